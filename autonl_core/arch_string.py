@@ -1,0 +1,121 @@
+"""The text form of an architecture: the field's block notation.
+
+    network := "in" resolution "|" stem "|" stage { "|" stage } "|" head "|" "fc" classes
+    stem    := "cn_k3_s" stride "_c" channels
+    head    := "cn_k1_s1_c" channels
+    stage   := block { " " block }
+    block   := kind "_r" repeats "_k" kernel "_s" stride [ "_e" expand ] "_c" channels
+               [ "_se" ratio ] [ "_nl" nl_ratio "-" nl_stride ] [ "_noskip" ]
+    kind    := "ds" (no expansion) | "ir" (MBConv)
+
+`r3` stands for three blocks of which only the first has the stride and the change of width. `se_ratio` is relative to
+the block's input channels. Example, a network for 32-pixel images and 10 classes:
+
+    in32 | cn_k3_s1_c16 | ds_r1_k3_s2_c16 | ir_r1_k5_s1_e3_c24_nl0.25-2 ir_r2_k3_s1_e3_c24 | cn_k1_s1_c256 | fc10
+
+`decode(encode(arch)) == arch` for every architecture.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
+from autonl_core.errors import ArchError
+
+_BLOCK = re.compile(
+    r"(?P<kind>ds|ir)_r(?P<repeats>\d+)_k(?P<kernel>\d+)_s(?P<stride>\d+)(_e(?P<expand>\d+))?_c(?P<channels>\d+)"
+    r"(_se(?P<se>\d*\.?\d+))?(_nl(?P<nl_ratio>\d*\.?\d+)-(?P<nl_stride>\d+))?(?P<noskip>_noskip)?"
+)
+_STEM = re.compile(r"cn_k3_s(?P<stride>\d+)_c(?P<channels>\d+)")
+_HEAD = re.compile(r"cn_k1_s1_c(?P<channels>\d+)")
+_MAX_REPEATS = 64
+
+
+def encode(arch: ArchSpec) -> str:
+    """The arch string of `arch`."""
+    stages = " | ".join(" ".join(stage) for stage in _stages(arch.blocks))
+    stem = f"cn_k3_s{arch.stem_stride}_c{arch.stem_channels}"
+    return f"in{arch.resolution} | {stem} | {stages} | cn_k1_s1_c{arch.head_channels} | fc{arch.num_classes}"
+
+
+def decode(text: str) -> ArchSpec:
+    """The architecture that `text` describes. Raises ArchError naming the part that cannot be read."""
+    parts = [part.strip() for part in text.split("|")]
+    if len(parts) < 5:
+        raise ArchError(f"an arch string has at least 5 parts separated by '|', this one has {len(parts)}: {text!r}")
+    resolution = _read(re.compile(r"in(?P<n>\d+)"), parts[0], "in224")
+    stem = _read(_STEM, parts[1], "cn_k3_s2_c32")
+    head = _read(_HEAD, parts[-2], "cn_k1_s1_c1280")
+    classes = _read(re.compile(r"fc(?P<n>\d+)"), parts[-1], "fc1000")
+    channels = int(stem["channels"])
+    blocks: list[BlockSpec] = []
+    for word in " ".join(parts[2:-2]).split():
+        blocks += decode_blocks(word, channels)
+        channels = blocks[-1].out_channels
+    return ArchSpec(
+        resolution=int(resolution["n"]),
+        num_classes=int(classes["n"]),
+        stem_channels=int(stem["channels"]),
+        stem_stride=int(stem["stride"]),
+        blocks=tuple(blocks),
+        head_channels=int(head["channels"]),
+    )
+
+
+def decode_blocks(word: str, in_channels: int) -> list[BlockSpec]:
+    """The blocks of one word such as `ir_r2_k3_s2_e6_c24`."""
+    found = _read(_BLOCK, word, "ir_r2_k3_s2_e6_c24_se0.25_nl0.25-2")
+    repeats, expand = int(found["repeats"]), int(found["expand"] or 1)
+    if not 1 <= repeats <= _MAX_REPEATS:
+        raise ArchError(f"{word!r} repeats {repeats} times; repeats must lie in 1..{_MAX_REPEATS}")
+    if found["kind"] == "ds" and expand != 1:
+        raise ArchError(f"{word!r} is a 'ds' block with expansion {expand}; write 'ir' for an expansion above 1")
+    light_nl = LightNLSpec(float(found["nl_ratio"]), int(found["nl_stride"])) if found["nl_ratio"] else None
+    first = BlockSpec(
+        in_channels=in_channels,
+        out_channels=int(found["channels"]),
+        stride=int(found["stride"]),
+        kernel_size=int(found["kernel"]),
+        expand_ratio=expand,
+        se_ratio=float(found["se"] or 0),
+        light_nl=light_nl,
+        skip=found["noskip"] is None,
+    )
+    return [first] + [replace(first, in_channels=first.out_channels, stride=1)] * (repeats - 1)
+
+
+def encode_block(block: BlockSpec, repeats: int = 1) -> str:
+    """One word of the notation, for `block` followed by `repeats` - 1 stride-1 copies."""
+    word = f"{'ds' if block.expand_ratio == 1 else 'ir'}_r{repeats}_k{block.kernel_size}_s{block.stride}"
+    word += f"_e{block.expand_ratio}" if block.expand_ratio > 1 else ""
+    word += f"_c{block.out_channels}"
+    word += f"_se{block.se_ratio!r}" if block.se_ratio else ""
+    word += f"_nl{block.light_nl.nl_ratio!r}-{block.light_nl.nl_stride}" if block.light_nl else ""
+    return word if block.skip else word + "_noskip"
+
+
+def _stages(blocks: tuple[BlockSpec, ...]) -> list[list[str]]:
+    """Words grouped by stage; a stage begins where the stride or the width changes."""
+    stages: list[list[str]] = []
+    index = 0
+    while index < len(blocks):
+        first, repeats = blocks[index], 1
+        follower = replace(first, in_channels=first.out_channels, stride=1)
+        while index + repeats < len(blocks) and blocks[index + repeats] == follower and repeats < _MAX_REPEATS:
+            repeats += 1
+        word = encode_block(first, repeats)
+        if not stages or first.stride == 2 or first.in_channels != first.out_channels:
+            stages.append([word])
+        else:
+            stages[-1].append(word)
+        index += repeats
+    return stages
+
+
+def _read(pattern: re.Pattern[str], text: str, example: str) -> dict[str, str]:
+    match = pattern.fullmatch(text)
+    if match is None:
+        raise ArchError(f"cannot read {text!r}; expected something like {example!r}")
+    return match.groupdict()

@@ -1,0 +1,100 @@
+"""What a user can ask of a search. One set of classes validates the API body, the stored JSON and a YAML file.
+
+Strict: unknown fields, numbers in quotes, booleans for integers, NaN and infinities are refused, and every problem is
+listed, not just the first. Defaults are what measured best on small images; see docs/search.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_MACS = 10**12
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_MACS_TEXT = re.compile(r"(\d+(?:\.\d{1,9})?)([kMG]?)")
+
+
+def parse_macs(value: object) -> object:
+    """ "4.5M" -> 4500000; anything that is not such a text passes through, for the type check to judge."""
+    if not isinstance(value, str):
+        return value
+    match = _MACS_TEXT.fullmatch(value.strip()) if len(value) <= 32 else None
+    if match is None:
+        raise ValueError('a number of MACs is an integer or a text such as "300M", "4.5M" or "800k"')
+    whole, _, decimals = match[1].partition(".")
+    scaled = int(whole + decimals) * _SUFFIXES[match[2]]  # integers only: 0.3M must not become 299999
+    macs, rest = divmod(scaled, 10 ** len(decimals))
+    if rest:
+        raise ValueError(f"{value!r} is not a whole number of MACs")
+    return macs
+
+
+Macs = Annotated[int, BeforeValidator(parse_macs), Field(ge=1, le=MAX_MACS)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SupernetConfig(_Strict):
+    """The search itself: training the supernet and its architecture parameters."""
+
+    epochs: int = Field(default=10, ge=1, le=1000, description="passes over the training images by the supernet")
+    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
+    ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
+    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two children share each batch")
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
+    alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
+    candidates: int = Field(default=64, ge=1, le=4096, description="networks drawn from the learned distribution")
+    generations: int = Field(default=2, ge=0, le=100, description="rounds of mutation of the best candidates")
+    finalists: int = Field(default=4, ge=1, le=32, description="candidates trained a little before one is chosen")
+    finalist_epochs: int = Field(default=2, ge=0, le=100, description="passes over the images in each halving round")
+    paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
+
+
+class TrainConfig(_Strict):
+    """Training of the chosen network."""
+
+    epochs: int = Field(default=60, ge=1, le=10000, description="passes over the training images")
+    batch_size: int = Field(default=64, ge=2, le=4096)
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
+    warmup_epochs: int = Field(default=2, ge=0, le=1000)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, le=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
+    weights: Literal["inherit", "retrain"] = Field(
+        default="retrain", description="start from the supernet's weights, or from a fresh initialisation"
+    )
+
+
+class AugmentConfig(_Strict):
+    """Random changes of training images, applied in batches on the device."""
+
+    horizontal_flip: bool | None = Field(default=None, description="null: as the data set asks")
+    crop_padding: float = Field(default=0.125, ge=0, le=0.5, description="random shift, as a share of the side")
+    erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
+
+
+class SearchConfig(_Strict):
+    """One search. Only `dataset` and `flops_budget` are required."""
+
+    dataset: Name = Field(description="name of a registered data set, see GET /datasets")
+    flops_budget: Macs = Field(description='upper limit of the MACs of one image, an integer or "300M"')
+    search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
+    resolution: int | None = Field(default=None, ge=8, le=512, description="pixels; null: the data set's own size")
+    algorithm: Literal["autonl", "autonl-paper"] = "autonl"
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
+    supernet: SupernetConfig = SupernetConfig()
+    train: TrainConfig = TrainConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that `model_validate` reads back to an equal config."""
+        return self.model_dump(mode="json")

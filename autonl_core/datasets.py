@@ -1,0 +1,224 @@
+"""What a data set is, before any pixel is decoded: names, classes, splits, where the files lie.
+
+A data set is a folder or a zip archive of class folders, either below `train/` and `test/` (optionally `val/`, whose
+images join the training ones) or one level of class folders, from which a fifth is set aside for testing by a fixed,
+stratified draw. A single wrapping folder is tolerated. `digits`, scikit-learn's 1,797 handwritten digits, is built in.
+
+No torch and no pixels here: the service lists and registers with this module, the search reads with `autonl_core.data`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from PIL import Image
+
+from autonl_core.errors import DatasetError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+TEST_FRACTION = 0.2
+MIN_IMAGES_PER_CLASS = 3  # one each for training, validation and test
+_SIZE_SAMPLE = 64  # images whose headers are read to learn the usual size
+_SPLIT_FOLDERS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image: its split, the index of its class, and its name inside the data set."""
+
+    split: str
+    label: int
+    member: str
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A registered data set. `location` is a path, or the built-in's name; JSON both ways."""
+
+    name: str
+    kind: Literal["builtin", "folder", "zip"]
+    location: str
+    classes: tuple[str, ...]
+    image_size: int  # the usual longer side in pixels
+    train_images: int
+    test_images: int
+    fingerprint: str  # of names and sizes (zip: CRCs): another content, another fingerprint
+    horizontal_flip: bool = True  # whether a mirrored image still shows its class
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"classes": list(self.classes)}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> DatasetSpec:
+        return DatasetSpec(**{**data, "classes": tuple(data["classes"])})
+
+
+DIGITS = DatasetSpec(
+    name="digits",
+    kind="builtin",
+    location="digits",
+    classes=tuple("0123456789"),
+    image_size=8,
+    train_images=1438,
+    test_images=359,
+    fingerprint="scikit-learn-digits-1797",
+    horizontal_flip=False,
+)
+BUILTIN: dict[str, DatasetSpec] = {DIGITS.name: DIGITS}
+
+
+def scan(name: str, path: Path) -> DatasetSpec:
+    """Describe the folder or zip at `path`.
+
+    Raises:
+        DatasetError: nothing there, no class folders, too few classes or images, or a damaged archive.
+    """
+    path = path.expanduser().resolve()
+    kind: Literal["folder", "zip"] = "folder" if path.is_dir() else "zip"
+    members = _folder_members(path) if kind == "folder" else _zip_members(path)
+    classes, items = _arrange(members, path)
+    counts = Counter(item.split for item in items)
+    digest = hashlib.sha256("\n".join(f"{member} {mark}" for member, mark in sorted(members.items())).encode())
+    return DatasetSpec(
+        name=name,
+        kind=kind,
+        location=str(path),
+        classes=classes,
+        image_size=_usual_size(path, kind, items),
+        train_images=counts["train"],
+        test_images=counts["test"],
+        fingerprint=digest.hexdigest()[:32],
+    )
+
+
+def list_items(spec: DatasetSpec) -> list[Item]:
+    """Every image of a folder or zip data set in a fixed order. Raises DatasetError if it changed since it was added."""
+    path = Path(spec.location)
+    classes, items = _arrange(_folder_members(path) if spec.kind == "folder" else _zip_members(path), path)
+    if classes != spec.classes or len(items) != spec.train_images + spec.test_images:
+        raise DatasetError(
+            f"data set {spec.name!r} at {path} changed since it was added: {len(items)} images in {len(classes)} "
+            f"classes now, {spec.train_images + spec.test_images} in {len(spec.classes)} then; add it again"
+        )
+    return items
+
+
+def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The bytes of the named files, in order, holding one file in memory at a time."""
+    path = Path(spec.location)
+    if spec.kind == "folder":
+        for member in members:
+            yield member, (path / member).read_bytes()
+    else:
+        with zipfile.ZipFile(path) as archive:
+            for member in members:
+                yield member, archive.read(member)
+
+
+def stratified_draw(labels: list[int], fraction: float, seed: int) -> set[int]:
+    """Indices of about `fraction` of every class, at least one and never a whole class; the same for equal arguments."""
+    by_class: dict[int, list[int]] = {}
+    for index, label in enumerate(labels):
+        by_class.setdefault(label, []).append(index)
+    chosen: set[int] = set()
+    for label in sorted(by_class):
+        indices = by_class[label]
+        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+        chosen.update(random.Random(f"{seed}/{label}").sample(indices, count))
+    return chosen
+
+
+def _folder_members(root: Path) -> dict[str, str]:
+    """Relative names of image files and a mark that changes with their content (size and time)."""
+    if not root.is_dir():
+        raise DatasetError(f"no data set at {root}: neither a folder nor a zip archive")
+    files = (file for file in sorted(root.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return {str(PurePosixPath(f.relative_to(root))): f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files}
+
+
+def _zip_members(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise DatasetError(f"no data set at {path}: neither a folder nor a zip archive")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{path} is not a readable zip archive: {error}") from error
+    wanted = (info for info in infos if PurePosixPath(info.filename).suffix.lower() in IMAGE_SUFFIXES)
+    return {info.filename: f"{info.file_size}-{info.CRC:08x}" for info in wanted}
+
+
+def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[Item]]:
+    """Class names, and every image with its split and label, sorted by name."""
+    parts = {member: PurePosixPath(member).parts for member in sorted(members)}
+    parts = {m: p for m, p in parts.items() if not any(part.startswith((".", "__MACOSX")) for part in p)}
+    if not parts:
+        raise DatasetError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    tops = {p[0] for p in parts.values()}
+    if len(tops) == 1 and all(len(p) >= 3 for p in parts.values()) and not tops & set(_SPLIT_FOLDERS):
+        parts = {member: p[1:] for member, p in parts.items()}  # a single wrapping folder
+        tops = {p[0] for p in parts.values()}
+    split_given = tops <= set(_SPLIT_FOLDERS)
+    depth = 3 if split_given else 2
+    placed = {member: p for member, p in parts.items() if len(p) >= depth}
+    if not placed:
+        raise DatasetError(f"{path} has no class folders: expected CLASS/image or train/CLASS/image and test/CLASS/image")
+    classes = tuple(sorted({p[depth - 2] for p in placed.values()}))
+    if len(classes) < 2:
+        raise DatasetError(f"{path} has one class, {classes[0]!r}; a classifier needs at least 2 class folders")
+    labels = [classes.index(p[depth - 2]) for p in placed.values()]
+    if split_given:
+        splits = [_SPLIT_FOLDERS[p[0]] for p in placed.values()]
+    else:
+        tested = stratified_draw(labels, TEST_FRACTION, seed=0)  # a fixed seed: every search is tested on the same images
+        splits = ["test" if index in tested else "train" for index in range(len(labels))]
+    items = [Item(s, label, member) for s, label, member in zip(splits, labels, placed, strict=True)]
+    _check_counts(classes, items, path)
+    return classes, items
+
+
+def _check_counts(classes: tuple[str, ...], items: list[Item], path: Path) -> None:
+    """Every class needs training and test images; list all that have too few, not just the first."""
+    counts = Counter((item.label, item.split) for item in items)
+    problems = []
+    for label, name in enumerate(classes):
+        train, test = counts[label, "train"], counts[label, "test"]
+        if train < MIN_IMAGES_PER_CLASS - 1 or test < 1:
+            problems.append(f"{name!r} has {train} training and {test} test images")
+    if problems:
+        shown = "; ".join(problems[:20]) + (f"; and {len(problems) - 20} more" if len(problems) > 20 else "")
+        need = f"every class needs at least {MIN_IMAGES_PER_CLASS - 1} training and 1 test image"
+        raise DatasetError(f"{path}: {need}: {shown}")
+
+
+def _usual_size(path: Path, kind: str, items: list[Item]) -> int:
+    """The median longer side of an evenly spread sample of images; unreadable ones are left to the search to report."""
+    probe = DatasetSpec("", "folder" if kind == "folder" else "zip", str(path), (), 0, 0, 0, "")
+    sample = [item.member for item in items[:: max(1, len(items) // _SIZE_SAMPLE)]]
+    sizes: list[int] = []
+    for _, data in read_members(probe, sample):
+        size = image_size(data)
+        if size is not None:
+            sizes.append(max(size))
+    if not sizes:
+        raise DatasetError(f"{path}: none of {len(sample)} sampled images can be read")
+    return sorted(sizes)[len(sizes) // 2]
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from an image's header, or None if it has none that can be read."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

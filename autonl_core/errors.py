@@ -1,0 +1,58 @@
+"""Every error the core raises on purpose.
+
+    AutonlError
+    ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
+    ├── SpaceError          a search space is unknown, or cannot serve this resolution
+    ├── BudgetError         a MACs budget lies outside what a search space can reach
+    ├── DatasetError        a data set is missing, malformed or too small
+    ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
+    ├── VerificationError   an exported network does not score, or cost, what was reported
+    ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
+    └── Interrupted         the caller asked the search to stop; its run state was saved first
+"""
+
+from __future__ import annotations
+
+
+class AutonlError(Exception):
+    """Base of all errors a caller can act on. The message names the value, the limit and the way out."""
+
+
+class ArchError(AutonlError):
+    """An architecture or an arch string is malformed."""
+
+
+class SpaceError(AutonlError):
+    """A search space is unknown or cannot serve the requested resolution or class count."""
+
+
+class BudgetError(AutonlError):
+    """A MACs budget cannot be met. `feasible_macs` is the (smallest, largest) network of the space."""
+
+    def __init__(self, message: str, *, feasible_macs: tuple[int, int]) -> None:
+        super().__init__(message)
+        self.feasible_macs = feasible_macs
+
+
+class DatasetError(AutonlError):
+    """A data set is missing, malformed or too small to search on."""
+
+
+class CheckpointError(AutonlError):
+    """A checkpoint is corrupt, was written for another network, or misses tensors."""
+
+
+class VerificationError(AutonlError):
+    """What was exported is not what was measured: accuracy, MACs or weights differ after reloading."""
+
+
+class Diverged(AutonlError):
+    """Training produced NaN or infinite values and did not recover."""
+
+
+class Interrupted(AutonlError):
+    """The caller asked for a stop. The run state was saved; `reason` is what the stop token said."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"stopped on request: {reason}")
+        self.reason = reason

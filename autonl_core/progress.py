@@ -1,0 +1,102 @@
+"""How a running search speaks to the outside, and hears from it: the only way out of the core.
+
+`run_search` calls a `ProgressSink` and asks a `StopToken`; what these do (print, write a database row, nothing) is
+none of its business. All calls come from the thread that runs the search, in order. A sink may raise: the search
+then ends with that exception, and nothing more is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
+PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
+StopRequest = Literal["cancel", "drain"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search is. `fraction` (0 to 1) and `eta_s` are of the whole search, `epoch` and `step` of the phase."""
+
+    phase: Phase
+    fraction: float
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True)
+class ArchitectureRecord:
+    """An architecture worth telling about: the current best of a search, or its result.
+
+    `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on the validation split, on supernet weights
+    while the search goes on (`trained` False); `test_top1_pct` on the test split, once, for the final network.
+    """
+
+    arch_id: str
+    arch: Mapping[str, Any]
+    arch_string: str
+    macs: int
+    params: int
+    val_top1_pct: float | None = None
+    test_top1_pct: float | None = None
+    test_top5_pct: float | None = None
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A run state on disk, complete and fsynced: from it the search can be resumed."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    step: int  # counts run states of this search, over all attempts: 1, 2, 3, ...
+
+
+class ProgressSink(Protocol):
+    """Receives what a search has to tell."""
+
+    def progress(self, progress: Progress) -> None:
+        """The search moved; at least every few seconds."""
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        """One point of the time series: finite or not, the sink decides how to store it."""
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Something a user would want to read later, e.g. `unreadable_images`. `detail` is JSON."""
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        """The current best architecture changed."""
+
+    def saved(self, state: SavedState) -> None:
+        """A run state was written."""
+
+
+class StopToken(Protocol):
+    """Asked between steps; must be cheap."""
+
+    def stop_requested(self) -> StopRequest | None:
+        """None to go on; "cancel" or "drain" to save and raise `Interrupted`."""
+
+
+class Silent:
+    """A sink that listens to nothing and a token that never stops: for scripts and tests."""
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None: ...
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None: ...
+
+    def architecture(self, record: ArchitectureRecord) -> None: ...
+
+    def saved(self, state: SavedState) -> None: ...
+
+    def stop_requested(self) -> StopRequest | None:
+        return None
