@@ -1,0 +1,30 @@
+"""From a configuration and a data set to the search space it means, with everything that can be checked beforehand."""
+
+from __future__ import annotations
+
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DatasetSpec
+from autonl_core.errors import BudgetError
+from autonl_core.search_space import SearchSpace, get_space
+
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
+
+
+def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The search space of `config` for the images and classes of `dataset`, its budget checked.
+
+    Raises:
+        SpaceError: unknown space, or a resolution it does not serve.
+        BudgetError: the budget lies below the smallest or above the largest network.
+    """
+    usual = min(max(dataset.image_size, MIN_RESOLUTION), MAX_RESOLUTION)
+    space = get_space(config.search_space, config.resolution or usual, len(dataset.classes))
+    low, high = space.macs_range()
+    if not low <= config.flops_budget <= high:
+        side = "below the smallest" if config.flops_budget < low else "above the largest"
+        raise BudgetError(
+            f"flops_budget {config.flops_budget:,} is {side} network of {space.name!r} at {space.resolution} pixels "
+            f"and {space.num_classes} classes; choose between {low:,} and {high:,} MACs",
+            feasible_macs=(low, high),
+        )
+    return space
