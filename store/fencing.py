@@ -1,0 +1,53 @@
+"""The right to write about a running search, and the one conditional UPDATE that checks it.
+
+A claim raises the search's fence by one. Every later write of that attempt is `... WHERE id AND fence AND still
+claimed`; zero rows changed means that the lease is lost, and the reason is looked up only then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import Session
+
+from store.errors import LeaseLost
+from store.models import Search
+from store.states import CLAIMED
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a claim gives: the right to write about this search while its fence is the newest."""
+
+    search_id: str
+    fence: int
+
+
+def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **changes: Any) -> Search:
+    """Check the lease, apply `changes`, and return the row, locked against other writers until the transaction ends.
+
+    Raises:
+        LeaseLost: another attempt owns the search, it is no longer claimed, or one of `conditions` does not hold.
+    """
+    statement = (
+        update(Search)
+        .where(Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED), *conditions)
+        .values(**(changes or {"fence": Search.fence}))
+        .returning(Search)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    search = session.scalars(statement).one_or_none()
+    if search is None:
+        raise LeaseLost(_explain(session, lease))
+    return search
+
+
+def _explain(session: Session, lease: Lease) -> str:
+    search = session.get(Search, lease.search_id)
+    if search is None:
+        return f"search {lease.search_id} does not exist (any more)"
+    if search.fence != lease.fence:
+        return f"search {lease.search_id} is at attempt {search.fence}, owned by {search.owner}; this is {lease.fence}"
+    return f"search {lease.search_id} is {search.state}, and no longer held by attempt {lease.fence}"

@@ -1,0 +1,243 @@
+"""The tables. One row of `searches` is one job: nothing else, no broker message, decides what happens to it.
+
+Every write of a running search names its `fence`, which each claim raises by one; so a worker that lost its lease can
+change nothing. `events`, `metrics` and `attempts` are append-only.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.states import CLAIMED, FINAL, ExitClass, SearchState, StopReason
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC: with its zone on PostgreSQL, as naive UTC text on SQLite, always aware in Python."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, dict[str, Any]: Json}
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
+
+
+_IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
+_IS_FINAL = _one_of("state", [state.value for state in FINAL])
+
+
+def _words(kind: type[StrEnum], length: int = 16) -> Enum:
+    """An enum stored as its plain words, so that the table reads well and a new word needs no type change."""
+    return Enum(kind, native_enum=False, length=length, values_callable=lambda words: [word.value for word in words])
+
+
+def _of_search() -> ForeignKey:
+    return ForeignKey("searches.id", ondelete="CASCADE")
+
+
+class Search(Base):
+    """One search: what was asked, where it is, who runs it, how it ended."""
+
+    __tablename__ = "searches"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    config: Mapped[dict[str, Any]]  # SearchConfig
+    dataset: Mapped[str] = mapped_column(String(64))
+    dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
+    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    body_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    state: Mapped[SearchState] = mapped_column(_words(SearchState), default=SearchState.QUEUED)
+    phase: Mapped[str | None] = mapped_column(String(16))
+    progress: Mapped[dict[str, Any] | None]  # Progress
+    best_arch_id: Mapped[str | None] = mapped_column(String(16))
+    result: Mapped[dict[str, Any] | None]  # SearchResult
+    stop_reason: Mapped[StopReason | None] = mapped_column(_words(StopReason))
+    error: Mapped[dict[str, Any] | None]  # {"type", "detail"}
+
+    fence: Mapped[int] = mapped_column(Integer, default=0)
+    owner: Mapped[str | None] = mapped_column(String(128))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    crash_streak: Mapped[int] = mapped_column(Integer, default=0)
+    saved_step: Mapped[int] = mapped_column(Integer, default=0)  # highest run state so far
+    event_seq: Mapped[int] = mapped_column(Integer, default=0)
+    metric_seq: Mapped[int] = mapped_column(Integer, default=0)
+    ring_count: Mapped[int] = mapped_column(Integer, default=0)
+
+    created_at: Mapped[datetime]
+    next_run_at: Mapped[datetime]
+    last_rung_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    beat_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(_one_of("state", [state.value for state in SearchState]), name="state"),
+        CheckConstraint(f"({_IS_CLAIMED}) = (owner IS NOT NULL)", name="owner_holds_claim"),
+        CheckConstraint(f"({_IS_FINAL}) = (finished_at IS NOT NULL)", name="finished_when_final"),
+        CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error_when_failed"),
+        CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result_when_succeeded"),
+        Index("ix_searches_newest", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_searches_queued",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued'"),
+        ),
+        Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
+    )
+
+
+class Attempt(Base):
+    """One claim of a search, from its first beat to its end."""
+
+    __tablename__ = "attempts"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    fence: Mapped[int] = mapped_column(Integer, primary_key=True)
+    owner: Mapped[str] = mapped_column(String(128))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    exit_class: Mapped[ExitClass | None] = mapped_column(_words(ExitClass))
+    detail: Mapped[str | None] = mapped_column(Text)
+    log_tail: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name="ended_with_a_class"),)
+
+
+class Event(Base):
+    """Something that happened to a search; `seq` counts 1, 2, 3, ... without gaps in each search."""
+
+    __tablename__ = "events"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    fence: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    detail: Mapped[dict[str, Any]]
+
+
+class Metric(Base):
+    """One point of a search's time series; a value that was not finite is null."""
+
+    __tablename__ = "metrics"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    fence: Mapped[int] = mapped_column(Integer)
+    phase: Mapped[str] = mapped_column(String(16))
+    epoch: Mapped[int] = mapped_column(Integer)
+    at: Mapped[datetime]
+    values: Mapped[dict[str, Any]]
+
+
+class Architecture(Base):
+    """An architecture a search told about: its best at some time, or its result."""
+
+    __tablename__ = "architectures"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    arch_id: Mapped[str] = mapped_column(String(16), primary_key=True, index=True)
+    arch: Mapped[dict[str, Any]]  # ArchSpec
+    arch_string: Mapped[str] = mapped_column(Text)
+    macs: Mapped[int] = mapped_column(BigInteger)
+    params: Mapped[int] = mapped_column(BigInteger)
+    val_top1_pct: Mapped[float | None]
+    test_top1_pct: Mapped[float | None]
+    test_top5_pct: Mapped[float | None]
+    trained: Mapped[bool]
+    updated_at: Mapped[datetime]
+
+
+class RunState(Base):
+    """A pointer to a run state on disk, from which the next attempt resumes."""
+
+    __tablename__ = "run_states"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    fence: Mapped[int] = mapped_column(Integer, primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    path: Mapped[str] = mapped_column(Text)  # relative to Settings.searches_dir
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    saved_at: Mapped[datetime]
+
+
+class Artifact(Base):
+    """A file a user can download; `key` names it in the artifact store."""
+
+    __tablename__ = "artifacts"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    search_id: Mapped[str] = mapped_column(_of_search(), index=True)
+    arch_id: Mapped[str] = mapped_column(String(16), index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+
+
+class Dataset(Base):
+    """A registered data set. Built-in ones have no row."""
+
+    __tablename__ = "datasets"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    spec: Mapped[dict[str, Any]]  # DatasetSpec
+    report: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]

@@ -1,0 +1,30 @@
+"""Makes any JSON-like value safe for every database: no NaN, no infinities, no NUL, no lone surrogates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+
+def plain_text(text: str) -> str:
+    """`text` without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def plain_json(value: Any) -> Any:
+    """`value` as JSON that both databases store alike; a number that is not finite becomes null."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, Mapping):
+        return {plain_text(str(key)): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(item) for item in value]
+    if isinstance(value, PurePath):
+        return plain_text(str(value))
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no JSON form")

@@ -1,0 +1,220 @@
+"""Searches as their users see them: create, look up, list, cancel. What workers do is in `claims.py`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Select, and_, case, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DatasetSpec
+from store import events
+from store.db import Database, now
+from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
+from store.models import Attempt, Search
+from store.states import SearchState, StopReason
+
+MAX_PAGE_SIZE = 200
+
+
+@dataclass(frozen=True)
+class SearchFilter:
+    """Which searches to list; None means any."""
+
+    state: SearchState | None = None
+    dataset: str | None = None
+    created_after: datetime | None = None
+
+    def digest(self) -> str:
+        after = self.created_after.astimezone(UTC).isoformat() if self.created_after else None
+        text = json.dumps([self.state, self.dataset, after])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """Some searches, newest first, and how to get the next ones; no token: these were the last."""
+
+    searches: Sequence[Search]
+    next_page_token: str | None
+
+
+class SearchStore:
+    """Searches, one row each. Safe for any number of processes; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        config: SearchConfig,
+        dataset: DatasetSpec,
+        *,
+        idempotency_key: str | None = None,
+        body_sha256: str | None = None,
+    ) -> tuple[Search, bool]:
+        """Accept a search, or find the one that the same request created before.
+
+        Returns:
+            The search, and whether this call created it.
+        Raises:
+            IdempotencyConflict: the key was used with another body.
+        """
+        if idempotency_key is not None and (known := self._find_by_key(idempotency_key)) is not None:
+            return _same_request(known, body_sha256), False
+        try:
+            with self._database.session_scope() as session:
+                moment = now(session)
+                search = Search(
+                    id=secrets.token_hex(8),
+                    config=config.to_json(),
+                    dataset=dataset.name,
+                    dataset_spec=dataset.to_json(),
+                    idempotency_key=idempotency_key,
+                    body_sha256=body_sha256,
+                    state=SearchState.QUEUED,
+                    fence=0,
+                    event_seq=0,
+                    created_at=moment,
+                    next_run_at=moment,
+                )
+                session.add(search)
+                session.flush()
+                detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
+                events.append(session, search, "created", moment, detail)
+            return search, True
+        except IntegrityError:
+            known = self._find_by_key(idempotency_key) if idempotency_key is not None else None
+            if known is None:
+                raise
+            return _same_request(known, body_sha256), False  # the same request, a moment earlier
+
+    def get(self, search_id: str) -> Search:
+        """The search. Raises NotFound."""
+        with self._database.read_scope() as session:
+            return _get(session, search_id)
+
+    def attempts(self, search_id: str) -> Sequence[Attempt]:
+        """All attempts of a search, first to last, with how each ended and the end of its log."""
+        with self._database.read_scope() as session:
+            return session.scalars(select(Attempt).where(Attempt.search_id == search_id).order_by(Attempt.fence)).all()
+
+    def list(self, wanted: SearchFilter, *, page_size: int = 50, page_token: str | None = None) -> SearchPage:
+        """The searches that match, newest first.
+
+        Raises:
+            PageTokenError: the token is malformed, or was made for another filter.
+        """
+        page_size = min(max(page_size, 1), MAX_PAGE_SIZE)
+        query = _matching(wanted).order_by(Search.created_at.desc(), Search.id.desc()).limit(page_size + 1)
+        if page_token is not None:
+            created_at, search_id = _read_token(page_token, wanted)
+            older = and_(Search.created_at == created_at, Search.id < search_id)
+            query = query.where(or_(Search.created_at < created_at, older))
+        with self._database.read_scope() as session:
+            found = session.scalars(query).all()
+        shown = found[:page_size]
+        more = len(found) > page_size
+        return SearchPage(shown, _make_token(shown[-1], wanted) if more else None)
+
+    def count_by_state(self) -> dict[SearchState, int]:
+        """How many searches are in each state; states without any are there, with 0."""
+        counts = dict.fromkeys(SearchState, 0)
+        with self._database.read_scope() as session:
+            for state, count in session.execute(select(Search.state, func.count()).group_by(Search.state)):
+                counts[state] = count
+        return counts
+
+    def request_cancel(self, search_id: str) -> Search:
+        """Cancel a queued search at once, ask a running one to stop. Idempotent while it is not final.
+
+        Raises:
+            NotFound: no such search.
+            StateConflict: it already succeeded or failed.
+        """
+        with self._database.session_scope() as session:
+            moment = now(session)
+            queued = Search.state == SearchState.QUEUED
+            statement = (
+                update(Search)
+                .where(Search.id == search_id, Search.state.in_((SearchState.QUEUED, SearchState.RUNNING)))
+                .values(
+                    state=case((queued, SearchState.CANCELLED), else_=SearchState.CANCELLING),
+                    stop_reason=case((queued, StopReason.CANCELLED), else_=Search.stop_reason),
+                    finished_at=case((queued, moment), else_=Search.finished_at),
+                    cancel_requested_at=moment,
+                )
+                .returning(Search)
+                .execution_options(synchronize_session=False)
+            )
+            search = session.scalars(statement).one_or_none()
+            if search is not None:
+                kind = "cancelled" if search.state == SearchState.CANCELLED else "cancel_requested"
+                events.append(session, search, kind, moment)
+                return search
+            search = _get(session, search_id)
+            if search.state in (SearchState.SUCCEEDED, SearchState.FAILED):
+                raise StateConflict(
+                    f"search {search_id} already {search.state}; only a queued or running search can be cancelled",
+                    state=search.state,
+                )
+            return search
+
+    def _find_by_key(self, idempotency_key: str) -> Search | None:
+        with self._database.read_scope() as session:
+            return session.scalars(select(Search).where(Search.idempotency_key == idempotency_key)).one_or_none()
+
+
+def _get(session: Session, search_id: str) -> Search:
+    search = session.get(Search, search_id)
+    if search is None:
+        raise NotFound(f"no search {search_id!r}; GET /searches lists them")
+    return search
+
+
+def _same_request(search: Search, body_sha256: str | None) -> Search:
+    if search.body_sha256 != body_sha256:
+        raise IdempotencyConflict(
+            f"idempotency key {search.idempotency_key!r} already created search {search.id} from another body; "
+            "send the same body again, or use a new key"
+        )
+    return search
+
+
+def _matching(wanted: SearchFilter) -> Select[Search]:
+    query = select(Search)
+    if wanted.state is not None:
+        query = query.where(Search.state == wanted.state)
+    if wanted.dataset is not None:
+        query = query.where(Search.dataset == wanted.dataset)
+    if wanted.created_after is not None:
+        query = query.where(Search.created_at > wanted.created_after)
+    return query
+
+
+def _make_token(last: Search, wanted: SearchFilter) -> str:
+    content = json.dumps([wanted.digest(), last.created_at.isoformat(), last.id])
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+
+def _read_token(token: str, wanted: SearchFilter) -> tuple[datetime, str]:
+    try:
+        content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        digest, created_at, search_id = json.loads(content)
+        if not isinstance(search_id, str):
+            raise TypeError("the id is not a text")
+        last = datetime.fromisoformat(created_at).astimezone(UTC), search_id
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        raise PageTokenError("page_token is malformed; take it unchanged from the answer before") from error
+    if digest != wanted.digest():
+        raise PageTokenError("page_token belongs to a listing with another filter; repeat that filter, or start anew")
+    return last

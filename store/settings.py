@@ -1,0 +1,112 @@
+"""Everything that can be set from outside. The only reader of the environment.
+
+Each field is read from `AUTONL_<NAME>`; the three service URLs also from their plain names `DATABASE_URL`, `BROKER_URL`
+and `ARTIFACT_URL`. Nothing set means the embedded shape: SQLite and files below `data_dir`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _url(name: str) -> AliasChoices:
+    return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
+
+
+class Settings(BaseSettings):
+    """Settings of one process, fixed at its start. Seconds may be fractions."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Field(
+        default=Path("autonl-data"), description="database, run states, logs and caches lie below it"
+    )
+    database_url: str = Field(
+        default="", validation_alias=_url("database_url"), description="empty: SQLite in data_dir"
+    )
+    broker_url: str = Field(default="redis://127.0.0.1:6379/0", validation_alias=_url("broker_url"))
+    artifact_url: str = Field(
+        default="", validation_alias=_url("artifact_url"), description="empty: data_dir/artifacts"
+    )
+
+    beat_s: float = Field(default=10, gt=0, description="time between two beats of a supervisor")
+    lease_s: float = Field(default=60, gt=0, description="a claim without a beat for this long is stale")
+    poll_s: float = Field(default=1, gt=0, description="how often a supervisor looks for a cancel, a drain or an exit")
+    sweep_s: float = Field(default=5, gt=0, description="time between two sweeps")
+    ring_s: float = Field(default=5, gt=0, description="first wait before a queued search is rung again; doubles")
+    ring_max_s: float = Field(default=60, gt=0, description="longest wait before a queued search is rung again")
+    stop_grace_s: float = Field(default=60, gt=0, description="time to save and leave before a child is killed")
+    stall_s: float = Field(default=1800, gt=0, description="a child without progress for this long is killed")
+    crash_backoff_s: float = Field(default=5, ge=0, description="wait after a crash; doubles with the crash streak")
+    max_crash_streak: int = Field(default=3, ge=1, description="crashes in a row without a new run state")
+    max_attempts: int = Field(default=50, ge=1, description="claims of one search, over its life")
+
+    max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
+    dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="folders below which a data set may be registered by path; a list as in PATH"
+    )
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="CPU threads of one search")
+    slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("dataset_roots", mode="before")
+    @classmethod
+    def _split_roots(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part).expanduser().resolve() for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, value: str) -> str:
+        for prefix in ("postgres://", "postgresql://"):
+            if value.startswith(prefix):
+                return "postgresql+psycopg://" + value.removeprefix(prefix)
+        return value
+
+    @model_validator(mode="after")
+    def _beats_fit_the_lease(self) -> Self:
+        if self.beat_s * 2 > self.lease_s:
+            raise ValueError(
+                f"AUTONL_BEAT_S is {self.beat_s:g} and AUTONL_LEASE_S is {self.lease_s:g}: a lease must outlast two "
+                "beats, or one late beat costs the search; raise the lease or beat more often"
+            )
+        return self
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The database to use: what was set, or SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'autonl.db'}"
+
+    @cached_property
+    def resolved_artifact_url(self) -> str:
+        """Where artifacts go: what was set, or a folder in the data folder."""
+        return self.artifact_url or (self.data_dir / "artifacts").as_uri()
+
+    @property
+    def searches_dir(self) -> Path:
+        """Work folders and logs of searches; every worker host must see the same one, to resume elsewhere."""
+        return self.data_dir / "searches"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Decoded images, shared by the searches of one host; may be deleted at any time."""
+        return self.data_dir / "cache"
+
+    @property
+    def drain_flag_dir(self) -> Path:
+        """Workers that were told to stop leave a flag file here for their supervisors."""
+        return self.data_dir / "drain"
