@@ -28,6 +28,19 @@ def _require(condition: bool, message: str) -> None:
         raise ArchError(message)
 
 
+def _require_integers(spec: object, *names: str) -> None:
+    for name in names:
+        value = getattr(spec, name)
+        _require(type(value) is int, f"{name} is {value!r}; it must be an integer")
+
+
+def _make_float(spec: object, name: str) -> None:
+    """Store a ratio as a float, so that 1 and 1.0 are written, and therefore hashed, alike."""
+    value = getattr(spec, name)
+    _require(type(value) in (int, float), f"{name} is {value!r}; it must be a number")
+    object.__setattr__(spec, name, float(value))
+
+
 @dataclass(frozen=True)
 class LightNLSpec:
     """LightNL of a block: affinity on the first `nl_ratio` of the channels and every `nl_stride`-th row and column."""
@@ -36,6 +49,8 @@ class LightNLSpec:
     nl_stride: int
 
     def __post_init__(self) -> None:
+        _make_float(self, "nl_ratio")
+        _require_integers(self, "nl_stride")
         _require(0 < self.nl_ratio <= 1, f"nl_ratio is {self.nl_ratio}; it must lie in (0, 1]")
         _require(self.nl_stride >= 1, f"nl_stride is {self.nl_stride}; it must be at least 1")
 
@@ -58,6 +73,9 @@ class BlockSpec:
     skip: bool = True
 
     def __post_init__(self) -> None:
+        _require_integers(self, "in_channels", "out_channels", "stride", "kernel_size", "expand_ratio")
+        _make_float(self, "se_ratio")
+        _require(type(self.skip) is bool, f"skip is {self.skip!r}; it must be true or false")
         _require(self.in_channels >= 1, f"in_channels is {self.in_channels}; it must be at least 1")
         _require(self.out_channels >= 1, f"out_channels is {self.out_channels}; it must be at least 1")
         _require(self.stride in (1, 2), f"stride is {self.stride}; it must be 1 or 2")
@@ -95,6 +113,7 @@ class ArchSpec:
     head_channels: int
 
     def __post_init__(self) -> None:
+        _require_integers(self, "resolution", "num_classes", "stem_channels", "stem_stride", "head_channels")
         _require(self.resolution >= 4, f"resolution is {self.resolution}; it must be at least 4 pixels")
         _require(self.num_classes >= 2, f"num_classes is {self.num_classes}; it must be at least 2")
         _require(self.stem_channels >= 1, f"stem_channels is {self.stem_channels}; it must be at least 1")

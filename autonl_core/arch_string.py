@@ -20,16 +20,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
 from autonl_core.errors import ArchError
 
+_N = r"\d{1,9}"  # bounded: Python refuses to convert numbers of thousands of digits
+_RATIO = r"\d*\.?\d+"
 _BLOCK = re.compile(
-    r"(?P<kind>ds|ir)_r(?P<repeats>\d+)_k(?P<kernel>\d+)_s(?P<stride>\d+)(_e(?P<expand>\d+))?_c(?P<channels>\d+)"
-    r"(_se(?P<se>\d*\.?\d+))?(_nl(?P<nl_ratio>\d*\.?\d+)-(?P<nl_stride>\d+))?(?P<noskip>_noskip)?"
+    rf"(?P<kind>ds|ir)_r(?P<repeats>{_N})_k(?P<kernel>{_N})_s(?P<stride>{_N})(_e(?P<expand>{_N}))?_c(?P<channels>{_N})"
+    rf"(_se(?P<se>{_RATIO}))?(_nl(?P<nl_ratio>{_RATIO})-(?P<nl_stride>{_N}))?(?P<noskip>_noskip)?"
 )
-_STEM = re.compile(r"cn_k3_s(?P<stride>\d+)_c(?P<channels>\d+)")
-_HEAD = re.compile(r"cn_k1_s1_c(?P<channels>\d+)")
+_INPUT = re.compile(rf"in(?P<resolution>{_N})")
+_STEM = re.compile(rf"cn_k3_s(?P<stride>{_N})_c(?P<channels>{_N})")
+_HEAD = re.compile(rf"cn_k1_s1_c(?P<channels>{_N})")
+_CLASSIFIER = re.compile(rf"fc(?P<classes>{_N})")
 _MAX_REPEATS = 64
 
 
@@ -45,18 +50,18 @@ def decode(text: str) -> ArchSpec:
     parts = [part.strip() for part in text.split("|")]
     if len(parts) < 5:
         raise ArchError(f"an arch string has at least 5 parts separated by '|', this one has {len(parts)}: {text!r}")
-    resolution = _read(re.compile(r"in(?P<n>\d+)"), parts[0], "in224")
+    resolution = int(_read(_INPUT, parts[0], "in224")["resolution"])
     stem = _read(_STEM, parts[1], "cn_k3_s2_c32")
     head = _read(_HEAD, parts[-2], "cn_k1_s1_c1280")
-    classes = _read(re.compile(r"fc(?P<n>\d+)"), parts[-1], "fc1000")
+    num_classes = int(_read(_CLASSIFIER, parts[-1], "fc1000")["classes"])
     channels = int(stem["channels"])
     blocks: list[BlockSpec] = []
     for word in " ".join(parts[2:-2]).split():
         blocks += decode_blocks(word, channels)
         channels = blocks[-1].out_channels
     return ArchSpec(
-        resolution=int(resolution["n"]),
-        num_classes=int(classes["n"]),
+        resolution=resolution,
+        num_classes=num_classes,
         stem_channels=int(stem["channels"]),
         stem_stride=int(stem["stride"]),
         blocks=tuple(blocks),
@@ -91,8 +96,8 @@ def encode_block(block: BlockSpec, repeats: int = 1) -> str:
     word = f"{'ds' if block.expand_ratio == 1 else 'ir'}_r{repeats}_k{block.kernel_size}_s{block.stride}"
     word += f"_e{block.expand_ratio}" if block.expand_ratio > 1 else ""
     word += f"_c{block.out_channels}"
-    word += f"_se{block.se_ratio!r}" if block.se_ratio else ""
-    word += f"_nl{block.light_nl.nl_ratio!r}-{block.light_nl.nl_stride}" if block.light_nl else ""
+    word += f"_se{_decimals(block.se_ratio)}" if block.se_ratio else ""
+    word += f"_nl{_decimals(block.light_nl.nl_ratio)}-{block.light_nl.nl_stride}" if block.light_nl else ""
     return word if block.skip else word + "_noskip"
 
 
@@ -112,6 +117,11 @@ def _stages(blocks: tuple[BlockSpec, ...]) -> list[list[str]]:
             stages[-1].append(word)
         index += repeats
     return stages
+
+
+def _decimals(ratio: float) -> str:
+    """The shortest text that reads back as `ratio`, without an exponent: 0.00001, not 1e-05."""
+    return f"{Decimal(repr(ratio)):f}"
 
 
 def _read(pattern: re.Pattern[str], text: str, example: str) -> dict[str, str]:
