@@ -11,10 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 # Up to 3.51.2 a checkpoint of the write-ahead log can race with a reset of it and damage the file.
 WAL_SAFE_SINCE = (3, 51, 3)
+# Raised by every store when the database is down, too slow or unreachable: nothing was changed, asking again may help.
+UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
 _SQLITE_BUSY_S = 30
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,

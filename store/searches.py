@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, and_, case, func, or_, select, update
+from sqlalchemy import Select, and_, case, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from store import events
 from store.db import Database, now
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
 from store.models import Attempt, Search
-from store.states import SearchState, StopReason
+from store.states import FINAL, SearchState, StopReason
 
 MAX_PAGE_SIZE = 200
 
@@ -168,6 +168,21 @@ class SearchStore:
                     state=search.state,
                 )
             return search
+
+    def delete(self, search_id: str) -> None:
+        """Delete a final search with all its rows; its files are the caller's to delete, after this.
+
+        Raises:
+            NotFound: no such search.
+            StateConflict: it is not final yet.
+        """
+        with self._database.session_scope() as session:
+            gone = delete(Search).where(Search.id == search_id, Search.state.in_(FINAL)).returning(Search.id)
+            if session.scalars(gone).one_or_none() is None:
+                state = _get(session, search_id).state
+                raise StateConflict(
+                    f"search {search_id} is {state}; only a final search can be deleted: cancel it first", state=state
+                )
 
     def _find_by_key(self, idempotency_key: str) -> Search | None:
         with self._database.read_scope() as session:
