@@ -128,13 +128,12 @@ class SearchSpace:
         """Whether some choice of options builds `arch`."""
         mine = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
         its = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
-        remaining = list(arch.blocks)
+        reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
         for choices in self.blocks:
-            if remaining and remaining[0] in choices.options():
-                remaining.pop(0)
-            elif not choices.can_skip:
-                return False
-        return mine == its and not remaining
+            options = set(choices.options())
+            taken = {count + 1 for count in reached if count < len(arch.blocks) and arch.blocks[count] in options}
+            reached = taken | reached if choices.can_skip else taken
+        return mine == its and len(arch.blocks) in reached
 
     def _positions(self) -> Iterator[BlockChoices]:
         channels = self.stem_channels
