@@ -2,17 +2,20 @@
 
 A data set is a folder or a zip archive of class folders, either below `train/` and `test/` (optionally `val/`, whose
 images join the training ones) or one level of class folders, from which a fifth is set aside for testing by a fixed,
-stratified draw. A single wrapping folder is tolerated. `digits`, scikit-learn's 1,797 handwritten digits, is built in.
+stratified draw. A wrapping folder is tolerated; images outside class folders are left out. `digits`, scikit-learn's
+1,797 handwritten digits, is built in.
 
 No torch and no pixels here: the service lists and registers with this module, the search reads with `autonl_core.data`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import random
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -23,20 +26,29 @@ from PIL import Image
 
 from autonl_core.errors import DatasetError
 
+Split = Literal["train", "test"]
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 TEST_FRACTION = 0.2
 MIN_IMAGES_PER_CLASS = 3  # one each for training, validation and test
 _SIZE_SAMPLE = 64  # images whose headers are read to learn the usual size
-_SPLIT_FOLDERS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
-
-Split = Literal["train", "test"]
+_SPLIT_FOLDERS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "train",
+    "valid": "train",
+    "validation": "train",
+    "test": "test",
+    "testing": "test",
+}
+_UNREADABLE = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)  # RuntimeError: encrypted, or unknown
 
 
 @dataclass(frozen=True)
 class Item:
     """One image: its split, the index of its class, and its name inside the data set."""
 
-    split: str
+    split: Split
     label: int
     member: str
 
@@ -88,7 +100,6 @@ def scan(name: str, path: Path) -> DatasetSpec:
     members = _folder_members(path) if kind == "folder" else _zip_members(path)
     classes, items = _arrange(members, path)
     counts = Counter(item.split for item in items)
-    digest = hashlib.sha256("\n".join(f"{member} {mark}" for member, mark in sorted(members.items())).encode())
     return DatasetSpec(
         name=name,
         kind=kind,
@@ -97,15 +108,20 @@ def scan(name: str, path: Path) -> DatasetSpec:
         image_size=_usual_size(path, kind, items),
         train_images=counts["train"],
         test_images=counts["test"],
-        fingerprint=digest.hexdigest()[:32],
+        fingerprint=_fingerprint(members),
     )
 
 
 def list_items(spec: DatasetSpec) -> list[Item]:
-    """Every image of a folder or zip data set in a fixed order. Raises DatasetError if it changed since it was added."""
+    """Every image of a folder or zip data set, in a fixed order.
+
+    Raises:
+        DatasetError: it is gone, or changed since it was added.
+    """
     path = Path(spec.location)
-    classes, items = _arrange(_folder_members(path) if spec.kind == "folder" else _zip_members(path), path)
-    if classes != spec.classes or len(items) != spec.train_images + spec.test_images:
+    members = _folder_members(path) if spec.kind == "folder" else _zip_members(path)
+    classes, items = _arrange(members, path)
+    if _fingerprint(members) != spec.fingerprint:
         raise DatasetError(
             f"data set {spec.name!r} at {path} changed since it was added: {len(items)} images in {len(classes)} "
             f"classes now, {spec.train_images + spec.test_images} in {len(spec.classes)} then; add it again"
@@ -114,19 +130,20 @@ def list_items(spec: DatasetSpec) -> list[Item]:
 
 
 def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """The bytes of the named files, in order, holding one file in memory at a time."""
+    """The bytes of the named files, in order, one file in memory at a time; none for a file that cannot be read."""
     path = Path(spec.location)
-    if spec.kind == "folder":
+    with contextlib.ExitStack() as stack:
+        archive = stack.enter_context(zipfile.ZipFile(path)) if spec.kind == "zip" else None
         for member in members:
-            yield member, (path / member).read_bytes()
-    else:
-        with zipfile.ZipFile(path) as archive:
-            for member in members:
-                yield member, archive.read(member)
+            try:
+                data = archive.read(member) if archive else (path / member).read_bytes()
+            except _UNREADABLE:
+                data = b""  # the decoder reports it with the other unreadable images
+            yield member, data
 
 
 def stratified_draw(labels: list[int], fraction: float, seed: int) -> set[int]:
-    """Indices of about `fraction` of every class, at least one and never a whole class; the same for equal arguments."""
+    """Indices of about `fraction` of every class, at least one, never a whole class; equal for equal arguments."""
     by_class: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         by_class.setdefault(label, []).append(index)
@@ -158,33 +175,55 @@ def _zip_members(path: Path) -> dict[str, str]:
     return {info.filename: f"{info.file_size}-{info.CRC:08x}" for info in wanted}
 
 
+def _fingerprint(members: Mapping[str, str]) -> str:
+    text = "\n".join(f"{member} {mark}" for member, mark in sorted(members.items()))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
 def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[Item]]:
     """Class names, and every image with its split and label, sorted by name."""
     parts = {member: PurePosixPath(member).parts for member in sorted(members)}
     parts = {m: p for m, p in parts.items() if not any(part.startswith((".", "__MACOSX")) for part in p)}
     if not parts:
         raise DatasetError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    tops = {p[0] for p in parts.values()}
-    if len(tops) == 1 and all(len(p) >= 3 for p in parts.values()) and not tops & set(_SPLIT_FOLDERS):
-        parts = {member: p[1:] for member, p in parts.items()}  # a single wrapping folder
-        tops = {p[0] for p in parts.values()}
-    split_given = tops <= set(_SPLIT_FOLDERS)
-    depth = 3 if split_given else 2
-    placed = {member: p for member, p in parts.items() if len(p) >= depth}
+    placed = _place(parts, path)
     if not placed:
-        raise DatasetError(f"{path} has no class folders: expected CLASS/image or train/CLASS/image and test/CLASS/image")
-    classes = tuple(sorted({p[depth - 2] for p in placed.values()}))
+        raise DatasetError(
+            f"{path} has no class folders: expected CLASS/image or train/CLASS/image and test/CLASS/image"
+        )
+    classes = tuple(sorted({name for _, name in placed.values()}))
     if len(classes) < 2:
         raise DatasetError(f"{path} has one class, {classes[0]!r}; a classifier needs at least 2 class folders")
-    labels = [classes.index(p[depth - 2]) for p in placed.values()]
-    if split_given:
-        splits = [_SPLIT_FOLDERS[p[0]] for p in placed.values()]
-    else:
-        tested = stratified_draw(labels, TEST_FRACTION, seed=0)  # a fixed seed: every search is tested on the same images
-        splits = ["test" if index in tested else "train" for index in range(len(labels))]
-    items = [Item(s, label, member) for s, label, member in zip(splits, labels, placed, strict=True)]
+    for name in classes:
+        if not name.isprintable():  # control characters, and bytes that are not UTF-8
+            raise DatasetError(f"{path} has a class folder named {name!r}; rename it to printable characters")
+    labels = [classes.index(name) for _, name in placed.values()]
+    tested = stratified_draw(labels, TEST_FRACTION, seed=0)  # a fixed seed: every search is tested on the same images
+    items = []
+    for index, (member, (given, _)) in enumerate(placed.items()):
+        split: Split = given or ("test" if index in tested else "train")
+        items.append(Item(split, labels[index], member))
     _check_counts(classes, items, path)
     return classes, items
+
+
+def _place(parts: Mapping[str, tuple[str, ...]], path: Path) -> dict[str, tuple[Split | None, str]]:
+    """Split, where folders say it, and class of every image that lies in a class folder."""
+    parts = {member: p for member, p in parts.items() if len(p) >= 2}
+    tops = {p[0] for p in parts.values()}
+    splits = {top: _SPLIT_FOLDERS[top.lower()] for top in tops if top.lower() in _SPLIT_FOLDERS}
+    nested = {p[0] for p in parts.values() if len(p) >= 3}
+    if len(tops) == 1 and nested and not splits:
+        return _place({member: p[1:] for member, p in parts.items()}, path)  # a wrapping folder
+    if tops == splits.keys():
+        return {member: (splits[p[0]], p[1]) for member, p in parts.items() if len(p) >= 3}
+    if nested & splits.keys():  # but images right in train/ make it a class, of vehicles perhaps
+        others = ", ".join(repr(top) for top in sorted(tops - splits.keys())[:5])
+        raise DatasetError(
+            f"{path} has class folders below {', '.join(sorted(splits))}, and beside them {others}; "
+            "a data set is either split into train and test, or one level of class folders"
+        )
+    return {member: (None, p[0]) for member, p in parts.items()}
 
 
 def _check_counts(classes: tuple[str, ...], items: list[Item], path: Path) -> None:
