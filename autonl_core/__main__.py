@@ -1,0 +1,142 @@
+"""The core without a service: `python -m autonl_core search|evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import ValidationError
+
+from autonl_core.config import SearchConfig
+from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.prepare import prepare
+from autonl_core.datasets import BUILTIN, DatasetSpec, scan
+from autonl_core.errors import AutonlError, CheckpointError
+from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.export import load_checkpoint
+from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.search import run_search
+
+
+class Printed(Silent):
+    """A sink for people: one line per epoch, per new best architecture and per event."""
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if not key.startswith("gate/"))
+        _say(f"[{phase}] epoch {epoch}  {shown}")
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        _say(f"[{kind}] {json.dumps(detail)}")
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        _say(f"[best] {record.macs:,} MACs  {record.arch_string}")
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def saved(self, state: SavedState) -> None: ...
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m autonl_core", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    search = commands.add_parser("search", help="run one search; the folder keeps its run states and its checkpoint")
+    search.add_argument("--config", type=Path, required=True, help="YAML with the fields of SearchConfig")
+    search.add_argument("--out", type=Path, required=True, help="folder for run states, model and result.json")
+    score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a data set's test split")
+    score.add_argument("--checkpoint", type=Path, required=True)
+    score.add_argument("--json", action="store_true", help="print JSON")
+    which = score.add_mutually_exclusive_group(required=True)
+    which.add_argument("--dataset", help="built-in name, folder or zip")
+    which.add_argument("--dataset-spec", help="a DatasetSpec as JSON")
+    for command in (search, score):
+        command.add_argument("--cache-dir", type=Path, help="where decoded images are kept between runs")
+        command.add_argument("--device", default="cpu")
+        command.add_argument("--threads", type=int, help="CPU threads; default: all cores")
+    search.add_argument("--dataset-path", type=Path, help="folder or zip, when the config's data set is not built in")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        return _search(options) if options.command == "search" else _evaluate(options)
+    except ValidationError as error:
+        _say(f"error: {options.config} is not a valid search: {error}", sys.stderr)
+    except AutonlError as error:
+        _say(f"error: {error}", sys.stderr)
+    return 2
+
+
+def _search(options: argparse.Namespace) -> int:
+    config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
+    dataset = find_dataset(str(options.dataset_path or config.dataset))
+    earlier = [
+        SavedState(Path(saved["path"]), saved["sha256"], saved["size_bytes"], saved["step"])
+        for saved in _read_json(options.out / "states.json", default=[])
+    ]
+
+    class Remembering(Printed):
+        def saved(self, state: SavedState) -> None:
+            recent.append(state)
+            records = [{**vars(s), "path": str(s.path)} for s in recent[-2:]]
+            (options.out / "states.json").write_text(json.dumps(records))
+
+    recent = list(earlier)
+    sink = Remembering()
+    options.out.mkdir(parents=True, exist_ok=True)
+    result = run_search(
+        config,
+        dataset,
+        options.out,
+        sink=sink,
+        stop=sink,
+        resume_from=earlier,
+        cache_dir=options.cache_dir,
+        device=options.device,
+    )
+    (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
+    (options.out / "states.json").unlink(missing_ok=True)
+    _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    loaded = load_checkpoint(options.checkpoint, options.device)
+    if options.dataset_spec:
+        dataset = DatasetSpec.from_json(json.loads(options.dataset_spec))
+    else:
+        dataset = find_dataset(options.dataset)
+    if dataset.classes != loaded.classes:
+        raise CheckpointError(f"the checkpoint tells {loaded.classes} apart, the data set has {dataset.classes}")
+    with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
+        data = prepare(dataset, loaded.arch.resolution, options.cache_dir or Path(scratch))
+        loader = Loader(data, torch.device(options.device), 0, Augmentation(flip=False, padding_px=0))
+        measured = evaluate(loaded.network, loader.plain(data.test, EVAL_BATCH_SIZE))
+    if options.json:
+        found = {"correct": measured.correct, "images": measured.images, "top1_pct": measured.top1_pct}
+        _say(json.dumps(found | {"top5_pct": measured.top5_pct, "arch_id": loaded.arch.arch_id}))
+    else:
+        _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({measured.images} test images)")
+    return 0
+
+
+def find_dataset(name_or_path: str) -> DatasetSpec:
+    """A built-in data set by name, or the folder or zip at a path."""
+    return BUILTIN.get(name_or_path) or scan(Path(name_or_path).stem or "data", Path(name_or_path))
+
+
+def _read_json(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def _say(text: str, stream: Any = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

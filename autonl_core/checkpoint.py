@@ -1,0 +1,98 @@
+"""Run states: what a search needs to go on after a crash. Atomic to write, verified to read, never unpickled blindly.
+
+A state is a nested dict of tensors, numbers, strings and lists, so `weights_only` loading reads it. Written to a
+temporary file, fsynced, renamed; its name carries its number and its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autonl_core.errors import CheckpointError
+from autonl_core.progress import SavedState
+
+KEPT_STATES = 2
+
+State = dict[str, Any]
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary sibling of `path`, then fsync and rename it. A failure leaves nothing behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RunStates:
+    """The run states of one attempt, in a folder of its own; numbers go on from those of earlier attempts."""
+
+    def __init__(self, folder: Path, earlier: Sequence[SavedState]) -> None:
+        self.folder = folder
+        self.step = max((state.step for state in earlier), default=0)
+        self._kept: list[Path] = []
+
+    def save(self, state: State) -> SavedState:
+        """Write `state`; the two newest of this attempt are kept."""
+        self.step += 1
+        path = self.folder / f"state-{self.step:06d}.pt"
+        write_atomically(path, lambda temporary: torch.save(state, temporary))
+        self._kept.append(path)
+        for old in self._kept[:-KEPT_STATES]:
+            old.unlink(missing_ok=True)
+        self._kept = self._kept[-KEPT_STATES:]
+        return SavedState(path, sha256_of(path), path.stat().st_size, self.step)
+
+
+def load_newest(
+    states: Sequence[SavedState], device: torch.device, on_bad: Callable[[SavedState, str], None]
+) -> State | None:
+    """The newest good state, or None if there were none to begin with. Bad ones are reported and passed over.
+
+    Raises:
+        CheckpointError: states were given, and every one is missing or damaged. Starting over silently would lose work.
+    """
+    for saved in sorted(states, key=lambda state: state.step, reverse=True):
+        problem = _problem_of(saved)
+        if problem is None:
+            state: State = torch.load(saved.path, map_location=device, weights_only=True)
+            return state
+        on_bad(saved, problem)
+    if states:
+        newest = max(states, key=lambda state: state.step)
+        raise CheckpointError(f"none of {len(states)} run states can be used; newest: {newest.path.name}")
+    return None
+
+
+def _problem_of(saved: SavedState) -> str | None:
+    if not saved.path.is_file():
+        return "the file is missing"
+    found = sha256_of(saved.path)
+    return None if found == saved.sha256 else f"sha256 is {found[:12]}..., recorded {saved.sha256[:12]}..."

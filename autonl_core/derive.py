@@ -1,0 +1,225 @@
+"""The phase `deriving`: from the learned distribution to one architecture, by evaluation.
+
+Gradients narrow the distribution; measured networks decide. Candidates are drawn from the distribution within the
+budget, scored on the shared weights with validation images, the best mutated for a few rounds. The best few then train
+for themselves a little, and half of them go on after each round, until one is left.
+
+Two candidates that owe nothing to the search always take part, and one of them always reaches the final: `uniform`, the
+same small block everywhere, and `widest`, the network with the most parameters the budget allows. What random networks
+score is reported beside the winner.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autonl_core.budget import BandSampler, Floats, band, project
+from autonl_core.checkpoint import State
+from autonl_core.config import TrainConfig
+from autonl_core.data.batches import random_stream
+from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.gates import Choice, GateTable
+from autonl_core.macs import block_params
+from autonl_core.network import Network
+from autonl_core.run import SearchRun, step_work
+from autonl_core.search_space import Option
+from autonl_core.supernet import Supernet
+from autonl_core.supernet_training import score_choice
+from autonl_core.train import Trainer
+
+RANDOM_NETWORKS = 8  # for the comparison
+MUTATION_RATE = 0.15  # chance of every position to change
+_FINALIST_EMA_DECAY = 0.99  # a short training needs a short memory
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network within the budget, where it came from, and what it scored on validation images."""
+
+    choice: Choice
+    origin: str
+    loss: float = float("inf")
+    top1_pct: float = 0.0
+
+    def to_state(self) -> dict[str, Any]:
+        return {"choice": list(self.choice), "origin": self.origin, "loss": self.loss, "top1_pct": self.top1_pct}
+
+    @staticmethod
+    def from_state(state: dict[str, Any]) -> Candidate:
+        return Candidate(tuple(state["choice"]), state["origin"], state["loss"], state["top1_pct"])
+
+
+def derive(run: SearchRun, state: State) -> State:
+    """Choose the architecture. Returns the state that `training` starts from."""
+    run.enter("deriving")
+    if "survivors" not in state:
+        state = _choose_finalists(run, state)
+        run.save(state)
+    while len(state["survivors"]) > 1:
+        state = _halve(run, state)
+        run.save(state)
+    run.leave("deriving")
+    winner = state["survivors"][0]
+    return {
+        "phase": "training",
+        "choice": winner["choice"],
+        "origin": winner["origin"],
+        "val_top1_pct": winner["top1_pct"],
+        "comparison": state["comparison"],
+        "inherited": winner["network"],
+    }
+
+
+def _choose_finalists(run: SearchRun, state: State) -> State:
+    """Score candidates on the shared weights; keep the best and the best that owes nothing to the search."""
+    supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
+    supernet.load_state_dict(state["supernet"])
+    scored: dict[Choice, Candidate] = {}
+
+    def judge(choice: Choice, origin: str) -> None:
+        if choice not in scored:
+            measured = score_choice(run, supernet, choice)
+            scored[choice] = Candidate(choice, origin, measured.loss, measured.top1_pct)
+            run.tell("deriving", step=len(scored))
+            run.stop_if_asked(lambda: state)
+
+    probabilities = np.array(state["probabilities"])
+    for choice, origin in propose(run.table, probabilities, run.config.flops_budget, run.config.supernet.candidates,
+                                  random_stream("candidates", run.config.seed, 0)):  # fmt: skip
+        judge(choice, origin)
+    for generation in range(run.config.supernet.generations):
+        rng = random_stream("candidates", run.config.seed, 1 + generation)
+        parents = _ranked([c for c in scored.values() if c.origin != "random"])[: max(2, len(scored) // 8)]
+        for _ in range(run.config.supernet.candidates // 2):
+            judge(mutate(run.table, parents[rng.integers(len(parents))].choice, run.config.flops_budget, rng), "evolved")
+    ranking = _ranked(list(scored.values()))
+    finalists = _finalists(ranking, run.config.supernet.finalists)
+    if len(finalists) == 1:  # nothing to compare: no training, no halving
+        run.sink.event("derived_without_final", {"origin": finalists[0].origin})
+    survivors = [c.to_state() | {"network": supernet.derive(c.choice).state_dict()} for c in finalists]
+    comparison = _comparison(ranking)
+    run.sink.event("candidates_scored", {"count": len(ranking), **comparison})
+    return {"phase": "deriving", "survivors": survivors, "comparison": comparison, "round": 0}
+
+
+def propose(
+    table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator
+) -> list[tuple[Choice, str]]:
+    """Candidates within the budget and where they come from: the most likely, `count` drawn, and those for comparison."""
+    low, high = band(budget_macs)
+    options = table.option_probabilities(p)
+    log_options = [np.log(np.maximum(q, 1e-12)) for q in options]
+    most_likely = project(table, log_options, low, high)
+    low = min(low, most_likely.macs)  # a space too coarse for the band: the best below the budget is the band
+    proposed = [(most_likely.choice, "most_likely")]
+    proposed.append((project(table, _uniform_scores(table), low, high).choice, "uniform"))
+    proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
+    learned = BandSampler(table, options, low, high)
+    even = BandSampler(table, [np.full(len(q), 1 / len(q)) for q in options], low, high)
+    draws = [(learned.draw(rng), "drawn") for _ in range(count)]
+    draws += [(even.draw(rng), "random") for _ in range(RANDOM_NETWORKS)]
+    return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
+
+
+def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Generator) -> Choice:
+    """A neighbour of `parent` within the budget: some positions change at random, the fewest others to make it fit."""
+    low, high = band(budget_macs)
+    scores: list[Floats] = []
+    for costs, kept in zip(table.costs, parent, strict=True):
+        values = 0.1 * rng.random(len(costs))  # ties between repairs are broken at random
+        values[kept] += 1.0
+        if rng.random() < MUTATION_RATE:
+            values[rng.integers(len(costs))] += 2.0
+        scores.append(values)
+    return project(table, scores, low, high).choice
+
+
+def _halve(run: SearchRun, state: State) -> State:
+    """Train every survivor a little, keep the better half. One survivor's turn is short: a stop waits for its end."""
+    settings = run.config.supernet
+    config = run.config.train.model_copy(
+        update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _FINALIST_EMA_DECAY}
+    )
+    trained: list[dict[str, Any]] = []
+    for number, survivor in enumerate(state["survivors"]):
+        choice: Choice = tuple(survivor["choice"])
+        network = Network(run.table.arch(choice))
+        network.load_state_dict(survivor["network"])
+        candidate = Candidate(choice, survivor["origin"])
+        trained.append(_train_a_little(run, candidate, network, config, state, f"{number + 1}"))
+        run.pace.done += settings.finalist_epochs * len(run.fit) * step_work(run.config, 0)[1]
+    trained.sort(key=lambda survivor: (survivor["loss"], survivor["choice"]))
+    best = trained[0]
+    arch = run.table.arch(tuple(best["choice"]))
+    run.sink.architecture(run.record_of(arch, val_top1_pct=best["top1_pct"]))
+    shown = [{"origin": s["origin"], "val_loss": s["loss"], "val_top1_pct": s["top1_pct"]} for s in trained]
+    comparison = state["comparison"] | {f"final_round_{state['round'] + 1}": shown}
+    run.sink.event("finalists_halved", {"round": state["round"] + 1, "finalists": shown})
+    kept = trained[: len(trained) // 2]
+    return state | {"survivors": kept, "comparison": comparison, "round": state["round"] + 1}
+
+
+def _train_a_little(
+    run: SearchRun, candidate: Candidate, network: Network, config: TrainConfig, state: State, label: str
+) -> dict[str, Any]:
+    trainer = Trainer(
+        network.to(run.device), run.fit, run.loader, config, "finalist", run.config.supernet.finalist_epochs
+    )
+    while not trainer.finished:
+        epoch = trainer.position[0]
+        for step in trainer.run_epoch():
+            run.tell("deriving", epoch, trainer.epochs, step + 1, trainer.steps)
+            run.stop_if_asked(lambda: state)
+    measured = evaluate(trainer.averaged(), run.loader.plain(run.val, EVAL_BATCH_SIZE))
+    scored = Candidate(candidate.choice, candidate.origin, measured.loss, measured.top1_pct)
+    run.sink.metrics("deriving", state["round"], {f"finalist_{label}_val_top1_pct": measured.top1_pct})
+    return scored.to_state() | {"network": network.state_dict()}
+
+
+def _ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Best validation loss first; equal ones in a fixed order."""
+    return sorted(candidates, key=lambda candidate: (candidate.loss, candidate.choice))
+
+
+def _finalists(ranking: list[Candidate], count: int) -> list[Candidate]:
+    """The best `count`, of which the last seat, if there are several, goes to `uniform` or `widest`."""
+    outsiders = [candidate for candidate in ranking if candidate.origin in ("uniform", "widest")]
+    best = [c for c in ranking if c.origin != "random"][:count]
+    if len(best) > 1 and outsiders and not any(c in best for c in outsiders):
+        best[-1] = outsiders[0]
+    return best
+
+
+def _comparison(ranking: list[Candidate]) -> dict[str, Any]:
+    """Validation top-1 on the shared weights, at equal MACs: the search's own against those that owe it nothing."""
+    by_origin: dict[str, list[float]] = {}
+    for candidate in ranking:
+        by_origin.setdefault(candidate.origin, []).append(round(candidate.top1_pct, 2))
+    means = {origin: round(float(np.mean(values)), 2) for origin, values in by_origin.items()}
+    best = {origin: max(values) for origin, values in by_origin.items()}
+    return {"measure": "val_top1_pct on shared weights", "candidates": len(ranking), "mean": means, "best": best}
+
+
+def _scores(table: GateTable, value: Callable[[Option], float]) -> list[Floats]:
+    return [np.array([value(option) for option in options]) for options in table.options]
+
+
+def _params(option: Option) -> float:
+    return 0.0 if option is None else float(block_params(option))
+
+
+def _uniform_scores(table: GateTable) -> list[Floats]:
+    """One block everywhere (3x3, large expansion, no LightNL), as MobileNetV2 has it; deviations cost 1 each."""
+
+    def likeness(option: Option) -> float:
+        if option is None:
+            return -1.0
+        return -float(option.kernel_size != 3) - float(option.expand_ratio == 3) - 2.0 * (option.light_nl is not None)
+
+    rng = random.Random(0)  # which layers deviate is a matter of taste, but always the same
+    return [scores + np.array([0.01 * rng.random() for _ in scores]) for scores in _scores(table, likeness)]

@@ -1,0 +1,56 @@
+"""`build_network(arch)`: from an architecture to a trainable module."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from autonl_core.arch import ArchSpec
+from autonl_core.blocks.conv import ConvNorm
+from autonl_core.blocks.mbconv import MBConv
+
+
+class Network(nn.Module):
+    """Stem, blocks, head, global average pooling, classifier."""
+
+    def __init__(self, arch: ArchSpec, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.arch = arch
+        self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activate=True)
+        self.blocks = nn.ModuleList(MBConv(spec) for spec in arch.blocks)
+        self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activate=True)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, R, R) -> logits (B, classes)."""
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        x = self.head(x).mean((2, 3))  # (B, head_channels)
+        return self.classifier(self.dropout(x))
+
+
+def build_network(arch: ArchSpec, *, seed: int | None = None, dropout: float = 0.0) -> Network:
+    """A freshly initialised network in channels_last layout, reproducible when `seed` is given.
+
+    Any resolution works at run time; `arch.resolution` is the one its MACs are stated for.
+    """
+    network = Network(arch, dropout)
+    init_weights(network, torch.Generator().manual_seed(seed) if seed is not None else None)
+    return network.to(memory_format=torch.channels_last)
+
+
+def init_weights(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Variance 2/fan-out for convolutions, .01 for the classifier; batch-norm scales keep their own start."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels // layer.groups
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out), generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, 0.01, generator=generator)
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,65 @@
+"""The optimiser, the learning-rate schedule, and the moving average of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def sgd(modules: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; weight decay on matrices and kernels only, never on scales, shifts or biases."""
+    parameters = [p for p in modules.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+
+
+def cosine_lr(step: int, steps: int, warmup_steps: int, peak: float) -> float:
+    """Linear rise over `warmup_steps`, then half a cosine down to 0 at `steps`. A function of the step alone."""
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    share = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+class WeightAverage:
+    """Exponential moving average of a module's parameters, with the short memory that young averages need.
+
+    The decay at step t is min(decay, (1 + t) / (10 + t)). Batch-norm statistics are not averaged: they are
+    recalibrated for the averaged weights.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.values = [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def update(self, parameters: Iterable[Tensor]) -> None:
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
+        torch._foreach_lerp_(self.values, [p.detach() for p in parameters], 1 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, parameters: Iterable[Tensor]) -> None:
+        for target, value in zip(parameters, self.values, strict=True):
+            target.copy_(value)
+
+    def state_dict(self) -> dict[str, int | list[Tensor]]:
+        return {"steps": self.steps, "values": self.values}
+
+    def load_state_dict(self, state: dict[str, int | list[Tensor]]) -> None:
+        steps, values = state["steps"], state["values"]
+        assert isinstance(steps, int) and isinstance(values, list)
+        self.steps = steps
+        self.values = [value.clone() for value in values]

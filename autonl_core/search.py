@@ -1,0 +1,155 @@
+"""A search from data set to verified checkpoint, on one screen.
+
+    preparing    decode and split the data                                    run.open_run
+    searching    supernet weights and architecture parameters learn           supernet_training.train_supernet
+    deriving     candidates are measured, one architecture is chosen          derive.derive
+    training     the chosen network learns from all training images           train_chosen
+    evaluating   top-1 on the test split, once                                finish
+    exporting    write, reload in a clean process, compare                    verify.verify_export
+
+Each phase takes a state and returns the state the next one starts from; a state saved to disk at any point is where a
+later attempt goes on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+
+from autonl_core.budget import BAND
+from autonl_core.checkpoint import State, sha256_of
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DatasetSpec
+from autonl_core.derive import derive
+from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.export import save_checkpoint, weights_sha256
+from autonl_core.gates import Choice
+from autonl_core.network import Network, build_network
+from autonl_core.progress import ProgressSink, SavedState, StopToken
+from autonl_core.result import SearchResult, StopReason
+from autonl_core.run import SearchRun, open_run, step_work
+from autonl_core.supernet_training import train_supernet
+from autonl_core.train import Trainer
+from autonl_core.verify import verify_export
+
+CHECKPOINT_NAME = "model.safetensors"
+COLLAPSED_MARGIN = 1.2  # times the accuracy of guessing
+
+
+def run_search(
+    config: SearchConfig,
+    dataset: DatasetSpec,
+    work_dir: Path,
+    *,
+    sink: ProgressSink,
+    stop: StopToken,
+    resume_from: Sequence[SavedState] = (),
+    cache_dir: Path | None = None,
+    device: str = "cpu",
+) -> SearchResult:
+    """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
+
+    Args:
+        work_dir: receives run states and the checkpoint; one folder per attempt.
+        resume_from: run states of earlier attempts at this search; the newest good one is continued.
+        cache_dir: decoded images, shared between searches; a folder that goes away by itself if None.
+
+    Raises:
+        Interrupted: `stop` asked for it; a run state was saved first.
+        AutonlError: anything else a user can act on (data set, space, budget, divergence, failed verification).
+    """
+    with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
+        run = open_run(
+            config,
+            dataset,
+            work_dir,
+            sink=sink,
+            stop=stop,
+            resume_from=resume_from,
+            cache_dir=cache_dir or Path(scratch),
+            device=device,
+        )
+        state = run.resume(resume_from)
+        if state["phase"] == "searching":
+            state = train_supernet(run, state)
+        if state["phase"] == "deriving":
+            state = derive(run, state)
+        trainer = train_chosen(run, state)
+        return finish(run, state, trainer.averaged())
+
+
+def train_chosen(run: SearchRun, state: State) -> Trainer:
+    """Train the chosen network on all training images, validation ones included: there is nothing left to decide."""
+    run.enter("training")
+    choice: Choice = tuple(state["choice"])
+    arch = run.table.arch(choice)
+    run.sink.architecture(run.record_of(arch, val_top1_pct=state["val_top1_pct"]))
+    network = build_network(arch, seed=run.config.seed, dropout=run.config.train.dropout)
+    if run.config.train.weights == "inherit":
+        network.load_state_dict(state["inherited"])
+    settings = run.config.train
+    trainer = Trainer(network.to(run.device), run.data.train, run.loader, settings, "train", settings.epochs)
+    if "trainer" in state:
+        trainer.load_state_dict(state["trainer"])
+
+    def state_now() -> State:
+        return {**state, "trainer": trainer.state_dict()}
+
+    per_image = step_work(run.config, 0)[1]
+    while not trainer.finished:
+        epoch = trainer.position[0]
+        for step in trainer.run_epoch():
+            run.pace.done += per_image * settings.batch_size
+            run.tell("training", epoch, trainer.epochs, step + 1, trainer.steps)
+            run.stop_if_asked(state_now)
+        run.sink.metrics("training", trainer.position[0], trainer.epoch_metrics())
+        run.save(state_now())
+    run.leave("training")
+    return trainer
+
+
+def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
+    """Score once on the test split, write the checkpoint, and let a clean process confirm both."""
+    run.enter("evaluating")
+    score = evaluate(network, run.loader.plain(run.data.test, EVAL_BATCH_SIZE))
+    run.leave("evaluating")
+    run.enter("exporting")
+    checkpoint = run.work_dir / CHECKPOINT_NAME
+    save_checkpoint(checkpoint, network, run.dataset, run.data)
+    verify_export(run, checkpoint, network, score)
+    run.leave("exporting")
+    record = run.record_of(
+        network.arch,
+        val_top1_pct=state["val_top1_pct"],
+        test_top1_pct=score.top1_pct,
+        test_top5_pct=score.top5_pct,
+        trained=True,
+    )
+    run.sink.architecture(record)
+    budget = run.config.flops_budget
+    collapsed = score.top1_pct < COLLAPSED_MARGIN * 100 / len(run.dataset.classes)
+    reason: StopReason = "collapsed" if collapsed else "converged"
+    notes = []
+    if record.macs < BAND * budget:
+        notes.append(f"{run.table.space.name} has no network between {BAND:.0%} and 100% of this budget; took the best below")
+    if collapsed:
+        notes.append("top-1 is not above guessing: do the labels belong to the images?")
+    return SearchResult(
+        architecture=record,
+        flops_budget=budget,
+        slack_pct=100 * (budget - record.macs) / budget,
+        test_correct=score.correct,
+        test_images=score.images,
+        checkpoint=checkpoint,
+        checkpoint_sha256=sha256_of(checkpoint),
+        weights_sha256=weights_sha256(network.state_dict()),
+        seconds_by_phase={phase: round(seconds, 2) for phase, seconds in run.seconds_by_phase.items()},
+        comparison={**state["comparison"], "chosen": state["origin"]},
+        stop_reason=reason,
+        exact=run.exact,
+        notes=tuple(notes),
+    )
+
+

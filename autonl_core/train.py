@@ -1,0 +1,111 @@
+"""Training one network: SGD, a cosine schedule, label smoothing, an average of the weights. Resumable at every step."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from autonl_core.config import TrainConfig
+from autonl_core.data.batches import Loader, Stream
+from autonl_core.data.prepare import ImageSet
+from autonl_core.errors import Diverged
+from autonl_core.evaluate import EVAL_BATCH_SIZE, recalibrate_batch_norm
+from autonl_core.network import Network
+from autonl_core.optim import WeightAverage, cosine_lr, set_lr, sgd
+
+MAX_LOST_STEPS = 20  # steps in a row with a loss that is not finite
+
+
+class Trainer:
+    """Trains `network` on `images` for `epochs`; `position` is (epoch, step) of the next batch."""
+
+    def __init__(
+        self, network: Network, images: ImageSet, loader: Loader, config: TrainConfig, stream: Stream, epochs: int
+    ) -> None:
+        self.network, self.images, self.loader = network, images, loader
+        self.config, self.stream, self.epochs = config, stream, epochs
+        self.steps = loader.steps(images, config.batch_size)
+        self.parameters = list(network.parameters())
+        self.optimizer = sgd(network, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        self.average = WeightAverage(self.parameters, config.ema_decay)
+        self.position = (0, 0)
+        self.lost_steps = 0
+        self.epoch_loss = self.epoch_correct = 0.0
+        self.epoch_images = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.position[0] >= self.epochs
+
+    def run_epoch(self) -> Iterator[int]:
+        """Train to the end of the current epoch, yielding the step just done: a place to save, report or stop."""
+        epoch, first_step = self.position
+        if first_step == 0:
+            self.epoch_loss = self.epoch_correct = 0.0
+            self.epoch_images = 0
+        self.network.train()
+        batches = self.loader.epoch(self.images, self.stream, epoch, self.config.batch_size, first_step=first_step)
+        for step, (x, labels) in enumerate(batches, start=first_step):
+            self._step(x, labels, epoch * self.steps + step)
+            self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
+            yield step
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Training loss and top-1 (of augmented images, weights as they moved) over the epoch."""
+        seen = max(1, self.epoch_images)
+        lr = self.optimizer.param_groups[0]["lr"]
+        return {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
+
+    def averaged(self) -> Network:
+        """A copy with the averaged weights, batch norms recalibrated on the training images: what is scored and shipped."""
+        network = copy.deepcopy(self.network)
+        self.average.copy_to(network.parameters())
+        recalibrate_batch_norm(network, self.loader.plain(self.images, EVAL_BATCH_SIZE))
+        return network.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "position": list(self.position),
+            "epoch_sums": [self.epoch_loss, self.epoch_correct, self.epoch_images],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load_state_dict(state["average"])
+        self.position = (state["position"][0], state["position"][1])
+        self.epoch_loss, self.epoch_correct, self.epoch_images = state["epoch_sums"]
+
+    def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
+        config = self.config
+        warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
+        set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
+        logits = self.network(x)
+        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+        value = float(loss.detach())
+        if self.skip_if_lost(value):
+            return
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.average.update(self.parameters)
+        self.epoch_loss += value * len(labels)
+        self.epoch_correct += int((logits.detach().argmax(1) == labels).sum())
+        self.epoch_images += len(labels)
+
+    def skip_if_lost(self, loss: float) -> bool:
+        """Whether to skip a step whose loss is not finite. Raises Diverged after too many in a row."""
+        self.lost_steps = 0 if math.isfinite(loss) else self.lost_steps + 1
+        if self.lost_steps >= MAX_LOST_STEPS:
+            raise Diverged(
+                f"the loss was {loss} for {self.lost_steps} steps in a row; lower the learning rate ({self.config.lr})"
+            )
+        return self.lost_steps > 0

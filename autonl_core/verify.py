@@ -1,0 +1,50 @@
+"""Scored = shipped: nothing is a result before a process that never ran the search has confirmed it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from autonl_core.errors import VerificationError
+from autonl_core.evaluate import Score
+from autonl_core.export import load_checkpoint, weights_sha256
+from autonl_core.macs import count_macs, count_params
+from autonl_core.network import Network
+from autonl_core.profile import count_live_macs, count_live_params
+from autonl_core.run import SearchRun
+
+TIMEOUT_S = 3600
+
+
+def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> None:
+    """Raises VerificationError unless the written file costs, weighs and scores what is about to be reported."""
+    loaded = load_checkpoint(checkpoint)
+    if weights_sha256(loaded.network.state_dict()) != weights_sha256(network.state_dict()):
+        raise VerificationError(f"{checkpoint.name}: the weights read back differ from those written")
+    analytic, live = count_macs(loaded.arch).total, count_live_macs(loaded.network, loaded.arch.resolution)
+    if analytic != live:
+        raise VerificationError(f"{checkpoint.name}: {analytic:,} MACs by formula, {live:,} counted on the network")
+    if live > run.config.flops_budget:
+        raise VerificationError(f"{checkpoint.name}: {live:,} MACs exceed the budget of {run.config.flops_budget:,}")
+    if count_params(loaded.arch) != count_live_params(loaded.network):
+        raise VerificationError(f"{checkpoint.name}: the parameters counted differ from those by formula")
+    correct = _score_in_clean_process(run, checkpoint)
+    if correct != score.correct:
+        raise VerificationError(
+            f"{checkpoint.name}: {correct} of {score.images} test images right after reloading, {score.correct} before"
+        )
+
+
+def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
+    """Correct test images, by `python -m autonl_core evaluate` on the same decoded images."""
+    command = [sys.executable, "-m", "autonl_core", "evaluate", "--json"]
+    command += ["--checkpoint", str(checkpoint), "--device", str(run.device), "--threads", str(torch.get_num_threads())]
+    command += ["--dataset-spec", json.dumps(run.dataset.to_json()), "--cache-dir", str(run.cache_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise VerificationError(f"{checkpoint.name} cannot be scored by itself: {done.stderr.strip()[-2000:]}")
+    return int(json.loads(done.stdout)["correct"])
