@@ -52,3 +52,7 @@ class SchemaOutdated(StoreError):
 
 class ArtifactError(StoreError):
     """An artifact key or URL cannot be used."""
+
+
+class BrokerUnreachable(StoreError):
+    """The broker does not answer; searches are accepted all the same and start when it is back."""

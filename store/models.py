@@ -129,7 +129,7 @@ class Search(Base):
         CheckConstraint(f"({_IS_FINAL}) = (finished_at IS NOT NULL)", name="finished_when_final"),
         CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error_when_failed"),
         CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result_when_succeeded"),
-        Index("ix_searches_newest", text("created_at DESC"), text("id DESC")),
+        Index("ix_searches_newest", "created_at", "id"),
         Index(
             "ix_searches_queued",
             "created_at",

@@ -1,0 +1,1 @@
+"""Alembic migrations of the tables in `store/models.py`, oldest first."""

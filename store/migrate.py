@@ -1,0 +1,43 @@
+"""Brings the database to the newest schema, and tells whether it is there. `python -m store.migrate` upgrades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import migrations
+from store.db import Database
+from store.errors import SchemaOutdated
+from store.settings import Settings
+
+
+def alembic_config(database_url: str) -> Config:
+    """What Alembic needs to know, without an ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def upgrade(database_url: str) -> None:
+    """Apply the missing migrations. Safe to run again, and from several processes at once."""
+    command.upgrade(alembic_config(database_url), "head")
+
+
+def check_schema(database: Database) -> None:
+    """Raises SchemaOutdated unless the database is at the newest migration."""
+    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        raise SchemaOutdated(
+            f"the database is at schema {current or 'none'}, this version needs {head}; run: python -m store.migrate"
+        )
+
+
+if __name__ == "__main__":
+    upgrade(Settings().resolved_database_url)

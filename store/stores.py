@@ -1,0 +1,52 @@
+"""All stores of one process, opened from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.architectures import ArchitectureStore
+from store.artifacts import ArtifactStore, open_artifacts
+from store.claims import ClaimStore
+from store.datasets import DatasetStore
+from store.db import Database
+from store.events import EventStore
+from store.reports import ReportStore
+from store.searches import SearchStore
+from store.settings import Settings
+from store.sweeps import SweepStore
+
+
+@dataclass(frozen=True)
+class Stores:
+    """One store per noun. Opening connects to nothing; close them, and never carry them across a fork."""
+
+    settings: Settings
+    database: Database
+    searches: SearchStore
+    claims: ClaimStore
+    reports: ReportStore
+    sweeps: SweepStore
+    events: EventStore
+    architectures: ArchitectureStore
+    datasets: DatasetStore
+    artifacts: ArtifactStore
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_stores(settings: Settings) -> Stores:
+    """The stores that `settings` name. Raises ArtifactError or ValueError for a URL that cannot be served."""
+    database = Database(settings.resolved_database_url)
+    return Stores(
+        settings=settings,
+        database=database,
+        searches=SearchStore(database),
+        claims=ClaimStore(database, settings),
+        reports=ReportStore(database),
+        sweeps=SweepStore(database, settings),
+        events=EventStore(database),
+        architectures=ArchitectureStore(database),
+        datasets=DatasetStore(database),
+        artifacts=open_artifacts(settings.resolved_artifact_url),
+    )

@@ -1,0 +1,87 @@
+"""Repairs: takes searches away from workers that fell silent, and tells which queued ones to ring for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from store.claims import end_crashed
+from store.db import Database, now
+from store.errors import LeaseLost
+from store.fencing import Lease, hold
+from store.models import Search
+from store.settings import Settings
+from store.states import CLAIMED, ExitClass, SearchState
+
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A search whose attempt was stale, and the state it is in now."""
+
+    lease: Lease
+    state: SearchState
+
+
+class SweepStore:
+    """Several sweepers may run at once, and any of them may die: each repair is one fenced transaction."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def sweep(self) -> list[Swept]:
+        """End every stale attempt: its search is queued again, or closed if it crashed too often or was cancelled."""
+        # A claim whose first beat never came has no lease_until to compare with: then the time of the claim counts.
+        deadline = func.coalesce(Search.lease_until, Search.claimed_at)
+        with self._database.read_scope() as session:
+            stale = Search.state.in_(CLAIMED), deadline < now(session)
+            found = session.execute(select(Search.id, Search.fence, Search.owner).where(*stale).limit(_AT_ONCE)).all()
+        swept = []
+        for search_id, fence, owner in found:
+            lease = Lease(search_id, fence)
+            try:
+                with self._database.session_scope() as session:
+                    streak = Search.crash_streak + 1
+                    search = hold(session, lease, deadline < now(session), crash_streak=streak)
+                    reason = f"no beat from {owner} for {self._settings.lease_s:g} s"
+                    state = end_crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
+            except LeaseLost:
+                continue  # it beat, ended, or was swept by another sweeper since we looked
+            swept.append(Swept(lease, state))
+        return swept
+
+    def due_to_ring(self) -> int:
+        """How many rings the queued searches need now. Asking counts as ringing: the next one waits twice as long."""
+        with self._database.session_scope() as session:
+            moment = now(session)
+            queued = (
+                select(Search.id, Search.ring_count, Search.last_rung_at)
+                .where(Search.state == SearchState.QUEUED, Search.next_run_at <= moment)
+                .order_by(Search.created_at, Search.id)
+                .limit(_AT_ONCE)
+            )
+            due = [row.id for row in session.execute(queued) if self._is_due(row.ring_count, row.last_rung_at, moment)]
+            if due:
+                rung = update(Search).where(Search.id.in_(due), Search.state == SearchState.QUEUED)
+                session.execute(rung.values(last_rung_at=moment, ring_count=Search.ring_count + 1))
+            return len(due)
+
+    def oldest_wait_s(self) -> float:
+        """How long the search that is due and waits longest has been waiting, in seconds; 0 if none waits."""
+        with self._database.read_scope() as session:
+            moment = now(session)
+            waiting = Search.state == SearchState.QUEUED, Search.next_run_at <= moment
+            since = session.scalars(
+                select(Search.next_run_at).where(*waiting).order_by(Search.next_run_at).limit(1)
+            ).first()
+        return (moment - since).total_seconds() if since is not None else 0.0
+
+    def _is_due(self, ring_count: int, last_rung_at: datetime | None, moment: datetime) -> bool:
+        if last_rung_at is None:
+            return True
+        wait_s = min(self._settings.ring_s * 2 ** min(max(ring_count - 1, 0), 16), self._settings.ring_max_s)
+        return last_rung_at + timedelta(seconds=wait_s) <= moment
