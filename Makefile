@@ -37,7 +37,7 @@ check: $(INSTALLED)  ## format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: fmt
 fmt: $(INSTALLED)  ## format, and fix what can be fixed by itself
