@@ -55,7 +55,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	        if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	    done; \
 	    if [ -z "$${found:-}" ]; then \
-	        echo "AutoNL needs Python 3.11 or newer; python3 is $$(python3 --version 2>&1 || true)." \
+	        echo "AutoNL needs Python 3.11 or newer; $${PYTHON:-python3} is: $$($${PYTHON:-python3} --version 2>&1 || true)." \
 	            "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	    fi; \
 	    $$found -m venv .venv; \

@@ -1,0 +1,64 @@
+"""What leaves the core: errors, progress and results, as others read them."""
+
+from __future__ import annotations
+
+import json
+import typing
+from pathlib import Path
+
+from autonl_core import errors, progress
+from autonl_core.arch_string import decode, encode
+from autonl_core.errors import AutonlError, BudgetError, Interrupted
+from autonl_core.macs import count_macs, count_params
+from autonl_core.progress import ArchitectureRecord
+from autonl_core.result import SearchResult
+from tests.autonl_core.architectures import AUTONL_S
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = {line.split()[1] for line in (errors.__doc__ or "").splitlines() if "──" in line}
+    assert drawn == {kind.__name__ for kind in AutonlError.__subclasses__()}
+
+
+def test_errors_carry_what_a_program_needs_beside_the_message() -> None:
+    assert BudgetError("too small", feasible_macs=(1, 2)).feasible_macs == (1, 2)
+    stopped = Interrupted("drain")
+    assert (stopped.reason, str(stopped)) == ("drain", "stopped on request: drain")
+
+
+def test_phases_are_listed_in_the_order_they_are_passed_through() -> None:
+    assert typing.get_args(progress.Phase) == progress.PHASES
+    assert progress.PHASES[0] == "preparing"
+
+
+def test_a_result_is_plain_json_and_names_the_checkpoint_without_its_folder(tmp_path: Path) -> None:
+    arch = decode(AUTONL_S)
+    record = ArchitectureRecord(
+        arch_id=arch.arch_id,
+        arch=arch.to_json(),
+        arch_string=encode(arch),
+        macs=count_macs(arch).total,
+        params=count_params(arch),
+        test_top1_pct=76.5,
+        trained=True,
+    )
+    result = SearchResult(
+        architecture=record,
+        flops_budget=270_000_000,
+        slack_pct=1.16,
+        test_correct=765,
+        test_images=1000,
+        checkpoint=tmp_path / "network.safetensors",
+        checkpoint_sha256="a" * 64,
+        weights_sha256="b" * 64,
+        seconds_by_phase={"searching": 12.5},
+        comparison={},
+        stop_reason="converged",
+        exact=True,
+        notes=("the space is coarse here",),
+    )
+    stored = json.loads(json.dumps(result.to_json()))
+    assert stored == result.to_json()
+    assert stored["checkpoint"] == "network.safetensors"
+    assert stored["architecture"]["arch"] == arch.to_json()
+    assert str(tmp_path) not in json.dumps(stored)
