@@ -1,0 +1,1 @@
+"""The service over HTTP: routes, schemas, problems, the web page. Loads no torch."""

@@ -1,0 +1,80 @@
+"""The application: routes, stores and the layers around them. `uvicorn api.app:app` serves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import handlers, page
+from api.edge import Edge, RequestCounts
+from api.problems import Problem
+from api.routes import architectures, catalog, checkpoints, datasets, events, health, searches
+from autonl_core.macs import COUNTING_RULE
+from store.queue import Doorbell
+from store.settings import Settings
+from store.stores import open_stores
+
+VERSION = "0.1.0"
+DESCRIPTION = f"""
+Search-as-a-service for image classifiers that fit a MACs budget: `POST /searches`, poll, download.
+
+A search runs longer than a request: it is a resource that is polled, or listened to, until its state is final.
+Errors are problem documents (RFC 9457) that list every wrong field. MACs are {COUNTING_RULE}.
+"""
+_ROUTERS = (searches, events, architectures, checkpoints, datasets, catalog, health)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application for these settings; None: those of the environment. Connects to nothing yet."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.stores = open_stores(settings)
+        app.state.doorbell = Doorbell(settings.broker_url)
+        yield
+        app.state.doorbell.close()
+        app.state.stores.close()
+
+    app = FastAPI(
+        title="AutoNL",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+        docs_url=None,  # their scripts come from other hosts
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.counts = RequestCounts()
+    handlers.install(app)
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    page.mount(app)
+    app.add_middleware(Edge, counts=app.state.counts, max_body_bytes=settings.max_body_bytes)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description, with problem documents where it would describe its own errors."""
+    if app.openapi_schema is None:
+        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schemas = described["components"]["schemas"]
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= problem.pop("$defs") | {"Problem": problem}
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = described
+    return app.openapi_schema
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when a server asks for it: importing this module reads no settings."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,48 @@
+"""What routes get handed: the stores of the process, and the headers that many of them read."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Request
+from pydantic import StringConstraints
+
+from api import problems
+from api.problems import ProblemError
+from store.stores import Stores
+
+
+def _stores(request: Request) -> Stores:
+    stores: Stores = request.app.state.stores
+    return stores
+
+
+StoresDep = Annotated[Stores, Depends(_stores)]
+SearchId = Annotated[str, Path(description="id of a search", max_length=64)]
+ArchId = Annotated[str, Path(description="id of an architecture", max_length=64)]
+IfNoneMatch = Annotated[str | None, Header(description="an ETag: answers 304 while it is still current")]
+IfMatch = Annotated[str | None, Header(description="an ETag: answers 412 unless it is still current")]
+IdempotencyKey = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None,
+    Header(description="repeating a request with the same key and body gives the first answer again"),
+]
+
+
+def make_etag(content: bytes) -> str:
+    """A strong entity tag of a representation."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def matches(etag: str, header: str) -> bool:
+    """Whether a header of entity tags names `etag`, or any."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return etag in tags or "*" in tags
+
+
+def require_match(etag: str, if_match: str | None) -> None:
+    """Raises the problem `precondition-failed` if the client decided on another version than `etag`."""
+    if if_match is not None and not matches(etag, if_match):
+        raise ProblemError(
+            problems.PRECONDITION_FAILED, f"the search is now {etag}, not what If-Match names: look again"
+        )

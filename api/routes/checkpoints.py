@@ -1,0 +1,118 @@
+"""Downloads: a checkpoint, whole or in ranges, with its digest."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from api import problems
+from api.context import ArchId, IfNoneMatch, StoresDep, matches
+from api.problems import ProblemError, describe
+from api.routes.searches import POLL_S
+from store.models import Artifact
+from store.stores import Stores
+
+_CHUNK_BYTES = 1 << 18
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+router = APIRouter(tags=["architectures"])
+
+
+@router.get(
+    "/architectures/{arch_id}/checkpoint",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "The file. `ETag` is its SHA-256"},
+        206: {"content": {"application/octet-stream": {}}, "description": "The asked range of it"},
+        304: {"description": "Not changed"},
+        **describe(
+            problems.NOT_FOUND,
+            problems.CHECKPOINT_NOT_READY,
+            problems.RANGE_NOT_SATISFIABLE,
+            problems.INVALID_REQUEST,
+        ),
+    },
+)
+@router.head("/architectures/{arch_id}/checkpoint", include_in_schema=False)
+def download_checkpoint(
+    arch_id: ArchId,
+    request: Request,
+    stores: StoresDep,
+    file_format: Annotated[Literal["safetensors"], Query(alias="format")] = "safetensors",
+    search_id: Annotated[
+        str | None, Query(max_length=64, description="of the architecture as this search found it")
+    ] = None,
+    if_none_match: IfNoneMatch = None,
+    if_range: Annotated[str | None, Header()] = None,
+    wanted: Annotated[str | None, Header(alias="Range", description="one range of bytes, e.g. `bytes=1000-`")] = None,
+) -> Response:
+    """The trained network as one file: weights, architecture, preprocessing and labels."""
+    artifact = stores.architectures.artifact(arch_id, file_format, search_id=search_id)
+    if artifact is None:
+        raise _not_ready(stores, arch_id, search_id)
+    etag = f'"{artifact.sha256}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and matches(etag, if_none_match):
+        return Response(status_code=304, headers=headers)
+    span = _span(wanted, artifact.size_bytes) if if_range in (None, etag) else None
+    start, stop = span or (0, artifact.size_bytes)
+    headers |= _file_headers(artifact, arch_id, file_format) | {"Content-Length": str(stop - start)}
+    if span:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.size_bytes}"
+    status = 206 if span else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type="application/octet-stream")
+    content = _read(stores.artifacts.open(artifact.key), start, stop)
+    return StreamingResponse(content, status, headers, media_type="application/octet-stream")
+
+
+def _file_headers(artifact: Artifact, arch_id: str, file_format: str) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+    return {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f'attachment; filename="autonl-{arch_id}.{file_format}"',
+        "Repr-Digest": f"sha-256=:{digest}:",
+    }
+
+
+def _span(header: str | None, size: int) -> tuple[int, int] | None:
+    """The asked bytes as [start, stop). None, the whole file, for anything but one range, as RFC 9110 allows."""
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match[1] == match[2] == "":
+        return None
+    if match[1] == "":  # the last so many bytes
+        start, stop = max(size - int(match[2]), 0), size
+    else:
+        start, stop = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+        if match[2] and int(match[2]) < start:
+            return None
+    if start >= stop:
+        detail = f"{header} holds none of the {size} bytes of the file"
+        raise ProblemError(problems.RANGE_NOT_SATISFIABLE, detail, headers={"Content-Range": f"bytes */{size}"})
+    return start, stop
+
+
+def _read(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
+            start += len(chunk)
+            yield chunk
+
+
+def _not_ready(stores: Stores, arch_id: str, search_id: str | None) -> ProblemError:
+    """Why there is no file: it is still being made, or it never will be."""
+    architecture = stores.architectures.get(arch_id, search_id=search_id)  # or: there is no such architecture at all
+    search = stores.searches.get(architecture.search_id)
+    if search.state.final:
+        reason = (
+            f"search {search.id} {search.state} without a checkpoint of this architecture; see its `result` or `error`"
+        )
+        return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
+    reason = f"search {search.id} is {search.state}; the checkpoint is there once it has succeeded"
+    return ProblemError(problems.CHECKPOINT_NOT_READY, reason, headers={"Retry-After": str(POLL_S)}, state=search.state)

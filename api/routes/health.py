@@ -1,0 +1,87 @@
+"""Is the process alive, can it serve, and what is it doing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse
+
+from api import problems
+from api.context import StoresDep
+from api.edge import RequestCounts
+from api.handlers import DATABASE_RETRY_S
+from api.problems import ProblemError, describe
+from api.schemas import Health, Readiness
+from store.db import UNAVAILABLE
+from store.errors import BrokerUnreachable, SchemaOutdated
+from store.migrate import check_schema
+from store.queue import check_broker
+from store.stores import Stores
+
+BROKER_TIMEOUT_S = 1.0
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def get_health() -> Health:
+    """The process answers. Asks nothing else, so a broken database does not restart healthy processes."""
+    return Health()
+
+
+@router.get("/readyz", responses=describe(problems.UNAVAILABLE))
+def get_readiness(stores: StoresDep) -> Readiness:
+    """Database, schema and broker are there. 503 tells which is not."""
+    checks = {"database": _check_database(stores), "broker": _check_broker(stores)}
+    failing = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
+    if failing:
+        headers = {"Retry-After": str(DATABASE_RETRY_S)}
+        raise ProblemError(problems.UNAVAILABLE, "; ".join(failing), headers=headers, checks=checks)
+    return Readiness(checks=checks)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
+    """The service in numbers, in the Prometheus text format."""
+    lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _check_database(stores: Stores) -> str:
+    try:
+        check_schema(stores.database)
+    except SchemaOutdated as error:
+        return str(error)
+    except UNAVAILABLE as error:
+        return f"does not answer ({type(error).__name__})"
+    return "ok"
+
+
+def _check_broker(stores: Stores) -> str:
+    try:
+        check_broker(stores.settings.broker_url, BROKER_TIMEOUT_S)
+    except BrokerUnreachable as error:
+        return str(error)
+    return "ok"
+
+
+def _search_lines(stores: Stores) -> Iterator[str]:
+    yield "# HELP autonl_searches Searches in each state."
+    yield "# TYPE autonl_searches gauge"
+    for state, count in stores.searches.count_by_state().items():
+        yield f'autonl_searches{{state="{state}"}} {count}'
+    yield "# HELP autonl_oldest_queued_seconds How long the search that waits longest has been waiting."
+    yield "# TYPE autonl_oldest_queued_seconds gauge"
+    yield f"autonl_oldest_queued_seconds {stores.sweeps.oldest_wait_s():.3f}"
+
+
+def _request_lines(counts: RequestCounts) -> Iterator[str]:
+    yield "# HELP autonl_http_requests_total Requests since the process started."
+    yield "# TYPE autonl_http_requests_total counter"
+    for (method, route, status), count in sorted(counts.requests.items()):
+        yield f'autonl_http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
+    yield "# HELP autonl_http_request_seconds_total Time spent on requests, streams included."
+    yield "# TYPE autonl_http_request_seconds_total counter"
+    for route, seconds in sorted(counts.seconds.items()):
+        yield f'autonl_http_request_seconds_total{{route="{route}"}} {seconds:.6f}'

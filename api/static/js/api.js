@@ -1,0 +1,44 @@
+// The calls of the service that this page makes.
+
+/** An answer that is a problem document (RFC 9457), or no answer at all. */
+export class Problem extends Error {
+  constructor(document) {
+    super(document.detail ?? document.title);
+    this.document = document;
+  }
+}
+
+async function call(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: { Accept: "application/json", ...options.headers } });
+  } catch {
+    throw new Problem({ title: "The service does not answer", detail: "Is it still running? This page tries again." });
+  }
+  if (response.status === 204) return null;
+  const body = await response.json().catch(() => ({ title: `The answer cannot be read (status ${response.status})` }));
+  if (!response.ok) throw new Problem(body);
+  return body;
+}
+
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value != null));
+
+export const listSearches = (state, pageToken) =>
+  call(`/searches?${query({ state, page_token: pageToken, page_size: 20 })}`);
+export const getSearch = (id) => call(`/searches/${id}`);
+export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({ after })}`);
+export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);
+export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })}`);
+export const getArchitecture = (archId) => call(`/architectures/${archId}`);
+export const getDatasets = () => call("/datasets");
+export const getSpaces = (resolution, classes) =>
+  call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
+export const getReady = () => call("/readyz");
+export const cancelSearch = (id) => call(`/searches/${id}/cancel`, { method: "POST" });
+export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
+export const createSearch = (config, key) =>
+  call("/searches", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+    body: JSON.stringify(config),
+  });

@@ -1,0 +1,127 @@
+// The form that starts a search. What is allowed is asked of the service, never known here.
+
+import { createSearch, getDatasets, getSpaces } from "./api.js";
+import { byId, h, replace } from "./dom.js";
+import * as format from "./format.js";
+
+let datasets = [];
+let range = null; // feasible MACs of the chosen data set and resolution
+
+export async function startForm(onStarted) {
+  byId("new-search").addEventListener("submit", (event) => submit(event, onStarted));
+  byId("dataset").addEventListener("change", showRange);
+  byId("resolution").addEventListener("change", showRange);
+  byId("budget").addEventListener("input", () => placeSlider(format.parseMacs(byId("budget").value)));
+  byId("budget-slider").addEventListener("input", () => {
+    if (range) byId("budget").value = format.macs(fromSlider(Number(byId("budget-slider").value)));
+  });
+  byId("dataset").addEventListener("focus", loadDatasets); // one may have been added meanwhile
+  await loadDatasets();
+}
+
+async function loadDatasets() {
+  try {
+    const answer = await getDatasets();
+    const names = (list) => list.map((dataset) => dataset.name).join();
+    if (names(answer.datasets) === names(datasets)) return;
+    datasets = answer.datasets;
+  } catch (problem) {
+    byId("dataset-hint").textContent = problem.message;
+    return;
+  }
+  const chosen = byId("dataset").value;
+  replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === chosen }, name)));
+  await showRange();
+}
+
+async function showRange() {
+  const dataset = datasets.find(({ name }) => name === byId("dataset").value);
+  if (!dataset) return;
+  const classes = dataset.classes.length;
+  byId("dataset-hint").textContent =
+    `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images, ` +
+    `${classes} classes, ${dataset.image_size} pixels`;
+  const resolution = Number(byId("resolution").value) || dataset.default_resolution;
+  const hint = byId("budget-hint");
+  const slider = byId("budget-slider");
+  try {
+    const { search_spaces: spaces } = await getSpaces(resolution, classes);
+    const space = spaces.find((candidate) => candidate.macs_range);
+    range = space?.macs_range ?? null;
+    hint.textContent = space
+      ? `${format.macs(range.min_macs)} to ${format.macs(range.max_macs)} is feasible at ${resolution} pixels (${space.name})`
+      : `No search space serves ${resolution} pixels.`;
+  } catch (problem) {
+    range = null;
+    hint.textContent = problem.message;
+  }
+  slider.disabled = range === null;
+  const wanted = format.parseMacs(byId("budget").value);
+  if (range && (wanted === null || wanted < range.min_macs || wanted > range.max_macs)) {
+    byId("budget").value = format.macs(Math.round(range.min_macs + 0.6 * (range.max_macs - range.min_macs)), 2);
+  }
+  placeSlider(format.parseMacs(byId("budget").value));
+}
+
+function placeSlider(wanted) {
+  if (!range || wanted === null) return;
+  byId("budget-slider").value = (1000 * (wanted - range.min_macs)) / (range.max_macs - range.min_macs);
+}
+
+/** The budget at a place of the slider, rounded to what the field can show without leaving the range. */
+function fromSlider(place) {
+  const exact = range.min_macs + (place / 1000) * (range.max_macs - range.min_macs);
+  const step = 10 ** (Math.floor(Math.log10(exact)) - 2);
+  const low = Math.ceil(range.min_macs / step) * step;
+  const high = Math.floor(range.max_macs / step) * step;
+  return Math.min(Math.max(Math.round(exact / step) * step, low), high);
+}
+
+function readConfig(form) {
+  const config = {};
+  for (const [name, text] of new FormData(form)) {
+    if (!text.trim()) continue;
+    const isNumber = form.elements[name].type === "number";
+    const [group, field] = name.includes(".") ? name.split(".") : [null, name];
+    const target = group ? (config[group] ??= {}) : config;
+    target[field] = isNumber ? Number(text) : text.trim();
+  }
+  return config;
+}
+
+async function submit(event, onStarted) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const button = form.querySelector("button[type=submit]");
+  const errors = byId("form-errors");
+  errors.hidden = true;
+  for (const field of form.elements) field.removeAttribute("aria-invalid");
+  button.disabled = true;
+  try {
+    const search = await createSearch(readConfig(form), newKey());
+    onStarted(search);
+  } catch (problem) {
+    showProblems(form, errors, problem);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function showProblems(form, box, problem) {
+  const listed = problem.document?.errors ?? [];
+  for (const { pointer } of listed) {
+    form.elements[pointer.slice(1).replace("/", ".")]?.setAttribute("aria-invalid", "true");
+  }
+  const lines = listed.map(({ pointer, detail }) => h("li", {}, h("b", {}, pointer.slice(1) || "body"), ` ${detail}`));
+  replace(
+    box,
+    h("p", {}, problem.document?.title ?? "That did not work"),
+    lines.length ? h("ul", {}, lines) : h("p", {}, problem.message),
+  );
+  box.hidden = false;
+}
