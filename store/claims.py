@@ -79,13 +79,14 @@ class ClaimStore:
             )
             return _standing(session.execute(statement).scalar_one_or_none())
 
-    def look(self, lease: Lease) -> Standing:
-        """The same answer as `beat`, without a write."""
-        query = select(Search.state).where(
+    def look(self, lease: Lease) -> tuple[Standing, datetime | None]:
+        """The same answer as `beat`, without a write, and when the search last told of progress."""
+        query = select(Search.state, Search.progress_at).where(
             Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
         )
         with self._database.read_scope() as session:
-            return _standing(session.execute(query).scalar_one_or_none())
+            row = session.execute(query).one_or_none()
+        return (_standing(row.state), row.progress_at) if row else (Standing.LOST, None)
 
     def finish(self, lease: Lease, result: SearchResult, checkpoint: StoredFile) -> SearchState:
         """Close the search with its result. The checkpoint stays downloadable even if a cancel came first."""

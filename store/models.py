@@ -99,6 +99,7 @@ class Search(Base):
     state: Mapped[SearchState] = mapped_column(_words(SearchState), default=SearchState.QUEUED)
     phase: Mapped[str | None] = mapped_column(String(16))
     progress: Mapped[dict[str, Any] | None]  # Progress
+    progress_at: Mapped[datetime | None]
     best_arch_id: Mapped[str | None] = mapped_column(String(16))
     result: Mapped[dict[str, Any] | None]  # SearchResult
     stop_reason: Mapped[StopReason | None] = mapped_column(_words(StopReason))

@@ -33,10 +33,12 @@ class ReportStore:
         """Replace the search's progress; a new phase is also an event."""
         with self._database.session_scope() as session:
             search = hold(session, lease)
+            moment = now(session)
             if search.phase != progress.phase:
                 search.phase = progress.phase
-                events.append(session, search, "phase", now(session), {"phase": progress.phase})
+                events.append(session, search, "phase", moment, {"phase": progress.phase})
             search.progress = plain_json(asdict(progress))
+            search.progress_at = moment
 
     def metrics(self, lease: Lease, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         """Append one point to the time series."""

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         """Decoded images, shared by the searches of one host; may be deleted at any time."""
         return self.data_dir / "cache"
 
-    @property
-    def drain_flag_dir(self) -> Path:
-        """Workers that were told to stop leave a flag file here for their supervisors."""
-        return self.data_dir / "drain"
+    def child_environment(self) -> dict[str, str]:
+        """The environment of a search's own process: this one's, with its share of the CPU."""
+        threads = str(self.threads)
+        return dict(os.environ) | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}

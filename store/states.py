@@ -54,6 +54,7 @@ class ExitClass(StrEnum):
     CANCELLED = "cancelled"
     DRAINED = "drained"  # the worker was told to stop; the search goes on elsewhere
     CRASHED = "crashed"
+    KILLED = "killed"  # by a signal from outside; the kernel's out-of-memory killer is the usual sender
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     STALLED = "stalled"  # no progress for too long
@@ -63,6 +64,7 @@ class ExitClass(StrEnum):
 CRASHES = frozenset(
     {
         ExitClass.CRASHED,
+        ExitClass.KILLED,
         ExitClass.OUT_OF_MEMORY,
         ExitClass.DISK_FULL,
         ExitClass.STALLED,

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("state", WORD, nullable=False),
         sa.Column("phase", sa.String(length=16), nullable=True),
         sa.Column("progress", JSON, nullable=True),
+        sa.Column("progress_at", MOMENT, nullable=True),
         sa.Column("best_arch_id", sa.String(length=16), nullable=True),
         sa.Column("result", JSON, nullable=True),
         sa.Column("stop_reason", WORD, nullable=True),

@@ -1,0 +1,70 @@
+"""What a search tells, written as fenced rows. Patient with the database, never with a lost lease."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState
+from store.db import UNAVAILABLE
+from store.fencing import Lease
+from store.reports import ReportStore
+from worker.workspace import Workspace
+
+PROGRESS_INTERVAL_S = 1.0
+RETRY_S = 1.0
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class RowSink:
+    """A `ProgressSink` that writes to the store. Every method raises LeaseLost if the search has another owner."""
+
+    def __init__(self, reports: ReportStore, lease: Lease, workspace: Workspace) -> None:
+        self._reports = reports
+        self._lease = lease
+        self._workspace = workspace
+        self._told_phase: Phase | None = None
+        self._told_at = 0.0
+
+    def progress(self, progress: Progress) -> None:
+        """About one row a second; what falls between, or meets a database that is away, is dropped."""
+        moment = time.monotonic()
+        if progress.phase == self._told_phase and moment - self._told_at < PROGRESS_INTERVAL_S:
+            return
+        try:
+            self._reports.progress(self._lease, progress)
+        except UNAVAILABLE as error:
+            log.warning("progress not stored: %s", error)
+            return
+        self._told_phase, self._told_at = progress.phase, moment
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        insist(lambda: self._reports.metrics(self._lease, phase, epoch, values))
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        insist(lambda: self._reports.event(self._lease, kind, detail))
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        insist(lambda: self._reports.architecture(self._lease, record))
+
+    def saved(self, state: SavedState) -> None:
+        path = self._workspace.relative(state.path)
+        insist(
+            lambda: self._reports.saved(
+                self._lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
+            )
+        )
+
+
+def insist(write: Callable[[], T]) -> T:
+    """Repeat `write` while the database is away. It cannot go on for ever: the supervisor ends us with its lease."""
+    while True:
+        try:
+            return write()
+        except UNAVAILABLE as error:
+            log.warning("the database does not answer, trying again: %s", error)
+            time.sleep(RETRY_S)

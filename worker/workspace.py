@@ -1,0 +1,51 @@
+"""Where the files of a search lie: one folder per attempt, so that a zombie can soil only its own, and its log."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from store.settings import Settings
+
+_TAIL_BYTES = 16_384
+
+
+class Workspace:
+    """The files of one search, below `Settings.searches_dir`."""
+
+    def __init__(self, settings: Settings, search_id: str) -> None:
+        self._root = settings.searches_dir
+        self._folder = settings.searches_dir / search_id
+
+    def attempt_dir(self, fence: int) -> Path:
+        """The folder that this attempt writes to; made if it is not there."""
+        folder = self._folder / f"attempt-{fence:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def log_path(self, fence: int) -> Path:
+        """The file that holds everything this attempt printed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"attempt-{fence:04d}.log"
+
+    def log_tail(self, fence: int) -> str:
+        """The end of an attempt's log; empty if there is none."""
+        try:
+            with self.log_path(fence).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def relative(self, path: Path) -> str:
+        """How the database names a file of this search: the data folder may move."""
+        return str(path.resolve().relative_to(self._root))
+
+    def absolute(self, stored: str) -> Path:
+        return self._root / stored
+
+    def delete_run_states(self) -> None:
+        """Free the space of a search that will not be resumed. Logs stay."""
+        for folder in self._folder.glob("attempt-*/"):
+            shutil.rmtree(folder, ignore_errors=True)
