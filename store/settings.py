@@ -52,6 +52,8 @@ class Settings(BaseSettings):
         default=(), description="folders below which a data set may be registered by path; a list as in PATH"
     )
 
+    url: str = Field(default="http://127.0.0.1:8000", description="the service that the command line talks to")
+
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="CPU threads of one search")
     slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")
@@ -105,6 +107,14 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """Decoded images, shared by the searches of one host; may be deleted at any time."""
         return self.data_dir / "cache"
+
+    def environment(self) -> dict[str, str]:
+        """The environment for another process of the same service: this one's, with all of these settings."""
+        own = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            own[f"AUTONL_{name.upper()}"] = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+        return dict(os.environ) | own
 
     def child_environment(self) -> dict[str, str]:
         """The environment of a search's own process: this one's, with its share of the CPU."""
