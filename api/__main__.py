@@ -1,0 +1,34 @@
+"""`python -m api --fd N`: serve on a listening socket that the parent process opened.
+
+The parent knows at once whether the port is free, and connections wait, not fail, while this process is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+
+import uvicorn
+
+from api.app import create_app
+from store.settings import Settings
+
+STOP_S = 3  # for answers under way when told to stop; event streams end then and are taken up again by the client
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fd", type=int, required=True, help="number of the inherited socket")
+    listening = socket.socket(fileno=parser.parse_args().fd)
+    settings = Settings()
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

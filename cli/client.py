@@ -1,0 +1,151 @@
+"""A small client of the HTTP API. Answers are plain JSON, as the API describes them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+_TIMEOUT = httpx.Timeout(30, connect=5)
+_PATIENCE_S = 60  # how long a poll goes on while the service restarts
+
+
+class ApiError(Exception):
+    """The service refused, or does not answer. The message is what a person should read."""
+
+    def __init__(self, title: str, lines: list[str], status: int | None = None) -> None:
+        super().__init__("\n".join([title, *(f"  {line}" for line in lines)]))
+        self.title = title
+        self.status = status  # None: there was no answer
+
+
+class Client:
+    """Calls one service. Close it, or use it in `with`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, headers={"Accept": "application/json"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def start_search(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a search; safe against being sent twice."""
+        return self._json("POST", "/searches", json=config, headers={"Idempotency-Key": secrets.token_hex(16)})
+
+    def search(self, search_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}")
+
+    def searches(self, **wanted: str | int | None) -> dict[str, Any]:
+        return self._json("GET", "/searches", params=_given(wanted))
+
+    def cancel(self, search_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/searches/{search_id}/cancel")
+
+    def metrics(self, search_id: str, after: int = 0) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}/metrics", params={"after": after})
+
+    def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
+        return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))
+
+    def datasets(self) -> dict[str, Any]:
+        return self._json("GET", "/datasets")
+
+    def add_dataset(self, name: str, path: Path) -> dict[str, Any]:
+        """Register a folder or zip; counting a large one takes a while."""
+        return self._json("POST", "/datasets", json={"name": name, "path": str(path)}, timeout=600)
+
+    def poll(self, search_id: str) -> dict[str, Any]:
+        """The search as it is now; waits for a service that restarts or whose database is away, but not for ever."""
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self.search(search_id)
+            except ApiError as error:
+                passing = error.status is None or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
+                if not passing or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(1)
+
+    def download(self, path: str, target: Path) -> str:
+        """Fetch `path` into the file `target`, complete and verified or not at all; returns its SHA-256.
+
+        Raises:
+            ApiError: the service refused, or what arrived is not what it announced.
+        """
+        digest = hashlib.sha256()
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._http.stream("GET", path) as response, temporary.open("xb") as file:
+                if response.is_error:
+                    response.read()
+                    raise _refused(response)
+                for chunk in response.iter_bytes():
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            announced = _announced_sha256(response)
+            if digest.hexdigest() != announced:
+                lines = [f"announced SHA-256 {announced}", f"received  SHA-256 {digest.hexdigest()}", "try again"]
+                raise ApiError("The download is damaged", lines)
+            temporary.replace(target)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return digest.hexdigest()
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise _refused(response)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def _unreachable(self, error: httpx.HTTPError) -> ApiError:
+        lines = [f"{type(error).__name__}: {error}", "start a service with `autonl up`, or name another with --url"]
+        return ApiError(f"No answer from {self.url}", lines)
+
+
+def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refused(response: httpx.Response) -> ApiError:
+    """The problem document as an error, one line for each field; whatever else answered, by its status."""
+    try:
+        problem = response.json()
+        title = problem["title"]
+    except (ValueError, KeyError, TypeError):
+        return ApiError(
+            f"{response.request.url} answered {response.status_code}", [response.text[:200]], response.status_code
+        )
+    fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
+    return ApiError(title, fields or [problem.get("detail", "")], response.status_code)
+
+
+def _announced_sha256(response: httpx.Response) -> str:
+    for part in response.headers.get("Repr-Digest", "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "sha-256":
+            return base64.b64decode(value.strip(":")).hex()
+    return str(response.headers.get("ETag", "").strip('"'))

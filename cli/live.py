@@ -1,0 +1,114 @@
+"""Follows a search to its end: a live display in a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from cli.client import FINAL_STATES, Client
+from cli.render import pct, short_macs, short_time, state_text
+
+_POLL_S = 0.5
+_PLAIN_EVERY_S = 10.0  # without news, so that a log shows that it goes on
+_BAR_WIDTH = 40
+
+
+def watch(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    """Show the search until it is final, and return it as it then is."""
+    return _watch_live(client, search_id, console) if console.is_terminal else _watch_plain(client, search_id, console)
+
+
+def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    with Live(console=console, refresh_per_second=8, transient=False) as live:
+        while True:
+            search = client.poll(search_id)
+            live.update(_panel(search, _newest_metrics(client, search)))
+            if search["state"] in FINAL_STATES:
+                return search
+            time.sleep(_POLL_S)
+
+
+def _watch_plain(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    told, told_at = "", 0.0
+    while True:
+        search = client.poll(search_id)
+        progress = search["progress"] or {}
+        stage = f"{search['state']} {progress.get('phase')} {progress.get('epoch')}"
+        if stage != told or time.monotonic() - told_at > _PLAIN_EVERY_S:
+            console.print(_line(search), highlight=False, soft_wrap=True)
+            told, told_at = stage, time.monotonic()
+        if search["state"] in FINAL_STATES:
+            return search
+        time.sleep(_POLL_S)
+
+
+def _line(search: Mapping[str, Any]) -> str:
+    parts = [search["state"]]
+    if progress := search["progress"]:
+        parts += [progress["phase"], f"{100 * progress['fraction']:3.0f}%"]
+        if progress["epochs"]:
+            parts.append(f"epoch {progress['epoch']}/{progress['epochs']}")
+    if best := search["best"]:
+        parts.append(f"{best['macs']:,} of {search['flops_budget']:,} MACs")
+        parts.append(f"validation top-1 {pct(best['val_top1_pct'])}")
+    if progress and progress["eta_s"] is not None and search["state"] not in FINAL_STATES:
+        parts.append(f"{short_time(progress['eta_s'])} left")
+    return "  ".join(parts)
+
+
+def _panel(search: Mapping[str, Any], metrics: Mapping[str, float]) -> RenderableType:
+    progress = search["progress"] or {"phase": "waiting", "fraction": 0.0, "epoch": 0, "epochs": 0, "eta_s": None}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True, width=12)
+    table.add_column()
+    done = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=1.0, completed=progress["fraction"], width=_BAR_WIDTH)
+    done.add_row(bar, f"{100 * progress['fraction']:3.0f}%", f"{short_time(progress['eta_s'])} left")
+    epochs = f", epoch {progress['epoch']}/{progress['epochs']}" if progress["epochs"] else ""
+    table.add_row("search", f"{search['id']} on {search['dataset']}")
+    table.add_row("state", state_text(search["state"]))
+    table.add_row("phase", f"{progress['phase']}{epochs}")
+    table.add_row("done", done)
+    table.add_row("MACs", _budget_bar(search))
+    table.add_row("accuracy", _accuracy(search))
+    if metrics:
+        table.add_row("metrics", Text("  ".join(f"{name} {value:.4g}" for name, value in metrics.items()), style="dim"))
+    if len(search["attempts"]) > 1:
+        table.add_row("attempts", str(len(search["attempts"])))
+    return Group(table)
+
+
+def _budget_bar(search: Mapping[str, Any]) -> RenderableType:
+    budget, best = search["flops_budget"], search["best"]
+    if best is None:
+        return Text(f"at most {short_macs(budget)}")
+    used = best["macs"] / budget
+    style = "red" if used > 1 else "green"
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=1.0, completed=min(used, 1.0), width=_BAR_WIDTH, complete_style=style, finished_style=style)
+    grid.add_row(bar, f"{100 * used:3.0f}%", f"{short_macs(best['macs'])} of {short_macs(budget)}")
+    return grid
+
+
+def _accuracy(search: Mapping[str, Any]) -> str:
+    if search["result"]:
+        return f"{pct(search['result']['architecture']['test_top1_pct'])} top-1 on the test split"
+    if search["best"] and search["best"]["val_top1_pct"] is not None:
+        return f"{pct(search['best']['val_top1_pct'])} top-1 on the validation split, best so far"
+    return "-"
+
+
+def _newest_metrics(client: Client, search: Mapping[str, Any]) -> dict[str, float]:
+    """The values of the newest point, the few that a line can hold."""
+    if search["state"] != "running":
+        return {}
+    points = client.metrics(search["id"])["points"]
+    values = points[-1]["values"] if points else {}
+    return {name: value for name, value in list(values.items())[:4] if value is not None}

@@ -1,0 +1,26 @@
+"""`autonl`: the commands, wired together."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import datasets, searches
+from cli.up import up
+
+app = typer.Typer(
+    name="autonl",
+    help="Search for image classifiers that fit a MACs budget.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(up)
+app.command()(searches.search)
+app.command()(searches.status)
+app.command()(searches.watch)
+app.command("list")(searches.list_searches)
+app.command()(searches.cancel)
+app.command()(searches.download)
+app.add_typer(datasets.app, name="dataset")
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,169 @@
+"""How searches, data sets and architectures look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLES = {
+    "queued": "cyan",
+    "running": "bold blue",
+    "cancelling": "yellow",
+    "cancelled": "yellow",
+    "succeeded": "bold green",
+    "failed": "bold red",
+}
+_CHANNELS_PER_CELL = 8
+
+
+def short_macs(macs: int | None) -> str:
+    """4500000 -> 4.5M."""
+    if macs is None:
+        return "-"
+    for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if macs >= scale:
+            return f"{macs / scale:.4g}{suffix}"
+    return str(macs)
+
+
+def short_time(seconds: float | None) -> str:
+    """83.2 -> 1m23s."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def pct(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}%"
+
+
+def state_text(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
+    """One line for each search."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("id", "state", "data set"):
+        table.add_column(title)
+    for title in ("budget", "MACs", "top-1", "done", "age"):
+        table.add_column(title, justify="right")
+    for search in searches:
+        progress = search["progress"] or {"fraction": 0.0}
+        table.add_row(
+            search["id"],
+            state_text(search["state"]),
+            search["dataset"],
+            short_macs(search["flops_budget"]),
+            short_macs(search["macs"]),
+            pct(search["test_top1_pct"]),
+            f"{100 * progress['fraction']:.0f}%",
+            short_time((datetime.now(UTC) - datetime.fromisoformat(search["created_at"])).total_seconds()),
+        )
+    return table
+
+
+def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title, justify in (
+        ("name", "left"),
+        ("kind", "left"),
+        ("classes", "right"),
+        ("train", "right"),
+        ("test", "right"),
+    ):
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    table.add_column("pixels", justify="right")
+    for dataset in datasets:
+        numbers = (len(dataset["classes"]), dataset["train_images"], dataset["test_images"], dataset["image_size"])
+        table.add_row(dataset["name"], dataset["kind"], *(f"{number:,}" for number in numbers))
+    return table
+
+
+def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Names and values, one pair a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in facts:
+        table.add_row(name, value)
+    return table
+
+
+def search_facts(search: Mapping[str, Any]) -> RenderableType:
+    """Everything worth a line about one search."""
+    facts: list[tuple[str, RenderableType]] = [
+        ("search", search["id"]),
+        ("state", state_text(search["state"])),
+        ("data set", search["dataset"]),
+        ("budget", f"{search['flops_budget']:,} MACs"),
+    ]
+    if search["progress"] and search["state"] not in ("succeeded", "failed"):
+        progress = search["progress"]
+        facts.append(("phase", f"{progress['phase']}, {100 * progress['fraction']:.0f}% done"))
+        facts.append(("remaining", short_time(progress["eta_s"])))
+    if search["result"]:
+        facts += result_facts(search["result"])
+    elif search["best"]:
+        facts.append(
+            ("best so far", f"{search['best']['macs']:,} MACs, validation {pct(search['best']['val_top1_pct'])}")
+        )
+    if search["error"]:
+        facts.append(("error", Text(f"{search['error']['type']}: {search['error']['detail']}", style="red")))
+    for attempt in search["attempts"]:
+        how = attempt["exit_class"] or "runs"
+        detail = f": {attempt['detail']}" if attempt["detail"] else ""
+        facts.append((f"attempt {attempt['attempt']}", f"{how} ({attempt['owner']}){detail}"))
+    return fact_table(facts)
+
+
+def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+    """The numbers of a result."""
+    found = result["architecture"]
+    facts: list[tuple[str, RenderableType]] = [
+        ("architecture", found["arch_id"]),
+        ("arch string", found["arch_string"]),
+        ("MACs", f"{found['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
+        ("parameters", f"{found['params']:,}"),
+        ("test top-1", f"{pct(found['test_top1_pct'])} ({result['test_correct']} of {result['test_images']} images)"),
+        ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
+    ]
+    return facts + [("note", Text(note, style="yellow")) for note in result["notes"]]
+
+
+def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
+    """The network block by block: a bar as long as the block is wide, LightNL marked."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", ""):
+        table.add_column(
+            title, justify="right" if title in ("#", "kernel", "expand", "stride", "map", "width") else "left"
+        )
+    table.add_column("MACs", justify="right")
+    table.add_column("LightNL")
+    for number, block in enumerate(architecture["blocks"], start=1):
+        light_nl = block["light_nl"]
+        mark = f"◆ ratio {light_nl['nl_ratio']:g}, stride {light_nl['nl_stride']}" if light_nl else ""
+        bar = "█" * max(1, round(block["out_channels"] / _CHANNELS_PER_CELL))
+        table.add_row(
+            str(number),
+            "MBConv" + (" + SE" if block["se_ratio"] else ""),
+            f"{block['kernel_size']}×{block['kernel_size']}",
+            f"×{block['expand_ratio']}",
+            str(block["stride"]),
+            f"{block['out_size']}×{block['out_size']}",
+            str(block["out_channels"]),
+            Text(bar, style="yellow" if light_nl else "blue"),
+            short_macs(block["macs"]),
+            Text(mark, style="bold yellow"),
+        )
+    return Group(Text(architecture["arch_string"], style="dim"), Text(), table)

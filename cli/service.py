@@ -1,0 +1,152 @@
+"""The whole service on one machine: broker, migrations, API, worker and sweeper, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from cli.broker import prepare_broker
+from cli.program import Program
+from store.settings import Settings
+
+_LOOK_S = 0.2
+_READY_S = 60.0
+_STOP_S = 10.0  # beyond the grace that a running search has to save itself
+
+
+class StartError(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+class Service:
+    """Starts and stops the processes of one data folder. `tell` receives what a person should read.
+
+    Use it in the main thread, with nothing else going on in the process.
+    """
+
+    def __init__(self, settings: Settings, listening: socket.socket, tell: Callable[[str], None]) -> None:
+        self._folder = settings.data_dir
+        self._tell = tell
+        self._stopping = False
+        self._impatient = False
+        self.url = _url_of(listening)
+        own_broker = "broker_url" not in settings.model_fields_set
+        broker = prepare_broker(self._folder / "broker") if own_broker else None
+        settings = settings.model_copy(
+            update={"broker_url": broker.url, "url": self.url} if broker else {"url": self.url}
+        )
+        self._grace_s = settings.stop_grace_s + _STOP_S
+        self._environment = settings.environment()
+        self._broker = self._program("broker", *broker.command) if broker else None
+        self._migrate = self._python("migrate", "store.migrate")
+        self._api = self._python("api", "api", "--fd", str(listening.fileno()), inherit=(listening.fileno(),))
+        self._workers = [self._python("worker", "worker"), self._python("sweeper", "worker.sweeper")]
+
+    def run(self, ready: Callable[[], None]) -> bool:
+        """Serve until SIGTERM, Ctrl-C or SIGHUP, then stop everything; returns whether all left by themselves.
+
+        `ready` is called once the API answers.
+
+        Raises:
+            StartError: a process did not come up.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self._start()
+            if not self._stopping:
+                ready()
+            while not self._stopping:
+                for program in self._programs():
+                    if news := program.look_after():
+                        self._tell(news)
+                time.sleep(_LOOK_S)
+        finally:
+            clean = self._stop()
+        return clean
+
+    def _start(self) -> None:
+        if self._broker:
+            self._broker.start()
+        if self._migrate.run_to_end() != 0:
+            raise self._failed(self._migrate)
+        for program in (self._api, *self._workers):
+            program.start()
+        self._wait_until_healthy()
+        if not self._stopping:
+            self._write_state()
+
+    def _wait_until_healthy(self) -> None:
+        give_up_at = time.monotonic() + _READY_S
+        while not self._stopping:
+            try:
+                if httpx.get(f"{self.url}/healthz", timeout=2).is_success:
+                    return
+            except httpx.HTTPError:
+                pass  # it is still starting
+            if not self._api.running or time.monotonic() > give_up_at:
+                raise self._failed(self._api)
+            time.sleep(_LOOK_S)
+
+    def _stop(self) -> bool:
+        """Stop taking work, let a running search save itself, and the broker last. Kills what does not leave."""
+        self._state_path.unlink(missing_ok=True)
+        clean = True
+        deadline = time.monotonic() + self._grace_s
+        asked = [self._api, *self._workers]
+        for program in asked:
+            program.ask_to_stop()
+        while any(program.running for program in asked) and time.monotonic() < deadline and not self._impatient:
+            time.sleep(_LOOK_S / 4)
+        for program in asked:
+            clean &= program.stop(time.monotonic())
+        if self._broker:
+            self._broker.ask_to_stop()
+            clean &= self._broker.stop(time.monotonic() + _STOP_S)
+        return clean
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._impatient = self._stopping  # asked twice
+        self._stopping = True
+
+    def _programs(self) -> list[Program]:
+        return [*([self._broker] if self._broker else []), self._api, *self._workers]
+
+    def _failed(self, program: Program) -> StartError:
+        lines = "\n".join(f"  {line}" for line in program.last_lines())
+        return StartError(f"the {program.name} process did not come up; its log {program.log_path} ends:\n{lines}")
+
+    def _write_state(self) -> None:
+        """For programs: where the service listens, and which process to tell to stop."""
+        temporary = self._state_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"url": self.url, "pid": os.getpid()}))
+        temporary.replace(self._state_path)
+
+    @property
+    def _state_path(self) -> Path:
+        return state_path(self._folder)
+
+    def _python(self, name: str, module: str, *arguments: str, inherit: tuple[int, ...] = ()) -> Program:
+        return self._program(name, sys.executable, "-m", module, *arguments, inherit=inherit)
+
+    def _program(self, name: str, *command: str, inherit: tuple[int, ...] = ()) -> Program:
+        return Program(name, command, self._environment, self._folder / "logs" / f"{name}.log", inherit)
+
+
+def state_path(folder: Path) -> Path:
+    """The file that a running service keeps in its data folder."""
+    return folder / "service.json"
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not bound)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

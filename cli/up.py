@@ -1,0 +1,114 @@
+"""`autonl up`: the service on this machine, until Ctrl-C. Started again on the same folder, it goes on where it was."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli.service import Service, StartError
+from store.settings import Settings
+
+# One user on one machine waits for every search: look, beat and ring more often than a fleet would.
+_EMBEDDED: dict[str, Any] = {
+    "beat_s": 3,
+    "lease_s": 20,
+    "poll_s": 0.5,
+    "sweep_s": 1,
+    "ring_s": 1,
+    "ring_max_s": 5,
+    "stop_grace_s": 30,
+    "crash_backoff_s": 1,
+}
+
+
+def up(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+    data_dir: Annotated[Path | None, typer.Option(help="database, logs and files [default: ./autonl-data]")] = None,
+    dataset_root: Annotated[
+        list[Path] | None,
+        typer.Option(help="folder below which data sets may be registered; repeatable [default on loopback: /]"),
+    ] = None,
+) -> None:
+    """Run the whole service here: broker, migrations, one worker, API. Ctrl-C stops all of it."""
+    console, errors = Console(), Console(stderr=True)
+    try:
+        settings = _settings(host, data_dir, dataset_root)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with _locked(settings.data_dir), _listen(host, port) as listening:
+            service = Service(settings, listening, tell=lambda news: _say(errors, news, "yellow"))
+            _say(console, f"AutoNL starts; its data and logs lie in {settings.data_dir}")
+            clean = service.run(
+                ready=lambda: _say(console, f"AutoNL listens on {service.url}; Ctrl-C stops it", "bold")
+            )
+    except StartError as error:
+        _say(errors, str(error), "red")
+        raise typer.Exit(1) from error
+    _say(console, "AutoNL stopped" if clean else "AutoNL stopped; some processes had to be killed")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _settings(host: str, data_dir: Path | None, dataset_root: list[Path] | None) -> Settings:
+    """What was asked, then what the environment sets, then what suits one machine."""
+    chosen = {name: value for name, value in _EMBEDDED.items() if name not in Settings().model_fields_set}
+    if data_dir is not None:
+        chosen["data_dir"] = data_dir
+    if dataset_root:
+        missing = [str(root) for root in dataset_root if not root.is_dir()]
+        if missing:
+            raise StartError(f"--dataset-root {', '.join(missing)}: no such folder")
+        chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_root)
+    elif _is_loopback(host) and "dataset_roots" not in Settings().model_fields_set:
+        chosen["dataset_roots"] = (Path("/"),)  # a service for its own user, who can read this disk anyway
+    return Settings(**chosen)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep the folder for ourselves; the kernel gives it free when this process ends, however it does."""
+    with (folder / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StartError(
+                f"{folder} is in use by another `autonl up` (process {file.read().strip() or 'unknown'}); "
+                "stop that one, or choose another folder with --data-dir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"port {port} of {host} is in use; choose another with --port, or --port 0 for any free one"
+            ) from error
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
