@@ -187,13 +187,11 @@ def end_crashed(
     moment = now(session)
     if search.state == SearchState.CANCELLING:
         return _close_cancelled(session, search, moment, detail)
+    _end_attempt(session, search, exit_class, detail, moment)
     if search.crash_streak < settings.max_crash_streak and search.attempts < settings.max_attempts:
-        _end_attempt(session, search, exit_class, detail, moment)
         wait_s = settings.crash_backoff_s * 2 ** (search.crash_streak - 1)
         _requeue(session, search, moment, f"{exit_class}: {detail}", wait_s=wait_s)
         return search.state
-    _end_attempt(session, search, exit_class, detail, moment)
-    session.flush()
     query = select(Attempt).where(Attempt.search_id == search.id).order_by(Attempt.fence.desc())
     ended = session.scalars(query.limit(settings.max_crash_streak)).all()
     reasons = "; ".join(f"attempt {a.fence}: {a.exit_class}: {a.detail}" for a in reversed(ended))

@@ -40,7 +40,7 @@ class Database:
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """One transaction that may write: commits at the end, rolls back on any exception. The only commit there is."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.commit()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worker.app import app, settings
 
-app.worker_main(
-    ["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
-)
+if __name__ == "__main__":
+    app.worker_main(
+        ["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    )

@@ -34,8 +34,9 @@ class Lifeline:
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            word = line.strip()
-            if word == "cancel" or (word == "drain" and self._request is None):
-                self._request = word
+            if line == "cancel\n":
+                self._request = "cancel"
+            elif line == "drain\n":
+                self._request = self._request or "drain"
         print("the supervisor is gone; leaving", file=sys.stderr, flush=True)
         os.killpg(0, signal.SIGKILL)

@@ -61,17 +61,20 @@ def upgrade() -> None:
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("cancel_requested_at", MOMENT, nullable=True),
         sa.Column("finished_at", MOMENT, nullable=True),
-        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="ck_searches_error_when_failed"),
-        sa.CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="ck_searches_result_when_succeeded"),
+        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name=op.f("ck_searches_error_when_failed")),
+        sa.CheckConstraint(
+            "(state = 'succeeded') = (result IS NOT NULL)", name=op.f("ck_searches_result_when_succeeded")
+        ),
         sa.CheckConstraint(
             "(state IN ('cancelled', 'failed', 'succeeded')) = (finished_at IS NOT NULL)",
-            name="ck_searches_finished_when_final",
+            name=op.f("ck_searches_finished_when_final"),
         ),
         sa.CheckConstraint(
-            "(state IN ('cancelling', 'running')) = (owner IS NOT NULL)", name="ck_searches_owner_holds_claim"
+            "(state IN ('cancelling', 'running')) = (owner IS NOT NULL)", name=op.f("ck_searches_owner_holds_claim")
         ),
         sa.CheckConstraint(
-            "state IN ('cancelled', 'cancelling', 'failed', 'queued', 'running', 'succeeded')", name="ck_searches_state"
+            "state IN ('cancelled', 'cancelling', 'failed', 'queued', 'running', 'succeeded')",
+            name=op.f("ck_searches_state"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_searches"),
         sa.UniqueConstraint("idempotency_key", name="uq_searches_idempotency_key"),
@@ -141,7 +144,7 @@ def upgrade() -> None:
         sa.Column("exit_class", WORD, nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("log_tail", sa.Text(), nullable=True),
-        sa.CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name="ck_attempts_ended_with_a_class"),
+        sa.CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name=op.f("ck_attempts_ended_with_a_class")),
         sa.ForeignKeyConstraint(
             ["search_id"], ["searches.id"], name="fk_attempts_search_id_searches", ondelete="CASCADE"
         ),

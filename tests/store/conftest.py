@@ -1,0 +1,7 @@
+"""Real databases for the tests of the stores."""
+
+from __future__ import annotations
+
+from tests.servers import broker, database_url, migrated_sqlite, postgres, settings, stores
+
+__all__ = ["broker", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]

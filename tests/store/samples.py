@@ -1,0 +1,88 @@
+"""Small real values to fill stores with, and two ways to turn the clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+from autonl_core import arch_string
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DIGITS
+from autonl_core.macs import count_macs, count_params
+from autonl_core.plan import resolve_space
+from autonl_core.progress import ArchitectureRecord
+from autonl_core.result import SearchResult
+from store.artifacts import StoredFile
+from store.db import now
+from store.fencing import Lease
+from store.models import Search
+from store.stores import Stores
+
+CONFIG = SearchConfig(dataset="digits", flops_budget=400_000)
+CHECKPOINT = StoredFile("a/1/model.safetensors", "0" * 64, 10)
+
+
+def queue_search(stores: Stores, **options: Any) -> str:
+    """The id of a new search."""
+    return stores.searches.create(CONFIG, DIGITS, **options)[0].id
+
+
+def claim(stores: Stores, owner: str = "worker-1") -> Lease:
+    """A claim, of which the test knows that it must succeed."""
+    lease = stores.claims.claim(owner)
+    assert lease is not None
+    return lease
+
+
+def architecture(seed: int = 0, **measured: Any) -> ArchitectureRecord:
+    """A member of the search space of `CONFIG`."""
+    import random
+
+    arch = resolve_space(CONFIG, DIGITS).sample(random.Random(seed))
+    return ArchitectureRecord(
+        arch_id=arch.arch_id,
+        arch=arch.to_json(),
+        arch_string=arch_string.encode(arch),
+        macs=count_macs(arch).total,
+        params=count_params(arch),
+        **measured,
+    )
+
+
+def result() -> SearchResult:
+    """A result as the core hands it over."""
+    return SearchResult(
+        architecture=architecture(val_top1_pct=97.0, test_top1_pct=98.0, test_top5_pct=100.0, trained=True),
+        flops_budget=CONFIG.flops_budget,
+        slack_pct=1.0,
+        test_correct=352,
+        test_images=359,
+        checkpoint=Path("model.safetensors"),
+        checkpoint_sha256="0" * 64,
+        weights_sha256="1" * 64,
+        seconds_by_phase={"searching": 1.5},
+        comparison={"random_top1_pct": float("nan")},
+        stop_reason="converged",
+        exact=True,
+    )
+
+
+def expire(stores: Stores, lease: Lease) -> None:
+    """As if the lease had ended a second ago."""
+    with stores.database.session_scope() as session:
+        past = now(session) - timedelta(seconds=1)
+        session.execute(update(Search).where(Search.id == lease.search_id).values(lease_until=past))
+
+
+def make_due(stores: Stores, search_id: str) -> None:
+    """As if the wait after a crash were over."""
+    with stores.database.session_scope() as session:
+        session.execute(update(Search).where(Search.id == search_id).values(next_run_at=now(session)))
+
+
+def kinds(stores: Stores, search_id: str) -> list[str]:
+    """What happened to a search, in order."""
+    return [event.kind for event in stores.events.after(search_id)]

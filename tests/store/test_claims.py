@@ -1,0 +1,252 @@
+"""The life of an attempt, on both databases: claims, beats, endings, and what a lost lease can still do (nothing)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from autonl_core.progress import Progress
+from store.claims import Standing
+from store.errors import LeaseLost
+from store.fencing import Lease
+from store.models import Search
+from store.settings import Settings
+from store.states import ExitClass, SearchState, StopReason
+from store.stores import Stores
+from tests.store.samples import CHECKPOINT, architecture, claim, make_due, queue_search, result
+
+
+def save(stores: Stores, lease: Lease, step: int) -> None:
+    stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
+
+
+def crash(stores: Stores, why: str = "boom") -> SearchState:
+    """Claim the only search, and crash."""
+    lease = claim(stores)
+    state = stores.claims.crashed(lease, ExitClass.CRASHED, why)
+    if state == SearchState.QUEUED:
+        make_due(stores, lease.search_id)
+    return state
+
+
+def test_the_search_that_waits_longest_is_claimed_first(stores: Stores) -> None:
+    queued = [queue_search(stores) for _ in range(3)]
+    assert [claim(stores).search_id for _ in range(3)] == queued
+    assert stores.claims.claim("worker-1") is None
+
+
+def test_a_claim_is_an_attempt_with_its_first_beat(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+    lease = claim(stores, "worker-7")
+    search = stores.searches.get(search_id)
+    assert (search.state, search.owner, search.fence, search.attempts) == (SearchState.RUNNING, "worker-7", 1, 1)
+    assert search.beat_at is not None
+    assert search.lease_until is not None
+    assert (search.lease_until - search.beat_at).total_seconds() == settings.lease_s
+    (attempt,) = stores.searches.attempts(search_id)
+    assert (attempt.fence, attempt.owner, attempt.ended_at) == (lease.fence, "worker-7", None)
+
+
+def test_a_beat_extends_the_lease(stores: Stores) -> None:
+    lease = claim_one(stores)
+    before = stores.searches.get(lease.search_id).lease_until
+    assert stores.claims.beat(lease) is Standing.HELD
+    after = stores.searches.get(lease.search_id).lease_until
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
+    lease = claim_one(stores)
+    stores.searches.request_cancel(lease.search_id)
+    assert stores.claims.beat(lease) is Standing.CANCEL_WANTED
+    assert stores.claims.look(lease) == (Standing.CANCEL_WANTED, None)
+
+
+class TestFinish:
+    def test_the_result_the_network_and_its_file_are_there_together(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.SUCCEEDED
+        search = stores.searches.get(lease.search_id)
+        assert search.stop_reason is StopReason.CONVERGED
+        assert search.best_arch_id == result().architecture.arch_id
+        assert search.result is not None
+        assert search.result["test_correct"] == 352
+        assert search.result["comparison"] == {"random_top1_pct": None}  # not a number, hence null
+        artifact = stores.architectures.artifact(result().architecture.arch_id, "safetensors")
+        assert artifact is not None
+        assert artifact.sha256 == CHECKPOINT.sha256
+        assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.SUCCEEDED
+
+    def test_a_cancel_that_came_first_wins_but_the_file_stays(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.searches.request_cancel(lease.search_id)
+        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.CANCELLED
+        search = stores.searches.get(lease.search_id)
+        assert (search.stop_reason, search.result) == (StopReason.CANCELLED, None)
+        assert stores.architectures.artifact(result().architecture.arch_id, "safetensors") is not None
+
+    def test_run_states_are_forgotten(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        save(stores, lease, 1)
+        stores.claims.finish(lease, result(), CHECKPOINT)
+        assert stores.reports.run_states(lease.search_id) == []
+
+
+def test_a_user_s_mistake_fails_at_once(stores: Stores) -> None:
+    lease = claim_one(stores)
+    assert stores.claims.fail(lease, "dataset-error", "no images\x00 at all") is SearchState.FAILED
+    search = stores.searches.get(lease.search_id)
+    assert search.error == {"type": "dataset-error", "detail": "no images at all"}
+    assert search.stop_reason is StopReason.ERROR
+    assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
+
+
+def test_a_cancelled_search_keeps_its_best_architecture(stores: Stores) -> None:
+    lease = claim_one(stores)
+    best = architecture(3, val_top1_pct=91.5)
+    stores.reports.architecture(lease, best)
+    stores.searches.request_cancel(lease.search_id)
+    assert stores.claims.cancelled(lease) is SearchState.CANCELLED
+    assert stores.searches.get(lease.search_id).best_arch_id == best.arch_id
+    assert stores.architectures.get(best.arch_id).val_top1_pct == 91.5
+
+
+def test_nobody_cancels_a_search_that_was_not_asked_to(stores: Stores) -> None:
+    lease = claim_one(stores)
+    with pytest.raises(LeaseLost):
+        stores.claims.cancelled(lease)
+    assert stores.searches.get(lease.search_id).state is SearchState.RUNNING
+
+
+class TestDrain:
+    def test_the_search_can_be_claimed_again_at_once_without_penalty(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        assert stores.claims.drained(lease) is SearchState.QUEUED
+        assert stores.searches.get(lease.search_id).crash_streak == 0
+        assert claim(stores).fence == lease.fence + 1
+
+    def test_a_cancel_during_the_drain_is_honoured(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.searches.request_cancel(lease.search_id)
+        assert stores.claims.drained(lease) is SearchState.CANCELLED
+
+
+class TestCrash:
+    def test_the_search_waits_twice_as_long_after_each_crash(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for expected_s in (settings.crash_backoff_s, 2 * settings.crash_backoff_s):
+            stores.claims.crashed(claim(stores), ExitClass.CRASHED, "boom")
+            assert stores.claims.claim("worker-1") is None  # it is not due yet
+            search = stores.searches.get(search_id)
+            ended_at = stores.searches.attempts(search_id)[-1].ended_at
+            assert ended_at is not None
+            assert (search.next_run_at - ended_at).total_seconds() == pytest.approx(expected_s, abs=0.5)
+            make_due(stores, search_id)
+
+    def test_too_many_in_a_row_fail_with_the_reason_of_each(self, stores: Stores) -> None:
+        search_id = queue_search(stores)
+        states = [crash(stores, why) for why in ("one", "two", "three")]
+        assert states == [SearchState.QUEUED, SearchState.QUEUED, SearchState.FAILED]
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == "attempts-exhausted"
+        for reason in ("attempt 1: crashed: one", "attempt 2: crashed: two", "attempt 3: crashed: three"):
+            assert reason in error["detail"]
+
+    def test_a_new_run_state_ends_the_streak(self, stores: Stores) -> None:
+        search_id = queue_search(stores)
+        crash(stores)
+        crash(stores)
+        lease = claim(stores)
+        save(stores, lease, 1)
+        assert stores.claims.crashed(lease, ExitClass.CRASHED, "boom") is SearchState.QUEUED
+        assert stores.searches.get(search_id).crash_streak == 1
+
+    def test_repeating_an_old_run_state_does_not(self, stores: Stores) -> None:
+        search_id = queue_search(stores)
+        for expected in (SearchState.QUEUED, SearchState.QUEUED, SearchState.FAILED):
+            lease = claim(stores)
+            save(stores, lease, 1)  # only the first is news
+            assert stores.claims.crashed(lease, ExitClass.CRASHED, "boom") is expected
+            if expected is SearchState.QUEUED:
+                make_due(stores, search_id)
+
+    def test_a_cancelled_search_is_not_tried_again(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.searches.request_cancel(lease.search_id)
+        assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
+
+
+WRITES: dict[str, Callable[[Stores, Lease], object]] = {
+    "progress": lambda stores, lease: stores.reports.progress(lease, Progress("searching", 0.9)),
+    "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
+    "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
+    "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
+    "saved": lambda stores, lease: save(stores, lease, 9),
+    "finish": lambda stores, lease: stores.claims.finish(lease, result(), CHECKPOINT),
+    "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
+    "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
+    "drained": lambda stores, lease: stores.claims.drained(lease),
+    "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "stale"),
+}
+
+
+class TestStaleWriter:
+    """A supervisor or child that lost its lease, and does not know it yet."""
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+    def test_it_cannot_touch_the_attempt_that_followed(
+        self, stores: Stores, write: Callable[[Stores, Lease], object]
+    ) -> None:
+        stale = claim_one(stores)
+        stores.claims.drained(stale)
+        claim(stores, "worker-2")
+        before = everything(stores, stale.search_id)
+        with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is 1"):
+            write(stores, stale)
+        assert everything(stores, stale.search_id) == before
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+    def test_it_cannot_touch_a_final_search(self, stores: Stores, write: Callable[[Stores, Lease], object]) -> None:
+        lease = claim_one(stores)
+        stores.claims.fail(lease, "dataset-error", "no images")
+        before = everything(stores, lease.search_id)
+        with pytest.raises(LeaseLost, match="is failed"):
+            write(stores, lease)
+        assert everything(stores, lease.search_id) == before
+
+    def test_its_beats_and_looks_say_that_the_lease_is_lost(self, stores: Stores) -> None:
+        stale = claim_one(stores)
+        stores.claims.drained(stale)
+        claim(stores, "worker-2")
+        assert stores.claims.beat(stale) is Standing.LOST
+        assert stores.claims.look(stale) == (Standing.LOST, None)
+
+    def test_a_search_that_never_was_is_named(self, stores: Stores) -> None:
+        with pytest.raises(LeaseLost, match="does not exist"):
+            stores.reports.event(Lease("nope", 1), "x", {})
+
+
+def claim_one(stores: Stores) -> Lease:
+    queue_search(stores)
+    return claim(stores)
+
+
+def everything(stores: Stores, search_id: str) -> object:
+    """All that is stored about a search, in a form that compares."""
+    with stores.database.read_scope() as session:
+        row = session.execute(select(Search.__table__).where(Search.id == search_id)).one()
+    records = [
+        stores.searches.attempts(search_id),
+        stores.events.after(search_id),
+        stores.reports.metrics_after(search_id),
+        stores.reports.run_states(search_id),
+        stores.architectures.of_search(search_id),
+        stores.architectures.artifacts(search_id),
+    ]
+    plain = [[{c.name: getattr(r, c.name) for c in r.__table__.columns} for r in rows] for rows in records]
+    return tuple(row), plain
