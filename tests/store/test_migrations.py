@@ -1,0 +1,58 @@
+"""Migrations and tables say the same, on both databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+
+from store.db import Database
+from store.errors import SchemaOutdated
+from store.migrate import alembic_config, check_schema, upgrade
+from store.settings import Settings
+from tests.servers import PostgresServer
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return Settings(database_url=server.new_database()).resolved_database_url
+
+
+def test_the_tables_of_the_models_are_those_of_the_migrations(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    command.check(alembic_config(empty_database_url))
+
+
+def test_down_and_up_again_ends_at_the_same_tables(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    command.downgrade(alembic_config(empty_database_url), "base")
+    upgrade(empty_database_url)
+    command.check(alembic_config(empty_database_url))
+
+
+def test_a_database_that_is_not_migrated_is_refused_with_the_way_out(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    with pytest.raises(SchemaOutdated, match=r"python -m store\.migrate"):
+        check_schema(database)
+    upgrade(empty_database_url)
+    check_schema(database)
+    database.close()
+
+
+def test_two_at_once_do_not_disturb_each_other(empty_database_url: str) -> None:
+    command_line = [sys.executable, "-m", "store.migrate"]
+    environment = os.environ | {"DATABASE_URL": empty_database_url}
+    both = [subprocess.Popen(command_line, cwd=ROOT, env=environment) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    database = Database(empty_database_url)
+    check_schema(database)
+    database.close()

