@@ -96,7 +96,9 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
         rng = random_stream("candidates", run.config.seed, 1 + generation)
         parents = _ranked([c for c in scored.values() if c.origin != "random"])[: max(2, len(scored) // 8)]
         for _ in range(run.config.supernet.candidates // 2):
-            judge(mutate(run.table, parents[rng.integers(len(parents))].choice, run.config.flops_budget, rng), "evolved")
+            judge(
+                mutate(run.table, parents[rng.integers(len(parents))].choice, run.config.flops_budget, rng), "evolved"
+            )
     ranking = _ranked(list(scored.values()))
     finalists = _finalists(ranking, run.config.supernet.finalists)
     if len(finalists) == 1:  # nothing to compare: no training, no halving
@@ -110,7 +112,7 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
 def propose(
     table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator
 ) -> list[tuple[Choice, str]]:
-    """Candidates within the budget and where they come from: the most likely, `count` drawn, and those for comparison."""
+    """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison."""
     low, high = band(budget_macs)
     options = table.option_probabilities(p)
     log_options = [np.log(np.maximum(q, 1e-12)) for q in options]

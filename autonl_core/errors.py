@@ -1,14 +1,14 @@
 """Every error the core raises on purpose.
 
-    AutonlError
-    ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
-    ├── SpaceError          a search space is unknown, or cannot serve this resolution
-    ├── BudgetError         a MACs budget lies outside what a search space can reach
-    ├── DatasetError        a data set is missing, malformed or too small
-    ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
-    ├── VerificationError   an exported network does not score, or cost, what was reported
-    ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
-    └── Interrupted         the caller asked the search to stop; its run state was saved first
+AutonlError
+├── ArchError           an architecture or arch string breaks the rules of `arch.py`
+├── SpaceError          a search space is unknown, or cannot serve this resolution
+├── BudgetError         a MACs budget lies outside what a search space can reach
+├── DatasetError        a data set is missing, malformed or too small
+├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
+├── VerificationError   an exported network does not score, or cost, what was reported
+├── Diverged            a loss or a gradient became NaN or infinite and stayed so
+└── Interrupted         the caller asked the search to stop; its run state was saved first
 """
 
 from __future__ import annotations

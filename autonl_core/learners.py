@@ -9,14 +9,15 @@ learn on validation images the weights never see, from gates sampled 0 or 1 and 
 A deterministic straight-through gate has no mean signal: where the weights are stationary, the slope at the open vertex
 is zero. The slope at the closed vertex is where the information is, and sampling visits both.
 
-`NormGates` ("autonl-paper"). The gate of the paper: open while a norm of the gated weights exceeds a trainable threshold,
-with the sigmoid's gradient; one loss, CE + lambda log(MACs), with lambda fixed by hand. Kept for fidelity: norms in front
-of a batch norm carry no information about use, and a fixed lambda does not land on a budget, so the result is still
-projected.
+`NormGates` ("autonl-paper"). The gate of the paper: open while a norm of the gated weights exceeds a trainable
+threshold, with the sigmoid's gradient; one loss, CE + lambda log(MACs), with lambda fixed by hand. Kept for fidelity:
+norms in front of a batch norm carry no information about use, and a fixed lambda does not land on a budget, so the
+result is still projected.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,7 +71,8 @@ class SampledGates:
         start = round((largest * config.flops_budget) ** 0.5)
         self.controller = BudgetController(start_macs=start, budget_macs=config.flops_budget)
         self._light_nl = np.array([gate.name == "light_nl" for gate in self.table.gates])
-        self._sampler: BandSampler | None = None  # valid until the probabilities or the band change
+        self._sampler: BandSampler | None = None  # valid until alphas, warm-up or band change
+        self._sampler_key: tuple[bool, int] | None = None
 
     def extra_parameters(self) -> list[nn.Parameter]:
         return []
@@ -130,12 +132,15 @@ class SampledGates:
     def _sample(self, rng: np.random.Generator, progress: float) -> Choice:
         """A network from the learned distribution with MACs near B_k; LightNL always open during warm-up."""
         warming_up = progress < self.settings.warmup_fraction
-        target = self.controller.target_macs(self._ramp(progress))
-        low, high = (round(share * target) for share in TRAINING_BAND)
-        if self._sampler is None or abs(self._sampler.high - high) > 0.01 * high:
+        # B_k in steps of 1%, a function of `progress` alone: a resumed search must draw what an uninterrupted one draws
+        excess = math.log(self.controller.target_macs(self._ramp(progress)) / self.controller.budget_macs)
+        key = (warming_up, round(excess / math.log(1.01)))
+        low, high = (round(share * self.controller.budget_macs * 1.01 ** key[1]) for share in TRAINING_BAND)
+        if self._sampler is None or self._sampler_key != key:
             p = self.probabilities()
             p = np.where(self._light_nl, _NEARLY_OPEN, p) if warming_up else p
             self._sampler = BandSampler(self.table, self.table.option_probabilities(p), low, high)
+            self._sampler_key = key
         choice = self._sampler.draw(rng)
         if choice is None:  # a band without networks: the space is coarse here, or the budget is its very end
             scores = [np.log(np.maximum(q, 1e-12)) for q in self._sampler.probabilities]

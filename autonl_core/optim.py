@@ -60,6 +60,7 @@ class WeightAverage:
 
     def load_state_dict(self, state: dict[str, int | list[Tensor]]) -> None:
         steps, values = state["steps"], state["values"]
-        assert isinstance(steps, int) and isinstance(values, list)
+        assert isinstance(steps, int)
+        assert isinstance(values, list)
         self.steps = steps
         self.values = [value.clone() for value in values]

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-
 from autonl_core.budget import BAND
 from autonl_core.checkpoint import State, sha256_of
 from autonl_core.config import SearchConfig
@@ -133,7 +132,9 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
     reason: StopReason = "collapsed" if collapsed else "converged"
     notes = []
     if record.macs < BAND * budget:
-        notes.append(f"{run.table.space.name} has no network between {BAND:.0%} and 100% of this budget; took the best below")
+        notes.append(
+            f"{run.table.space.name} has no network between {BAND:.0%} and 100% of this budget; took the best below"
+        )
     if collapsed:
         notes.append("top-1 is not above guessing: do the labels belong to the images?")
     return SearchResult(
@@ -151,5 +152,3 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
         exact=run.exact,
         notes=tuple(notes),
     )
-
-

@@ -191,17 +191,16 @@ FAMILIES: dict[str, SpaceFamily] = {
         ),
         SpaceFamily(
             name="mobile-32",
-            summary="for small images of 24 to 95 pixels: early stages short, most of the depth at an eighth",
+            summary="for small images of 24 to 95 pixels: narrow while maps are large, deep at a quarter and an eighth",
             resolutions=range(24, 96),
             stem_channels=16,
             stem_stride=1,
-            head_channels=512,
+            head_channels=320,
             stages=(
                 StageSpec(16, 1, 2, fixed=True),
-                StageSpec(24, 3, 1),
+                StageSpec(16, 3, 1),
                 StageSpec(40, 4, 2, _SE),
-                StageSpec(80, 4, 2, _SE),
-                StageSpec(96, 3, 1, _SE),
+                StageSpec(80, 5, 2, _SE),
             ),
         ),
         SpaceFamily(

@@ -22,7 +22,7 @@ from autonl_core.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.blocks.light_nl import LightNL, light_nl_product, positions_last
 from autonl_core.blocks.mbconv import MBConv
 from autonl_core.gates import Choice, Gate, GateTable
-from autonl_core.network import Network, build_network, init_weights
+from autonl_core.network import Network, build_network, init_weights, to_channels_last
 from autonl_core.search_space import BlockChoices, Option
 
 Gates = dict[str, Tensor]  # one scalar per gate that a position has; an absent name is always open
@@ -41,7 +41,8 @@ class SuperBlock(nn.Module):
         core = torch.zeros(kernel, kernel)
         margin = (kernel - self.small_kernel) // 2
         core[margin : kernel - margin, margin : kernel - margin] = 1
-        self.register_buffer("core", core, persistent=False)  # 1 inside the small kernel, 0 on the ring
+        self.core: Tensor  # 1 inside the small kernel, 0 on the ring
+        self.register_buffer("core", core, persistent=False)
         self.affinity_energy: dict[str, Tensor] = {}  # mean squares of what nl_ratio and nl_stride would add
 
     def forward_gated(self, x: Tensor, gates: Gates) -> Tensor:
@@ -135,7 +136,7 @@ class Supernet(nn.Module):
         for block in self.super_blocks():
             if block.block.light_nl is not None:  # open, unlike in a network: a warm-up from 0 would never be seen
                 nn.init.constant_(block.block.light_nl.norm.weight, 0.1)
-        self.to(memory_format=torch.channels_last)
+        to_channels_last(self)
 
     def super_blocks(self) -> list[SuperBlock]:
         return [block for block in self.blocks if isinstance(block, SuperBlock)]
@@ -167,7 +168,8 @@ class Supernet(nn.Module):
         network.head.load_state_dict(self.head.state_dict())
         network.classifier.load_state_dict(self.classifier.state_dict())
         for (block, option), target in zip(kept, network.blocks, strict=True):
-            assert option is not None and isinstance(target, MBConv)
+            assert option is not None
+            assert isinstance(target, MBConv)
             _copy_option(block, option, target)
         return network
 
@@ -206,6 +208,7 @@ def _squeeze_excite(h: Tensor, layer: SqueezeExcite, channels: int, widths: Tens
     """Squeeze-excite over the first `channels`, its inputs weighted by the width gate (1, E, 1, 1)."""
     reduce = layer.reduce.weight[:, :channels] if widths is None else layer.reduce.weight * widths
     s = F.silu(F.conv2d(h.mean((2, 3), keepdim=True), reduce, layer.reduce.bias))
+    assert layer.expand.bias is not None
     s = F.conv2d(s, layer.expand.weight[:channels], layer.expand.bias[:channels])
     return h * torch.sigmoid(s)
 
@@ -224,10 +227,7 @@ def _copy_option(source: SuperBlock, option: BlockSpec, target: MBConv) -> None:
     target.depthwise.conv.weight.copy_(source.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size))
     _copy_norm(block.depthwise.norm, target.depthwise.norm)
     if block.squeeze_excite is not None and target.squeeze_excite is not None:
-        target.squeeze_excite.reduce.weight.copy_(block.squeeze_excite.reduce.weight[:, :expanded])
-        target.squeeze_excite.reduce.bias.copy_(block.squeeze_excite.reduce.bias)
-        target.squeeze_excite.expand.weight.copy_(block.squeeze_excite.expand.weight[:expanded])
-        target.squeeze_excite.expand.bias.copy_(block.squeeze_excite.expand.bias[:expanded])
+        _copy_squeeze_excite(block.squeeze_excite, target.squeeze_excite, expanded)
     target.project.conv.weight.copy_(block.project.conv.weight[:, :expanded])
     _copy_norm(block.project.norm, target.project.norm)
     if block.light_nl is not None and target.light_nl is not None:
@@ -239,3 +239,8 @@ def _copy_norm(source: nn.BatchNorm2d, target: nn.BatchNorm2d) -> None:
     channels = target.num_features
     target.weight.copy_(source.weight[:channels])
     target.bias.copy_(source.bias[:channels])
+
+
+def _copy_squeeze_excite(source: SqueezeExcite, target: SqueezeExcite, channels: int) -> None:
+    target.reduce.load_state_dict(source.reduce.state_dict() | {"weight": source.reduce.weight.detach()[:, :channels]})
+    target.expand.load_state_dict({key: value[:channels] for key, value in source.expand.state_dict().items()})

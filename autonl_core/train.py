@@ -62,7 +62,7 @@ class Trainer:
         return {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
 
     def averaged(self) -> Network:
-        """A copy with the averaged weights, batch norms recalibrated on the training images: what is scored and shipped."""
+        """What is scored and shipped: a copy with the averaged weights, batch norms recalibrated on training images."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network.parameters())
         recalibrate_batch_norm(network, self.loader.plain(self.images, EVAL_BATCH_SIZE))

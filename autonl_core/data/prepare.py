@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, list_items, read_members, stratified_draw
+from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, Split, list_items, read_members, stratified_draw
 from autonl_core.errors import DatasetError
 
 MAX_IMAGE_PIXELS = 64 * 10**6
@@ -124,7 +123,7 @@ def _build(dataset: DatasetSpec, resolution: int, folder: Path, on_progress: Cal
         report = {"images": len(kept), "unreadable": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
         (building / "report.json").write_text(json.dumps(report | {"mean": mean, "std": std}))
         try:
-            os.rename(building, folder)
+            building.rename(folder)
         except OSError:
             if not (folder / "report.json").exists():  # otherwise another search built the same cache first
                 raise
@@ -151,7 +150,7 @@ def _decode_digits(resolution: int) -> Iterator[_Decoded]:
     tested = stratified_draw(labels, TEST_FRACTION, seed=0)
     for index, (pixels, label) in enumerate(zip(digits.images, labels, strict=True)):
         image = Image.fromarray(np.round(pixels * (255 / 16)).astype(np.uint8))
-        split = "test" if index in tested else "train"
+        split: Split = "test" if index in tested else "train"
         yield Item(split, label, f"digit-{index:04d}"), _fit(image, resolution)
 
 

@@ -9,11 +9,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from autonl_core.arch_string import decode
+from autonl_core.blocks.mbconv import MBConv
 from autonl_core.macs import count_macs, count_params
 from autonl_core.network import build_network
 from autonl_core.profile import count_live_macs, count_live_params
 from autonl_core.search_space import get_space
 from tests.autonl_core.architectures import AUTONL_S
+
 
 @pytest.mark.parametrize(("name", "resolution"), [("tiny", 8), ("tiny", 11), ("mobile-32", 32), ("mobile-32", 37)])
 def test_macs_counted_on_the_live_network_equal_the_analytic_ones(name: str, resolution: int) -> None:
@@ -54,6 +56,7 @@ def test_equal_seeds_build_equal_networks() -> None:
 def test_every_weight_learns_once_light_nl_is_open() -> None:
     network = build_network(get_space("tiny", 8, 10).largest()).train()
     for block in network.blocks:
+        assert isinstance(block, MBConv)
         if block.light_nl is not None:
             torch.nn.init.ones_(block.light_nl.norm.weight)
     x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))

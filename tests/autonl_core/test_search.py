@@ -1,0 +1,251 @@
+"""A whole search, small: its guarantees, its determinism, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from autonl_core.arch import ArchSpec
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
+from autonl_core.macs import count_macs
+from autonl_core.progress import PHASES, ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.result import SearchResult
+from autonl_core.search import run_search
+from tests.autonl_core.sets import digits_zip
+
+QUICK: dict[str, Any] = {
+    "flops_budget": 400_000,
+    "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
+    "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
+}
+
+
+class Recorder(Silent):
+    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
+        self.asked = 0
+        self.phases: list[Phase] = []
+        self.fractions: list[float] = []
+        self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.states: list[SavedState] = []
+        self.best: list[ArchitectureRecord] = []
+        self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
+
+    def progress(self, progress: Progress) -> None:
+        if progress.phase not in self.phases:
+            self.phases.append(progress.phase)
+        self.fractions.append(progress.fraction)
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        self.points.append((phase, epoch, values))
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        json.dumps(detail)
+        self.events.append((kind, detail))
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        self.best.append(record)
+
+    def saved(self, state: SavedState) -> None:
+        self.states.append(state)
+
+    def stop_requested(self) -> StopRequest | None:
+        self.asked += 1
+        return "drain" if self.asked == self.stop_at else None
+
+
+def search(
+    work_dir: Path, cache_dir: Path, dataset: DatasetSpec = DIGITS, recorder: Recorder | None = None, **changes: Any
+) -> SearchResult:
+    resume_from = changes.pop("resume_from", ())
+    config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    recorder = recorder or Recorder()
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return run_search(
+        config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, cache_dir=cache_dir
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
+    recorder = Recorder()
+    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder), recorder
+
+
+class TestResult:
+    def test_fits_its_budget_and_says_how_much_is_left(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        result, _ = uninterrupted
+        arch = ArchSpec.from_json(result.architecture.arch)
+        assert result.architecture.macs == count_macs(arch).total
+        assert 0.97 * 400_000 <= result.architecture.macs <= 400_000
+        assert result.slack_pct == pytest.approx(100 * (1 - result.architecture.macs / 400_000))
+        assert result.architecture.arch_id == arch.arch_id
+
+    def test_learned_something(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        result, _ = uninterrupted
+        assert result.test_images == DIGITS.test_images
+        assert result.architecture.test_top1_pct == 100 * result.test_correct / result.test_images
+        assert result.architecture.test_top1_pct > 60
+        assert result.stop_reason == "converged"
+
+    def test_passes_through_all_phases_in_order(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        result, recorder = uninterrupted
+        assert tuple(recorder.phases) == PHASES
+        assert set(result.seconds_by_phase) == set(PHASES)
+        assert recorder.fractions == sorted(recorder.fractions)
+        assert recorder.fractions[-1] > 0.9
+
+    def test_every_current_best_fits_the_budget_too(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        _, recorder = uninterrupted
+        assert len(recorder.best) >= 4  # per epoch of the search, after each round, and the result
+        assert all(record.macs <= 400_000 for record in recorder.best)
+        assert [record.trained for record in recorder.best][-1]
+
+    def test_says_how_the_choice_compares_with_networks_that_owe_nothing_to_the_search(
+        self, uninterrupted: tuple[SearchResult, Recorder]
+    ) -> None:
+        result, _ = uninterrupted
+        assert {"uniform", "widest", "random", "drawn"} <= set(result.comparison["mean"])
+        assert result.comparison["chosen"] in {"most_likely", "drawn", "evolved", "uniform", "widest"}
+
+    def test_is_scored_the_same_by_a_process_that_never_ran_the_search(
+        self, uninterrupted: tuple[SearchResult, Recorder]
+    ) -> None:
+        result, _ = uninterrupted
+        command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(result.checkpoint)]
+        done = subprocess.run(
+            [*command, "--dataset", "digits", "--json", "--threads", "1"], capture_output=True, text=True, check=True
+        )
+        scored = json.loads(done.stdout)
+        assert scored["correct"] == result.test_correct
+        assert scored["images"] == result.test_images
+        assert scored["arch_id"] == result.architecture.arch_id
+
+
+class TestDeterminism:
+    def test_the_same_seed_gives_the_same_architecture_and_the_same_weights(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        first, again = uninterrupted[0], search(tmp_path, cache)
+        assert again.architecture.arch_id == first.architecture.arch_id
+        assert again.weights_sha256 == first.weights_sha256
+        assert again.exact
+
+    def test_another_seed_gives_other_weights(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        assert search(tmp_path, cache, seed=1).weights_sha256 != uninterrupted[0].weights_sha256
+
+    def test_shuffled_labels_give_another_architecture_and_the_result_says_so(
+        self, tmp_path: Path, cache: Path
+    ) -> None:
+        true = search(tmp_path / "true", cache, digits_zip(tmp_path / "true.zip"), train={"epochs": 12})
+        shuffled = digits_zip(tmp_path / "shuffled.zip", shuffled=True)
+        false = search(tmp_path / "false", cache, shuffled, train={"epochs": 12})
+        assert true.architecture.test_top1_pct is not None
+        assert false.architecture.test_top1_pct is not None
+        assert true.architecture.test_top1_pct > 50 > 35 > false.architecture.test_top1_pct
+        assert false.architecture.arch_id != true.architecture.arch_id
+        assert false.weights_sha256 != true.weights_sha256
+
+
+class TestResume:
+    @pytest.mark.parametrize("stop_at", [1, 20, 45, 56, 75, 100])  # steps of the supernet, of finalists, of training
+    def test_a_search_stopped_anywhere_ends_as_if_it_had_not_been(
+        self, stop_at: int, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(stop_at)
+        with pytest.raises(Interrupted, match="drain"):
+            search(tmp_path / "1", cache, recorder=stopped)
+        resumed = Recorder()
+        result = search(tmp_path / "2", cache, recorder=resumed, resume_from=stopped.states)
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
+        assert result.exact
+        assert resumed.events[0][0] == "resumed"
+        assert resumed.states[0].step == stopped.states[-1].step + 1
+
+    def test_a_damaged_state_is_reported_and_the_one_before_is_used(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(75)
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=stopped)
+        newest = stopped.states[-1].path
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+        resumed = Recorder()
+        result = search(tmp_path / "2", cache, recorder=resumed, resume_from=stopped.states)
+        assert resumed.events[0][0] == "checkpoint_corrupt"
+        assert resumed.events[0][1]["step"] == stopped.states[-1].step
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
+
+    def test_with_no_good_state_left_it_does_not_start_over_silently(self, tmp_path: Path, cache: Path) -> None:
+        gone = SavedState(tmp_path / "state-000007.pt", "0" * 64, 10, 7)
+        with pytest.raises(CheckpointError, match="state-000007"):
+            search(tmp_path, cache, resume_from=[gone])
+
+    def test_only_the_two_newest_states_stay_on_disk(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        _, recorder = uninterrupted
+        assert len(recorder.states) > 4
+        assert [state.path.exists() for state in recorder.states[-3:]] == [False, True, True]
+
+
+class TestOptions:
+    def test_weights_can_be_inherited(self, tmp_path: Path, cache: Path) -> None:
+        inherited = search(tmp_path / "a", cache, train={**QUICK["train"], "epochs": 1, "weights": "inherit"})
+        retrained = search(tmp_path / "b", cache, train={**QUICK["train"], "epochs": 1})
+        assert inherited.architecture.arch_id == retrained.architecture.arch_id
+        assert inherited.test_correct > retrained.test_correct  # after one epoch, a head start shows
+
+    def test_the_papers_own_gate_lands_on_the_budget_too(self, tmp_path: Path, cache: Path) -> None:
+        result = search(tmp_path, cache, algorithm="autonl-paper")
+        assert 0.97 * 400_000 <= result.architecture.macs <= 400_000
+
+    def test_a_resolution_of_ones_own(self, tmp_path: Path, cache: Path) -> None:
+        result = search(tmp_path, cache, resolution=11, flops_budget=700_000)
+        assert result.architecture.arch["resolution"] == 11
+        assert result.architecture.macs <= 700_000
+
+    def test_an_infeasible_budget_is_refused_before_any_work(self, tmp_path: Path, cache: Path) -> None:
+        with pytest.raises(BudgetError, match="below the smallest"):
+            search(tmp_path, cache, flops_budget=1000)
+
+    def test_a_training_that_explodes_says_what_to_change(self, tmp_path: Path, cache: Path) -> None:
+        with pytest.raises(Diverged, match="lower"):
+            search(tmp_path, cache, train={"epochs": 30, "lr": 10.0, "weight_decay": 1.0, "momentum": 0.99})
+
+
+class TestCommandLine:
+    def test_a_search_from_a_yaml_file_without_any_service(self, tmp_path: Path, cache: Path) -> None:
+        config = tmp_path / "search.yaml"
+        config.write_text(yaml.safe_dump({"dataset": "digits", **QUICK}))
+        command = [sys.executable, "-m", "autonl_core", "search", "--config", str(config), "--out", str(tmp_path / "o")]
+        subprocess.run([*command, "--cache-dir", str(cache), "--threads", "1"], check=True, capture_output=True)
+        result = json.loads((tmp_path / "o" / "result.json").read_text())
+        assert result["architecture"]["macs"] <= 400_000
+        assert (tmp_path / "o" / result["checkpoint"]).is_file()
+
+    def test_a_mistake_in_the_file_is_named(self, tmp_path: Path) -> None:
+        config = tmp_path / "search.yaml"
+        config.write_text("dataset: digits\nflops_budget: plenty\n")
+        command = [sys.executable, "-m", "autonl_core", "search", "--config", str(config), "--out", str(tmp_path / "o")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "flops_budget" in done.stderr
