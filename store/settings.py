@@ -117,6 +117,6 @@ class Settings(BaseSettings):
         return dict(os.environ) | own
 
     def child_environment(self) -> dict[str, str]:
-        """The environment of a search's own process: this one's, with its share of the CPU."""
+        """The environment of a search's own process: the same, with its share of the CPU."""
         threads = str(self.threads)
-        return dict(os.environ) | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        return self.environment() | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}

