@@ -6,6 +6,7 @@ The parent knows at once whether the port is free, and connections wait, not fai
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 
 import uvicorn
@@ -21,9 +22,10 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="number of the inherited socket")
     listening = socket.socket(fileno=parser.parse_args().fd)
     settings = Settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
         create_app(settings),
-        log_level=settings.log_level.lower(),
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
     )

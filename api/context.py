@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Request
-from pydantic import StringConstraints
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator, StringConstraints
 
 from api import problems
 from api.problems import ProblemError
+from store.plain import plain_text
 from store.stores import Stores
 
 
@@ -19,8 +20,11 @@ def _stores(request: Request) -> Stores:
 
 
 StoresDep = Annotated[Stores, Depends(_stores)]
-SearchId = Annotated[str, Path(description="id of a search", max_length=64)]
-ArchId = Annotated[str, Path(description="id of an architecture", max_length=64)]
+# What no database can hold is taken out, so that an impossible id is simply not found.
+PlainText = Annotated[str, AfterValidator(plain_text), StringConstraints(max_length=64)]
+SearchId = Annotated[PlainText, Path(description="id of a search")]
+ArchId = Annotated[PlainText, Path(description="id of an architecture")]
+OfSearch = Annotated[PlainText | None, Query(alias="search_id", description="as this search found it")]
 IfNoneMatch = Annotated[str | None, Header(description="an ETag: answers 304 while it is still current")]
 IfMatch = Annotated[str | None, Header(description="an ETag: answers 412 unless it is still current")]
 IdempotencyKey = Annotated[

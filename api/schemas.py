@@ -313,7 +313,7 @@ def _blocks(arch: ArchSpec) -> list[dict[str, Any]]:
             "macs": macs.block_macs(block, in_size).total,
             "params": macs.block_params(block),
         }
-        for block, in_size, out_size in zip(arch.blocks, sizes, sizes[1:], strict=True)
+        for block, in_size, out_size in zip(arch.blocks, sizes[:-1], sizes[1:], strict=True)
     ]
 
 

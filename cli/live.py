@@ -16,7 +16,7 @@ from cli.client import FINAL_STATES, Client
 from cli.render import pct, short_macs, short_time, state_text
 
 _POLL_S = 0.5
-_PLAIN_EVERY_S = 10.0  # without news, so that a log shows that it goes on
+_PLAIN_EVERY_S = 5.0  # between two lines, unless the phase changes
 _BAR_WIDTH = 40
 
 
@@ -36,11 +36,10 @@ def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, A
 
 
 def _watch_plain(client: Client, search_id: str, console: Console) -> dict[str, Any]:
-    told, told_at = "", 0.0
+    told, told_at = ("", ""), 0.0
     while True:
         search = client.poll(search_id)
-        progress = search["progress"] or {}
-        stage = f"{search['state']} {progress.get('phase')} {progress.get('epoch')}"
+        stage = (search["state"], search["phase"] or "")
         if stage != told or time.monotonic() - told_at > _PLAIN_EVERY_S:
             console.print(_line(search), highlight=False, soft_wrap=True)
             told, told_at = stage, time.monotonic()

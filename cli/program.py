@@ -19,7 +19,7 @@ _STEADY_S = 60.0  # having run this long, a program that dies is started again w
 
 
 class Program:
-    """A command, its log, and the process that runs it, if one does.
+    """A command, its log, and the process that runs it, if one does. No environment given: it gets ours.
 
     Start it from the main thread: the kernel ends the process when the thread that started it ends.
     """
@@ -28,14 +28,14 @@ class Program:
         self,
         name: str,
         command: Sequence[str],
-        environment: Mapping[str, str],
+        environment: Mapping[str, str] | None,
         log_path: Path,
         inherit: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log_path = log_path
         self._command = list(command)
-        self._environment = dict(environment)
+        self._environment = environment
         self._inherit = tuple(inherit)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0

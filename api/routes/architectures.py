@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from api import problems
-from api.context import ArchId, SearchId, StoresDep
+from api.context import ArchId, OfSearch, SearchId, StoresDep
 from api.problems import describe
 from api.schemas import ArchitectureList, ArchitectureSummary, ArchitectureView
 
@@ -27,7 +25,7 @@ def list_architectures(search_id: SearchId, stores: StoresDep) -> ArchitectureLi
 def get_architecture(
     arch_id: ArchId,
     stores: StoresDep,
-    search_id: Annotated[str | None, Query(max_length=64, description="as this search found it")] = None,
+    search_id: OfSearch = None,
 ) -> ArchitectureView:
     """An architecture with every block and its cost. If several searches found it: a trained one, then the newest."""
     return ArchitectureView.of(stores.architectures.get(arch_id, search_id=search_id))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api import problems
-from api.context import ArchId, IfNoneMatch, StoresDep, matches
+from api.context import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
 from api.problems import ProblemError, describe
 from api.routes.searches import POLL_S
 from store.models import Artifact
@@ -44,9 +44,7 @@ def download_checkpoint(
     request: Request,
     stores: StoresDep,
     file_format: Annotated[Literal["safetensors"], Query(alias="format")] = "safetensors",
-    search_id: Annotated[
-        str | None, Query(max_length=64, description="of the architecture as this search found it")
-    ] = None,
+    search_id: OfSearch = None,
     if_none_match: IfNoneMatch = None,
     if_range: Annotated[str | None, Header()] = None,
     wanted: Annotated[str | None, Header(alias="Range", description="one range of bytes, e.g. `bytes=1000-`")] = None,

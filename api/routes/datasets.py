@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter, Response
-from fastapi import Path as PathParameter
 
 from api import problems
-from api.context import StoresDep
+from api.context import PlainText, StoresDep
 from api.problems import FieldProblem, ProblemError, describe
 from api.schemas import DatasetBody, DatasetList, DatasetView
 from autonl_core.datasets import scan
@@ -25,7 +24,7 @@ def list_datasets(stores: StoresDep) -> DatasetList:
 
 
 @router.get("/{name}", responses=describe(problems.NOT_FOUND, problems.INVALID_REQUEST))
-def get_dataset(name: str = PathParameter(max_length=64), *, stores: StoresDep) -> DatasetView:
+def get_dataset(name: PlainText, stores: StoresDep) -> DatasetView:
     """One data set."""
     return DatasetView.of(stores.datasets.get(name))
 

@@ -1,0 +1,96 @@
+// Curves of a search's metrics as small SVG charts, one per quantity, with a readout under the pointer.
+
+import { h, svg } from "./dom.js";
+import * as format from "./format.js";
+
+const WIDTH = 360;
+const HEIGHT = 150;
+const MARGIN = { top: 12, right: 10, bottom: 20, left: 46 };
+const MOST_CHARTS = 8;
+const MOST_POINTS = 400; // a curve has no more pixels than that
+
+/** Charts of `points`; every metric's curve, the ones that people ask for first. `budget` is drawn where MACs are. */
+export function metricCharts(points, budget) {
+  const series = new Map();
+  for (const point of points) {
+    for (const [name, value] of Object.entries(point.values)) {
+      if (name.includes("/") || value === null) continue; // "gate/..." are hundreds, and a picture of their own
+      if (!series.has(name)) series.set(name, []);
+      series.get(name).push({ x: point.seq, y: value, phase: point.phase, epoch: point.epoch });
+    }
+  }
+  const names = [...series.keys()].filter((name) => series.get(name).length > 1).sort((a, b) => rank(a) - rank(b));
+  return names.slice(0, MOST_CHARTS).map((name) => chart(name, thin(series.get(name)), name.includes("macs") ? budget : null));
+}
+
+function rank(name) {
+  const order = ["top1", "loss", "macs"];
+  const found = order.findIndex((part) => name.includes(part));
+  return found < 0 ? order.length : found;
+}
+
+function thin(points) {
+  const step = Math.ceil(points.length / MOST_POINTS);
+  return points.filter((_, index) => index % step === 0 || index === points.length - 1);
+}
+
+function chart(name, points, limit) {
+  const values = points.map((point) => point.y);
+  if (limit !== null) values.push(limit);
+  const [low, high] = padded(Math.min(...values), Math.max(...values));
+  const [first, last] = [points[0].x, points.at(-1).x];
+  const x = (value) => MARGIN.left + ((value - first) / Math.max(1, last - first)) * (WIDTH - MARGIN.left - MARGIN.right);
+  const y = (value) => HEIGHT - MARGIN.bottom - ((value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const readout = h("span", { class: "readout" }, shown(name, points.at(-1).y));
+  const cursor = svg("circle", { class: "cursor", r: 3.5, cx: x(last), cy: y(points.at(-1).y) });
+  const summary = `${title(name)}: ${points.length} points, from ${shown(name, points[0].y)} to ${shown(name, points.at(-1).y)}`;
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary },
+    ticks(low, high).map((tick) => [
+      svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(tick), y2: y(tick) }),
+      svg("text", { class: "tick", x: MARGIN.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, compact(tick)),
+    ]),
+    phaseBounds(points).map((point) => [
+      svg("line", { class: "bound", x1: x(point.x), x2: x(point.x), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
+      svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
+    ]),
+    limit !== null ? svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }) : null,
+    svg("path", { class: "curve", d: "M" + points.map((p) => `${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("L") }),
+    cursor,
+  );
+  picture.addEventListener("pointermove", (event) => {
+    const box = picture.getBoundingClientRect();
+    const wanted = first + (((event.clientX - box.left) / box.width) * WIDTH - MARGIN.left) * ((last - first) / (WIDTH - MARGIN.left - MARGIN.right));
+    const near = points.reduce((a, b) => (Math.abs(b.x - wanted) < Math.abs(a.x - wanted) ? b : a));
+    cursor.setAttribute("cx", x(near.x));
+    cursor.setAttribute("cy", y(near.y));
+    readout.textContent = `${near.phase} epoch ${near.epoch}: ${shown(name, near.y)}`;
+  });
+  return h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, title(name)), readout), picture);
+}
+
+function padded(low, high) {
+  if (high > low) return [low - 0.05 * (high - low), high + 0.05 * (high - low)];
+  const room = Math.abs(high) * 0.1 || 1;
+  return [low - room, high + room];
+}
+
+function ticks(low, high) {
+  const rough = (high - low) / 3;
+  const scale = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * scale).find((candidate) => candidate >= rough);
+  const found = [];
+  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) found.push(Number(tick.toPrecision(12)));
+  return found;
+}
+
+const phaseBounds = (points) => points.filter((point, index) => index === 0 || points[index - 1].phase !== point.phase);
+const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
+const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));
+
+function shown(name, value) {
+  if (name.endsWith("_pct")) return format.percent(value);
+  if (name.includes("macs")) return format.macs(value, 4);
+  return String(Number(value.toPrecision(4)));
+}

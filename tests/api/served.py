@@ -1,0 +1,57 @@
+"""The application behind a real HTTP server, and a worker's reports without a worker."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from store.fencing import Lease
+from store.settings import Settings
+from store.stores import Stores
+from tests.store import samples
+
+SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
+CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concerned
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of the application, served by uvicorn on a free loopback port from a thread of this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), name="api")
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+def start(client: httpx.Client, **changes: Any) -> str:
+    """The id of a new search."""
+    answer = client.post("/searches", json=SEARCH | changes)
+    assert answer.status_code == 202, answer.text
+    search_id: str = answer.json()["id"]
+    return search_id
+
+
+def run_to_success(stores: Stores, folder: Path) -> Lease:
+    """Do what a worker does with the search that waits longest: claim it, report a result, hand over `CONTENT`."""
+    lease = samples.claim(stores)
+    source = folder / "model.safetensors"
+    source.write_bytes(CONTENT)
+    stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/model.safetensors", source)
+    stores.claims.finish(lease, samples.result(), stored)
+    return lease

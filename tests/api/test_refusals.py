@@ -1,0 +1,155 @@
+"""What the API refuses: always a problem document, naming all that is wrong, repeating nothing that was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.served import SEARCH
+
+
+def refusal(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """The problem document of `answer`, checked for what all of them have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"/problems/{name}"
+    assert problem["status"] == status
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    return problem
+
+
+def pointers(problem: dict[str, Any]) -> set[str]:
+    return {error["pointer"] for error in problem["errors"]}
+
+
+@pytest.mark.parametrize("budget", [1, "1k", 10**12])
+def test_a_budget_that_no_network_meets_is_refused_with_the_range(client: httpx.Client, budget: int | str) -> None:
+    problem = refusal(client.post("/searches", json=SEARCH | {"flops_budget": budget}), 422, "budget-infeasible")
+    low, high = problem["feasible_range"]["min_macs"], problem["feasible_range"]["max_macs"]
+    assert pointers(problem) == {"/flops_budget"}
+    for edge in (low, high):
+        assert client.post("/searches?validate_only=true", json=SEARCH | {"flops_budget": edge}).status_code == 200
+    for beyond in (low - 1, high + 1):
+        assert client.post("/searches?validate_only=true", json=SEARCH | {"flops_budget": beyond}).status_code == 422
+
+
+def test_all_problems_are_listed_at_once_also_those_of_meaning(client: httpx.Client) -> None:
+    body = {"dataset": "nope", "flops_budget": True, "seed": "x", "bogus": 1, "supernet": {"epochs": 1.5, "lr": -1}}
+    problem = refusal(client.post("/searches", json=body), 422, "invalid-request")
+    assert pointers(problem) == {"/dataset", "/flops_budget", "/seed", "/bogus", "/supernet/epochs", "/supernet/lr"}
+    problem = refusal(client.post("/searches", json=SEARCH | {"flops_budget": 1, "seed": -1}), 422, "invalid-request")
+    assert pointers(problem) == {"/flops_budget", "/seed"}
+    assert "feasible_range" in problem
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"flops_budget": 400000}, "/dataset"),
+        (SEARCH | {"search_space": "none-such"}, "/search_space"),
+        (SEARCH | {"search_space": "mobile-224"}, "/resolution"),
+        (SEARCH | {"resolution": 500}, "/resolution"),
+        (SEARCH | {"dataset": "a/b"}, "/dataset"),
+        (SEARCH | {"dataset": "a\x00"}, "/dataset"),
+        (SEARCH | {"a/b~c": 1}, "/a~1b~0c"),
+        ([], ""),
+        (None, ""),
+        ("text", ""),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_pointer(client: httpx.Client, body: Any, pointer: str) -> None:
+    assert pointers(refusal(client.post("/searches", json=body), 422, "invalid-request")) == {pointer}
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "name"),
+    [
+        (b'{"dataset": "digits", "flops_budget": NaN}', 422, "invalid-request"),
+        (b'{"dataset": "digits", "flops_budget": 1e999}', 422, "invalid-request"),
+        (b'{"dataset": "digits", "flops_budget": ' + b"9" * 300 + b"}", 422, "invalid-request"),
+        (b'{"dataset": "digits", "flops_budget": ' + b"9" * 5000 + b"}", 400, "malformed-request"),
+        (b'{"dataset": "\\ud800", "flops_budget": 1}', 422, "invalid-request"),
+        (b'{"\\ud800": 1, "dataset": "digits", "flops_budget": 1}', 422, "invalid-request"),
+        (b"[" * 100_000, 400, "malformed-request"),
+        (b'{"a":' * 100_000, 400, "malformed-request"),
+        (b"\xff\xfe", 400, "malformed-request"),
+        (b'{"dataset"', 400, "malformed-request"),
+        (b"", 422, "invalid-request"),
+        (b" " * ((1 << 20) + 1), 413, "payload-too-large"),
+    ],
+    ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
+)
+def test_hostile_bodies_get_a_problem_too(client: httpx.Client, raw: bytes, status: int, name: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    refusal(client.post("/searches", content=raw, headers=headers), status, name)
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(client: httpx.Client) -> None:
+    chunks = (b" " * 65536 for _ in range(17))
+    refusal(
+        client.post("/searches", content=chunks, headers={"Content-Type": "application/json"}), 413, "payload-too-large"
+    )
+
+
+def test_a_body_that_is_not_declared_as_json_is_not_read(client: httpx.Client) -> None:
+    # a form on another site can send this without asking the browser for permission
+    for path in ("/searches", "/datasets"):
+        answer = client.post(path, content=b'{"dataset": "digits"}', headers={"Content-Type": "text/plain"})
+        problem = refusal(answer, 400, "malformed-request")
+        assert "application/json" in problem["detail"]
+
+
+def test_what_was_sent_is_not_repeated(client: httpx.Client) -> None:
+    answer = client.post("/searches", json=SEARCH | {"seed": "hunter2", "train": {"lr": "hunter2"}})
+    refusal(answer, 422, "invalid-request")
+    assert "hunter2" not in answer.text
+
+
+def test_thousands_of_problems_are_counted_but_not_all_listed(client: httpx.Client) -> None:
+    problem = refusal(client.post("/searches", json={f"f{n}": 1 for n in range(5000)}), 422, "invalid-request")
+    assert len(problem["errors"]) == 100
+    assert problem["detail"].startswith("5002 problems")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [
+        ("GET", "/searches/none", 404, "not-found"),
+        ("GET", "/searches/none/events", 404, "not-found"),
+        ("GET", "/searches/none/metrics", 404, "not-found"),
+        ("GET", "/searches/none/logs", 404, "not-found"),
+        ("GET", "/searches/none/architectures", 404, "not-found"),
+        ("POST", "/searches/none/cancel", 404, "not-found"),
+        ("DELETE", "/searches/none", 404, "not-found"),
+        ("GET", "/architectures/none", 404, "not-found"),
+        ("GET", "/datasets/none", 404, "not-found"),
+        ("GET", "/problems/none", 404, "not-found"),
+        ("GET", "/nowhere", 404, "not-found"),
+        ("GET", "/static/../app.py", 404, "not-found"),
+        ("GET", "/searches/%00", 404, "not-found"),
+        ("PUT", "/searches", 405, "method-not-allowed"),
+        ("GET", "/searches?state=lost", 422, "invalid-request"),
+        ("GET", "/searches?page_size=0", 422, "invalid-request"),
+        ("GET", "/searches?page_token=%00", 422, "invalid-request"),
+        ("GET", "/searches?created_after=yesterday", 422, "invalid-request"),
+        ("GET", "/search-spaces?resolution=many", 422, "invalid-request"),
+    ],
+)
+def test_every_refusal_is_a_problem(client: httpx.Client, method: str, path: str, status: int, name: str) -> None:
+    refusal(client.request(method, path), status, name)
+
+
+def test_every_problem_type_explains_itself(client: httpx.Client) -> None:
+    problem = refusal(client.get("/nowhere"), 404, "not-found")
+    explained = client.get(problem["type"]).json()
+    assert explained["title"] == problem["title"]
+    assert explained["advice"]
+
+
+def test_a_request_id_is_kept_if_it_is_harmless(client: httpx.Client) -> None:
+    assert client.get("/healthz", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    assert client.get("/healthz", headers={"X-Request-Id": "<script>"}).headers["X-Request-Id"] != "<script>"
