@@ -116,9 +116,9 @@ def test_a_free_position_offers_kernel_expansion_and_light_nl_in_every_combinati
 
 
 def test_the_first_block_of_a_stage_has_its_stride_and_cannot_be_skipped() -> None:
-    first, second = SPACES["mobile-32"].blocks[4:6]  # of the stage of 40 channels
-    assert (first.in_channels, first.out_channels, first.stride, first.can_skip) == (24, 40, 2, False)
-    assert (second.in_channels, second.out_channels, second.stride, second.can_skip) == (40, 40, 1, True)
+    first, second = SPACES["mobile-224"].blocks[9:11]  # of the stage of 80 channels
+    assert (first.in_channels, first.out_channels, first.stride, first.can_skip) == (40, 80, 2, False)
+    assert (second.in_channels, second.out_channels, second.stride, second.can_skip) == (80, 80, 1, True)
     assert (first.se_ratio, second.se_ratio) == (0.25, 0.5)
 
 
