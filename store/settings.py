@@ -7,7 +7,6 @@ and `ARTIFACT_URL`. Nothing set means the embedded shape: SQLite and files below
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -88,12 +87,12 @@ class Settings(BaseSettings):
             )
         return self
 
-    @cached_property
+    @property
     def resolved_database_url(self) -> str:
         """The database to use: what was set, or SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir / 'autonl.db'}"
 
-    @cached_property
+    @property
     def resolved_artifact_url(self) -> str:
         """Where artifacts go: what was set, or a folder in the data folder."""
         return self.artifact_url or (self.data_dir / "artifacts").as_uri()
