@@ -1,0 +1,118 @@
+"""Alive, ready, small and quick: the API as a process of its own, and as its operator sees it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from store.settings import Settings
+from tests.api.served import SEARCH, serving, start
+from tests.servers import free_port
+
+REPOSITORY = Path(__file__).parents[2]
+MAX_RESIDENT_BYTES = 150 * 10**6
+MAX_START_S = 2.0
+
+
+@contextmanager
+def api_process(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
+    """`python -m api` on an inherited socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd = listening.fileno()
+        command = [sys.executable, "-m", "api", "--fd", str(fd)]
+        process = subprocess.Popen(
+            command, env=settings.environment(), pass_fds=[fd], cwd=REPOSITORY, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            assert process.wait(20) == -signal.SIGTERM  # uvicorn ends its work, then dies of the signal it got
+
+
+def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
+    with api_process(settings) as (url, process), httpx.Client(base_url=url, timeout=20) as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+        cpu = process.cpu_times()
+        # CPU seconds, not wall-clock: this machine may be busy with other tests
+        assert cpu.user + cpu.system < MAX_START_S
+        for seed in range(20):
+            start(client, seed=seed)
+        for path in ("/searches", "/openapi.json", "/readyz", "/metrics", "/datasets", "/"):
+            assert client.get(path).status_code == 200, path
+        resident_bytes = process.memory_info().rss
+        assert resident_bytes < MAX_RESIDENT_BYTES, f"{resident_bytes:,} bytes"
+
+
+def test_importing_the_api_loads_no_tensor_code() -> None:
+    heavy = "{'torch', 'numpy', 'scipy', 'sklearn', 'safetensors'}"
+    code = f"import sys, api.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_uvicorn_finds_the_application_by_its_usual_name() -> None:
+    code = "import api.app as module; print(module.app.title)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "AutoNL"
+
+
+def test_ready_means_database_schema_and_broker(settings: Settings, tmp_path: Path) -> None:
+    with serving(settings) as client:
+        assert client.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok", "broker": "ok"}}
+    deaf = settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{free_port()}/0"})
+    with serving(deaf) as client:
+        down = client.get("/readyz")
+        assert (down.status_code, down.json()["checks"]["database"]) == (503, "ok")
+        assert "broker" in down.json()["detail"]
+    empty = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path / 'empty.db'}"})
+    with serving(empty) as client:
+        unmigrated = client.get("/readyz")
+        assert (unmigrated.status_code, unmigrated.headers["Retry-After"]) == (503, "5")
+        assert "python -m store.migrate" in unmigrated.json()["checks"]["database"]
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_search_is_accepted_at_once_while_the_broker_is_away_or_silent(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
+        for port in (free_port(), silent.getsockname()[1]):
+            changed = settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{port}/0"})
+            with serving(changed) as client:
+                client.get("/healthz")
+                began = time.monotonic()
+                assert client.post("/searches", json=SEARCH).status_code == 202
+                assert time.monotonic() - began < 1.5
+
+
+def test_a_database_that_is_away_is_a_503_that_says_when_to_ask_again(settings: Settings) -> None:
+    nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none"
+    with serving(settings.model_copy(update={"database_url": nowhere})) as client:
+        for answer in (client.get("/searches"), client.post("/searches", json=SEARCH), client.get("/metrics")):
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+            assert answer.headers["Retry-After"] == "5"
+        assert client.get("/healthz").status_code == 200
+
+
+def test_the_service_counts_searches_and_requests(client: httpx.Client) -> None:
+    start(client)
+    client.get("/searches/0123456789abcdef")
+    client.get("/nowhere")
+    text = client.get("/metrics").text
+    samples = dict(re.findall(r"^([a-z_]+(?:\{.*\})?) ([0-9.]+)$", text, re.MULTILINE))
+    assert samples['autonl_searches{state="queued"}'] == "1"
+    assert samples['autonl_searches{state="failed"}'] == "0"
+    assert float(samples["autonl_oldest_queued_seconds"]) > 0
+    counted = 'autonl_http_requests_total{method="%s",route="%s",status="%s"}'
+    assert samples[counted % ("POST", "/searches", 202)] == "1"
+    assert samples[counted % ("GET", "/searches/{search_id}", 404)] == "1"
+    assert samples[counted % ("GET", "other", 404)] == "1"

@@ -1,0 +1,63 @@
+"""The description of the API: complete, with every error declared, and an example of each that is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from api.problems import MEDIA_TYPE, TYPES, Problem
+
+
+@pytest.fixture
+def described(client: httpx.Client) -> dict[str, Any]:
+    description: dict[str, Any] = client.get("/openapi.json").json()
+    return description
+
+
+def operations(described: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"{method} {path}", op) for path, ops in described["paths"].items() for method, op in ops.items()]
+
+
+def test_every_error_response_is_a_problem_with_examples_of_its_status(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        for status, response in operation["responses"].items():
+            if int(status) < 400:
+                continue
+            content = response["content"]
+            assert list(content) == [MEDIA_TYPE], f"{name} {status}"
+            assert content[MEDIA_TYPE]["examples"], f"{name} {status}"
+            for kind, example in content[MEDIA_TYPE]["examples"].items():
+                problem = Problem.model_validate(example["value"])
+                assert (problem.status, problem.type) == (int(status), TYPES[kind].uri)
+
+
+def test_operations_declare_the_errors_they_can_give(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        declared = set(operation["responses"])
+        if "{" in name:
+            assert "404" in declared, name
+        if operation.get("parameters") or operation.get("requestBody"):
+            assert "422" in declared, name
+        if operation.get("requestBody"):
+            assert {"400", "413", "422"} <= declared, name
+    declared = set(described["paths"]["/searches/{search_id}/cancel"]["post"]["responses"])
+    assert {"404", "409", "412"} <= declared
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    def references(node: Any) -> set[str]:
+        if isinstance(node, dict):
+            own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+            return own.union(*(references(value) for value in node.values()))
+        return set().union(*(references(item) for item in node)) if isinstance(node, list) else set()
+
+    found = references(described)
+    assert "#/components/schemas/SearchConfig" in found
+    for reference in found:
+        assert reference.removeprefix("#/components/schemas/") in described["components"]["schemas"]
+
+
+def test_pausing_is_not_promised(described: dict[str, Any]) -> None:
+    assert not [path for path in described["paths"] if "pause" in path or "resume" in path]
