@@ -70,7 +70,7 @@ def child_pid(stores: Stores, search_id: str, fence: int = 1) -> int:
 def is_gone(pid: int) -> bool:
     """Whether no process of this number runs any more."""
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

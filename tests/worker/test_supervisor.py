@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 from store.fencing import Lease
 from store.settings import Settings
@@ -158,12 +157,12 @@ def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stor
     assert kinds(stores, search_id) == before
 
 
-def test_without_a_database_the_search_stops_before_its_lease_ends(tmp_path: Path) -> None:
+def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Settings) -> None:
     server = PostgresServer()
     server.start()
     try:
-        times = {"beat_s": 0.3, "lease_s": 4.5, "poll_s": 0.1, "crash_backoff_s": 0, "threads": 1}
-        settings = Settings(data_dir=tmp_path, database_url=server.emptied_database(), **times)
+        url = Settings(database_url=server.emptied_database()).database_url
+        settings = settings.model_copy(update={"database_url": url})
         stores = open_stores(settings)
         search_id = queue_search(stores)
         with running(stores, "endless"):

@@ -1,0 +1,18 @@
+# A worker: the same, with torch and what else a search computes with. The wheel of torch brings CUDA along.
+FROM python:3.11-slim
+
+RUN useradd --uid 10001 --no-create-home autonl \
+    && install --directory --owner=autonl --group=autonl /var/lib/autonl
+WORKDIR /opt/autonl
+ENV PYTHONUNBUFFERED=1
+
+COPY pyproject.toml constraints.txt LICENSE ./
+COPY autonl_core autonl_core
+COPY store store
+COPY migrations migrations
+COPY api api
+COPY worker worker
+COPY cli cli
+RUN pip install --no-cache-dir --constraint constraints.txt ".[worker]"
+
+USER autonl

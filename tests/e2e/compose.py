@@ -1,0 +1,24 @@
+"""docker-compose.yml as a compose implementation reads it: merged, interpolated, checked against the specification."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from compose_spec import PyCompose
+from podman_compose import rec_subs
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {"POSTGRES_PASSWORD": "pg-secret", "BROKER_PASSWORD": "broker-secret"}
+
+
+def load(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The file, with its variables taken from `environment`. Raises ValueError naming a variable that has to be set."""
+    raw = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    interpolated: dict[str, Any] = rec_subs(raw, dict(environment))
+    parsed = PyCompose.from_json(json.dumps(interpolated))
+    parsed.validate()
+    return interpolated

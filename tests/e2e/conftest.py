@@ -1,0 +1,7 @@
+"""Real servers for the tests of the whole service."""
+
+from __future__ import annotations
+
+from tests.servers import broker, postgres
+
+__all__ = ["broker", "postgres"]

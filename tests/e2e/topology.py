@@ -1,0 +1,104 @@
+"""The service as docker-compose.yml describes it, without containers: the same commands on real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.e2e.compose import ROOT, SECRETS, load
+from tests.servers import free_port, wait_for
+
+# What containers would give by names, and what would make a test slow.
+_FAST = {
+    "AUTONL_BEAT_S": "0.5",
+    "AUTONL_LEASE_S": "10",
+    "AUTONL_POLL_S": "0.2",
+    "AUTONL_SWEEP_S": "0.3",
+    "AUTONL_RING_S": "0.5",
+    "AUTONL_CRASH_BACKOFF_S": "0.1",
+    "AUTONL_STOP_GRACE_S": "30",
+    "AUTONL_THREADS": "1",
+}
+
+
+class Topology:
+    """Starts services of the compose file by name, and knows where the API listens."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
+        self._services: dict[str, Any] = load(SECRETS)["services"]
+        self._folder = folder
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        port = free_port()
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self._places = {
+            "DATABASE_URL": database_url,
+            "BROKER_URL": broker_url,
+            "AUTONL_DATA_DIR": str(folder / "data"),
+            "AUTONL_DATASET_ROOTS": str(folder),
+            "UVICORN_HOST": "127.0.0.1",
+            "UVICORN_PORT": str(port),
+            "AUTONL_DEVICE": "cpu",
+        }
+
+    def run(self, name: str) -> int:
+        """Run a service that ends by itself; its exit code."""
+        self.start(name)
+        return self._started.pop(name).wait(60)
+
+    def start(self, name: str) -> None:
+        self._started[name] = self._spawn(name, self._services[name]["command"])
+
+    def is_healthy(self, name: str) -> bool:
+        """Run the health check that the file gives this service."""
+        kind, *command = self._services[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        port = self._places["UVICORN_PORT"]
+        return self._spawn(f"{name}-check", [word.replace(":8000/", f":{port}/") for word in command]).wait(30) == 0
+
+    def pid_of_search(self) -> int | None:
+        """The process that computes, somewhere below the worker; None while there is none."""
+        below = psutil.Process(self._started["worker"].pid).children(recursive=True)
+        running = [child for child in below if child.is_running() and "worker.child" in child.cmdline()]
+        return running[0].pid if running else None
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell a service to stop, and wait; its exit code."""
+        process = self._started.pop(name)
+        process.send_signal(number)
+        return process.wait(60)
+
+    def wait_until_ready(self) -> None:
+        def ready() -> bool:
+            try:
+                return self.client.get("/readyz").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_for(ready, "the API is ready", timeout_s=60)
+
+    def close(self) -> None:
+        self.client.close()
+        for process in self._started.values():
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text()
+
+    def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        service = self._services[name.removesuffix("-check")]
+        environment = {
+            variable: self._places.get(variable, value) for variable, value in service["environment"].items()
+        }
+        program = [sys.executable if word == "python" else word for word in command]
+        with (self._folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                program, cwd=ROOT, env=os.environ | _FAST | environment, stdout=log, stderr=subprocess.STDOUT
+            )
