@@ -24,6 +24,7 @@ export function metricCharts(points, budget) {
 }
 
 function rank(name) {
+  if (name.startsWith("finalist")) return 9; // candidates that were trained a little: details
   const order = ["top1", "loss", "macs"];
   const found = order.findIndex((part) => name.includes(part));
   return found < 0 ? order.length : found;
@@ -56,7 +57,7 @@ function chart(name, points, limit) {
       svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
     ]),
     limit !== null ? svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }) : null,
-    svg("path", { class: "curve", d: "M" + points.map((p) => `${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("L") }),
+    svg("path", { class: "curve", d: points.map((p, i) => `${sameCurve(points, i) ? "L" : "M"}${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("") }),
     cursor,
   );
   picture.addEventListener("pointermove", (event) => {
@@ -85,7 +86,9 @@ function ticks(low, high) {
   return found;
 }
 
-const phaseBounds = (points) => points.filter((point, index) => index === 0 || points[index - 1].phase !== point.phase);
+// Each phase has a curve of its own: between two of them nothing was measured.
+const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index].phase;
+const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
 const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
 const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));
 

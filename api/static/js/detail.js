@@ -21,7 +21,7 @@ export function showWelcome(main) {
       h("p", {}, "Choose a data set and how many multiply-adds one image may cost. A search learns where to spend them: ",
         "kernel sizes, expansion, depth, and which blocks get a lightweight non-local layer. It trains the network it finds, ",
         "checks it on images it never saw, and hands you one file."),
-      h("p", { class: "hint" }, "Start a search on the left, or pick one to watch."),
+      h("p", { class: "hint" }, "Start a search, or pick one to watch."),
     ),
   );
   return () => {};
@@ -171,7 +171,7 @@ function numbers(search) {
   const result = search.result;
   const tiles = [
     result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.count(result.test_images)} images`] : null,
-    ["Validation top-1", format.percent(best.val_top1_pct), best.trained ? "trained network" : "supernet weights"],
+    ["Validation top-1", format.percent(best.val_top1_pct), result ? "when it was chosen" : "supernet weights"],
     ["MACs", format.macs(best.macs, 4), "per image"],
     ["Parameters", format.macs(best.params, 4), `${format.macs(4 * best.params)}B as float32`],
     result ? ["Time", format.duration(Object.values(result.seconds_by_phase).reduce((a, b) => a + b, 0)), longest(result.seconds_by_phase)] : null,

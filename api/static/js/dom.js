@@ -16,7 +16,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 /** Put `children` into `parent` in place of what is there. */
 export function replace(parent, ...children) {
-  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }
 
 function fill(element, attributes, children) {
@@ -26,6 +26,6 @@ function fill(element, attributes, children) {
     else if (name === "share") element.style.setProperty("--share", value); // a number 0 to 1 that the style sheet draws
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
