@@ -1,0 +1,10 @@
+"""Run every benchmark, one after the other."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import search_step
+
+if __name__ == "__main__":
+    sys.exit(search_step.main())

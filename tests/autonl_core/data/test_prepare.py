@@ -1,0 +1,105 @@
+"""Decoding: what reaches the network, what is reported, and the cache in between."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autonl_core.data.prepare import prepare, split_validation
+from autonl_core.datasets import DIGITS, scan
+from autonl_core.errors import DatasetError
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    return buffer.getvalue()
+
+
+def colour_zip(path: Path, damaged: dict[str, bytes] | None = None, count: int = 6) -> Path:
+    """Two classes, red and blue, whose every pixel is known; `damaged` replaces or adds files."""
+    files = {}
+    for name, colour in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
+        for index in range(count):
+            files[f"{name}/{index}.png"] = png(Image.new("RGB", (10, 10), colour))
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in {**files, **(damaged or {})}.items():
+            archive.writestr(member, data)
+    return path
+
+
+def test_digits_are_the_1797_of_scikit_learn_split_as_announced(tmp_path: Path) -> None:
+    data = prepare(DIGITS, 8, tmp_path)
+    assert (len(data.train), len(data.test)) == (DIGITS.train_images, DIGITS.test_images)
+    assert not set(data.train.indices) & set(data.test.indices)
+    images, labels = data.test.take(np.arange(len(data.test)))
+    assert images.shape == (359, 8, 8, 3)
+    assert set(labels.tolist()) == set(range(10))
+    assert images.min() == 0
+    assert images.max() == 255
+
+
+def test_mean_and_deviation_are_those_of_the_training_pixels(tmp_path: Path) -> None:
+    data = prepare(scan("colours", colour_zip(tmp_path / "c.zip")), 8, tmp_path)
+    # half the training images are pure red, half pure blue: channels are 0 or 1 with equal weight, or always 0
+    assert data.mean == pytest.approx((0.5, 0.0, 0.5))
+    assert data.std[0] == pytest.approx(0.5)
+    assert data.std[1] == pytest.approx(1e-3)  # a constant channel must not divide by zero
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_every_colour_mode_becomes_rgb_at_the_resolution(mode: str, tmp_path: Path) -> None:
+    image = Image.new(mode, (20, 12))
+    buffer = io.BytesIO()
+    image.save(buffer, "tiff")
+    spec = scan("modes", colour_zip(tmp_path / "m.zip", {"red/0.tif": buffer.getvalue()}))
+    data = prepare(spec, 8, tmp_path)
+    assert data.report["unreadable"] == 0
+    assert data.train.images.shape[1:] == (8, 8, 3)
+
+
+def test_unreadable_images_are_counted_and_named_and_the_rest_is_used(tmp_path: Path) -> None:
+    good = png(Image.new("RGB", (10, 10)))
+    damaged = {"red/1.png": good[:40], "red/2.png": b"", "blue/3.png": b"not an image"}
+    spec = scan("damaged", colour_zip(tmp_path / "d.zip", damaged, count=12))
+    data = prepare(spec, 8, tmp_path)
+    assert data.report["unreadable"] == 3
+    assert {problem["file"] for problem in data.report["problems"]} == set(damaged)
+    assert len(data.train) + len(data.test) == 24 - 3
+
+
+def test_a_class_without_a_readable_image_is_an_error_that_names_it(tmp_path: Path) -> None:
+    damaged = {f"red/{index}.png": b"broken" for index in range(6)}
+    spec = scan("lost", colour_zip(tmp_path / "l.zip", damaged))
+    with pytest.raises(DatasetError, match=r"'red' \(train\).*6 files are unreadable"):
+        prepare(spec, 8, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []  # nothing half-built stays
+
+
+def test_a_second_search_reads_the_cache_even_when_the_files_are_gone(tmp_path: Path) -> None:
+    archive = colour_zip(tmp_path / "c.zip")
+    spec = scan("colours", archive)
+    first = prepare(spec, 8, tmp_path)
+    archive.unlink()
+    second = prepare(spec, 8, tmp_path)
+    assert np.array_equal(first.train.images, second.train.images)
+    assert np.array_equal(first.test.indices, second.test.indices)
+    with pytest.raises(DatasetError, match=r"c\.zip"):
+        prepare(spec, 16, tmp_path)  # another resolution needs the files
+
+
+def test_the_validation_split_is_stratified_seeded_and_apart(tmp_path: Path) -> None:
+    train = prepare(DIGITS, 8, tmp_path).train
+    fit, val = split_validation(train, 0.1, seed=0)
+    assert len(fit) + len(val) == len(train)
+    assert not set(fit.indices) & set(val.indices)
+    counts = np.bincount(val.labels[val.indices], minlength=10)
+    assert counts.min() >= 13  # a tenth of the 139 to 147 training images of each digit
+    assert counts.max() <= 15
+    assert np.array_equal(split_validation(train, 0.1, seed=0)[1].indices, val.indices)
+    assert not np.array_equal(split_validation(train, 0.1, seed=1)[1].indices, val.indices)
