@@ -2,6 +2,7 @@
 #
 # On a machine whose package index offers several builds of torch, choose one by extra pip arguments, for example
 #   make demo PIP_TORCH_ARGS="--index-url <URL of the CPU wheels that pytorch.org names>"
+# Tests take arguments too: make test PYTEST_ARGS="-n 4 tests/store"
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

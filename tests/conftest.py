@@ -10,7 +10,7 @@ import hypothesis
 hypothesis.settings.register_profile("autonl", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("autonl")
 
-# Tests run side by side, and torch is slow where more threads compute than there are cores: one thread each.
+# Tests start many processes, and torch is slow where more threads compute than there are cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 for name in list(os.environ):
