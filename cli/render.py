@@ -59,7 +59,7 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     for title in ("budget", "MACs", "top-1", "done", "age"):
         table.add_column(title, justify="right")
     for search in searches:
-        progress = search["progress"] or {"fraction": 0.0}
+        fraction = 1.0 if search["state"] == "succeeded" else (search["progress"] or {"fraction": 0.0})["fraction"]
         table.add_row(
             search["id"],
             state_text(search["state"]),
@@ -67,7 +67,7 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
             short_macs(search["flops_budget"]),
             short_macs(search["macs"]),
             pct(search["test_top1_pct"]),
-            f"{100 * progress['fraction']:.0f}%",
+            f"{100 * fraction:.0f}%",
             short_time((datetime.now(UTC) - datetime.fromisoformat(search["created_at"])).total_seconds()),
         )
     return table

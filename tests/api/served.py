@@ -23,9 +23,9 @@ CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concer
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx.Client]:
-    """A client of the application, served by uvicorn on a free loopback port from a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", 0))
+def serving(settings: Settings, port: int = 0) -> Iterator[httpx.Client]:
+    """A client of the application, served by uvicorn on a loopback port (0: any) from a thread of this process."""
+    listening = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), name="api")

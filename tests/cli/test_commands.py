@@ -1,0 +1,172 @@
+"""The client commands against a real API: what they print, for people and for programs, and how they end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from autonl_core.progress import Progress
+from cli.main import app
+from store.settings import Settings
+from store.stores import Stores
+from tests.api.served import CONTENT, run_to_success, serving, start
+from tests.servers import free_port, wait_for
+from tests.store import samples
+
+pytestmark = pytest.mark.usefixtures("service")
+
+
+def autonl(*arguments: str) -> Result:
+    """Run a command, with a terminal wide enough that tables are not folded."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments), catch_exceptions=False)
+
+
+def as_json(*arguments: str) -> Any:
+    result = autonl(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_search_is_started_listed_and_shown(service: httpx.Client) -> None:
+    started = autonl("search", "--dataset", "digits", "--budget", "400k", "--seed", "5")
+    assert started.exit_code == 0
+    (search,) = service.get("/searches").json()["searches"]
+    assert f"autonl watch {search['id']}" in started.stdout
+    assert search["id"] in autonl("list").stdout
+    shown = autonl("status", search["id"])
+    assert (shown.exit_code, "400,000 MACs" in shown.stdout) == (0, True)
+    assert as_json("status", search["id"])["config"]["seed"] == 5
+    assert as_json("list", "--state", "running")["searches"] == []
+
+
+def test_a_search_can_come_from_a_file_and_options_win(service: httpx.Client, tmp_path: Path) -> None:
+    file = tmp_path / "search.yaml"
+    file.write_text("dataset: digits\nflops_budget: 400k\nseed: 1\nsupernet: {epochs: 3}\n")
+    search = as_json("search", "--config", str(file), "--seed", "2")
+    assert (search["config"]["seed"], search["config"]["supernet"]["epochs"]) == (2, 3)
+    file.write_text("- not\n- a search\n")
+    assert autonl("search", "--config", str(file)).exit_code == 2
+
+
+def test_a_refusal_prints_each_problem_on_a_line_and_ends_with_2() -> None:
+    refused = autonl("search", "-d", "nope", "-b", "lots", "--resolution", "4")
+    assert refused.exit_code == 2
+    title, *lines = refused.stderr.splitlines()
+    assert title == "The request has invalid fields"
+    assert {line.split(":")[0].strip() for line in lines} == {"dataset", "flops_budget", "resolution"}
+    infeasible = autonl("search", "-d", "digits", "-b", "1k")
+    assert "choose between" in infeasible.stderr
+
+
+def test_without_a_service_the_way_out_is_told() -> None:
+    for command in (["list"], ["dataset", "list"], ["status", "x"], ["download", "x"]):
+        result = autonl(*command, "--url", f"http://127.0.0.1:{free_port()}")
+        assert (result.exit_code, "autonl up" in result.stderr) == (2, True)
+
+
+def test_watch_tells_plain_lines_and_the_result(service: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+    search_id = start(service)
+    results: list[Result] = []
+    watching = threading.Thread(target=lambda: results.append(autonl("watch", search_id)))
+    watching.start()
+    run_to_success(stores, tmp_path)
+    watching.join(20)
+    (result,) = results
+    assert result.exit_code == 0
+    assert "succeeded" in result.stdout
+    assert "98.00% (352 of 359 images)" in result.stdout
+    assert samples.architecture().arch_string in result.stdout
+    assert "\x1b[" not in result.stdout  # no terminal, no colours
+
+
+def test_a_failed_search_ends_watch_and_status_with_1_and_tells_why(service: httpx.Client, stores: Stores) -> None:
+    search_id = start(service)
+    stores.claims.fail(samples.claim(stores), "DatasetError", "too few images in class 'a'")
+    for command in ("watch", "status"):
+        result = autonl(command, search_id)
+        assert (result.exit_code, "too few images in class 'a'" in result.stdout) == (1, True)
+    assert autonl("watch", search_id, "--json").exit_code == 1
+    assert autonl("download", search_id).exit_code == 2
+
+
+def test_a_running_search_shows_where_it_is(service: httpx.Client, stores: Stores) -> None:
+    search_id = start(service)
+    lease = samples.claim(stores, owner="box:7")
+    stores.reports.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
+    stores.reports.architecture(lease, samples.architecture(val_top1_pct=91.5))
+    shown = autonl("status", search_id).stdout
+    for told in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
+        assert told in shown
+
+
+def test_cancel_stops_a_search_and_says_when_it_is_too_late(
+    service: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    assert "cancelled" in autonl("cancel", search_id).stdout
+    done = start(service)
+    run_to_success(stores, tmp_path)
+    late = autonl("cancel", done)
+    assert (late.exit_code, "already succeeded" in late.stderr) == (2, True)
+
+
+def test_a_download_is_complete_and_verified_or_not_there(
+    service: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    early = autonl("download", search_id, "-o", str(tmp_path / "early"))
+    assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)
+    run_to_success(stores, tmp_path)
+    target = tmp_path / "new folder" / "model.safetensors"
+    told = as_json("download", search_id, "--output", str(target))
+    assert target.read_bytes() == CONTENT
+    assert told == {"path": str(target), "sha256": hashlib.sha256(CONTENT).hexdigest(), "size_bytes": len(CONTENT)}
+
+    (stored,) = (tmp_path / "artifacts").rglob("*.safetensors")
+    stored.write_bytes(CONTENT[::-1])  # a disk that lies
+    damaged = autonl("download", search_id, "-o", str(tmp_path / "damaged"))
+    assert (damaged.exit_code, "The download is damaged" in damaged.stderr) == (2, True)
+    stored.write_bytes(CONTENT[:-1])  # shorter than announced: the connection breaks off
+    assert autonl("download", search_id, "-o", str(tmp_path / "damaged")).exit_code == 2
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_data_sets_are_added_by_a_path_relative_to_here(
+    service: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("dark", "light"):
+        (tmp_path / "shapes" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (9, 9)).save(tmp_path / "shapes" / name / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    added = autonl("dataset", "add", "shapes", "shapes")
+    assert (added.exit_code, added.stdout.startswith("shapes: 6 training and 2 test images in 2 classes")) == (0, True)
+    assert [entry["name"] for entry in as_json("dataset", "list")["datasets"]] == ["digits", "shapes"]
+    assert "shapes" in autonl("dataset", "list").stdout
+    refused = autonl("dataset", "add", "none", "no-such-folder")
+    assert (refused.exit_code, "no-such-folder" in refused.stderr) == (2, True)
+
+
+def test_watch_goes_on_while_the_service_is_started_again(settings: Settings) -> None:
+    results: list[Result] = []
+    with serving(settings) as client:
+        search_id, url, port = start(client), str(client.base_url), client.base_url.port
+        assert port is not None
+        watching = threading.Thread(target=lambda: results.append(autonl("watch", search_id, "--url", url)))
+        watching.start()
+        wait_for(lambda: 'route="/searches/{search_id}"' in client.get("/metrics").text, "watch looks")
+    with socket.create_server(("127.0.0.1", port)) as deaf:
+        deaf.accept()[0].close()  # watch asked, and got no answer
+    with serving(settings, port) as client:
+        client.post(f"/searches/{search_id}/cancel")
+        watching.join(20)
+    assert (results[0].exit_code, "cancelled" in results[0].stdout) == (1, True)
