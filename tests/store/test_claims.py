@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from autonl_core.progress import Progress
 from store.claims import Standing
+from store.db import now
 from store.errors import LeaseLost
 from store.fencing import Lease
 from store.models import Search
@@ -35,6 +36,14 @@ def test_the_search_that_waits_longest_is_claimed_first(stores: Stores) -> None:
     queued = [queue_search(stores) for _ in range(3)]
     assert [claim(stores).search_id for _ in range(3)] == queued
     assert stores.claims.claim("worker-1") is None
+
+
+def test_a_claim_on_what_was_true_a_moment_ago_is_refused(stores: Stores) -> None:
+    """The row lock that PostgreSQL adds must not be what keeps two claimers apart: SQLite has none."""
+    lease = claim_one(stores)
+    with stores.database.session_scope() as session:
+        assert stores.claims._take(session, lease, "worker-2", now(session)) is False
+    assert stores.searches.get(lease.search_id).owner == "worker-1"
 
 
 def test_a_claim_is_an_attempt_with_its_first_beat(stores: Stores, settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -13,7 +14,7 @@ from store.states import ExitClass, SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, wait_for
 from tests.store.samples import architecture, claim, expire, kinds, queue_search
-from tests.worker.acting import child_pid, is_gone, process, run, running
+from tests.worker.acting import child_pid, command, is_gone, process, run, running
 from tests.worker.actor import STEPS
 
 
@@ -139,6 +140,22 @@ def test_a_search_dies_with_its_supervisor_and_goes_on_with_another(stores: Stor
     run(stores, "work")
     assert exits(stores, search_id) == [ExitClass.LEASE_LOST, ExitClass.SUCCEEDED]
     assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
+
+
+def test_a_search_without_a_supervisor_leaves_by_itself(stores: Stores, settings: Settings) -> None:
+    """Where the kernel does not end orphans, the end of their standard input does."""
+    queue_search(stores)
+    lease = claim(stores)
+    orphan = subprocess.Popen(
+        [*command("endless"), lease.search_id, str(lease.fence)],
+        env=settings.child_environment(),
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child_pid(stores, lease.search_id) == orphan.pid
+    assert orphan.stdin is not None
+    orphan.stdin.close()
+    assert orphan.wait(10) == -signal.SIGKILL
 
 
 def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stores: Stores, settings: Settings) -> None:
