@@ -26,7 +26,7 @@ from cli.live import watch
 from cli.program import Program
 from cli.render import architecture_drawing, fact_table, pct, result_facts
 from cli.searches import fetch_checkpoint
-from cli.service import state_path
+from cli.service import url_of
 
 FOLDER = Path("demo-run")
 SEARCH: Mapping[str, Any] = {"dataset": "digits", "flops_budget": "450k"}
@@ -119,8 +119,7 @@ def _service(console: Console) -> Iterator[str]:
 def _wait_for_url(program: Program, folder: Path) -> str:
     give_up_at = time.monotonic() + _START_S
     while time.monotonic() < give_up_at and program.running:
-        if state_path(folder).exists():
-            url: str = json.loads(state_path(folder).read_text())["url"]
+        if program.pid and (url := url_of(folder, program.pid)):
             return url
         time.sleep(0.1)
     lines = "\n".join(f"  {line}" for line in program.last_lines())

@@ -46,6 +46,11 @@ class Program:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that was started last."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Start the process in a session of its own, so that Ctrl-C reaches only us."""
         parent = os.getpid()

@@ -98,7 +98,7 @@ class Service:
 
     def _stop(self) -> bool:
         """Stop taking work, let a running search save itself, and the broker last. Kills what does not leave."""
-        self._state_path.unlink(missing_ok=True)
+        _state_path(self._folder).unlink(missing_ok=True)
         clean = True
         deadline = time.monotonic() + self._grace_s
         asked = [self._api, *self._workers]
@@ -126,13 +126,10 @@ class Service:
 
     def _write_state(self) -> None:
         """For programs: where the service listens, and which process to tell to stop."""
-        temporary = self._state_path.with_suffix(".tmp")
+        path = _state_path(self._folder)
+        temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"url": self.url, "pid": os.getpid()}))
-        temporary.replace(self._state_path)
-
-    @property
-    def _state_path(self) -> Path:
-        return state_path(self._folder)
+        temporary.replace(path)
 
     def _python(self, name: str, module: str, *arguments: str, inherit: tuple[int, ...] = ()) -> Program:
         return self._program(name, sys.executable, "-m", module, *arguments, inherit=inherit)
@@ -141,8 +138,17 @@ class Service:
         return Program(name, command, self._environment, self._folder / "logs" / f"{name}.log", inherit)
 
 
-def state_path(folder: Path) -> Path:
-    """The file that a running service keeps in its data folder."""
+def url_of(folder: Path, pid: int) -> str | None:
+    """Where the service listens that process `pid` runs on the data folder; None: it is not up (yet)."""
+    try:
+        state = json.loads(_state_path(folder).read_text())
+    except FileNotFoundError:
+        return None
+    url: str = state["url"]
+    return url if state["pid"] == pid else None  # a service that was killed leaves its file behind
+
+
+def _state_path(folder: Path) -> Path:
     return folder / "service.json"
 
 

@@ -1,0 +1,148 @@
+"""`autonl up`, for real: it starts everything, restarts what dies, leaves nothing behind, and goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.service import url_of
+from tests.servers import wait_for
+
+REPOSITORY = Path(__file__).parents[2]
+START_S = 60
+QUICK: dict[str, Any] = {
+    "dataset": "digits",
+    "flops_budget": "400k",
+    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
+    "train": {"epochs": 1, "warmup_epochs": 0},
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """An `autonl up` and everything it started."""
+
+    process: subprocess.Popen[str]
+    client: httpx.Client
+
+    def everything(self) -> list[psutil.Process]:
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def named(self, module: str) -> psutil.Process:
+        """The child that runs `python -m MODULE`."""
+        (found,) = (p for p in psutil.Process(self.process.pid).children() if module in p.cmdline())
+        return found
+
+
+def start_up(folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder), *options]
+    short = {"AUTONL_BEAT_S": "0.5", "AUTONL_LEASE_S": "2", "AUTONL_THREADS": "1"}
+    environment = dict(os.environ) | short
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)
+
+
+@contextmanager
+def up(folder: Path) -> Iterator[Running]:
+    """A running service; killed at the end, should the test have left it alive."""
+    process = start_up(folder)
+    try:
+        wait_for(lambda: url_of(folder, process.pid) or process.poll() is not None, "the service is up", START_S)
+        url = url_of(folder, process.pid)
+        assert url is not None, process.communicate()[0]
+        with httpx.Client(base_url=url, timeout=20) as client:
+            yield Running(process, client)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_it_starts_serves_restarts_what_dies_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with up(tmp_path) as service:
+        wait_for(lambda: service.client.get("/readyz").is_success, "all is ready")
+        assert service.client.get("/").is_success
+
+        victims = [service.named(module) for module in ("api", "worker.sweeper")]
+        for victim in victims:
+            victim.kill()
+        wait_for(lambda: gone(victims), "the victims are gone")
+        # the port stays open meanwhile: this request waits for the new process instead of failing
+        assert service.client.get("/healthz").is_success
+        wait_for(lambda: len(service.everything()) >= 6, "all processes are back")
+
+        second = start_up(tmp_path)
+        assert second.wait(START_S) == 1
+        assert f"in use by another `autonl up` (process {service.process.pid})" in second.communicate()[0]
+
+        processes = service.everything()
+        service.process.send_signal(signal.SIGTERM)
+        told = service.process.communicate(timeout=60)[0]
+        assert service.process.returncode == 0, told
+        assert "AutoNL stopped" in told
+        assert "api ended with code -9; starting it again" in told
+        assert gone(processes)
+        assert not (tmp_path / "service.json").exists()
+
+
+@pytest.mark.timeout(240)
+def test_killed_it_leaves_nothing_and_started_again_it_goes_on(tmp_path: Path) -> None:
+    with up(tmp_path) as service:
+        searches = [service.client.post("/searches", json=QUICK | {"seed": seed}).json()["id"] for seed in (1, 2)]
+
+        def progressing() -> bool:
+            return service.client.get(f"/searches/{searches[0]}").json()["phase"] is not None
+
+        wait_for(progressing, "the first search runs", START_S)
+        processes = service.everything()
+        assert any("worker.child" in process.cmdline() for process in processes)
+        service.process.kill()
+        wait_for(lambda: gone(processes), "nothing is left of a killed service")
+
+    with up(tmp_path) as service:
+
+        def states() -> list[str]:
+            return [service.client.get(f"/searches/{search_id}").json()["state"] for search_id in searches]
+
+        wait_for(lambda: states() == ["succeeded", "succeeded"], "both searches end well", 150)
+        first = service.client.get(f"/searches/{searches[0]}").json()
+        assert [attempt["exit_class"] for attempt in first["attempts"]] == ["lease_lost", "succeeded"]
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = start_up(tmp_path, "--port", str(port))
+        told = refused.communicate(timeout=START_S)[0]
+    assert refused.returncode == 1
+    assert f"port {port} of 127.0.0.1 is in use; choose another with --port" in told
+
+
+def test_a_stop_during_the_start_is_heard(tmp_path: Path) -> None:
+    process = start_up(tmp_path)
+    wait_for((tmp_path / "broker" / "valkey.conf").exists, "it begins to start", START_S)
+    began = time.monotonic()
+    process.terminate()
+    told = process.communicate(timeout=60)[0]
+    assert time.monotonic() - began < 40
+    assert process.returncode in (0, -signal.SIGTERM), told
+    assert not (tmp_path / "service.json").exists()
