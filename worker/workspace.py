@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from store.logs import log_path
 from store.settings import Settings
 
 _TAIL_BYTES = 16_384
@@ -15,6 +16,8 @@ class Workspace:
     """The files of one search, below `Settings.searches_dir`."""
 
     def __init__(self, settings: Settings, search_id: str) -> None:
+        self._settings = settings
+        self._search_id = search_id
         self._root = settings.searches_dir
         self._folder = settings.searches_dir / search_id
 
@@ -27,7 +30,7 @@ class Workspace:
     def log_path(self, fence: int) -> Path:
         """The file that holds everything this attempt printed."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder / f"attempt-{fence:04d}.log"
+        return log_path(self._settings, self._search_id, fence)
 
     def log_tail(self, fence: int) -> str:
         """The end of an attempt's log; empty if there is none."""

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.served import SEARCH
+from store.settings import Settings
+from tests.api.served import SEARCH, serving
+
+
+@pytest.fixture(scope="module")
+def client(
+    migrated_sqlite: Path, shared_broker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """One service for all refusals: none of them changes anything."""
+    folder = tmp_path_factory.mktemp("refusals")
+    shutil.copy(migrated_sqlite, folder / "autonl.db")
+    with serving(Settings(data_dir=folder, broker_url=shared_broker)) as opened:
+        yield opened
 
 
 def refusal(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
