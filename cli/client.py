@@ -14,18 +14,11 @@ from typing import Any, Self
 
 import httpx
 
+from cli.errors import ApiError
+
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _PATIENCE_S = 60  # how long a poll goes on while the service restarts
-
-
-class ApiError(Exception):
-    """The service refused, or does not answer. The message is what a person should read."""
-
-    def __init__(self, title: str, lines: list[str], status: int | None = None) -> None:
-        super().__init__("\n".join([title, *(f"  {line}" for line in lines)]))
-        self.title = title
-        self.status = status  # None: there was no answer
 
 
 class Client:

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from cli.client import ApiError, Client
+from cli.client import Client
+from cli.errors import CommandError, DemoError
 from cli.live import watch
 from cli.program import Program
 from cli.render import architecture_drawing, fact_table, pct, result_facts
@@ -33,10 +34,6 @@ SEARCH: Mapping[str, Any] = {"dataset": "digits", "flops_budget": "450k"}
 _START_S = 90
 _STOP_S = 60
 _SCORE_S = 300
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the message says what happened and where to look."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _service(console) as url, Client(url) as client:
             outcome = _run(client, console, options.seed, began)
-    except (ApiError, DemoError) as error:
+    except CommandError as error:
         console.print(Text(str(error), style="red"), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -122,8 +119,7 @@ def _wait_for_url(program: Program, folder: Path) -> str:
         if program.pid and (url := url_of(folder, program.pid)):
             return url
         time.sleep(0.1)
-    lines = "\n".join(f"  {line}" for line in program.last_lines())
-    raise DemoError(f"the service did not come up; {program.log_path} ends:\n{lines}")
+    raise DemoError(f"The service did not come up; {program.log_path} ends:", program.last_lines())
 
 
 def _run(client: Client, console: Console, seed: int, began: float) -> Outcome:
@@ -131,10 +127,8 @@ def _run(client: Client, console: Console, seed: int, began: float) -> Outcome:
     console.print(Text(f"POST /searches: {started['id']} accepted, at most {started['flops_budget']:,} MACs\n"))
     search = watch(client, started["id"], console)
     if search["state"] != "succeeded":
-        error = search["error"] or {"detail": "no reason given"}
-        raise DemoError(
-            f"search {search['id']} {search['state']}: {error['detail']} (logs: {FOLDER / 'service' / 'logs'})"
-        )
+        reason = search["error"]["detail"] if search["error"] else "no reason given"
+        raise DemoError(f"Search {search['id']} {search['state']}", [reason, f"logs: {FOLDER / 'service'}"])
     checkpoint, _ = fetch_checkpoint(client, search, FOLDER / f"seed-{seed}" / "model.safetensors")
     with console.status("re-scoring the downloaded file in a fresh process"):
         rescored = _score(checkpoint)
@@ -150,7 +144,7 @@ def _score(checkpoint: Path) -> dict[str, Any]:
     command += ["--dataset", str(SEARCH["dataset"]), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SCORE_S, check=False)
     if done.returncode != 0:
-        raise DemoError(f"{checkpoint} cannot be scored:\n{done.stderr.strip()}")
+        raise DemoError(f"{checkpoint} cannot be scored", done.stderr.splitlines()[-10:])
     scored: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return scored
 

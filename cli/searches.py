@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import render
-from cli.client import ApiError, Client
+from cli.client import Client
+from cli.errors import ApiError, CommandError
 from cli.live import watch as follow
 from cli.options import AsJson, Url, connect, print_json, stop_on_error
 
@@ -133,9 +134,9 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeError) as error:
-        raise ApiError(f"{path} is neither YAML nor JSON", str(error).splitlines()) from error
+        raise CommandError(f"{path} is neither YAML nor JSON", str(error).splitlines()) from error
     if not isinstance(content, dict):
-        raise ApiError(f"{path} is not a search", ["expected fields such as `dataset` and `flops_budget`"])
+        raise CommandError(f"{path} is not a search", ["expected fields such as `dataset` and `flops_budget`"])
     return content
 
 

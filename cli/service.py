@@ -14,16 +14,13 @@ from pathlib import Path
 import httpx
 
 from cli.broker import prepare_broker
+from cli.errors import StartError
 from cli.program import Program
 from store.settings import Settings
 
 _LOOK_S = 0.2
 _READY_S = 60.0
 _STOP_S = 10.0  # beyond the grace that a running search has to save itself
-
-
-class StartError(Exception):
-    """The service cannot start; the message says why and what to do."""
 
 
 class Service:
@@ -121,8 +118,8 @@ class Service:
         return [*([self._broker] if self._broker else []), self._api, *self._workers]
 
     def _failed(self, program: Program) -> StartError:
-        lines = "\n".join(f"  {line}" for line in program.last_lines())
-        return StartError(f"the {program.name} process did not come up; its log {program.log_path} ends:\n{lines}")
+        title = f"The {program.name} process did not come up; its log {program.log_path} ends:"
+        return StartError(title, program.last_lines())
 
     def _write_state(self) -> None:
         """For programs: where the service listens, and which process to tell to stop."""

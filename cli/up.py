@@ -16,7 +16,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.service import Service, StartError
+from cli.errors import StartError
+from cli.options import read_settings, stop_on_error
+from cli.service import Service
 from store.settings import Settings
 
 # One user on one machine waits for every search: look, beat and ring more often than a fleet would.
@@ -32,6 +34,7 @@ _EMBEDDED: dict[str, Any] = {
 }
 
 
+@stop_on_error
 def up(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
@@ -43,18 +46,14 @@ def up(
 ) -> None:
     """Run the whole service here: broker, migrations, one worker, API. Ctrl-C stops all of it."""
     console, errors = Console(), Console(stderr=True)
-    try:
-        settings = _settings(host, data_dir, dataset_root)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with _locked(settings.data_dir), _listen(host, port) as listening:
-            service = Service(settings, listening, tell=lambda news: _say(errors, news, "yellow"))
-            _say(console, f"AutoNL starts; its data and logs lie in {settings.data_dir}")
-            clean = service.run(
-                ready=lambda: _say(console, f"AutoNL listens on {service.url}; Ctrl-C stops it", "bold")
-            )
-    except StartError as error:
-        _say(errors, str(error), "red")
-        raise typer.Exit(1) from error
+    settings = _settings(host, data_dir, dataset_root)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(settings.data_dir), _listen(host, port) as listening:
+        service = Service(settings, listening, tell=lambda news: _say(errors, news, "yellow"))
+        _say(console, f"AutoNL starts; its data and logs lie in {settings.data_dir}")
+        if not _is_loopback(host):
+            _say(errors, f"Whoever can reach {host} can start, cancel and delete searches here", "yellow")
+        clean = service.run(ready=lambda: _say(console, f"AutoNL listens on {service.url}; Ctrl-C stops it", "bold"))
     _say(console, "AutoNL stopped" if clean else "AutoNL stopped; some processes had to be killed")
 
 
@@ -64,17 +63,18 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 def _settings(host: str, data_dir: Path | None, dataset_root: list[Path] | None) -> Settings:
     """What was asked, then what the environment sets, then what suits one machine."""
-    chosen = {name: value for name, value in _EMBEDDED.items() if name not in Settings().model_fields_set}
+    set_outside = read_settings().model_fields_set
+    chosen = {name: value for name, value in _EMBEDDED.items() if name not in set_outside}
     if data_dir is not None:
         chosen["data_dir"] = data_dir
     if dataset_root:
         missing = [str(root) for root in dataset_root if not root.is_dir()]
         if missing:
-            raise StartError(f"--dataset-root {', '.join(missing)}: no such folder")
+            raise StartError("--dataset-root names no folder", missing)
         chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_root)
-    elif _is_loopback(host) and "dataset_roots" not in Settings().model_fields_set:
+    elif _is_loopback(host) and "dataset_roots" not in set_outside:
         chosen["dataset_roots"] = (Path("/"),)  # a service for its own user, who can read this disk anyway
-    return Settings(**chosen)
+    return read_settings(**chosen)
 
 
 def _is_loopback(host: str) -> bool:
@@ -92,9 +92,10 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
+            holder = file.read().strip() or "unknown"
             raise StartError(
-                f"{folder} is in use by another `autonl up` (process {file.read().strip() or 'unknown'}); "
-                "stop that one, or choose another folder with --data-dir"
+                f"{folder} is in use by another `autonl up` (process {holder})",
+                ["stop that one, or choose another folder with --data-dir"],
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -108,7 +109,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise StartError(
-                f"port {port} of {host} is in use; choose another with --port, or --port 0 for any free one"
-            ) from error
-        raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+            ways_out = ["choose another with --port, or --port 0 for any free one"]
+            raise StartError(f"Port {port} of {host} is in use", ways_out) from error
+        raise StartError(f"Cannot listen on {host} port {port}", [error.strerror or str(error)]) from error

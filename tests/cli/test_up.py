@@ -89,7 +89,7 @@ def test_it_starts_serves_restarts_what_dies_and_stops_on_sigterm(tmp_path: Path
         wait_for(lambda: len(service.everything()) >= 6, "all processes are back")
 
         second = start_up(tmp_path)
-        assert second.wait(START_S) == 1
+        assert second.wait(START_S) == 2
         assert f"in use by another `autonl up` (process {service.process.pid})" in second.communicate()[0]
 
         processes = service.everything()
@@ -133,8 +133,9 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         refused = start_up(tmp_path, "--port", str(port))
         told = refused.communicate(timeout=START_S)[0]
-    assert refused.returncode == 1
-    assert f"port {port} of 127.0.0.1 is in use; choose another with --port" in told
+    assert refused.returncode == 2
+    assert f"Port {port} of 127.0.0.1 is in use" in told
+    assert "--port 0" in told
 
 
 def test_a_stop_during_the_start_is_heard(tmp_path: Path) -> None:
@@ -146,3 +147,10 @@ def test_a_stop_during_the_start_is_heard(tmp_path: Path) -> None:
     assert time.monotonic() - began < 40
     assert process.returncode in (0, -signal.SIGTERM), told
     assert not (tmp_path / "service.json").exists()
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTONL_SWEEP_S", "often")
+    refused = start_up(tmp_path)
+    told = refused.communicate(timeout=START_S)[0]
+    assert (refused.returncode, "AUTONL_SWEEP_S" in told, "Traceback" in told) == (2, True, False)

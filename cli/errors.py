@@ -1,0 +1,39 @@
+"""Every error that ends a command with a message instead of a traceback.
+
+CommandError
+├── ApiError        the service refused, or does not answer
+├── SettingsError   the environment holds a setting that cannot be used
+├── StartError      the service of this machine cannot start
+└── DemoError       the demo cannot go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class CommandError(Exception):
+    """A title, and lines that name the values and the way out."""
+
+    def __init__(self, title: str, lines: Iterable[str] = ()) -> None:
+        super().__init__("\n".join([title, *(f"  {line}" for line in lines)]))
+
+
+class ApiError(CommandError):
+    """The service refused, or does not answer."""
+
+    def __init__(self, title: str, lines: Iterable[str] = (), status: int | None = None) -> None:
+        super().__init__(title, lines)
+        self.status = status  # None: there was no answer
+
+
+class SettingsError(CommandError):
+    """The environment holds a setting that cannot be used."""
+
+
+class StartError(CommandError):
+    """The service of this machine cannot start."""
+
+
+class DemoError(CommandError):
+    """The demo cannot go on."""
