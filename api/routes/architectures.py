@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from api import problems
 from api.context import ArchId, OfSearch, SearchId, StoresDep
 from api.problems import describe
-from api.schemas import ArchitectureList, ArchitectureSummary, ArchitectureView
+from api.schemas.architectures import ArchitectureList, ArchitectureSummary, ArchitectureView
 
 router = APIRouter(tags=["architectures"])
 NOT_THERE = describe(problems.NOT_FOUND, problems.INVALID_REQUEST)

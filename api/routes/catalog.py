@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from api import problems
 from api.problems import ProblemError, describe
-from api.schemas import SpaceList, SpaceView
+from api.schemas.catalog import SpaceList, SpaceView
 from autonl_core.search_space import FAMILIES
 
 router = APIRouter(tags=["catalog"])

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from api import problems
 from api.context import PlainText, StoresDep
 from api.problems import FieldProblem, ProblemError, describe
-from api.schemas import DatasetBody, DatasetList, DatasetView
+from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
 from autonl_core.datasets import scan
 from autonl_core.errors import DatasetError
 from store.settings import Settings

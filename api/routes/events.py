@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from api import problems
 from api.context import SearchId, StoresDep
 from api.problems import describe
-from api.schemas import EventList, EventView, LogList, MetricList, MetricPoint
+from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE
 from store.errors import NotFound
 from store.events import MAX_EVENTS

@@ -12,7 +12,7 @@ from api.context import StoresDep
 from api.edge import RequestCounts
 from api.handlers import DATABASE_RETRY_S
 from api.problems import ProblemError, describe
-from api.schemas import Health, Readiness
+from api.schemas.catalog import Health, Readiness
 from store.db import UNAVAILABLE
 from store.errors import BrokerUnreachable, SchemaOutdated
 from store.migrate import check_schema

@@ -14,7 +14,8 @@ from api import problems
 from api.checks import SearchBody, check_search
 from api.context import IdempotencyKey, IfMatch, IfNoneMatch, SearchId, StoresDep, make_etag, matches, require_match
 from api.problems import describe
-from api.schemas import MacsRange, PlanView, SearchList, SearchView
+from api.schemas.base import MacsRange
+from api.schemas.searches import PlanView, SearchList, SearchView
 from autonl_core.config import Name, SearchConfig
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter

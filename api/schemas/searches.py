@@ -1,0 +1,170 @@
+"""Searches: one line of the list, and the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.architectures import ArchitectureSummary
+from api.schemas.base import CountingRule, MacsRange, View
+from autonl_core import macs
+from autonl_core.progress import Phase
+from store import models
+from store.searches import SearchPage
+from store.states import ExitClass, SearchState, StopReason
+
+
+class ProgressView(View):
+    """Where a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the phase."""
+
+    phase: Phase
+    fraction: float
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    eta_s: float | None
+
+
+class AttemptView(View):
+    """One try of a search: its number, which worker made it, how it ended."""
+
+    attempt: int = Field(validation_alias="fence")
+    owner: str
+    started_at: datetime
+    ended_at: datetime | None
+    exit_class: ExitClass | None
+    detail: str | None
+
+
+class ErrorView(View):
+    """Why a search failed."""
+
+    type: str
+    detail: str
+
+
+class ResultView(View):
+    """What a succeeded search hands over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    architecture: ArchitectureSummary
+    flops_budget: int
+    slack_pct: float = Field(description="of the budget, unused")
+    test_correct: int
+    test_images: int
+    checkpoint_sha256: str
+    weights_sha256: str
+    seconds_by_phase: dict[str, float]
+    comparison: dict[str, Any]
+    stop_reason: StopReason
+    exact: bool = Field(description="false: resumed on other hardware, so not bit-for-bit repeatable")
+    notes: list[str]
+
+
+class SearchSummary(View):
+    """One line of the list of searches."""
+
+    id: str
+    state: SearchState
+    phase: Phase | None
+    dataset: str
+    flops_budget: int
+    progress: ProgressView | None
+    best_arch_id: str | None
+    macs: int | None = Field(description="of the result")
+    test_top1_pct: float | None = Field(description="of the result")
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, search: models.Search) -> Self:
+        found = (search.result or {}).get("architecture", {})
+        extra = {
+            "flops_budget": search.config["flops_budget"],
+            "macs": found.get("macs"),
+            "test_top1_pct": found.get("test_top1_pct"),
+        }
+        own = {name: getattr(search, name) for name in cls.model_fields if name not in extra}
+        return cls.model_validate(own | extra)
+
+
+class SearchList(View):
+    """Searches, newest first."""
+
+    searches: list[SearchSummary]
+    next_page_token: str | None = Field(description="pass it as `page_token` with the same filter; null: no more")
+    macs_counting_rule: CountingRule = macs.COUNTING_RULE
+
+    @classmethod
+    def of(cls, page: SearchPage) -> Self:
+        return cls(searches=[SearchSummary.of(row) for row in page.searches], next_page_token=page.next_page_token)
+
+
+class SearchView(View):
+    """A search: what was asked, where it is, what came of it. A failed search is an answer, not an HTTP error."""
+
+    id: str
+    state: SearchState
+    phase: Phase | None
+    stop_reason: StopReason | None
+    dataset: str
+    flops_budget: int
+    config: dict[str, Any] = Field(description="a SearchConfig with all defaults")
+    progress: ProgressView | None
+    best: ArchitectureSummary | None = Field(description="the best architecture so far")
+    result: ResultView | None
+    error: ErrorView | None
+    attempts: list[AttemptView]
+    created_at: datetime
+    started_at: datetime | None
+    cancel_requested_at: datetime | None
+    finished_at: datetime | None
+    links: dict[str, str]
+    macs_counting_rule: CountingRule = macs.COUNTING_RULE
+
+    @classmethod
+    def of(
+        cls,
+        search: models.Search,
+        attempts: Sequence[models.Attempt],
+        best: models.Architecture | None,
+        downloadable: bool,
+    ) -> Self:
+        extra = {
+            "flops_budget": search.config["flops_budget"],
+            "best": best,
+            "attempts": attempts,
+            "links": _links(search, downloadable),
+        }
+        own = {name: getattr(search, name) for name in cls.model_fields if hasattr(search, name) and name not in extra}
+        return cls.model_validate(own | extra, from_attributes=True)
+
+
+def _links(search: models.Search, downloadable: bool) -> dict[str, str]:
+    own = f"/searches/{search.id}"
+    links = {"self": own} | {name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures")}
+    if not search.state.final:
+        links["cancel"] = f"{own}/cancel"
+    if search.best_arch_id is not None:
+        links["best"] = f"/architectures/{search.best_arch_id}"
+    if downloadable:
+        links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
+    return links
+
+
+class PlanView(View):
+    """The answer to `validate_only`: the search would be accepted, and this is what it would search in."""
+
+    valid: Literal[True] = True
+    dataset: str
+    flops_budget: int
+    search_space: str
+    resolution: int
+    num_classes: int
+    feasible_range: MacsRange
+    macs_counting_rule: CountingRule = macs.COUNTING_RULE
