@@ -89,8 +89,8 @@ BUDGET_INFEASIBLE = _declare(
     "No network of the search space fits this budget",
     "Choose a `flops_budget` inside `feasible_range`, another resolution, or another search space.",
     "flops_budget 1,000 is below the smallest network of 'tiny' at 8 pixels and 10 classes; "
-    "choose between 192,928 and 644,288 MACs",
-    {"feasible_range": {"min_macs": 192928, "max_macs": 644288}},
+    "choose between 192,928 and 628,928 MACs",
+    {"feasible_range": {"min_macs": 192928, "max_macs": 628928}},
 )
 DATASET_INVALID = _declare(
     "dataset-invalid",

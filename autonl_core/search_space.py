@@ -136,22 +136,24 @@ class SearchSpace:
         return mine == its and len(arch.blocks) in reached
 
     def _positions(self) -> Iterator[BlockChoices]:
-        channels = self.stem_channels
+        channels, size = self.stem_channels, out_size(self.resolution, self.stem_stride)
         for stage in self.stages:
             for index in range(stage.max_blocks):
                 first = index == 0
+                kernels = [k for k in self.kernel_sizes if k <= max(2 * size - 1, self.kernel_sizes[0])]
                 yield BlockChoices(
                     in_channels=channels,
                     out_channels=stage.out_channels,
                     stride=stage.stride if first else 1,
                     se_ratio=stage.se_ratio[0 if first else 1],
-                    kernel_sizes=(3,) if stage.fixed else self.kernel_sizes,
+                    # a kernel wider than 2 * size - 1 would multiply nothing but padding at its rim
+                    kernel_sizes=(3,) if stage.fixed else tuple(kernels),
                     expand_ratios=(1,) if stage.fixed else self.expand_ratios,
                     can_skip=not first,
                     nl_ratios=() if stage.fixed else self.nl_ratios,
                     nl_strides=() if stage.fixed else self.nl_strides,
                 )
-                channels = stage.out_channels
+                channels, size = stage.out_channels, out_size(size, stage.stride if first else 1)
 
 
 @dataclass(frozen=True)

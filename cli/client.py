@@ -49,9 +49,6 @@ class Client:
     def cancel(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/cancel")
 
-    def metrics(self, search_id: str, after: int = 0) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}/metrics", params={"after": after})
-
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
         return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))
 

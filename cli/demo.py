@@ -123,6 +123,9 @@ def _wait_for_url(program: Program, folder: Path) -> str:
 
 
 def _run(client: Client, console: Console, seed: int, began: float) -> Outcome:
+    for state in ("queued", "running"):  # what an interrupted demo left, which this service would go on with first
+        for left in client.searches(state=state)["searches"]:
+            client.cancel(left["id"])
     started = client.start_search({**SEARCH, "seed": seed})
     console.print(Text(f"POST /searches: {started['id']} accepted, at most {started['flops_budget']:,} MACs\n"))
     search = watch(client, started["id"], console)

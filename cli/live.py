@@ -29,7 +29,7 @@ def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, A
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         while True:
             search = client.poll(search_id)
-            live.update(_panel(search, _newest_metrics(client, search)))
+            live.update(_panel(search))
             if search["state"] in FINAL_STATES:
                 return search
             time.sleep(_POLL_S)
@@ -50,26 +50,30 @@ def _watch_plain(client: Client, search_id: str, console: Console) -> dict[str, 
 
 def _line(search: Mapping[str, Any]) -> str:
     parts = [search["state"]]
-    if progress := search["progress"]:
+    progress = None if search["state"] in FINAL_STATES else search["progress"]
+    if progress:
         parts += [progress["phase"], f"{100 * progress['fraction']:3.0f}%"]
         if progress["epochs"]:
             parts.append(f"epoch {progress['epoch']}/{progress['epochs']}")
     if best := search["best"]:
         parts.append(f"{best['macs']:,} of {search['flops_budget']:,} MACs")
-        parts.append(f"validation top-1 {pct(best['val_top1_pct'])}")
-    if progress and progress["eta_s"] is not None and search["state"] not in FINAL_STATES:
+        parts.append(_accuracy(search))
+    if progress and progress["eta_s"] is not None:
         parts.append(f"{short_time(progress['eta_s'])} left")
     return "  ".join(parts)
 
 
-def _panel(search: Mapping[str, Any], metrics: Mapping[str, float]) -> RenderableType:
+def _panel(search: Mapping[str, Any]) -> RenderableType:
     progress = search["progress"] or {"phase": "waiting", "fraction": 0.0, "epoch": 0, "epochs": 0, "eta_s": None}
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True, width=12)
     table.add_column()
+    final, fraction = search["state"] in FINAL_STATES, progress["fraction"]
+    if search["state"] == "succeeded":
+        fraction = 1.0
     done = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=1.0, completed=progress["fraction"], width=_BAR_WIDTH)
-    done.add_row(bar, f"{100 * progress['fraction']:3.0f}%", f"{short_time(progress['eta_s'])} left")
+    left = "" if final else f"{short_time(progress['eta_s'])} left"
+    done.add_row(ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH), f"{100 * fraction:3.0f}%", left)
     epochs = f", epoch {progress['epoch']}/{progress['epochs']}" if progress["epochs"] else ""
     table.add_row("search", f"{search['id']} on {search['dataset']}")
     table.add_row("state", state_text(search["state"]))
@@ -77,8 +81,6 @@ def _panel(search: Mapping[str, Any], metrics: Mapping[str, float]) -> Renderabl
     table.add_row("done", done)
     table.add_row("MACs", _budget_bar(search))
     table.add_row("accuracy", _accuracy(search))
-    if metrics:
-        table.add_row("metrics", Text("  ".join(f"{name} {value:.4g}" for name, value in metrics.items()), style="dim"))
     if len(search["attempts"]) > 1:
         table.add_row("attempts", str(len(search["attempts"])))
     return Group(table)
@@ -102,12 +104,3 @@ def _accuracy(search: Mapping[str, Any]) -> str:
     if search["best"] and search["best"]["val_top1_pct"] is not None:
         return f"{pct(search['best']['val_top1_pct'])} top-1 on the validation split, best so far"
     return "-"
-
-
-def _newest_metrics(client: Client, search: Mapping[str, Any]) -> dict[str, float]:
-    """The values of the newest point, the few that a line can hold."""
-    if search["state"] != "running":
-        return {}
-    points = client.metrics(search["id"])["points"]
-    values = points[-1]["values"] if points else {}
-    return {name: value for name, value in list(values.items())[:4] if value is not None}

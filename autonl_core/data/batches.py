@@ -18,8 +18,17 @@ from torch import Tensor
 
 from autonl_core.data.prepare import ImageSet, PreparedData
 
-Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train"]
-_STREAMS = {"search": 1, "alpha": 2, "gates": 3, "alpha_gates": 4, "candidates": 5, "finalist": 6, "train": 7}
+Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain"]
+_STREAMS = {
+    "search": 1,
+    "alpha": 2,
+    "gates": 3,
+    "alpha_gates": 4,
+    "candidates": 5,
+    "finalist": 6,
+    "train": 7,
+    "plain": 8,
+}
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,)
 
@@ -65,9 +74,14 @@ class Loader:
         return max(1, whole + (rest >= batch_size / 2))
 
     def plain(self, images: ImageSet, batch_size: int) -> Iterator[Batch]:
-        """One pass in a fixed order without changes, every image once."""
+        """One pass without changes, every image once, in a fixed order that mixes the classes.
+
+        Data sets come sorted by class. Batches of one class would have statistics of their own, and batch norms that
+        are recalibrated or run on them would be badly wrong (measured: 65.0% instead of 70.4% top-1).
+        """
+        order = random_stream("plain", 0, 0).permutation(len(images))
         for start in range(0, len(images), batch_size):
-            pixels, labels = images.take(np.arange(start, min(start + batch_size, len(images))))
+            pixels, labels = images.take(order[start : start + batch_size])
             yield self._normalise(pixels), labels.to(self.device)
 
     def _normalise(self, pixels: Tensor) -> Tensor:

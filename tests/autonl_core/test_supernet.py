@@ -56,7 +56,7 @@ def test_a_derived_network_computes_what_the_supernet_computed(supernet: Superne
 
 
 def test_the_derivative_in_a_gate_is_that_of_finite_differences() -> None:
-    table = GateTable(get_space("tiny", 16, 10))  # no map so small that a 5x5 kernel only sees padding
+    table = GateTable(get_space("tiny", 16, 10))
     supernet = Supernet(table, seed=0).double()
     x = torch.randn(8, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     labels = torch.arange(8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import socket
 import threading
@@ -12,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from autonl_core.progress import Progress
+from cli.client import Client
+from cli.live import watch as follow
 from cli.main import app
 from store.settings import Settings
 from store.stores import Stores
@@ -86,6 +90,27 @@ def test_watch_tells_plain_lines_and_the_result(service: httpx.Client, stores: S
     assert "98.00% (352 of 359 images)" in result.stdout
     assert samples.architecture().arch_string in result.stdout
     assert "\x1b[" not in result.stdout  # no terminal, no colours
+
+
+def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
+    service: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    lease = samples.claim(stores)
+    stores.reports.progress(lease, Progress("searching", 0.25, epoch=2, epochs=8, eta_s=33.0))
+    stores.reports.architecture(lease, samples.architecture(val_top1_pct=61.25))
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120, legacy_windows=False)
+    screen = terminal.file
+    assert isinstance(screen, io.StringIO)
+    with Client(str(service.base_url)) as client:
+        watching = threading.Thread(target=lambda: follow(client, search_id, terminal))
+        watching.start()
+        wait_for(lambda: "33s left" in screen.getvalue(), "the display shows the search")
+        stores.claims.fail(lease, "DatasetError", "over")
+        watching.join(20)
+    shown = screen.getvalue()
+    for told in ("searching, epoch 2/8", " 25%", "of 400k", "61.25% top-1 on the validation split", "failed"):
+        assert told in shown
 
 
 def test_a_failed_search_ends_watch_and_status_with_1_and_tells_why(service: httpx.Client, stores: Stores) -> None:

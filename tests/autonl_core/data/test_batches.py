@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -95,7 +93,14 @@ def test_streams_are_independent_and_repeatable() -> None:
         assert not np.array_equal(first, other.random(4))
 
 
-def test_a_plain_pass_shows_every_image_in_order(tmp_path: Path) -> None:
+def test_a_plain_pass_shows_every_image_once_always_in_the_same_order() -> None:
     loader = make_loader(Augmentation(flip=True, padding_px=2))
-    labels = torch.cat([labels for _, labels in loader.plain(loader.data.test, 8)])
-    assert labels.tolist() == list(range(20))
+    passes = [torch.cat([labels for _, labels in loader.plain(loader.data.test, 8)]).tolist() for _ in range(2)]
+    assert passes[0] == passes[1]
+    assert sorted(passes[0]) == list(range(20))
+
+
+def test_batches_of_a_plain_pass_mix_classes_that_lie_sorted_on_disk() -> None:
+    loader = make_loader(count=200)  # take ten neighbours for one class
+    for _, labels in loader.plain(loader.data.test, 50):
+        assert len(set((labels // 10).tolist())) >= 12  # of 20 classes; sorted batches would hold 5
