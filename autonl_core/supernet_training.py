@@ -142,8 +142,8 @@ def train_supernet(run: SearchRun, state: State) -> State:
 
 def score_choice(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:
     """A network's validation score on the shared weights, batch norms on the statistics of each validation batch."""
-    batch_size = max(2, min(EVAL_BATCH_SIZE, len(run.val)))
-    return score(lambda x: supernet.forward_choice(x, choice), run.loader.plain(run.val, batch_size))
+    batches = run.loader.plain(run.val, EVAL_BATCH_SIZE)
+    return score(lambda x: supernet.forward_choice(x, choice), batches)
 
 
 def _entropy(p: Floats) -> float:

@@ -6,9 +6,10 @@ Images stay uint8 until they are on the device; augmentation works on whole batc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labe
 
 def random_stream(stream: Stream, seed: int, count: int) -> np.random.Generator:
     """Random numbers that depend on nothing but the arguments; `count` is an epoch or a step."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([_STREAMS[stream], seed, count])))
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([_STREAM_NAMES.index(stream), seed, count])))
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class Loader:
         are recalibrated or run on them would be badly wrong (measured: 65.0% instead of 70.4% top-1).
         """
         order = random_stream("plain", 0, 0).permutation(len(images))
-        for start in range(0, len(images), batch_size):
-            pixels, labels = images.take(order[start : start + batch_size])
+        for positions in np.array_split(order, math.ceil(len(order) / batch_size)):  # no small last batch
+            pixels, labels = images.take(positions)
             yield self._normalise(pixels), labels.to(self.device)
 
     def _normalise(self, pixels: Tensor) -> Tensor:

@@ -100,6 +100,11 @@ def test_a_plain_pass_shows_every_image_once_always_in_the_same_order() -> None:
     assert sorted(passes[0]) == list(range(20))
 
 
+def test_batches_of_a_plain_pass_are_of_nearly_equal_size() -> None:
+    loader = make_loader(count=17)  # a last batch of one image would have no statistics
+    assert [len(labels) for _, labels in loader.plain(loader.data.test, 8)] == [6, 6, 5]
+
+
 def test_batches_of_a_plain_pass_mix_classes_that_lie_sorted_on_disk() -> None:
     loader = make_loader(count=200)  # take ten neighbours for one class
     for _, labels in loader.plain(loader.data.test, 50):
