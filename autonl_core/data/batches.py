@@ -20,16 +20,7 @@ from torch import Tensor
 from autonl_core.data.prepare import ImageSet, PreparedData
 
 Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain"]
-_STREAMS = {
-    "search": 1,
-    "alpha": 2,
-    "gates": 3,
-    "alpha_gates": 4,
-    "candidates": 5,
-    "finalist": 6,
-    "train": 7,
-    "plain": 8,
-}
+_STREAM_NAMES: tuple[str, ...] = get_args(Stream)
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,)
 
