@@ -152,7 +152,7 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
     table.add_column("LightNL")
     for number, block in enumerate(architecture["blocks"], start=1):
         light_nl = block["light_nl"]
-        mark = f"◆ ratio {light_nl['nl_ratio']:g}, stride {light_nl['nl_stride']}" if light_nl else ""
+        mark = f"◆ {light_nl['nl_ratio']:g}, s{light_nl['nl_stride']}" if light_nl else ""
         bar = "█" * max(1, round(block["out_channels"] / _CHANNELS_PER_CELL))
         table.add_row(
             str(number),
