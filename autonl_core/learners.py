@@ -33,6 +33,7 @@ from autonl_core.supernet import Supernet
 CHILDREN_PER_BATCH = 2
 ALPHA_LIMIT = 4.0  # keeps every option possible: the least likely setting of a gate has probability .018
 TRAINING_BAND = (0.85, 1.05)  # of B_k: children around the budget, wide enough to visit every option
+START_SHARE = 0.25  # of the way, in ratios, from the budget to the largest network: there B_k starts
 _NEARLY_OPEN = 1 - 1e-6
 
 
@@ -68,7 +69,7 @@ class SampledGates:
         self.alpha = torch.zeros(len(self.table.gates), requires_grad=True)
         self.optimizer = torch.optim.Adam([self.alpha], lr=config.supernet.alpha_lr, betas=(0.9, 0.99))
         largest = self.table.space.macs_range()[1]
-        start = round((largest * config.flops_budget) ** 0.5)
+        start = round(largest**START_SHARE * config.flops_budget ** (1 - START_SHARE))
         self.controller = BudgetController(start_macs=start, budget_macs=config.flops_budget)
         self._light_nl = np.array([gate.name == "light_nl" for gate in self.table.gates])
         self._sampler: BandSampler | None = None  # valid until alphas, warm-up or band change

@@ -203,8 +203,8 @@ def step_work(config: SearchConfig, largest_macs: int) -> tuple[float, float]:
     alphas = 3.0 * largest_macs
     if config.algorithm == "autonl-paper":
         return alphas, child
-    # two children of about twice the budget on average, and the full supernet in every fourth step
-    return 2 * 2.0 * child + alphas / 4, child
+    # two children of about 1.3 times the budget on average, and the full supernet in every fourth step
+    return 2 * 1.3 * child + alphas / 4, child
 
 
 def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train_images: int) -> float:
