@@ -43,16 +43,16 @@ class _Strict(BaseModel):
 class SupernetConfig(_Strict):
     """The search itself: training the supernet and its architecture parameters."""
 
-    epochs: int = Field(default=10, ge=1, le=1000, description="passes over the training images by the supernet")
+    epochs: int = Field(default=6, ge=1, le=1000, description="passes over the training images by the supernet")
     warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
     ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
     batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two children share each batch")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
     alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
-    candidates: int = Field(default=64, ge=1, le=4096, description="networks drawn from the learned distribution")
+    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn from the learned distribution")
     generations: int = Field(default=2, ge=0, le=100, description="rounds of mutation of the best candidates")
     finalists: int = Field(default=4, ge=1, le=32, description="candidates trained a little before one is chosen")
-    finalist_epochs: int = Field(default=2, ge=0, le=100, description="passes over the images in each halving round")
+    finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
     paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
 
 

@@ -46,5 +46,6 @@ def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
     command += ["--dataset-spec", json.dumps(run.dataset.to_json()), "--cache-dir", str(run.cache_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
-        raise VerificationError(f"{checkpoint.name} cannot be scored by itself: {done.stderr.strip()[-2000:]}")
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise VerificationError(f"{checkpoint.name} cannot be scored by itself: {reason}")
     return int(json.loads(done.stdout)["correct"])

@@ -1,0 +1,83 @@
+"""Does searching pay? Trains the searched network and others of the same MACs with one recipe, and prints their top-1.
+
+    python -m benchmarks.equal_macs --dataset photos.zip --result run/result.json --epochs 16
+
+`uniform` is one block everywhere, `widest` the most parameters the budget allows, `random` are drawn evenly from the
+networks of the space within the budget. Every network starts from a fresh initialisation; the seed is the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autonl_core.__main__ import find_dataset
+from autonl_core.arch import ArchSpec
+from autonl_core.arch_string import encode
+from autonl_core.config import TrainConfig
+from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.prepare import prepare
+from autonl_core.derive import propose
+from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.gates import GateTable
+from autonl_core.macs import count_macs, count_params
+from autonl_core.network import build_network
+from autonl_core.search_space import get_space
+from autonl_core.train import Trainer
+from benchmarks.machine import describe
+
+
+def rivals(searched: ArchSpec, space_name: str | None, budget_macs: int, count: int) -> list[tuple[str, ArchSpec]]:
+    """The searched network and those to compare it with."""
+    table = GateTable(get_space(space_name, searched.resolution, searched.num_classes))
+    even = np.full(len(table.gates), 0.5)
+    proposed = propose(table, even, budget_macs, 0, np.random.default_rng(0))
+    found = [("searched", searched)]
+    found += [(origin, table.arch(choice)) for choice, origin in proposed if origin in ("uniform", "widest")]
+    found += [(origin, table.arch(choice)) for choice, origin in proposed if origin == "random"][:count]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="built-in name, folder or zip")
+    parser.add_argument("--result", type=Path, required=True, help="result.json of a finished search")
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--random", type=int, default=3, help="how many random networks")
+    parser.add_argument("--cache-dir", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    result = json.loads(options.result.read_text())
+    searched = ArchSpec.from_json(result["architecture"]["arch"])
+    dataset = find_dataset(options.dataset)
+    data = prepare(dataset, searched.resolution, options.cache_dir)
+    padding = round(0.125 * searched.resolution)
+    loader = Loader(data, torch.device("cpu"), 0, Augmentation(dataset.horizontal_flip, padding))
+    config = TrainConfig(epochs=options.epochs, ema_decay=0.998)
+    _say(f"{dataset.name}, {options.epochs} epochs each, {describe()}")
+    for origin, arch in rivals(searched, None, result["flops_budget"], options.random):
+        started = time.process_time()
+        trainer = Trainer(build_network(arch, seed=0), data.train, loader, config, "train", options.epochs)
+        while not trainer.finished:
+            for _ in trainer.run_epoch():
+                pass
+        top1_pct = evaluate(trainer.averaged(), loader.plain(data.test, EVAL_BATCH_SIZE)).top1_pct
+        size = f"{count_macs(arch).total:>11,} MACs {count_params(arch):>9,} params"
+        cpu_s = time.process_time() - started
+        _say(f"{origin:<9} top-1 {top1_pct:5.2f}%  {size}  {cpu_s:5.0f} CPU s  {encode(arch)}")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
