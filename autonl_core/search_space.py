@@ -197,11 +197,11 @@ FAMILIES: dict[str, SpaceFamily] = {
             resolutions=range(24, 96),
             stem_channels=16,
             stem_stride=1,
-            head_channels=320,
+            head_channels=256,
             stages=(
                 StageSpec(16, 1, 2, fixed=True),
                 StageSpec(16, 3, 1),
-                StageSpec(40, 4, 2, _SE),
+                StageSpec(32, 4, 2, _SE),
                 StageSpec(80, 5, 2, _SE),
             ),
         ),
