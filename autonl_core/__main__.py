@@ -14,12 +14,13 @@ import torch
 import yaml
 from pydantic import ValidationError
 
+from autonl_core.checkpoint import write_atomically
 from autonl_core.config import SearchConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets import BUILTIN, DatasetSpec, scan
 from autonl_core.errors import AutonlError, CheckpointError
-from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.evaluate import evaluate
 from autonl_core.export import load_checkpoint
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.search import run_search
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     score.add_argument("--json", action="store_true", help="print JSON")
     which = score.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", help="built-in name, folder or zip")
-    which.add_argument("--dataset-spec", help="a DatasetSpec as JSON")
+    which.add_argument("--dataset-spec", type=Path, help="file with a DatasetSpec as JSON")
     for command in (search, score):
         command.add_argument("--cache-dir", type=Path, help="where decoded images are kept between runs")
         command.add_argument("--device", default="cpu")
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         return _search(options) if options.command == "search" else _evaluate(options)
+    except (OSError, yaml.YAMLError) as error:
+        _say(f"error: {error}", sys.stderr)
     except ValidationError as error:
         _say(f"error: {options.config} is not a valid search: {error}", sys.stderr)
     except AutonlError as error:
@@ -76,15 +79,17 @@ def _search(options: argparse.Namespace) -> int:
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
     earlier = [
-        SavedState(Path(saved["path"]), saved["sha256"], saved["size_bytes"], saved["step"])
+        SavedState(options.out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
         for saved in _read_json(options.out / "states.json", default=[])
     ]
 
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
             recent.append(state)
-            records = [{**vars(s), "path": str(s.path)} for s in recent[-2:]]
-            (options.out / "states.json").write_text(json.dumps(records))
+            records = [{**vars(s), "path": s.path.name} for s in recent[-2:]]
+            write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
+            for old in recent[:-2]:
+                old.path.unlink(missing_ok=True)
 
     recent = list(earlier)
     sink = Remembering()
@@ -108,7 +113,7 @@ def _search(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     loaded = load_checkpoint(options.checkpoint, options.device)
     if options.dataset_spec:
-        dataset = DatasetSpec.from_json(json.loads(options.dataset_spec))
+        dataset = DatasetSpec.from_json(json.loads(options.dataset_spec.read_text()))
     else:
         dataset = find_dataset(options.dataset)
     if dataset.classes != loaded.classes:
@@ -116,7 +121,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         data = prepare(dataset, loaded.arch.resolution, options.cache_dir or Path(scratch))
         loader = Loader(data, torch.device(options.device), 0, Augmentation(flip=False, padding_px=0))
-        measured = evaluate(loaded.network, loader.plain(data.test, EVAL_BATCH_SIZE))
+        measured = evaluate(loaded.network, loader.plain(data.test))
     if options.json:
         found = {"correct": measured.correct, "images": measured.images, "top1_pct": measured.top1_pct}
         _say(json.dumps(found | {"top5_pct": measured.top5_pct, "arch_id": loaded.arch.arch_id}))
@@ -128,6 +133,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 def find_dataset(name_or_path: str) -> DatasetSpec:
     """A built-in data set by name, or the folder or zip at a path."""
     return BUILTIN.get(name_or_path) or scan(Path(name_or_path).stem or "data", Path(name_or_path))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
 
 
 def _read_json(path: Path, default: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a user can ask of a search. One set of classes validates the API body, the stored JSON and a YAML file.
 
 Strict: unknown fields, numbers in quotes, booleans for integers, NaN and infinities are refused, and every problem is
-listed, not just the first. Defaults are what measured best on small images; see docs/search.md.
+listed, not just the first. Defaults are for some ten thousand small images; docs/search.md has what they reach.
 """
 
 from __future__ import annotations

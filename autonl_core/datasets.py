@@ -197,7 +197,8 @@ def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[
     for name in classes:
         if not name.isprintable():  # control characters, and bytes that are not UTF-8
             raise DatasetError(f"{path} has a class folder named {name!r}; rename it to printable characters")
-    labels = [classes.index(name) for _, name in placed.values()]
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = [numbers[name] for _, name in placed.values()]
     tested = stratified_draw(labels, TEST_FRACTION, seed=0)  # a fixed seed: every search is tested on the same images
     items = []
     for index, (member, (given, _)) in enumerate(placed.items()):

@@ -4,13 +4,14 @@ Gradients narrow the distribution; measured networks decide. Candidates are draw
 budget, scored on the shared weights with validation images, the best mutated for a few rounds. The best few then train
 for themselves a little, and half of them go on after each round, until one is left.
 
-Two candidates that owe nothing to the search always take part, and one of them always reaches the final: `uniform`, the
-same small block everywhere, and `widest`, the network with the most parameters the budget allows. What random networks
-score is reported beside the winner.
+Two candidates that owe nothing to the search always take part, and one of them reaches the final if it has two seats or
+more: `uniform`, the same small block everywhere, and `widest`, the network with the most parameters the budget allows.
+What random networks score is reported beside the winner.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +21,13 @@ import numpy as np
 
 from autonl_core.budget import BandSampler, Floats, band, project
 from autonl_core.checkpoint import State
-from autonl_core.config import TrainConfig
 from autonl_core.data.batches import random_stream
-from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.errors import Diverged
+from autonl_core.evaluate import evaluate
 from autonl_core.gates import Choice, GateTable
 from autonl_core.macs import block_params
-from autonl_core.network import Network
-from autonl_core.run import SearchRun, step_work
+from autonl_core.network import Network, to_channels_last
+from autonl_core.run import SearchRun, child_work
 from autonl_core.search_space import Option
 from autonl_core.supernet import Supernet
 from autonl_core.supernet_training import score_choice
@@ -48,10 +49,6 @@ class Candidate:
 
     def to_state(self) -> dict[str, Any]:
         return {"choice": list(self.choice), "origin": self.origin, "loss": self.loss, "top1_pct": self.top1_pct}
-
-    @staticmethod
-    def from_state(state: dict[str, Any]) -> Candidate:
-        return Candidate(tuple(state["choice"]), state["origin"], state["loss"], state["top1_pct"])
 
 
 def derive(run: SearchRun, state: State) -> State:
@@ -106,7 +103,7 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
     survivors = [c.to_state() | {"network": supernet.derive(c.choice).state_dict()} for c in finalists]
     comparison = _comparison(ranking)
     run.sink.event("candidates_scored", {"count": len(ranking), **comparison})
-    return {"phase": "deriving", "survivors": survivors, "comparison": comparison, "round": 0}
+    return {"phase": "deriving", "survivors": survivors, "trained": [], "comparison": comparison, "round": 0}
 
 
 def propose(
@@ -131,6 +128,7 @@ def propose(
 def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Generator) -> Choice:
     """A neighbour of `parent` within the budget: some positions change at random, the fewest others to make it fit."""
     low, high = band(budget_macs)
+    low = min(low, table.macs(parent))  # a parent below the band is there because the band is empty
     scores: list[Floats] = []
     for costs, kept in zip(table.costs, parent, strict=True):
         values = 0.1 * rng.random(len(costs))  # ties between repairs are broken at random
@@ -142,50 +140,56 @@ def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Ge
 
 
 def _halve(run: SearchRun, state: State) -> State:
-    """Train every survivor a little, keep the better half. One survivor's turn is short: a stop waits for its end."""
-    settings = run.config.supernet
-    config = run.config.train.model_copy(
-        update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _FINALIST_EMA_DECAY}
-    )
-    trained: list[dict[str, Any]] = []
-    for number, survivor in enumerate(state["survivors"]):
-        choice: Choice = tuple(survivor["choice"])
-        network = Network(run.table.arch(choice))
-        network.load_state_dict(survivor["network"])
-        candidate = Candidate(choice, survivor["origin"])
-        trained.append(_train_a_little(run, candidate, network, config, state, f"{number + 1}"))
-        run.pace.done += settings.finalist_epochs * len(run.fit) * step_work(run.config, 0)[1]
-    trained.sort(key=lambda survivor: (survivor["loss"], survivor["choice"]))
+    """Train every survivor a little, keep the better half. Saved after each, so a stop repeats one turn at most."""
+    trained: list[dict[str, Any]] = list(state["trained"])
+    for survivor in state["survivors"][len(trained) :]:
+        begun = {**state, "trained": trained}
+        trained = [*trained, _train_a_little(run, survivor, begun, number=len(trained) + 1)]
+        run.save({**state, "trained": trained})
+    trained.sort(key=lambda survivor: (_sortable(survivor["loss"]), survivor["choice"]))
     best = trained[0]
+    if not math.isfinite(best["loss"]):
+        raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
     arch = run.table.arch(tuple(best["choice"]))
     run.sink.architecture(run.record_of(arch, val_top1_pct=best["top1_pct"]))
     shown = [{"origin": s["origin"], "val_loss": s["loss"], "val_top1_pct": s["top1_pct"]} for s in trained]
     comparison = state["comparison"] | {f"final_round_{state['round'] + 1}": shown}
     run.sink.event("finalists_halved", {"round": state["round"] + 1, "finalists": shown})
     kept = trained[: len(trained) // 2]
-    return state | {"survivors": kept, "comparison": comparison, "round": state["round"] + 1}
+    return {**state, "survivors": kept, "trained": [], "comparison": comparison, "round": state["round"] + 1}
 
 
-def _train_a_little(
-    run: SearchRun, candidate: Candidate, network: Network, config: TrainConfig, state: State, label: str
-) -> dict[str, Any]:
-    trainer = Trainer(
-        network.to(run.device), run.fit, run.loader, config, "finalist", run.config.supernet.finalist_epochs
+def _train_a_little(run: SearchRun, survivor: dict[str, Any], state: State, number: int) -> dict[str, Any]:
+    """One finalist's turn: a short training of its own, then its validation score."""
+    epochs = run.config.supernet.finalist_epochs
+    config = run.config.train.model_copy(
+        update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _FINALIST_EMA_DECAY}
     )
+    choice: Choice = tuple(survivor["choice"])
+    network = Network(run.table.arch(choice), config.dropout)
+    network.load_state_dict(survivor["network"])
+    trainer = Trainer(to_channels_last(network).to(run.device), run.fit, run.loader, config, "finalist", epochs)
+    done_before = run.pace.done
     while not trainer.finished:
         epoch = trainer.position[0]
         for step in trainer.run_epoch():
-            run.tell("deriving", epoch, trainer.epochs, step + 1, trainer.steps)
+            run.tell("deriving", epoch, epochs, step + 1, trainer.steps)
             run.stop_if_asked(lambda: state)
-    measured = evaluate(trainer.averaged(), run.loader.plain(run.val, EVAL_BATCH_SIZE))
-    scored = Candidate(candidate.choice, candidate.origin, measured.loss, measured.top1_pct)
-    run.sink.metrics("deriving", state["round"], {f"finalist_{label}_val_top1_pct": measured.top1_pct})
+    run.pace.done = done_before + epochs * len(run.fit) * child_work(run.config)
+    measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
+    run.sink.metrics("deriving", state["round"], {f"finalist_{number}_val_top1_pct": measured.top1_pct})
+    scored = Candidate(choice, survivor["origin"], measured.loss, measured.top1_pct)
     return scored.to_state() | {"network": network.state_dict()}
+
+
+def _sortable(loss: float) -> float:
+    """A loss that is not a number ranks last."""
+    return loss if math.isfinite(loss) else math.inf
 
 
 def _ranked(candidates: list[Candidate]) -> list[Candidate]:
     """Best validation loss first; equal ones in a fixed order."""
-    return sorted(candidates, key=lambda candidate: (candidate.loss, candidate.choice))
+    return sorted(candidates, key=lambda candidate: (_sortable(candidate.loss), candidate.choice))
 
 
 def _finalists(ranking: list[Candidate], count: int) -> list[Candidate]:
@@ -216,7 +220,7 @@ def _params(option: Option) -> float:
 
 
 def _uniform_scores(table: GateTable) -> list[Floats]:
-    """One block everywhere (3x3, large expansion, no LightNL), as MobileNetV2 has it; deviations cost 1 each."""
+    """One block everywhere (3x3, large expansion, no LightNL), as MobileNetV2 has it; LightNL is the last resort."""
 
     def likeness(option: Option) -> float:
         if option is None:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from autonl_core.data.batches import Batch
 
-EVAL_BATCH_SIZE = 500
 RECALIBRATION_IMAGES = 10_000
 
 

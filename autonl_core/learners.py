@@ -54,6 +54,9 @@ class Learner(Protocol):
     def probabilities(self) -> Floats:
         """How likely every gate is open, (gates,)."""
 
+    def metrics(self) -> dict[str, float]:
+        """What else is worth a point in the time series."""
+
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
@@ -81,6 +84,9 @@ class SampledGates:
     def probabilities(self) -> Floats:
         return torch.sigmoid(self.alpha.detach().double()).numpy()
 
+    def metrics(self) -> dict[str, float]:
+        return {"lambda": self.controller.multiplier}
+
     def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
         total = 0.0
         for _ in range(CHILDREN_PER_BATCH):
@@ -98,6 +104,8 @@ class SampledGates:
         gates = vertex.clone().to(x.device).requires_grad_()
         loss = F.cross_entropy(self.supernet.forward_gated(x, gates), y)
         (slope,) = torch.autograd.grad(loss, gates)
+        if not (torch.isfinite(loss) and torch.isfinite(slope).all()):
+            return math.nan  # the weights have diverged, and their own step says so
         other = torch.where(vertex > 0.5, 1 - p, p)  # probability of the setting that was not drawn
         self.alpha.grad = slope.cpu() * other / 2 + self._budget_gradient(p, progress)
         self.optimizer.step()
@@ -157,10 +165,9 @@ class NormGates:
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.config = supernet, supernet.table, config
-        with torch.no_grad():
-            start = 0.5 * self._norms().cpu()  # half of the first norms, so that all gates begin open
-        self.threshold = nn.Parameter(start)
-        self.scale = start.clone().clamp_min(1e-12)
+        self.threshold = nn.Parameter(torch.zeros(len(self.table.gates)))
+        self.scale = torch.ones(len(self.table.gates))
+        self.measured = False
 
     def extra_parameters(self) -> list[nn.Parameter]:
         return [self.threshold]
@@ -170,7 +177,12 @@ class NormGates:
             margin = (self._norms().cpu() - self.threshold) / self.scale
         return torch.sigmoid(margin.double().clamp(-ALPHA_LIMIT, ALPHA_LIMIT)).numpy()
 
+    def metrics(self) -> dict[str, float]:
+        return {"lambda": self.config.supernet.paper_lambda}
+
     def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+        if not self.measured:
+            self._begin_open(x)
         if progress < self.config.supernet.warmup_fraction:
             gates = torch.ones(len(self.table.gates), device=x.device)
         else:
@@ -186,14 +198,28 @@ class NormGates:
 
     def state_dict(self) -> dict[str, Any]:
         energies = [dict(block.affinity_energy) for block in self.supernet.super_blocks()]
-        return {"threshold": self.threshold.detach().clone(), "scale": self.scale, "energies": energies}
+        return {
+            "threshold": self.threshold.detach().clone(),
+            "scale": self.scale,
+            "energies": energies,
+            "measured": self.measured,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
             self.threshold.copy_(state["threshold"])
-        self.scale = state["scale"]
+        self.scale = state["scale"].cpu()
+        self.measured = state["measured"]
         for block, energies in zip(self.supernet.super_blocks(), state["energies"], strict=True):
             block.affinity_energy = dict(energies)
+
+    @torch.no_grad()
+    def _begin_open(self, x: Tensor) -> None:
+        """Thresholds at half of the first norms: all gates begin open. Affinities need a first pass for that."""
+        self.supernet.forward_gated(x, torch.ones(len(self.table.gates), device=x.device))
+        self.threshold.copy_(0.5 * self._norms().cpu())
+        self.scale = self.threshold.detach().clone().clamp_min(1e-12)
+        self.measured = True
 
     def _norms(self) -> Tensor:
         return torch.stack([self._norm(gate) for gate in self.table.gates])

@@ -34,8 +34,8 @@ class Progress:
 class ArchitectureRecord:
     """An architecture worth telling about: the current best of a search, or its result.
 
-    `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on the validation split, on supernet weights
-    while the search goes on (`trained` False); `test_top1_pct` on the test split, once, for the final network.
+    `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on the validation split, on shared or briefly
+    trained weights while the search goes on (`trained` False); `test_top1_pct` on the test split, once, at the end.
     """
 
     arch_id: str

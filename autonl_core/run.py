@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from autonl_core import arch_string
 from autonl_core.arch import ArchSpec
 from autonl_core.checkpoint import RunStates, State, load_newest
 from autonl_core.config import SearchConfig
-from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.batches import Augmentation, Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets import DatasetSpec
-from autonl_core.errors import Interrupted
+from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.gates import GateTable
 from autonl_core.macs import count_macs, count_params
 from autonl_core.plan import resolve_space
@@ -66,7 +67,7 @@ class SearchRun:
     stop: StopToken
     states: RunStates
     pace: Pace
-    exact: bool = True
+    exact: bool = True  # until a resume proves otherwise
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
     _phase_mark: float = field(default_factory=time.monotonic)
     _last_report: float = 0.0
@@ -80,10 +81,11 @@ class SearchRun:
         state = load_newest(saved, self.device, on_bad)
         if state is None:
             return {"phase": "searching"}
+        self._check_same_search(state)
         self.seconds_by_phase = dict(state["seconds_by_phase"])
         self.pace.done = self.pace.done_at_start = state["work_done"]
         here = environment(self.device)
-        self.exact = state["exact"] and state["environment"] == here
+        self.exact = state["exact"] and state["environment"] == here and self.device.type == "cpu"
         if not self.exact:
             self.sink.event("inexact_resume", {"before": state["environment"], "now": here})
         self.sink.event("resumed", {"phase": state["phase"], "fraction": round(self.pace.fraction, 4)})
@@ -94,6 +96,8 @@ class SearchRun:
         phase: Phase = state["phase"]
         self._count_seconds(phase)
         record = {
+            "config": self.config.to_json(),
+            "dataset": self.dataset.fingerprint,
             "seconds_by_phase": self.seconds_by_phase,
             "work_done": self.pace.done,
             "exact": self.exact,
@@ -124,6 +128,12 @@ class SearchRun:
             self._last_report = now
             self.sink.progress(Progress(phase, self.pace.fraction, epoch, epochs, step, steps, self.pace.eta_s()))
 
+    def watched(self, phase: Phase, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """`batches`, telling that the search is alive between them."""
+        for batch in batches:
+            self.tell(phase)
+            yield batch
+
     def record_of(self, arch: ArchSpec, **measured: Any) -> ArchitectureRecord:
         """An architecture with its MACs, parameters and whatever was measured."""
         return ArchitectureRecord(
@@ -135,6 +145,14 @@ class SearchRun:
             **measured,
         )
 
+    def _check_same_search(self, state: State) -> None:
+        """Raises CheckpointError if the state belongs to another configuration or data set."""
+        mine = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
+        its = {**state["config"], "dataset": state["dataset"]}
+        changed = [f"{key} was {its.get(key)!r}, is {mine[key]!r}" for key in mine if its.get(key) != mine[key]]
+        if changed:
+            raise CheckpointError(f"the run state is of another search: {'; '.join(changed)}")
+
     def _count_seconds(self, phase: Phase) -> None:
         now = time.monotonic()
         self.seconds_by_phase[phase] = self.seconds_by_phase.get(phase, 0.0) + now - self._phase_mark
@@ -145,6 +163,8 @@ def environment(device: torch.device) -> Mapping[str, str | int]:
     """Everything that bit-for-bit repetition depends on."""
     return {
         "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
@@ -166,7 +186,7 @@ def open_run(
     started = time.monotonic()
     space = resolve_space(config, dataset)
     sink.progress(Progress("preparing", 0.0))
-    data = prepare(dataset, space.resolution, cache_dir, lambda share: sink.progress(Progress("preparing", 0.0)))
+    data = prepare(dataset, space.resolution, cache_dir, lambda done: sink.progress(Progress("preparing", 0.0)))
     if data.report["unreadable"]:
         sink.event("unreadable_images", {"count": data.report["unreadable"], "problems": data.report["problems"]})
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
@@ -197,22 +217,25 @@ def open_run(
     return run
 
 
-def step_work(config: SearchConfig, largest_macs: int) -> tuple[float, float]:
-    """Work of one image in the supernet and in a network of the budget, in MACs: forward and twice that backward."""
-    child = 3.0 * config.flops_budget
-    alphas = 3.0 * largest_macs
+def child_work(config: SearchConfig) -> float:
+    """Work of training one image in a network of the budget, in MACs: forward, and twice that backward."""
+    return 3.0 * config.flops_budget
+
+
+def supernet_work(config: SearchConfig, largest_macs: int) -> float:
+    """The same for one image in the supernet."""
     if config.algorithm == "autonl-paper":
-        return alphas, child
-    # two children of about 1.3 times the budget on average, and the full supernet in every fourth step
-    return 2 * 1.3 * child + alphas / 4, child
+        return 3.0 * largest_macs
+    # two children, on the way from above to the budget, and the full supernet in every fourth step
+    return 2 * 1.3 * child_work(config) + 3.0 * largest_macs / 4
 
 
 def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train_images: int) -> float:
     """All work of a search in image-MACs, from the configuration alone."""
-    supernet, child = step_work(config, largest_macs)
     finalist_passes, survivors = 0, config.supernet.finalists
     while survivors > 1:
         finalist_passes += survivors * config.supernet.finalist_epochs
         survivors = survivors // 2
-    search = config.supernet.epochs * fit_images * supernet
-    return search + finalist_passes * fit_images * child + config.train.epochs * train_images * child
+    search = config.supernet.epochs * fit_images * supernet_work(config, largest_macs)
+    passes = finalist_passes * fit_images + config.train.epochs * train_images
+    return search + passes * child_work(config)

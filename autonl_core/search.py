@@ -13,28 +13,32 @@ later attempt goes on.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from autonl_core.budget import BAND
 from autonl_core.checkpoint import State, sha256_of
 from autonl_core.config import SearchConfig
+from autonl_core.data.prepare import ImageSet
 from autonl_core.datasets import DatasetSpec
 from autonl_core.derive import derive
-from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.errors import Diverged
+from autonl_core.evaluate import Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.gates import Choice
 from autonl_core.network import Network, build_network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
 from autonl_core.result import SearchResult, StopReason
-from autonl_core.run import SearchRun, open_run, step_work
+from autonl_core.run import SearchRun, child_work, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.train import Trainer
 from autonl_core.verify import verify_export
 
 CHECKPOINT_NAME = "model.safetensors"
-COLLAPSED_MARGIN = 1.2  # times the accuracy of guessing
 
 
 def run_search(
@@ -96,11 +100,11 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
     def state_now() -> State:
         return {**state, "trainer": trainer.state_dict()}
 
-    per_image = step_work(run.config, 0)[1]
+    per_step = child_work(run.config) * len(run.data.train) / trainer.steps
     while not trainer.finished:
         epoch = trainer.position[0]
         for step in trainer.run_epoch():
-            run.pace.done += per_image * settings.batch_size
+            run.pace.done += per_step
             run.tell("training", epoch, trainer.epochs, step + 1, trainer.steps)
             run.stop_if_asked(state_now)
         run.sink.metrics("training", trainer.position[0], trainer.epoch_metrics())
@@ -112,7 +116,9 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
 def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
     """Score once on the test split, write the checkpoint, and let a clean process confirm both."""
     run.enter("evaluating")
-    score = evaluate(network, run.loader.plain(run.data.test, EVAL_BATCH_SIZE))
+    score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)))
+    if not math.isfinite(score.loss):
+        raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
     run.leave("evaluating")
     run.enter("exporting")
     checkpoint = run.work_dir / CHECKPOINT_NAME
@@ -128,15 +134,8 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
     )
     run.sink.architecture(record)
     budget = run.config.flops_budget
-    collapsed = score.top1_pct < COLLAPSED_MARGIN * 100 / len(run.dataset.classes)
+    collapsed = not _better_than_guessing(score, run.data.test)
     reason: StopReason = "collapsed" if collapsed else "converged"
-    notes = []
-    if record.macs < BAND * budget:
-        notes.append(
-            f"{run.table.space.name} has no network between {BAND:.0%} and 100% of this budget; took the best below"
-        )
-    if collapsed:
-        notes.append("top-1 is not above guessing: do the labels belong to the images?")
     return SearchResult(
         architecture=record,
         flops_budget=budget,
@@ -150,5 +149,22 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
         comparison={**state["comparison"], "chosen": state["origin"]},
         stop_reason=reason,
         exact=run.exact,
-        notes=tuple(notes),
+        notes=_notes(run, record.macs, collapsed),
     )
+
+
+def _better_than_guessing(score: Score, test: ImageSet) -> bool:
+    """Whether top-1 is more than two standard deviations above always naming the most frequent class."""
+    labels = test.labels[test.indices]
+    share = np.bincount(labels).max() / len(labels)
+    return bool(score.correct > len(labels) * share + 2 * math.sqrt(len(labels) * share * (1 - share)))
+
+
+def _notes(run: SearchRun, macs: int, collapsed: bool) -> tuple[str, ...]:
+    notes = []
+    if macs < BAND * run.config.flops_budget:
+        space = run.table.space.name
+        notes.append(f"{space} has no network between {BAND:.0%} and 100% of this budget; this is the best below")
+    if collapsed:
+        notes.append("top-1 is not above always naming the most frequent class: do the labels belong to the images?")
+    return tuple(notes)

@@ -8,7 +8,7 @@ It runs in two ways that agree to rounding error:
 - `forward_choice(x, choice)` slices the weights of one network and runs just that, at its own price.
 
 Batch norms always use the statistics of the batch: running averages over ever-changing networks mean nothing.
-Architecture parameters live elsewhere (`search_algorithm.py`); everything in here is an ordinary weight.
+Architecture parameters live elsewhere (`learners.py`); everything in here is an ordinary weight.
 """
 
 from __future__ import annotations

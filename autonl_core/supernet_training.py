@@ -12,11 +12,11 @@ from autonl_core.budget import Floats
 from autonl_core.checkpoint import State
 from autonl_core.data.batches import random_stream
 from autonl_core.errors import Diverged
-from autonl_core.evaluate import EVAL_BATCH_SIZE, Score, score
+from autonl_core.evaluate import Score, score
 from autonl_core.gates import Choice
 from autonl_core.learners import Learner, make_learner, most_likely
 from autonl_core.optim import cosine_lr, set_lr, sgd
-from autonl_core.run import SearchRun, step_work
+from autonl_core.run import SearchRun, supernet_work
 from autonl_core.supernet import Supernet
 from autonl_core.train import MAX_LOST_STEPS
 
@@ -44,7 +44,7 @@ class SupernetTraining:
     def run_epoch(self) -> None:
         """Weight steps on training batches, an alpha step on a validation batch every few of them."""
         run, (epoch, first_step) = self.run, self.position
-        per_image, _ = step_work(run.config, run.table.space.macs_range()[1])
+        per_image = supernet_work(run.config, run.table.space.macs_range()[1])
         batch_size = self.settings.batch_size
         batches = run.loader.epoch(run.fit, "search", epoch, batch_size, first_step=first_step)
         for step, (x, y) in enumerate(batches, start=first_step):
@@ -72,11 +72,8 @@ class SupernetTraining:
             "derived_macs": float(run.table.macs(choice)),
             "gate_entropy": _entropy(p),
         }
-        controller = getattr(self.learner, "controller", None)
-        if controller is not None:
-            metrics["lambda"] = controller.multiplier
         gates = {f"gate/{g.position}.{g.name}": float(v) for g, v in zip(run.table.gates, p, strict=True)}
-        run.sink.metrics("searching", self.position[0], metrics | gates)
+        run.sink.metrics("searching", self.position[0], metrics | self.learner.metrics() | gates)
         run.sink.architecture(run.record_of(arch, val_top1_pct=measured.top1_pct))
         self.losses = []
 
@@ -88,6 +85,7 @@ class SupernetTraining:
             "learner": self.learner.state_dict(),
             "position": list(self.position),
             "losses": self.losses,
+            "lost_steps": self.lost_steps,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -96,6 +94,7 @@ class SupernetTraining:
         self.learner.load_state_dict(state["learner"])
         self.position = (state["position"][0], state["position"][1])
         self.losses = list(state["losses"])
+        self.lost_steps = state["lost_steps"]
 
     def _weight_step(self, x: torch.Tensor, y: torch.Tensor, count: int, progress: float) -> None:
         set_lr(self.optimizer, cosine_lr(count, self.settings.epochs * self.steps, self.steps // 2, self.settings.lr))
@@ -128,6 +127,8 @@ def train_supernet(run: SearchRun, state: State) -> State:
     training = SupernetTraining(run)
     if "supernet" in state:
         training.load_state_dict(state)
+        if training.position[1] == 0 and training.losses:  # stopped between an epoch's last step and its report
+            training.report()
     while training.position[0] < run.config.supernet.epochs:
         training.run_epoch()
         training.report()
@@ -142,8 +143,7 @@ def train_supernet(run: SearchRun, state: State) -> State:
 
 def score_choice(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:
     """A network's validation score on the shared weights, batch norms on the statistics of each validation batch."""
-    batches = run.loader.plain(run.val, EVAL_BATCH_SIZE)
-    return score(lambda x: supernet.forward_choice(x, choice), batches)
+    return score(lambda x: supernet.forward_choice(x, choice), run.loader.plain(run.val))
 
 
 def _entropy(p: Floats) -> float:

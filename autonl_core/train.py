@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from autonl_core.config import TrainConfig
-from autonl_core.data.batches import Loader, Stream
+from autonl_core.data.batches import Loader, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.errors import Diverged
-from autonl_core.evaluate import EVAL_BATCH_SIZE, recalibrate_batch_norm
+from autonl_core.evaluate import recalibrate_batch_norm
 from autonl_core.network import Network
 from autonl_core.optim import WeightAverage, cosine_lr, set_lr, sgd
 
@@ -57,7 +57,7 @@ class Trainer:
 
     def epoch_metrics(self) -> dict[str, float]:
         """Training loss and top-1 (of augmented images, weights as they moved) over the epoch."""
-        seen = max(1, self.epoch_images)
+        seen = self.epoch_images or math.nan  # every step lost: there is no loss to report
         lr = self.optimizer.param_groups[0]["lr"]
         return {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
 
@@ -65,7 +65,7 @@ class Trainer:
         """What is scored and shipped: a copy with the averaged weights, batch norms recalibrated on training images."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network.parameters())
-        recalibrate_batch_norm(network, self.loader.plain(self.images, EVAL_BATCH_SIZE))
+        recalibrate_batch_norm(network, self.loader.plain(self.images))
         return network.eval()
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,6 +75,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "position": list(self.position),
             "epoch_sums": [self.epoch_loss, self.epoch_correct, self.epoch_images],
+            "lost_steps": self.lost_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -83,11 +84,15 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.position = (state["position"][0], state["position"][1])
         self.epoch_loss, self.epoch_correct, self.epoch_images = state["epoch_sums"]
+        self.lost_steps = state["lost_steps"]
 
     def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
         config = self.config
         warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
         set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
+        if config.dropout:  # the one layer that draws from torch's own generator
+            draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
+            torch.manual_seed(int(draw))
         logits = self.network(x)
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
         value = float(loss.detach())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from autonl_core.network import Network
 from autonl_core.profile import count_live_macs, count_live_params
 from autonl_core.run import SearchRun
 
-TIMEOUT_S = 3600
+TELL_S = 1.0
 
 
 def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> None:
@@ -39,12 +40,30 @@ def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Sco
         )
 
 
+def _run_watched(run: SearchRun, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `command`, telling that the search is alive while it works."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=TELL_S)
+                return subprocess.CompletedProcess(command, process.returncode, output, errors)
+            except subprocess.TimeoutExpired:
+                run.tell("exporting")
+            except BaseException:
+                process.kill()
+                raise
+
+
 def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
     """Correct test images, by `python -m autonl_core evaluate` on the same decoded images."""
     command = [sys.executable, "-m", "autonl_core", "evaluate", "--json"]
     command += ["--checkpoint", str(checkpoint), "--device", str(run.device), "--threads", str(torch.get_num_threads())]
-    command += ["--dataset-spec", json.dumps(run.dataset.to_json()), "--cache-dir", str(run.cache_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as spec:  # many classes would not fit an argument
+        json.dump(run.dataset.to_json(), spec)
+        spec.flush()
+        command += ["--dataset-spec", spec.name, "--cache-dir", str(run.cache_dir)]
+        done = _run_watched(run, command)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise VerificationError(f"{checkpoint.name} cannot be scored by itself: {reason}")

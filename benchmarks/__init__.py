@@ -1,1 +1,1 @@
-"""Measurements, not tests: `python -m benchmarks` runs them all; each prints machine, method, medians and ratios."""
+"""Measurements, not tests. `python -m benchmarks` measures the search step; the others need a data set or a result."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from autonl_core.config import TrainConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
 from autonl_core.derive import propose
-from autonl_core.evaluate import EVAL_BATCH_SIZE, evaluate
+from autonl_core.evaluate import evaluate
 from autonl_core.gates import GateTable
 from autonl_core.macs import count_macs, count_params
 from autonl_core.network import build_network
@@ -49,8 +50,8 @@ def main() -> int:
     parser.add_argument("--dataset", required=True, help="built-in name, folder or zip")
     parser.add_argument("--result", type=Path, required=True, help="result.json of a finished search")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--random", type=int, default=3, help="how many random networks")
-    parser.add_argument("--cache-dir", type=Path, required=True)
+    parser.add_argument("--random", type=int, default=3, choices=range(9), help="how many random networks")
+    parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "autonl-bench-cache")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -68,7 +69,7 @@ def main() -> int:
         while not trainer.finished:
             for _ in trainer.run_epoch():
                 pass
-        top1_pct = evaluate(trainer.averaged(), loader.plain(data.test, EVAL_BATCH_SIZE)).top1_pct
+        top1_pct = evaluate(trainer.averaged(), loader.plain(data.test)).top1_pct
         size = f"{count_macs(arch).total:>11,} MACs {count_params(arch):>9,} params"
         cpu_s = time.process_time() - started
         _say(f"{origin:<9} top-1 {top1_pct:5.2f}%  {size}  {cpu_s:5.0f} CPU s  {encode(arch)}")

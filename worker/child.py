@@ -62,7 +62,8 @@ def crash_code(error: BaseException) -> ExitCode:
         return ExitCode.DISK_FULL
     if isinstance(error, RuntimeError) and "unexpected pos" in str(error):
         return ExitCode.DISK_FULL  # how torch says that a write came out short
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if short or "can't allocate memory" in str(error):  # torch on CPU has no type of its own for it
         return ExitCode.OUT_OF_MEMORY
     return ExitCode.CRASHED
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from autonl_core.data.prepare import ImageSet, PreparedData
 
-Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain"]
+Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout"]
 _STREAM_NAMES: tuple[str, ...] = get_args(Stream)
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,)
@@ -65,12 +65,15 @@ class Loader:
         whole, rest = divmod(len(images), batch_size)
         return max(1, whole + (rest >= batch_size / 2))
 
-    def plain(self, images: ImageSet, batch_size: int) -> Iterator[Batch]:
+    def plain(self, images: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
         """One pass without changes, every image once, in a fixed order that mixes the classes.
+
+        Without a `batch_size` it is 500, fewer for images above 64 pixels, so that memory stays the same.
 
         Data sets come sorted by class. Batches of one class would have statistics of their own, and batch norms that
         are recalibrated or run on them would be badly wrong (measured: 65.0% instead of 70.4% top-1).
         """
+        batch_size = batch_size or max(16, min(500, 500 * 64**2 // self.data.resolution**2))
         order = random_stream("plain", 0, 0).permutation(len(images))
         for positions in np.array_split(order, math.ceil(len(order) / batch_size)):  # no small last batch
             pixels, labels = images.take(positions)

@@ -13,11 +13,11 @@ from sklearn.datasets import load_digits
 
 from autonl_core.datasets import DatasetSpec, scan
 
-PER_CLASS = 40
+PER_CLASS = 100
 
 
 def digits_zip(path: Path, *, shuffled: bool = False) -> DatasetSpec:
-    """400 digits; `shuffled` deals the same images to the classes at random."""
+    """A thousand digits; `shuffled` deals the same images to the classes at random."""
     digits = load_digits()
     chosen = [i for label in range(10) for i in np.flatnonzero(digits.target == label)[:PER_CLASS]]
     labels = [int(digits.target[i]) for i in chosen]

@@ -24,10 +24,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(DIGITS, 8, tmp_path_factory.mktemp("cache"))
 
 
-def make_trainer(data: PreparedData) -> Trainer:
+def make_trainer(data: PreparedData, dropout: float = 0.0) -> Trainer:
+    config = CONFIG.model_copy(update={"dropout": dropout})
     loader = Loader(data, torch.device("cpu"), 0, Augmentation(flip=False, padding_px=1))
-    network = build_network(get_space("tiny", 8, 10).smallest(), seed=0)
-    return Trainer(network, data.train, loader, CONFIG, "train", CONFIG.epochs)
+    network = build_network(get_space("tiny", 8, 10).smallest(), seed=0, dropout=dropout)
+    return Trainer(network, data.train, loader, config, "train", config.epochs)
 
 
 def run(trainer: Trainer) -> Trainer:
@@ -37,8 +38,9 @@ def run(trainer: Trainer) -> Trainer:
     return trainer
 
 
-def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(data: PreparedData) -> None:
-    whole, first, second = run(make_trainer(data)), make_trainer(data), make_trainer(data)
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: float, data: PreparedData) -> None:
+    whole, first, second = run(make_trainer(data, dropout)), make_trainer(data, dropout), make_trainer(data, dropout)
     for step in first.run_epoch():
         if step == 9:
             break

@@ -63,6 +63,14 @@ def test_every_colour_mode_becomes_rgb_at_the_resolution(mode: str, tmp_path: Pa
     assert data.train.images.shape[1:] == (8, 8, 3)
 
 
+def test_deep_grey_levels_are_scaled_and_transparency_lies_on_white(tmp_path: Path) -> None:
+    ramp = Image.fromarray(np.full((10, 10), 32768, dtype=np.uint16))
+    clear = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
+    files = {f"blue/{n}.png": png(ramp) for n in range(6)} | {f"red/{n}.png": png(clear) for n in range(6)}
+    data = prepare(scan("deep", colour_zip(tmp_path / "d.zip", files)), 8, tmp_path)
+    assert set(np.unique(data.train.images)) == {128, 255}  # half of 65,535; white
+
+
 def test_unreadable_images_are_counted_and_named_and_the_rest_is_used(tmp_path: Path) -> None:
     good = png(Image.new("RGB", (10, 10)))
     damaged = {"red/1.png": good[:40], "red/2.png": b"", "blue/3.png": b"not an image"}
@@ -76,7 +84,7 @@ def test_unreadable_images_are_counted_and_named_and_the_rest_is_used(tmp_path: 
 def test_a_class_without_a_readable_image_is_an_error_that_names_it(tmp_path: Path) -> None:
     damaged = {f"red/{index}.png": b"broken" for index in range(6)}
     spec = scan("lost", colour_zip(tmp_path / "l.zip", damaged))
-    with pytest.raises(DatasetError, match=r"'red' \(train\).*6 files are unreadable"):
+    with pytest.raises(DatasetError, match=r"'red' \(train: 0 of 2\).*6 files are unreadable"):
         prepare(spec, 8, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []  # nothing half-built stays
 
