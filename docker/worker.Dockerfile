@@ -6,7 +6,7 @@ RUN useradd --uid 10001 --no-create-home autonl \
 WORKDIR /opt/autonl
 ENV PYTHONUNBUFFERED=1
 
-COPY pyproject.toml constraints.txt LICENSE ./
+COPY pyproject.toml constraints.txt LICENSE README.md ./
 COPY autonl_core autonl_core
 COPY store store
 COPY migrations migrations

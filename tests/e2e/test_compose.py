@@ -38,7 +38,7 @@ def test_nothing_starts_before_what_it_needs(services: dict[str, Any]) -> None:
     for name in ("api", "sweeper", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
-            "valkey": {"condition": "service_healthy"},
+            "redis": {"condition": "service_healthy"},
         }
 
 
@@ -76,6 +76,7 @@ def test_the_images_copy_what_is_there_and_do_not_run_as_root(image: str) -> Non
     lines = (ROOT / f"docker/{image}.Dockerfile").read_text().splitlines()
     copied = [source for line in lines if line.startswith("COPY ") for source in line.split()[1:-1]]
     assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert "README.md" in copied  # pyproject.toml names it: without it nothing installs
     shown_to_the_build = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{source}" for source in copied} <= set(shown_to_the_build)
     assert lines[-1] == "USER autonl"
