@@ -173,7 +173,7 @@ def _train_a_little(run: SearchRun, survivor: dict[str, Any], state: State, numb
     while not trainer.finished:
         epoch = trainer.position[0]
         for step in trainer.run_epoch():
-            run.tell("deriving", epoch, epochs, step + 1, trainer.steps)
+            run.tell("deriving", epoch + 1, epochs, step + 1, trainer.steps)
             run.stop_if_asked(lambda: state)
     run.pace.done = done_before + epochs * len(run.fit) * child_work(run.config)
     measured = evaluate(trainer.averaged(), run.loader.plain(run.val))

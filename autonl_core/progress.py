@@ -19,7 +19,10 @@ StopRequest = Literal["cancel", "drain"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search is. `fraction` (0 to 1) and `eta_s` are of the whole search, `epoch` and `step` of the phase."""
+    """Where a search is: `fraction` (0 to 1) and `eta_s` of the whole search, `step` and `epoch` of the phase.
+
+    `epoch` is the one under way, counted from 1.
+    """
 
     phase: Phase
     fraction: float

@@ -105,7 +105,7 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
         epoch = trainer.position[0]
         for step in trainer.run_epoch():
             run.pace.done += per_step
-            run.tell("training", epoch, trainer.epochs, step + 1, trainer.steps)
+            run.tell("training", epoch + 1, trainer.epochs, step + 1, trainer.steps)
             run.stop_if_asked(state_now)
         run.sink.metrics("training", trainer.position[0], trainer.epoch_metrics())
         run.save(state_now())

@@ -55,7 +55,7 @@ class SupernetTraining:
                 self._alpha_step(count, progress)
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
             run.pace.done += per_image * len(y)
-            run.tell("searching", epoch, self.settings.epochs, step + 1, self.steps)
+            run.tell("searching", epoch + 1, self.settings.epochs, step + 1, self.steps)
             run.stop_if_asked(self.state_dict)
 
     def report(self) -> None:
