@@ -165,6 +165,8 @@ class NormGates:
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.config = supernet, supernet.table, config
+        for block in supernet.super_blocks():
+            block.measures_energy = True
         self.threshold = nn.Parameter(torch.zeros(len(self.table.gates)))
         self.scale = torch.ones(len(self.table.gates))
         self.measured = False

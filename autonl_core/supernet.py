@@ -43,7 +43,8 @@ class SuperBlock(nn.Module):
         core[margin : kernel - margin, margin : kernel - margin] = 1
         self.core: Tensor  # 1 inside the small kernel, 0 on the ring
         self.register_buffer("core", core, persistent=False)
-        self.affinity_energy: dict[str, Tensor] = {}  # mean squares of what nl_ratio and nl_stride would add
+        self.measures_energy = False  # for NormGates: keep the mean squares of what nl_ratio and nl_stride would add
+        self.affinity_energy: dict[str, Tensor] = {}
 
     def forward_gated(self, x: Tensor, gates: Gates) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H', W') with gates folded into the weights."""
@@ -110,10 +111,13 @@ class SuperBlock(nn.Module):
         if "nl_stride" in gates:
             coarse = positions_last(z[:, :, ::stride, ::stride])  # (B, r, C)
             coarse_affinity = torch.bmm(coarse[:, :, :large].transpose(1, 2), coarse)  # (B, C', C)
-            self.affinity_energy["nl_stride"] = _energy(affinity - coarse_affinity, height * width)
-            affinity = coarse_affinity + gates["nl_stride"] * (affinity - coarse_affinity)
+            added = affinity - coarse_affinity
+            if self.measures_energy:
+                self.affinity_energy["nl_stride"] = _energy(added, height * width)
+            affinity = torch.addcmul(coarse_affinity, added, gates["nl_stride"])
         if "nl_ratio" in gates:
-            self.affinity_energy["nl_ratio"] = _energy(affinity[:, small:], height * width)
+            if self.measures_energy:
+                self.affinity_energy["nl_ratio"] = _energy(affinity[:, small:], height * width)
             rows = affinity.new_ones(large)
             rows = torch.where(torch.arange(large, device=z.device) >= small, gates["nl_ratio"] * rows, rows)
             affinity = affinity * rows.view(1, -1, 1)
