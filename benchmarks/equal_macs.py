@@ -20,7 +20,7 @@ import torch
 
 from autonl_core.__main__ import find_dataset
 from autonl_core.arch import ArchSpec
-from autonl_core.arch_string import encode
+from autonl_core.arch_string import decode, encode
 from autonl_core.config import TrainConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
@@ -48,7 +48,9 @@ def rivals(searched: ArchSpec, space_name: str | None, budget_macs: int, count: 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="built-in name, folder or zip")
-    parser.add_argument("--result", type=Path, required=True, help="result.json of a finished search")
+    parser.add_argument(
+        "--result", type=Path, required=True, help="result of a search: result.json, or as the API has it"
+    )
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--random", type=int, default=3, choices=range(9), help="how many random networks")
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "autonl-bench-cache")
@@ -56,7 +58,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     result = json.loads(options.result.read_text())
-    searched = ArchSpec.from_json(result["architecture"]["arch"])
+    searched = decode(result["architecture"]["arch_string"])
     dataset = find_dataset(options.dataset)
     data = prepare(dataset, searched.resolution, options.cache_dir)
     padding = round(0.125 * searched.resolution)
