@@ -48,9 +48,7 @@ def rivals(searched: ArchSpec, space_name: str | None, budget_macs: int, count: 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="built-in name, folder or zip")
-    parser.add_argument(
-        "--result", type=Path, required=True, help="result of a search: result.json, or as the API has it"
-    )
+    parser.add_argument("--result", type=Path, required=True, help="of a search, result.json or the API's")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--random", type=int, default=3, choices=range(9), help="how many random networks")
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "autonl-bench-cache")
