@@ -18,7 +18,7 @@ from autonl_core.checkpoint import write_atomically
 from autonl_core.config import SearchConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets import BUILTIN, DatasetSpec, scan
+from autonl_core.datasets import DatasetSpec, find_dataset
 from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.evaluate import evaluate
 from autonl_core.export import load_checkpoint
@@ -128,11 +128,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({measured.images} test images)")
     return 0
-
-
-def find_dataset(name_or_path: str) -> DatasetSpec:
-    """A built-in data set by name, or the folder or zip at a path."""
-    return BUILTIN.get(name_or_path) or scan(Path(name_or_path).stem or "data", Path(name_or_path))
 
 
 def _write(path: Path, text: str) -> None:

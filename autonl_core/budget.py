@@ -66,6 +66,11 @@ def band(budget_macs: int) -> tuple[int, int]:
     return math.ceil(BAND * budget_macs), budget_macs
 
 
+def log_scores(probabilities: list[Floats]) -> list[Floats]:
+    """Probabilities of options as scores that add up to the log-likelihood of a choice, finite even at zero."""
+    return [np.log(np.maximum(q, 1e-12)) for q in probabilities]
+
+
 def project(table: GateTable, scores: list[Floats], low: int, high: int) -> Projection:
     """The choice with the largest sum of scores whose MACs lie in [low, high].
 

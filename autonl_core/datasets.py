@@ -112,6 +112,11 @@ def scan(name: str, path: Path) -> DatasetSpec:
     )
 
 
+def find_dataset(name_or_path: str) -> DatasetSpec:
+    """A built-in data set by name, or the folder or zip at a path. Raises DatasetError as `scan` does."""
+    return BUILTIN.get(name_or_path) or scan(Path(name_or_path).stem or "data", Path(name_or_path))
+
+
 def list_items(spec: DatasetSpec) -> list[Item]:
     """Every image of a folder or zip data set, in a fixed order.
 

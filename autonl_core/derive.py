@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from autonl_core.budget import BandSampler, Floats, band, project
+from autonl_core.budget import BandSampler, Floats, band, log_scores, project
 from autonl_core.checkpoint import State
 from autonl_core.data.batches import random_stream
 from autonl_core.errors import Diverged
@@ -112,8 +112,7 @@ def propose(
     """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison."""
     low, high = band(budget_macs)
     options = table.option_probabilities(p)
-    log_options = [np.log(np.maximum(q, 1e-12)) for q in options]
-    most_likely = project(table, log_options, low, high)
+    most_likely = project(table, log_scores(options), low, high)
     low = min(low, most_likely.macs)  # a space too coarse for the band: the best below the budget is the band
     proposed = [(most_likely.choice, "most_likely")]
     proposed.append((project(table, _uniform_scores(table), low, high).choice, "uniform"))

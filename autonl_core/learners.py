@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autonl_core.budget import BandSampler, BudgetController, Floats, band, project
+from autonl_core.budget import BandSampler, BudgetController, Floats, band, log_scores, project
 from autonl_core.config import SearchConfig
 from autonl_core.gates import Choice, Gate, GateTable
 from autonl_core.supernet import Supernet
@@ -152,7 +152,7 @@ class SampledGates:
             self._sampler_key = key
         choice = self._sampler.draw(rng)
         if choice is None:  # a band without networks: the space is coarse here, or the budget is its very end
-            scores = [np.log(np.maximum(q, 1e-12)) for q in self._sampler.probabilities]
+            scores = log_scores(self._sampler.probabilities)
             smallest = self.table.space.macs_range()[0]
             choice = project(self.table, scores, low, max(high, smallest)).choice
         return choice
@@ -249,5 +249,4 @@ def make_learner(supernet: Supernet, config: SearchConfig) -> Learner:
 
 def most_likely(table: GateTable, p: Floats, budget_macs: int) -> Choice:
     """The most likely network within the budget: the derived architecture if the search ended now."""
-    scores = [np.log(np.maximum(q, 1e-12)) for q in table.option_probabilities(p)]
-    return project(table, scores, *band(budget_macs)).choice
+    return project(table, log_scores(table.option_probabilities(p)), *band(budget_macs)).choice

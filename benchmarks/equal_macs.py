@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from autonl_core.__main__ import find_dataset
 from autonl_core.arch import ArchSpec
 from autonl_core.arch_string import decode, encode
 from autonl_core.config import TrainConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
+from autonl_core.datasets import find_dataset
 from autonl_core.derive import propose
 from autonl_core.evaluate import evaluate
 from autonl_core.gates import GateTable
