@@ -1,6 +1,6 @@
 """Analytic MACs and parameters of an architecture.
 
-What is counted, for one image at the architecture's resolution: convolutions (no bias), the linear layer, LightNL's
+What is counted, for one image at the architecture's resolution: convolutions (no bias), linear layers, LightNL's
 two products and its depthwise convolution, squeeze-excite (both 1x1 convolutions and its pooling, C*H*W) and the
 head's global pooling (C*H*W). Not counted: batch normalisation, activations, skip additions.
 
@@ -57,6 +57,16 @@ def light_nl_macs(channels: int, size: int, spec: LightNLSpec) -> MacsBreakdown:
     return MacsBreakdown(light_nl=min(order1, order2), depthwise=9 * channels * positions)
 
 
+def non_local_macs(channels: int, size: int, inner_channels: int | None = None) -> int:
+    """The classic non-local block on a `size` x `size` map: what LightNL is compared with.
+
+    theta, phi and g, (positions, C) x (C, C_i) each; the affinity and its product with g, HW * HW * C_i each; W_z, back
+    to C channels. `inner_channels`, C_i, is C unless given. Softmax, batch norm and residual are not counted.
+    """
+    positions, inner = size * size, inner_channels or channels
+    return 4 * positions * channels * inner + 2 * positions * positions * inner
+
+
 def block_macs(block: BlockSpec, in_size: int) -> MacsBreakdown:
     """One block on an `in_size` x `in_size` input."""
     size = out_size(in_size, block.stride)
@@ -78,12 +88,15 @@ def stem_macs(stem_channels: int, stem_stride: int, resolution: int) -> MacsBrea
     return MacsBreakdown(conv=3 * 9 * stem_channels * out_size(resolution, stem_stride) ** 2)
 
 
-def head_macs(in_channels: int, head_channels: int, num_classes: int, size: int) -> MacsBreakdown:
-    """1x1 convolution, global pooling and classifier on a `size` x `size` map."""
+def head_macs(
+    in_channels: int, head_channels: int, num_classes: int, size: int, hidden_channels: int = 0
+) -> MacsBreakdown:
+    """1x1 convolution and global pooling on a `size` x `size` map, hidden layer if there is one, classifier."""
+    hidden = head_channels * hidden_channels
     return MacsBreakdown(
         conv=in_channels * head_channels * size**2,
         head_pool=head_channels * size**2,
-        linear=head_channels * num_classes,
+        linear=hidden + (hidden_channels or head_channels) * num_classes,
     )
 
 
@@ -101,7 +114,8 @@ def count_macs(arch: ArchSpec) -> MacsBreakdown:
     total = stem_macs(arch.stem_channels, arch.stem_stride, arch.resolution)
     for block, size in zip(arch.blocks, sizes, strict=False):
         total += block_macs(block, size)
-    return total + head_macs(arch.blocks[-1].out_channels, arch.head_channels, arch.num_classes, sizes[-1])
+    width = arch.blocks[-1].out_channels
+    return total + head_macs(width, arch.head_channels, arch.num_classes, sizes[-1], arch.hidden_channels)
 
 
 def block_params(block: BlockSpec) -> int:
@@ -119,5 +133,6 @@ def count_params(arch: ArchSpec) -> int:
     """Trainable parameters of the whole network."""
     stem = 27 * arch.stem_channels + 2 * arch.stem_channels
     head = arch.blocks[-1].out_channels * arch.head_channels + 2 * arch.head_channels
-    classifier = arch.head_channels * arch.num_classes + arch.num_classes
-    return stem + sum(block_params(block) for block in arch.blocks) + head + classifier
+    hidden = (arch.head_channels + 1) * arch.hidden_channels
+    classifier = (arch.feature_channels + 1) * arch.num_classes
+    return stem + sum(block_params(block) for block in arch.blocks) + head + hidden + classifier

@@ -14,14 +14,14 @@ class MBConv(nn.Module):
 
     def __init__(self, spec: BlockSpec) -> None:
         super().__init__()
-        expanded = spec.expanded_channels
+        expanded, act = spec.expanded_channels, spec.activation
         self.residual = spec.residual
-        self.expand = ConvNorm(spec.in_channels, expanded, 1, activate=True) if spec.expand_ratio > 1 else None
+        self.expand = ConvNorm(spec.in_channels, expanded, 1, activation=act) if spec.expand_ratio > 1 else None
         self.depthwise = ConvNorm(
-            expanded, expanded, spec.kernel_size, stride=spec.stride, groups=expanded, activate=True
+            expanded, expanded, spec.kernel_size, stride=spec.stride, groups=expanded, activation=act
         )
-        self.squeeze_excite = SqueezeExcite(expanded, spec.se_channels) if spec.se_channels else None
-        self.project = ConvNorm(expanded, spec.out_channels, 1, activate=False)
+        self.squeeze_excite = SqueezeExcite(expanded, spec.se_channels, act, spec.se_gate) if spec.se_channels else None
+        self.project = ConvNorm(expanded, spec.out_channels, 1, activation=None)
         self.light_nl = LightNL(spec.out_channels, spec.light_nl) if spec.light_nl else None
 
     def forward(self, x: Tensor) -> Tensor:

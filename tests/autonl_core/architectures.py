@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
+from autonl_core.arch import Activation, ArchSpec, BlockSpec, Divisor, LightNLSpec, SeGate
+from autonl_core.zoo import ZOO
 
-AUTONL_S = (
-    "in224 | cn_k3_s2_c32 | ds_r1_k3_s1_c16"
-    " | ir_r1_k3_s2_e3_c24_nl0.25-1 ir_r1_k3_s1_e3_c24"
-    " | ir_r1_k5_s2_e3_c40_nl0.25-1 ir_r1_k3_s1_e3_c40_nl0.25-2 ir_r1_k3_s1_e3_c40"
-    " | ir_r1_k5_s2_e6_c80_se0.25_nl0.25-1 ir_r2_k3_s1_e3_c80_se0.5"
-    " | ir_r1_k5_s1_e6_c96_se0.25_nl0.25-1 ir_r3_k3_s1_e3_c96_se0.5"
-    " | ir_r1_k5_s2_e6_c192_se0.25_nl0.25-1 ir_r3_k5_s1_e3_c192_se0.5"
-    " | ir_r1_k5_s1_e6_c320_se0.5_nl0.25-1 | cn_k1_s1_c1280 | fc1000"
-)
-AUTONL_L = (
-    "in224 | cn_k3_s2_c32 | ds_r1_k3_s1_c16"
-    " | ir_r1_k5_s2_e3_c24_nl0.25-1 ir_r1_k5_s1_e3_c24 ir_r1_k3_s1_e3_c24_nl0.25-2"
-    " | ir_r1_k5_s2_e6_c40_nl0.25-1 ir_r3_k3_s1_e3_c40_nl0.25-2"
-    " | ir_r1_k5_s2_e6_c80_nl0.25-1 ir_r2_k3_s1_e3_c80_se0.5 ir_r1_k3_s1_e3_c80_se0.5_nl0.125-2"
-    " | ir_r1_k5_s1_e6_c96_se0.5_nl0.25-1 ir_r2_k5_s1_e3_c96_se0.5 ir_r1_k3_s1_e3_c96_se0.5_nl0.25-2"
-    " | ir_r1_k5_s2_e6_c192_se0.5_nl0.25-1 ir_r2_k5_s1_e6_c192_se0.5_nl0.125-1 ir_r1_k5_s1_e6_c192_se0.5"
-    " | ir_r1_k5_s1_e6_c320_se0.5_nl0.25-1 | cn_k1_s1_c1280 | fc1000"
-)
-PUBLISHED = {"autonl_s": AUTONL_S, "autonl_l": AUTONL_L}
+AUTONL_S = ZOO["autonl_s"].arch_string
+PUBLISHED = {name: ZOO[name].arch_string for name in ("autonl_s", "autonl_l")}
 
 
 def block(in_channels: int = 8, out_channels: int = 8, **changes: Any) -> BlockSpec:
@@ -44,28 +28,33 @@ def network(*blocks: BlockSpec) -> ArchSpec:
 
 
 _RATIOS = st.floats(min_value=0, max_value=1, allow_subnormal=False)
+_ACTIVATIONS = st.sampled_from(get_args(Activation))
 
 
 @st.composite
 def light_nls(draw: st.DrawFn, channels: int) -> LightNLSpec:
     """A LightNL that leaves at least one of `channels` for the affinity."""
     smallest = min(1.0, 1.5 / channels)
-    return LightNLSpec(draw(st.floats(min_value=smallest, max_value=1)), draw(st.integers(1, 8)))
+    ratio, stride = draw(st.floats(min_value=smallest, max_value=1)), draw(st.integers(1, 8))
+    return LightNLSpec(ratio, stride, draw(st.sampled_from(get_args(Divisor))))
 
 
 @st.composite
 def block_specs(draw: st.DrawFn, in_channels: int) -> BlockSpec:
     """Any legal block that takes `in_channels`."""
     out_channels = draw(st.sampled_from([in_channels, 1, 8, 24, 37]))
+    se_ratio = draw(st.sampled_from([0.0, 0.25, 0.5]) | _RATIOS)
     return BlockSpec(
         in_channels=in_channels,
         out_channels=out_channels,
         stride=draw(st.integers(1, 2)),
         kernel_size=draw(st.sampled_from([1, 3, 5, 7])),
-        expand_ratio=draw(st.integers(1, 8)),
-        se_ratio=draw(st.sampled_from([0.0, 0.25, 0.5]) | _RATIOS),
+        expand_ratio=draw(st.integers(1, 8) | st.sampled_from([2.3, 2.5]) | st.floats(min_value=1, max_value=8)),
+        se_ratio=se_ratio,
         light_nl=draw(st.none() | light_nls(out_channels)),
         skip=draw(st.booleans()),
+        activation=draw(_ACTIVATIONS),
+        se_gate=draw(st.sampled_from(get_args(SeGate))) if se_ratio else "sigmoid",
     )
 
 
@@ -86,4 +75,6 @@ def arch_specs(draw: st.DrawFn) -> ArchSpec:
         stem_stride=draw(st.integers(1, 2)),
         blocks=tuple(blocks),
         head_channels=draw(st.integers(1, 1280)),
+        hidden_channels=draw(st.sampled_from([0, 64]) | st.integers(0, 1280)),
+        activation=draw(_ACTIVATIONS),
     )

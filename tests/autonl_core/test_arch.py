@@ -58,10 +58,13 @@ def test_a_residual_needs_equal_shapes_and_may_be_switched_off() -> None:
         ({"kernel_size": 4}, "kernel_size is 4; it must be odd and positive"),
         ({"kernel_size": -3}, "kernel_size is -3; it must be odd and positive"),
         ({"expand_ratio": 0}, "expand_ratio is 0; it must be at least 1"),
-        ({"se_ratio": 1.5}, "se_ratio is 1.5; it must lie in [0, 1]"),
-        ({"se_ratio": float("nan")}, "se_ratio is nan; it must lie in [0, 1]"),
+        ({"se_ratio": 3.5}, "se_ratio is 3.5; it must lie in [0, 3]"),
+        ({"se_ratio": float("nan")}, "se_ratio is nan; it must lie in [0, 3]"),
         ({"kernel_size": 3.0}, "kernel_size is 3.0; it must be an integer"),
         ({"stride": True}, "stride is True; it must be an integer"),
+        ({"expand_ratio": float("inf")}, "expand_ratio is inf; it must be finite"),
+        ({"activation": "tanh"}, "activation is 'tanh'; it must be one of swish, relu, relu6, hard_swish"),
+        ({"se_gate": "hard_sigmoid"}, "se_gate is given without squeeze-excite"),
         ({"light_nl": LightNLSpec(0.1, 1)}, "nl_ratio 0.1 of 8 channels leaves none"),
     ],
 )
@@ -140,8 +143,20 @@ def test_the_identity_is_the_same_on_every_machine() -> None:
     assert decode(AUTONL_S).arch_id == "3f226a5d7c0a4a54"
 
 
+def test_what_was_added_later_is_left_out_where_it_is_not_used() -> None:
+    assert "activation" not in json.dumps(decode(AUTONL_S).to_json())
+    other = network(
+        block(activation="relu", se_ratio=0.5, se_gate="hard_sigmoid", light_nl=LightNLSpec(1, 1, "aspect"))
+    )
+    assert {key: other.to_json()["blocks"][0][key] for key in ("activation", "se_gate")} == {
+        "activation": "relu",
+        "se_gate": "hard_sigmoid",
+    }
+    assert other.to_json()["blocks"][0]["light_nl"]["divisor"] == "aspect"
+
+
 def test_equal_architectures_have_equal_identities_however_their_numbers_are_written() -> None:
-    whole, real = network(block(se_ratio=1)), network(block(se_ratio=1.0))
+    whole, real = network(block(se_ratio=1, expand_ratio=3)), network(block(se_ratio=1.0, expand_ratio=3.0))
     assert whole == real
     assert whole.arch_id == real.arch_id
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from autonl_core.macs import (
     count_params,
     head_macs,
     light_nl_macs,
+    non_local_macs,
     out_size,
     stem_macs,
 )
@@ -73,6 +74,21 @@ def test_light_nl_on_an_odd_map_by_hand() -> None:
     assert macs == MacsBreakdown(light_nl=2_176, depthwise=9 * 16 * 25)
 
 
+def test_the_classic_block_by_hand() -> None:
+    # 3 x 3 = 9 positions, 4 channels inside 2: theta, phi, g, W_z 9*4*2 each; the two products 9*9*2 each
+    assert non_local_macs(channels=4, size=3, inner_channels=2) == 4 * 72 + 2 * 162
+    assert non_local_macs(channels=4, size=3) == 4 * 144 + 2 * 324
+
+
+def test_a_hidden_layer_and_a_fractional_expansion_by_hand() -> None:
+    # 10 channels times 2.5 are 25, rounded to 24; the hidden layer has 64 * 16 weights, the classifier 16 * 10
+    spec = BlockSpec(in_channels=10, out_channels=10, stride=1, kernel_size=3, expand_ratio=2.5)
+    assert block_macs(spec, in_size=2) == MacsBreakdown(conv=10 * 24 * 4 + 24 * 10 * 4, depthwise=24 * 9 * 4)
+    assert head_macs(40, 64, 10, 1, hidden_channels=16).linear == 64 * 16 + 16 * 10
+    with_hidden, without = replace(network(spec), hidden_channels=16), network(spec)
+    assert count_params(with_hidden) - count_params(without) == (64 * 16 + 16) + 16 * 10 - 64 * 10
+
+
 def test_light_nl_takes_the_other_order_where_that_is_cheaper() -> None:
     # 4 positions, 1 sampled: order 1 is 4 * 1 * (64 + 64) = 512; order 2 is (4 + 1) * 64 * 64 = 20,480.
     assert light_nl_macs(channels=64, size=2, spec=LightNLSpec(1.0, 2)).light_nl == 512
@@ -119,7 +135,8 @@ def test_the_total_is_the_sum_of_stem_blocks_and_head(arch: ArchSpec) -> None:
     sizes = block_sizes(arch)
     parts = [stem_macs(arch.stem_channels, arch.stem_stride, arch.resolution)]
     parts += [block_macs(spec, size) for spec, size in zip(arch.blocks, sizes[:-1], strict=True)]
-    parts.append(head_macs(arch.blocks[-1].out_channels, arch.head_channels, arch.num_classes, sizes[-1]))
+    width = arch.blocks[-1].out_channels
+    parts.append(head_macs(width, arch.head_channels, arch.num_classes, sizes[-1], arch.hidden_channels))
     assert count_macs(arch).total == sum(part.total for part in parts)
 
 

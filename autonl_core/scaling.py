@@ -1,0 +1,94 @@
+"""Width multipliers: one architecture at other costs, so that networks can be compared at equal MACs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from autonl_core.arch import WIDTH_MULTIPLE, ArchSpec, make_divisible
+from autonl_core.errors import BudgetError
+from autonl_core.macs import count_macs
+from autonl_core.zoo import adapt
+
+TOLERANCE = 0.03  # how far from the asked MACs a scaled network may lie, as a share of them
+MAX_MULTIPLIER = 64.0
+_MIN_MULTIPLIER = 2.0**-10
+_BISECTIONS = 48  # halvings of [_MIN_MULTIPLIER, MAX_MULTIPLIER]: below the distance of any two useful multipliers
+
+
+def scale_width(arch: ArchSpec, multiplier: float, multiple: int = WIDTH_MULTIPLE) -> ArchSpec:
+    """Every layer's width times `multiplier`, rounded to `multiple` by `make_divisible`.
+
+    The last layer before the classifier gets wider but never narrower than it was, as in the MobileNets: a few classes
+    fewer features, but a thousand classes need theirs. Ratios (expansion, squeeze, LightNL) stay what they are; a width
+    is never rounded so far down that LightNL would be left without a channel.
+    """
+    least = _least_widths(arch)
+
+    def scaled(width: int) -> int:
+        return max(make_divisible(width * multiplier, multiple), least.get(width, 1))
+
+    def last(width: int) -> int:
+        return max(scaled(width), width)
+
+    blocks = [
+        replace(block, in_channels=scaled(block.in_channels), out_channels=scaled(block.out_channels))
+        for block in arch.blocks
+    ]
+    return replace(
+        arch,
+        stem_channels=scaled(arch.stem_channels),
+        blocks=tuple(blocks),
+        head_channels=scaled(arch.head_channels) if arch.hidden_channels else last(arch.head_channels),
+        hidden_channels=last(arch.hidden_channels) if arch.hidden_channels else 0,
+    )
+
+
+def scale_to_macs(arch: ArchSpec, macs: int, resolution: int | None = None, num_classes: int | None = None) -> ArchSpec:
+    """`arch` for `resolution` and `num_classes`, with the width multiplier that brings it closest to `macs`.
+
+    Widths are multiples of 8. Where these are too coarse to come within 3% (small networks), of 4, 2 or 1.
+
+    Raises:
+        BudgetError: no width multiplier up to 64 comes within 3%.
+    """
+    arch = adapt(arch, resolution=resolution, num_classes=num_classes)
+    multiple = WIDTH_MULTIPLE
+    while True:
+        closest = _closest(lambda multiplier, m=multiple: scale_width(arch, multiplier, m), macs)  # type: ignore[misc]
+        found = count_macs(closest).total
+        if abs(found - macs) <= TOLERANCE * macs:
+            return closest
+        if multiple == 1:
+            break
+        multiple //= 2
+    low = count_macs(scale_width(arch, _MIN_MULTIPLIER, 1)).total
+    high = count_macs(scale_width(arch, MAX_MULTIPLIER)).total
+    raise BudgetError(
+        f"no width multiplier brings this network to {macs:,} MACs at {arch.resolution} pixels and {arch.num_classes} "
+        f"classes; closest is {found:,}; choose between {low:,} and {high:,}",
+        feasible_macs=(low, high),
+    )
+
+
+def _closest(scaled: Callable[[float], ArchSpec], macs: int) -> ArchSpec:
+    """MACs grow with the multiplier in steps: bisect to the step that crosses `macs`, then take its nearer side."""
+    low, high = _MIN_MULTIPLIER, MAX_MULTIPLIER
+    for _ in range(_BISECTIONS):
+        middle = math.sqrt(low * high)
+        if count_macs(scaled(middle)).total < macs:
+            low = middle
+        else:
+            high = middle
+    return min(scaled(low), scaled(high), key=lambda arch: abs(count_macs(arch).total - macs))
+
+
+def _least_widths(arch: ArchSpec) -> dict[int, int]:
+    """For each width that carries LightNL, the narrowest that leaves its affinity a channel."""
+    least: dict[int, int] = {}
+    for block in arch.blocks:
+        if block.light_nl is not None:
+            needed = math.ceil(1 / block.light_nl.nl_ratio)
+            least[block.out_channels] = max(needed, least.get(block.out_channels, 1))
+    return least
