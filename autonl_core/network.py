@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TypeVar
 
@@ -9,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.arch import ArchSpec
-from autonl_core.blocks.conv import ConvNorm
+from autonl_core.blocks.conv import ConvNorm, activate
+from autonl_core.blocks.light_nl import LightNL
 from autonl_core.blocks.mbconv import MBConv
+from autonl_core.macs import out_size
+
+_MAX_MAP_BYTES = 32 * 2**20  # glibc hands larger blocks back to the kernel at once, and every page of them faults again
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -21,19 +26,52 @@ class Network(nn.Module):
     def __init__(self, arch: ArchSpec, dropout: float = 0.0) -> None:
         super().__init__()
         self.arch = arch
-        self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activate=True)
+        self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=arch.activation)
         self.blocks = nn.ModuleList(MBConv(spec) for spec in arch.blocks)
-        self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activate=True)
+        self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activation=arch.activation)
+        self.hidden = nn.Linear(arch.head_channels, arch.hidden_channels) if arch.hidden_channels else None
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
+        self.classifier = nn.Linear(arch.feature_channels, arch.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, R, R) -> logits (B, classes)."""
+        """(B, 3, R, R) -> logits (B, classes).
+
+        On a CPU, inference of a large batch runs in parts: maps of more than 32 MiB are slower to get than to compute.
+        """
+        if self.training or torch.is_grad_enabled() or x.device.type != "cpu":
+            return self._logits(x)
+        parts = math.ceil(x.shape[0] * self._largest_map_bytes(x) / _MAX_MAP_BYTES)
+        return self._logits(x) if parts <= 1 else torch.cat([self._logits(part) for part in x.chunk(parts)])
+
+    def _largest_map_bytes(self, x: Tensor) -> int:
+        """Of one image: the expanded channels at the resolution of their block decide."""
+        size, channels = out_size(max(x.shape[2:]), self.arch.stem_stride), self.arch.stem_channels
+        largest = channels * size**2
+        for block in self.arch.blocks:
+            largest = max(largest, block.expanded_channels * size**2)
+            size = out_size(size, block.stride)
+        return largest * x.element_size()
+
+    def _logits(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
         x = self.head(x).mean((2, 3))  # (B, head_channels)
+        if self.hidden is not None:
+            x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
+
+    def fuse(self) -> Network:
+        """A copy for inference: every batch norm is folded into its convolution, so it never runs. Cannot be trained.
+
+        Outputs agree with those of `eval()` to rounding error.
+        """
+        network = copy.deepcopy(self).eval()
+        for parent in list(network.modules()):
+            for name, layer in parent.named_children():
+                if isinstance(layer, ConvNorm | LightNL):
+                    setattr(parent, name, layer.fold())
+        return to_channels_last(network).requires_grad_(False)
 
 
 def build_network(arch: ArchSpec, *, seed: int | None = None, dropout: float = 0.0) -> Network:

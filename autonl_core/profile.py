@@ -1,48 +1,108 @@
-"""MACs counted on a live network, to check the analytic ones: nothing here looks at an `ArchSpec`.
+"""MACs counted on a live network, twice, to check the analytic ones: nothing here looks at an `ArchSpec`.
 
-PyTorch's own counter sees every convolution, matrix product and linear layer that is really executed, at the shapes it
-really has (it counts two FLOPs per multiply-add). Poolings are not products; hooks add their C*H*W.
+`count_live_macs` watches every layer run and multiplies out the shapes that it sees. `count_torch_macs` asks PyTorch's
+own counter, which sees every convolution and matrix product below them, whoever calls it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autonl_core.blocks.conv import SqueezeExcite
+from autonl_core.blocks.conv import ConvNorm, FoldedConv, SqueezeExcite
+from autonl_core.blocks.light_nl import FoldedLightNL, LightNL, channels_first_is_cheaper
+from autonl_core.macs import MacsBreakdown
 from autonl_core.network import Network
 
 
-def count_live_macs(network: Network, resolution: int) -> int:
+def count_live_macs(network: Network, resolution: int) -> MacsBreakdown:
     """MACs of one forward pass of one image of `resolution` pixels, by the rule of `macs.py`."""
-    pooled = 0
+    counted = MacsBreakdown()
 
-    def count_input(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        nonlocal pooled
-        pooled += inputs[0].numel()
+    def hook(
+        count: Callable[[Any, Tensor, Tensor], MacsBreakdown],
+    ) -> Callable[[Any, tuple[Tensor, ...], Tensor], None]:
+        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            nonlocal counted
+            counted += count(module, inputs[0], output)
 
-    def count_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal pooled
-        pooled += output.numel()
+        return add
 
-    hooks = [network.head.register_forward_hook(count_output)]
-    hooks += [m.register_forward_hook(count_input) for m in network.modules() if isinstance(m, SqueezeExcite)]
-    was_training = network.training
-    network.eval()
+    hooks = [network.head.register_forward_hook(hook(lambda _, __, y: MacsBreakdown(head_pool=y.numel())))]
+    for module in network.modules():
+        for kinds, count in _COUNTS:
+            if isinstance(module, kinds):
+                hooks.append(module.register_forward_hook(hook(count)))
     try:
-        parameter = next(network.parameters())
-        image = torch.zeros(1, 3, resolution, resolution, device=parameter.device, dtype=parameter.dtype)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(image)
+        _run(network, resolution)
     finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return int(counter.get_total_flops()) // 2 + pooled
+        for handle in hooks:
+            handle.remove()
+    return counted
+
+
+def count_torch_macs(network: Network, resolution: int) -> int:
+    """The same by PyTorch's counter: half its FLOPs. Poolings are no products, so it counts neither of them."""
+    with FlopCounterMode(display=False) as counter:
+        _run(network, resolution)
+    return int(counter.get_total_flops()) // 2
 
 
 def count_live_params(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _run(network: Network, resolution: int) -> None:
+    """One image through the network in evaluation mode."""
+    parameter = next(network.parameters())
+    image = torch.zeros(1, 3, resolution, resolution, device=parameter.device, dtype=parameter.dtype)
+    with _evaluating(network), torch.no_grad():
+        network(image)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
+def _count_conv(layer: ConvNorm | FoldedConv, x: Tensor, y: Tensor) -> MacsBreakdown:
+    conv = layer.conv
+    macs = y.numel() * conv.weight[0].numel()  # every output is a sum over one filter
+    return MacsBreakdown(depthwise=macs) if conv.groups == conv.in_channels > 1 else MacsBreakdown(conv=macs)
+
+
+def _count_squeeze_excite(layer: SqueezeExcite, x: Tensor, y: Tensor) -> MacsBreakdown:
+    return MacsBreakdown(conv=layer.reduce.weight.numel() + layer.expand.weight.numel(), se_pool=x.numel())
+
+
+def _count_linear(layer: nn.Linear, x: Tensor, y: Tensor) -> MacsBreakdown:
+    return MacsBreakdown(linear=layer.weight.numel())
+
+
+def _count_light_nl(layer: LightNL | FoldedLightNL, x: Tensor, y: Tensor) -> MacsBreakdown:
+    x_s = x[:, :, :: layer.nl_stride, :: layer.nl_stride]
+    x_c, x_sc = x[:, : layer.compact_channels], x_s[:, : layer.compact_channels]
+    if channels_first_is_cheaper(x, layer.compact_channels, layer.nl_stride):
+        products = x_sc.numel() * x.shape[1] + x_c.numel() * x.shape[1]
+    else:
+        positions = x.shape[2] * x.shape[3]
+        products = x_sc.numel() * positions + x_s.numel() * positions
+    return MacsBreakdown(light_nl=products, depthwise=y.numel() * layer.depthwise.weight[0].numel())
+
+
+_COUNTS: tuple[tuple[Any, Callable[[Any, Tensor, Tensor], MacsBreakdown]], ...] = (
+    (ConvNorm | FoldedConv, _count_conv),
+    (SqueezeExcite, _count_squeeze_excite),
+    (LightNL | FoldedLightNL, _count_light_nl),
+    (nn.Linear, _count_linear),
+)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from autonl_core.arch import BlockSpec
 from autonl_core.blocks.conv import ConvNorm, SqueezeExcite
-from autonl_core.blocks.light_nl import LightNL, light_nl_product, positions_last
+from autonl_core.blocks.light_nl import LightNL
+from autonl_core.blocks.light_nl_function import maps_of, positions_last
 from autonl_core.blocks.mbconv import MBConv
 from autonl_core.gates import Choice, Gate, GateTable
 from autonl_core.network import Network, build_network, init_weights, to_channels_last
@@ -82,8 +83,7 @@ class SuperBlock(nn.Module):
         z = _batch_norm(F.conv2d(h, block.project.conv.weight[:, :expanded]), block.project.norm)
         if option.light_nl is not None and block.light_nl is not None:
             compact = int(option.light_nl.nl_ratio * option.out_channels)
-            y = light_nl_product(z, compact, option.light_nl.nl_stride)
-            z = z + _batch_norm(block.light_nl.depthwise(y), block.light_nl.norm)
+            z = block.light_nl.forward_in_batch(z, compact, option.light_nl.nl_stride, track=False)
         return x + z if option.residual else z
 
     def crop_kernel(self, kernel: Tensor, kernel_size: int) -> Tensor:
@@ -103,7 +103,7 @@ class SuperBlock(nn.Module):
         Stride: positions off the coarse grid are weighted by the gate, on it by 1. Ratio: rows of the second half of
         the C' compact channels are multiplied by the gate.
         """
-        batch, channels, height, width = z.shape
+        channels, height, width = z.shape[1:]
         full = positions_last(z)  # (B, HW, C)
         large, stride = light_nl.compact_channels, self.choices.nl_strides[0]
         small = int(self.choices.nl_ratios[0] * channels)
@@ -122,7 +122,7 @@ class SuperBlock(nn.Module):
             rows = torch.where(torch.arange(large, device=z.device) >= small, gates["nl_ratio"] * rows, rows)
             affinity = affinity * rows.view(1, -1, 1)
         y = torch.bmm(full[:, :, :large], affinity / (height * width))  # (B, HW, C') x (B, C', C) -> (B, HW, C)
-        return y.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        return maps_of(y, height, width)
 
 
 class Supernet(nn.Module):
@@ -132,9 +132,9 @@ class Supernet(nn.Module):
         super().__init__()
         space = table.space
         self.table = table
-        self.stem = ConvNorm(3, space.stem_channels, 3, stride=space.stem_stride, activate=True)
+        self.stem = ConvNorm(3, space.stem_channels, 3, stride=space.stem_stride, activation="swish")
         self.blocks = nn.ModuleList(SuperBlock(choices) for choices in space.blocks)
-        self.head = ConvNorm(space.stages[-1].out_channels, space.head_channels, 1, activate=True)
+        self.head = ConvNorm(space.stages[-1].out_channels, space.head_channels, 1, activation="swish")
         self.classifier = nn.Linear(space.head_channels, space.num_classes)
         init_weights(self, torch.Generator().manual_seed(seed))
         for block in self.super_blocks():

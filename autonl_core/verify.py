@@ -15,7 +15,7 @@ from autonl_core.evaluate import Score
 from autonl_core.export import load_checkpoint, weights_sha256
 from autonl_core.macs import count_macs, count_params
 from autonl_core.network import Network
-from autonl_core.profile import count_live_macs, count_live_params
+from autonl_core.profile import count_live_macs, count_live_params, count_torch_macs
 from autonl_core.run import SearchRun
 
 TELL_S = 1.0
@@ -26,11 +26,14 @@ def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Sco
     loaded = load_checkpoint(checkpoint)
     if weights_sha256(loaded.network.state_dict()) != weights_sha256(network.state_dict()):
         raise VerificationError(f"{checkpoint.name}: the weights read back differ from those written")
-    analytic, live = count_macs(loaded.arch).total, count_live_macs(loaded.network, loaded.arch.resolution)
+    analytic, live = count_macs(loaded.arch), count_live_macs(loaded.network, loaded.arch.resolution)
     if analytic != live:
-        raise VerificationError(f"{checkpoint.name}: {analytic:,} MACs by formula, {live:,} counted on the network")
-    if live > run.config.flops_budget:
-        raise VerificationError(f"{checkpoint.name}: {live:,} MACs exceed the budget of {run.config.flops_budget:,}")
+        raise VerificationError(f"{checkpoint.name}: MACs are {analytic} by formula, {live} counted on the network")
+    products = count_torch_macs(loaded.network, loaded.arch.resolution)
+    if products != live.total - live.se_pool - live.head_pool:
+        raise VerificationError(f"{checkpoint.name}: PyTorch counts {products:,} MACs without poolings, we {live}")
+    if live.total > run.config.flops_budget:
+        raise VerificationError(f"{checkpoint.name}: {live.total:,} MACs exceed the budget {run.config.flops_budget:,}")
     if count_params(loaded.arch) != count_live_params(loaded.network):
         raise VerificationError(f"{checkpoint.name}: the parameters counted differ from those by formula")
     correct = _score_in_clean_process(run, checkpoint)

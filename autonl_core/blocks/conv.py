@@ -1,41 +1,118 @@
-"""Convolution with batch normalisation and Swish, and squeeze-excite."""
+"""Convolution with batch normalisation and activation, and squeeze-excite."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from autonl_core.arch import Activation, SeGate
 
 BN_EPS = 1e-3  # of the published networks
 BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation, so they may be quick
+_FOLDING_PAYS = 4  # a map this many times larger than the weights costs more to normalise than they cost to scale
+
+_ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
+    "swish": F.silu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hard_swish": F.hardswish,
+}
+SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
+
+
+def activate(x: Tensor, activation: Activation | None) -> Tensor:
+    """`activation` of a map that nobody else holds: in place where no gradient will ask for it again."""
+    return x if activation is None else _ACTIVATIONS[activation](x, not torch.is_grad_enabled())
+
+
+def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`conv` of x with the given weight and bias.
+
+    A 1x1 convolution of a single image is computed as the matrix product that it is, which needs no set-up.
+    """
+    if x.shape[0] > 1 or conv.kernel_size != (1, 1):
+        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    rows = x.permute(0, 2, 3, 1)  # (1, H, W, C_in): a view when `x` is channels_last
+    return F.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def folded_weights(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that does what `conv` and then `norm`, in evaluation mode, do."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    bias = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)
+    return conv.weight * scale[:, None, None, None], bias
 
 
 class ConvNorm(nn.Module):
-    """A square convolution without bias, "same" padding, then batch normalisation; Swish if `activate`."""
+    """A square convolution without bias, "same" padding, batch normalisation, and `activation` if one is given."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1, activate: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation | None,
     ) -> None:
         super().__init__()
         padding = kernel_size // 2
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
-        self.activate = activate
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x))
-        return F.silu(x) if self.activate else x
+        conv = self.conv
+        if self.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
+            return activate(self.norm(convolve(x, conv, conv.weight, None)), self.activation)
+        return activate(convolve(x, conv, *folded_weights(conv, self.norm)), self.activation)
+
+    def fold(self) -> FoldedConv:
+        """The same at inference, with the batch norm's running statistics folded in once and for all."""
+        return FoldedConv(self.conv, self.norm, self.activation)
+
+
+class FoldedConv(nn.Module):
+    """A convolution with bias, then `activation`: a trained ConvNorm, for inference."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, activation: Activation | None) -> None:
+        super().__init__()
+        self.conv = fuse_conv_bn_eval(conv, norm)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(convolve(x, self.conv, self.conv.weight, self.conv.bias), self.activation)
 
 
 class SqueezeExcite(nn.Module):
-    """Scale channels by a sigmoid computed from their means (Hu et al., 2018), with Swish between the two layers."""
+    """Scale channels by a gate computed from their means (Hu et al., 2018).
 
-    def __init__(self, channels: int, squeezed_channels: int) -> None:
+    Between the two layers stands Swish in networks of Swish, ReLU in all others, as their authors have it.
+    """
+
+    def __init__(
+        self, channels: int, squeezed_channels: int, activation: Activation = "swish", gate: SeGate = "sigmoid"
+    ) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(channels, squeezed_channels, 1)
         self.expand = nn.Conv2d(squeezed_channels, channels, 1)
+        self.activation: Activation = "swish" if activation == "swish" else "relu"
+        self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
-        s = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        s = self.expand(F.silu(self.reduce(s)))
-        return x * torch.sigmoid(s)
+        s = x.mean((2, 3))  # (B, C)
+        s = activate(_pointwise(s, self.reduce), self.activation)  # (B, squeezed)
+        gate = SE_GATES[self.gate](_pointwise(s, self.expand))  # (B, C)
+        return x * gate[:, :, None, None]
+
+
+def _pointwise(s: Tensor, layer: nn.Conv2d) -> Tensor:
+    """A 1x1 convolution of single positions, (B, C_in) -> (B, C_out): as a matrix product it needs no set-up."""
+    return F.linear(s, layer.weight.flatten(1), layer.bias)

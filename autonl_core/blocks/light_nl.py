@@ -4,38 +4,49 @@
 
 x_c: the first C' channels at all positions; x_s: all channels at every s-th row and column; x_sc: both. There is no
 softmax, so the product is associative and the cheaper order is taken: the same one `macs.light_nl_macs` counts.
+
+Maps are channels_last, so (B, HW, C) is a view of them and both products are batched matrix products without a copy.
+The training pass has a backward pass of its own, see `light_nl_function.py`.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from autonl_core.arch import LightNLSpec
+from autonl_core.arch import Divisor, LightNLSpec
 from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM
+from autonl_core.blocks.light_nl_function import NormalisedProduct, maps_of, positions_last, sample_positions
 
 
-def positions_last(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, HW, C): a view when `x` is channels_last."""
-    batch, channels, height, width = x.shape
-    return x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-
-
-def light_nl_product(x: Tensor, compact_channels: int, nl_stride: int) -> Tensor:
+def light_nl_product(x: Tensor, compact_channels: int, nl_stride: int, divisor: float) -> Tensor:
     """y of the equation above, (B, C, H, W) -> (B, C, H, W), in the cheaper of the two contraction orders."""
-    batch, channels, height, width = x.shape
-    full = positions_last(x)  # (B, HW, C)
-    sampled = full if nl_stride == 1 else positions_last(x[:, :, ::nl_stride, ::nl_stride])  # (B, r, C)
+    height, width = x.shape[2:]
+    full, sampled = positions_last(x), sample_positions(x, nl_stride)  # (B, HW, C), (B, r, C)
     x_c, x_sc = full[:, :, :compact_channels], sampled[:, :, :compact_channels]  # (B, HW, C'), (B, r, C')
-    positions, r = full.shape[1], sampled.shape[1]
-    channels_first = (positions + r) * channels * compact_channels <= positions * r * (compact_channels + channels)
-    if channels_first:
-        affinity = torch.bmm(x_sc.transpose(1, 2), sampled) / positions  # (B, C', r) x (B, r, C) -> (B, C', C)
+    if channels_first_is_cheaper(x, compact_channels, nl_stride):
+        affinity = torch.bmm(x_sc.mT, sampled) / divisor  # (B, C', r) x (B, r, C) -> (B, C', C)
         y = torch.bmm(x_c, affinity)  # (B, HW, C') x (B, C', C) -> (B, HW, C)
     else:
-        affinity = torch.bmm(x_c, x_sc.transpose(1, 2)) / positions  # (B, HW, C') x (B, C', r) -> (B, HW, r)
+        affinity = torch.bmm(x_c, x_sc.mT) / divisor  # (B, HW, C') x (B, C', r) -> (B, HW, r)
         y = torch.bmm(affinity, sampled)  # (B, HW, r) x (B, r, C) -> (B, HW, C)
-    return y.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+    return maps_of(y, height, width)
+
+
+def divisor_of(x: Tensor, rule: Divisor) -> float:
+    """By what the product on `x` is divided."""
+    height, width = x.shape[2:]
+    return height / width if rule == "aspect" else height * width
+
+
+def channels_first_is_cheaper(x: Tensor, compact_channels: int, nl_stride: int) -> bool:
+    """Whether order 2, affinity between channels, takes fewer MACs than order 1, affinity between positions."""
+    _, channels, height, width = x.shape
+    positions, sampled = height * width, -(-height // nl_stride) * -(-width // nl_stride)
+    order1 = positions * sampled * (compact_channels + channels)
+    return (positions + sampled) * channels * compact_channels <= order1
 
 
 class LightNL(nn.Module):
@@ -45,10 +56,49 @@ class LightNL(nn.Module):
         super().__init__()
         self.compact_channels = int(spec.nl_ratio * channels)
         self.nl_stride = spec.nl_stride
+        self.divisor = spec.divisor
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
         self.norm = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = light_nl_product(x, self.compact_channels, self.nl_stride)
+        if self.training:
+            return self.forward_in_batch(x, self.compact_channels, self.nl_stride, track=True)
+        y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
         return x + self.norm(self.depthwise(y))
+
+    def forward_in_batch(self, x: Tensor, compact_channels: int, nl_stride: int, *, track: bool) -> Tensor:
+        """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
+        norm, divisor = self.norm, divisor_of(x, self.divisor)
+        mean, variance, momentum = self._running_statistics() if track else (None, None, 0.0)
+        if channels_first_is_cheaper(x, compact_channels, nl_stride):
+            kernel, settings = self.depthwise.weight, (compact_channels, nl_stride, divisor, norm.eps)
+            return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
+        y = self.depthwise(light_nl_product(x, compact_channels, nl_stride, divisor))
+        return x + F.batch_norm(y, mean, variance, norm.weight, norm.bias, True, momentum, norm.eps)
+
+    def fold(self) -> FoldedLightNL:
+        """The same at inference, with the batch norm's running statistics folded into the convolution."""
+        return FoldedLightNL(self)
+
+    def _running_statistics(self) -> tuple[Tensor | None, Tensor | None, float]:
+        """Running mean and variance and how far to move them, as `nn.BatchNorm2d` does in training."""
+        norm = self.norm
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
+        momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        return norm.running_mean, norm.running_var, momentum
+
+
+class FoldedLightNL(nn.Module):
+    """z = x + DWConv3x3(y) + bias: a trained LightNL, for inference."""
+
+    def __init__(self, trained: LightNL) -> None:
+        super().__init__()
+        self.compact_channels, self.nl_stride = trained.compact_channels, trained.nl_stride
+        self.divisor = trained.divisor
+        self.depthwise = fuse_conv_bn_eval(trained.depthwise, trained.norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
+        return x + self.depthwise(y)

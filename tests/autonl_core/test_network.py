@@ -6,15 +6,22 @@ import random
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
+from autonl_core import network as network_module
+from autonl_core.arch import ArchSpec, LightNLSpec
 from autonl_core.arch_string import decode
+from autonl_core.blocks.conv import folded_weights
 from autonl_core.blocks.mbconv import MBConv
 from autonl_core.macs import count_macs, count_params
-from autonl_core.network import build_network
+from autonl_core.network import Network, build_network
 from autonl_core.profile import count_live_macs, count_live_params
 from autonl_core.search_space import get_space
-from tests.autonl_core.architectures import AUTONL_S
+from autonl_core.zoo import ZOO, adapt
+from tests.autonl_core.architectures import AUTONL_S, block
+from tests.autonl_core.architectures import network as network_of
 
 
 @pytest.mark.parametrize(("name", "resolution"), [("tiny", 8), ("tiny", 11), ("mobile-32", 32), ("mobile-32", 37)])
@@ -22,13 +29,13 @@ def test_macs_counted_on_the_live_network_equal_the_analytic_ones(name: str, res
     space, rng = get_space(name, resolution, 7), random.Random(0)
     for arch in [space.smallest(), space.largest()] + [space.sample(rng) for _ in range(4)]:
         network = build_network(arch)
-        assert count_live_macs(network, resolution) == count_macs(arch).total
+        assert count_live_macs(network, resolution) == count_macs(arch)
         assert count_live_params(network) == count_params(arch)
 
 
 def test_the_published_network_costs_what_was_published_on_the_live_module_too() -> None:
     network = build_network(decode(AUTONL_S))
-    assert count_live_macs(network, 224) == 266_878_784
+    assert count_live_macs(network, 224).total == 266_878_784
     assert count_live_params(network) == 4_389_350
 
 
@@ -46,6 +53,94 @@ def test_any_resolution_and_class_count_give_logits_of_the_right_shape(resolutio
     assert network(torch.zeros(2, 3, resolution, resolution)).shape == (2, 3)
 
 
+def trained(arch: ArchSpec) -> Network:
+    """A network whose batch norms have seen something, LightNL's included, and whose weights are no longer at rest."""
+    network = build_network(arch, seed=0).train()
+    generator = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.normal_(module.bias, 0, 0.1, generator=generator)
+    with torch.no_grad():
+        for _ in range(20):
+            network(torch.randn(8, 3, arch.resolution, arch.resolution, generator=generator))
+    return network.eval()
+
+
+EVERY_KIND = network_of(
+    block(8, 16, stride=2, se_ratio=0.25, light_nl=LightNLSpec(0.25, 1)),
+    block(16, 16, light_nl=LightNLSpec(0.25, 2), se_ratio=1.5, se_gate="hard_sigmoid", activation="hard_swish"),
+    block(16, 24, kernel_size=5, activation="relu6", expand_ratio=1),
+    block(24, 24, activation="relu", stride=2, expand_ratio=2.5, light_nl=LightNLSpec(1.0, 2, "aspect")),
+)
+
+
+@pytest.mark.parametrize("arch", [EVERY_KIND, *(adapt(net.arch, resolution=64, num_classes=9) for net in ZOO.values())])
+@torch.no_grad()
+def test_a_fused_network_computes_the_same_without_batch_norms(arch: ArchSpec) -> None:
+    network = trained(arch)
+    fused = network.fuse()
+    assert [m for m in fused.modules() if isinstance(m, nn.BatchNorm2d)] == []
+    assert not any(p.requires_grad for p in fused.parameters())
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, arch.resolution, arch.resolution)
+        expected = network(x)
+        assert (fused(x) - expected).abs().max() <= 1e-5 * expected.abs().max()
+        with torch.enable_grad():  # each batch norm by itself, as training would see it
+            unfolded = network(x)
+        assert (unfolded - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_fusing_leaves_the_network_as_it_was() -> None:
+    network = trained(EVERY_KIND)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network.fuse()
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_folding_agrees_with_pytorch_s_own() -> None:
+    layer = trained(EVERY_KIND).stem
+    weight, bias = folded_weights(layer.conv, layer.norm)
+    expected = fuse_conv_bn_eval(layer.conv, layer.norm)
+    assert expected.bias is not None
+    assert torch.allclose(weight, expected.weight, rtol=1e-6)
+    assert torch.allclose(bias, expected.bias, rtol=1e-5, atol=1e-7)
+
+
+@torch.no_grad()
+def test_a_large_batch_runs_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = trained(EVERY_KIND), torch.randn(7, 3, 32, 32)
+    whole, sizes = network(x), []
+    of_one_image = 48 * 16 * 16 * 4  # the largest map: 16 channels tripled, or 8 tripled at twice the size
+    assert network._largest_map_bytes(x) == max(of_one_image, 24 * 32 * 32 * 4)
+    monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 2 * 24 * 32 * 32 * 4)
+    network.stem.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    assert torch.allclose(network(x), whole, rtol=1e-5, atol=1e-6)
+    assert sizes == [2, 2, 2, 1]
+
+
+def test_training_never_runs_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 1)
+    network, sizes = build_network(EVERY_KIND).train(), []
+    network.stem.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    with torch.no_grad():
+        network(torch.randn(5, 3, 32, 32))
+    assert sizes == [5]  # batch norms must see the whole batch
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does it
+def test_the_whole_network_compiles_without_a_break() -> None:
+    network, x = trained(EVERY_KIND), torch.randn(2, 3, 32, 32)
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    with torch.no_grad():
+        assert torch.allclose(compiled(x), network(x), rtol=1e-5, atol=1e-6)
+    network.train()
+    expected, found = network(x).sum(), torch.compile(network, backend="aot_eager", fullgraph=True)(x).sum()
+    assert torch.allclose(expected, found, rtol=1e-4)
+    found.backward()
+    assert network.stem.conv.weight.grad is not None
+
+
 def test_equal_seeds_build_equal_networks() -> None:
     arch = get_space("tiny", 8, 10).largest()
     first, second, other = (build_network(arch, seed=seed).state_dict() for seed in (1, 1, 2))
@@ -55,10 +150,10 @@ def test_equal_seeds_build_equal_networks() -> None:
 
 def test_every_weight_learns_once_light_nl_is_open() -> None:
     network = build_network(get_space("tiny", 8, 10).largest()).train()
-    for block in network.blocks:
-        assert isinstance(block, MBConv)
-        if block.light_nl is not None:
-            torch.nn.init.ones_(block.light_nl.norm.weight)
+    for layer in network.blocks:
+        assert isinstance(layer, MBConv)
+        if layer.light_nl is not None:
+            torch.nn.init.ones_(layer.light_nl.norm.weight)
     x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     network(x).square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []

@@ -80,12 +80,12 @@ def test_gradients_reach_every_weight_of_the_largest_child_and_none_outside_a_sm
     supernet = Supernet(table, seed=0)
     x = images(supernet)
     largest = tuple(len(options) - 1 for options in table.options)
-    supernet.forward_choice(x, largest).square().sum().backward()  # type: ignore[no-untyped-call]
+    supernet.forward_choice(x, largest).square().sum().backward()
     assert [name for name, p in supernet.named_parameters() if p.grad is None or not p.grad.any()] == []
 
     supernet.zero_grad()
     no_light_nl = tuple(next(i for i, o in enumerate(options) if o is not None) for options in table.options)
-    supernet.forward_choice(x, no_light_nl).square().sum().backward()  # type: ignore[no-untyped-call]
+    supernet.forward_choice(x, no_light_nl).square().sum().backward()
     for name, parameter in supernet.named_parameters():
         if "light_nl" in name:
             assert parameter.grad is None or not parameter.grad.any()

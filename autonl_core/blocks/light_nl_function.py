@@ -1,0 +1,130 @@
+"""LightNL's training pass, forward and backward, written for memory: z = x + BN(DWConv3x3(x_c A)), A = x_sc^T x_s / d.
+
+Left to autograd, the block keeps x, the affinity A, y = x_c A and its convolution, and sums four gradients of x that
+are each as large as x. Here it keeps x and the convolution; A (unless it is small) and y are made again by one cheap
+product each, and every gradient of x is added where the one before it lies.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_KEPT_SHARE = 8  # A is kept where it is at most an eighth of x
+
+
+class Settings(NamedTuple):
+    """What is no tensor: C', s, the divisor d of the product, and the batch norm's epsilon."""
+
+    compact_channels: int
+    nl_stride: int
+    divisor: float
+    eps: float
+
+
+def positions_last(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, HW, C): a view when `x` is channels_last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def maps_of(y: Tensor, height: int, width: int) -> Tensor:
+    """(B, HW, C) -> (B, C, H, W), a channels_last view."""
+    return y.view(y.shape[0], height, width, y.shape[2]).permute(0, 3, 1, 2)
+
+
+def sample_positions(x: Tensor, nl_stride: int) -> Tensor:
+    """(B, r, C): every `nl_stride`-th row and column."""
+    return positions_last(x if nl_stride == 1 else x[:, :, ::nl_stride, ::nl_stride])
+
+
+class NormalisedProduct(torch.autograd.Function):
+    """(x, kernel, scale, shift, running mean, running variance, momentum, Settings) -> z, in channels-first order.
+
+    Batch statistics normalise; the running ones, unless None, move by `momentum`. No second derivatives.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        kernel: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        running_mean: Tensor | None,
+        running_variance: Tensor | None,
+        momentum: float,
+        settings: tuple[int, int, float, float],
+    ) -> Tensor:
+        of = Settings(*settings)
+        x_s = sample_positions(x, of.nl_stride)  # (B, r, C)
+        affinity = _affinity(x_s, of)  # (B, C', C)
+        y = maps_of(torch.bmm(positions_last(x)[:, :, : of.compact_channels], affinity), *x.shape[2:])
+        convolved = F.conv2d(y, kernel, None, 1, 1, 1, x.shape[1])
+        z, mean, inverse_std = torch.native_batch_norm(
+            convolved, scale, shift, running_mean, running_variance, True, momentum, of.eps
+        )
+        keep = _KEPT_SHARE * of.compact_channels <= x.shape[2] * x.shape[3]
+        ctx.save_for_backward(x, kernel, scale, convolved, mean, inverse_std, affinity if keep else None)
+        ctx.settings = of
+        return z.add_(x)  # in place: batch norm does not need its output again
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, z_grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel, scale, convolved, mean, inverse_std, affinity = ctx.saved_tensors
+        of: Settings = ctx.settings
+        x_s = sample_positions(x, of.nl_stride)
+        if affinity is None:
+            affinity = _affinity(x_s, of)
+        y = maps_of(torch.bmm(positions_last(x)[:, :, : of.compact_channels], affinity), *x.shape[2:])
+        convolved_grad, scale_grad, shift_grad = torch.ops.aten.native_batch_norm_backward(
+            z_grad, convolved, scale, None, None, mean, inverse_std, True, of.eps, [True, True, True]
+        )
+        y_grad, kernel_grad, _ = torch.ops.aten.convolution_backward(
+            convolved_grad, y, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], x.shape[1], [True, True, False]
+        )
+        del y, convolved_grad  # two maps less while the products run
+        x_grad = _add_product_gradient(z_grad, y_grad, x, x_s, affinity, of)
+        return x_grad, kernel_grad, scale_grad, shift_grad, None, None, None, None
+
+
+def _affinity(x_s: Tensor, of: Settings) -> Tensor:
+    """A: (B, C', r) x (B, r, C) -> (B, C', C)."""
+    return _scaled_bmm(x_s[:, :, : of.compact_channels].mT, x_s, 1 / of.divisor)
+
+
+def _add_product_gradient(
+    z_grad: Tensor, y_grad: Tensor, x: Tensor, x_s: Tensor, affinity: Tensor, of: Settings
+) -> Tensor:
+    """`z_grad` plus what reaches x through y = x_c A and A = x_sc^T x_s / d, in the memory of `y_grad`.
+
+    With G = dL/dy and D = x_c^T G / d: x_c gets G A^T, x_s gets x_sc D, x_sc gets x_s D^T. The narrow ones, C' channels
+    wide, are computed transposed: as (B, positions, C') they take twice the time.
+    """
+    height, width = x.shape[2:]
+    x_c = positions_last(x)[:, :, : of.compact_channels]  # (B, HW, C')
+    total = positions_last(y_grad)  # (B, HW, C): G, until nothing needs it any more
+    d = _scaled_bmm(x_c.mT, total, 1 / of.divisor)  # (B, C', HW) x (B, HW, C) -> (B, C', C)
+    narrow = torch.bmm(affinity, total.mT)  # (B, C', C) x (B, C, HW) -> (B, C', HW)
+    if of.nl_stride == 1:
+        narrow.baddbmm_(d, x_s.mT)  # (B, C', C) x (B, C, HW)
+        torch.baddbmm(positions_last(z_grad), x_c, d, out=total)  # (B, HW, C') x (B, C', C) -> (B, HW, C)
+        total[:, :, : of.compact_channels].add_(narrow.mT)
+        return maps_of(total, height, width)
+    total.copy_(positions_last(z_grad))
+    total[:, :, : of.compact_channels].add_(narrow.mT)
+    through_samples = torch.bmm(x_s[:, :, : of.compact_channels], d)  # (B, r, C') x (B, C', C) -> (B, r, C)
+    through_samples[:, :, : of.compact_channels].add_(torch.bmm(d, x_s.mT).mT)
+    x_grad = maps_of(total, height, width)
+    coarse = x_grad[:, :, :: of.nl_stride, :: of.nl_stride]
+    coarse.add_(maps_of(through_samples, *coarse.shape[2:]))
+    return x_grad
+
+
+def _scaled_bmm(a: Tensor, b: Tensor, scale: float) -> Tensor:
+    """`scale` a b, without a pass of its own for the scale."""
+    return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=scale)

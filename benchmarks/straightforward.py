@@ -1,0 +1,99 @@
+"""The same networks as one would first write them down: what `autonl_core` has to be faster than.
+
+Maps stay (B, C, H, W) in memory; LightNL is four einsums, two for each order of contraction; Swish is
+`x * sigmoid(x)`. Modules and parameters have the names that those of `autonl_core` have, so one state dict serves both.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
+from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM
+
+
+def swish(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(x)
+
+
+class PlainLightNL(nn.Module):
+    """z = x + BN(DWConv3x3(x_c x_sc^T x_s / H / W)), by einsums, scaled at the end, as public code has it."""
+
+    def __init__(self, channels: int, spec: LightNLSpec) -> None:
+        super().__init__()
+        self.compact, self.stride = int(spec.nl_ratio * channels), spec.nl_stride
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.norm = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels, height, width = x.shape[1:]
+        x_s = x[:, :, :: self.stride, :: self.stride]
+        x_c, x_sc = x[:, : self.compact], x_s[:, : self.compact]
+        positions, sampled = height * width, x_s.shape[2] * x_s.shape[3]
+        if positions * sampled * (channels + self.compact) < (positions + sampled) * channels * self.compact:
+            affinity = torch.einsum("bchw,bcij->bhwij", x_c, x_sc)
+            y = torch.einsum("bhwij,bcij->bchw", affinity, x_s)
+        else:
+            affinity = torch.einsum("bkij,bcij->bkc", x_sc, x_s)
+            y = torch.einsum("bkc,bkhw->bchw", affinity, x_c)
+        return x + self.norm(self.depthwise(y / height / width))
+
+
+class PlainConvNorm(nn.Module):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, act: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        return swish(x) if self.act else x
+
+
+class PlainSqueezeExcite(nn.Module):
+    def __init__(self, channels: int, squeezed_channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed_channels, 1)
+        self.expand = nn.Conv2d(squeezed_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = x.mean((2, 3), keepdim=True)
+        return torch.sigmoid(self.expand(swish(self.reduce(s)))) * x
+
+
+class PlainMBConv(nn.Module):
+    def __init__(self, spec: BlockSpec) -> None:
+        super().__init__()
+        expanded = spec.expanded_channels
+        self.residual = spec.residual
+        self.expand = PlainConvNorm(spec.in_channels, expanded, 1) if spec.expand_ratio > 1 else nn.Identity()
+        self.depthwise = PlainConvNorm(expanded, expanded, spec.kernel_size, spec.stride, expanded)
+        self.squeeze_excite = PlainSqueezeExcite(expanded, spec.se_channels) if spec.se_channels else nn.Identity()
+        self.project = PlainConvNorm(expanded, spec.out_channels, 1, act=False)
+        self.light_nl = PlainLightNL(spec.out_channels, spec.light_nl) if spec.light_nl else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.light_nl(self.project(self.squeeze_excite(self.depthwise(self.expand(x)))))
+        return x + z if self.residual else z
+
+
+class PlainNetwork(nn.Module):
+    """A network of Swish and sigmoid gates, without a hidden layer."""
+
+    def __init__(self, arch: ArchSpec) -> None:
+        super().__init__()
+        self.stem = PlainConvNorm(3, arch.stem_channels, 3, arch.stem_stride)
+        self.blocks = nn.Sequential(*(PlainMBConv(spec) for spec in arch.blocks))
+        self.head = PlainConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1)
+        self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(self.blocks(self.stem(x)))
+        return self.classifier(F.adaptive_avg_pool2d(x, 1).flatten(1))
