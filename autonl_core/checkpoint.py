@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autonl_core.errors import CheckpointError
 from autonl_core.progress import SavedState
@@ -96,3 +97,16 @@ def _problem_of(saved: SavedState) -> str | None:
         return "the file is missing"
     found = sha256_of(saved.path)
     return None if found == saved.sha256 else f"sha256 is {found[:12]}..., recorded {saved.sha256[:12]}..."
+
+
+def check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError listing every tensor that is missing, unexpected or misshaped in `found`."""
+    problems = [f"missing {key}" for key in expected if key not in found]
+    problems += [f"unexpected {key}" for key in found if key not in expected]
+    problems += [
+        f"{key} has shape {tuple(found[key].shape)}, the architecture needs {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    if problems:
+        raise CheckpointError(f"{path} does not fit its architecture: {'; '.join(problems)}")

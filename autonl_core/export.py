@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autonl_core.arch import ArchSpec
-from autonl_core.checkpoint import write_atomically
+from autonl_core.checkpoint import check_fit, write_atomically
 from autonl_core.data.prepare import PreparedData
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import ArchError, CheckpointError
@@ -78,7 +78,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> LoadedCheckpoint:
     except (KeyError, ValueError, ArchError) as error:
         raise CheckpointError(f"{path} has damaged metadata: {error!r}") from error
     network = build_network(arch).to(device)
-    _check_fit(path, network.state_dict(), tensors)
+    check_fit(path, network.state_dict(), tensors)
     network.load_state_dict(tensors)
     return LoadedCheckpoint(
         network=network.eval(),
@@ -99,15 +99,3 @@ def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    problems = [f"missing {key}" for key in expected if key not in found]
-    problems += [f"unexpected {key}" for key in found if key not in expected]
-    problems += [
-        f"{key} has shape {tuple(found[key].shape)}, the architecture needs {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in found and found[key].shape != value.shape
-    ]
-    if problems:
-        raise CheckpointError(f"{path} does not fit its architecture: {'; '.join(problems)}")
