@@ -14,6 +14,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 
+from autonl_core.allocator import keep_freed_memory
 from autonl_core.checkpoint import write_atomically
 from autonl_core.config import SearchConfig
 from autonl_core.data.batches import Augmentation, Loader
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--threads", type=int, help="CPU threads; default: all cores")
     search.add_argument("--dataset-path", type=Path, help="folder or zip, when the config's data set is not built in")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

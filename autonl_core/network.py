@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -15,7 +16,8 @@ from autonl_core.blocks.light_nl import LightNL
 from autonl_core.blocks.mbconv import MBConv
 from autonl_core.macs import out_size
 
-_MAX_MAP_BYTES = 32 * 2**20  # glibc hands larger blocks back to the kernel at once, and every page of them faults again
+# Larger maps leave the cache, and above 32 MiB glibc takes them from the kernel and hands them back, page by page.
+_MAX_MAP_BYTES = 20 * 2**20
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -34,32 +36,30 @@ class Network(nn.Module):
         self.classifier = nn.Linear(arch.feature_channels, arch.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, R, R) -> logits (B, classes).
-
-        On a CPU, inference of a large batch runs in parts: maps of more than 32 MiB are slower to get than to compute.
-        """
-        if self.training or torch.is_grad_enabled() or x.device.type != "cpu":
-            return self._logits(x)
-        parts = math.ceil(x.shape[0] * self._largest_map_bytes(x) / _MAX_MAP_BYTES)
-        return self._logits(x) if parts <= 1 else torch.cat([self._logits(part) for part in x.chunk(parts)])
-
-    def _largest_map_bytes(self, x: Tensor) -> int:
-        """Of one image: the expanded channels at the resolution of their block decide."""
-        size, channels = out_size(max(x.shape[2:]), self.arch.stem_stride), self.arch.stem_channels
-        largest = channels * size**2
-        for block in self.arch.blocks:
-            largest = max(largest, block.expanded_channels * size**2)
-            size = out_size(size, block.stride)
-        return largest * x.element_size()
-
-    def _logits(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for block in self.blocks:
-            x = block(x)
+        """(B, 3, R, R) -> logits (B, classes)."""
+        layers, count = [self.stem, *self.blocks], 0
+        if len(x) > 1 and not (self.training or torch.is_grad_enabled()) and x.device.type == "cpu":
+            count, parts = self._layers_of_large_maps(x)
+            x = torch.cat([_run(layers[:count], part) for part in x.chunk(parts)]) if count else x
+        x = _run(layers[count:], x)
         x = self.head(x).mean((2, 3))  # (B, head_channels)
         if self.hidden is not None:
             x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
+
+    def _layers_of_large_maps(self, x: Tensor) -> tuple[int, int]:
+        """How many of the first layers make maps so large that a CPU is faster on parts of the batch; how many parts.
+
+        At inference only: batch norms in training must see the whole batch.
+        """
+        size = out_size(max(x.shape[2:]), self.arch.stem_stride)
+        bytes_of_layers = [self.arch.stem_channels * size**2 * x.element_size()]
+        for block in self.arch.blocks:
+            bytes_of_layers.append(block.expanded_channels * size**2 * x.element_size())
+            size = out_size(size, block.stride)
+        large = [i for i, of_one in enumerate(bytes_of_layers, start=1) if x.shape[0] * of_one > _MAX_MAP_BYTES]
+        images = max(1, _MAX_MAP_BYTES // max(bytes_of_layers))  # in one part
+        return (large[-1], math.ceil(x.shape[0] / images)) if large else (0, 1)
 
     def fuse(self) -> Network:
         """A copy for inference: every batch norm is folded into its convolution, so it never runs. Cannot be trained.
@@ -72,6 +72,12 @@ class Network(nn.Module):
                 if isinstance(layer, ConvNorm | LightNL):
                     setattr(parent, name, layer.fold())
         return to_channels_last(network).requires_grad_(False)
+
+
+def _run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def build_network(arch: ArchSpec, *, seed: int | None = None, dropout: float = 0.0) -> Network:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from autonl_core.arch import WIDTH_MULTIPLE, ArchSpec, make_divisible
+from autonl_core.arch_string import encode
 from autonl_core.errors import BudgetError
-from autonl_core.macs import count_macs
-from autonl_core.zoo import adapt
+from autonl_core.macs import count_macs, count_params
+from autonl_core.zoo import PublishedNet, adapt
 
 TOLERANCE = 0.03  # how far from the asked MACs a scaled network may lie, as a share of them
 MAX_MULTIPLIER = 64.0
@@ -70,6 +72,32 @@ def scale_to_macs(arch: ArchSpec, macs: int, resolution: int | None = None, num_
         f"classes; closest is {found:,}; choose between {low:,} and {high:,}",
         feasible_macs=(low, high),
     )
+
+
+def describe_net(
+    net: PublishedNet, resolution: int, num_classes: int, budget_macs: int | None = None
+) -> dict[str, Any]:
+    """A published network's own figures, and ours for this input and class count, scaled to the budget if one is given.
+
+    `arch_string`, `macs` and `params` are None where no width multiplier reaches the budget.
+    """
+    arch: ArchSpec | None = adapt(net.arch, resolution=resolution, num_classes=num_classes)
+    if budget_macs is not None:
+        try:
+            arch = scale_to_macs(net.arch, budget_macs, resolution, num_classes)
+        except BudgetError:
+            arch = None
+    return {
+        "name": net.name,
+        "title": net.title,
+        "published_macs": net.macs,
+        "published_params": net.params,
+        "published_top1_pct": net.top1_pct,
+        "source": net.source,
+        "arch_string": arch and encode(arch),
+        "macs": arch and count_macs(arch).total,
+        "params": arch and count_params(arch),
+    }
 
 
 def _closest(scaled: Callable[[float], ArchSpec], macs: int) -> ArchSpec:

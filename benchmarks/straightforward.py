@@ -6,6 +6,8 @@ Maps stay (B, C, H, W) in memory; LightNL is four einsums, two for each order of
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,8 +16,9 @@ from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
 from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM
 
 
-def swish(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(x)
+class Swish(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
 
 
 class PlainLightNL(nn.Module):
@@ -41,31 +44,26 @@ class PlainLightNL(nn.Module):
         return x + self.norm(self.depthwise(y / height / width))
 
 
-class PlainConvNorm(nn.Module):
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, act: bool = True
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
-        )
-        self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
-        self.act = act
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x))
-        return swish(x) if self.act else x
+def plain_conv_norm(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, act: bool = True
+) -> nn.Sequential:
+    """Convolution, batch norm, Swish unless `act` is False."""
+    padding = kernel_size // 2
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
+    layers = {"conv": conv, "norm": nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)}
+    return nn.Sequential(OrderedDict(layers | ({"act": Swish()} if act else {})))
 
 
 class PlainSqueezeExcite(nn.Module):
     def __init__(self, channels: int, squeezed_channels: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(channels, squeezed_channels, 1)
+        self.act = Swish()
         self.expand = nn.Conv2d(squeezed_channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         s = x.mean((2, 3), keepdim=True)
-        return torch.sigmoid(self.expand(swish(self.reduce(s)))) * x
+        return torch.sigmoid(self.expand(self.act(self.reduce(s)))) * x
 
 
 class PlainMBConv(nn.Module):
@@ -73,10 +71,10 @@ class PlainMBConv(nn.Module):
         super().__init__()
         expanded = spec.expanded_channels
         self.residual = spec.residual
-        self.expand = PlainConvNorm(spec.in_channels, expanded, 1) if spec.expand_ratio > 1 else nn.Identity()
-        self.depthwise = PlainConvNorm(expanded, expanded, spec.kernel_size, spec.stride, expanded)
+        self.expand = plain_conv_norm(spec.in_channels, expanded, 1) if spec.expand_ratio > 1 else nn.Identity()
+        self.depthwise = plain_conv_norm(expanded, expanded, spec.kernel_size, spec.stride, expanded)
         self.squeeze_excite = PlainSqueezeExcite(expanded, spec.se_channels) if spec.se_channels else nn.Identity()
-        self.project = PlainConvNorm(expanded, spec.out_channels, 1, act=False)
+        self.project = plain_conv_norm(expanded, spec.out_channels, 1, act=False)
         self.light_nl = PlainLightNL(spec.out_channels, spec.light_nl) if spec.light_nl else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,9 +87,9 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()
-        self.stem = PlainConvNorm(3, arch.stem_channels, 3, arch.stem_stride)
+        self.stem = plain_conv_norm(3, arch.stem_channels, 3, arch.stem_stride)
         self.blocks = nn.Sequential(*(PlainMBConv(spec) for spec in arch.blocks))
-        self.head = PlainConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1)
+        self.head = plain_conv_norm(arch.blocks[-1].out_channels, arch.head_channels, 1)
         self.classifier = nn.Linear(arch.head_channels, arch.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import typer
 
 from cli import datasets, searches
 from cli.up import up
+from cli.zoo import zoo
 
 app = typer.Typer(
     name="autonl",
@@ -20,6 +21,7 @@ app.command()(searches.watch)
 app.command("list")(searches.list_searches)
 app.command()(searches.cancel)
 app.command()(searches.download)
+app.command()(zoo)
 app.add_typer(datasets.app, name="dataset")
 
 if __name__ == "__main__":

@@ -90,6 +90,21 @@ def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
+    """One line for each published network: what was published, then ours."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("name")
+    for title in ("published", "params", "top-1", "MACs", "params"):
+        table.add_column(title, justify="right")
+    table.add_column("paper")
+    for net in nets:
+        ours = (f"{net['macs']:,}", f"{net['params']:,}") if net["macs"] else ("out of reach", "-")
+        published = short_macs(net["published_macs"]), short_macs(net["published_params"])
+        paper = net["source"].partition(",")[0] + ", " + net["source"].rpartition(", ")[2]
+        table.add_row(net["name"], *published, pct(net["published_top1_pct"], 1), *ours, paper)
+    return table
+
+
 def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
     """Names and values, one pair a line."""
     table = Table(box=None, show_header=False, pad_edge=False)

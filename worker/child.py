@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 
+from autonl_core.allocator import keep_freed_memory
 from autonl_core.config import SearchConfig
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
@@ -31,6 +32,7 @@ def main(search_id: str, fence: int) -> ExitCode:
     """Run the attempt and say how it ended."""
     lifeline = Lifeline()
     lifeline.hold()
+    keep_freed_memory()
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stores = open_stores(settings)

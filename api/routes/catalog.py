@@ -8,8 +8,11 @@ from fastapi import APIRouter, Path, Query
 
 from api import problems
 from api.problems import ProblemError, describe
-from api.schemas.catalog import SpaceList, SpaceView
+from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
+from autonl_core.config import Macs
+from autonl_core.scaling import describe_net
 from autonl_core.search_space import FAMILIES
+from autonl_core.zoo import ZOO
 
 router = APIRouter(tags=["catalog"])
 
@@ -21,6 +24,19 @@ def list_search_spaces(
 ) -> SpaceList:
     """The search spaces, the resolutions they serve, and which MACs they can reach."""
     return SpaceList(search_spaces=[SpaceView.of(family, resolution, num_classes) for family in FAMILIES.values()])
+
+
+@router.get("/baselines", responses=describe(problems.INVALID_REQUEST))
+def list_baselines(
+    resolution: Annotated[int, Query(ge=4, le=512, description="pixels")] = 224,
+    num_classes: Annotated[int, Query(ge=2, le=100_000)] = 1000,
+    flops_budget: Annotated[
+        Macs | None, Query(description='scale every network to these MACs by its width: an integer or "300M"')
+    ] = None,
+) -> BaselineList:
+    """Published mobile networks to compare results with, as they are or scaled to a budget."""
+    described = (describe_net(net, resolution, num_classes, flops_budget) for net in ZOO.values())
+    return BaselineList(baselines=[BaselineView.model_validate(net) for net in described])
 
 
 @router.get("/problems/{name}", responses=describe(problems.NOT_FOUND, problems.INVALID_REQUEST))

@@ -1,4 +1,4 @@
-"""Data sets, search spaces, and whether the service is well."""
+"""Data sets, search spaces, published networks, and whether the service is well."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ class SpaceView(View):
 
 class SpaceList(View):
     search_spaces: list[SpaceView]
+    macs_counting_rule: CountingRule = macs.COUNTING_RULE
+
+
+class BaselineView(View):
+    """A published network: the figures of its paper at 224 pixels and 1,000 classes, and ours at what was asked for."""
+
+    name: str
+    title: str
+    published_macs: int
+    published_params: int
+    published_top1_pct: float = Field(description="ImageNet")
+    source: str
+    arch_string: str | None = Field(description="null where no width multiplier comes within 3% of the asked budget")
+    macs: int | None
+    params: int | None
+
+
+class BaselineList(View):
+    baselines: list[BaselineView]
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
 

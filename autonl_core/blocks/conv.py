@@ -49,6 +49,14 @@ def folded_weights(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tenso
     return conv.weight * scale[:, None, None, None], bias
 
 
+def normalise(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """`norm(x)`; in evaluation mode without the checks of the module, which take longer than a small map."""
+    if norm.training:
+        return norm(x)
+    mean, variance, use_cudnn = norm.running_mean, norm.running_var, torch.backends.cudnn.enabled
+    return torch.batch_norm(x, norm.weight, norm.bias, mean, variance, False, 0.0, norm.eps, use_cudnn)
+
+
 class ConvNorm(nn.Module):
     """A square convolution without bias, "same" padding, batch normalisation, and `activation` if one is given."""
 
@@ -71,7 +79,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
         if self.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
-            return activate(self.norm(convolve(x, conv, conv.weight, None)), self.activation)
+            return activate(normalise(convolve(x, conv, conv.weight, None), self.norm), self.activation)
         return activate(convolve(x, conv, *folded_weights(conv, self.norm)), self.activation)
 
     def fold(self) -> FoldedConv:
@@ -94,7 +102,8 @@ class FoldedConv(nn.Module):
 class SqueezeExcite(nn.Module):
     """Scale channels by a gate computed from their means (Hu et al., 2018).
 
-    Between the two layers stands Swish in networks of Swish, ReLU in all others, as their authors have it.
+    Between the two layers stands Swish in networks of Swish, ReLU in all others, as their authors have it. Works in
+    place where no gradient will ask for the map again.
     """
 
     def __init__(
@@ -110,7 +119,8 @@ class SqueezeExcite(nn.Module):
         s = x.mean((2, 3))  # (B, C)
         s = activate(_pointwise(s, self.reduce), self.activation)  # (B, squeezed)
         gate = SE_GATES[self.gate](_pointwise(s, self.expand))  # (B, C)
-        return x * gate[:, :, None, None]
+        gate = gate.view(*gate.shape, 1, 1)  # (B, C, 1, 1)
+        return x * gate if torch.is_grad_enabled() else x.mul_(gate)
 
 
 def _pointwise(s: Tensor, layer: nn.Conv2d) -> Tensor:

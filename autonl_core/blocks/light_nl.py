@@ -17,8 +17,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autonl_core.arch import Divisor, LightNLSpec
-from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM
-from autonl_core.blocks.light_nl_function import NormalisedProduct, maps_of, positions_last, sample_positions
+from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM, normalise
+from autonl_core.blocks.light_nl_function import (
+    NormalisedProduct,
+    maps_of,
+    positions_last,
+    sample_positions,
+    scaled_bmm,
+)
 
 
 def light_nl_product(x: Tensor, compact_channels: int, nl_stride: int, divisor: float) -> Tensor:
@@ -27,10 +33,10 @@ def light_nl_product(x: Tensor, compact_channels: int, nl_stride: int, divisor: 
     full, sampled = positions_last(x), sample_positions(x, nl_stride)  # (B, HW, C), (B, r, C)
     x_c, x_sc = full[:, :, :compact_channels], sampled[:, :, :compact_channels]  # (B, HW, C'), (B, r, C')
     if channels_first_is_cheaper(x, compact_channels, nl_stride):
-        affinity = torch.bmm(x_sc.mT, sampled) / divisor  # (B, C', r) x (B, r, C) -> (B, C', C)
+        affinity = scaled_bmm(x_sc.mT, sampled, 1 / divisor)  # (B, C', r) x (B, r, C) -> (B, C', C)
         y = torch.bmm(x_c, affinity)  # (B, HW, C') x (B, C', C) -> (B, HW, C)
     else:
-        affinity = torch.bmm(x_c, x_sc.mT) / divisor  # (B, HW, C') x (B, C', r) -> (B, HW, r)
+        affinity = scaled_bmm(x_c, x_sc.mT, 1 / divisor)  # (B, HW, C') x (B, C', r) -> (B, HW, r)
         y = torch.bmm(affinity, sampled)  # (B, HW, r) x (B, r, C) -> (B, HW, C)
     return maps_of(y, height, width)
 
@@ -65,7 +71,8 @@ class LightNL(nn.Module):
         if self.training:
             return self.forward_in_batch(x, self.compact_channels, self.nl_stride, track=True)
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
-        return x + self.norm(self.depthwise(y))
+        z = normalise(self.depthwise(y), self.norm)
+        return x + z if torch.is_grad_enabled() else z.add_(x)
 
     def forward_in_batch(self, x: Tensor, compact_channels: int, nl_stride: int, *, track: bool) -> Tensor:
         """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
@@ -101,4 +108,5 @@ class FoldedLightNL(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
-        return x + self.depthwise(y)
+        z = self.depthwise(y)
+        return x + z if torch.is_grad_enabled() else z.add_(x)

@@ -94,7 +94,7 @@ class NormalisedProduct(torch.autograd.Function):
 
 def _affinity(x_s: Tensor, of: Settings) -> Tensor:
     """A: (B, C', r) x (B, r, C) -> (B, C', C)."""
-    return _scaled_bmm(x_s[:, :, : of.compact_channels].mT, x_s, 1 / of.divisor)
+    return scaled_bmm(x_s[:, :, : of.compact_channels].mT, x_s, 1 / of.divisor)
 
 
 def _add_product_gradient(
@@ -108,7 +108,7 @@ def _add_product_gradient(
     height, width = x.shape[2:]
     x_c = positions_last(x)[:, :, : of.compact_channels]  # (B, HW, C')
     total = positions_last(y_grad)  # (B, HW, C): G, until nothing needs it any more
-    d = _scaled_bmm(x_c.mT, total, 1 / of.divisor)  # (B, C', HW) x (B, HW, C) -> (B, C', C)
+    d = scaled_bmm(x_c.mT, total, 1 / of.divisor)  # (B, C', HW) x (B, HW, C) -> (B, C', C)
     narrow = torch.bmm(affinity, total.mT)  # (B, C', C) x (B, C, HW) -> (B, C', HW)
     if of.nl_stride == 1:
         narrow.baddbmm_(d, x_s.mT)  # (B, C', C) x (B, C, HW)
@@ -125,6 +125,6 @@ def _add_product_gradient(
     return x_grad
 
 
-def _scaled_bmm(a: Tensor, b: Tensor, scale: float) -> Tensor:
+def scaled_bmm(a: Tensor, b: Tensor, scale: float) -> Tensor:
     """`scale` a b, without a pass of its own for the scale."""
     return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from autonl_core.arch import BlockSpec
@@ -30,4 +31,6 @@ class MBConv(nn.Module):
         h = h if self.squeeze_excite is None else self.squeeze_excite(h)
         z = self.project(h)  # (B, C, H', W')
         z = z if self.light_nl is None else self.light_nl(z)
-        return x + z if self.residual else z
+        if not self.residual:
+            return z
+        return x + z if torch.is_grad_enabled() else z.add_(x)

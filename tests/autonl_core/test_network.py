@@ -108,15 +108,17 @@ def test_folding_agrees_with_pytorch_s_own() -> None:
 
 
 @torch.no_grad()
-def test_a_large_batch_runs_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, x = trained(EVERY_KIND), torch.randn(7, 3, 32, 32)
-    whole, sizes = network(x), []
-    of_one_image = 48 * 16 * 16 * 4  # the largest map: 16 channels tripled, or 8 tripled at twice the size
-    assert network._largest_map_bytes(x) == max(of_one_image, 24 * 32 * 32 * 4)
-    monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 2 * 24 * 32 * 32 * 4)
-    network.stem.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+def test_large_maps_run_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    arch = network_of(block(8, 16, stride=2), block(16, 16, stride=2), block(16, 16))
+    network, x, sizes = trained(arch), torch.randn(7, 3, 32, 32), []
+    whole = network(x)
+    for layer in (network.stem, *network.blocks):
+        layer.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    largest = 24 * 32 * 32 * 4  # bytes for one image: 8 channels tripled; then 48 at half the size, 48 at a quarter
+    monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 2 * largest)
     assert torch.allclose(network(x), whole, rtol=1e-5, atol=1e-6)
-    assert sizes == [2, 2, 2, 1]
+    # stem, block 0 and block 1 on 2, 2, 2 and 1 images; the maps of block 2 are small enough for all 7
+    assert sizes == [2, 2, 2] * 3 + [1, 1, 1] + [7]
 
 
 def test_training_never_runs_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

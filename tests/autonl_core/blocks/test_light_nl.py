@@ -10,6 +10,7 @@ from autonl_core.arch import LightNLSpec
 from autonl_core.blocks.light_nl import LightNL, light_nl_product
 from autonl_core.blocks.light_nl_function import NormalisedProduct
 from autonl_core.macs import light_nl_macs
+from benchmarks.harness import saved_bytes
 from benchmarks.straightforward import PlainLightNL
 
 
@@ -48,20 +49,6 @@ def test_a_fresh_block_is_the_identity() -> None:
     block = LightNL(16, LightNLSpec(0.25, 1))
     x = torch.randn(4, 16, 6, 6)
     assert torch.equal(block(x), x)
-
-
-def saved_bytes(block: nn.Module, x: Tensor) -> int:
-    """What a training pass keeps for its backward pass, parameters aside."""
-    own = {p.untyped_storage().data_ptr() for p in block.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(t: Tensor) -> Tensor:
-        kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        block(x)
-    return sum(size for address, size in kept.items() if address not in own)
 
 
 SHAPES = [(24, 56, 0.25, 1), (40, 28, 0.25, 2), (80, 14, 0.25, 1), (192, 7, 0.125, 1)]

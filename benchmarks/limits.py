@@ -1,0 +1,71 @@
+"""What this machine can do at most: the fastest matrix product and the fastest pass over memory that we can get.
+
+A network's limit is the sum over its layers of whichever takes longer: its MACs at the GEMM peak, or reading its input
+and weights and writing its output once at full bandwidth. Nothing that runs layer by layer can be faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autonl_core.blocks.conv import ConvNorm, SqueezeExcite
+from autonl_core.blocks.light_nl import LightNL
+from autonl_core.network import Network
+from benchmarks.harness import times_in_turn
+
+_GEMM_SIZE = 2048
+_COPIED_FLOATS = 64 * 2**20  # 256 MiB: far more than any cache
+
+
+@dataclass(frozen=True)
+class Limits:
+    """GEMM peak in MACs a second, bandwidth in bytes read or written a second."""
+
+    macs_per_s: float
+    bytes_per_s: float
+
+    def seconds(self, macs: float, moved_bytes: float) -> float:
+        return max(macs / self.macs_per_s, moved_bytes / self.bytes_per_s)
+
+
+def measure_limits(device: str = "cpu") -> Limits:
+    """The best of a large float32 product and of adding into a large array."""
+    a, b = torch.randn(2, _GEMM_SIZE, _GEMM_SIZE, device=device)
+    product, source = torch.empty_like(a), torch.ones(_COPIED_FLOATS, device=device)
+    target = torch.zeros_like(source)
+    calls = {"gemm": lambda: torch.mm(a, b, out=product), "add": lambda: target.add_(source)}
+    seconds = {name: min(times) for name, times in times_in_turn(calls, 5, device).items()}
+    return Limits(_GEMM_SIZE**3 / seconds["gemm"], 3 * 4 * _COPIED_FLOATS / seconds["add"])  # two reads, one write
+
+
+def forward_limit_s(network: Network, x: Tensor, limits: Limits) -> float:
+    """The limit of one forward pass of the batch `x`, layer by layer."""
+    total = 0.0
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        macs = float(_macs_of(layer, inputs[0], output))
+        weights = sum(p.numel() for p in layer.parameters())
+        total += limits.seconds(macs, 4 * (inputs[0].numel() + output.numel() + weights))
+
+    kinds = (ConvNorm, SqueezeExcite, LightNL, nn.Linear)
+    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, kinds)]
+    with torch.no_grad():
+        network(x)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def _macs_of(layer: Any, x: Tensor, y: Tensor) -> int:
+    if isinstance(layer, ConvNorm):
+        return y.numel() * layer.conv.weight[0].numel()
+    if isinstance(layer, LightNL):
+        return 2 * x.numel() * layer.compact_channels + 9 * y.numel()
+    if isinstance(layer, SqueezeExcite):
+        return x.numel() + 2 * x.shape[0] * layer.reduce.weight.numel()
+    return int(x.shape[0] * layer.weight.numel())

@@ -1,0 +1,120 @@
+"""AutoNL-S and -L against the straightforward formulation: forward, training step, inference with folded batch norms.
+
+    python -m benchmarks.networks
+
+At 224 pixels and 1,000 classes, each network in a process of its own: what an earlier one left in the allocator changes
+the times of the next. The share of the limit is that of ours; the limit of a training step is three forward passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autonl_core.arch import ArchSpec
+from autonl_core.network import Network, build_network
+from autonl_core.zoo import ZOO
+from benchmarks.harness import arguments, saved_bytes, say, time_in_turn, write_result
+from benchmarks.limits import Limits, forward_limit_s, measure_limits
+from benchmarks.machine import describe
+from benchmarks.straightforward import PlainNetwork
+
+NETWORKS = ("autonl_s", "autonl_l")
+# (what, batch size, rounds' share, least ratio)
+MEASURED = (("forward", 1, 4, 1.35), ("forward", 32, 1, 1.9), ("fused", 1, 4, 0.0), ("fused", 32, 1, 2.5))
+TRAINING = ("training step", 32, 1, 1.6)
+_MEMORY_BATCH = 4
+
+
+def networks_of(arch: ArchSpec, device: str) -> tuple[PlainNetwork, Network]:
+    """The two formulations with equal weights, and batch norms that have seen a few batches."""
+    ours, plain = build_network(arch, seed=0).to(device).train(), PlainNetwork(arch).to(device)
+    with torch.no_grad():
+        for _ in range(3):
+            ours(torch.randn(8, 3, arch.resolution, arch.resolution, device=device))
+    plain.load_state_dict(ours.state_dict())
+    return plain.eval(), ours.eval()
+
+
+def measure(arch: ArchSpec, rounds: int, device: str, limits: Limits) -> list[dict[str, Any]]:
+    """Every kind of run of one architecture."""
+    plain, ours = networks_of(arch, device)
+    runs: dict[str, nn.Module] = {"forward": ours, "fused": ours.fuse()}
+    rows = []
+    for what, batch, more, least in MEASURED:
+        x = torch.randn(batch, 3, arch.resolution, arch.resolution, device=device)
+        with torch.no_grad():
+            error = float((plain(x) - runs[what](x)).abs().max() / plain(x).abs().max())
+            assert error < 1e-4, f"{what}: the two formulations differ by {error}"
+            candidates = {"straightforward": partial(plain, x), "ours": partial(runs[what], x)}
+            seconds = time_in_turn(candidates, more * rounds, device)
+        limit_s = forward_limit_s(ours, x, limits)
+        rows.append({"what": what, "batch": batch, "seconds": seconds, "limit_s": limit_s, "least": least})
+    what, batch, _, least = TRAINING
+    x = torch.randn(batch, 3, arch.resolution, arch.resolution, device=device)
+    labels = torch.randint(0, arch.num_classes, (batch,), device=device)
+    limit_s = 3 * forward_limit_s(ours, x, limits)
+    steps = {"straightforward": _step(plain.train(), x, labels), "ours": _step(ours.train(), x, labels)}
+    seconds = time_in_turn(steps, max(1, rounds // 2), device)
+    few = x[:_MEMORY_BATCH]
+    kept = {"straightforward": saved_bytes(plain, few), "ours": saved_bytes(ours, few)}
+    row = {"what": what, "batch": batch, "seconds": seconds, "limit_s": limit_s, "least": least, "saved_bytes": kept}
+    return [*rows, row]
+
+
+def _step(network: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], None]:
+    def step() -> None:
+        network.zero_grad()
+        F.cross_entropy(network(x), labels).backward()
+
+    return step
+
+
+def measure_alone(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """`measure` in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.networks", "--only", name, "--rounds", str(options.rounds)]
+    command += ["--threads", str(options.threads), "--device", options.device]
+    command += ["--keep-memory"] if options.keep_memory else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> int:
+    options = arguments(__doc__, rounds=4, only=NETWORKS)
+    if options.only:
+        limits = measure_limits(options.device)
+        rows = measure(ZOO[options.only].arch, options.rounds, options.device, limits)
+        say(json.dumps({"limits": vars(limits), "runs": rows}))
+        return 0
+    say(f"whole networks at 224 pixels, {describe()}")
+    say(f"{'network':<10}{'run':<15}{'batch':>6}{'straightf. ms':>15}{'ours ms':>10}{'ratio':>7}{'of limit':>10}")
+    found, missed = {}, 0
+    for name in NETWORKS:
+        found[name] = measure_alone(name, options)
+        for row in found[name]["runs"]:
+            plain_s, ours_s = row["seconds"]["straightforward"], row["seconds"]["ours"]
+            say(
+                f"{name:<10}{row['what']:<15}{row['batch']:>6}{1e3 * plain_s:>15.1f}{1e3 * ours_s:>10.1f}"
+                f"{plain_s / ours_s:>7.2f}{row['limit_s'] / ours_s:>10.0%}"
+            )
+            missed += plain_s < row["least"] * ours_s
+        kept = found[name]["runs"][-1]["saved_bytes"]
+        say(f"{name:<10}kept for backward: {kept['ours'] / kept['straightforward']:.2f} of the straightforward")
+    write_result("networks", options, {"networks": found})
+    if missed and not options.keep_memory:
+        say(f"{missed} runs are below the ratio they have to reach")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""`autonl zoo`: published networks in a terminal, without any service."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from autonl_core.zoo import ZOO
+from cli.main import app
+
+
+def zoo(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["zoo", *arguments], catch_exceptions=False)
+
+
+def test_every_network_has_a_line_with_its_figures() -> None:
+    result = zoo()
+    assert result.exit_code == 0
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:] if line}
+    assert set(ZOO) <= set(lines)
+    for part in ("267M", "4.4M", "76.5%", "266,878,784", "4,389,350", "Li et al., arXiv:2004.01961"):
+        assert part in lines["autonl_s"]
+
+
+def test_programs_get_arch_strings_scaled_to_a_budget() -> None:
+    result = zoo("--budget", "100M", "--resolution", "192", "--classes", "20", "--json")
+    networks = json.loads(result.stdout)["networks"]
+    assert [net["name"] for net in networks] == list(ZOO)
+    for net in networks:
+        assert net["arch_string"].startswith("in192 | ")
+        assert net["arch_string"].endswith(" | fc20")
+        assert abs(net["macs"] - 100e6) <= 3e6
+
+
+def test_out_of_reach_is_said() -> None:
+    assert zoo("--budget", "1k").stdout.count("out of reach") == len(ZOO)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--budget", "lots"), ("--budget", "0"), ("--resolution", "1"), ("--classes", "1")]
+)
+def test_nonsense_ends_with_a_message_and_2(option: str, value: str) -> None:
+    result = zoo(option, value)
+    assert (result.exit_code, "No network is like that" in result.stderr) == (2, True)
