@@ -1,1 +1,1 @@
-"""Measurements, not tests. `python -m benchmarks` measures the search step; the others need a data set or a result."""
+"""Measurements, not tests. `python -m benchmarks` runs all but `equal_macs`, which needs a data set and a result."""

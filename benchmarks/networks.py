@@ -30,7 +30,7 @@ from benchmarks.straightforward import PlainNetwork
 
 NETWORKS = ("autonl_s", "autonl_l")
 # (what, batch size, rounds' share, least ratio)
-MEASURED = (("forward", 1, 4, 1.35), ("forward", 32, 1, 1.9), ("fused", 1, 4, 0.0), ("fused", 32, 1, 2.5))
+MEASURED = (("forward", 1, 10, 1.35), ("forward", 32, 1, 1.9), ("fused", 1, 10, 0.0), ("fused", 32, 1, 2.5))
 TRAINING = ("training step", 32, 1, 1.6)
 _MEMORY_BATCH = 4
 

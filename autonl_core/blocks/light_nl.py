@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autonl_core.arch import Divisor, LightNLSpec
-from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM, normalise
+from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
 from autonl_core.blocks.light_nl_function import (
     NormalisedProduct,
     maps_of,
@@ -30,7 +30,8 @@ from autonl_core.blocks.light_nl_function import (
 def light_nl_product(x: Tensor, compact_channels: int, nl_stride: int, divisor: float) -> Tensor:
     """y of the equation above, (B, C, H, W) -> (B, C, H, W), in the cheaper of the two contraction orders."""
     height, width = x.shape[2:]
-    full, sampled = positions_last(x), sample_positions(x, nl_stride)  # (B, HW, C), (B, r, C)
+    full = positions_last(x)  # (B, HW, C)
+    sampled = full if nl_stride == 1 else sample_positions(x, nl_stride)  # (B, r, C)
     x_c, x_sc = full[:, :, :compact_channels], sampled[:, :, :compact_channels]  # (B, HW, C'), (B, r, C')
     if channels_first_is_cheaper(x, compact_channels, nl_stride):
         affinity = scaled_bmm(x_sc.mT, sampled, 1 / divisor)  # (B, C', r) x (B, r, C) -> (B, C', C)
@@ -71,7 +72,7 @@ class LightNL(nn.Module):
         if self.training:
             return self.forward_in_batch(x, self.compact_channels, self.nl_stride, track=True)
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
-        z = normalise(self.depthwise(y), self.norm)
+        z = normalise(convolve(y, self.depthwise, self.depthwise.weight, None), self.norm)
         return x + z if torch.is_grad_enabled() else z.add_(x)
 
     def forward_in_batch(self, x: Tensor, compact_channels: int, nl_stride: int, *, track: bool) -> Tensor:

@@ -1,0 +1,141 @@
+"""Writes the tables of docs/macs.md (computed) and docs/speed.md (from benchmarks/results) into these pages.
+
+    python -m benchmarks.tables
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`; the text around it is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from autonl_core.arch import LightNLSpec
+from autonl_core.macs import MacsBreakdown, block_sizes, count_macs, count_params, light_nl_macs, non_local_macs
+from autonl_core.zoo import ZOO
+from benchmarks.harness import RESULTS, say
+
+DOCS = Path(__file__).parents[1] / "docs"
+_TABLE = re.compile(r"<!-- table (?P<name>\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def published_table() -> str:
+    """Every network's published figures beside ours."""
+    rows = []
+    for net in ZOO.values():
+        macs, params = count_macs(net.arch).total, count_params(net.arch)
+        of_macs = [f"{net.macs / 1e6:.0f}M", f"{macs:,}", f"{macs / net.macs - 1:+.2%}"]
+        of_params = [f"{net.params / 1e6:.1f}M", f"{params:,}", f"{params / net.params - 1:+.2%}"]
+        rows.append([net.title, *of_macs, *of_params, f"{net.top1_pct:.1f}"])
+    return _table(
+        ["network", "MACs published", "ours", "", "parameters published", "ours", "", "top-1 published"], rows
+    )
+
+
+def columns_table() -> str:
+    """What the MACs of the AutoNL networks are made of."""
+    columns = [field.name for field in fields(MacsBreakdown)]
+    rows = []
+    for name in ("autonl_s", "autonl_l"):
+        macs = count_macs(ZOO[name].arch)
+        rows.append([ZOO[name].title, *(f"{getattr(macs, column):,}" for column in columns), f"{macs.total:,}"])
+    return _table(["network", *(f"`{column}`" for column in columns), "total"], rows)
+
+
+def non_local_table() -> str:
+    """How many times the MACs of LightNL the classic block needs, on the maps of published networks."""
+    rows = []
+    for where, channels, size, spec in _named_maps():
+        light, classic = light_nl_macs(channels, size, spec).total, non_local_macs(channels, size)
+        half = non_local_macs(channels, size, max(1, channels // 2))
+        named = [where, f"{channels} x {size}x{size}", f"{spec.nl_ratio:g}, {spec.nl_stride}"]
+        rows.append([*named, f"{light:,}", f"{classic:,}", f"{classic / light:,.0f}x", f"{half / light:,.0f}x"])
+    heads = ["maps of", "channels x size", "nl_ratio, nl_stride", "LightNL", "classic, C_i = C", "ratio"]
+    return _table([*heads, "ratio at C_i = C/2"], rows)
+
+
+def _named_maps() -> list[tuple[str, int, int, LightNLSpec]]:
+    """(network, channels, size, LightNL), each once: block outputs of MobileNetV2, LightNL blocks of AutoNL."""
+    found: dict[tuple[int, int, LightNLSpec], str] = {}
+    for name in ("mobilenet_v2", "autonl_s", "autonl_l"):
+        arch = ZOO[name].arch
+        for block, size in zip(arch.blocks, block_sizes(arch)[1:], strict=True):
+            spec = LightNLSpec(0.25, 1) if name == "mobilenet_v2" else block.light_nl
+            if spec is not None:
+                found.setdefault((block.out_channels, size, spec), ZOO[name].title)
+    return [(where, *key) for key, where in found.items()]
+
+
+def light_nl_table() -> str:
+    rows = []
+    default, kept = _result("light_nl"), _result("light_nl_keep_memory")
+    for one, other in zip(default["shapes"], kept["shapes"], strict=True):
+        memory = one["saved_bytes"]["ours"] / one["saved_bytes"]["straightforward"]
+        shape = f"{one['channels']}, {one['size']}x{one['size']}, {one['nl_ratio']:g}, {one['nl_stride']}"
+        limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
+        rows.append([shape, *_times(one), *_times(other), f"{memory:.2f}", limit])
+    heads = ["shape", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
+    return _table([*heads, "kept bytes", "share of the limit"], rows)
+
+
+def networks_table() -> str:
+    rows = []
+    default, kept = _result("networks")["networks"], _result("networks_keep_memory")["networks"]
+    for name in default:
+        for one, other in zip(default[name]["runs"], kept[name]["runs"], strict=True):
+            limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
+            what = f"{one['what']}, batch {one['batch']}"
+            rows.append([ZOO[name].title, what, *_times(one), *_times(other), limit])
+    heads = ["network", "run", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
+    return _table([*heads, "share of the limit"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "published": published_table,
+    "columns": columns_table,
+    "non_local": non_local_table,
+    "light_nl": light_nl_table,
+    "networks": networks_table,
+}
+
+
+def fill(page: str) -> str:
+    """`page` with every table in it made anew."""
+
+    def made(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"<!-- table {name} -->\n{TABLES[name]()}<!-- end -->"
+
+    return _TABLE.sub(made, page)
+
+
+def main() -> int:
+    for name in ("macs.md", "speed.md"):
+        page = DOCS / name
+        page.write_text(fill(page.read_text()))
+        say(f"{page} is up to date")
+    return 0
+
+
+def _times(row: dict[str, Any]) -> list[str]:
+    plain, ours = row["seconds"]["straightforward"], row["seconds"]["ours"]
+    return [f"{1e3 * plain:.1f} ms", f"{1e3 * ours:.1f} ms", f"{plain / ours:.2f}"]
+
+
+def _result(name: str) -> dict[str, Any]:
+    return dict(json.loads((RESULTS / f"{name}.json").read_text()))
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(heads), *(list(row) for row in rows)]
+    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
