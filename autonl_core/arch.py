@@ -50,7 +50,10 @@ def _require_one_of(spec: object, name: str, names: object) -> None:
 def _require_number(spec: object, name: str) -> float:
     value = getattr(spec, name)
     _require(type(value) in (int, float), f"{name} is {value!r}; it must be a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ArchError(f"{name} has {len(str(value))} digits; it must be a number of usual size") from error
 
 
 def _make_float(spec: object, name: str) -> None:

@@ -31,7 +31,7 @@ from autonl_core.errors import ArchError
 _ACTIVATIONS: dict[str, Activation] = {"nsw": "swish", "nre": "relu", "nr6": "relu6", "nhs": "hard_swish"}
 _SUFFIXES = {activation: suffix for suffix, activation in _ACTIVATIONS.items()}
 _N = r"\d{1,9}"  # bounded: Python refuses to convert numbers of thousands of digits
-_RATIO = r"\d*\.?\d+"
+_RATIO = r"(?:\d{1,9}(?:\.\d{1,400})?|\.\d{1,400})"
 _ACT = rf"(_(?P<act>{'|'.join(_ACTIVATIONS)}))?"
 _BLOCK = re.compile(
     rf"(?P<kind>ds|ir)_r(?P<repeats>{_N})_k(?P<kernel>{_N})_s(?P<stride>{_N})(_e(?P<expand>{_RATIO}))?"

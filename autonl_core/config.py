@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -31,7 +31,19 @@ def parse_macs(value: object) -> object:
     return macs
 
 
-Macs = Annotated[int, BeforeValidator(parse_macs), Field(ge=1, le=MAX_MACS)]
+Macs = Annotated[
+    int,
+    BeforeValidator(parse_macs),
+    Field(ge=1, le=MAX_MACS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
+                {"type": "string", "pattern": rf"^{_MACS_TEXT.pattern}$"},
+            ]
+        }
+    ),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 

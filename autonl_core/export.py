@@ -42,7 +42,9 @@ class LoadedCheckpoint:
 
 
 def save_checkpoint(path: Path, network: Network, dataset: DatasetSpec, data: PreparedData) -> None:
-    """Write `network` to `path`, atomically."""
+    """Write `network` to `path`, atomically. Raises CheckpointError for a fused one, which has lost its batch norms."""
+    if network.fused:
+        raise CheckpointError("a fused network cannot be saved; save the network that it was made from")
     preprocessing = {"mean": data.mean, "std": data.std, "resolution": network.arch.resolution}
     metadata = {
         "format": FORMAT,

@@ -28,6 +28,7 @@ class Network(nn.Module):
     def __init__(self, arch: ArchSpec, dropout: float = 0.0) -> None:
         super().__init__()
         self.arch = arch
+        self.fused = False
         self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=arch.activation)
         self.blocks = nn.ModuleList(MBConv(spec) for spec in arch.blocks)
         self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activation=arch.activation)
@@ -36,9 +37,12 @@ class Network(nn.Module):
         self.classifier = nn.Linear(arch.feature_channels, arch.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, R, R) -> logits (B, classes)."""
+        """(B, 3, R, R) -> logits (B, classes).
+
+        Without gradients, layers work in place: a hook that keeps what a layer puts out has to clone it.
+        """
         layers, count = [self.stem, *self.blocks], 0
-        if len(x) > 1 and not (self.training or torch.is_grad_enabled()) and x.device.type == "cpu":
+        if len(x) > 1 and x.device.type == "cpu" and self._may_run_in_parts():
             count, parts = self._layers_of_large_maps(x)
             x = torch.cat([_run(layers[:count], part) for part in x.chunk(parts)]) if count else x
         x = _run(layers[count:], x)
@@ -47,11 +51,17 @@ class Network(nn.Module):
             x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
 
-    def _layers_of_large_maps(self, x: Tensor) -> tuple[int, int]:
-        """How many of the first layers make maps so large that a CPU is faster on parts of the batch; how many parts.
+    def _may_run_in_parts(self) -> bool:
+        """Not while batch norms must see the whole batch, nor while hooks, which expect to, look on."""
+        if self.training or torch.is_grad_enabled():
+            return False
+        return not any(
+            m._forward_hooks or m._forward_pre_hooks or (isinstance(m, nn.BatchNorm2d) and m.training)  # noqa: SLF001
+            for m in self.modules()
+        )
 
-        At inference only: batch norms in training must see the whole batch.
-        """
+    def _layers_of_large_maps(self, x: Tensor) -> tuple[int, int]:
+        """How many of the first layers make maps so large that parts of the batch are faster; how many parts."""
         size = out_size(max(x.shape[2:]), self.arch.stem_stride)
         bytes_of_layers = [self.arch.stem_channels * size**2 * x.element_size()]
         for block in self.arch.blocks:
@@ -67,6 +77,7 @@ class Network(nn.Module):
         Outputs agree with those of `eval()` to rounding error.
         """
         network = copy.deepcopy(self).eval()
+        network.fused = True
         for parent in list(network.modules()):
             for name, layer in parent.named_children():
                 if isinstance(layer, ConvNorm | LightNL):

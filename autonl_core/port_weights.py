@@ -33,8 +33,9 @@ def load_port_weights(
 ) -> Network:
     """A network of `arch` in evaluation mode, with the weights of a file that the port or its users saved.
 
-    The file holds a state dict, plain or as `model` in a training checkpoint, with or without `module.` before every
-    name; averaged weights (`ema`) are preferred where there are any. Given `num_classes`, the classifier is left out
+    The file holds a state dict, plain or as `model` of a checkpoint, with or without `module.` before every name;
+    averaged weights (`ema`) are preferred where there are any. A checkpoint that also holds objects of the port, its
+    meters for one, is refused: save model and ema of it alone. Given `num_classes`, the classifier is left out
     and a fresh one of that many classes, reproducible with `seed`, put in its place.
 
     Raises:
@@ -75,16 +76,16 @@ def _state_of(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and numbers, and reading it would run code; open it where you trust it "
-            f'and save `checkpoint["model"]` alone ({str(error).splitlines()[0]})'
+            f'and save {{"model": c["model"], "ema": c["ema"]}} of it ({str(error).splitlines()[0]})'
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable PyTorch file: {error}") from error
+    except Exception as error:
+        raise CheckpointError(f"{path} is not a readable PyTorch file: {error!r}") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict")
     state = _tensors(path, content.get("model", content))
     averages = content.get("ema")
-    if isinstance(averages, Mapping):
-        state |= _tensors(path, averages.get("shadow", averages))
+    if averages is not None:
+        state |= _tensors(path, averages.get("shadow", averages) if isinstance(averages, Mapping) else averages)
     return state
 
 
@@ -94,11 +95,16 @@ def _tensors(path: Path, state: Any) -> dict[str, Tensor]:
     strangers = [f"{key!r} is a {type(value).__name__}" for key, value in state.items() if not _is_weight(key, value)]
     if strangers:
         raise CheckpointError(f"{path} holds entries that are no weights: {'; '.join(strangers)}")
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    weights = {key.removeprefix("module."): value for key, value in state.items()}
+    if len(weights) < len(state):
+        raise CheckpointError(f"{path} holds the same names with and without 'module.'; it must be one network")
+    return weights
 
 
 def _is_weight(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor) and value.layout == torch.strided
+    if not (isinstance(key, str) and isinstance(value, Tensor) and value.layout == torch.strided):
+        return False
+    return not (value.is_meta or value.is_quantized or value.is_complex())
 
 
 def _port_names(arch: ArchSpec) -> Iterator[tuple[str, str]]:

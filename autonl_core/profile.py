@@ -19,6 +19,8 @@ from autonl_core.blocks.light_nl import FoldedLightNL, LightNL, channels_first_i
 from autonl_core.macs import MacsBreakdown
 from autonl_core.network import Network
 
+COUNTED = (ConvNorm, FoldedConv, SqueezeExcite, LightNL, FoldedLightNL, nn.Linear)
+
 
 def count_live_macs(network: Network, resolution: int) -> MacsBreakdown:
     """MACs of one forward pass of one image of `resolution` pixels, by the rule of `macs.py`."""
@@ -34,10 +36,7 @@ def count_live_macs(network: Network, resolution: int) -> MacsBreakdown:
         return add
 
     hooks = [network.head.register_forward_hook(hook(lambda _, __, y: MacsBreakdown(head_pool=y.numel())))]
-    for module in network.modules():
-        for kinds, count in _COUNTS:
-            if isinstance(module, kinds):
-                hooks.append(module.register_forward_hook(hook(count)))
+    hooks += [m.register_forward_hook(hook(count_layer)) for m in network.modules() if isinstance(m, COUNTED)]
     try:
         _run(network, resolution)
     finally:
@@ -75,18 +74,23 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def _count_conv(layer: ConvNorm | FoldedConv, x: Tensor, y: Tensor) -> MacsBreakdown:
+def count_layer(layer: nn.Module, x: Tensor, y: Tensor) -> MacsBreakdown:
+    """MACs of one layer of the kinds COUNTED that made `y` of `x`, for the whole batch."""
+    if isinstance(layer, ConvNorm | FoldedConv):
+        return _count_conv(layer, y)
+    if isinstance(layer, LightNL | FoldedLightNL):
+        return _count_light_nl(layer, x, y)
+    if isinstance(layer, SqueezeExcite):
+        products = x.shape[0] * (layer.reduce.weight.numel() + layer.expand.weight.numel())
+        return MacsBreakdown(conv=products, se_pool=x.numel())
+    assert isinstance(layer, nn.Linear)
+    return MacsBreakdown(linear=x.shape[0] * layer.weight.numel())
+
+
+def _count_conv(layer: ConvNorm | FoldedConv, y: Tensor) -> MacsBreakdown:
     conv = layer.conv
     macs = y.numel() * conv.weight[0].numel()  # every output is a sum over one filter
     return MacsBreakdown(depthwise=macs) if conv.groups == conv.in_channels > 1 else MacsBreakdown(conv=macs)
-
-
-def _count_squeeze_excite(layer: SqueezeExcite, x: Tensor, y: Tensor) -> MacsBreakdown:
-    return MacsBreakdown(conv=layer.reduce.weight.numel() + layer.expand.weight.numel(), se_pool=x.numel())
-
-
-def _count_linear(layer: nn.Linear, x: Tensor, y: Tensor) -> MacsBreakdown:
-    return MacsBreakdown(linear=layer.weight.numel())
 
 
 def _count_light_nl(layer: LightNL | FoldedLightNL, x: Tensor, y: Tensor) -> MacsBreakdown:
@@ -98,11 +102,3 @@ def _count_light_nl(layer: LightNL | FoldedLightNL, x: Tensor, y: Tensor) -> Mac
         positions = x.shape[2] * x.shape[3]
         products = x_sc.numel() * positions + x_s.numel() * positions
     return MacsBreakdown(light_nl=products, depthwise=y.numel() * layer.depthwise.weight[0].numel())
-
-
-_COUNTS: tuple[tuple[Any, Callable[[Any, Tensor, Tensor], MacsBreakdown]], ...] = (
-    (ConvNorm | FoldedConv, _count_conv),
-    (SqueezeExcite, _count_squeeze_excite),
-    (LightNL | FoldedLightNL, _count_light_nl),
-    (nn.Linear, _count_linear),
-)

@@ -170,4 +170,8 @@ def find_net(name: str) -> PublishedNet:
 
 def adapt(arch: ArchSpec, *, resolution: int | None = None, num_classes: int | None = None) -> ArchSpec:
     """`arch` for another input size or class count; every width stays."""
-    return replace(arch, resolution=resolution or arch.resolution, num_classes=num_classes or arch.num_classes)
+    return replace(
+        arch,
+        resolution=arch.resolution if resolution is None else resolution,
+        num_classes=arch.num_classes if num_classes is None else num_classes,
+    )

@@ -7,14 +7,12 @@ and weights and writing its output once at full bandwidth. Nothing that runs lay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from autonl_core.blocks.conv import ConvNorm, SqueezeExcite
-from autonl_core.blocks.light_nl import LightNL
 from autonl_core.network import Network
+from autonl_core.profile import COUNTED, count_layer
 from benchmarks.harness import times_in_turn
 
 _GEMM_SIZE = 2048
@@ -48,24 +46,13 @@ def forward_limit_s(network: Network, x: Tensor, limits: Limits) -> float:
 
     def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        macs = float(_macs_of(layer, inputs[0], output))
+        macs = count_layer(layer, inputs[0], output).total
         weights = sum(p.numel() for p in layer.parameters())
         total += limits.seconds(macs, 4 * (inputs[0].numel() + output.numel() + weights))
 
-    kinds = (ConvNorm, SqueezeExcite, LightNL, nn.Linear)
-    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, COUNTED)]
     with torch.no_grad():
         network(x)
     for hook in hooks:
         hook.remove()
     return total
-
-
-def _macs_of(layer: Any, x: Tensor, y: Tensor) -> int:
-    if isinstance(layer, ConvNorm):
-        return y.numel() * layer.conv.weight[0].numel()
-    if isinstance(layer, LightNL):
-        return 2 * x.numel() * layer.compact_channels + 9 * y.numel()
-    if isinstance(layer, SqueezeExcite):
-        return x.numel() + 2 * x.shape[0] * layer.reduce.weight.numel()
-    return int(x.shape[0] * layer.weight.numel())

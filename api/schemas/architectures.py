@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas.base import CountingRule, View
 from autonl_core import macs
-from autonl_core.arch import ArchSpec
+from autonl_core.arch import Activation, ArchSpec, Divisor, SeGate
 from store import models
 
 
@@ -28,6 +28,7 @@ class ArchitectureSummary(View):
 class LightNLView(View):
     nl_ratio: float
     nl_stride: int
+    divisor: Divisor
 
 
 class BlockView(View):
@@ -37,9 +38,11 @@ class BlockView(View):
     out_channels: int
     stride: int
     kernel_size: int
-    expand_ratio: int
+    expand_ratio: float
     se_ratio: float
+    se_gate: SeGate
     light_nl: LightNLView | None
+    activation: Activation
     residual: bool
     in_size: int = Field(description="rows (and columns) of its input")
     out_size: int

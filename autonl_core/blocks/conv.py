@@ -25,7 +25,7 @@ SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, 
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
-    """`activation` of a map that nobody else holds: in place where no gradient will ask for it again."""
+    """`activation` of a map that only its maker holds: in place where no gradient will ask for it again."""
     return x if activation is None else _ACTIVATIONS[activation](x, not torch.is_grad_enabled())
 
 
@@ -34,7 +34,7 @@ def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) ->
 
     A 1x1 convolution of a single image is computed as the matrix product that it is, which needs no set-up.
     """
-    if x.shape[0] > 1 or conv.kernel_size != (1, 1):
+    if x.shape[0] > 1 or conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.groups > 1:
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
     rows = x.permute(0, 2, 3, 1)  # (1, H, W, C_in): a view when `x` is channels_last
     return F.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
@@ -78,7 +78,7 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
-        if self.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
+        if self.norm.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
             return activate(normalise(convolve(x, conv, conv.weight, None), self.norm), self.activation)
         return activate(convolve(x, conv, *folded_weights(conv, self.norm)), self.activation)
 

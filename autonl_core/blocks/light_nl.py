@@ -69,7 +69,7 @@ class LightNL(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
+        if self.norm.training and type(self.norm) is nn.BatchNorm2d:  # not one that speaks to other processes
             return self.forward_in_batch(x, self.compact_channels, self.nl_stride, track=True)
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
         z = normalise(convolve(y, self.depthwise, self.depthwise.weight, None), self.norm)
@@ -79,7 +79,8 @@ class LightNL(nn.Module):
         """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
         norm, divisor = self.norm, divisor_of(x, self.divisor)
         mean, variance, momentum = self._running_statistics() if track else (None, None, 0.0)
-        if channels_first_is_cheaper(x, compact_channels, nl_stride):
+        mixed_precision = torch.is_autocast_enabled(x.device.type)  # left to autograd, which casts what has to be cast
+        if channels_first_is_cheaper(x, compact_channels, nl_stride) and not mixed_precision:
             kernel, settings = self.depthwise.weight, (compact_channels, nl_stride, divisor, norm.eps)
             return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
         y = self.depthwise(light_nl_product(x, compact_channels, nl_stride, divisor))

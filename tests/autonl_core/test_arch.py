@@ -63,6 +63,7 @@ def test_a_residual_needs_equal_shapes_and_may_be_switched_off() -> None:
         ({"kernel_size": 3.0}, "kernel_size is 3.0; it must be an integer"),
         ({"stride": True}, "stride is True; it must be an integer"),
         ({"expand_ratio": float("inf")}, "expand_ratio is inf; it must be finite"),
+        ({"expand_ratio": 10**400}, "expand_ratio has 401 digits; it must be a number of usual size"),
         ({"activation": "tanh"}, "activation is 'tanh'; it must be one of swish, relu, relu6, hard_swish"),
         ({"se_gate": "hard_sigmoid"}, "se_gate is given without squeeze-excite"),
         ({"light_nl": LightNLSpec(0.1, 1)}, "nl_ratio 0.1 of 8 channels leaves none"),

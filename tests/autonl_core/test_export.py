@@ -56,6 +56,12 @@ def test_the_file_alone_tells_how_to_use_it(written: Path, network: Network, dat
     assert json.loads(metadata["preprocessing"])["resolution"] == 8
 
 
+def test_a_fused_network_is_not_written(tmp_path: Path, network: Network, data: PreparedData) -> None:
+    with pytest.raises(CheckpointError, match="save the network that it was made from"):
+        save_checkpoint(tmp_path / "fused.safetensors", network.fuse(), DIGITS, data)
+    assert list(tmp_path.glob("*.safetensors")) == []
+
+
 def test_one_changed_weight_changes_the_hash(network: Network) -> None:
     before = weights_sha256(network.state_dict())
     with torch.no_grad():

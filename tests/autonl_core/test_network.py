@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from hypothesis import given, settings
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,7 +23,7 @@ from autonl_core.network import Network, build_network
 from autonl_core.profile import count_live_macs, count_live_params
 from autonl_core.search_space import get_space
 from autonl_core.zoo import ZOO, adapt
-from tests.autonl_core.architectures import AUTONL_S, block
+from tests.autonl_core.architectures import AUTONL_S, arch_specs, block
 from tests.autonl_core.architectures import network as network_of
 
 
@@ -107,27 +110,77 @@ def test_folding_agrees_with_pytorch_s_own() -> None:
     assert torch.allclose(bias, expected.bias, rtol=1e-5, atol=1e-7)
 
 
+def watch_runs(monkeypatch: pytest.MonkeyPatch, seen: list[tuple[int, int]]) -> None:
+    """Note how many layers are run on how many images."""
+    run = network_module._run
+
+    def watched(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+        seen.append((len(layers), len(x)))
+        return run(layers, x)
+
+    monkeypatch.setattr(network_module, "_run", watched)
+
+
 @torch.no_grad()
 def test_large_maps_run_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     arch = network_of(block(8, 16, stride=2), block(16, 16, stride=2), block(16, 16))
-    network, x, sizes = trained(arch), torch.randn(7, 3, 32, 32), []
+    network, x = trained(arch), torch.randn(7, 3, 32, 32)
+    sizes: list[tuple[int, int]] = []
     whole = network(x)
-    for layer in (network.stem, *network.blocks):
-        layer.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    watch_runs(monkeypatch, sizes)
     largest = 24 * 32 * 32 * 4  # bytes for one image: 8 channels tripled; then 48 at half the size, 48 at a quarter
     monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 2 * largest)
     assert torch.allclose(network(x), whole, rtol=1e-5, atol=1e-6)
     # stem, block 0 and block 1 on 2, 2, 2 and 1 images; the maps of block 2 are small enough for all 7
-    assert sizes == [2, 2, 2] * 3 + [1, 1, 1] + [7]
+    assert sizes == [(3, 2), (3, 2), (3, 2), (3, 1), (1, 7)]
+    network.blocks[0].register_forward_hook(lambda _, __, ___: None)
+    network(x)
+    assert sizes[5:] == [(4, 7)]  # a hook gets to see the whole batch
 
 
 def test_training_never_runs_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_module, "_MAX_MAP_BYTES", 1)
-    network, sizes = build_network(EVERY_KIND).train(), []
-    network.stem.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    network = build_network(EVERY_KIND).train()
+    sizes: list[tuple[int, int]] = []
+    watch_runs(monkeypatch, sizes)
     with torch.no_grad():
         network(torch.randn(5, 3, 32, 32))
-    assert sizes == [5]  # batch norms must see the whole batch
+    assert sizes == [(5, 5)]  # batch norms must see the whole batch
+
+
+@torch.no_grad()
+def test_batch_norms_can_be_calibrated_alone() -> None:
+    network = trained(EVERY_KIND)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()  # the network itself stays in evaluation mode, as the published training code has it
+    for _ in range(3):
+        network(torch.randn(8, 3, 32, 32))
+    assert [int(norm.num_batches_tracked or 0) for norm in norms] == [3] * len(norms)
+
+
+def test_frozen_batch_norms_stay_frozen_in_training() -> None:
+    network = trained(EVERY_KIND).train()
+    norms = [m.eval() for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [norm.state_dict()["running_mean"].clone() for norm in norms]
+    network(torch.randn(8, 3, 32, 32)).sum().backward()
+    assert all(torch.equal(norm.state_dict()["running_mean"], mean) for norm, mean in zip(norms, before, strict=True))
+
+
+@settings(max_examples=25)
+@given(arch_specs())
+def test_any_architecture_runs_alone_in_a_batch_and_fused(arch: ArchSpec) -> None:
+    small = replace(arch, resolution=min(arch.resolution, 24))
+    network = build_network(small, seed=0).eval()
+    x = torch.randn(2, 3, small.resolution, small.resolution)
+    with torch.no_grad():
+        both, one, fused = network(x), network(x[:1]), network.fuse()(x[:1])
+    assert torch.allclose(both[:1], one, rtol=1e-3, atol=1e-4 * float(both.abs().max()))
+    assert torch.allclose(fused, one, rtol=1e-3, atol=1e-4 * float(both.abs().max()))
+    # in total: a depthwise convolution of one channel cannot be told from an ordinary one
+    assert count_live_macs(network, small.resolution).total == count_macs(small).total
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does it

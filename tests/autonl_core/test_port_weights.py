@@ -135,12 +135,25 @@ class Malicious:
 
 def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
     target = tmp_path / "was run"
-    with pytest.raises(CheckpointError, match="reading it would run code"):
+    advice = r'reading it would run code; .* save \{"model": c\["model"\], "ema": c\["ema"\]\}'
+    with pytest.raises(CheckpointError, match=advice):
         load_port_weights(saved(tmp_path, {"model": small_state(), "meters": Malicious(target)}), SMALL)
     assert not target.exists()
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"model": 3}, {"a": 1, "b": "text"}, {1: torch.zeros(1)}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {"model": 3},
+        {"a": 1, "b": "text"},
+        {1: torch.zeros(1)},
+        {"model": {}, "ema": [1]},
+        {"x": torch.zeros(1), "module.x": torch.zeros(1)},
+        {"x": torch.zeros(1, device="meta")},
+        {"x": torch.zeros(1, dtype=torch.complex64)},
+    ],
+)
 def test_what_is_no_state_dict_is_refused(content: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         load_port_weights(saved(tmp_path, content), SMALL)
@@ -153,6 +166,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:2000])
     with pytest.raises(CheckpointError):
         load_port_weights(cut, SMALL)
-    cut.write_bytes(b"")
-    with pytest.raises(CheckpointError):
-        load_port_weights(cut, SMALL)
+    for damaged in (b"", b"\x80\x02.", b"\x80\x02X\xff", b"\x80\x02h\x05.", b"PK\x03\x04"):
+        cut.write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            load_port_weights(cut, SMALL)

@@ -71,6 +71,11 @@ def test_light_nl_always_keeps_a_channel() -> None:
     assert [(b.in_channels, b.out_channels) for b in scaled.blocks] == [(8, 8), (8, 1)]
 
 
+def test_steps_wider_than_the_tolerance_are_named() -> None:
+    with pytest.raises(BudgetError, match=r"comes within 3% of 6,961,830 MACs .* closest network has 7,332,480"):
+        scale_to_macs(ZOO["mobilenet_v2"].arch, 6_961_830)
+
+
 def test_out_of_reach_is_said_with_the_range_that_is_not() -> None:
     with pytest.raises(BudgetError, match="no width multiplier brings this network to 1,000 MACs") as refused:
         scale_to_macs(ZOO["mobilenet_v2"].arch, 1000)

@@ -39,7 +39,7 @@ def test_out_of_reach_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--budget", "lots"), ("--budget", "0"), ("--resolution", "1"), ("--classes", "1")]
+    ("option", "value"), [("--budget", "lots"), ("--budget", "0"), ("--resolution", "1"), ("--classes", "0")]
 )
 def test_nonsense_ends_with_a_message_and_2(option: str, value: str) -> None:
     result = zoo(option, value)

@@ -115,6 +115,18 @@ def test_the_gradient_from_above_is_left_as_it_was() -> None:
     assert torch.equal(upstream, before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_mixed_precision_trains(dtype: torch.dtype) -> None:
+    block, x = LightNL(16, LightNLSpec(0.25, 1)).train(), torch.randn(4, 16, 8, 8, requires_grad=True)
+    nn.init.ones_(block.norm.weight)
+    with torch.autocast("cpu", dtype=dtype):
+        block(x).float().square().mean().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    assert block.depthwise.weight.grad is not None
+    assert block.depthwise.weight.grad.any()
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_running_statistics_move_as_batch_norm_s_own(momentum: float | None) -> None:
     block = LightNL(8, LightNLSpec(0.25, 1)).train()
