@@ -173,7 +173,7 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
             str(number),
             "MBConv" + (" + SE" if block["se_ratio"] else ""),
             f"{block['kernel_size']}×{block['kernel_size']}",
-            f"×{block['expand_ratio']}",
+            f"×{block['expand_ratio']:g}",
             str(block["stride"]),
             f"{block['out_size']}×{block['out_size']}",
             str(block["out_channels"]),
