@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonl_core.data.batches import Batch
+from autonl_core.network import evaluating
 
 RECALIBRATION_IMAGES = 10_000
 
@@ -49,12 +50,8 @@ def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Scor
 
 def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
     """Score a network in evaluation mode, leaving it in the mode it was in."""
-    was_training = network.training
-    network.eval()
-    try:
+    with evaluating(network):
         return score(network, batches)
-    finally:
-        network.train(was_training)
 
 
 @torch.no_grad()

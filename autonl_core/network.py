@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -83,6 +84,17 @@ class Network(nn.Module):
                 if isinstance(layer, ConvNorm | LightNL):
                     setattr(parent, name, layer.fold())
         return to_channels_last(network).requires_grad_(False)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, and afterwards in the mode that it was in."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 def _run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:

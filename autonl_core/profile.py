@@ -6,10 +6,6 @@ own counter, which sees every convolution and matrix product below them, whoever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from autonl_core.blocks.conv import ConvNorm, FoldedConv, SqueezeExcite
 from autonl_core.blocks.light_nl import FoldedLightNL, LightNL, channels_first_is_cheaper
 from autonl_core.macs import MacsBreakdown
-from autonl_core.network import Network
+from autonl_core.network import Network, evaluating
 
 COUNTED = (ConvNorm, FoldedConv, SqueezeExcite, LightNL, FoldedLightNL, nn.Linear)
 
@@ -26,17 +22,13 @@ def count_live_macs(network: Network, resolution: int) -> MacsBreakdown:
     """MACs of one forward pass of one image of `resolution` pixels, by the rule of `macs.py`."""
     counted = MacsBreakdown()
 
-    def hook(
-        count: Callable[[Any, Tensor, Tensor], MacsBreakdown],
-    ) -> Callable[[Any, tuple[Tensor, ...], Tensor], None]:
-        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            nonlocal counted
-            counted += count(module, inputs[0], output)
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal counted
+        counted += count_layer(layer, inputs[0], output)
+        if layer is network.head:
+            counted += MacsBreakdown(head_pool=output.numel())
 
-        return add
-
-    hooks = [network.head.register_forward_hook(hook(lambda _, __, y: MacsBreakdown(head_pool=y.numel())))]
-    hooks += [m.register_forward_hook(hook(count_layer)) for m in network.modules() if isinstance(m, COUNTED)]
+    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, COUNTED)]
     try:
         _run(network, resolution)
     finally:
@@ -60,18 +52,8 @@ def _run(network: Network, resolution: int) -> None:
     """One image through the network in evaluation mode."""
     parameter = next(network.parameters())
     image = torch.zeros(1, 3, resolution, resolution, device=parameter.device, dtype=parameter.dtype)
-    with _evaluating(network), torch.no_grad():
+    with evaluating(network), torch.no_grad():
         network(image)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
 
 
 def count_layer(layer: nn.Module, x: Tensor, y: Tensor) -> MacsBreakdown:

@@ -31,6 +31,7 @@ from autonl_core.macs import count_macs, count_params
 from autonl_core.network import build_network
 from autonl_core.search_space import get_space
 from autonl_core.train import Trainer
+from benchmarks.harness import say
 from benchmarks.machine import describe
 
 
@@ -62,7 +63,7 @@ def main() -> int:
     padding = round(0.125 * searched.resolution)
     loader = Loader(data, torch.device("cpu"), 0, Augmentation(dataset.horizontal_flip, padding))
     config = TrainConfig(epochs=options.epochs, ema_decay=0.998)
-    _say(f"{dataset.name}, {options.epochs} epochs each, {describe()}")
+    say(f"{dataset.name}, {options.epochs} epochs each, {describe()}")
     for origin, arch in rivals(searched, None, result["flops_budget"], options.random):
         started = time.process_time()
         trainer = Trainer(build_network(arch, seed=0), data.train, loader, config, "train", options.epochs)
@@ -72,12 +73,8 @@ def main() -> int:
         top1_pct = evaluate(trainer.averaged(), loader.plain(data.test)).top1_pct
         size = f"{count_macs(arch).total:>11,} MACs {count_params(arch):>9,} params"
         cpu_s = time.process_time() - started
-        _say(f"{origin:<9} top-1 {top1_pct:5.2f}%  {size}  {cpu_s:5.0f} CPU s  {encode(arch)}")
+        say(f"{origin:<9} top-1 {top1_pct:5.2f}%  {size}  {cpu_s:5.0f} CPU s  {encode(arch)}")
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,12 @@ from autonl_core.network import build_network
 from autonl_core.optim import sgd
 from autonl_core.search_space import get_space
 from autonl_core.supernet import Supernet
+from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 
 KINDS = ("plain", "gated", "weights", "alphas")
 LIMITS = {"cpu": 1.10, "memory": 1.20}
-RESULT = Path(__file__).parent / "results" / "search_step.json"
+RESULT = RESULTS / "search_step.json"
 BATCH_SIZE = 64
 MEMORY_STEPS = 3
 
@@ -106,7 +107,7 @@ def _print_growth(kind: str, arguments: argparse.Namespace) -> None:
     before = _status_bytes("VmRSS")
     for _ in range(MEMORY_STEPS):
         step()
-    _say(str(_status_bytes("VmHWM") - before))
+    say(str(_status_bytes("VmHWM") - before))
 
 
 def _status_bytes(field: str) -> int:
@@ -132,12 +133,12 @@ def main() -> int:
     memory_bytes = {kind: peak_growth_bytes(kind, arguments) for kind in KINDS}
     cpu_s["search"] = cpu_s["weights"] + cpu_s["alphas"] / SampledGates.alpha_interval
     memory_bytes["search"] = max(memory_bytes["weights"], memory_bytes["alphas"])
-    _say(f"{arguments.space} at {arguments.resolution} pixels, batch {BATCH_SIZE}, {describe()}")
-    _say(f"{'step':<10}{'CPU ms':>10}{'ratio':>8}{'peak MiB':>11}{'ratio':>8}")
+    say(f"{arguments.space} at {arguments.resolution} pixels, batch {BATCH_SIZE}, {describe()}")
+    say(f"{'step':<10}{'CPU ms':>10}{'ratio':>8}{'peak MiB':>11}{'ratio':>8}")
     for kind in cpu_s:
         ratios = cpu_s[kind] / cpu_s["plain"], memory_bytes[kind] / memory_bytes["plain"]
         mib = memory_bytes[kind] / 2**20
-        _say(f"{kind:<10}{1000 * cpu_s[kind]:>10.1f}{ratios[0]:>8.2f}{mib:>11.0f}{ratios[1]:>8.2f}")
+        say(f"{kind:<10}{1000 * cpu_s[kind]:>10.1f}{ratios[0]:>8.2f}{mib:>11.0f}{ratios[1]:>8.2f}")
     RESULT.parent.mkdir(exist_ok=True)
     found = {"machine": describe(), "batch_size": BATCH_SIZE, "rounds": arguments.rounds}
     found |= {name: getattr(arguments, name) for name in ("space", "resolution", "budget")}
@@ -145,12 +146,8 @@ def main() -> int:
     over = [k for k in cpu_s if cpu_s[k] > LIMITS["cpu"] * cpu_s["plain"]]
     over += [k for k in cpu_s if memory_bytes[k] > LIMITS["memory"] * memory_bytes["plain"]]
     if over:
-        _say(f"over the limit of {LIMITS}: {', '.join(over)}")
+        say(f"over the limit of {LIMITS}: {', '.join(over)}")
     return 1 if over else 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":
