@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from store.db import Database
 from store.models import Base
@@ -25,6 +25,10 @@ def _migrate(connection: Connection) -> None:
 
 
 database = Database(context.config.attributes.get("database_url") or Settings().resolved_database_url)
+if database.engine.dialect.name == "sqlite":
+    # SQLite changes a table by writing it anew and dropping the old one, whose rows would take theirs in other tables
+    # along. References are checked at the end instead; the switch works outside of transactions only.
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
 try:
     with database.engine.begin() as connection:
         _migrate(connection)

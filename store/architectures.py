@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from autonl_core.progress import ArchitectureRecord
+from store.artifacts import StoredFile
 from store.db import Database
 from store.errors import NotFound
 from store.models import Architecture, Artifact, Search
@@ -53,6 +55,21 @@ class ArchitectureStore:
             query = query.where(Artifact.search_id == search_id)
         with self._database.read_scope() as session:
             return session.scalars(query.order_by(Artifact.created_at.desc(), Artifact.id).limit(1)).one_or_none()
+
+
+def put_artifact(session: Session, search: Search, arch_id: str, stored: StoredFile, moment: datetime) -> None:
+    """Make a stored file downloadable as the checkpoint of an architecture of `search`, whose row must be locked."""
+    artifact = Artifact(
+        id=secrets.token_hex(8),
+        search_id=search.id,
+        arch_id=arch_id,
+        kind="safetensors",
+        key=stored.key,
+        sha256=stored.sha256,
+        size_bytes=stored.size_bytes,
+        created_at=moment,
+    )
+    session.add(artifact)
 
 
 def put_architecture(session: Session, search: Search, record: ArchitectureRecord, moment: datetime) -> None:

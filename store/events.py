@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from store.db import Database
+from store.db import Database, now
+from store.fencing import Lease
 from store.models import Event, Search
 from store.plain import plain_json
+from store.states import FINAL
 
 MAX_EVENTS = 1000
 
@@ -34,10 +36,20 @@ def append(session: Session, search: Search, kind: str, at: datetime, detail: Ma
 
 
 class EventStore:
-    """Reads the event logs."""
+    """Reads the event logs, and keeps the one event that an attempt may write without a lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def stale_write(self, lease: Lease, what: str) -> None:
+        """Tell that a write of an attempt whose search moved on was refused. Says nothing once the search is final."""
+        moved_on = Search.id == lease.search_id, Search.fence > lease.fence, Search.state.not_in(FINAL)
+        locking = update(Search).where(*moved_on).values(fence=Search.fence).returning(Search)
+        with self._database.session_scope() as session:
+            search = session.scalars(locking.execution_options(synchronize_session=False)).one_or_none()
+            if search is not None:
+                detail = {"attempt": lease.fence, "what": what}
+                append(session, search, "stale_write_refused", now(session), detail)
 
     def after(self, search_id: str, seq: int = 0, *, limit: int = MAX_EVENTS) -> Sequence[Event]:
         """The events of a search numbered above `seq`, in order, at most `limit` of them."""

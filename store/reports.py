@@ -13,13 +13,14 @@ from sqlalchemy import delete, select
 
 from autonl_core.progress import ArchitectureRecord, Phase, Progress
 from store import events
-from store.architectures import put_architecture
+from store.architectures import put_architecture, put_artifact
+from store.artifacts import StoredFile
 from store.db import Database, now
 from store.fencing import Lease, hold
 from store.models import Metric, RunState
 from store.plain import plain_json
 
-KEPT_RUN_STATES = 2  # of one attempt; the search deletes the files of older ones
+KEPT_RUN_STATES = 2  # the newest, over all attempts; the files of older ones are deleted by the search
 MAX_METRICS = 5000
 
 
@@ -71,6 +72,16 @@ class ReportStore:
             detail = {"arch_id": record.arch_id, "macs": record.macs, "val_top1_pct": record.val_top1_pct}
             events.append(session, search, "architecture", moment, detail)
 
+    def checkpoint(self, lease: Lease, record: ArchitectureRecord, stored: StoredFile) -> None:
+        """A search that stops early keeps its best so far: this architecture, with a checkpoint to download."""
+        with self._database.session_scope() as session:
+            search = hold(session, lease)
+            moment = now(session)
+            put_architecture(session, search, record, moment)
+            put_artifact(session, search, record.arch_id, stored, moment)
+            detail = {"arch_id": record.arch_id, "macs": record.macs, "sha256": stored.sha256}
+            events.append(session, search, "best_kept", moment, detail)
+
     def saved(self, lease: Lease, *, step: int, path: str, sha256: str, size_bytes: int) -> None:
         """A run state lies at `path`, relative to the searches folder. One that goes further ends the crash streak."""
         with self._database.session_scope() as session:
@@ -89,11 +100,7 @@ class ReportStore:
             if step > search.saved_step:
                 search.saved_step = step
                 search.crash_streak = 0
-            outdated = delete(RunState).where(
-                RunState.search_id == search.id,
-                RunState.fence == lease.fence,
-                RunState.step <= step - KEPT_RUN_STATES,
-            )
+            outdated = delete(RunState).where(RunState.search_id == search.id, RunState.step <= step - KEPT_RUN_STATES)
             session.execute(outdated)
             events.append(session, search, "run_state_saved", moment, {"step": step, "size_bytes": size_bytes})
 

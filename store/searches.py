@@ -1,4 +1,4 @@
-"""Searches as their users see them: create, look up, list, cancel. What workers do is in `claims.py`."""
+"""Searches as their users see them: create, look up, list, delete. What workers do is in `claims.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,9 +21,10 @@ from store import events
 from store.db import Database, now
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
 from store.models import Attempt, Search
-from store.states import FINAL, SearchState, StopReason
+from store.states import FINAL, SearchState
 
 MAX_PAGE_SIZE = 200
+IDEMPOTENCY_KEPT_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class SearchStore:
         try:
             with self._database.session_scope() as session:
                 moment = now(session)
+                _release_old_key(session, idempotency_key, moment)
                 search = Search(
                     id=secrets.token_hex(8),
                     config=config.to_json(),
@@ -134,41 +136,6 @@ class SearchStore:
                 counts[state] = count
         return counts
 
-    def request_cancel(self, search_id: str) -> Search:
-        """Cancel a queued search at once, ask a running one to stop. Idempotent while it is not final.
-
-        Raises:
-            NotFound: no such search.
-            StateConflict: it already succeeded or failed.
-        """
-        with self._database.session_scope() as session:
-            moment = now(session)
-            queued = Search.state == SearchState.QUEUED
-            statement = (
-                update(Search)
-                .where(Search.id == search_id, Search.state.in_((SearchState.QUEUED, SearchState.RUNNING)))
-                .values(
-                    state=case((queued, SearchState.CANCELLED), else_=SearchState.CANCELLING),
-                    stop_reason=case((queued, StopReason.CANCELLED), else_=Search.stop_reason),
-                    finished_at=case((queued, moment), else_=Search.finished_at),
-                    cancel_requested_at=moment,
-                )
-                .returning(Search)
-                .execution_options(synchronize_session=False)
-            )
-            search = session.scalars(statement).one_or_none()
-            if search is not None:
-                kind = "cancelled" if search.state == SearchState.CANCELLED else "cancel_requested"
-                events.append(session, search, kind, moment)
-                return search
-            search = _get(session, search_id)
-            if search.state in (SearchState.SUCCEEDED, SearchState.FAILED):
-                raise StateConflict(
-                    f"search {search_id} already {search.state}; only a queued or running search can be cancelled",
-                    state=search.state,
-                )
-            return search
-
     def delete(self, search_id: str) -> None:
         """Delete a final search with all its rows; its files are the caller's to delete, after this.
 
@@ -185,15 +152,32 @@ class SearchStore:
                 )
 
     def _find_by_key(self, idempotency_key: str) -> Search | None:
+        """The search that this key created, unless that is longer ago than keys are kept."""
+        query = select(Search).where(Search.idempotency_key == idempotency_key)
         with self._database.read_scope() as session:
-            return session.scalars(select(Search).where(Search.idempotency_key == idempotency_key)).one_or_none()
+            return session.scalars(query.where(Search.created_at >= _oldest_key(now(session)))).one_or_none()
+
+
+def _oldest_key(moment: datetime) -> datetime:
+    return moment - timedelta(seconds=IDEMPOTENCY_KEPT_S)
+
+
+def _release_old_key(session: Session, idempotency_key: str | None, moment: datetime) -> None:
+    """A key may be used anew once it is older than keys are kept; the search that it created stays."""
+    if idempotency_key is not None:
+        old = Search.idempotency_key == idempotency_key, Search.created_at < _oldest_key(moment)
+        session.execute(update(Search).where(*old).values(idempotency_key=None))
 
 
 def _get(session: Session, search_id: str) -> Search:
     search = session.get(Search, search_id)
     if search is None:
-        raise NotFound(f"no search {search_id!r}; GET /searches lists them")
+        raise unknown_search(search_id)
     return search
+
+
+def unknown_search(search_id: str) -> NotFound:
+    return NotFound(f"no search {search_id!r}; GET /searches lists them")
 
 
 def _same_request(search: Search, body_sha256: str | None) -> Search:

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     max_crash_streak: int = Field(default=3, ge=1, description="crashes in a row without a new run state")
     max_attempts: int = Field(default=50, ge=1, description="claims of one search, over its life")
 
+    save_steps: int = Field(default=200, ge=1, description="training steps between two run states of one epoch")
+    child_memory_bytes: int = Field(
+        default=0, ge=0, description="address space of a search's process; 0: as much as there is"
+    )
+
     max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders below which a data set may be registered by path; a list as in PATH"

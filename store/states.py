@@ -7,10 +7,12 @@ from enum import StrEnum
 
 
 class SearchState(StrEnum):
-    """Where a search is in its life. `cancelling` still holds its lease; the last three are final."""
+    """Where a search is in its life. The states in `CLAIMED` hold a lease, those in `FINAL` are ends."""
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
@@ -22,18 +24,37 @@ class SearchState(StrEnum):
 
 
 ALLOWED: Mapping[SearchState, frozenset[SearchState]] = {
-    SearchState.QUEUED: frozenset({SearchState.RUNNING, SearchState.CANCELLED}),
+    SearchState.QUEUED: frozenset({SearchState.RUNNING, SearchState.PAUSED, SearchState.CANCELLED}),
     SearchState.RUNNING: frozenset(
-        {SearchState.QUEUED, SearchState.CANCELLING, SearchState.SUCCEEDED, SearchState.FAILED}
+        {
+            SearchState.QUEUED,
+            SearchState.PAUSING,
+            SearchState.CANCELLING,
+            SearchState.SUCCEEDED,
+            SearchState.FAILED,
+        }
     ),
+    # A search that finishes, or fails for good, before it hears the pause has nothing left to go on with.
+    SearchState.PAUSING: frozenset(
+        {
+            SearchState.RUNNING,
+            SearchState.PAUSED,
+            SearchState.CANCELLING,
+            SearchState.SUCCEEDED,
+            SearchState.FAILED,
+        }
+    ),
+    SearchState.PAUSED: frozenset({SearchState.QUEUED, SearchState.CANCELLED}),
     SearchState.CANCELLING: frozenset({SearchState.CANCELLED}),
-    SearchState.CANCELLED: frozenset(),
+    # Ends, unless a user asks to resume: then the search goes on from its last run state.
+    SearchState.CANCELLED: frozenset({SearchState.QUEUED}),
+    SearchState.FAILED: frozenset({SearchState.QUEUED}),
     SearchState.SUCCEEDED: frozenset(),
-    SearchState.FAILED: frozenset(),
 }
 
-FINAL = frozenset(state for state, following in ALLOWED.items() if not following)
-CLAIMED = frozenset({SearchState.RUNNING, SearchState.CANCELLING})  # somebody holds, or held, a lease
+FINAL = frozenset({SearchState.CANCELLED, SearchState.SUCCEEDED, SearchState.FAILED})
+# Somebody holds, or held, a lease.
+CLAIMED = frozenset({SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING})
 
 
 class StopReason(StrEnum):
@@ -52,6 +73,7 @@ class ExitClass(StrEnum):
     SUCCEEDED = "succeeded"
     REFUSED = "refused"  # an error the user must act on: trying again cannot help
     CANCELLED = "cancelled"
+    PAUSED = "paused"
     DRAINED = "drained"  # the worker was told to stop; the search goes on elsewhere
     CRASHED = "crashed"
     KILLED = "killed"  # by a signal from outside; the kernel's out-of-memory killer is the usual sender

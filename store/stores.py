@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
 from store.claims import ClaimStore
+from store.control import ControlStore
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
@@ -23,6 +24,7 @@ class Stores:
     settings: Settings
     database: Database
     searches: SearchStore
+    control: ControlStore
     claims: ClaimStore
     reports: ReportStore
     sweeps: SweepStore
@@ -42,6 +44,7 @@ def open_stores(settings: Settings) -> Stores:
         settings=settings,
         database=database,
         searches=SearchStore(database),
+        control=ControlStore(database),
         claims=ClaimStore(database, settings),
         reports=ReportStore(database),
         sweeps=SweepStore(database, settings),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from store.claims import end_crashed
+from store import endings
 from store.db import Database, now
 from store.errors import LeaseLost
 from store.fencing import Lease, hold
@@ -48,7 +48,7 @@ class SweepStore:
                     streak = Search.crash_streak + 1
                     search = hold(session, lease, deadline < now(session), crash_streak=streak)
                     reason = f"no beat from {owner} for {self._settings.lease_s:g} s"
-                    state = end_crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
+                    state = endings.crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
             except LeaseLost:
                 continue  # it beat, ended, or was swept by another sweeper since we looked
             swept.append(Swept(lease, state))

@@ -102,7 +102,7 @@ class Supervisor:
         if end.returncode == ExitCode.CANCELLED or (killed and end.asked == "cancel"):
             claims.cancelled(lease, f"killed after {self._settings.stop_grace_s:g} s" if killed else "")
         elif end.returncode == ExitCode.DRAINED or (killed and end.asked == "drain"):
-            claims.drained(lease)
+            claims.gave_back(lease)
         elif end.cause == Cause.STALLED:
             claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
         else:

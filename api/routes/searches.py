@@ -113,7 +113,7 @@ def get_search(search_id: SearchId, stores: StoresDep, if_none_match: IfNoneMatc
 def cancel_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
     """Ask a search to stop. It keeps the best architecture it found; asking again changes nothing."""
     _require_current(stores, search_id, if_match)
-    return _answer(stores, stores.searches.request_cancel(search_id), status=202)
+    return _answer(stores, stores.control.cancel(search_id), status=202)
 
 
 @router.delete(

@@ -81,7 +81,7 @@ def stream_while_deleted(client: httpx.Client, stores: Stores) -> list[str]:
     with client.stream("GET", f"/searches/{search_id}/events") as answer:
         lines = answer.iter_lines()
         assert next(lines) == "retry: 2000"
-        stores.searches.request_cancel(search_id)
+        stores.control.cancel(search_id)
         stores.searches.delete(search_id)
         return list(lines)
 

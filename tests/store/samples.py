@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from store.artifacts import StoredFile
 from store.db import now
 from store.fencing import Lease
 from store.models import Search
+from store.states import ExitClass, SearchState
 from store.stores import Stores
 
 CONFIG = SearchConfig(dataset="digits", flops_budget=400_000)
@@ -68,6 +69,25 @@ def result() -> SearchResult:
         stop_reason="converged",
         exact=True,
     )
+
+
+def crash(stores: Stores, why: str = "boom", exit_class: ExitClass = ExitClass.CRASHED) -> SearchState:
+    """Claim the only search, and crash; if it is tried again, that is due at once."""
+    lease = claim(stores)
+    state = stores.claims.crashed(lease, exit_class, why)
+    if state == SearchState.QUEUED:
+        make_due(stores, lease.search_id)
+    return state
+
+
+def age(stores: Stores, search_id: str, seconds: float) -> None:
+    """As if `seconds` had passed since everything that happened to the search: the same as turning the clock."""
+    with stores.database.session_scope() as session:
+        search = session.get_one(Search, search_id)
+        for column in Search.__table__.columns:
+            moment = getattr(search, column.name)
+            if isinstance(moment, datetime):
+                setattr(search, column.name, moment - timedelta(seconds=seconds))
 
 
 def expire(stores: Stores, lease: Lease) -> None:

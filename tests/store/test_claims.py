@@ -16,20 +16,11 @@ from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
-from tests.store.samples import CHECKPOINT, architecture, claim, make_due, queue_search, result
+from tests.store.samples import CHECKPOINT, architecture, claim, crash, make_due, queue_search, result
 
 
 def save(stores: Stores, lease: Lease, step: int) -> None:
     stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
-
-
-def crash(stores: Stores, why: str = "boom") -> SearchState:
-    """Claim the only search, and crash."""
-    lease = claim(stores)
-    state = stores.claims.crashed(lease, ExitClass.CRASHED, why)
-    if state == SearchState.QUEUED:
-        make_due(stores, lease.search_id)
-    return state
 
 
 def test_the_search_that_waits_longest_is_claimed_first(stores: Stores) -> None:
@@ -70,7 +61,7 @@ def test_a_beat_extends_the_lease(stores: Stores) -> None:
 
 def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
     lease = claim_one(stores)
-    stores.searches.request_cancel(lease.search_id)
+    stores.control.cancel(lease.search_id)
     assert stores.claims.beat(lease) is Standing.CANCEL_WANTED
     assert stores.claims.look(lease) == (Standing.CANCEL_WANTED, None)
 
@@ -92,7 +83,7 @@ class TestFinish:
 
     def test_a_cancel_that_came_first_wins_but_the_file_stays(self, stores: Stores) -> None:
         lease = claim_one(stores)
-        stores.searches.request_cancel(lease.search_id)
+        stores.control.cancel(lease.search_id)
         assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.CANCELLED
         search = stores.searches.get(lease.search_id)
         assert (search.stop_reason, search.result) == (StopReason.CANCELLED, None)
@@ -118,7 +109,7 @@ def test_a_cancelled_search_keeps_its_best_architecture(stores: Stores) -> None:
     lease = claim_one(stores)
     best = architecture(3, val_top1_pct=91.5)
     stores.reports.architecture(lease, best)
-    stores.searches.request_cancel(lease.search_id)
+    stores.control.cancel(lease.search_id)
     assert stores.claims.cancelled(lease) is SearchState.CANCELLED
     assert stores.searches.get(lease.search_id).best_arch_id == best.arch_id
     assert stores.architectures.get(best.arch_id).val_top1_pct == 91.5
@@ -134,14 +125,40 @@ def test_nobody_cancels_a_search_that_was_not_asked_to(stores: Stores) -> None:
 class TestDrain:
     def test_the_search_can_be_claimed_again_at_once_without_penalty(self, stores: Stores) -> None:
         lease = claim_one(stores)
-        assert stores.claims.drained(lease) is SearchState.QUEUED
+        assert stores.claims.gave_back(lease) is SearchState.QUEUED
         assert stores.searches.get(lease.search_id).crash_streak == 0
         assert claim(stores).fence == lease.fence + 1
 
     def test_a_cancel_during_the_drain_is_honoured(self, stores: Stores) -> None:
         lease = claim_one(stores)
-        stores.searches.request_cancel(lease.search_id)
-        assert stores.claims.drained(lease) is SearchState.CANCELLED
+        stores.control.cancel(lease.search_id)
+        assert stores.claims.gave_back(lease) is SearchState.CANCELLED
+
+
+class TestPause:
+    def test_a_search_that_saved_and_left_waits_until_it_is_resumed(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        save(stores, lease, 1)
+        stores.control.pause(lease.search_id)
+        assert stores.claims.beat(lease) is Standing.PAUSE_WANTED
+        assert stores.claims.gave_back(lease) is SearchState.PAUSED
+        assert stores.searches.attempts(lease.search_id)[0].exit_class is ExitClass.PAUSED
+        assert stores.claims.claim("worker-2") is None
+        stores.control.resume(lease.search_id)
+        assert claim(stores).fence == 2
+        assert [state.step for state in stores.reports.run_states(lease.search_id)] == [1]
+
+    def test_one_that_finished_before_it_heard_has_succeeded(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.control.pause(lease.search_id)
+        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.SUCCEEDED
+
+    def test_a_pause_taken_back_in_time_costs_an_attempt_and_nothing_else(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.control.pause(lease.search_id)
+        assert stores.control.resume(lease.search_id).state is SearchState.RUNNING
+        assert stores.claims.gave_back(lease) is SearchState.QUEUED
+        assert stores.searches.get(lease.search_id).crash_streak == 0
 
 
 class TestCrash:
@@ -162,7 +179,7 @@ class TestCrash:
         assert states == [SearchState.QUEUED, SearchState.QUEUED, SearchState.FAILED]
         error = stores.searches.get(search_id).error
         assert error is not None
-        assert error["type"] == "attempts-exhausted"
+        assert error["type"] == "poison"
         for reason in ("attempt 1: crashed: one", "attempt 2: crashed: two", "attempt 3: crashed: three"):
             assert reason in error["detail"]
 
@@ -184,9 +201,44 @@ class TestCrash:
             if expected is SearchState.QUEUED:
                 make_due(stores, search_id)
 
+    def test_memory_that_ran_out_twice_is_not_tried_a_third_time(self, stores: Stores) -> None:
+        search_id = queue_search(stores)
+        assert crash(stores, "too much", ExitClass.OUT_OF_MEMORY) is SearchState.QUEUED
+        assert crash(stores, "still too much", ExitClass.OUT_OF_MEMORY) is SearchState.FAILED
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == "out-of-memory"
+        assert "lower the batch sizes" in error["detail"]
+
+    @pytest.mark.parametrize(
+        ("ways", "error_type"),
+        [
+            ([ExitClass.DISK_FULL] * 3, "disk-full"),
+            ([ExitClass.STALLED] * 3, "stalled"),
+            ([ExitClass.DISK_FULL, ExitClass.KILLED, ExitClass.DISK_FULL], "poison"),
+            ([ExitClass.LEASE_LOST] * 3, "poison"),
+        ],
+    )
+    def test_a_streak_that_broke_in_one_way_is_failed_with_its_name(
+        self, stores: Stores, ways: list[ExitClass], error_type: str
+    ) -> None:
+        search_id = queue_search(stores)
+        for way in ways:
+            state = crash(stores, "why", way)
+        assert state is SearchState.FAILED
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == error_type
+
+    def test_one_that_was_asked_to_pause_is_paused_and_not_tried_again(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.control.pause(lease.search_id)
+        assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.PAUSED
+        assert stores.claims.claim("worker-1") is None
+
     def test_a_cancelled_search_is_not_tried_again(self, stores: Stores) -> None:
         lease = claim_one(stores)
-        stores.searches.request_cancel(lease.search_id)
+        stores.control.cancel(lease.search_id)
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
 
 
@@ -195,11 +247,12 @@ WRITES: dict[str, Callable[[Stores, Lease], object]] = {
     "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
     "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
     "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
+    "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
     "saved": lambda stores, lease: save(stores, lease, 9),
     "finish": lambda stores, lease: stores.claims.finish(lease, result(), CHECKPOINT),
     "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
     "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
-    "drained": lambda stores, lease: stores.claims.drained(lease),
+    "gave_back": lambda stores, lease: stores.claims.gave_back(lease),
     "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "stale"),
 }
 
@@ -212,7 +265,7 @@ class TestStaleWriter:
         self, stores: Stores, write: Callable[[Stores, Lease], object]
     ) -> None:
         stale = claim_one(stores)
-        stores.claims.drained(stale)
+        stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         before = everything(stores, stale.search_id)
         with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is 1"):
@@ -230,7 +283,7 @@ class TestStaleWriter:
 
     def test_its_beats_and_looks_say_that_the_lease_is_lost(self, stores: Stores) -> None:
         stale = claim_one(stores)
-        stores.claims.drained(stale)
+        stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         assert stores.claims.beat(stale) is Standing.LOST
         assert stores.claims.look(stale) == (Standing.LOST, None)

@@ -14,7 +14,9 @@ from store.db import Database
 from store.errors import SchemaOutdated
 from store.migrate import alembic_config, check_schema, upgrade
 from store.settings import Settings
+from store.stores import open_stores
 from tests.servers import PostgresServer
+from tests.store.samples import architecture, claim, kinds, queue_search
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +39,21 @@ def test_down_and_up_again_ends_at_the_same_tables(empty_database_url: str) -> N
     command.downgrade(alembic_config(empty_database_url), "base")
     upgrade(empty_database_url)
     command.check(alembic_config(empty_database_url))
+
+
+def test_rows_written_before_a_migration_are_there_after_it(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    stores = open_stores(Settings(database_url=empty_database_url))
+    search_id = queue_search(stores)
+    stores.reports.architecture(claim(stores), architecture())
+    before = kinds(stores, search_id)
+    stores.close()
+    command.downgrade(alembic_config(empty_database_url), "20261123_01")
+    upgrade(empty_database_url)
+    stores = open_stores(Settings(database_url=empty_database_url))
+    assert kinds(stores, search_id) == before == ["created", "claimed", "architecture"]
+    assert len(stores.architectures.of_search(search_id)) == 1
+    stores.close()
 
 
 def test_a_database_that_is_not_migrated_is_refused_with_the_way_out(empty_database_url: str) -> None:

@@ -11,7 +11,7 @@ from autonl_core.config import SearchConfig
 from autonl_core.datasets import DIGITS
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
 from store.searches import SearchFilter
-from store.states import SearchState, StopReason
+from store.states import SearchState
 from store.stores import Stores
 from tests.store.samples import CHECKPOINT, CONFIG, claim, kinds, queue_search, result
 
@@ -70,7 +70,7 @@ def test_pages_show_every_search_once_newest_first(stores: Stores) -> None:
 
 def test_filters_select_by_state_data_set_and_time(stores: Stores) -> None:
     early, late = queue_search(stores), queue_search(stores)
-    stores.searches.request_cancel(early)
+    stores.control.cancel(early)
 
     def listed(**wanted: object) -> list[str]:
         return [search.id for search in stores.searches.list(SearchFilter(**wanted)).searches]  # type: ignore[arg-type]
@@ -100,38 +100,6 @@ def test_counts_name_every_state(stores: Stores) -> None:
     counts = stores.searches.count_by_state()
     assert counts[SearchState.QUEUED] == 1
     assert set(counts) == set(SearchState)
-
-
-class TestCancel:
-    def test_a_queued_search_is_cancelled_at_once_and_never_claimed(self, stores: Stores) -> None:
-        search = stores.searches.request_cancel(queue_search(stores))
-        assert (search.state, search.stop_reason) == (SearchState.CANCELLED, StopReason.CANCELLED)
-        assert search.finished_at is not None
-        assert stores.claims.claim("worker-1") is None
-
-    def test_a_running_search_is_asked_to_stop(self, stores: Stores) -> None:
-        search_id = queue_search(stores)
-        claim(stores)
-        assert stores.searches.request_cancel(search_id).state is SearchState.CANCELLING
-
-    def test_asking_again_changes_nothing(self, stores: Stores) -> None:
-        search_id = queue_search(stores)
-        claim(stores)
-        first = stores.searches.request_cancel(search_id)
-        again = stores.searches.request_cancel(search_id)
-        assert again.cancel_requested_at == first.cancel_requested_at
-        assert kinds(stores, search_id) == ["created", "claimed", "cancel_requested"]
-
-    def test_a_finished_search_cannot_be_cancelled(self, stores: Stores) -> None:
-        search_id = queue_search(stores)
-        stores.claims.finish(claim(stores), result(), CHECKPOINT)
-        with pytest.raises(StateConflict, match="already succeeded") as conflict:
-            stores.searches.request_cancel(search_id)
-        assert conflict.value.state == "succeeded"
-
-    def test_an_unknown_search_cannot_be_cancelled(self, stores: Stores) -> None:
-        with pytest.raises(NotFound):
-            stores.searches.request_cancel("nope")
 
 
 class TestDelete:

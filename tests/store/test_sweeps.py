@@ -44,7 +44,7 @@ def test_a_claim_without_any_beat_counts_from_the_claim(stores: Stores) -> None:
 def test_a_stale_attempt_whose_cancel_was_asked_ends_cancelled(stores: Stores) -> None:
     search_id = queue_search(stores)
     lease = claim(stores)
-    stores.searches.request_cancel(search_id)
+    stores.control.cancel(search_id)
     expire(stores, lease)
     assert stores.sweeps.sweep() == [Swept(lease, SearchState.CANCELLED)]
 

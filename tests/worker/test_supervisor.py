@@ -72,7 +72,7 @@ def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Store
     with running(stores, "endless"):
         pid = child_pid(stores, search_id)
         wait_for(lambda: stores.searches.get(search_id).best_arch_id, "an architecture is found")
-        stores.searches.request_cancel(search_id)
+        stores.control.cancel(search_id)
     search = stores.searches.get(search_id)
     assert (search.state, search.best_arch_id) == (SearchState.CANCELLED, architecture(1).arch_id)
     assert exits(stores, search_id) == [ExitClass.CANCELLED]
@@ -84,7 +84,7 @@ def test_a_search_that_does_not_hear_the_cancel_is_killed(settings: Settings) ->
     search_id = queue_search(stores)
     with running(stores, "deaf"):
         pid = child_pid(stores, search_id)
-        stores.searches.request_cancel(search_id)
+        stores.control.cancel(search_id)
     assert stores.searches.get(search_id).state is SearchState.CANCELLED
     assert is_gone(pid)
     stores.close()

@@ -1,0 +1,50 @@
+"""Searches can be paused: two more states, of which `pausing` still holds its lease.
+
+Revision: 20261124_01
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "20261124_01"
+down_revision = "20261123_01"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _replace(
+        claimed="state IN ('cancelling', 'pausing', 'running')",
+        states="state IN ('cancelled', 'cancelling', 'failed', 'paused', 'pausing', 'queued', 'running', 'succeeded')",
+    )
+
+
+def downgrade() -> None:
+    """Paused searches are queued again; one that is just saving must have left first."""
+    op.execute("UPDATE searches SET state = 'queued' WHERE state = 'paused'")
+    op.execute("UPDATE searches SET state = 'running' WHERE state = 'pausing'")
+    _replace(
+        claimed="state IN ('cancelling', 'running')",
+        states="state IN ('cancelled', 'cancelling', 'failed', 'queued', 'running', 'succeeded')",
+    )
+
+
+def _replace(*, claimed: str, states: str) -> None:
+    """Rewrite what depends on the list of states."""
+    op.drop_index("ix_searches_claimed", "searches")
+    with op.batch_alter_table("searches") as table:
+        table.drop_constraint(op.f("ck_searches_owner_holds_claim"), type_="check")
+        table.drop_constraint(op.f("ck_searches_state"), type_="check")
+        table.create_check_constraint(
+            op.f("ck_searches_owner_holds_claim"), sa.text(f"({claimed}) = (owner IS NOT NULL)")
+        )
+        table.create_check_constraint(op.f("ck_searches_state"), sa.text(states))
+    op.create_index(
+        "ix_searches_claimed",
+        "searches",
+        ["lease_until"],
+        postgresql_where=sa.text(claimed),
+        sqlite_where=sa.text(claimed),
+    )

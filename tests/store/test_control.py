@@ -1,0 +1,133 @@
+"""What users may ask of a search, from every state it can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DIGITS
+from store.errors import IdempotencyConflict, NotFound, StateConflict
+from store.models import Search
+from store.states import ALLOWED, ExitClass, SearchState, StopReason
+from store.stores import Stores
+from tests.store.samples import CHECKPOINT, CONFIG, age, claim, crash, kinds, queue_search, result
+
+REQUESTS: dict[str, Callable[[Stores, str], Search]] = {
+    "cancel": lambda stores, search_id: stores.control.cancel(search_id),
+    "pause": lambda stores, search_id: stores.control.pause(search_id),
+    "resume": lambda stores, search_id: stores.control.resume(search_id),
+}
+# What becomes of a search in each state; a state that is missing refuses the request.
+OUTCOMES: dict[str, dict[SearchState, SearchState]] = {
+    "cancel": {
+        SearchState.QUEUED: SearchState.CANCELLED,
+        SearchState.PAUSED: SearchState.CANCELLED,
+        SearchState.RUNNING: SearchState.CANCELLING,
+        SearchState.PAUSING: SearchState.CANCELLING,
+        SearchState.CANCELLING: SearchState.CANCELLING,
+        SearchState.CANCELLED: SearchState.CANCELLED,
+    },
+    "pause": {
+        SearchState.QUEUED: SearchState.PAUSED,
+        SearchState.RUNNING: SearchState.PAUSING,
+        SearchState.PAUSING: SearchState.PAUSING,
+        SearchState.PAUSED: SearchState.PAUSED,
+    },
+    "resume": {
+        SearchState.PAUSED: SearchState.QUEUED,
+        SearchState.FAILED: SearchState.QUEUED,
+        SearchState.CANCELLED: SearchState.QUEUED,
+        SearchState.PAUSING: SearchState.RUNNING,
+        SearchState.QUEUED: SearchState.QUEUED,
+        SearchState.RUNNING: SearchState.RUNNING,
+    },
+}
+
+
+def bring_to(stores: Stores, state: SearchState) -> str:
+    """The id of a new search in `state`."""
+    search_id = queue_search(stores)
+    if state == SearchState.QUEUED:
+        return search_id
+    lease = claim(stores)
+    if state in (SearchState.PAUSING, SearchState.PAUSED):
+        stores.control.pause(search_id)
+    if state in (SearchState.CANCELLING, SearchState.CANCELLED):
+        stores.control.cancel(search_id)
+    if state in (SearchState.PAUSED, SearchState.CANCELLED):
+        stores.claims.gave_back(lease)
+    if state == SearchState.SUCCEEDED:
+        stores.claims.finish(lease, result(), CHECKPOINT)
+    if state == SearchState.FAILED:
+        stores.claims.fail(lease, "dataset-error", "no images")
+    assert stores.searches.get(search_id).state is state
+    return search_id
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+@pytest.mark.parametrize("state", SearchState)
+def test_every_request_in_every_state(stores: Stores, request_name: str, state: SearchState) -> None:
+    search_id = bring_to(stores, state)
+    outcome = OUTCOMES[request_name].get(state)
+    before = kinds(stores, search_id)
+    if outcome is None:
+        with pytest.raises(StateConflict, match=f"is {state}; it cannot be") as conflict:
+            REQUESTS[request_name](stores, search_id)
+        assert conflict.value.state == state
+    else:
+        assert outcome in {state} | ALLOWED[state]
+        assert REQUESTS[request_name](stores, search_id).state is outcome
+        assert stores.searches.get(search_id).state is outcome
+    changed = outcome is not None and outcome is not state
+    assert len(kinds(stores, search_id)) == len(before) + changed  # an event for a change, and only for a change
+
+
+@pytest.mark.parametrize("ask", REQUESTS.values(), ids=REQUESTS.keys())
+def test_a_search_that_does_not_exist(stores: Stores, ask: Callable[[Stores, str], Search]) -> None:
+    with pytest.raises(NotFound, match="no search 'nope'"):
+        ask(stores, "nope")
+
+
+def test_a_queued_search_that_is_cancelled_is_never_claimed(stores: Stores) -> None:
+    search = stores.control.cancel(queue_search(stores))
+    assert search.stop_reason is StopReason.CANCELLED
+    assert search.finished_at is not None
+    assert stores.claims.claim("worker-1") is None
+
+
+def test_the_first_cancel_is_the_one_that_counts(stores: Stores) -> None:
+    search_id = bring_to(stores, SearchState.RUNNING)
+    first = stores.control.cancel(search_id)
+    assert stores.control.cancel(search_id).cancel_requested_at == first.cancel_requested_at
+
+
+def test_a_failed_search_is_resumed_with_a_clean_record(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    for _ in range(3):
+        crash(stores, "why", ExitClass.DISK_FULL)
+    search = stores.control.resume(search_id)
+    assert (search.error, search.stop_reason, search.finished_at) == (None, None, None)
+    assert (search.crash_streak, search.attempts) == (0, 0)
+    assert crash(stores, "again", ExitClass.DISK_FULL) is SearchState.QUEUED  # the three before do not count any more
+    assert claim(stores).fence == 5  # numbers of attempts go on
+
+
+class TestIdempotencyKeys:
+    def test_a_key_is_forgotten_after_a_day_and_its_search_stays(self, stores: Stores) -> None:
+        first = queue_search(stores, idempotency_key="a", body_sha256="1")
+        age(stores, first, seconds=24 * 3600 + 1)
+        second, created = stores.searches.create(CONFIG, DIGITS, idempotency_key="a", body_sha256="2")
+        assert created
+        assert second.id != first
+        assert stores.searches.get(first).idempotency_key is None
+
+    def test_until_then_it_stands_for_its_search(self, stores: Stores) -> None:
+        first = queue_search(stores, idempotency_key="a", body_sha256="1")
+        age(stores, first, seconds=24 * 3600 - 60)
+        other = SearchConfig(dataset="digits", flops_budget=390_000)
+        with pytest.raises(IdempotencyConflict):
+            stores.searches.create(other, DIGITS, idempotency_key="a", body_sha256="2")
+        again, created = stores.searches.create(CONFIG, DIGITS, idempotency_key="a", body_sha256="1")
+        assert (again.id, created) == (first, False)
