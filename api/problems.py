@@ -124,15 +124,15 @@ STATE_CONFLICT = _declare(
     "state-conflict",
     409,
     "The search is in a state that does not allow this",
-    "`state` is the state it is in. Cancel only what is not final; delete only what is.",
-    "search 0123456789abcdef already succeeded; only a queued or running search can be cancelled",
+    "`state` is the state it is in; `links` of the search name what can be asked of it. Delete only what is final.",
+    "search 0123456789abcdef is succeeded; it cannot be cancelled any more",
     {"state": "succeeded"},
 )
 CHECKPOINT_NOT_READY = _declare(
     "checkpoint-not-ready",
     409,
     "There is no checkpoint yet",
-    "While the search runs, ask again after `Retry-After` seconds. A search that ended without success has none.",
+    "While the search runs, ask again after `Retry-After` seconds, or pause it: it then keeps its best so far.",
     "search 0123456789abcdef is running; the checkpoint is there once it has succeeded",
     {"state": "running"},
 )

@@ -16,7 +16,7 @@ import httpx
 
 from cli.errors import ApiError
 
-FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing happens by itself any more
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _PATIENCE_S = 60  # how long a poll goes on while the service restarts
 
@@ -48,6 +48,12 @@ class Client:
 
     def cancel(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/cancel")
+
+    def pause(self, search_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/searches/{search_id}/pause")
+
+    def resume(self, search_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/searches/{search_id}/resume")
 
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
         return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))

@@ -1,4 +1,4 @@
-"""Follows a search to its end: a live display in a terminal, plain lines anywhere else."""
+"""Follows a search to its end, or to a pause: a live display in a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.client import FINAL_STATES, Client
+from cli.client import RESTING_STATES, Client
 from cli.render import pct, short_macs, short_time, state_text
 
 _POLL_S = 0.5
@@ -21,7 +21,7 @@ _BAR_WIDTH = 40
 
 
 def watch(client: Client, search_id: str, console: Console) -> dict[str, Any]:
-    """Show the search until it is final, and return it as it then is."""
+    """Show the search until it is final or paused, and return it as it then is."""
     return _watch_live(client, search_id, console) if console.is_terminal else _watch_plain(client, search_id, console)
 
 
@@ -30,7 +30,7 @@ def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, A
         while True:
             search = client.poll(search_id)
             live.update(_panel(search))
-            if search["state"] in FINAL_STATES:
+            if search["state"] in RESTING_STATES:
                 return search
             time.sleep(_POLL_S)
 
@@ -43,14 +43,14 @@ def _watch_plain(client: Client, search_id: str, console: Console) -> dict[str, 
         if stage != told or time.monotonic() - told_at > _PLAIN_EVERY_S:
             console.print(_line(search), highlight=False, soft_wrap=True)
             told, told_at = stage, time.monotonic()
-        if search["state"] in FINAL_STATES:
+        if search["state"] in RESTING_STATES:
             return search
         time.sleep(_POLL_S)
 
 
 def _line(search: Mapping[str, Any]) -> str:
     parts = [search["state"]]
-    progress = None if search["state"] in FINAL_STATES else search["progress"]
+    progress = None if search["state"] in RESTING_STATES else search["progress"]
     if progress:
         parts += [progress["phase"], f"{100 * progress['fraction']:3.0f}%"]
         if progress["epochs"]:
@@ -68,7 +68,7 @@ def _panel(search: Mapping[str, Any]) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True, width=12)
     table.add_column()
-    final, fraction = search["state"] in FINAL_STATES, progress["fraction"]
+    final, fraction = search["state"] in RESTING_STATES, progress["fraction"]
     if search["state"] == "succeeded":
         fraction = 1.0
     done = Table.grid(padding=(0, 1))

@@ -13,6 +13,8 @@ from rich.text import Text
 STATE_STYLES = {
     "queued": "cyan",
     "running": "bold blue",
+    "pausing": "magenta",
+    "paused": "magenta",
     "cancelling": "yellow",
     "cancelled": "yellow",
     "succeeded": "bold green",

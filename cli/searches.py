@@ -66,7 +66,7 @@ def status(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> Non
 
 @stop_on_error
 def watch(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> None:
-    """Follow a search to its end. Ends with 1 unless it succeeded."""
+    """Follow a search to its end, or to a pause. Ends with 1 unless it succeeded."""
     with connect(url) as client:
         _show_end(client, search_id, as_json)
 
@@ -92,13 +92,23 @@ def list_searches(
 
 @stop_on_error
 def cancel(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> None:
-    """Ask a search to stop; it keeps the best architecture it found."""
+    """Ask a search to stop; it keeps the best architecture it found, with a checkpoint."""
     with connect(url) as client:
-        found = client.cancel(search_id)
-    if as_json:
-        print_json(found)
-    else:
-        STDOUT.print(Text(f"{search_id} is {found['state']}"))
+        _tell(client.cancel(search_id), as_json)
+
+
+@stop_on_error
+def pause(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> None:
+    """Ask a search to save and free its worker; it keeps its best so far, and `resume` goes on."""
+    with connect(url) as client:
+        _tell(client.pause(search_id), as_json)
+
+
+@stop_on_error
+def resume(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> None:
+    """Let a paused, failed or cancelled search go on from its last run state."""
+    with connect(url) as client:
+        _tell(client.resume(search_id), as_json)
 
 
 @stop_on_error
@@ -119,10 +129,11 @@ def download(
 
 
 def fetch_checkpoint(client: Client, found: dict[str, Any], target: Path | None) -> tuple[Path, str]:
-    """Download the checkpoint of a final search; returns the file and its SHA-256. Raises ApiError if it has none."""
+    """Download the checkpoint of a search; returns the file and its SHA-256. Raises ApiError if it has none."""
     link = found["links"].get("checkpoint")
     if link is None:
-        reason = "it is there once the search has succeeded" if found["error"] is None else found["error"]["detail"]
+        way_out = "it is there once the search has succeeded; a pause or cancel keeps the best so far"
+        reason = way_out if found["error"] is None else found["error"]["detail"]
         raise ApiError(f"Search {found['id']} is {found['state']} and has no checkpoint", [reason])
     target = target or Path(f"autonl-{found['best']['arch_id']}.safetensors")
     return target, client.download(link, target)
@@ -138,6 +149,13 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CommandError(f"{path} is not a search", ["expected fields such as `dataset` and `flops_budget`"])
     return content
+
+
+def _tell(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        STDOUT.print(Text(f"{found['id']} is {found['state']}"))
 
 
 def _show_end(client: Client, search_id: str, as_json: bool) -> None:

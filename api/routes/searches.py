@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -102,18 +102,37 @@ def get_search(search_id: SearchId, stores: StoresDep, if_none_match: IfNoneMatc
     return response
 
 
-@router.post(
-    "/{search_id}/cancel",
-    status_code=202,
-    response_model=SearchView,
-    responses=describe(
+_ASKED: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": SearchView,
+    "responses": describe(
         problems.NOT_FOUND, problems.STATE_CONFLICT, problems.PRECONDITION_FAILED, problems.INVALID_REQUEST
     ),
-)
+}
+
+
+@router.post("/{search_id}/cancel", **_ASKED)
 def cancel_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
-    """Ask a search to stop. It keeps the best architecture it found; asking again changes nothing."""
+    """Ask a search to stop. It keeps the best architecture it found, with a checkpoint of it; repeating is harmless."""
     _require_current(stores, search_id, if_match)
     return _answer(stores, stores.control.cancel(search_id), status=202)
+
+
+@router.post("/{search_id}/pause", **_ASKED)
+def pause_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
+    """Ask a search to save and free its worker until it is resumed. It keeps the best architecture it found so far."""
+    _require_current(stores, search_id, if_match)
+    return _answer(stores, stores.control.pause(search_id), status=202)
+
+
+@router.post("/{search_id}/resume", **_ASKED)
+def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
+    """Let a paused, failed or cancelled search go on from its last run state."""
+    _require_current(stores, search_id, if_match)
+    search = stores.control.resume(search_id)
+    if search.state == SearchState.QUEUED:
+        request.app.state.doorbell.ring()
+    return _answer(stores, search, status=202)
 
 
 @router.delete(
@@ -133,10 +152,10 @@ def delete_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = No
 
 
 def _view(stores: Stores, search: Search) -> SearchView:
-    best = None
+    best, downloadable = None, False
     if search.best_arch_id is not None:
         best = stores.architectures.get(search.best_arch_id, search_id=search.id)
-    downloadable = search.state.final and bool(stores.architectures.artifacts(search.id))
+        downloadable = stores.architectures.artifact(best.arch_id, "safetensors", search_id=search.id) is not None
     return SearchView.of(search, stores.searches.attempts(search.id), best, downloadable)
 
 

@@ -141,7 +141,15 @@ def test_cancel_stops_a_search_and_says_when_it_is_too_late(
     done = start(service)
     run_to_success(stores, tmp_path)
     late = autonl("cancel", done)
-    assert (late.exit_code, "already succeeded" in late.stderr) == (2, True)
+    assert (late.exit_code, "is succeeded" in late.stderr) == (2, True)
+
+
+def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
+    search_id = start(service)
+    assert "is paused" in autonl("pause", search_id).stdout
+    watched = autonl("watch", search_id)  # nothing will happen by itself: it does not wait for ever
+    assert (watched.exit_code, "paused" in watched.stdout) == (1, True)
+    assert "is queued" in autonl("resume", search_id).stdout
 
 
 def test_a_download_is_complete_and_verified_or_not_there(

@@ -34,7 +34,8 @@ export const getDatasets = () => call("/datasets");
 export const getSpaces = (resolution, classes) =>
   call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
 export const getReady = () => call("/readyz");
-export const cancelSearch = (id) => call(`/searches/${id}/cancel`, { method: "POST" });
+// `request` is one that the links of the search name: cancel, pause or resume.
+export const ask = (search, request) => call(search.links[request], { method: "POST" });
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
 export const createSearch = (config, key) =>
   call("/searches", {

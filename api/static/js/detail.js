@@ -45,7 +45,8 @@ export function showDetail(main, id, onChange) {
   async function look() {
     if (shown.stopped) return;
     if (!document.hidden || shown.state === null) await update();
-    if (!shown.stopped && !FINAL.includes(shown.state)) setTimeout(look, EVERY_MS);
+    // A final search may be resumed, here or elsewhere.
+    if (!shown.stopped) setTimeout(look, FINAL.includes(shown.state) ? 5 * EVERY_MS : EVERY_MS);
   }
 
   async function update() {
@@ -113,7 +114,8 @@ function head(search, { onChange }) {
       message.textContent = problem.message;
     }
   };
-  const cancel = h("button", { type: "button", class: "danger", onclick: () => act(() => api.cancelSearch(search.id), () => { message.textContent = "asked to stop; it saves what it found"; onChange(); }) }, "Cancel");
+  const ask = (request, title, style, said) => !search.links[request] ? null
+    : h("button", { type: "button", class: style, onclick: () => act(() => api.ask(search, request), () => { message.textContent = said; onChange(); }) }, title);
   const remove = h("button", { type: "button", class: "quiet-button", onclick: () => {
     if (confirm("Delete this search and its files?")) act(() => api.deleteSearch(search.id), () => { location.hash = "#/"; });
   } }, "Delete");
@@ -125,7 +127,9 @@ function head(search, { onChange }) {
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
-      search.links.cancel && search.state !== "cancelling" ? cancel : null,
+      ask("resume", "Resume", "quiet-button", "it goes on from its last run state"),
+      ask("pause", "Pause", "quiet-button", "asked to pause; it saves what it found"),
+      ask("cancel", "Cancel", "danger", "asked to stop; it saves what it found"),
       FINAL.includes(search.state) ? remove : null,
       message),
   );
@@ -145,6 +149,7 @@ function phases(search) {
 
 function whereabouts(search, progress) {
   if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to go on with it." : "Waiting for a worker.";
+  if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. It goes on when it is resumed.`;
   if (search.finished_at) return `Ended ${format.ago(search.finished_at)}, after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
   if (!progress) return "Starting.";
   const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.phase];

@@ -40,7 +40,7 @@ function row(search) {
   const path = `#/searches/${search.id}`;
   const current = location.hash === path;
   const fraction = search.progress?.fraction ?? 0;
-  const live = search.state === "running" || search.state === "cancelling";
+  const live = ["running", "pausing", "paused", "cancelling"].includes(search.state);
   return h(
     "li",
     {},

@@ -1,0 +1,65 @@
+"""Cancel, pause and resume over HTTP: what is offered, what is answered, what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from store.stores import Stores
+from tests.api.served import CONTENT, start
+from tests.store import samples
+
+
+@pytest.fixture
+def paused(client: httpx.Client, stores: Stores, tmp_path: Path) -> str:
+    """The id of a search that was paused while it ran, and kept its best so far."""
+    search_id = start(client)
+    lease = samples.claim(stores)
+    assert client.post(f"/searches/{search_id}/pause").json()["state"] == "pausing"
+    source = tmp_path / "best.safetensors"
+    source.write_bytes(CONTENT)
+    stored = stores.artifacts.put(f"{search_id}/{lease.fence}/best.safetensors", source)
+    stores.reports.checkpoint(lease, samples.architecture(val_top1_pct=88.0), stored)
+    stores.claims.gave_back(lease)
+    return search_id
+
+
+def test_a_paused_search_offers_its_best_so_far(client: httpx.Client, paused: str) -> None:
+    found = client.get(f"/searches/{paused}").json()
+    assert found["state"] == "paused"
+    assert found["best"]["val_top1_pct"] == 88.0
+    assert found["best"]["macs"] <= found["flops_budget"]
+    assert client.get(found["links"]["checkpoint"]).content == CONTENT
+    assert found["links"].keys() & {"cancel", "pause", "resume"} == {"cancel", "resume"}
+    assert found["attempts"][0]["exit_class"] == "paused"
+
+
+def test_it_goes_on_when_resumed(client: httpx.Client, stores: Stores, paused: str) -> None:
+    answer = client.post(f"/searches/{paused}/resume")
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert samples.claim(stores).fence == 2
+
+
+def test_a_cancelled_search_keeps_what_it_had(client: httpx.Client, paused: str) -> None:
+    answer = client.post(f"/searches/{paused}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert client.get(answer.json()["links"]["checkpoint"]).content == CONTENT
+
+
+@pytest.mark.parametrize("request_name", ["cancel", "pause", "resume"])
+def test_a_request_that_comes_too_late_names_the_state(client: httpx.Client, stores: Stores, request_name: str) -> None:
+    search_id = start(client)
+    stores.claims.finish(samples.claim(stores), samples.result(), samples.CHECKPOINT)
+    answer = client.post(f"/searches/{search_id}/{request_name}")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/state-conflict")
+    assert answer.json()["state"] == "succeeded"
+    assert f"cannot be {request_name.removesuffix('e').removesuffix('l')}" in answer.json()["detail"]
+
+
+def test_a_request_about_an_older_version_is_refused(client: httpx.Client) -> None:
+    search_id = start(client)
+    before = client.get(f"/searches/{search_id}").headers["ETag"]
+    assert client.post(f"/searches/{search_id}/pause", headers={"If-Match": before}).status_code == 202
+    assert client.post(f"/searches/{search_id}/resume", headers={"If-Match": before}).status_code == 412
