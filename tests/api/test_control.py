@@ -30,7 +30,6 @@ def test_a_paused_search_offers_its_best_so_far(client: httpx.Client, paused: st
     found = client.get(f"/searches/{paused}").json()
     assert found["state"] == "paused"
     assert found["best"]["val_top1_pct"] == 88.0
-    assert found["best"]["macs"] <= found["flops_budget"]
     assert client.get(found["links"]["checkpoint"]).content == CONTENT
     assert found["links"].keys() & {"cancel", "pause", "resume"} == {"cancel", "resume"}
     assert found["attempts"][0]["exit_class"] == "paused"
