@@ -6,8 +6,10 @@ temporary file, fsynced, renamed; its name carries its number and its SHA-256.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autonl_core.errors import CheckpointError
+from autonl_core.errors import CheckpointCorrupt, CheckpointError
 from autonl_core.progress import SavedState
 
 KEPT_STATES = 2
+ROOM_STATES = 3  # this one, and what a search writes besides
 
 State = dict[str, Any]
 
@@ -52,24 +55,39 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def check_room(folder: Path, needed_bytes: int) -> None:
+    """Raises OSError (ENOSPC) if the disk of `folder` has less room: better now than halfway through a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise OSError(errno.ENOSPC, f"{free_bytes:,} bytes are free, {needed_bytes:,} needed", str(folder))
+
+
 class RunStates:
     """The run states of one attempt, in a folder of its own; numbers go on from those of earlier attempts."""
 
     def __init__(self, folder: Path, earlier: Sequence[SavedState]) -> None:
         self.folder = folder
         self.step = max((state.step for state in earlier), default=0)
+        self._size_bytes = max((state.size_bytes for state in earlier), default=0)
         self._kept: list[Path] = []
 
     def save(self, state: State) -> SavedState:
-        """Write `state`; the two newest of this attempt are kept."""
-        self.step += 1
-        path = self.folder / f"state-{self.step:06d}.pt"
+        """Write `state`; the two newest of this attempt are kept.
+
+        Raises:
+            OSError (ENOSPC): there is less room than `ROOM_STATES` run states take; nothing was written.
+        """
+        check_room(self.folder, ROOM_STATES * self._size_bytes)
+        path = self.folder / f"state-{self.step + 1:06d}.pt"
         write_atomically(path, lambda temporary: torch.save(state, temporary))
+        self.step += 1
+        self._size_bytes = path.stat().st_size
         self._kept.append(path)
         for old in self._kept[:-KEPT_STATES]:
             old.unlink(missing_ok=True)
         self._kept = self._kept[-KEPT_STATES:]
-        return SavedState(path, sha256_of(path), path.stat().st_size, self.step)
+        return SavedState(path, sha256_of(path), self._size_bytes, self.step)
 
 
 def load_newest(
@@ -78,7 +96,7 @@ def load_newest(
     """The newest good state, or None if there were none to begin with. Bad ones are reported and passed over.
 
     Raises:
-        CheckpointError: states were given, and every one is missing or damaged. Starting over silently would lose work.
+        CheckpointCorrupt: states were given, and every one is missing or damaged. Starting over would hide the loss.
     """
     for saved in sorted(states, key=lambda state: state.step, reverse=True):
         problem = _problem_of(saved)
@@ -88,7 +106,10 @@ def load_newest(
         on_bad(saved, problem)
     if states:
         newest = max(states, key=lambda state: state.step)
-        raise CheckpointError(f"none of {len(states)} run states can be used; newest: {newest.path.name}")
+        raise CheckpointCorrupt(
+            f"none of the {len(states)} run states that are left can be read (the newest is {newest.path.name}), so "
+            "the search cannot go on where it was; start it again as a new one"
+        )
     return None
 
 

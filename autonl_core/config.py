@@ -13,7 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
-_MACS_TEXT = re.compile(r"(\d+(?:\.\d{1,9})?)([kMG]?)")
+_MACS_TEXT = re.compile(r"([0-9]+(?:\.[0-9]{1,9})?)([kMG]?)")
+# The same as a JSON schema can say it: from 1 to MAX_MACS, with no more decimals than make a whole number.
+_MACS_PATTERN = (
+    r"^([1-9][0-9]{0,11}|10{12}"
+    r"|([1-9][0-9]{0,8}(\.[0-9]{1,3}0{0,6})?|0\.[0-9]{0,2}[1-9]0{0,6}|10{9})k"
+    r"|([1-9][0-9]{0,5}(\.[0-9]{1,6}0{0,3})?|0\.[0-9]{0,5}[1-9]0{0,3}|10{6})M"
+    r"|([1-9][0-9]{0,2}(\.[0-9]{1,9})?|0\.[0-9]{0,8}[1-9]|10{3})G)$"
+)
 
 
 def parse_macs(value: object) -> object:
@@ -39,7 +46,7 @@ Macs = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
-                {"type": "string", "pattern": rf"^{_MACS_TEXT.pattern}$"},
+                {"type": "string", "pattern": _MACS_PATTERN},
             ]
         }
     ),

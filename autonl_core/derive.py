@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ import numpy as np
 from autonl_core.budget import BandSampler, Floats, band, log_scores, project
 from autonl_core.checkpoint import State
 from autonl_core.data.batches import random_stream
-from autonl_core.errors import Diverged
+from autonl_core.errors import Diverged, is_out_of_memory
 from autonl_core.evaluate import evaluate
 from autonl_core.gates import Choice, GateTable
 from autonl_core.macs import block_params
+from autonl_core.memory import MAX_PARTS
 from autonl_core.network import Network, to_channels_last
-from autonl_core.run import SearchRun, child_work
+from autonl_core.pace import child_work
+from autonl_core.run import BestSoFar, SearchRun
 from autonl_core.search_space import Option
 from autonl_core.supernet import Supernet
 from autonl_core.supernet_training import score_choice
@@ -80,11 +82,11 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
 
     def judge(choice: Choice, origin: str) -> None:
         if choice not in scored:
-            measured = score_choice(run, supernet, choice)
-            scored[choice] = Candidate(choice, origin, measured.loss, measured.top1_pct)
+            scored[choice] = _judge(run, supernet, Candidate(choice, origin))
             run.tell("deriving", step=len(scored))
             run.stop_if_asked(lambda: state)
 
+    run.best_so_far = lambda: BestSoFar(supernet.derive(_ranked(list(scored.values()))[0].choice))
     probabilities = np.array(state["probabilities"])
     for choice, origin in propose(run.table, probabilities, run.config.flops_budget, run.config.supernet.candidates,
                                   random_stream("candidates", run.config.seed, 0)):  # fmt: skip
@@ -104,6 +106,19 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
     comparison = _comparison(ranking)
     run.sink.event("candidates_scored", {"count": len(ranking), **comparison})
     return {"phase": "deriving", "survivors": survivors, "trained": [], "comparison": comparison, "round": 0}
+
+
+def _judge(run: SearchRun, supernet: Supernet, candidate: Candidate) -> Candidate:
+    """Score a candidate on the shared weights. One that memory does not suffice for is infeasible: it ranks last."""
+    try:
+        measured = score_choice(run, supernet, candidate.choice)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        arch = run.table.arch(candidate.choice)
+        run.sink.event("candidate_out_of_memory", {"arch_id": arch.arch_id, "origin": candidate.origin})
+        return candidate
+    return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
 
 
 def propose(
@@ -139,15 +154,24 @@ def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Ge
 
 
 def _halve(run: SearchRun, state: State) -> State:
-    """Train every survivor a little, keep the better half. Saved after each, so a stop repeats one turn at most."""
+    """Train every survivor a little, keep the better half. `turn` of the state is the training that was interrupted."""
     trained: list[dict[str, Any]] = list(state["trained"])
+
+    def best_so_far() -> BestSoFar:
+        best = min(trained or state["survivors"], key=lambda survivor: _sortable(survivor["loss"]))
+        return BestSoFar(_network_of(run, best))
+
+    run.best_so_far = best_so_far
     for survivor in state["survivors"][len(trained) :]:
         begun = {**state, "trained": trained}
         trained = [*trained, _train_a_little(run, survivor, begun, number=len(trained) + 1)]
+        state = {key: value for key, value in state.items() if key != "turn"}
         run.save({**state, "trained": trained})
     trained.sort(key=lambda survivor: (_sortable(survivor["loss"]), survivor["choice"]))
     best = trained[0]
     if not math.isfinite(best["loss"]):
+        if best["infeasible"]:
+            raise MemoryError(f"memory runs out for every finalist, even in {MAX_PARTS} parts of a batch")
         raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
     arch = run.table.arch(tuple(best["choice"]))
     run.sink.architecture(run.record_of(arch, val_top1_pct=best["top1_pct"]))
@@ -164,21 +188,43 @@ def _train_a_little(run: SearchRun, survivor: dict[str, Any], state: State, numb
     config = run.config.train.model_copy(
         update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _FINALIST_EMA_DECAY}
     )
-    choice: Choice = tuple(survivor["choice"])
-    network = Network(run.table.arch(choice), config.dropout)
-    network.load_state_dict(survivor["network"])
-    trainer = Trainer(to_channels_last(network).to(run.device), run.fit, run.loader, config, "finalist", epochs)
+    network = _network_of(run, survivor)
+    trainer = Trainer(network, run.fit, run.loader, config, "finalist", epochs, run.micro_batches)
+    if "turn" in state:
+        trainer.load_state_dict(state["turn"])
+
+    def state_now() -> State:
+        return {**state, "turn": trainer.state_dict()}
+
     done_before = run.pace.done
-    while not trainer.finished:
-        epoch = trainer.position[0]
-        for step in trainer.run_epoch():
-            run.tell("deriving", epoch + 1, epochs, step + 1, trainer.steps)
-            run.stop_if_asked(lambda: state)
+    try:
+        _train(run, trainer, state_now)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        run.sink.event("candidate_out_of_memory", {"arch_id": network.arch.arch_id, "origin": survivor["origin"]})
+        return {**survivor, "loss": math.inf, "top1_pct": 0.0, "infeasible": True}
     run.pace.done = done_before + epochs * len(run.fit) * child_work(run.config)
     measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
     run.sink.metrics("deriving", state["round"], {f"finalist_{number}_val_top1_pct": measured.top1_pct})
-    scored = Candidate(choice, survivor["origin"], measured.loss, measured.top1_pct)
-    return scored.to_state() | {"network": network.state_dict()}
+    scored = Candidate(tuple(survivor["choice"]), survivor["origin"], measured.loss, measured.top1_pct)
+    return scored.to_state() | {"network": network.state_dict(), "infeasible": False}
+
+
+def _train(run: SearchRun, trainer: Trainer, state_now: Callable[[], State]) -> None:
+    while not trainer.finished:
+        epoch = trainer.position[0]
+        for step in trainer.run_epoch():
+            run.tell("deriving", epoch + 1, trainer.epochs, step + 1, trainer.steps)
+            run.stop_if_asked(state_now)
+            run.save_if_due(state_now)
+
+
+def _network_of(run: SearchRun, survivor: dict[str, Any]) -> Network:
+    """The network of a finalist with the weights it has so far, on the search's device."""
+    network = Network(run.table.arch(tuple(survivor["choice"])), run.config.train.dropout)
+    network.load_state_dict(survivor["network"])
+    return to_channels_last(network).to(run.device)
 
 
 def _sortable(loss: float) -> float:

@@ -6,6 +6,7 @@ AutonlError
 ├── BudgetError         a MACs budget lies outside what a search space can reach
 ├── DatasetError        a data set is missing, malformed or too small
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
+│   └── CheckpointCorrupt   no run state that was saved can be read any more
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
 └── Interrupted         the caller asked the search to stop; its run state was saved first
@@ -42,6 +43,10 @@ class CheckpointError(AutonlError):
     """A checkpoint is corrupt, was written for another network, or misses tensors."""
 
 
+class CheckpointCorrupt(CheckpointError):
+    """Run states were saved, and every one is missing or damaged: to start over silently would hide the loss."""
+
+
 class VerificationError(AutonlError):
     """What was exported is not what was measured: accuracy, MACs or weights differ after reloading."""
 
@@ -56,3 +61,9 @@ class Interrupted(AutonlError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"stopped on request: {reason}")
         self.reason = reason
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error`, of whatever library, says that memory ran out on the host or on a device."""
+    short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return short or "can't allocate memory" in str(error)  # torch on CPU has no type of its own for it

@@ -55,7 +55,9 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
 
 
 @torch.no_grad()
-def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Batch]) -> None:
+def recalibrate_batch_norm(
+    network: nn.Module, batches: Iterable[Batch], max_images: int = RECALIBRATION_IMAGES
+) -> None:
     """Replace every running mean and variance by their plain average over `batches`, for the weights as they are.
 
     Running averages gathered during training belong to weights that have since moved, and averaged weights (EMA) never
@@ -72,7 +74,7 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Batch]) -> None
     for x, labels in batches:
         network(x)
         seen += len(labels)
-        if seen >= RECALIBRATION_IMAGES:
+        if seen >= max_images:
             break
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

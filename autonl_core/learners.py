@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from autonl_core.budget import BandSampler, BudgetController, Floats, band, log_scores, project
 from autonl_core.config import SearchConfig
 from autonl_core.gates import Choice, Gate, GateTable
+from autonl_core.memory import split
 from autonl_core.supernet import Supernet
 
 CHILDREN_PER_BATCH = 2
@@ -38,17 +39,20 @@ _NEARLY_OPEN = 1 - 1e-6
 
 
 class Learner(Protocol):
-    """What the supernet's training loop needs of an algorithm. `progress` is the share of the search done, 0 to 1."""
+    """What the supernet's training loop needs of an algorithm.
+
+    `progress` is the share of the search done, 0 to 1; `parts`, how many a batch is computed in (`memory.py`).
+    """
 
     alpha_interval: int  # weight steps per alpha step; 0: alphas learn in the weight step itself
 
     def extra_parameters(self) -> list[nn.Parameter]:
         """Parameters to be trained together with the weights."""
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         """Add gradients of the weights for one training batch; returns the cross-entropy."""
 
-    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         """Move the alphas on one validation batch; returns the cross-entropy."""
 
     def probabilities(self) -> Floats:
@@ -87,24 +91,28 @@ class SampledGates:
     def metrics(self) -> dict[str, float]:
         return {"lambda": self.controller.multiplier}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         total = 0.0
         for _ in range(CHILDREN_PER_BATCH):
             choice = self._sample(rng, progress)
-            loss = F.cross_entropy(self.supernet.forward_choice(x, choice), y) / CHILDREN_PER_BATCH
-            loss.backward()
-            total += float(loss.detach())
+            for some, labels, share in split(x, y, parts):
+                loss = share * F.cross_entropy(self.supernet.forward_choice(some, choice), labels) / CHILDREN_PER_BATCH
+                loss.backward()
+                total += float(loss.detach())
         return total
 
-    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         if progress < self.settings.warmup_fraction:
             return float("nan")
         p = torch.sigmoid(self.alpha.detach())
         vertex = torch.from_numpy(self.table.vertex_of(self._sample(rng, progress))).float()
         gates = vertex.clone().to(x.device).requires_grad_()
-        loss = F.cross_entropy(self.supernet.forward_gated(x, gates), y)
-        (slope,) = torch.autograd.grad(loss, gates)
-        if not (torch.isfinite(loss) and torch.isfinite(slope).all()):
+        total, slope = 0.0, torch.zeros_like(vertex, device=x.device)
+        for some, labels, share in split(x, y, parts):
+            loss = share * F.cross_entropy(self.supernet.forward_gated(some, gates), labels)
+            slope += torch.autograd.grad(loss, gates)[0]
+            total += float(loss.detach())
+        if not (math.isfinite(total) and torch.isfinite(slope).all()):
             return math.nan  # the weights have diverged, and their own step says so
         other = torch.where(vertex > 0.5, 1 - p, p)  # probability of the setting that was not drawn
         self.alpha.grad = slope.cpu() * other / 2 + self._budget_gradient(p, progress)
@@ -112,7 +120,7 @@ class SampledGates:
         with torch.no_grad():
             self.alpha.clamp_(-ALPHA_LIMIT, ALPHA_LIMIT)
         self._sampler = None
-        return float(loss.detach())
+        return total
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -182,20 +190,26 @@ class NormGates:
     def metrics(self) -> dict[str, float]:
         return {"lambda": self.config.supernet.paper_lambda}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         if not self.measured:
-            self._begin_open(x)
-        if progress < self.config.supernet.warmup_fraction:
-            gates = torch.ones(len(self.table.gates), device=x.device)
-        else:
-            soft = torch.sigmoid((self._norms() - self.threshold.to(x.device)) / self.scale.to(x.device))
-            gates = (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
-        loss = F.cross_entropy(self.supernet.forward_gated(x, gates), y)
-        penalty = self.config.supernet.paper_lambda * self.table.expected_macs(gates.cpu()).log()
-        (loss + penalty.to(loss)).backward()
-        return float(loss.detach())
+            self._begin_open(split(x, y, parts)[0][0])
+        total = 0.0
+        for some, labels, share in split(x, y, parts):
+            gates = self._gates(progress, x.device)
+            loss = share * F.cross_entropy(self.supernet.forward_gated(some, gates), labels)
+            penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates.cpu()).log()
+            (loss + penalty.to(loss)).backward()
+            total += float(loss.detach())
+        return total
 
-    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float) -> float:
+    def _gates(self, progress: float, device: torch.device) -> Tensor:
+        """The hard gates, with the gradient of soft ones; all open while warming up."""
+        if progress < self.config.supernet.warmup_fraction:
+            return torch.ones(len(self.table.gates), device=device)
+        soft = torch.sigmoid((self._norms() - self.threshold.to(device)) / self.scale.to(device))
+        return (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
+
+    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         raise AssertionError("the paper's thresholds learn in the weight step")
 
     def state_dict(self) -> dict[str, Any]:

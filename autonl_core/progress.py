@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
 PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
-StopRequest = Literal["cancel", "drain"]
+StopRequest = Literal["cancel", "pause", "drain"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,16 @@ class ProgressSink(Protocol):
     def saved(self, state: SavedState) -> None:
         """A run state was written."""
 
+    def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
+        """The search stops early; its best so far, with the weights it has by now, is the file at `checkpoint`."""
+
 
 class StopToken(Protocol):
     """Asked between steps; must be cheap."""
 
     def stop_requested(self) -> StopRequest | None:
-        """None to go on; "cancel" or "drain" to save and raise `Interrupted`."""
+        """None to go on; else the search saves, for "cancel" and "pause" keeps its best so far, and raises
+        `Interrupted`."""
 
 
 class Silent:
@@ -100,6 +104,8 @@ class Silent:
     def architecture(self, record: ArchitectureRecord) -> None: ...
 
     def saved(self, state: SavedState) -> None: ...
+
+    def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None: ...
 
     def stop_requested(self) -> StopRequest | None:
         return None

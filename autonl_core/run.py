@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,33 +20,27 @@ from autonl_core.data.batches import Augmentation, Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
+from autonl_core.evaluate import evaluate, recalibrate_batch_norm
+from autonl_core.export import save_checkpoint
 from autonl_core.gates import GateTable
 from autonl_core.macs import count_macs, count_params
+from autonl_core.memory import MicroBatches
+from autonl_core.network import Network
+from autonl_core.pace import Pace, planned_work
 from autonl_core.plan import resolve_space
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, ProgressSink, SavedState, StopToken
 
 REPORT_INTERVAL_S = 0.5
+BEST_NAME = "best.safetensors"
+QUICK_IMAGES = 2_000  # to judge what a stopping search keeps: its worker does not wait long
 
 
-@dataclass
-class Pace:
-    """How far a search is. Work is counted in image-MACs; `done` of `total` is the fraction, and its speed the ETA."""
+@dataclass(frozen=True)
+class BestSoFar:
+    """A network within the budget that is worth keeping; no `val_top1_pct`: it can be measured."""
 
-    total: float
-    done: float = 0.0
-    done_at_start: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def fraction(self) -> float:
-        return min(0.999, self.done / self.total) if self.total else 0.0
-
-    def eta_s(self) -> float | None:
-        """Seconds to the end at the speed of this attempt; None until there is a speed to speak of."""
-        worked = self.done - self.done_at_start
-        if worked < 0.005 * self.total:
-            return None
-        return (time.monotonic() - self.started) * max(0.0, self.total - self.done) / worked
+    network: Network
+    val_top1_pct: float | None = None
 
 
 @dataclass
@@ -67,10 +61,14 @@ class SearchRun:
     stop: StopToken
     states: RunStates
     pace: Pace
-    exact: bool = True  # until a resume proves otherwise
+    save_steps: int  # training steps between two run states inside an epoch
+    micro_batches: MicroBatches
+    exact: bool = True  # until a resume, or memory that runs out, proves otherwise
+    best_so_far: Callable[[], BestSoFar] | None = None  # set by each phase that has one
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
     _phase_mark: float = field(default_factory=time.monotonic)
     _last_report: float = 0.0
+    _steps_unsaved: int = 0
 
     def resume(self, saved: Sequence[SavedState]) -> State:
         """The newest good run state, or the state every search begins with."""
@@ -85,7 +83,9 @@ class SearchRun:
         self.seconds_by_phase = dict(state["seconds_by_phase"])
         self.pace.done = self.pace.done_at_start = state["work_done"]
         here = environment(self.device)
-        self.exact = state["exact"] and state["environment"] == here and self.device.type == "cpu"
+        self.micro_batches.parts = max(self.micro_batches.parts, state["micro_batches"])
+        same_place = state["environment"] == here and self.device.type == "cpu"
+        self.exact = state["exact"] and same_place and self.micro_batches.parts == 1
         if not self.exact:
             self.sink.event("inexact_resume", {"before": state["environment"], "now": here})
         self.sink.event("resumed", {"phase": state["phase"], "fraction": round(self.pace.fraction, 4)})
@@ -101,16 +101,61 @@ class SearchRun:
             "seconds_by_phase": self.seconds_by_phase,
             "work_done": self.pace.done,
             "exact": self.exact,
+            "micro_batches": self.micro_batches.parts,
             "environment": environment(self.device),
         }
         self.sink.saved(self.states.save(state | record))
+        self._steps_unsaved = 0
 
-    def stop_if_asked(self, state_now: Any) -> None:
-        """Save what `state_now()` returns and raise Interrupted, if the stop token says so."""
+    def stop_if_asked(self, state_now: Callable[[], State]) -> None:
+        """Save what `state_now()` returns and raise Interrupted, if the stop token says so.
+
+        A user who cancels or pauses gets the best so far, which a worker that only stops has no time to make.
+        """
         request = self.stop.stop_requested()
-        if request is not None:
+        if request is None:
+            return
+        self.save(state_now())
+        if request != "drain":
+            self.keep_best()
+        raise Interrupted(request)
+
+    def memory_ran_out(self, parts: int) -> None:
+        """Tell that batches are computed in `parts` parts from now on."""
+        self.exact = False
+        self.sink.event("micro_batches", {"parts": parts})
+
+    def save_if_due(self, state_now: Callable[[], State]) -> None:
+        """Save what `state_now()` returns if `save_steps` steps were made since the last run state."""
+        self._steps_unsaved += 1
+        if self._steps_unsaved >= self.save_steps:
             self.save(state_now())
-            raise Interrupted(request)
+
+    def keep_best(self) -> None:
+        """Hand over the best network so far, scored on validation images if it never learned from them."""
+        if self.best_so_far is None:
+            return
+        best = self.best_so_far()
+        measured = self.quick_top1_pct(best.network)
+        record = self.record_of(
+            best.network.arch, val_top1_pct=measured if best.val_top1_pct is None else best.val_top1_pct
+        )
+        checkpoint = self.work_dir / BEST_NAME
+        save_checkpoint(checkpoint, best.network, self.dataset, self.data)
+        self.sink.best_kept(record, checkpoint)
+
+    def quick_top1_pct(self, network: Network) -> float:
+        """Top-1 on some validation images, after making batch norms fit: what a stopping search has time for."""
+        recalibrate_batch_norm(network, self.loader.plain(self.fit), max_images=QUICK_IMAGES)
+        return evaluate(network.eval(), self._some(self.val)).top1_pct
+
+    def _some(self, images: ImageSet) -> Iterator[Batch]:
+        seen = 0
+        for batch in self.loader.plain(images):
+            yield batch
+            seen += len(batch[1])
+            if seen >= QUICK_IMAGES:
+                return
 
     def enter(self, phase: Phase) -> None:
         """Report the beginning of a phase."""
@@ -181,6 +226,8 @@ def open_run(
     resume_from: Sequence[SavedState],
     cache_dir: Path,
     device: str,
+    save_steps: int,
+    micro_batches: int,
 ) -> SearchRun:
     """Check the configuration, decode the data, split it: the phase `preparing`."""
     started = time.monotonic()
@@ -212,30 +259,10 @@ def open_run(
         stop=stop,
         states=RunStates(work_dir, resume_from),
         pace=Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train))),
+        save_steps=save_steps,
+        micro_batches=MicroBatches(micro_batches),
     )
+    run.exact = run.micro_batches.parts == 1
+    run.micro_batches.on_split = run.memory_ran_out
     run.seconds_by_phase["preparing"] = time.monotonic() - started
     return run
-
-
-def child_work(config: SearchConfig) -> float:
-    """Work of training one image in a network of the budget, in MACs: forward, and twice that backward."""
-    return 3.0 * config.flops_budget
-
-
-def supernet_work(config: SearchConfig, largest_macs: int) -> float:
-    """The same for one image in the supernet."""
-    if config.algorithm == "autonl-paper":
-        return 3.0 * largest_macs
-    # two children, on the way from above to the budget, and the full supernet in every fourth step
-    return 2 * 1.3 * child_work(config) + 3.0 * largest_macs / 4
-
-
-def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train_images: int) -> float:
-    """All work of a search in image-MACs, from the configuration alone."""
-    finalist_passes, survivors = 0, config.supernet.finalists
-    while survivors > 1:
-        finalist_passes += survivors * config.supernet.finalist_epochs
-        survivors = survivors // 2
-    search = config.supernet.epochs * fit_images * supernet_work(config, largest_macs)
-    passes = finalist_passes * fit_images + config.train.epochs * train_images
-    return search + passes * child_work(config)

@@ -31,14 +31,16 @@ from autonl_core.evaluate import Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.gates import Choice
 from autonl_core.network import Network, build_network
+from autonl_core.pace import child_work
 from autonl_core.progress import ProgressSink, SavedState, StopToken
 from autonl_core.result import SearchResult, StopReason
-from autonl_core.run import SearchRun, child_work, open_run
+from autonl_core.run import BestSoFar, SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.train import Trainer
 from autonl_core.verify import verify_export
 
 CHECKPOINT_NAME = "model.safetensors"
+SAVE_STEPS = 200
 
 
 def run_search(
@@ -51,6 +53,8 @@ def run_search(
     resume_from: Sequence[SavedState] = (),
     cache_dir: Path | None = None,
     device: str = "cpu",
+    save_steps: int = SAVE_STEPS,
+    micro_batches: int = 1,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -58,6 +62,8 @@ def run_search(
         work_dir: receives run states and the checkpoint; one folder per attempt.
         resume_from: run states of earlier attempts at this search; the newest good one is continued.
         cache_dir: decoded images, shared between searches; a folder that goes away by itself if None.
+        save_steps: training steps between two run states inside an epoch; its end always is one.
+        micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
 
     Raises:
         Interrupted: `stop` asked for it; a run state was saved first.
@@ -73,6 +79,8 @@ def run_search(
             resume_from=resume_from,
             cache_dir=cache_dir or Path(scratch),
             device=device,
+            save_steps=save_steps,
+            micro_batches=micro_batches,
         )
         state = run.resume(resume_from)
         if state["phase"] == "searching":
@@ -93,13 +101,15 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
     if run.config.train.weights == "inherit":
         network.load_state_dict(state["inherited"])
     settings = run.config.train
-    trainer = Trainer(network.to(run.device), run.data.train, run.loader, settings, "train", settings.epochs)
+    network = network.to(run.device)
+    trainer = Trainer(network, run.data.train, run.loader, settings, "train", settings.epochs, run.micro_batches)
     if "trainer" in state:
         trainer.load_state_dict(state["trainer"])
 
     def state_now() -> State:
         return {**state, "trainer": trainer.state_dict()}
 
+    run.best_so_far = lambda: _better(run, trainer.averaged(), state)
     per_step = child_work(run.config) * len(run.data.train) / trainer.steps
     while not trainer.finished:
         epoch = trainer.position[0]
@@ -107,10 +117,23 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
             run.pace.done += per_step
             run.tell("training", epoch + 1, trainer.epochs, step + 1, trainer.steps)
             run.stop_if_asked(state_now)
+            run.save_if_due(state_now)
         run.sink.metrics("training", trainer.position[0], trainer.epoch_metrics())
         run.save(state_now())
     run.leave("training")
     return trainer
+
+
+def _better(run: SearchRun, trained: Network, state: State) -> BestSoFar:
+    """The network in training once it is ahead of the finalist that it began as; in its first epochs it is not.
+
+    Either is reported with what was measured before: the one in training has seen the validation images since.
+    """
+    finalist = build_network(trained.arch, dropout=run.config.train.dropout)
+    finalist.load_state_dict(state["inherited"])
+    finalist = finalist.to(run.device)
+    ahead = run.quick_top1_pct(trained) >= run.quick_top1_pct(finalist)
+    return BestSoFar(trained if ahead else finalist, state["val_top1_pct"])
 
 
 def finish(run: SearchRun, state: State, network: Network) -> SearchResult:

@@ -16,7 +16,8 @@ from autonl_core.evaluate import Score, score
 from autonl_core.gates import Choice
 from autonl_core.learners import Learner, make_learner, most_likely
 from autonl_core.optim import cosine_lr, set_lr, sgd
-from autonl_core.run import SearchRun, supernet_work
+from autonl_core.pace import supernet_work
+from autonl_core.run import BestSoFar, SearchRun
 from autonl_core.supernet import Supernet
 from autonl_core.train import MAX_LOST_STEPS
 
@@ -57,6 +58,7 @@ class SupernetTraining:
             run.pace.done += per_image * len(y)
             run.tell("searching", epoch + 1, self.settings.epochs, step + 1, self.steps)
             run.stop_if_asked(self.state_dict)
+            run.save_if_due(self.state_dict)
 
     def report(self) -> None:
         """Metrics of the epoch, and the architecture the search would derive if it ended now."""
@@ -76,6 +78,12 @@ class SupernetTraining:
         run.sink.metrics("searching", self.position[0], metrics | self.learner.metrics() | gates)
         run.sink.architecture(run.record_of(arch, val_top1_pct=measured.top1_pct))
         self.losses = []
+
+    def best_so_far(self) -> BestSoFar:
+        """The architecture that would be derived if the search ended now, on its share of the supernet's weights."""
+        probabilities = self.learner.probabilities()
+        choice = most_likely(self.run.table, probabilities, self.run.config.flops_budget)
+        return BestSoFar(self.supernet.derive(choice))
 
     def state_dict(self) -> State:
         return {
@@ -98,8 +106,13 @@ class SupernetTraining:
 
     def _weight_step(self, x: torch.Tensor, y: torch.Tensor, count: int, progress: float) -> None:
         set_lr(self.optimizer, cosine_lr(count, self.settings.epochs * self.steps, self.steps // 2, self.settings.lr))
-        self.optimizer.zero_grad()
-        loss = self.learner.weight_step(x, y, random_stream("gates", self.run.config.seed, count), progress)
+
+        def compute(parts: int) -> float:
+            self.optimizer.zero_grad()
+            rng = random_stream("gates", self.run.config.seed, count)
+            return self.learner.weight_step(x, y, rng, progress, parts)
+
+        loss = self.run.micro_batches.step(compute)
         if math.isfinite(loss):
             nn.utils.clip_grad_norm_(self.supernet.parameters(), MAX_GRADIENT_NORM)
             self.optimizer.step()
@@ -118,7 +131,12 @@ class SupernetTraining:
         steps = run.loader.steps(run.val, self.settings.batch_size)
         epoch, step = divmod(count // self.learner.alpha_interval, steps)
         x, y = next(run.loader.epoch(run.val, "alpha", epoch, self.settings.batch_size, first_step=step))
-        self.learner.alpha_step(x, y, random_stream("alpha_gates", run.config.seed, count), progress)
+
+        def compute(parts: int) -> float:
+            rng = random_stream("alpha_gates", run.config.seed, count)
+            return self.learner.alpha_step(x, y, rng, progress, parts)
+
+        run.micro_batches.step(compute)
 
 
 def train_supernet(run: SearchRun, state: State) -> State:
@@ -129,6 +147,7 @@ def train_supernet(run: SearchRun, state: State) -> State:
         training.load_state_dict(state)
         if training.position[1] == 0 and training.losses:  # stopped between an epoch's last step and its report
             training.report()
+    run.best_so_far = training.best_so_far
     while training.position[0] < run.config.supernet.epochs:
         training.run_epoch()
         training.report()

@@ -15,6 +15,7 @@ from autonl_core.data.batches import Loader, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.errors import Diverged
 from autonl_core.evaluate import recalibrate_batch_norm
+from autonl_core.memory import MicroBatches, split
 from autonl_core.network import Network
 from autonl_core.optim import WeightAverage, cosine_lr, set_lr, sgd
 
@@ -25,10 +26,18 @@ class Trainer:
     """Trains `network` on `images` for `epochs`; `position` is (epoch, step) of the next batch."""
 
     def __init__(
-        self, network: Network, images: ImageSet, loader: Loader, config: TrainConfig, stream: Stream, epochs: int
+        self,
+        network: Network,
+        images: ImageSet,
+        loader: Loader,
+        config: TrainConfig,
+        stream: Stream,
+        epochs: int,
+        micro_batches: MicroBatches | None = None,
     ) -> None:
         self.network, self.images, self.loader = network, images, loader
         self.config, self.stream, self.epochs = config, stream, epochs
+        self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
         self.parameters = list(network.parameters())
         self.optimizer = sgd(network, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
@@ -93,18 +102,26 @@ class Trainer:
         if config.dropout:  # the one layer that draws from torch's own generator
             draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
             torch.manual_seed(int(draw))
-        logits = self.network(x)
-        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        value = float(loss.detach())
+        value, correct = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
         if self.skip_if_lost(value):
             return
-        self.optimizer.zero_grad()
-        loss.backward()
         self.optimizer.step()
         self.average.update(self.parameters)
         self.epoch_loss += value * len(labels)
-        self.epoch_correct += int((logits.detach().argmax(1) == labels).sum())
+        self.epoch_correct += correct
         self.epoch_images += len(labels)
+
+    def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> tuple[float, int]:
+        """Gradients of the mean loss of a batch, computed in parts; returns that loss and how many were right."""
+        self.optimizer.zero_grad()
+        value, correct = 0.0, 0
+        for some, their_labels, share in split(x, labels, parts):
+            logits = self.network(some)
+            loss = share * F.cross_entropy(logits, their_labels, label_smoothing=self.config.label_smoothing)
+            loss.backward()
+            value += float(loss.detach())
+            correct += int((logits.detach().argmax(1) == their_labels).sum())
+        return value, correct
 
     def skip_if_lost(self, loss: float) -> bool:
         """Whether to skip a step whose loss is not finite. Raises Diverged after too many in a row."""

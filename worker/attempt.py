@@ -92,6 +92,8 @@ class Attempt:
             self._last_progress, self._moved_at = progress_at, began
         if standing == Standing.CANCEL_WANTED:
             self._ask("cancel", began)
+        elif standing == Standing.PAUSE_WANTED:
+            self._ask("pause", began)
         elif self._draining():
             self._ask("drain", began)
         return self._overdue(began)
@@ -105,8 +107,11 @@ class Attempt:
 
     def _ask(self, request: StopRequest, moment: float) -> None:
         if self._asked is None:
-            self._asked, self._asked_at = request, moment
-            self._process.tell(request)
+            self._asked_at = moment
+        elif self._asked == request or self._asked != "drain":
+            return  # a wish of the user's, told already, is worth more than that the worker stops
+        self._asked = request
+        self._process.tell(request)
 
     def _overdue(self, moment: float) -> Cause | None:
         if self._asked is not None:

@@ -6,7 +6,6 @@ Loads the search, runs it, stores the checkpoint and closes the search, everythi
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import sys
@@ -21,9 +20,11 @@ from autonl_core.result import SearchResult
 from store.errors import LeaseLost
 from store.fencing import Lease
 from store.settings import Settings
+from store.states import ExitClass
 from store.stores import Stores, open_stores
-from worker.exits import ExitCode
+from worker.exits import ExitCode, crash_code
 from worker.lifeline import Lifeline
+from worker.memory import limit_memory
 from worker.sink import RowSink, insist
 from worker.workspace import Workspace
 
@@ -34,6 +35,7 @@ def main(search_id: str, fence: int) -> ExitCode:
     lifeline.hold()
     keep_freed_memory()
     settings = Settings()
+    limit_memory(settings.child_memory_bytes)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stores = open_stores(settings)
     lease = Lease(search_id, fence)
@@ -41,9 +43,10 @@ def main(search_id: str, fence: int) -> ExitCode:
         result = _search(stores, lease, lifeline)
         _hand_over(stores, lease, result)
     except Interrupted as stopped:
-        return ExitCode.CANCELLED if stopped.reason == "cancel" else ExitCode.DRAINED
+        return ExitCode.CANCELLED if stopped.reason == "cancel" else ExitCode.GAVE_BACK
     except LeaseLost as lost:
         print(f"stopping: {lost}", file=sys.stderr)
+        insist(lambda: stores.events.stale_write(lease, "report"))
         return ExitCode.LEASE_LOST
     except AutonlError as error:
         problem = error  # bound again: Python forgets `error` at the end of this block
@@ -58,18 +61,6 @@ def error_type(error: AutonlError) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
 
 
-def crash_code(error: BaseException) -> ExitCode:
-    """The exit code of an exception that nobody meant to raise."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ExitCode.DISK_FULL
-    if isinstance(error, RuntimeError) and "unexpected pos" in str(error):
-        return ExitCode.DISK_FULL  # how torch says that a write came out short
-    short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if short or "can't allocate memory" in str(error):  # torch on CPU has no type of its own for it
-        return ExitCode.OUT_OF_MEMORY
-    return ExitCode.CRASHED
-
-
 def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     from autonl_core.search import run_search  # loads torch: only after the lifeline holds
 
@@ -77,18 +68,27 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     search = insist(lambda: stores.searches.get(lease.search_id))
     workspace = Workspace(settings, lease.search_id)
     saved = insist(lambda: stores.reports.run_states(lease.search_id))
+    workspace.delete_unreferenced([state.path for state in saved])
     return run_search(
         SearchConfig.model_validate(search.config),
         DatasetSpec.from_json(search.dataset_spec),
         workspace.attempt_dir(lease.fence),
-        sink=RowSink(stores.reports, lease, workspace),
+        sink=RowSink(stores, lease, workspace),
         stop=lifeline,
         resume_from=[
             SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved
         ],
         cache_dir=settings.cache_dir,
         device=settings.device,
+        save_steps=settings.save_steps,
+        micro_batches=2 ** insist(lambda: _memory_crashes(stores, lease)),
     )
+
+
+def _memory_crashes(stores: Stores, lease: Lease) -> int:
+    """How many earlier attempts ended because memory ran out: each halves the parts that batches are computed in."""
+    attempts = stores.searches.attempts(lease.search_id)
+    return sum(attempt.exit_class == ExitClass.OUT_OF_MEMORY for attempt in attempts)
 
 
 def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:

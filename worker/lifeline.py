@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from typing import cast, get_args
 
 from autonl_core.progress import StopRequest
 
@@ -34,9 +35,8 @@ class Lifeline:
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            if line == "cancel\n":
-                self._request = "cancel"
-            elif line == "drain\n":
-                self._request = self._request or "drain"
+            request = line.strip()
+            if request in get_args(StopRequest):
+                self._request = cast(StopRequest, request)
         print("the supervisor is gone; leaving", file=sys.stderr, flush=True)
         os.killpg(0, signal.SIGKILL)

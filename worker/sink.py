@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
 from store.fencing import Lease
-from store.reports import ReportStore
+from store.stores import Stores
 from worker.workspace import Workspace
 
 PROGRESS_INTERVAL_S = 1.0
@@ -23,8 +24,9 @@ log = logging.getLogger(__name__)
 class RowSink:
     """A `ProgressSink` that writes to the store. Every method raises LeaseLost if the search has another owner."""
 
-    def __init__(self, reports: ReportStore, lease: Lease, workspace: Workspace) -> None:
-        self._reports = reports
+    def __init__(self, stores: Stores, lease: Lease, workspace: Workspace) -> None:
+        self._reports = stores.reports
+        self._artifacts = stores.artifacts
         self._lease = lease
         self._workspace = workspace
         self._told_phase: Phase | None = None
@@ -58,6 +60,10 @@ class RowSink:
                 self._lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
             )
         )
+
+    def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
+        stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{checkpoint.name}", checkpoint)
+        insist(lambda: self._reports.checkpoint(self._lease, record, stored))
 
 
 def insist(write: Callable[[], T]) -> T:

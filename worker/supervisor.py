@@ -16,7 +16,8 @@ from store.fencing import Lease
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from worker.attempt import Attempt, Cause, End
-from worker.exits import ExitCode, crash_of
+from worker.exits import ExitCode, crash_class, crash_of
+from worker.memory import memory_kills
 from worker.process import CHILD_COMMAND, SearchProcess
 from worker.workspace import Workspace
 
@@ -65,14 +66,20 @@ class Supervisor:
     def _run(self, lease: Lease, claimed: float) -> None:
         """Run the attempt that `lease` stands for, to its end. `claimed` is when we asked for it, monotonic."""
         workspace = Workspace(self._settings, lease.search_id)
-        process = SearchProcess(self._command, lease, workspace.log_path(lease.fence), self._settings)
+        kernel_kills = memory_kills()
+        try:
+            process = SearchProcess(self._command, lease, workspace.log_path(lease.fence), self._settings)
+        except OSError as error:  # no room for its log, or no process to be had: as if it had crashed at once
+            log.warning("search %s attempt %d cannot start: %s", lease.search_id, lease.fence, error)
+            self._stores.claims.crashed(lease, crash_class(error), f"its process cannot start: {error}")
+            return
         log.info("search %s attempt %d runs as process %d", lease.search_id, lease.fence, process.pid)
         attempt = Attempt(self._stores, lease, process, self._draining, claimed)
         end = attempt.watch()
         log.info("search %s attempt %d ended: %s, code %d", lease.search_id, lease.fence, end.cause, end.returncode)
         while True:
             try:
-                self._settle(lease, end, workspace)
+                self._settle(lease, end, workspace, memory_kills() > kernel_kills)
                 return
             except UNAVAILABLE as error:
                 if attempt.lease_left_s <= 0:
@@ -80,31 +87,35 @@ class Supervisor:
                     return
                 time.sleep(self._settings.poll_s)
 
-    def _settle(self, lease: Lease, end: End, workspace: Workspace) -> None:
+    def _settle(self, lease: Lease, end: End, workspace: Workspace, memory_ran_out: bool) -> None:
         """Write down how the attempt ended, unless its process did or somebody else owns the search by now."""
         tail = workspace.log_tail(lease.fence)
-        try:
-            if end.cause != Cause.LEASE_LOST:
-                self._close(lease, end, tail)
-        except LeaseLost as lost:
-            log.debug("nothing to settle: %s", lost)
+        if end.cause == Cause.LEASE_LOST:
+            self._stores.events.stale_write(lease, "beat")
+        else:
+            try:
+                self._close(lease, end, tail, memory_ran_out)
+            except LeaseLost as lost:
+                log.debug("nothing to settle: %s", lost)
         self._stores.claims.attach_log(lease, tail)
         try:
             state = self._stores.searches.get(lease.search_id).state
         except NotFound:
             return  # deleted meanwhile
-        if state in (SearchState.SUCCEEDED, SearchState.CANCELLED):
+        if state == SearchState.SUCCEEDED:
             workspace.delete_run_states()
 
-    def _close(self, lease: Lease, end: End, tail: str) -> None:
+    def _close(self, lease: Lease, end: End, tail: str, memory_ran_out: bool) -> None:
         claims = self._stores.claims
         killed = end.cause == Cause.GRACE_OVER
+        left = f"it did not leave within {self._settings.stop_grace_s:g} s and was killed" if killed else ""
         if end.returncode == ExitCode.CANCELLED or (killed and end.asked == "cancel"):
-            claims.cancelled(lease, f"killed after {self._settings.stop_grace_s:g} s" if killed else "")
-        elif end.returncode == ExitCode.DRAINED or (killed and end.asked == "drain"):
-            claims.gave_back(lease)
+            claims.cancelled(lease, left)
+        elif end.returncode == ExitCode.GAVE_BACK or killed:
+            asked = "the user asked for a pause" if end.asked == "pause" else "the worker was told to stop"
+            claims.gave_back(lease, f"{asked}; {left}" if left else asked)
         elif end.cause == Cause.STALLED:
             claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
         else:
             lines = tail.strip().splitlines()
-            claims.crashed(lease, *crash_of(end.returncode, lines[-1] if lines else ""))
+            claims.crashed(lease, *crash_of(end.returncode, lines[-1] if lines else "", memory_ran_out))

@@ -14,9 +14,7 @@ import time
 from store.db import UNAVAILABLE
 from store.queue import Doorbell
 from store.settings import Settings
-from store.states import SearchState
 from store.stores import Stores, open_stores
-from worker.workspace import Workspace
 
 WAITING_TOO_LONG_S = 600
 
@@ -62,8 +60,6 @@ class Sweeper:
     def _sweep(self) -> None:
         for swept in self._stores.sweeps.sweep():
             log.warning("search %s attempt %d was stale: now %s", swept.lease.search_id, swept.lease.fence, swept.state)
-            if swept.state == SearchState.CANCELLED:
-                Workspace(self._stores.settings, swept.lease.search_id).delete_run_states()
 
 
 def main() -> None:

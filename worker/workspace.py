@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from store.logs import log_path
@@ -47,6 +49,19 @@ class Workspace:
 
     def absolute(self, stored: str) -> Path:
         return self._root / stored
+
+    def delete_unreferenced(self, referenced: Iterable[str]) -> None:
+        """Free the space of what no row names: run states of earlier attempts, and files that a kill left half written.
+
+        A zombie of an earlier attempt may lose the folder it writes to; whatever it wrote would have been refused.
+        """
+        kept = {self.absolute(path) for path in referenced}
+        for file in self._folder.glob("attempt-*/*"):
+            if file not in kept:
+                file.unlink(missing_ok=True)
+        for folder in self._folder.glob("attempt-*/"):
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
 
     def delete_run_states(self) -> None:
         """Free the space of a search that will not be resumed. Logs stay."""

@@ -5,87 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from autonl_core.arch import ArchSpec
-from autonl_core.config import SearchConfig
-from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.datasets import DIGITS
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
 from autonl_core.macs import count_macs
-from autonl_core.progress import PHASES, ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.progress import PHASES, SavedState
 from autonl_core.result import SearchResult
-from autonl_core.search import run_search
+from tests.autonl_core.searching import QUICK, Recorder, cache, search, uninterrupted
 from tests.autonl_core.sets import digits_zip
 
-QUICK: dict[str, Any] = {
-    "flops_budget": 400_000,
-    "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
-    "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
-}
-
-
-class Recorder(Silent):
-    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at = stop_at
-        self.asked = 0
-        self.phases: list[Phase] = []
-        self.fractions: list[float] = []
-        self.events: list[tuple[str, Mapping[str, Any]]] = []
-        self.states: list[SavedState] = []
-        self.best: list[ArchitectureRecord] = []
-        self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
-
-    def progress(self, progress: Progress) -> None:
-        if progress.phase not in self.phases:
-            self.phases.append(progress.phase)
-        self.fractions.append(progress.fraction)
-
-    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
-        self.points.append((phase, epoch, values))
-
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        json.dumps(detail)
-        self.events.append((kind, detail))
-
-    def architecture(self, record: ArchitectureRecord) -> None:
-        self.best.append(record)
-
-    def saved(self, state: SavedState) -> None:
-        self.states.append(state)
-
-    def stop_requested(self) -> StopRequest | None:
-        self.asked += 1
-        return "drain" if self.asked == self.stop_at else None
-
-
-def search(
-    work_dir: Path, cache_dir: Path, dataset: DatasetSpec = DIGITS, recorder: Recorder | None = None, **changes: Any
-) -> SearchResult:
-    resume_from = changes.pop("resume_from", ())
-    config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
-    recorder = recorder or Recorder()
-    work_dir.mkdir(parents=True, exist_ok=True)
-    return run_search(
-        config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, cache_dir=cache_dir
-    )
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
-    recorder = Recorder()
-    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder), recorder
+__all__ = ["cache", "uninterrupted"]
 
 
 class TestResult:
@@ -185,6 +121,25 @@ class TestResume:
         assert result.exact
         assert resumed.events[0][0] == "resumed"
         assert resumed.states[0].step == stopped.states[-1].step + 1
+
+    def test_a_run_state_every_few_steps_changes_nothing_but_how_much_is_lost(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        often = Recorder()
+        result = search(tmp_path / "often", cache, recorder=often, save_steps=3)
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
+        assert len(often.states) > 2 * len(uninterrupted[1].states)
+
+    def test_the_training_of_a_finalist_goes_on_in_its_middle(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(75)
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=stopped)
+        state = torch.load(stopped.states[-1].path, weights_only=True)
+        assert (state["phase"], state["turn"]["position"] != [0, 0]) == ("deriving", True)
+        result = search(tmp_path / "2", cache, resume_from=stopped.states)
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
 
     def test_a_damaged_state_is_reported_and_the_one_before_is_used(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path

@@ -35,7 +35,7 @@ class Actor:
         self.lifeline = Lifeline()
         self.lifeline.hold()
         self.workspace = Workspace(stores.settings, lease.search_id)
-        self.sink = RowSink(stores.reports, lease, self.workspace)
+        self.sink = RowSink(stores, lease, self.workspace)
         self.sink.event("hello", {"pid": os.getpid()})
 
     def save(self, step: int) -> None:
@@ -50,7 +50,7 @@ class Actor:
         for step in range(done + 1, STEPS + 1):
             request = self.lifeline.stop_requested()
             if request is not None:
-                return ExitCode.CANCELLED if request == "cancel" else ExitCode.DRAINED
+                return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
             time.sleep(STEP_S)
             self.sink.progress(Progress("searching", step / STEPS))
             self.save(step)
@@ -64,7 +64,7 @@ class Actor:
         while (request := self.lifeline.stop_requested()) is None:
             self.sink.progress(Progress("searching", 0.5))
             time.sleep(0.05)
-        return ExitCode.CANCELLED if request == "cancel" else ExitCode.DRAINED
+        return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
 
     def deaf(self) -> ExitCode:
         """Go on whatever is asked."""

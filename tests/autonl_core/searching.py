@@ -1,0 +1,83 @@
+"""Small whole searches for tests, with a sink that keeps what they tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autonl_core.config import SearchConfig
+from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.result import SearchResult
+from autonl_core.search import run_search
+
+QUICK: dict[str, Any] = {
+    "flops_budget": 400_000,
+    "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
+    "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
+}
+
+
+class Recorder(Silent):
+    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times."""
+
+    def __init__(self, stop_at: int | None = None, request: StopRequest = "drain") -> None:
+        self.stop_at, self.request = stop_at, request
+        self.asked = 0
+        self.phases: list[Phase] = []
+        self.fractions: list[float] = []
+        self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.states: list[SavedState] = []
+        self.best: list[ArchitectureRecord] = []
+        self.kept: list[tuple[ArchitectureRecord, Path]] = []
+        self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
+
+    def progress(self, progress: Progress) -> None:
+        if progress.phase not in self.phases:
+            self.phases.append(progress.phase)
+        self.fractions.append(progress.fraction)
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        self.points.append((phase, epoch, values))
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        json.dumps(detail)
+        self.events.append((kind, detail))
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        self.best.append(record)
+
+    def saved(self, state: SavedState) -> None:
+        self.states.append(state)
+
+    def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
+        self.kept.append((record, checkpoint))
+
+    def stop_requested(self) -> StopRequest | None:
+        self.asked += 1
+        return self.request if self.asked == self.stop_at else None
+
+
+def search(
+    work_dir: Path, cache_dir: Path, dataset: DatasetSpec = DIGITS, recorder: Recorder | None = None, **changes: Any
+) -> SearchResult:
+    options = {name: changes.pop(name) for name in ("resume_from", "save_steps", "micro_batches") if name in changes}
+    config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    recorder = recorder or Recorder()
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
+    recorder = Recorder()
+    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder), recorder

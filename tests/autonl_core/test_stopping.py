@@ -1,0 +1,108 @@
+"""Searches that are told to stop, and searches that run out of memory: what they keep, and how they go on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from autonl_core.errors import Interrupted
+from autonl_core.evaluate import Score
+from autonl_core.export import load_checkpoint
+from autonl_core.gates import Choice
+from autonl_core.macs import count_macs
+from autonl_core.memory import split
+from autonl_core.progress import StopRequest
+from autonl_core.result import SearchResult
+from autonl_core.run import SearchRun
+from autonl_core.supernet import Supernet
+from autonl_core.supernet_training import score_choice
+from tests.autonl_core.searching import Recorder, cache, search, uninterrupted
+
+__all__ = ["cache", "uninterrupted"]
+
+
+class TestStop:
+    """A user who pauses or cancels keeps the best so far; a worker that only stops has no time to make it."""
+
+    @pytest.mark.parametrize(
+        ("stop_at", "request_name"), [(10, "pause"), (50, "cancel"), (75, "pause"), (100, "cancel")]
+    )  # while searching, while candidates are scored, in a finalist's turn, in training
+    def test_the_best_so_far_is_a_usable_checkpoint_within_the_budget(
+        self, stop_at: int, request_name: StopRequest, tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(stop_at, request_name)
+        with pytest.raises(Interrupted, match=request_name):
+            search(tmp_path, cache, recorder=stopped)
+        ((record, checkpoint),) = stopped.kept
+        loaded = load_checkpoint(checkpoint)
+        assert loaded.arch.arch_id == record.arch_id
+        assert count_macs(loaded.arch).total == record.macs <= 400_000
+        assert record.val_top1_pct is not None
+        assert not record.trained
+
+    def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
+        late = Recorder(100, "pause")
+        with pytest.raises(Interrupted):
+            search(tmp_path, cache, recorder=late)
+        command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(late.kept[0][1]), "--json"]
+        scored = subprocess.run([*command, "--dataset", "digits"], check=True, capture_output=True, text=True)
+        assert json.loads(scored.stdout)["top1_pct"] > 30  # of ten classes
+
+    def test_a_pause_costs_nothing_but_time(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        paused = Recorder(45, "pause")
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=paused)
+        resumed = search(tmp_path / "2", cache, resume_from=paused.states)
+        assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
+
+    def test_a_drain_only_saves(self, tmp_path: Path, cache: Path) -> None:
+        drained = Recorder(45, "drain")
+        with pytest.raises(Interrupted):
+            search(tmp_path, cache, recorder=drained)
+        assert drained.kept == []
+        assert drained.states
+
+
+class TestMemory:
+    def test_a_batch_that_does_not_fit_is_computed_in_parts_and_the_result_says_so(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def split_or_run_out(x: torch.Tensor, labels: torch.Tensor, parts: int) -> object:
+            if parts < 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return split(x, labels, parts)
+
+        monkeypatch.setattr("autonl_core.train.split", split_or_run_out)
+        recorder = Recorder()
+        result = search(tmp_path, cache, recorder=recorder)
+        assert ("micro_batches", {"parts": 2}) in recorder.events
+        assert not result.exact
+        assert result.architecture.test_top1_pct is not None
+        assert result.architecture.test_top1_pct > 60
+
+    def test_a_candidate_that_does_not_fit_is_out_and_the_search_goes_on(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        winner = uninterrupted[0].architecture.arch_id
+
+        def score_or_run_out(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:
+            if run.table.arch(choice).arch_id == winner:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return score_choice(run, supernet, choice)
+
+        monkeypatch.setattr("autonl_core.derive.score_choice", score_or_run_out)
+        recorder = Recorder()
+        result = search(tmp_path, cache, recorder=recorder)
+        assert [detail["arch_id"] for kind, detail in recorder.events if kind == "candidate_out_of_memory"] == [winner]
+        assert result.architecture.arch_id != winner
+
+    def test_parts_from_the_start_are_not_exact_either(self, tmp_path: Path, cache: Path) -> None:
+        assert not search(tmp_path, cache, micro_batches=4).exact

@@ -1,0 +1,46 @@
+"""Memory that runs out: how the kernel tells of it, and a limit that makes a search hear of it before its host does."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+_PROC = Path("/proc/self/cgroup")
+_ROOT = Path("/sys/fs/cgroup")
+
+
+def memory_kills(membership: Path = _PROC, root: Path = _ROOT) -> int:
+    """How many processes of this worker's control group the kernel ended to get memory back; 0 where none is told.
+
+    A SIGKILL says nothing about its sender. This count, read before and after, does.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":  # version 2: one tree for everything
+            candidates = [root / group.lstrip("/") / "memory.events", root / "memory.events"]
+        elif "memory" in controllers.split(","):
+            candidates = [
+                root / "memory" / group.lstrip("/") / "memory.oom_control",
+                root / "memory/memory.oom_control",
+            ]
+        else:
+            continue
+        for file in candidates:
+            if file.is_file() and (match := re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)):
+                return int(match[1])
+    return 0
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Bound the address space of this process and of those it starts; 0: leave it as it is.
+
+    What does not fit any more raises MemoryError, which a search can answer, instead of waking the kernel's killer.
+    """
+    if limit_bytes:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))
