@@ -15,7 +15,6 @@ import yaml
 from pydantic import ValidationError
 
 from autonl_core.allocator import keep_freed_memory
-from autonl_core.checkpoint import write_atomically
 from autonl_core.config import SearchConfig
 from autonl_core.data.batches import Augmentation, Loader
 from autonl_core.data.prepare import prepare
@@ -23,6 +22,7 @@ from autonl_core.datasets import DatasetSpec, find_dataset
 from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.evaluate import evaluate
 from autonl_core.export import load_checkpoint
+from autonl_core.files import write_atomically
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.search import run_search
 

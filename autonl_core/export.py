@@ -18,10 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autonl_core.arch import ArchSpec
-from autonl_core.checkpoint import check_fit, write_atomically
+from autonl_core.checkpoint import check_fit
 from autonl_core.data.prepare import PreparedData
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import ArchError, CheckpointError
+from autonl_core.files import write_atomically
 from autonl_core.macs import COUNTING_RULE, count_macs
 from autonl_core.network import Network, build_network
 

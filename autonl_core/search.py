@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from autonl_core.budget import BAND
-from autonl_core.checkpoint import State, sha256_of
+from autonl_core.checkpoint import State
 from autonl_core.config import SearchConfig
 from autonl_core.data.prepare import ImageSet
 from autonl_core.datasets import DatasetSpec
@@ -29,6 +29,7 @@ from autonl_core.derive import derive
 from autonl_core.errors import Diverged
 from autonl_core.evaluate import Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
+from autonl_core.files import sha256_of
 from autonl_core.gates import Choice
 from autonl_core.network import Network, build_network
 from autonl_core.pace import child_work

@@ -22,7 +22,8 @@ UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, Po
 _SQLITE_BUSY_S = 30
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
-    "options": "-c statement_timeout=30s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s",
+    # Whoever falls asleep inside a transaction is put out before those who wait for its locks give up.
+    "options": "-c statement_timeout=30s -c lock_timeout=15s -c idle_in_transaction_session_timeout=10s",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from autonl_core.checkpoint import RunStates, load_newest, write_atomically
+from autonl_core.checkpoint import RunStates, load_newest
 from autonl_core.errors import CheckpointError
+from autonl_core.files import write_atomically
 from autonl_core.progress import SavedState
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def test_bad_states_are_reported_and_passed_over(tmp_path: Path) -> None:
 
 def test_nothing_to_begin_with_is_not_an_error_but_nothing_good_is(tmp_path: Path) -> None:
     assert load_newest([], CPU, fail) is None
-    with pytest.raises(CheckpointError, match="none of 1 run states"):
+    with pytest.raises(CheckpointError, match="none of the 1 run states"):
         load_newest([SavedState(tmp_path / "x.pt", "0" * 64, 1, 1)], CPU, lambda state, problem: None)
 
 
@@ -89,7 +90,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     target = tmp_path / "state.pt"
     script = (
-        "import sys, torch; from pathlib import Path; from autonl_core.checkpoint import write_atomically\n"
+        "import sys, torch; from pathlib import Path; from autonl_core.files import write_atomically\n"
         "n = 0\n"
         "while True:\n"
         "    n += 1\n"

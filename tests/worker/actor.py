@@ -6,25 +6,36 @@ It reports, saves run states and hears requests through the very modules that th
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from autonl_core.files import sha256_of, write_atomically
 from autonl_core.progress import Progress, SavedState
 from store.errors import LeaseLost
 from store.fencing import Lease
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.store.samples import CHECKPOINT, architecture, result
+from tests.store.samples import architecture, result
 from worker.exits import ExitCode
 from worker.lifeline import Lifeline
 from worker.sink import RowSink
 from worker.workspace import Workspace
 
-STEPS = 6
-STEP_S = 0.15
+STEPS = int(os.environ.get("ACTOR_STEPS", "6"))
+STEP_S = float(os.environ.get("ACTOR_STEP_S", "0.15"))
+
+
+def chain(search_id: str, steps: int, begin: str = "") -> str:
+    """What `steps` steps of a search come to: each hashes the one before, so none can be left out or done twice."""
+    link = begin or search_id
+    for _ in range(steps):
+        link = hashlib.sha256(link.encode()).hexdigest()
+    return link
 
 
 class Actor:
@@ -38,25 +49,43 @@ class Actor:
         self.sink = RowSink(stores, lease, self.workspace)
         self.sink.event("hello", {"pid": os.getpid()})
 
-    def save(self, step: int) -> None:
+    def save(self, step: int, link: str) -> None:
         path = self.workspace.attempt_dir(self.lease.fence) / f"state-{step}"
-        path.write_text(str(step))
-        self.sink.saved(SavedState(path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size, step))
+        content = json.dumps({"step": step, "link": link})
+        write_atomically(path, lambda temporary: _write(temporary, content))
+        self.sink.saved(SavedState(path, sha256_of(path), path.stat().st_size, step))
 
     def work(self) -> ExitCode:
         """Do the steps that no earlier attempt saved, then finish; stop where asked to."""
-        saved = self.stores.reports.run_states(self.lease.search_id)
-        done = int(Path(self.workspace.absolute(saved[0].path)).read_text()) if saved else 0
+        done, link = self._resume()
         for step in range(done + 1, STEPS + 1):
             request = self.lifeline.stop_requested()
             if request is not None:
+                if request != "drain":
+                    self.sink.best_kept(architecture(1, val_top1_pct=88.0), self._file("best", link))
                 return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
             time.sleep(STEP_S)
             self.sink.progress(Progress("searching", step / STEPS))
-            self.save(step)
-        checkpoint = replace(CHECKPOINT, key=f"{self.lease.search_id}/{self.lease.fence}/model.safetensors")
-        self.stores.claims.finish(self.lease, result(), checkpoint)
+            link = chain(self.lease.search_id, 1, link)
+            self.save(step, link)
+        model = self._file("model", link)
+        stored = self.stores.artifacts.put(f"{self.lease.search_id}/{self.lease.fence}/{model.name}", model)
+        self.stores.claims.finish(self.lease, replace(result(), checkpoint_sha256=stored.sha256), stored)
         return ExitCode.FINISHED
+
+    def _resume(self) -> tuple[int, str]:
+        """The newest run state that is what was saved: its step, and what all steps came to."""
+        for saved in self.stores.reports.run_states(self.lease.search_id):
+            path = self.workspace.absolute(saved.path)
+            if path.is_file() and sha256_of(path) == saved.sha256:
+                state = json.loads(path.read_text())
+                return state["step"], state["link"]
+        return 0, self.lease.search_id
+
+    def _file(self, name: str, content: str) -> Path:
+        path = self.workspace.attempt_dir(self.lease.fence) / f"{name}.safetensors"
+        write_atomically(path, lambda temporary: _write(temporary, content))
+        return path
 
     def endless(self) -> ExitCode:
         """Go on until asked to stop."""
@@ -77,6 +106,18 @@ class Actor:
         time.sleep(1000)
         return ExitCode.FINISHED
 
+    def segfault(self) -> ExitCode:
+        """Die as native code does."""
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return ExitCode.FINISHED
+
+    def slow_to_save(self) -> ExitCode:
+        """Work, but take long to save when asked to stop."""
+        code = self.work()
+        if code == ExitCode.GAVE_BACK:
+            time.sleep(float(os.environ["ACTOR_SAVE_S"]))
+        return code
+
     def crash(self) -> ExitCode:
         """Leave with a message."""
         print("the reason is on the last line")
@@ -87,11 +128,16 @@ class Actor:
         return ExitCode.FINISHED
 
 
+def _write(path: Path, content: str) -> None:
+    path.write_text(content)
+
+
 def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
     actor = Actor(open_stores(Settings()), Lease(search_id, int(fence)))
     try:
         code: ExitCode = getattr(actor, behaviour)()
     except LeaseLost:
+        actor.stores.events.stale_write(actor.lease, "report")
         return ExitCode.LEASE_LOST
     return code
 

@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+import psutil
+
 from store.fencing import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
@@ -16,6 +18,7 @@ from tests.servers import PostgresServer, wait_for
 from tests.store.samples import architecture, claim, expire, kinds, queue_search
 from tests.worker.acting import child_pid, command, is_gone, process, run, running
 from tests.worker.actor import STEPS
+from worker.supervisor import Supervisor
 
 
 def saved_steps(stores: Stores, search_id: str) -> list[int]:
@@ -79,6 +82,28 @@ def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Store
     assert is_gone(pid)
 
 
+def test_a_pause_frees_the_worker_and_a_resume_goes_on(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    with running(stores, "work"):
+        wait_for(lambda: saved_steps(stores, search_id), "a run state is saved")
+        stores.control.pause(search_id)
+    search = stores.searches.get(search_id)
+    assert (search.state, search.owner) == (SearchState.PAUSED, None)
+    assert search.best_arch_id is not None
+    assert stores.architectures.artifact(search.best_arch_id, "safetensors", search_id=search_id) is not None
+    stores.control.resume(search_id)
+    run(stores, "work")
+    assert exits(stores, search_id) == [ExitClass.PAUSED, ExitClass.SUCCEEDED]
+    assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
+
+
+def test_a_process_that_cannot_start_is_a_crash_and_not_a_lost_search(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    assert Supervisor(stores, "worker-1", command=["/no/such/program"]).run_until_idle() == 3
+    assert stores.searches.get(search_id).state is SearchState.FAILED
+    assert "cannot start" in str(stores.searches.attempts(search_id)[0].detail)
+
+
 def test_a_search_that_does_not_hear_the_cancel_is_killed(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stop_grace_s": 0.3}))
     search_id = queue_search(stores)
@@ -124,7 +149,7 @@ def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> Non
             assert stores.sweeps.sweep() == []
             time.sleep(0.1)
         draining.set()
-    assert stores.searches.get(search_id).attempts == 1
+    assert len(stores.searches.attempts(search_id)) == 1
     stores.close()
 
 
@@ -163,6 +188,7 @@ def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stor
     with process(settings, "endless") as supervisor:
         pid = child_pid(stores, search_id)
         supervisor.send_signal(signal.SIGSTOP)
+        wait_for(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, "the supervisor sleeps")
         expire(stores, claim_of(stores, search_id))
         stores.sweeps.sweep()
         second = claim(stores, "worker-2")
@@ -171,7 +197,7 @@ def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stor
         wait_for(lambda: is_gone(pid), "the zombie's process is gone")
     search = stores.searches.get(search_id)
     assert (search.state, search.fence, search.owner) == (SearchState.RUNNING, second.fence, "worker-2")
-    assert kinds(stores, search_id) == before
+    assert kinds(stores, search_id) == [*before, "stale_write_refused"]  # all that its words came to
 
 
 def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Settings) -> None:
