@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api import handlers, page
 from api.edge import Edge, RequestCounts
-from api.problems import Problem
+from api.problems import UNAVAILABLE, Problem, describe
 from api.routes import architectures, catalog, checkpoints, datasets, events, health, searches
 from autonl_core.macs import COUNTING_RULE
 from store.queue import Doorbell
@@ -25,7 +25,7 @@ Search-as-a-service for image classifiers that fit a MACs budget: `POST /searche
 A search runs longer than a request: it is a resource that is polled, or listened to, until its state is final.
 Errors are problem documents (RFC 9457) that list every wrong field. MACs are {COUNTING_RULE}.
 """
-_ROUTERS = (searches, events, architectures, checkpoints, datasets, catalog, health)
+_STORED = (searches, events, architectures, checkpoints, datasets)  # each needs the database
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -52,7 +52,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.counts = RequestCounts()
     handlers.install(app)
-    for module in _ROUTERS:
+    for module in _STORED:
+        app.include_router(module.router, responses=describe(UNAVAILABLE))
+    for module in (catalog, health):
         app.include_router(module.router)
     page.mount(app)
     app.add_middleware(Edge, counts=app.state.counts, max_body_bytes=settings.max_body_bytes)
@@ -69,8 +71,23 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas |= problem.pop("$defs") | {"Problem": problem}
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        _leave_out_null(described)
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _leave_out_null(described: dict[str, Any]) -> None:
+    """A parameter that is optional can be left out; in a URL or a header there is no null."""
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                schema = parameter["schema"]
+                kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+                if len(kinds) == 1:
+                    schema |= kinds[0]
+                    del schema["anyOf"]
+                elif kinds:
+                    schema["anyOf"] = kinds
 
 
 def __getattr__(name: str) -> FastAPI:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, PlainValidator, StringConstraints, TypeAdapter
 
 from api import problems
 from api.problems import ProblemError
@@ -31,6 +33,30 @@ IdempotencyKey = Annotated[
     Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None,
     Header(description="repeating a request with the same key and body gives the first answer again"),
 ]
+
+
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_ANY_DATETIME = TypeAdapter(datetime)
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def _parse_moment(text: object) -> datetime:
+    """A time in RFC 3339, and nothing else that pydantic takes for one: seconds since 1970, a date, no zone."""
+    try:
+        if not isinstance(text, str) or _RFC_3339.fullmatch(text) is None:
+            raise ValueError
+        moment = _ANY_DATETIME.validate_python(text)
+    except ValueError:
+        raise ValueError("must be a time with its zone, as in 2026-01-31T12:00:00Z") from None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # in its own zone it is a moment of the years 1 to 9999, in UTC it is not
+        return _EARLIEST if moment.year == 1 else _LATEST
+
+
+Moment = Annotated[datetime, PlainValidator(_parse_moment, json_schema_input_type=datetime), Query()]
 
 
 def make_etag(content: bytes) -> str:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from api import problems
 from api.problems import FieldProblem, Problem, ProblemError, ProblemType
@@ -33,6 +34,7 @@ _PLAINER = {
     "model_attributes_type": "must be a JSON object",
     "model_type": "must be a JSON object",
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SOURCES = frozenset({"body", "query", "path", "header"})
 _BY_STATUS: Mapping[int, ProblemType] = {
     HTTPStatus.BAD_REQUEST: problems.MALFORMED_REQUEST,
@@ -122,7 +124,22 @@ async def _http(request: Request, error: Exception) -> Response:
         problems.MALFORMED_REQUEST.name: "the body cannot be read: nested too deeply, or a number with too many digits",
     }
     detail = details.get(kind.name, problems.INTERNAL.example)
-    return respond(request, ProblemError(kind, detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if kind is problems.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
+        headers["Allow"] = allowed
+    return respond(request, ProblemError(kind, detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path, each a route of its own: the router names those of the first one only.
+
+    Empty below a mount, which answers by itself.
+    """
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in request.app.routes)
+    )
 
 
 async def _store(request: Request, error: Exception) -> Response:

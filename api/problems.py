@@ -49,6 +49,7 @@ class ProblemType:
     advice: str
     example: str  # a `detail` as it may be sent
     extra: Mapping[str, Any] = field(default_factory=dict)  # further members of the example
+    headers: tuple[str, ...] = ()  # that always come with it
 
     @property
     def uri(self) -> str:
@@ -163,6 +164,7 @@ RANGE_NOT_SATISFIABLE = _declare(
     "The range lies outside the file",
     "`Content-Range` tells the size of the file.",
     "bytes=900000- begins after the last of 512000 bytes",
+    headers=("Content-Range",),
 )
 UNAVAILABLE = _declare(
     "unavailable",
@@ -170,6 +172,7 @@ UNAVAILABLE = _declare(
     "The service cannot answer just now",
     "Nothing was changed. Ask again after `Retry-After` seconds; a POST with an Idempotency-Key is safe to repeat.",
     "the database does not answer",
+    headers=("Retry-After",),
 )
 INTERNAL = _declare(
     "internal",
@@ -209,6 +212,24 @@ def invalid(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST,
     return ProblemError(kind, f"{count}: {shown}{rest}", errors=listed, **extra)
 
 
+_HEADERS = {
+    "Content-Disposition": "`attachment`, and a name for the file",
+    "Content-Range": "which bytes these are, and of how many",
+    "ETag": "names this version; of a checkpoint it is the SHA-256",
+    "Location": "path of what was made",
+    "Repr-Digest": "SHA-256 of the whole file (RFC 9530)",
+    "Retry-After": "seconds until it pays to ask again",
+}
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """The OpenAPI form of headers that a response always has."""
+    return {
+        name: {"description": _HEADERS[name], "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in names
+    }
+
+
 def describe(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of a route that can answer with these problems, an example each."""
     responses: dict[int | str, dict[str, Any]] = {}
@@ -218,6 +239,7 @@ def describe(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
             {
                 "description": kind.title,
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
+                **({"headers": headers(*kind.headers)} if kind.headers else {}),
             },
         )
         example = {

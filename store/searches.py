@@ -21,6 +21,7 @@ from store import events
 from store.db import Database, now
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
 from store.models import Attempt, Search
+from store.plain import plain_text
 from store.states import FINAL, SearchState
 
 MAX_PAGE_SIZE = 200
@@ -211,8 +212,8 @@ def _read_token(token: str, wanted: SearchFilter) -> tuple[datetime, str]:
         digest, created_at, search_id = json.loads(content)
         if not isinstance(search_id, str):
             raise TypeError("the id is not a text")
-        last = datetime.fromisoformat(created_at).astimezone(UTC), search_id
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        last = datetime.fromisoformat(created_at).astimezone(UTC), plain_text(search_id)
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError) as error:
         raise PageTokenError("page_token is malformed; take it unchanged from the answer before") from error
     if digest != wanted.digest():
         raise PageTokenError("page_token belongs to a listing with another filter; repeat that filter, or start anew")

@@ -18,7 +18,8 @@ from store.models import Artifact
 from store.stores import Stores
 
 _CHUNK_BYTES = 1 << 18
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_MAX_DIGITS = 18  # no file has more bytes, and a number of thousands of digits takes long to read
 
 router = APIRouter(tags=["architectures"])
 
@@ -27,9 +28,17 @@ router = APIRouter(tags=["architectures"])
     "/architectures/{arch_id}/checkpoint",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"application/octet-stream": {}}, "description": "The file. `ETag` is its SHA-256"},
-        206: {"content": {"application/octet-stream": {}}, "description": "The asked range of it"},
-        304: {"description": "Not changed"},
+        200: {
+            "content": {"application/octet-stream": {}},
+            "description": "The file",
+            "headers": problems.headers("ETag", "Repr-Digest", "Content-Disposition"),
+        },
+        206: {
+            "content": {"application/octet-stream": {}},
+            "description": "The asked range of it",
+            "headers": problems.headers("ETag", "Repr-Digest", "Content-Range"),
+        },
+        304: {"description": "Not changed", "headers": problems.headers("ETag")},
         **describe(
             problems.NOT_FOUND,
             problems.CHECKPOINT_NOT_READY,
@@ -81,18 +90,27 @@ def _file_headers(artifact: Artifact, arch_id: str, file_format: str) -> dict[st
 def _span(header: str | None, size: int) -> tuple[int, int] | None:
     """The asked bytes as [start, stop). None, the whole file, for anything but one range, as RFC 9110 allows."""
     match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None or match[1] == match[2] == "":
+    first, last = (_number(digits) for digits in match.groups()) if match else (None, None)
+    if first is None and last is None:
         return None
-    if match[1] == "":  # the last so many bytes
-        start, stop = max(size - int(match[2]), 0), size
+    if first is None:  # the last so many bytes
+        start, stop = max(size - (last or 0), 0), size
     else:
-        start, stop = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
-        if match[2] and int(match[2]) < start:
+        start, stop = first, size if last is None else min(last + 1, size)
+        if last is not None and last < first:
             return None
     if start >= stop:
-        detail = f"{header} holds none of the {size} bytes of the file"
+        detail = f"the range holds none of the {size} bytes of the file"
         raise ProblemError(problems.RANGE_NOT_SATISFIABLE, detail, headers={"Content-Range": f"bytes */{size}"})
     return start, stop
+
+
+def _number(digits: str) -> int | None:
+    """A position in a file, or None where nothing was said; one that no file can have is as good as any other."""
+    if not digits:
+        return None
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
 def _read(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from api import problems
 from api.context import PlainText, StoresDep
-from api.problems import FieldProblem, ProblemError, describe
+from api.problems import FieldProblem, ProblemError, describe, headers
 from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
 from autonl_core.datasets import scan
 from autonl_core.errors import DatasetError
@@ -32,13 +32,16 @@ def get_dataset(name: PlainText, stores: StoresDep) -> DatasetView:
 @router.post(
     "",
     status_code=201,
-    responses=describe(
-        problems.MALFORMED_REQUEST,
-        problems.PAYLOAD_TOO_LARGE,
-        problems.INVALID_REQUEST,
-        problems.DATASET_INVALID,
-        problems.DATASET_EXISTS,
-    ),
+    responses={
+        201: {"headers": headers("Location")},
+        **describe(
+            problems.MALFORMED_REQUEST,
+            problems.PAYLOAD_TOO_LARGE,
+            problems.INVALID_REQUEST,
+            problems.DATASET_INVALID,
+            problems.DATASET_EXISTS,
+        ),
+    },
 )
 def add_dataset(body: DatasetBody, response: Response, stores: StoresDep) -> DatasetView:
     """Register a folder or zip of class folders. It is read where it lies; registering it again changes nothing."""

@@ -41,7 +41,7 @@ def get_readiness(stores: StoresDep) -> Readiness:
     return Readiness(checks=checks)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, responses=describe(problems.UNAVAILABLE))
 def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
     """The service in numbers, in the Prometheus text format."""
     lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]

@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from api import problems
 from api.checks import SearchBody, check_search
-from api.context import IdempotencyKey, IfMatch, IfNoneMatch, SearchId, StoresDep, make_etag, matches, require_match
-from api.problems import describe
+from api.context import (
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    Moment,
+    SearchId,
+    StoresDep,
+    make_etag,
+    matches,
+    require_match,
+)
+from api.problems import describe, headers
 from api.schemas.base import MacsRange
 from api.schemas.searches import PlanView, SearchList, SearchView
 from autonl_core.config import Name, SearchConfig
@@ -33,6 +42,7 @@ router = APIRouter(prefix="/searches", tags=["searches"])
     response_model=SearchView,
     responses={
         200: {"model": PlanView, "description": "With `validate_only`: it would be accepted. Nothing was created."},
+        202: {"headers": headers("Location", "ETag")},
         **describe(
             problems.MALFORMED_REQUEST,
             problems.PAYLOAD_TOO_LARGE,
@@ -77,13 +87,11 @@ def list_searches(
     stores: StoresDep,
     state: SearchState | None = None,
     dataset: Name | None = None,
-    created_after: datetime | None = None,
+    created_after: Moment | None = None,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
     page_token: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> SearchList:
     """The searches that match, newest first."""
-    if created_after is not None:
-        created_after = created_after.astimezone()  # without a zone it is the service's own
     wanted = SearchFilter(state=state, dataset=dataset, created_after=created_after)
     return SearchList.of(stores.searches.list(wanted, page_size=page_size, page_token=page_token))
 
@@ -91,7 +99,11 @@ def list_searches(
 @router.get(
     "/{search_id}",
     response_model=SearchView,
-    responses={304: {"description": "Not changed"}, **describe(problems.NOT_FOUND, problems.INVALID_REQUEST)},
+    responses={
+        200: {"headers": headers("ETag")},
+        304: {"description": "Not changed", "headers": headers("ETag")},
+        **describe(problems.NOT_FOUND, problems.INVALID_REQUEST),
+    },
 )
 def get_search(search_id: SearchId, stores: StoresDep, if_none_match: IfNoneMatch = None) -> Response:
     """A search as it is now. `Retry-After` says when to look again, until it is final."""
@@ -105,9 +117,10 @@ def get_search(search_id: SearchId, stores: StoresDep, if_none_match: IfNoneMatc
 _ASKED: dict[str, Any] = {
     "status_code": 202,
     "response_model": SearchView,
-    "responses": describe(
-        problems.NOT_FOUND, problems.STATE_CONFLICT, problems.PRECONDITION_FAILED, problems.INVALID_REQUEST
-    ),
+    "responses": {
+        202: {"headers": headers("ETag")},
+        **describe(problems.NOT_FOUND, problems.STATE_CONFLICT, problems.PRECONDITION_FAILED, problems.INVALID_REQUEST),
+    },
 }
 
 

@@ -25,7 +25,8 @@ CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concer
 @contextmanager
 def serving(settings: Settings, port: int = 0) -> Iterator[httpx.Client]:
     """A client of the application, served by uvicorn on a loopback port (0: any) from a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", port))
+    # Taken over by its number, as the service does: only then does asyncio see a TCP socket and send without delay.
+    listening = socket.socket(fileno=socket.create_server(("127.0.0.1", port)).detach())
     config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), name="api")
@@ -55,3 +56,14 @@ def run_to_success(stores: Stores, folder: Path) -> Lease:
     stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/model.safetensors", source)
     stores.claims.finish(lease, samples.result(), stored)
     return lease
+
+
+def refusal(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """The problem document of `answer`, checked for what all of them have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"/problems/{name}"
+    assert problem["status"] == status
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    return problem

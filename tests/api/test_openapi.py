@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from api.problems import MEDIA_TYPE, TYPES, Problem
+from autonl_core.config import MAX_MACS, SearchConfig
 
 
 @pytest.fixture
@@ -40,6 +43,8 @@ def test_operations_declare_the_errors_they_can_give(described: dict[str, Any]) 
             assert "404" in declared, name
         if operation.get("parameters") or operation.get("requestBody"):
             assert "422" in declared, name
+        if not name.startswith(("get /healthz", "get /problems", "get /search-spaces", "get /baselines")):
+            assert "503" in declared, name
         if operation.get("requestBody"):
             assert {"400", "413", "422"} <= declared, name
 
@@ -62,3 +67,22 @@ def test_every_request_to_a_search_declares_how_it_can_be_refused(described: dic
         assert {"202", "404", "409", "412"} <= set(
             described["paths"][f"/searches/{{search_id}}/{request}"]["post"]["responses"]
         )
+
+
+def test_a_parameter_that_may_be_left_out_is_not_said_to_be_null(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        for parameter in operation.get("parameters", []):
+            assert {"type": "null"} not in parameter["schema"].get("anyOf", []), f"{name} {parameter['name']}"
+
+
+def test_the_text_form_of_a_budget_is_described_as_it_is_read(described: dict[str, Any]) -> None:
+    (budget,) = (p for p in described["paths"]["/baselines"]["get"]["parameters"] if p["name"] == "flops_budget")
+    (text,) = (kind for kind in budget["schema"]["anyOf"] if kind["type"] == "string")
+    pattern = re.compile(text["pattern"])
+    for written in ("1", "400k", "0.3M", "4.50M", "1.000001M", "1000G", "999.999999999G", "1000000000000"):
+        assert pattern.search(written), written
+        assert 1 <= SearchConfig.model_validate({"dataset": "a", "flops_budget": written}).flops_budget <= MAX_MACS
+    for written in ("0", "0M", "0.0k", "0.5", "1.0000001M", "1001G", "1000000000001", "300MB", "-1", "1e3", "٤k"):
+        assert not pattern.search(written), written
+        with pytest.raises(ValidationError):
+            SearchConfig.model_validate({"dataset": "a", "flops_budget": written})
