@@ -1,0 +1,194 @@
+"""Requests made up from the description of the API, the same in every run, and every answer held against it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.engine import events, from_schema
+from schemathesis.hooks import unregister
+from schemathesis.openapi.checks import RejectedPositiveData
+
+from api.problems import TYPES
+from tests.fuzz.stock import Stock
+
+STREAM_S = 1.0  # how long a stream of events is listened to at most
+# Refusals of requests that are well formed. No schema can tell these: they depend on what is stored, on the operator's
+# settings, or on how fields go together. Every other refusal of a request that fits the description is a fault.
+_OF_MEANING = {
+    "budget-infeasible",
+    "dataset-invalid",
+    "idempotency-key-reuse",
+    "precondition-failed",
+    "range-not-satisfiable",
+}
+_FIELDS_OF_MEANING = {"infeasible", "not_served", "page_token", "path_not_allowed", "unknown_dataset", "unknown_space"}
+
+
+@dataclass
+class Outcome:
+    """What came of all requests."""
+
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    seconds: list[tuple[float, str]] = field(default_factory=list)
+    checks: Counter[str] = field(default_factory=Counter)
+    phases: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)  # the first of each kind, with a request that shows it
+    errors: list[str] = field(default_factory=list)  # of the fuzzer itself, or of the way to the service
+
+    @property
+    def requests(self) -> int:
+        return sum(self.phases.values())
+
+    def answers(self, operation: str) -> set[int]:
+        """The statuses that an operation answered with."""
+        return {status for label, status in self.statuses if label == operation}
+
+
+def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int) -> Outcome:
+    """Try every operation: the edges of each schema, random requests, then operations one after the other."""
+    config = schemathesis.Config.from_dict(_config(base_url, stocked, max_examples, max_scenarios))
+    schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json", config=config)
+    schema.hook(filter_failure)
+    outcome = Outcome()
+    with _timing(outcome):
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.ScenarioFinished):
+                _note(outcome, event)
+            elif isinstance(event, events.NonFatalError):
+                outcome.errors.append(f"{event.label}: {event.info.format()}")
+            elif isinstance(event, events.FatalError):
+                outcome.errors.append(repr(event.exception))
+    return outcome
+
+
+def filter_failure(
+    context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: schemathesis.Response
+) -> bool:
+    """Whether a finding is one: not if a well-formed request was refused for its meaning."""
+    if not isinstance(failure, RejectedPositiveData):
+        return True
+    problem = response.json()
+    if problem["type"].removeprefix("/problems/") in _OF_MEANING:
+        return False
+    errors = problem.get("errors", [])
+    return not errors or any(
+        error["code"] not in _FIELDS_OF_MEANING and not _is_whole_but_no_integer(error, case.body) for error in errors
+    )
+
+
+def _is_whole_but_no_integer(error: dict[str, str], body: Any) -> bool:
+    """48.0 where an integer is asked for. JSON Schema calls it one; the service takes only what is written as one."""
+    if error["code"] != "int_type":
+        return False
+    for name in error["pointer"].split("/")[1:]:
+        body = body[name]
+    return isinstance(body, float) and body.is_integer()
+
+
+def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int) -> dict[str, Any]:
+    """Every check, every phase, valid and invalid data; half of the ids are real."""
+    generation = {"mode": "all", "deterministic": True, "no-shrink": True, "max-examples": max_examples}
+    return {
+        "seed": 1,
+        "base-url": base_url,
+        "request-timeout": 5 * STREAM_S,
+        "max-stream-events": 1,
+        "continue-on-failure": True,
+        "warnings": False,
+        "generation": generation,
+        "phases": {
+            "coverage": {"generate-duplicate-query-parameters": True},
+            "stateful": {"generation": generation | {"max-examples": max_scenarios}},
+        },
+        "checks": {"enabled": True, "max_response_time": 2},
+        "dictionaries": {
+            "searches": {"values": stocked.searches},
+            "finished": {"values": stocked.finished},
+            "architectures": {"values": [stocked.arch_id]},
+            "datasets": {"values": stocked.datasets},
+            "paths": {"values": stocked.dataset_paths},
+            "budgets": {"values": [400_000, "400k", "0.35M"]},
+            "tags": {"values": ["*", '"none", *']},
+            "problems": {"values": list(TYPES)},
+            "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
+        },
+        "parameters": {
+            "path.search_id": _sometimes("searches"),
+            "query.search_id": _sometimes("finished"),
+            "path.arch_id": _sometimes("architectures", 0.8),
+            "body.dataset": _sometimes("datasets", 0.8),
+            "body.flops_budget": _sometimes("budgets", 0.8),
+            "body.path": _sometimes("paths"),
+            "header.Range": _sometimes("ranges", 0.8),
+            "header.if-match": _sometimes("tags"),
+            "header.if-none-match": _sometimes("tags"),
+        },
+        "operations": [
+            {
+                "include-method": "DELETE",
+                "parameters": {"path.search_id": _sometimes("finished"), "header.if-match": _sometimes("tags")},
+            },
+            {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
+            {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
+            # Five headers and parameters decide together what is sent of a file.
+            {
+                "include-path": "/architectures/{arch_id}/checkpoint",
+                "phases": {"fuzzing": {"generation": generation | {"max-examples": 3 * max_examples}}},
+            },
+        ],
+    }
+
+
+def _sometimes(dictionary: str, probability: float = 0.5) -> dict[str, Any]:
+    return {"dictionary": dictionary, "probability": probability}
+
+
+@contextmanager
+def _timing(outcome: Outcome) -> Iterator[None]:
+    """Measure every request as a client does: from the call until the last byte is here."""
+    started: dict[str, float] = {}
+
+    def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
+        # Only a stream from its beginning is sure to bring an event soon; others may rightly be silent for long.
+        if case.path.endswith("/events") and (case.query or "last-event-id" in case.headers):
+            case.headers["Accept"] = "application/json"
+        started[case.id] = time.perf_counter()
+
+    def after_call(
+        context: schemathesis.HookContext, case: schemathesis.Case[Any], response: schemathesis.Response
+    ) -> None:
+        outcome.seconds.append((time.perf_counter() - started.pop(case.id), case.operation.label))
+
+    schemathesis.hook(before_call)
+    schemathesis.hook(after_call)
+    try:
+        yield
+    finally:
+        unregister(before_call)
+        unregister(after_call)
+
+
+def _note(outcome: Outcome, event: events.ScenarioFinished) -> None:
+    recorder = event.recorder
+    for case_id, interaction in recorder.interactions.items():
+        label = recorder.cases[case_id].value.operation.label
+        outcome.phases[event.phase.value] += 1
+        if interaction.response is None:
+            outcome.errors.append(f"{label}: no answer to {interaction.request.method} {interaction.request.uri}")
+        else:
+            outcome.statuses[label, interaction.response.status_code] += 1
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            outcome.checks[check.name] += 1
+            if check.failure_info is None:
+                continue
+            label = recorder.cases[case_id].value.operation.label
+            shown = f"{check.failure_info.failure.message}\n{check.failure_info.code_sample}"
+            outcome.failures.setdefault(f"{label}: {check.name}: {check.failure_info.failure.title}", shown)
