@@ -69,8 +69,9 @@ def paused(session: Session, search: Search, exit_class: ExitClass, moment: date
 
 
 def drained(session: Session, search: Search, moment: datetime, detail: str) -> SearchState:
-    """Its worker stops: another goes on at once."""
+    """Its worker stops: another goes on at once, and the attempt does not count against the limit."""
     _end_attempt(session, search, ExitClass.DRAINED, detail, moment)
+    search.attempts -= 1
     _requeue(session, search, moment, detail, wait_s=0)
     return search.state
 

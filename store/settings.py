@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     stall_s: float = Field(default=1800, gt=0, description="a child without progress for this long is killed")
     crash_backoff_s: float = Field(default=5, ge=0, description="wait after a crash; doubles with the crash streak")
     max_crash_streak: int = Field(default=3, ge=1, description="crashes in a row without a new run state")
-    max_attempts: int = Field(default=50, ge=1, description="claims of one search, over its life")
+    max_attempts: int = Field(
+        default=50, ge=1, description="claims of one search until it is resumed, drained ones aside"
+    )
 
     save_steps: int = Field(default=200, ge=1, description="training steps between two run states of one epoch")
     child_memory_bytes: int = Field(

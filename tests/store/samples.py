@@ -1,19 +1,20 @@
-"""Small real values to fill stores with, and two ways to turn the clock."""
+"""Small real values to fill stores with, every write of an attempt, and ways to turn the clock."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 
 from autonl_core import arch_string
 from autonl_core.config import SearchConfig
 from autonl_core.datasets import DIGITS
 from autonl_core.macs import count_macs, count_params
 from autonl_core.plan import resolve_space
-from autonl_core.progress import ArchitectureRecord
+from autonl_core.progress import ArchitectureRecord, Progress
 from autonl_core.result import SearchResult
 from store.artifacts import StoredFile
 from store.db import now
@@ -71,6 +72,11 @@ def result() -> SearchResult:
     )
 
 
+def save(stores: Stores, lease: Lease, step: int) -> None:
+    """A run state that goes as far as `step`."""
+    stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
+
+
 def crash(stores: Stores, why: str = "boom", exit_class: ExitClass = ExitClass.CRASHED) -> SearchState:
     """Claim the only search, and crash; if it is tried again, that is due at once."""
     lease = claim(stores)
@@ -106,3 +112,41 @@ def make_due(stores: Stores, search_id: str) -> None:
 def kinds(stores: Stores, search_id: str) -> list[str]:
     """What happened to a search, in order."""
     return [event.kind for event in stores.events.after(search_id)]
+
+
+def everything(stores: Stores, search_id: str) -> object:
+    """All that is stored about a search, in a form that compares."""
+    with stores.database.read_scope() as session:
+        row = session.execute(select(Search.__table__).where(Search.id == search_id)).one_or_none()
+    records = [
+        stores.searches.attempts(search_id),
+        stores.events.after(search_id),
+        stores.reports.metrics_after(search_id),
+        stores.reports.run_states(search_id),
+        stores.architectures.of_search(search_id),
+        stores.architectures.artifacts(search_id),
+    ]
+    plain = [[{c.name: getattr(r, c.name) for c in r.__table__.columns} for r in rows] for rows in records]
+    return row and tuple(row), plain
+
+
+def empty(stores: Stores) -> None:
+    """As if no search had ever been."""
+    with stores.database.session_scope() as session:
+        session.execute(delete(Search))
+
+
+# Every write of an attempt that needs its lease.
+WRITES: dict[str, Callable[[Stores, Lease], object]] = {
+    "progress": lambda stores, lease: stores.reports.progress(lease, Progress("searching", 0.9)),
+    "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
+    "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
+    "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
+    "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
+    "saved": lambda stores, lease: save(stores, lease, 9),
+    "finish": lambda stores, lease: stores.claims.finish(lease, result(), CHECKPOINT),
+    "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
+    "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
+    "gave_back": lambda stores, lease: stores.claims.gave_back(lease),
+    "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "stale"),
+}

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
 
-from autonl_core.progress import Progress
 from store.claims import Standing
 from store.db import now
 from store.errors import LeaseLost
 from store.fencing import Lease
-from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
-from tests.store.samples import CHECKPOINT, architecture, claim, crash, make_due, queue_search, result
-
-
-def save(stores: Stores, lease: Lease, step: int) -> None:
-    stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
+from tests.store.samples import (
+    CHECKPOINT,
+    WRITES,
+    architecture,
+    claim,
+    crash,
+    everything,
+    make_due,
+    queue_search,
+    result,
+    save,
+)
 
 
 def test_the_search_that_waits_longest_is_claimed_first(stores: Stores) -> None:
@@ -242,21 +246,6 @@ class TestCrash:
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
 
 
-WRITES: dict[str, Callable[[Stores, Lease], object]] = {
-    "progress": lambda stores, lease: stores.reports.progress(lease, Progress("searching", 0.9)),
-    "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
-    "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
-    "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
-    "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
-    "saved": lambda stores, lease: save(stores, lease, 9),
-    "finish": lambda stores, lease: stores.claims.finish(lease, result(), CHECKPOINT),
-    "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
-    "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
-    "gave_back": lambda stores, lease: stores.claims.gave_back(lease),
-    "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "stale"),
-}
-
-
 class TestStaleWriter:
     """A supervisor or child that lost its lease, and does not know it yet."""
 
@@ -296,19 +285,3 @@ class TestStaleWriter:
 def claim_one(stores: Stores) -> Lease:
     queue_search(stores)
     return claim(stores)
-
-
-def everything(stores: Stores, search_id: str) -> object:
-    """All that is stored about a search, in a form that compares."""
-    with stores.database.read_scope() as session:
-        row = session.execute(select(Search.__table__).where(Search.id == search_id)).one()
-    records = [
-        stores.searches.attempts(search_id),
-        stores.events.after(search_id),
-        stores.reports.metrics_after(search_id),
-        stores.reports.run_states(search_id),
-        stores.architectures.of_search(search_id),
-        stores.architectures.artifacts(search_id),
-    ]
-    plain = [[{c.name: getattr(r, c.name) for c in r.__table__.columns} for r in rows] for rows in records]
-    return tuple(row), plain

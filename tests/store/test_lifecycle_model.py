@@ -1,0 +1,218 @@
+"""Requests, claims, reports, endings, faults and waits in any order: the stores do what a model in plain Python says.
+
+The examples are the same in every run. For more of them, and new ones each time:
+`LIFECYCLE_EXAMPLES=2000 pytest tests/store/test_lifecycle_model.py --timeout=0`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import event
+
+from store.fencing import Lease
+from store.settings import Settings
+from store.states import CRASHES, ExitClass, SearchState
+from store.stores import Stores, open_stores
+from tests.store.both_sides import BothSides
+from tests.store.lifecycle import (
+    BACKOFF_S,
+    GIVE_UPS,
+    KEY_KEPT_S,
+    LEASE_S,
+    MAX_ATTEMPTS,
+    MAX_STREAK,
+    RING_MAX_S,
+    RING_S,
+)
+from tests.store.samples import WRITES
+
+EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
+USUAL_EXAMPLES = 80
+STEPS = 50
+MOST_SEARCHES = 3
+
+KEYS = ["a", "b"]
+BODIES = st.sampled_from(["1", "2"])
+REQUESTS = st.sampled_from(["resume", "resume", "pause", "cancel", "delete"])
+REPORTS = st.sampled_from(["preparing", "searching", "architecture", "best kept", "saved"])
+ENDINGS = st.sampled_from(["finish", "fail", "give back", "stop for a cancel", *sorted(CRASHES)])
+# Which one of those that there are: the first, the second, ... round and round; of leases, the newest first.
+NUMBERS = st.integers(min_value=0, max_value=MOST_SEARCHES)
+
+T = TypeVar("T")
+
+
+def picked(options: Sequence[T], number: int) -> T:
+    return options[number % len(options)]
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """Some users, some workers of which any may be late, and a sweeper."""
+
+    def __init__(self, stores: Stores) -> None:
+        super().__init__()
+        self.both = BothSides(stores)
+        self.world = self.both.world
+        self.seen: list[Lease] = []  # what claimers saw due, as the lease that they are about to take
+
+    def held(self) -> list[Lease]:
+        return [lease for lease in self.both.leases[::-1] if self.both.holder(lease)]
+
+    def stale(self) -> list[Lease]:
+        return [lease for lease in self.both.leases[::-1] if not self.both.holder(lease)]
+
+    # Users ------------------------------------------------------------------------------------------------------------
+
+    @initialize(times=st.sampled_from([0, 0, MAX_STREAK - 1, MAX_STREAK]), way=st.sampled_from(sorted(CRASHES)))
+    def submits_the_first(self, times: int, way: ExitClass) -> None:
+        """Left to chance alone, hardly any search would break often enough in one way: some begin like that."""
+        self.both.submit(None, "1")
+        self.runs_attempts([], way, times)
+
+    @precondition(lambda self: len(self.world.searches) < MOST_SEARCHES)
+    @rule(key=st.sampled_from([None, *KEYS]), body=BODIES)
+    def submits(self, key: str | None, body: str) -> None:
+        self.both.submit(key, body)
+
+    @precondition(lambda self: any(self.world.known(key) for key in KEYS))
+    @rule(number=NUMBERS, body=BODIES)
+    def submits_again(self, number: int, body: str) -> None:
+        self.both.submit(picked([key for key in KEYS if self.world.known(key)], number), body)
+
+    @precondition(lambda self: bool(self.world.searches))
+    @rule(number=NUMBERS, request=REQUESTS)
+    def asks_to(self, request: str, number: int) -> None:
+        running_first = sorted(self.world.searches, key=lambda search: not search.claimed)
+        self.both.ask(picked(running_first, number), request)
+
+    # Workers ----------------------------------------------------------------------------------------------------------
+
+    @rule(owner=st.sampled_from(["worker-1", "worker-2", "worker-3"]))
+    def claims(self, owner: str) -> None:
+        self.both.claim(owner)
+
+    @precondition(lambda self: bool(self.world.first_due()))
+    @rule()
+    def sees_what_is_due(self) -> None:
+        due = self.world.first_due()
+        assert due is not None
+        self.seen.append(Lease(due.id, due.fence + 1))
+
+    @precondition(lambda self: bool(self.seen))
+    @rule(number=NUMBERS)
+    def takes_what_it_saw(self, number: int) -> None:
+        self.both.take(picked(self.seen[::-1], number))
+
+    @precondition(lambda self: bool(self.held()))
+    @rule(number=NUMBERS, report=REPORTS)
+    def tells(self, number: int, report: str) -> None:
+        self.both.tell(picked(self.held(), number), report)
+
+    @precondition(lambda self: bool(self.held()))
+    @rule(number=NUMBERS, ending=ENDINGS)
+    def ends(self, number: int, ending: str) -> None:
+        self.both.end(picked(self.held(), number), ending)
+
+    @rule(reports=st.lists(REPORTS, max_size=2), ending=ENDINGS, times=st.sampled_from([1, MAX_ATTEMPTS]))
+    def runs_attempts(self, reports: list[str], ending: str, times: int) -> None:
+        """Several steps at once, because it takes many attempts until a search is given up."""
+        for _ in range(times):
+            self.both.wait(RING_MAX_S)
+            lease = self.both.claim("worker-1")
+            self.both.check()
+            if lease is not None:
+                for report in reports:
+                    self.both.tell(lease, report)
+                self.both.end(lease, ending)
+            self.both.check()
+
+    @precondition(lambda self: bool(self.both.leases))
+    @rule(number=NUMBERS)
+    def beats(self, number: int) -> None:
+        self.both.beat(picked(self.both.leases[::-1], number))
+
+    @precondition(lambda self: bool(self.stale()))
+    @rule(number=NUMBERS, name=st.sampled_from(sorted(WRITES)), tells_of_it=st.booleans())
+    def writes_too_late(self, number: int, name: str, tells_of_it: bool) -> None:
+        lease = picked(self.stale(), number)
+        self.both.write_too_late(lease, name)
+        if tells_of_it:
+            self.both.tell_of_stale_write(lease)
+
+    # Time, and the sweeper --------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([BACKOFF_S, LEASE_S, RING_MAX_S, KEY_KEPT_S]))
+    def waits(self, seconds: int) -> None:
+        self.both.wait(seconds)
+
+    @rule()
+    def sweeps_and_rings(self) -> None:
+        self.both.sweep()
+        self.both.ring()
+
+    # After each of these ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def everything_is_as_predicted(self) -> None:
+        self.both.check()
+
+
+@pytest.mark.timeout(600)  # half a minute if all is well; a failure is first made as short as it can be
+def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        database_url=database_url,
+        lease_s=LEASE_S,
+        crash_backoff_s=BACKOFF_S,
+        ring_s=RING_S,
+        ring_max_s=RING_MAX_S,
+        max_crash_streak=MAX_STREAK,
+        max_attempts=MAX_ATTEMPTS,
+    )
+    stores = open_stores(settings)
+    if database_url.startswith("sqlite"):
+        event.listen(stores.database.engine, "connect", _do_not_wait_for_the_disk)
+    reached: set[str] = set()
+
+    class LifecycleHere(Lifecycle):
+        def __init__(self) -> None:
+            super().__init__(stores)
+
+        def teardown(self) -> None:
+            reached.update(self.world.reached)
+
+    effort = hypothesis_settings(
+        max_examples=int(EXAMPLES or USUAL_EXAMPLES),
+        derandomize=EXAMPLES is None,
+        stateful_step_count=STEPS,
+        # All but `explain`, which traces every line, and so takes minutes to say what the steps show.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    try:
+        run_state_machine_as_test(LifecycleHere, settings=effort)
+    finally:
+        stores.close()
+    # Examples that never get that far would prove nothing about it.
+    assert reached >= set(SearchState) | GIVE_UPS
+
+
+def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
