@@ -1,4 +1,7 @@
-"""One of several processes that claim and finish searches as fast as they can: `python racer.py`."""
+"""One of several processes that race for searches, until none waits or runs: `python -m tests.store.racer ROLE`.
+
+A claimer claims and finishes searches as fast as it can; a sweeper repairs and rings, and prints how many it repaired.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,31 @@ import sys
 
 from store.settings import Settings
 from store.states import SearchState
-from store.stores import open_stores
+from store.stores import Stores, open_stores
 
-stores = open_stores(Settings())
-print("ready", flush=True)
-sys.stdin.readline()  # all start together
-while True:
-    lease = stores.claims.claim("racer")
-    if lease is not None:
-        stores.claims.fail(lease, "raced", "finished by a racer")
-    elif stores.searches.count_by_state()[SearchState.QUEUED] == 0:
-        break
+
+def claim(stores: Stores) -> None:
+    while is_anything_left(stores):
+        while (lease := stores.claims.claim("racer")) is not None:
+            stores.claims.fail(lease, "raced", "finished by a racer")
+
+
+def sweep(stores: Stores) -> None:
+    swept = 0
+    while is_anything_left(stores):
+        swept += len(stores.sweeps.sweep())
+        stores.sweeps.due_to_ring()
+    print(swept, flush=True)
+
+
+def is_anything_left(stores: Stores) -> bool:
+    counts = stores.searches.count_by_state()
+    return counts[SearchState.QUEUED] + counts[SearchState.RUNNING] > 0
+
+
+if __name__ == "__main__":
+    opened = open_stores(Settings())
+    print("ready", flush=True)
+    sys.stdin.readline()  # all start together
+    {"claim": claim, "sweep": sweep}[sys.argv[1]](opened)
+    opened.close()
