@@ -10,6 +10,7 @@ import functools
 import mmap
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, signals
@@ -17,6 +18,7 @@ from celery import Celery, signals
 from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS
 from store.settings import Settings
 from store.stores import open_stores
+from worker.process import CHILD_COMMAND
 from worker.supervisor import Supervisor
 
 # One byte that the worker and the processes it forks share: 1 means that the worker has to stop. A task cannot see
@@ -24,6 +26,7 @@ from worker.supervisor import Supervisor
 _draining = mmap.mmap(-1, 1)
 
 settings = Settings()
+child_command: Sequence[str] = CHILD_COMMAND  # what a supervisor runs as a search's process
 app = Celery("autonl", broker=settings.broker_url)
 app.conf.update(
     accept_content=["json"],
@@ -61,4 +64,4 @@ def run_searches() -> None:
 def _supervisor() -> Supervisor:
     """The supervisor of this slot, made in the process that the task runs in: connections do not survive a fork."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    return Supervisor(open_stores(settings), owner, draining=lambda: _draining[0] == 1)
+    return Supervisor(open_stores(settings), owner, draining=lambda: _draining[0] == 1, command=child_command)

@@ -1,0 +1,207 @@
+"""The service as real processes on real servers, every one of which a test can kill, stop, starve or cut off."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+from store.settings import Settings
+from store.states import SearchState
+from store.stores import Stores, open_stores
+from tests.servers import free_port, wait_for
+
+ROOT = Path(__file__).parents[2]
+SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
+
+
+class Service:
+    """Processes by name, started with the settings of this service; closing kills whatever is left of them."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.stores: Stores = open_stores(settings)
+        port = free_port()
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self._environment = settings.environment() | {
+            "PYTHONPATH": str(ROOT),
+            "UVICORN_HOST": "127.0.0.1",
+            "UVICORN_PORT": str(port),
+            **(environment or {}),
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    # Starting
+
+    def start_api(self, *, wait: bool = True) -> None:
+        self.start("api", "uvicorn", "api.app:app")
+        if wait:
+            wait_for(self._answers, "the API answers", timeout_s=60)
+
+    def start_sweeper(self, name: str = "sweeper") -> None:
+        self.start(name, "worker.sweeper")
+
+    def start_worker(
+        self, name: str = "worker", behaviour: str | None = "work", *, wait: bool = True, **environment: str
+    ) -> None:
+        """A worker whose searches are scripted, or real ones if `behaviour` is None; returns once it listens."""
+        module = ["worker"] if behaviour is None else ["tests.reliability.scripted_worker", behaviour]
+        self.start(name, *module, **environment)
+        if wait:
+            wait_for(lambda: " ready." in self.log(name), f"{name} is ready", timeout_s=60)
+
+    def start(self, name: str, *module: str, **environment: str) -> None:
+        self.log_path(name).unlink(missing_ok=True)
+        with self.log_path(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=self._environment | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    # Looking
+
+    def log_path(self, name: str) -> Path:
+        return self.settings.data_dir / f"{name}.log"
+
+    def log(self, name: str) -> str:
+        return self.log_path(name).read_text(errors="replace")
+
+    def supervisors(self, name: str = "worker") -> list[psutil.Process]:
+        """The processes of a worker's slots."""
+        return _children(self.processes[name].pid)
+
+    def runners(self, name: str = "worker") -> list[psutil.Process]:
+        """The processes that compute searches, below the slots of a worker."""
+        return [child for slot in self.supervisors(name) for child in _children(slot.pid)]
+
+    def family(self, name: str = "worker") -> list[psutil.Process]:
+        """The slots of a worker, and what they run."""
+        return [*self.supervisors(name), *self.runners(name)]
+
+    def runner(self, name: str = "worker") -> psutil.Process:
+        wait_for(lambda: self.runners(name), f"{name} runs a search")
+        return self.runners(name)[0]
+
+    def kinds(self, search_id: str) -> list[str]:
+        return [event.kind for event in self.stores.events.after(search_id)]
+
+    def state(self, search_id: str) -> SearchState:
+        return self.stores.searches.get(search_id).state
+
+    def wait_for_state(self, search_id: str, state: SearchState, timeout_s: float = 60) -> None:
+        def reached() -> bool:
+            found = self.stores.searches.get(search_id)
+            assert found.state == state or not found.state.final, f"{search_id} is {found.state}: {found.error}"
+            return found.state == state
+
+        wait_for(reached, f"search {search_id} is {state}", timeout_s)
+
+    def wait_for_event(self, search_id: str, kind: str, timeout_s: float = 60, count: int = 1) -> None:
+        wait_for(lambda: self.kinds(search_id).count(kind) >= count, f"{kind} of {search_id}", timeout_s)
+
+    # Asking
+
+    def post(self, **changes: Any) -> str:
+        """The id of a new search."""
+        answer = self.client.post("/searches", json=SEARCH | changes)
+        assert answer.status_code == 202, answer.text
+        search_id: str = answer.json()["id"]
+        return search_id
+
+    def insist(self, method: str, path: str, key: str | None = None, timeout_s: float = 60) -> dict[str, Any]:
+        """Ask as a patient client does: again while nobody answers, or while the answer says to come back."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        give_up_at = time.monotonic() + timeout_s
+        while True:
+            try:
+                answer = self.client.request(method, path, json=SEARCH, headers=headers)
+                if answer.status_code != 503:
+                    answer.raise_for_status()
+                    found: dict[str, Any] = answer.json()
+                    return found
+                assert int(answer.headers["Retry-After"]) > 0
+            except httpx.TransportError:
+                assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+
+    # Harming
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, to this process alone."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(timeout_s)
+
+    def close(self) -> None:
+        self.client.close()
+        self.stores.close()
+        family = [child for p in self.processes.values() for child in _descendants(p.pid)]
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        for child in family:
+            end(child)
+
+    def _answers(self) -> bool:
+        try:
+            return self.client.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+
+def end(process: psutil.Process, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process that may be gone already."""
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def drop_sessions(url: str) -> int:
+    """End all sessions of a PostgreSQL database but this one; how many there were."""
+    query = (
+        b"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        b"WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return [child for child in psutil.Process(pid).children() if not is_gone(child)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+        return found
+    except psutil.NoSuchProcess:
+        return []

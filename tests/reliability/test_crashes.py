@@ -1,0 +1,91 @@
+"""Processes that die, sleep, loop or run out of something (cases 1 to 3, 12 to 15 of docs/reliability.md)."""
+
+from __future__ import annotations
+
+import signal
+from itertools import pairwise
+
+import psutil
+
+from store.states import ExitClass, SearchState
+from tests.reliability.conftest import Start
+from tests.reliability.history import check_history
+from tests.reliability.service import end, is_gone
+from tests.servers import wait_for
+
+
+def test_case_02_slot_then_worker_killed(start: Start) -> None:
+    """Kill -9 of the slot, then of the worker: the runner is gone at once, the search goes on elsewhere, once."""
+    service = start(ACTOR_STEPS=12, ACTOR_STEP_S=0.3)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("first")
+    search_id = service.post()
+    service.wait_for_event(search_id, "run_state_saved", count=2)
+    runner, slot = service.runner("first"), service.supervisors("first")[0]
+    end(slot)
+    wait_for(lambda: is_gone(runner), "the orphan is gone", timeout_s=2)
+    service.kill("first")
+    service.start_worker("second")
+    service.wait_for_state(search_id, SearchState.SUCCEEDED)
+    assert service.kinds(search_id).count("succeeded") == 1
+    assert [a.exit_class for a in service.stores.searches.attempts(search_id)] == ["lease_lost", "succeeded"]
+    check_history(service.stores, [search_id], steps=12)
+
+
+def test_case_03_zombie_wakes_up(start: Start) -> None:
+    """Asleep for longer than its lease, an attempt wakes to find itself replaced: it is refused, and leaves."""
+    service = start(ACTOR_STEPS=40, ACTOR_STEP_S=0.25, lease_s=3)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("first")
+    search_id = service.post()
+    service.wait_for_event(search_id, "run_state_saved")
+    slot, runner = service.supervisors("first")[0], service.runner("first")
+    for process in (slot, runner):
+        end(process, signal.SIGSTOP)
+    wait_for(lambda: slot.status() == runner.status() == psutil.STATUS_STOPPED, "both sleep")
+    service.start_worker("second")
+    service.wait_for_event(search_id, "claimed", count=2)
+    service.wait_for_event(search_id, "hello", count=2)
+    for process in (runner, slot):
+        end(process, signal.SIGCONT)
+    service.wait_for_event(search_id, "stale_write_refused")
+    wait_for(lambda: is_gone(runner), "the zombie has left", timeout_s=10)
+    assert not is_gone(slot)  # it is free for the next search
+    service.wait_for_state(search_id, SearchState.SUCCEEDED)
+    check_history(service.stores, [search_id], steps=40)
+
+
+def test_case_12_always_segfaults(start: Start) -> None:
+    """A search that dies at its start every time is given up after three attempts; others are not held up."""
+    service = start(crash_backoff_s=1)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("poisoned", "segfault")
+    poison = service.post()
+    service.wait_for_state(poison, SearchState.FAILED)
+    error = service.stores.searches.get(poison).error
+    assert error is not None
+    assert error["type"] == "poison"
+    assert error["detail"].count("SIGSEGV") == 3
+    attempts = service.stores.searches.attempts(poison)
+    assert [a.exit_class for a in attempts] == [ExitClass.CRASHED] * 3
+    waits = [(b.started_at - a.started_at).total_seconds() for a, b in pairwise(attempts)]
+    assert waits[0] >= 1  # no hot loop: each wait is twice the one before
+    assert waits[1] >= 2
+
+
+def test_case_12_others_are_not_delayed(start: Start) -> None:
+    """While one search waits for its next try, the only slot runs the others."""
+    service = start(crash_backoff_s=30, ACTOR_STEPS=1)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("poisoned", "segfault")
+    poison = service.post()
+    service.wait_for_event(poison, "requeued")
+    service.stop("poisoned")
+    service.start_worker("sound", "work")
+    other = service.post()
+    service.wait_for_state(other, SearchState.SUCCEEDED, timeout_s=20)
+    assert service.state(poison) == SearchState.QUEUED
