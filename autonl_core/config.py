@@ -103,8 +103,10 @@ class AugmentConfig(_Strict):
 class SearchConfig(_Strict):
     """One search. Only `dataset` and `flops_budget` are required."""
 
-    dataset: Name = Field(description="name of a registered data set, see GET /datasets")
-    flops_budget: Macs = Field(description='upper limit of the MACs of one image, an integer or "300M"')
+    dataset: Name = Field(description="name of a registered data set, see GET /datasets", examples=["digits"])
+    flops_budget: Macs = Field(
+        description='upper limit of the MACs of one image, an integer or "300M"', examples=["400k", 400_000]
+    )
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
     resolution: int | None = Field(default=None, ge=8, le=512, description="pixels; null: the data set's own size")
     algorithm: Literal["autonl", "autonl-paper"] = "autonl"

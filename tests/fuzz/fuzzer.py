@@ -116,11 +116,13 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "paths": {"values": stocked.dataset_paths},
             "budgets": {"values": [400_000, "400k", "0.35M"]},
             "tags": {"values": ["*", '"none", *']},
+            "moments": {"values": ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]},
             "problems": {"values": list(TYPES)},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
             "path.search_id": _sometimes("searches"),
+            "query.created_after": _sometimes("moments"),
             "query.search_id": _sometimes("finished"),
             "path.arch_id": _sometimes("architectures", 0.8),
             "body.dataset": _sometimes("datasets", 0.8),
