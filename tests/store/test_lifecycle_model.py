@@ -44,7 +44,7 @@ from tests.store.lifecycle import (
 from tests.store.samples import WRITES
 
 EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
-USUAL_EXAMPLES = 80
+USUAL_EXAMPLES = 60
 STEPS = 50
 MOST_SEARCHES = 3
 
