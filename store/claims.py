@@ -156,6 +156,7 @@ class ClaimStore:
                 fence=lease.fence,
                 owner=owner,
                 attempts=Search.attempts + 1,
+                report_seq=0,
                 claimed_at=moment,
                 beat_at=moment,
                 lease_until=lease_until,

@@ -7,6 +7,7 @@ StoreError
 ├── PageTokenError       a page token is malformed, or was made for another filter
 ├── DatasetExists        a data set name is taken by another content
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
+├── AlreadyWritten       a repeated report was stored the first time
 ├── SchemaOutdated       the database is not migrated to the newest revision
 └── ArtifactError        an artifact key is malformed, or the artifact URL cannot be served
 """
@@ -44,6 +45,10 @@ class DatasetExists(StoreError):
 
 class LeaseLost(StoreError):
     """The writer's lease is gone: it must stop and can overwrite nothing."""
+
+
+class AlreadyWritten(StoreError):
+    """A report that is repeated, because its answer got lost, was stored the first time: nothing is left to do."""
 
 
 class SchemaOutdated(StoreError):

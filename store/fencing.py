@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
-from store.errors import LeaseLost
+from store.errors import AlreadyWritten, LeaseLost
 from store.models import Search
 from store.states import CLAIMED
 
@@ -23,6 +23,7 @@ class Lease:
 
     search_id: str
     fence: int
+    report: int = 0  # number of the write that is about to come, 1, 2, ... in each attempt; 0: it is not numbered
 
 
 def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **changes: Any) -> Search:
@@ -30,6 +31,7 @@ def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **cha
 
     Raises:
         LeaseLost: another attempt owns the search, it is no longer claimed, or one of `conditions` does not hold.
+        AlreadyWritten: this very write was committed before, and only the answer got lost.
     """
     statement = (
         update(Search)
@@ -41,6 +43,12 @@ def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **cha
     search = session.scalars(statement).one_or_none()
     if search is None:
         raise LeaseLost(_explain(session, lease))
+    if lease.report:
+        if search.report_seq >= lease.report:
+            raise AlreadyWritten(
+                f"report {lease.report} of attempt {lease.fence} of search {lease.search_id} is stored"
+            )
+        search.report_seq = lease.report
     return search
 
 

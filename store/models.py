@@ -112,6 +112,7 @@ class Search(Base):
     saved_step: Mapped[int] = mapped_column(Integer, default=0)  # highest run state so far
     event_seq: Mapped[int] = mapped_column(Integer, default=0)
     metric_seq: Mapped[int] = mapped_column(Integer, default=0)
+    report_seq: Mapped[int] = mapped_column(Integer, default=0)  # last numbered report of the newest attempt
     ring_count: Mapped[int] = mapped_column(Integer, default=0)
 
     created_at: Mapped[datetime]

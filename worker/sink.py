@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
+from store.errors import AlreadyWritten
 from store.fencing import Lease
 from store.stores import Stores
 from worker.workspace import Workspace
@@ -29,6 +32,7 @@ class RowSink:
         self._artifacts = stores.artifacts
         self._lease = lease
         self._workspace = workspace
+        self._number = 0
         self._told_phase: Phase | None = None
         self._told_at = 0.0
 
@@ -45,25 +49,32 @@ class RowSink:
         self._told_phase, self._told_at = progress.phase, moment
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
-        insist(lambda: self._reports.metrics(self._lease, phase, epoch, values))
+        self._write(lambda lease: self._reports.metrics(lease, phase, epoch, values))
 
     def event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        insist(lambda: self._reports.event(self._lease, kind, detail))
+        self._write(lambda lease: self._reports.event(lease, kind, detail))
 
     def architecture(self, record: ArchitectureRecord) -> None:
-        insist(lambda: self._reports.architecture(self._lease, record))
+        self._write(lambda lease: self._reports.architecture(lease, record))
 
     def saved(self, state: SavedState) -> None:
         path = self._workspace.relative(state.path)
-        insist(
-            lambda: self._reports.saved(
-                self._lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
+        self._write(
+            lambda lease: self._reports.saved(
+                lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
             )
         )
 
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
         stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{checkpoint.name}", checkpoint)
-        insist(lambda: self._reports.checkpoint(self._lease, record, stored))
+        self._write(lambda lease: self._reports.checkpoint(lease, record, stored))
+
+    def _write(self, report: Callable[[Lease], None]) -> None:
+        """Make a report, once: a commit whose answer gets lost is repeated, and known by its number."""
+        self._number += 1
+        lease = replace(self._lease, report=self._number)
+        with contextlib.suppress(AlreadyWritten):
+            insist(lambda: report(lease))
 
 
 def insist(write: Callable[[], T]) -> T:

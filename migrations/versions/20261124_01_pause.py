@@ -1,4 +1,4 @@
-"""Searches can be paused: two more states, of which `pausing` still holds its lease.
+"""Searches can be paused: two more states, of which `pausing` still holds its lease. Reports are numbered.
 
 Revision: 20261124_01
 """
@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("searches", sa.Column("report_seq", sa.Integer(), nullable=False, server_default="0"))
     _replace(
         claimed="state IN ('cancelling', 'pausing', 'running')",
         states="state IN ('cancelled', 'cancelling', 'failed', 'paused', 'pausing', 'queued', 'running', 'succeeded')",
@@ -29,6 +30,8 @@ def downgrade() -> None:
         claimed="state IN ('cancelling', 'running')",
         states="state IN ('cancelled', 'cancelling', 'failed', 'queued', 'running', 'succeeded')",
     )
+    with op.batch_alter_table("searches") as table:
+        table.drop_column("report_seq")
 
 
 def _replace(*, claimed: str, states: str) -> None:
