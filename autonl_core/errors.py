@@ -63,7 +63,12 @@ class Interrupted(AutonlError):
         self.reason = reason
 
 
+# How libraries that have no type for it say that memory ran out: torch on CPU, and the convolutions below it, which do
+# not tell why they fail; with shapes that worked a step before there is no other reason.
+_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive", "could not execute a primitive")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error`, of whatever library, says that memory ran out on the host or on a device."""
     short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return short or "can't allocate memory" in str(error)  # torch on CPU has no type of its own for it
+    return short or any(said in str(error) for said in _OUT_OF_MEMORY)

@@ -6,9 +6,13 @@ of the parts. A search that had to do so is no longer repeatable bit for bit, an
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import platform
 from collections.abc import Callable
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from autonl_core.errors import is_out_of_memory
@@ -17,6 +21,14 @@ MAX_PARTS = 8
 MIN_PART_IMAGES = 2  # batch norms need more than one
 
 T = TypeVar("T")
+
+
+def return_freed_memory() -> None:
+    """Hand back to the kernel, and to the GPU, whatever is free: memory ran out, and others need it in other pieces."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where no GPU is in use
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class MicroBatches:
@@ -38,6 +50,7 @@ class MicroBatches:
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or self.parts >= MAX_PARTS:
                     raise
+            return_freed_memory()
             self.parts *= 2  # outside of the handler, which would keep the tensors of the failed step alive
             self.on_split(self.parts)
 

@@ -33,9 +33,11 @@ def main(search_id: str, fence: int) -> ExitCode:
     """Run the attempt and say how it ended."""
     lifeline = Lifeline()
     lifeline.hold()
-    keep_freed_memory()
     settings = Settings()
-    limit_memory(settings.child_memory_bytes)
+    if settings.child_memory_bytes:
+        limit_memory(settings.child_memory_bytes)
+    else:  # under a limit, freed memory that is kept is missing where it is needed in other pieces
+        keep_freed_memory()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stores = open_stores(settings)
     lease = Lease(search_id, fence)

@@ -37,10 +37,9 @@ def memory_kills(membership: Path = _PROC, root: Path = _ROOT) -> int:
 
 
 def limit_memory(limit_bytes: int) -> None:
-    """Bound the address space of this process and of those it starts; 0: leave it as it is.
+    """Bound the address space of this process and of those it starts.
 
     What does not fit any more raises MemoryError, which a search can answer, instead of waking the kernel's killer.
     """
-    if limit_bytes:
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))

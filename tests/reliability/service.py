@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -50,15 +51,24 @@ class Service:
         self.start(name, "worker.sweeper")
 
     def start_worker(
-        self, name: str = "worker", behaviour: str | None = "work", *, wait: bool = True, **environment: str
+        self,
+        name: str = "worker",
+        behaviour: str | None = "work",
+        *,
+        wait: bool = True,
+        file_bytes: int | None = None,
+        **environment: str,
     ) -> None:
-        """A worker whose searches are scripted, or real ones if `behaviour` is None; returns once it listens."""
+        """A worker whose searches are scripted, or real ones if `behaviour` is None; returns once it listens.
+
+        `file_bytes` limits every file that it and its searches write, as a full disk does.
+        """
         module = ["worker"] if behaviour is None else ["tests.reliability.scripted_worker", behaviour]
-        self.start(name, *module, **environment)
+        self.start(name, *module, file_bytes=file_bytes, **environment)
         if wait:
             wait_for(lambda: " ready." in self.log(name), f"{name} is ready", timeout_s=60)
 
-    def start(self, name: str, *module: str, **environment: str) -> None:
+    def start(self, name: str, *module: str, file_bytes: int | None = None, **environment: str) -> None:
         self.log_path(name).unlink(missing_ok=True)
         with self.log_path(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -68,6 +78,8 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        if file_bytes is not None:
+            resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
     # Looking
 

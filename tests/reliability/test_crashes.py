@@ -1,17 +1,47 @@
-"""Processes that die, sleep, loop or run out of something (cases 1 to 3, 12 to 15 of docs/reliability.md)."""
+"""Processes that die, sleep or never get far (cases 1 to 3 and 12 of docs/reliability.md)."""
 
 from __future__ import annotations
 
 import signal
+import time
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
+import pytest
 
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
 from tests.reliability.history import check_history
+from tests.reliability.references import REAL, SAVE_STEPS, uninterrupted_weights_sha256
 from tests.reliability.service import end, is_gone
 from tests.servers import wait_for
+
+
+@pytest.mark.timeout(200)
+def test_case_01_runner_killed(start: Start, tmp_path: Path) -> None:
+    """Kill -9 of a real search in mid-epoch: it goes on from its last run state and ends with the very same weights."""
+    expected = uninterrupted_weights_sha256(tmp_path)
+    service = start(save_steps=SAVE_STEPS)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker(behaviour=None)
+    search_id = service.post(**REAL)
+    service.wait_for_event(search_id, "run_state_saved", count=2)
+    saved = service.kinds(search_id).count("run_state_saved")
+    end(service.runner())
+    killed = time.monotonic()
+    service.wait_for_event(search_id, "claimed", count=2)
+    assert time.monotonic() - killed < service.settings.lease_s + 10
+    assert service.stores.searches.get(search_id).crash_streak <= 1  # 0 once it went on
+    service.wait_for_event(search_id, "resumed")
+    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
+    result = service.stores.searches.get(search_id).result
+    assert result is not None
+    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+    steps = [e.detail["step"] for e in service.stores.events.after(search_id) if e.kind == "run_state_saved"]
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) > saved
 
 
 def test_case_02_slot_then_worker_killed(start: Start) -> None:

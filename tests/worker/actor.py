@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -16,12 +17,13 @@ from pathlib import Path
 
 from autonl_core.files import sha256_of, write_atomically
 from autonl_core.progress import Progress, SavedState
+from store.artifacts import StoredFile
 from store.errors import LeaseLost
 from store.fencing import Lease
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.store.samples import architecture, result
-from worker.exits import ExitCode
+from worker.exits import ExitCode, crash_code
 from worker.lifeline import Lifeline
 from worker.sink import RowSink
 from worker.workspace import Workspace
@@ -111,6 +113,17 @@ class Actor:
         os.kill(os.getpid(), signal.SIGSEGV)
         return ExitCode.FINISHED
 
+    def cramped_at_the_end(self) -> ExitCode:
+        """Work, and find no room for what comes last."""
+        put = self.stores.artifacts.put
+
+        def put_without_room(key: str, source: Path) -> StoredFile:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+            return put(key, source)
+
+        self.stores.artifacts.put = put_without_room  # type: ignore[method-assign]
+        return self.work()
+
     def slow_to_save(self) -> ExitCode:
         """Work, but take long to save when asked to stop."""
         code = self.work()
@@ -136,6 +149,8 @@ def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
     actor = Actor(open_stores(Settings()), Lease(search_id, int(fence)))
     try:
         code: ExitCode = getattr(actor, behaviour)()
+    except OSError as error:
+        return crash_code(error)
     except LeaseLost:
         actor.stores.events.stale_write(actor.lease, "report")
         return ExitCode.LEASE_LOST

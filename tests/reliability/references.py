@@ -1,0 +1,34 @@
+"""A real search of a few seconds, and what it comes to when nothing interrupts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.reliability.service import ROOT
+
+# Seconds of real work in every phase, with a run state every few steps of it.
+REAL: dict[str, Any] = {
+    "dataset": "digits",
+    "flops_budget": 400_000,
+    "search_space": "tiny",
+    "supernet": {"epochs": 2, "candidates": 4, "generations": 1, "finalists": 2, "finalist_epochs": 1},
+    "train": {"epochs": 8, "warmup_epochs": 1},
+}
+SAVE_STEPS = 4
+
+
+def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL) -> str:
+    """The weights of the search, run by the core alone: no service, no run state in use, the same one thread."""
+    (folder / "search.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "search.yaml")]
+    subprocess.run(
+        [*command, "--out", str(folder / "out"), "--threads", "1"], cwd=ROOT, check=True, capture_output=True
+    )
+    digest: str = json.loads((folder / "out" / "result.json").read_text())["weights_sha256"]
+    return digest

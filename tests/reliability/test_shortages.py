@@ -1,0 +1,177 @@
+"""Memory and disks that are full, and run states that rot (cases 13 to 15 of docs/reliability.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from store.models import RunState
+from store.states import ExitClass, SearchState
+from tests.reliability.conftest import Start
+from tests.reliability.history import check_history
+from tests.reliability.references import REAL, SAVE_STEPS, uninterrupted_weights_sha256
+from tests.reliability.service import Service
+
+# A supernet step that takes more than a gigabyte at once, and half of that in two parts.
+LARGE = REAL | {
+    "search_space": None,
+    "flops_budget": "8M",
+    "resolution": 32,
+    "supernet": {
+        "epochs": 1,
+        "batch_size": 512,
+        "candidates": 1,
+        "generations": 0,
+        "finalists": 1,
+        "finalist_epochs": 0,
+    },
+    "train": {"epochs": 1, "warmup_epochs": 0},
+}
+
+
+@pytest.mark.timeout(200)
+def test_case_13_memory_runs_out_for_good(start: Start) -> None:
+    """Where even the smallest parts of a batch do not fit, the search is tried once more, then failed."""
+    service = start(child_memory_bytes=1300 << 20)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker(behaviour=None)
+    search_id = service.post(**LARGE)
+    service.wait_for_state(search_id, SearchState.FAILED, timeout_s=120)
+    error = service.stores.searches.get(search_id).error
+    assert error is not None
+    assert error["type"] == "out-of-memory"
+    assert "lower the batch sizes" in error["detail"]
+    assert exits(service, search_id) == [ExitClass.OUT_OF_MEMORY] * 2
+
+
+@pytest.mark.timeout(200)
+def test_case_13_memory_suffices_for_half_a_batch(start: Start) -> None:
+    """Where half a batch fits, the search goes on in the same attempt, and says that it is not exact."""
+    service = start(child_memory_bytes=2600 << 20)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker(behaviour=None)
+    search_id = service.post(**LARGE)
+    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=150)
+    parts = [e.detail["parts"] for e in service.stores.events.after(search_id) if e.kind == "micro_batches"]
+    assert parts[0] == 2
+    assert exits(service, search_id) == [ExitClass.SUCCEEDED]
+    result = service.stores.searches.get(search_id).result
+    assert result is not None
+    assert result["exact"] is False
+
+
+# What becomes of one candidate that does not fit is in tests/autonl_core/test_stopping.py, TestMemory.
+
+
+@pytest.mark.timeout(200)
+def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
+    """No room for a run state: the last good one stays, nothing half written does, and with room the search goes on."""
+    expected = uninterrupted_weights_sha256(tmp_path)
+    service = start(save_steps=SAVE_STEPS)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("roomy", behaviour=None)
+    search_id = service.post(**REAL)
+    service.wait_for_event(search_id, "run_state_saved", count=2)
+    service.stop("roomy")
+    good = service.stores.reports.run_states(search_id)
+    service.start_worker("cramped", behaviour=None, file_bytes=64 << 10)
+    service.wait_for_state(search_id, SearchState.FAILED, timeout_s=120)
+    error = service.stores.searches.get(search_id).error
+    assert error is not None
+    assert error["type"] == "disk-full"
+    assert "Free space" in error["detail"]
+    assert [path(service, s) for s in service.stores.reports.run_states(search_id)] == [path(service, s) for s in good]
+    assert set(files(service, search_id)) == {path(service, state) for state in good}
+    service.stop("cramped")
+    service.start_worker("roomy", behaviour=None)
+    assert service.client.post(f"/searches/{search_id}/resume").status_code == 202
+    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
+    result = service.stores.searches.get(search_id).result
+    assert result is not None
+    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+
+
+def test_case_14_disk_full_at_the_final_artifact(start: Start) -> None:
+    """No room for the checkpoint that users download: nothing half written is offered, and `resume` finishes."""
+    service = start(ACTOR_STEPS=2)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker("cramped", "cramped_at_the_end")
+    search_id = service.post()
+    service.wait_for_state(search_id, SearchState.FAILED)
+    error = service.stores.searches.get(search_id).error
+    assert error is not None
+    assert error["type"] == "disk-full"
+    assert exits(service, search_id) == [ExitClass.DISK_FULL] * 3
+    assert service.stores.architectures.artifacts(search_id) == []
+    assert [f for f in (service.settings.data_dir / "artifacts").rglob("*") if f.is_file()] == []
+    service.stop("cramped")
+    service.start_worker("roomy")
+    service.client.post(f"/searches/{search_id}/resume").raise_for_status()
+    service.wait_for_state(search_id, SearchState.SUCCEEDED)
+    check_history(service.stores, [search_id], steps=2)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+@pytest.mark.timeout(200)
+def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
+    """A run state that rots is noticed and the one before it is used; with none left, the search fails and says so."""
+    expected = uninterrupted_weights_sha256(tmp_path)
+    service = start(save_steps=SAVE_STEPS)
+    service.start_api()
+    service.start_sweeper()
+    service.start_worker(behaviour=None)
+    search_id, hopeless = service.post(**REAL), service.post(**REAL | {"seed": 1})
+    for damage in (flip, truncate):
+        interrupt(service, search_id)
+        newest, _ = service.stores.reports.run_states(search_id)
+        damage(path(service, newest))
+        service.start_worker(behaviour=None)
+        service.wait_for_event(search_id, "checkpoint_corrupt", count=1 + (damage is truncate))
+    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=100)
+    result = service.stores.searches.get(search_id).result
+    assert result is not None
+    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+    interrupt(service, hopeless)
+    for state, damage in zip(service.stores.reports.run_states(hopeless), (flip, truncate), strict=True):
+        damage(path(service, state))
+    service.start_worker(behaviour=None)
+    service.wait_for_state(hopeless, SearchState.FAILED)
+    error = service.stores.searches.get(hopeless).error
+    assert error is not None
+    assert error["type"] == "checkpoint-corrupt"
+    assert exits(service, hopeless)[-1] == ExitClass.REFUSED  # to try again would not help
+
+
+def interrupt(service: Service, search_id: str) -> None:
+    """Stop the worker once the search has saved anew, and two run states are there."""
+    saved = service.kinds(search_id).count("run_state_saved")
+    service.wait_for_event(search_id, "run_state_saved", count=saved + 2)
+    service.stop("worker")
+    assert service.state(search_id) == SearchState.QUEUED
+
+
+def path(service: Service, state: RunState) -> Path:
+    return service.settings.searches_dir / state.path
+
+
+def files(service: Service, search_id: str) -> list[Path]:
+    """All files of a search but its logs."""
+    return [f for f in (service.settings.searches_dir / search_id).rglob("*") if f.is_file() and f.suffix != ".log"]
+
+
+def exits(service: Service, search_id: str) -> list[ExitClass | None]:
+    return [attempt.exit_class for attempt in service.stores.searches.attempts(search_id)]
