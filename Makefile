@@ -11,6 +11,7 @@ SHELL := /bin/bash
 
 PIP_TORCH_ARGS ?=
 PYTEST_ARGS ?=
+SEED ?= 1,2,3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
@@ -19,7 +20,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(INSTALLED)  ## search a network for handwritten digits, show it live, download and re-score it
@@ -30,8 +31,20 @@ up: $(INSTALLED)  ## start the service here: broker, migrations, one worker, API
 	@$(BIN)/autonl up
 
 .PHONY: test
-test: $(INSTALLED)  ## run every test, on real servers that come from wheels
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+test: $(INSTALLED)  ## run every test that does not take minutes, on real servers that come from wheels
+	$(BIN)/python -m pytest -q -m "not long" $(PYTEST_ARGS)
+
+.PHONY: reliability
+reliability: $(INSTALLED)  ## run the others: break a whole service in every way of docs/reliability.md, fuzz the API
+	$(BIN)/python -m pytest -q -m long -n 3 --dist worksteal $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: $(INSTALLED)  ## one seeded run of everything that can go wrong at once; SEED=7 is another one
+	CHAOS_SEEDS=$(SEED) $(BIN)/python -m pytest -q -s tests/reliability/test_chaos.py
+
+.PHONY: mutants
+mutants: $(INSTALLED)  ## remove each safeguard in turn from a copy, and see the tests turn red
+	@$(BIN)/python -m tests.reliability.mutants
 
 .PHONY: check
 check: $(INSTALLED)  ## format, lint, types and import rules; changes nothing

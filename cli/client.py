@@ -55,6 +55,9 @@ class Client:
     def resume(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/resume")
 
+    def events(self, search_id: str, after: int = 0) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}/events", params={"after": after})
+
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
         return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))
 

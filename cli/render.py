@@ -53,6 +53,19 @@ def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 
+def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
+    """One line for each event, first to last."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("#", justify="right")
+    for title in ("at", "attempt", "event", "detail"):
+        table.add_column(title, overflow="fold")
+    for event in events:
+        detail = ", ".join(f"{name} {value}" for name, value in event["detail"].items())
+        at = event["at"].replace("T", " ")[:19]
+        table.add_row(str(event["seq"]), at, str(event["attempt"] or "-"), event["kind"], Text(detail))
+    return table
+
+
 def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     """One line for each search."""
     table = Table(box=None, header_style="dim", pad_edge=False)

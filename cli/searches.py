@@ -112,6 +112,22 @@ def resume(search_id: SearchId, as_json: AsJson = False, url: Url = None) -> Non
 
 
 @stop_on_error
+def events(
+    search_id: SearchId,
+    after: Annotated[int, typer.Option(min=0, help="only those after this number")] = 0,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Show what happened to a search: its numbered log, written with every change of its state."""
+    with connect(url) as client:
+        answer = client.events(search_id, after)
+    if as_json:
+        print_json(answer)
+    else:
+        STDOUT.print(render.event_table(answer["events"]))
+
+
+@stop_on_error
 def download(
     search_id: SearchId,
     target: Annotated[Path | None, typer.Option("--output", "-o", help="file to write")] = None,

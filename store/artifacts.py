@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -36,8 +37,8 @@ class ArtifactStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """The file, for reading from its start. Raises NotFound."""
 
-    def delete_folder(self, prefix: str) -> None:
-        """Delete everything whose key begins with the folder `prefix`."""
+    def delete_folder(self, prefix: str, *, but: Collection[str] = ()) -> None:
+        """Delete everything whose key begins with the folder `prefix`, but for the keys named."""
 
 
 class FileArtifactStore:
@@ -68,8 +69,15 @@ class FileArtifactStore:
             raise ArtifactError(f"artifact {key!r} cannot be opened: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
 
-    def delete_folder(self, prefix: str) -> None:
-        shutil.rmtree(self._path(prefix), ignore_errors=True)
+    def delete_folder(self, prefix: str, *, but: Collection[str] = ()) -> None:
+        folder = self._path(prefix)
+        if not but:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        kept = {self._path(key) for key in but}
+        for file in folder.rglob("*"):
+            if file not in kept and not file.is_dir():
+                file.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         """Where `key` lies. Raises ArtifactError for a key that is malformed or leaves the root, also by a link."""

@@ -71,6 +71,8 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     workspace = Workspace(settings, lease.search_id)
     saved = insist(lambda: stores.reports.run_states(lease.search_id))
     workspace.delete_unreferenced([state.path for state in saved])
+    kept = insist(lambda: stores.architectures.artifacts(lease.search_id))
+    stores.artifacts.delete_folder(lease.search_id, but=[artifact.key for artifact in kept])
     return run_search(
         SearchConfig.model_validate(search.config),
         DatasetSpec.from_json(search.dataset_spec),

@@ -129,7 +129,7 @@ def refused_quickly(client: httpx.Client, name: str, status: int, kind: str, **r
     return answer
 
 
-def test_hostile_bodies(client: httpx.Client) -> None:
+def test_case_19_hostile_bodies(client: httpx.Client) -> None:
     for name, (raw, status, kind) in BODIES.items():
         request = {"method": "POST", "url": "/searches", "content": raw}
         refused_quickly(client, name, status, kind, headers={"Content-Type": "application/json"}, **request)
@@ -137,13 +137,13 @@ def test_hostile_bodies(client: httpx.Client) -> None:
     assert client.get("/readyz").status_code == 200
 
 
-def test_hostile_urls(client: httpx.Client) -> None:
+def test_case_19_hostile_urls(client: httpx.Client) -> None:
     for name, (method, url, status, kind) in URLS.items():
         refused_quickly(client, name, status, kind, method=method, url=url)
     assert client.get("/readyz").status_code == 200
 
 
-def test_hostile_headers(client: httpx.Client) -> None:
+def test_case_19_hostile_headers(client: httpx.Client) -> None:
     for name, (headers, status, kind) in HEADERS.items():
         raw = {key: value.encode("latin-1") for key, value in headers.items()}
         refused_quickly(client, name, status, kind, method="POST", url="/searches", json=SEARCH, headers=raw)
@@ -151,14 +151,14 @@ def test_hostile_headers(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("asked", [f"bytes={2**63}-", f"bytes={'9' * 5000}-", f"bytes={'9' * 5000}-{'9' * 5000}"])
-def test_a_range_beyond_all_files_is_refused(client: httpx.Client, checkpoint: str, asked: str) -> None:
+def test_case_19_a_range_beyond_all_files_is_refused(client: httpx.Client, checkpoint: str, asked: str) -> None:
     headers = {"Range": asked}
     kind = "range-not-satisfiable"
     answer = refused_quickly(client, asked[:20], 416, kind, method="GET", url=checkpoint, headers=headers)
     assert "99999" not in answer.text
 
 
-def test_ten_thousand_ranges_get_the_file_once(client: httpx.Client, checkpoint: str) -> None:
+def test_case_19_ten_thousand_ranges_get_the_file_once(client: httpx.Client, checkpoint: str) -> None:
     headers = {"Range": "bytes=" + ",".join(["0-"] * 10_000)}
     answer = answer_in_time(client, "10,000 ranges", method="GET", url=checkpoint, headers=headers)
     assert (answer.status_code, answer.content) == (200, CONTENT)

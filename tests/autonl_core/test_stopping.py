@@ -62,6 +62,24 @@ class TestStop:
         resumed = search(tmp_path / "2", cache, resume_from=paused.states)
         assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
 
+    def test_on_another_number_of_threads_it_goes_on_and_says_that_it_is_not_exact(
+        self, tmp_path: Path, cache: Path
+    ) -> None:
+        paused = Recorder(45)
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=paused)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(threads + 1)
+        try:
+            resumed = Recorder()
+            result = search(tmp_path / "2", cache, recorder=resumed, resume_from=paused.states)
+        finally:
+            torch.set_num_threads(threads)
+        assert not result.exact
+        kind, detail = resumed.events[0]
+        assert kind == "inexact_resume"
+        assert (detail["before"]["threads"], detail["now"]["threads"]) == (threads, threads + 1)
+
     def test_a_drain_only_saves(self, tmp_path: Path, cache: Path) -> None:
         drained = Recorder(45, "drain")
         with pytest.raises(Interrupted):

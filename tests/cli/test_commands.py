@@ -150,6 +150,11 @@ def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
     watched = autonl("watch", search_id)  # nothing will happen by itself: it does not wait for ever
     assert (watched.exit_code, "paused" in watched.stdout) == (1, True)
     assert "is queued" in autonl("resume", search_id).stdout
+    told = autonl("events", search_id).stdout
+    assert [kind for kind in ("created", "paused", "resume_requested") if kind not in told] == []
+    assert [
+        event["kind"] for event in json.loads(autonl("events", search_id, "--after", "2", "--json").stdout)["events"]
+    ] == ["resume_requested"]
 
 
 def test_a_download_is_complete_and_verified_or_not_there(

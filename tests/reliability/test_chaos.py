@@ -1,6 +1,6 @@
 """Seeded chaos: whatever breaks, every search that was accepted ends, once, with every step done once.
 
-`make chaos SEED=7` runs another seed alone, and tells what it did.
+`make chaos` runs three seeds and `make chaos SEED=7` another one, and both tell what they did.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from tests.reliability.conftest import Start
 from tests.reliability.history import check_history
 
 STEPS = 4
-SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1,2,3").split(",")]
+SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1").split(",")]
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_chaos(seed: int, start: Start, broker: ForgetfulBroker) -> None:

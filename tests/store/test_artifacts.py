@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store.artifacts import ArtifactStore, open_artifacts
+from store.artifacts import ArtifactStore, FileArtifactStore, open_artifacts
 from store.errors import ArtifactError, NotFound
 
 
@@ -71,3 +71,15 @@ def test_a_folder_is_deleted_with_what_is_in_it(artifacts: ArtifactStore, tmp_pa
 def test_a_store_that_is_not_supported_says_so() -> None:
     with pytest.raises(ArtifactError, match="s3://, which is not supported yet"):
         open_artifacts("s3://bucket/folder")
+
+
+def test_a_folder_is_cleared_of_all_but_what_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    artifacts = FileArtifactStore(tmp_path / "root")
+    for key in ("a/1/model", "a/2/model", "b/1/model"):
+        artifacts.put(key, source)
+    (tmp_path / "root/a/2/.model.0f3c").write_bytes(b"half")  # what a kill leaves behind
+    artifacts.delete_folder("a", but=["a/2/model"])
+    left = {str(path.relative_to(tmp_path / "root")) for path in (tmp_path / "root").rglob("*") if path.is_file()}
+    assert left == {"a/2/model", "b/1/model"}

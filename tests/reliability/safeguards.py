@@ -1,0 +1,269 @@
+"""The safeguards of the service, how to take each one out, and the tests that then must turn red.
+
+Each is one small replacement of text, taken out alone: a safeguard that another one stands in for would go unwatched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CLAIMS = "tests/store/test_claims.py::"
+SWEEPS = "tests/store/test_sweeps.py::"
+REPORTS = "tests/store/test_reports.py::"
+STATES = "tests/autonl_core/test_checkpoint.py::"
+SUPERVISOR = "tests/worker/test_supervisor.py::"
+SWEEPER = "tests/worker/test_sweeper.py::"
+DATABASE = "tests/reliability/test_database.py::"
+
+
+class Misfit(Exception):
+    """The text to replace is not in the file exactly once: the code moved on, and this list has to follow."""
+
+
+@dataclass(frozen=True)
+class Safeguard:
+    """What holds the service together in one place.
+
+    Args:
+        removed: what is taken out, in words.
+        file: where, relative to the root of the project.
+        edits: pairs of a text that `file` contains exactly once, and what replaces it.
+        tests: pytest's names of the tests that watch the safeguard.
+    """
+
+    name: str
+    removed: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+
+    def remove_from(self, source: str) -> str:
+        """`source`, the content of the file, without the safeguard.
+
+        Raises:
+            Misfit: a text is not there exactly once, or what is left is no Python.
+        """
+        for old, new in self.edits:
+            if (count := source.count(old)) != 1:
+                raise Misfit(f"{self.name}: {self.file} contains {count} times, not once: {old!r}")
+            source = source.replace(old, new)
+        try:
+            compile(source, self.file, "exec")
+        except SyntaxError as error:
+            raise Misfit(f"{self.name}: {self.file} would not be Python any more: {error}") from error
+        return source
+
+    def check(self, root: Path) -> None:
+        """Raises Misfit if the safeguard cannot be taken out of the project at `root`, or a test is not there."""
+        self.remove_from((root / self.file).read_text())
+        for test in self.tests:
+            file, *_, function = test.split("::")
+            if f"def {function}(" not in (root / file).read_text():
+                raise Misfit(f"{self.name}: there is no test {test}")
+
+
+SAFEGUARDS = (
+    Safeguard(
+        "fence",
+        "a write does not ask whether its fence is the newest",
+        "store/fencing.py",
+        (
+            (
+                ".where(Search.id == lease.search_id, Search.fence == lease.fence, ",
+                ".where(Search.id == lease.search_id, ",
+            ),
+        ),
+        (CLAIMS + "TestStaleWriter::test_it_cannot_touch_the_attempt_that_followed",),
+    ),
+    Safeguard(
+        "still-claimed",
+        "a write does not ask whether its search is still claimed",
+        "store/fencing.py",
+        ((", Search.state.in_(CLAIMED), *conditions)", ", *conditions)"),),
+        (CLAIMS + "TestStaleWriter::test_it_cannot_touch_a_final_search",),
+    ),
+    Safeguard(
+        "beat-fence",
+        "a beat does not ask whether its fence is the newest",
+        "store/claims.py",
+        (
+            (
+                "Search.fence == lease.fence, Search.state.in_(CLAIMED))\n                .values(beat_at",
+                "Search.state.in_(CLAIMED))\n                .values(beat_at",
+            ),
+        ),
+        (CLAIMS + "TestStaleWriter::test_its_beats_and_looks_say_that_the_lease_is_lost",),
+    ),
+    Safeguard(
+        "claim",
+        "a claim takes the search whatever its state and fence are by now",
+        "store/claims.py",
+        ((", Search.fence == lease.fence - 1, Search.state == SearchState.QUEUED)", ")"),),
+        (CLAIMS + "test_a_claim_on_what_was_true_a_moment_ago_is_refused",),
+    ),
+    Safeguard(
+        "claim-fence",
+        "a claim takes the search whatever its fence is by now",
+        "store/claims.py",
+        ((", Search.fence == lease.fence - 1, ", ", "),),
+        (CLAIMS + "test_no_two_attempts_get_the_same_fence",),
+    ),
+    Safeguard(
+        "claim-state",
+        "a claim takes the search whatever its state is by now",
+        "store/claims.py",
+        (("lease.fence - 1, Search.state == SearchState.QUEUED)", "lease.fence - 1)"),),
+        (CLAIMS + "test_a_search_cancelled_just_before_its_claim_stays_cancelled",),
+    ),
+    Safeguard(
+        "first-beat",
+        "a claim is no beat: the lease begins with the first beat after it",
+        "store/claims.py",
+        (
+            (
+                "                beat_at=moment,\n                lease_until=lease_until,\n            )",
+                "            )",
+            ),
+        ),
+        (
+            CLAIMS + "test_a_claim_is_an_attempt_with_its_first_beat",
+            SWEEPS + "test_an_attempt_that_beats_is_left_alone",
+        ),
+    ),
+    Safeguard(
+        "claim-without-beat",
+        "a claim without any beat never gets stale",
+        "store/sweeps.py",
+        (("func.coalesce(Search.lease_until, Search.claimed_at)", "Search.lease_until"),),
+        (SWEEPS + "test_a_claim_without_any_beat_counts_from_the_claim",),
+    ),
+    Safeguard(
+        "sweep",
+        "a sweep repairs nothing of what it finds",
+        "store/sweeps.py",
+        (("for search_id, fence, owner in found:", "for search_id, fence, owner in found[:0]:"),),
+        (
+            SWEEPS + "test_a_stale_attempt_ends_and_its_search_is_queued_again",
+            SWEEPS + "test_a_search_whose_workers_keep_dying_fails",
+        ),
+    ),
+    Safeguard(
+        "sweep-looks-twice",
+        "a repair does not ask whether the attempt has beaten since it was found",
+        "store/sweeps.py",
+        (("hold(session, lease, deadline < now(session), ", "hold(session, lease, "),),
+        (SWEEPS + "test_a_beat_that_comes_just_before_the_repair_keeps_the_lease",),
+    ),
+    Safeguard(
+        "sweeper",
+        "the sweeper's process never sweeps",
+        "worker/sweeper.py",
+        (("for swept in self._stores.sweeps.sweep():", "for swept in []:"),),
+        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat",),
+    ),
+    Safeguard(
+        "patience-at-start",
+        "a new sweeper does not wait for a lease",
+        "worker/sweeper.py",
+        (("began - self._answering_since >= self._stores.settings.lease_s:", "began - self._answering_since >= 0:"),),
+        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat",),
+    ),
+    Safeguard(
+        "patience-after-outage",
+        "the sweeper does not wait for a lease after the database was away",
+        "worker/sweeper.py",
+        (("            self._answering_since = None\n", ""),),
+        (SWEEPER + "test_so_it_does_after_the_database_was_away",),
+    ),
+    Safeguard(
+        "atomic-save",
+        "files are written straight to their place",
+        "autonl_core/files.py",
+        (
+            ('path.with_name(f".{path.name}.{os.getpid()}.tmp")', "path"),
+            ("temporary.unlink(missing_ok=True)", "pass"),
+        ),
+        (STATES + "test_a_failed_write_leaves_the_old_file_and_no_other",),
+    ),
+    Safeguard(
+        "run-state-sha256",
+        "a run state is loaded whatever its SHA-256 is",
+        "autonl_core/checkpoint.py",
+        (("return None if found == saved.sha256 else", "return None if found else"),),
+        (STATES + "test_bad_states_are_reported_and_passed_over",),
+    ),
+    Safeguard(
+        "self-fence",
+        "the fuse of a runner that cannot beat never blows",
+        "worker/process.py",
+        (("if self.left_s <= 0:", "if self.left_s <= -1e9:"),),
+        (SUPERVISOR + "test_without_a_database_the_search_stops_before_its_lease_ends",),
+    ),
+    Safeguard(
+        "orphans",
+        "neither the kernel nor the end of its standard input ends an orphan",
+        "worker/lifeline.py",
+        (('if sys.platform == "linux":', "if False:"), ("os.killpg(0, signal.SIGKILL)", "pass")),
+        (SUPERVISOR + "test_a_search_dies_with_its_supervisor_and_goes_on_with_another",),
+    ),
+    Safeguard(
+        "orphans-by-kernel",
+        "the kernel does not end an orphan",
+        "worker/lifeline.py",
+        (('if sys.platform == "linux":', "if False:"),),
+        (SUPERVISOR + "test_even_a_frozen_search_dies_with_its_supervisor",),
+    ),
+    Safeguard(
+        "orphans-by-input",
+        "the end of its standard input does not end an orphan",
+        "worker/lifeline.py",
+        (("os.killpg(0, signal.SIGKILL)", "pass"),),
+        (SUPERVISOR + "test_a_search_without_a_supervisor_leaves_by_itself",),
+    ),
+    Safeguard(
+        "cancel-wins",
+        "a search that finishes after its cancel succeeds",
+        "store/claims.py",
+        (('return endings.cancelled(session, search, moment, "the search finished after the cancel")', "pass"),),
+        (CLAIMS + "TestFinish::test_a_cancel_that_came_first_wins_but_the_file_stays",),
+    ),
+    Safeguard(
+        "numbered-reports",
+        "a report that is repeated is stored again",
+        "store/fencing.py",
+        (("if search.report_seq >= lease.report:", "if False:"),),
+        (
+            REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",
+            DATABASE + "test_a_commit_whose_answer_is_lost_is_repeated_and_stored_once",
+        ),
+    ),
+    Safeguard(
+        "numbers-begin-anew",
+        "an attempt goes on with the numbers of the one before, which began at 1 as well",
+        "store/claims.py",
+        (("                report_seq=0,\n", ""),),
+        (REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",),
+    ),
+    Safeguard(
+        "streak-reset",
+        "a new run state does not end the crash streak",
+        "store/reports.py",
+        (("search.crash_streak = 0", "pass"),),
+        (CLAIMS + "TestCrash::test_a_new_run_state_ends_the_streak",),
+    ),
+    Safeguard(
+        "streak-goes-on",
+        "a run state that was saved before ends the crash streak",
+        "store/reports.py",
+        (("if step > search.saved_step:", "if step:"),),
+        (CLAIMS + "TestCrash::test_repeating_an_old_run_state_does_not",),
+    ),
+    Safeguard(
+        "poison-limit",
+        "a search that crashes again and again is never given up",
+        "store/endings.py",
+        (("if search.crash_streak >= settings.max_crash_streak:", "if False:"),),
+        (CLAIMS + "TestCrash::test_too_many_in_a_row_fail_with_the_reason_of_each",),
+    ),
+)
