@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 
 from autonl_core.allocator import keep_freed_memory
 from autonl_core.config import SearchConfig
@@ -70,9 +71,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     search = insist(lambda: stores.searches.get(lease.search_id))
     workspace = Workspace(settings, lease.search_id)
     saved = insist(lambda: stores.reports.run_states(lease.search_id))
-    workspace.delete_unreferenced([state.path for state in saved])
-    kept = insist(lambda: stores.architectures.artifacts(lease.search_id))
-    stores.artifacts.delete_folder(lease.search_id, but=[artifact.key for artifact in kept])
+    _clear_up(stores, lease, workspace, [state.path for state in saved])
     return run_search(
         SearchConfig.model_validate(search.config),
         DatasetSpec.from_json(search.dataset_spec),
@@ -89,8 +88,16 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     )
 
 
+def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Sequence[str]) -> None:
+    """Delete what earlier attempts left and no row names."""
+    workspace.delete_unreferenced(lease.fence, run_states)
+    kept = [artifact.key for artifact in insist(lambda: stores.architectures.artifacts(lease.search_id))]
+    for fence in range(1, lease.fence):
+        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", but=kept)
+
+
 def _memory_crashes(stores: Stores, lease: Lease) -> int:
-    """How many earlier attempts ended because memory ran out: each halves the parts that batches are computed in."""
+    """How many earlier attempts ended because memory ran out: each halves the parts of a batch."""
     attempts = stores.searches.attempts(lease.search_id)
     return sum(attempt.exit_class == ExitClass.OUT_OF_MEMORY for attempt in attempts)
 

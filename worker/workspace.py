@@ -25,7 +25,7 @@ class Workspace:
 
     def attempt_dir(self, fence: int) -> Path:
         """The folder that this attempt writes to; made if it is not there."""
-        folder = self._folder / f"attempt-{fence:04d}"
+        folder = self._attempt_dir(fence)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -50,20 +50,23 @@ class Workspace:
     def absolute(self, stored: str) -> Path:
         return self._root / stored
 
-    def delete_unreferenced(self, referenced: Iterable[str]) -> None:
-        """Free the space of what no row names: run states of earlier attempts, and files that a kill left half written.
+    def delete_unreferenced(self, before_fence: int, referenced: Iterable[str]) -> None:
+        """Free the space of earlier attempts but for the run states that a row names; half-written files go as well.
 
-        A zombie of an earlier attempt may lose the folder it writes to; whatever it wrote would have been refused.
+        Only of earlier ones: whoever calls may be a zombie without knowing it, and must not touch what came after.
         """
         kept = {self.absolute(path) for path in referenced}
-        for file in self._folder.glob("attempt-*/*"):
-            if file not in kept:
-                file.unlink(missing_ok=True)
-        for folder in self._folder.glob("attempt-*/"):
-            with contextlib.suppress(OSError):  # not empty
+        for folder in (self._attempt_dir(fence) for fence in range(1, before_fence)):
+            for file in folder.glob("*"):
+                if file not in kept:
+                    file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()
 
     def delete_run_states(self) -> None:
         """Free the space of a search that will not be resumed. Logs stay."""
         for folder in self._folder.glob("attempt-*/"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _attempt_dir(self, fence: int) -> Path:
+        return self._folder / f"attempt-{fence:04d}"
