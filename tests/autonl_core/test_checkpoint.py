@@ -56,6 +56,18 @@ def test_bad_states_are_reported_and_passed_over(tmp_path: Path) -> None:
     assert reported == [3, 2]
 
 
+def test_weights_that_rotted_are_noticed_although_torch_loads_them(tmp_path: Path) -> None:
+    states = RunStates(tmp_path, [])
+    good, rotten = states.save({"w": torch.zeros(8)}), states.save({"w": torch.ones(8)})
+    one, half = b"\x00\x00\x80\x3f", b"\x00\x00\x00\x3f"  # as float32: a single bit makes the difference
+    content = rotten.path.read_bytes()
+    rotten.path.write_bytes(content.replace(8 * one, half + 7 * one))
+    assert torch.load(rotten.path, weights_only=True)["w"].sum() == 7.5
+    loaded = load_newest([good, rotten], CPU, lambda state, problem: None)
+    assert loaded is not None
+    assert loaded["w"].sum() == 0
+
+
 def test_nothing_to_begin_with_is_not_an_error_but_nothing_good_is(tmp_path: Path) -> None:
     assert load_newest([], CPU, fail) is None
     with pytest.raises(CheckpointError, match="none of the 1 run states"):

@@ -64,7 +64,16 @@ class Copy:
             Unjudged: pytest could not run them, or they broke outside of what they test.
         """
         self._report.unlink(missing_ok=True)
-        options = ["-q", "-p", "no:cacheprovider", "-k", "not postgresql", f"--junitxml={self._report}"]
+        options = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "pytest_timeout",
+            "-k",
+            "not postgresql",
+            f"--junitxml={self._report}",
+        ]
         began = time.monotonic()
         done = self._python("-m", "pytest", *options, *tests)
         seconds = time.monotonic() - began
@@ -100,8 +109,14 @@ class Copy:
             raise Unjudged(f"not imported from the copy: {strays}\n{done.stderr}")
 
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # Without bytecode: a file that changes twice within a second could be taken for what was compiled before.
-        environment = os.environ | {"PYTHONPATH": str(self._root), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}
+        environment = os.environ | {
+            "PYTHONPATH": str(self._root),
+            # A file that changes twice within a second could be taken for what was compiled before.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # Plugins that these tests do not need take longer to load than most of them to run.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "",
+        }
         command = [sys.executable, *arguments]
         try:
             return subprocess.run(

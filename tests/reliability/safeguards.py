@@ -114,7 +114,7 @@ SAFEGUARDS = (
         "a claim takes the search whatever its state is by now",
         "store/claims.py",
         (("lease.fence - 1, Search.state == SearchState.QUEUED)", "lease.fence - 1)"),),
-        (CLAIMS + "test_a_search_cancelled_just_before_its_claim_stays_cancelled",),
+        (CLAIMS + "test_a_search_paused_just_before_its_claim_stays_paused",),
     ),
     Safeguard(
         "first-beat",
@@ -191,7 +191,10 @@ SAFEGUARDS = (
         "a run state is loaded whatever its SHA-256 is",
         "autonl_core/checkpoint.py",
         (("return None if found == saved.sha256 else", "return None if found else"),),
-        (STATES + "test_bad_states_are_reported_and_passed_over",),
+        (
+            STATES + "test_bad_states_are_reported_and_passed_over",
+            STATES + "test_weights_that_rotted_are_noticed_although_torch_loads_them",
+        ),
     ),
     Safeguard(
         "self-fence",

@@ -41,6 +41,22 @@ def test_a_claim_on_what_was_true_a_moment_ago_is_refused(stores: Stores) -> Non
     assert stores.searches.get(lease.search_id).owner == "worker-1"
 
 
+def test_no_two_attempts_get_the_same_fence(stores: Stores) -> None:
+    """The search is queued again, as it was a moment ago, but an attempt has been in between."""
+    lease = claim_one(stores)
+    stores.claims.gave_back(lease)
+    with stores.database.session_scope() as session:
+        assert stores.claims._take(session, lease, "worker-2", now(session)) is False
+
+
+def test_a_search_paused_just_before_its_claim_stays_paused(stores: Stores) -> None:
+    search_id = queue_search(stores)
+    stores.control.pause(search_id)
+    with stores.database.session_scope() as session:
+        assert stores.claims._take(session, Lease(search_id, 1), "worker-1", now(session)) is False
+    assert stores.searches.get(search_id).state is SearchState.PAUSED
+
+
 def test_a_claim_is_an_attempt_with_its_first_beat(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
     lease = claim(stores, "worker-7")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+
+import pytest
 
 from autonl_core.progress import Progress
+from store.errors import AlreadyWritten
 from store.fencing import Lease
 from store.stores import Stores
 from tests.store.samples import architecture, claim, kinds, queue_search
@@ -79,3 +83,13 @@ def test_an_architecture_that_two_searches_found_is_shown_trained(stores: Stores
     arch_id = architecture(1).arch_id
     assert stores.architectures.get(arch_id).search_id == first.search_id
     assert stores.architectures.get(arch_id, search_id=second.search_id).trained is False
+
+
+def test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew(stores: Stores) -> None:
+    first = running(stores)
+    stores.reports.event(replace(first, report=1), "note", {})
+    with pytest.raises(AlreadyWritten):
+        stores.reports.event(replace(first, report=1), "note", {})
+    stores.claims.gave_back(first)
+    stores.reports.event(replace(claim(stores), report=1), "note", {})
+    assert kinds(stores, first.search_id) == ["created", "claimed", "note", "requeued", "claimed", "note"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
+from store.claims import Standing
 from store.db import now
 from store.models import Search
 from store.settings import Settings
@@ -39,6 +44,26 @@ def test_a_claim_without_any_beat_counts_from_the_claim(stores: Stores) -> None:
         long_ago = now(session) - timedelta(hours=1)
         session.execute(update(Search).where(Search.id == search_id).values(lease_until=None, claimed_at=long_ago))
     assert stores.sweeps.sweep() == [Swept(lease, SearchState.QUEUED)]
+
+
+def test_a_beat_that_comes_just_before_the_repair_keeps_the_lease(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_search(stores)
+    lease = claim(stores)
+    expire(stores, lease)
+    read_scope = stores.database.read_scope
+
+    @contextmanager
+    def read_and_then_beat() -> Iterator[Session]:
+        with read_scope() as session:
+            yield session
+        stores.claims.beat(lease)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.database, "read_scope", read_and_then_beat)
+        assert stores.sweeps.sweep() == []
+    assert stores.claims.beat(lease) is Standing.HELD
 
 
 def test_a_stale_attempt_whose_cancel_was_asked_ends_cancelled(stores: Stores) -> None:
