@@ -20,11 +20,11 @@ from tests.servers import wait_for
 @pytest.mark.timeout(240)
 def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: ForgetfulBroker) -> None:
     """The broker dies with 50 searches queued and 2 running and comes back empty: all finish, the 2 undisturbed."""
-    service = start(lease_s=20, ACTOR_STEPS=2, ACTOR_STEP_S=0.05)
+    service = start(lease_s=20, ACTOR_STEPS=4, ACTOR_STEP_S=0.05)
     service.start_api()
     service.start_sweeper()
     for name in ("first", "second"):
-        service.start_worker(name, ACTOR_STEPS="30", ACTOR_STEP_S="0.2")
+        service.start_worker(name, ACTOR_STEP_S="2")
     running = [service.post() for _ in range(2)]
     for search_id in running:
         service.wait_for_event(search_id, "run_state_saved")
@@ -37,12 +37,12 @@ def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: Forgetful
     for search_id in running:
         service.wait_for_state(search_id, SearchState.SUCCEEDED)
         assert len(service.stores.searches.attempts(search_id)) == 1
-    for name in ("first", "second"):  # the rest in fewer steps
+    for name in ("first", "second"):  # the rest in quicker steps
         service.stop(name)
         service.start_worker(name)
     for search_id in queued:
         service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=150)
-    check_history(service.stores, queued, steps=2)
+    check_history(service.stores, running + queued, steps=4)
 
 
 def test_case_05_flushed_and_tripled(start: Start, broker: ForgetfulBroker) -> None:
@@ -84,9 +84,10 @@ def test_case_06_broker_black_holed(start: Start, broker: ForgetfulBroker, proxy
             time.sleep(4)
         cancelled = accepted.pop()
         assert service.client.post(f"/searches/{cancelled}/cancel").json()["state"] == "cancelled"
-        assert service.state(accepted[-1]) == SearchState.QUEUED  # no ring came through
+        waiting = [search_id for search_id in accepted if service.state(search_id) == SearchState.QUEUED]
+        assert waiting  # no ring came through
     healed = time.monotonic()
-    service.wait_for_event(accepted[-1], "claimed", timeout_s=30)
+    service.wait_for_event(waiting[0], "claimed", timeout_s=30)
     print(f"\nslowest of {len(waited_s)} POSTs {max(waited_s):.3f} s; started {time.monotonic() - healed:.1f} s after")
     assert max(waited_s) < 0.5
     for search_id in accepted:
