@@ -19,6 +19,7 @@ from autonl_core.progress import SavedState
 
 KEPT_STATES = 2
 ROOM_STATES = 3  # this one, and what a search writes besides
+MAX_LISTED = 1_000  # tensors in one error: more than a network has, fewer than a file may claim
 
 State = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _problem_of(saved: SavedState) -> str | None:
 
 
 def check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError listing every tensor that is missing, unexpected or misshaped in `found`."""
+    """Raises CheckpointError listing the tensors that are missing, unexpected or misshaped in `found`."""
     problems = [f"missing {key}" for key in expected if key not in found]
     problems += [f"unexpected {key}" for key in found if key not in expected]
     problems += [
@@ -90,4 +91,7 @@ def check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Te
         if key in found and found[key].shape != value.shape
     ]
     if problems:
-        raise CheckpointError(f"{path} does not fit its architecture: {'; '.join(problems)}")
+        shown = problems[:MAX_LISTED]
+        if len(problems) > MAX_LISTED:
+            shown.append(f"and {len(problems) - MAX_LISTED:,} more")
+        raise CheckpointError(f"{path} does not fit its architecture: {'; '.join(shown)}")

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
+import os
 import random
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
-
+from autonl_core.archives import open_archive, read_member
 from autonl_core.errors import DatasetError
+from autonl_core.images import MAX_IMAGE_BYTES, image_size
 
 Split = Literal["train", "test"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 TEST_FRACTION = 0.2
 MIN_IMAGES_PER_CLASS = 3  # one each for training, validation and test
+MAX_FILES = 2_000_000  # in a folder, of whatever kind
 _SIZE_SAMPLE = 64  # images whose headers are read to learn the usual size
+_SAMPLE_BYTES = 256 << 20  # of them together, so that many large ones keep nobody waiting
 _SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -41,7 +42,6 @@ _SPLIT_FOLDERS: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
-_UNREADABLE = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)  # RuntimeError: encrypted, or unknown
 
 
 @dataclass(frozen=True)
@@ -89,23 +89,27 @@ DIGITS = DatasetSpec(
 BUILTIN: dict[str, DatasetSpec] = {DIGITS.name: DIGITS}
 
 
-def scan(name: str, path: Path) -> DatasetSpec:
-    """Describe the folder or zip at `path`.
+def scan(name: str, path: Path, within: Iterable[Path] = ()) -> DatasetSpec:
+    """Describe the folder or zip at `path`; given `within`, links in a folder may only lead to places below these.
 
     Raises:
-        DatasetError: nothing there, no class folders, too few classes or images, or a damaged archive.
+        DatasetError: nothing there, no class folders, too few classes or images, an archive that is damaged or
+            refused, or a link that leads elsewhere.
+        OSError: a folder cannot be read.
     """
     path = path.expanduser().resolve()
     kind: Literal["folder", "zip"] = "folder" if path.is_dir() else "zip"
-    members = _folder_members(path) if kind == "folder" else _zip_members(path)
-    classes, items = _arrange(members, path)
+    with _opened(kind, path) as archive:
+        members = _zip_members(archive) if archive else _folder_members(path, tuple(within))
+        classes, items = _arrange(members, path)
+        usual_size = _usual_size(path, archive, items)
     counts = Counter(item.split for item in items)
     return DatasetSpec(
         name=name,
         kind=kind,
         location=str(path),
         classes=classes,
-        image_size=_usual_size(path, kind, items),
+        image_size=usual_size,
         train_images=counts["train"],
         test_images=counts["test"],
         fingerprint=_fingerprint(members),
@@ -124,7 +128,8 @@ def list_items(spec: DatasetSpec) -> list[Item]:
         DatasetError: it is gone, or changed since it was added.
     """
     path = Path(spec.location)
-    members = _folder_members(path) if spec.kind == "folder" else _zip_members(path)
+    with _opened(spec.kind, path) as archive:
+        members = _zip_members(archive) if archive else _folder_members(path)
     classes, items = _arrange(members, path)
     if _fingerprint(members) != spec.fingerprint:
         raise DatasetError(
@@ -135,16 +140,36 @@ def list_items(spec: DatasetSpec) -> list[Item]:
 
 
 def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """The bytes of the named files, in order, one file in memory at a time; none for a file that cannot be read."""
+    """The bytes of the named files, in order, one file in memory at a time.
+
+    None for a file that cannot be read or is too large: the decoder reports it with the other unreadable images.
+    """
     path = Path(spec.location)
-    with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(zipfile.ZipFile(path)) if spec.kind == "zip" else None
+    with _opened(spec.kind, path) as archive:
         for member in members:
-            try:
-                data = archive.read(member) if archive else (path / member).read_bytes()
-            except _UNREADABLE:
-                data = b""  # the decoder reports it with the other unreadable images
-            yield member, data
+            yield member, _read(path, archive, member)
+
+
+@contextlib.contextmanager
+def _opened(kind: str, path: Path) -> Iterator[zipfile.ZipFile | None]:
+    """The archive at `path`, or None for a folder there."""
+    if not (path.is_dir() if kind == "folder" else path.is_file()):
+        raise DatasetError(f"no data set at {path}: neither a folder nor a zip archive")
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(open_archive(path)) if kind == "zip" else None
+
+
+def _read(path: Path, archive: zipfile.ZipFile | None, member: str) -> bytes:
+    return read_member(archive, member) if archive else _read_file(path / member)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_IMAGE_BYTES + 1)
+    except OSError:
+        return b""
+    return data if len(data) <= MAX_IMAGE_BYTES else b""
 
 
 def stratified_draw(labels: list[int], fraction: float, seed: int) -> set[int]:
@@ -160,24 +185,41 @@ def stratified_draw(labels: list[int], fraction: float, seed: int) -> set[int]:
     return chosen
 
 
-def _folder_members(root: Path) -> dict[str, str]:
+def _folder_members(root: Path, within: tuple[Path, ...] = ()) -> dict[str, str]:
     """Relative names of image files and a mark that changes with their content (size and time)."""
-    if not root.is_dir():
-        raise DatasetError(f"no data set at {root}: neither a folder nor a zip archive")
-    files = (file for file in sorted(root.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
-    return {str(PurePosixPath(f.relative_to(root))): f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files}
+    members: dict[str, str] = {}
+    for count, entry in enumerate(_files_below(root)):
+        if count >= MAX_FILES:
+            raise DatasetError(f"{root} holds more than {MAX_FILES:,} files; add a smaller folder")
+        if not _is_image_name(entry.name):
+            continue
+        member = os.path.relpath(entry.path, root)
+        if within and entry.is_symlink() and not any(Path(entry.path).resolve().is_relative_to(w) for w in within):
+            raise DatasetError(f"{root}: {member!r} is a link that leads out of the allowed folders; copy the file")
+        found = entry.stat()
+        members[member] = f"{found.st_size}-{found.st_mtime_ns}"
+    return members
 
 
-def _zip_members(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise DatasetError(f"no data set at {path}: neither a folder nor a zip archive")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"{path} is not a readable zip archive: {error}") from error
-    wanted = (info for info in infos if PurePosixPath(info.filename).suffix.lower() in IMAGE_SUFFIXES)
-    return {info.filename: f"{info.file_size}-{info.CRC:08x}" for info in wanted}
+def _files_below(root: Path) -> Iterator[os.DirEntry[str]]:
+    """All files; links to files count, links to folders do not. However deep: not by recursion."""
+    folders = [str(root)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    yield entry
+
+
+def _zip_members(archive: zipfile.ZipFile) -> dict[str, str]:
+    infos = archive.infolist()
+    return {i.filename: f"{i.file_size}-{i.CRC:08x}" for i in infos if _is_image_name(i.filename) and not i.is_dir()}
+
+
+def _is_image_name(name: str) -> bool:
+    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
 
 
 def _fingerprint(members: Mapping[str, str]) -> str:
@@ -187,7 +229,7 @@ def _fingerprint(members: Mapping[str, str]) -> str:
 
 def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[Item]]:
     """Class names, and every image with its split and label, sorted by name."""
-    parts = {member: PurePosixPath(member).parts for member in sorted(members)}
+    parts = {member: tuple(part for part in member.split("/") if part not in ("", ".")) for member in sorted(members)}
     parts = {m: p for m, p in parts.items() if not any(part.startswith((".", "__MACOSX")) for part in p)}
     if not parts:
         raise DatasetError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
@@ -246,24 +288,19 @@ def _check_counts(classes: tuple[str, ...], items: list[Item], path: Path) -> No
         raise DatasetError(f"{path}: {need}: {shown}")
 
 
-def _usual_size(path: Path, kind: str, items: list[Item]) -> int:
+def _usual_size(path: Path, archive: zipfile.ZipFile | None, items: list[Item]) -> int:
     """The median longer side of an evenly spread sample of images; unreadable ones are left to the search to report."""
-    probe = DatasetSpec("", "folder" if kind == "folder" else "zip", str(path), (), 0, 0, 0, "")
     sample = [item.member for item in items[:: max(1, len(items) // _SIZE_SAMPLE)]]
     sizes: list[int] = []
-    for _, data in read_members(probe, sample):
+    left = _SAMPLE_BYTES
+    for member in sample:
+        data = _read(path, archive, member)
         size = image_size(data)
         if size is not None:
             sizes.append(max(size))
+        left -= len(data)
+        if left < 0:
+            break
     if not sizes:
         raise DatasetError(f"{path}: none of {len(sample)} sampled images can be read")
     return sorted(sizes)[len(sizes) // 2]
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from an image's header, or None if it has none that can be read."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None

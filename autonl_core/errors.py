@@ -5,6 +5,7 @@ AutonlError
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
 ├── DatasetError        a data set is missing, malformed or too small
+├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
 ├── VerificationError   an exported network does not score, or cost, what was reported
@@ -37,6 +38,10 @@ class BudgetError(AutonlError):
 
 class DatasetError(AutonlError):
     """A data set is missing, malformed or too small to search on."""
+
+
+class ImageError(AutonlError):
+    """An image is damaged, of an unknown format, or larger than memory is meant for. The rest of its set is usable."""
 
 
 class CheckpointError(AutonlError):

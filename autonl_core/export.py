@@ -27,19 +27,25 @@ from autonl_core.macs import COUNTING_RULE, count_macs
 from autonl_core.network import Network, build_network
 
 FORMAT = "autonl/1"
+MAX_RESOLUTION = 1_024  # of a network in a file: what it is fed is computed at this size
+MAX_BLOCKS = 1_000
 
 
-@dataclass(frozen=True)
-class LoadedCheckpoint:
-    """A network in evaluation mode, and how to feed and read it."""
-
-    network: Network
+@dataclass(frozen=True, kw_only=True)
+class _Description:
     arch: ArchSpec
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dataset_name: str
     dataset_fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCheckpoint(_Description):
+    """A network in evaluation mode, and how to feed and read it."""
+
+    network: Network
 
 
 def save_checkpoint(path: Path, network: Network, dataset: DatasetSpec, data: PreparedData) -> None:
@@ -69,29 +75,50 @@ def load_checkpoint(path: Path, device: str = "cpu") -> LoadedCheckpoint:
     try:
         with safe_open(path, framework="pt", device=device) as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+            description = _read_metadata(path, metadata)
+            names = file.keys()
+            shapes = {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
+            check_fit(path, _skeleton(path, description.arch).state_dict(), shapes)
+            tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+    network = build_network(description.arch).to(device)
+    network.load_state_dict(tensors)
+    return LoadedCheckpoint(network=network.eval(), **vars(description))
+
+
+def _read_metadata(path: Path, metadata: Mapping[str, str]) -> _Description:
     try:
         arch = ArchSpec.from_json(json.loads(metadata["arch"]))
         preprocessing, dataset = json.loads(metadata["preprocessing"]), json.loads(metadata["dataset"])
-        classes = tuple(json.loads(metadata["classes"]))
-    except (KeyError, ValueError, ArchError) as error:
+        description = _Description(
+            arch=arch,
+            classes=tuple(map(str, json.loads(metadata["classes"]))),
+            mean=tuple(map(float, preprocessing["mean"])),
+            std=tuple(map(float, preprocessing["std"])),
+            dataset_name=str(dataset["name"]),
+            dataset_fingerprint=str(dataset["fingerprint"]),
+        )
+    except (KeyError, ValueError, TypeError, RecursionError, ArchError) as error:
         raise CheckpointError(f"{path} has damaged metadata: {error!r}") from error
-    network = build_network(arch).to(device)
-    check_fit(path, network.state_dict(), tensors)
-    network.load_state_dict(tensors)
-    return LoadedCheckpoint(
-        network=network.eval(),
-        arch=arch,
-        classes=classes,
-        mean=tuple(preprocessing["mean"]),
-        std=tuple(preprocessing["std"]),
-        dataset_name=dataset["name"],
-        dataset_fingerprint=dataset["fingerprint"],
-    )
+    if arch.resolution > MAX_RESOLUTION or len(arch.blocks) > MAX_BLOCKS:
+        raise CheckpointError(
+            f"{path} is for {arch.resolution} pixels and has {len(arch.blocks)} blocks; "
+            f"at most {MAX_RESOLUTION} pixels and {MAX_BLOCKS} blocks are read"
+        )
+    return description
+
+
+def _skeleton(path: Path, arch: ArchSpec) -> Network:
+    """The network without memory for its weights: only those that a file really holds are worth any."""
+    try:
+        with torch.device("meta"):
+            return Network(arch)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} has an architecture that cannot be built: {reason}") from error
 
 
 def weights_sha256(tensors: Mapping[str, Tensor]) -> str:

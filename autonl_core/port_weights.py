@@ -11,6 +11,7 @@ architecture, and everything that is saved or exported of it keeps that.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from autonl_core.errors import CheckpointError
 from autonl_core.network import Network, build_network
 from autonl_core.zoo import adapt
 
+_ZIP_START = b"PK\x03\x04"
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
@@ -72,12 +74,15 @@ def _with_fresh_classifier(network: Network, num_classes: int, seed: int | None)
 def _state_of(path: Path) -> dict[str, Tensor]:
     """Port name -> tensor. Read without running code."""
     try:
+        _check_size(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and numbers, and reading it would run code; open it where you trust it "
             f'and save {{"model": c["model"], "ema": c["ema"]}} of it ({str(error).splitlines()[0]})'
         ) from error
+    except CheckpointError:
+        raise
     except Exception as error:
         raise CheckpointError(f"{path} is not a readable PyTorch file: {error!r}") from error
     if not isinstance(content, Mapping):
@@ -87,6 +92,19 @@ def _state_of(path: Path) -> dict[str, Tensor]:
     if averages is not None:
         state |= _tensors(path, averages.get("shadow", averages) if isinstance(averages, Mapping) else averages)
     return state
+
+
+def _check_size(path: Path) -> None:
+    """PyTorch stores weights as they are, in a zip archive, but would also read one that inflates to any size."""
+    with path.open("rb") as file:
+        if file.read(len(_ZIP_START)) != _ZIP_START:
+            return
+    with zipfile.ZipFile(path) as archive:
+        claimed, size_bytes = sum(info.file_size for info in archive.infolist()), path.stat().st_size
+    if claimed > size_bytes:
+        raise CheckpointError(
+            f"{path} claims to hold {claimed:,} bytes and has {size_bytes:,}; PyTorch compresses nothing: save it anew"
+        )
 
 
 def _tensors(path: Path, state: Any) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ def add_dataset(body: DatasetBody, response: Response, stores: StoresDep) -> Dat
     """Register a folder or zip of class folders. It is read where it lies; registering it again changes nothing."""
     path = _allowed_path(body.path, stores.settings)
     try:
-        entry = stores.datasets.add(scan(body.name, path))
+        entry = stores.datasets.add(scan(body.name, path, within=_roots(stores.settings)))
     except DatasetError as error:
         raise ProblemError(problems.DATASET_INVALID, str(error)) from error
     except OSError as error:
@@ -59,7 +59,7 @@ def add_dataset(body: DatasetBody, response: Response, stores: StoresDep) -> Dat
 
 def _allowed_path(text: str, settings: Settings) -> Path:
     """The real path that `text` means. Raises ProblemError unless it lies below a folder the operator opened."""
-    roots = [root.resolve() for root in settings.dataset_roots]
+    roots = _roots(settings)
     if not roots:
         raise _refused(
             "this service registers no data sets by path; its operator can allow a folder: AUTONL_DATASET_ROOTS"
@@ -75,6 +75,10 @@ def _allowed_path(text: str, settings: Settings) -> Path:
         allowed = ", ".join(str(root) for root in roots)
         raise _refused(f"lies outside the folders that this service may read: {allowed}")
     return real
+
+
+def _roots(settings: Settings) -> list[Path]:
+    return [root.resolve() for root in settings.dataset_roots]
 
 
 def _refused(reason: str) -> ProblemError:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from autonl_core.datasets import DIGITS, DatasetSpec, image_size, list_items, read_members, scan, stratified_draw
+from autonl_core.datasets import DIGITS, DatasetSpec, list_items, read_members, scan, stratified_draw
 from autonl_core.errors import DatasetError
+from autonl_core.images import image_size
 
 
 def picture(shade: int = 0, width: int = 20, height: int = 12) -> bytes:

@@ -1,0 +1,289 @@
+"""Files that mean harm: archives, images and checkpoints of which no honest program would write the like."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from autonl_core.search_space import get_space
+
+Entry = tuple[zipfile.ZipInfo | str, bytes]
+ZEROS = bytes(1 << 20)
+
+# Archives ------------------------------------------------------------------------------------------------------------
+
+
+def picture(shade: int = 0, size: int = 12) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (size, size), shade).save(buffer, "png")
+    return buffer.getvalue()
+
+
+GOOD: tuple[Entry, ...] = tuple((f"{name}/{n}.png", picture(n)) for name in ("cat", "dog") for n in range(8))
+
+
+def archive(*entries: Entry, good: Iterable[Entry] = GOOD) -> bytes:
+    """A data set that is well, and in the same archive what is not."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, data in (*good, *entries):
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def entry(name: str, *, mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo()
+    info.filename = name  # as it is: given to the constructor, it would be cut at a NUL
+    info.external_attr = mode << 16
+    info.compress_type = method
+    return info
+
+
+def patched(data: bytes, name: str, **changes: int) -> bytes:
+    """`data` with other numbers in the list of members, at `name`; the local headers keep theirs."""
+    offsets = {"version": (6, "H"), "flags": (8, "H"), "crc": (16, "L"), "size": (24, "L"), "start": (42, "L")}
+    at = data.rindex(name.encode()) - 46
+    content = bytearray(data)
+    for field, value in changes.items():
+        offset, kind = offsets[field]
+        struct.pack_into(f"<{kind}", content, at + offset, value)
+    return bytes(content)
+
+
+def crowded(members: int) -> bytes:
+    """An archive of so many images, all of them the same bytes."""
+    image = picture()
+    first = zipfile.ZipInfo("a/0000000.png")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(first, image)
+    start = buffer.getvalue()[: 30 + len(first.filename) + len(image)]
+    common = struct.pack(
+        "<LHHHHHHLLLHHHHHLL", 0x02014B50, 20, 20, 0, 0, 0, 33, first.CRC, *[len(image)] * 2, 13, *[0] * 6
+    )
+    listed = b"".join(common + f"{'ab'[number % 2]}/{number:07}.png".encode() for number in range(members))
+    # Of more than 65,535 members the number is in a zip64 record; readers go by the size of the list.
+    wide = struct.pack("<LQHHLLQQQQ", 0x06064B50, 44, 45, 45, 0, 0, members, members, len(listed), len(start))
+    locator = struct.pack("<LLQL", 0x07064B50, 0, len(start) + len(listed), 1)
+    return (
+        start
+        + listed
+        + wide
+        + locator
+        + struct.pack("<LHHHHLLH", 0x06054B50, 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    )
+
+
+def tar(mode: str, *entries: Entry) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as file:  # type: ignore[call-overload]
+        for name, data in (*GOOD, *entries):
+            info = tarfile.TarInfo(str(name))
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def refused_archives(marker: Path) -> dict[str, tuple[bytes, str]]:
+    """Files for a data set, and the words that their refusal is to contain."""
+    evil = picture(99)
+    link, device = stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666
+    not_utf8 = patched(archive(), "cat/3.png", flags=0x800).replace(b"cat/3.png", b"cat/\xff.png")
+    out = "must have a relative name"
+    return {
+        "way out": (archive(("../evil.png", evil)), out),
+        "way out from a class": (archive(("cat/../../evil.png", evil)), out),
+        "way out of what is no image": (archive(("../../.bashrc", b"")), out),
+        "absolute": (archive(("/home/evil.png", evil)), out),
+        "drive": (archive(("C:/evil.png", evil)), out),
+        "backslashes": (archive((entry("cat\\..\\..\\evil.png"), evil)), out),
+        "NUL": (archive((entry("cat/evil.png\0.exe"), evil)), out),
+        "long name": (archive((f"cat/{'a' * 60_000}.png", evil)), "has a name of 60,008 characters"),
+        "link": (archive((entry("cat/evil.png", mode=link), b"/etc/passwd")), "is a link or a device"),
+        "link to a folder": (archive((entry("cat/more", mode=link), b"/etc")), "is a link or a device"),
+        "device": (archive((entry("cat/evil.png", mode=device), b"")), "is a link or a device"),
+        "twice": (archive(("cat/1.pnG", evil)).replace(b"1.pnG", b"1.png"), "is there twice"),
+        "twice in other words": (archive(("cat/.//1.png", evil)), "is there twice"),
+        "encrypted": (patched(archive(), "cat/3.png", flags=1), "'cat/3.png' is encrypted"),
+        "bzip2": (archive((entry("cat/b.png", method=zipfile.ZIP_BZIP2), ZEROS)), "compressed by method 12"),
+        "lzma": (archive((entry("cat/b.png", method=zipfile.ZIP_LZMA), ZEROS)), "compressed by method 14"),
+        "bomb": (archive(("cat/bomb.png", ZEROS * 200)), "claim to hold 209,71"),
+        "many small bombs": (archive(*((f"cat/b{n}.png", ZEROS) for n in range(150))), "claim to hold 157,28"),
+        "too many": (crowded(250_000), "it has 250,000 members, more than 150,000"),
+        "other version": (patched(archive(), "cat/3.png", version=99), "not a readable zip archive"),
+        "name of no text": (not_utf8, "not a readable zip archive"),
+        "list beyond the end": (archive()[:-10] + b"\xff\xff\xff\x7f" + archive()[-6:], "not a readable zip archive"),
+        "archive in an archive": (archive(("cat/more.zip", archive()), good=()), "holds no images"),
+        "checkpoint": (pickled(marker), "holds no images"),
+        "tar": (tar("", ("../evil.png", evil)), "not a readable zip archive"),
+        "tar.gz": (tar("gz"), "not a readable zip archive"),
+        "tar.xz": (tar("xz"), "not a readable zip archive"),
+        "tar with an archive at its end": (tar("") + archive(), "not a readable zip archive"),
+    }  # fmt: skip
+
+
+# Images --------------------------------------------------------------------------------------------------------------
+
+
+def png(
+    width: int, height: int, colour: int, depth: int, row: int, between: bytes = b"", rows: int | None = None
+) -> bytes:
+    """A PNG whose header says its size, and that has `rows` of `row` bytes, all zero."""
+    packer = zlib.compressobj(1)
+    pixels = b"".join(packer.compress(bytes(row + 1)) for _ in range(height if rows is None else rows)) + packer.flush()
+    header = struct.pack(">LLBBBBB", width, height, depth, colour, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + between
+    return start + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+
+def saved(mode: str, side: int, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (side, side)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def many_scans(count: int) -> bytes:
+    """A JPEG that goes through all of its pixels again and again."""
+    data = saved("L", 64, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
+def long_tag(count: int) -> bytes:
+    """A TIFF whose strips are so many that their offsets alone are a burden."""
+    tags = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, count, 1000)]
+    body = b"".join(struct.pack("<HHLL", *tag) for tag in tags)
+    start = b"II*\0" + struct.pack("<LH", 8, len(tags)) + body + bytes(4)
+    return start.ljust(1000, b"\0") + np.arange(1000, 1000 + count, dtype="<u4").tobytes()
+
+
+def objects() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}, [2]], dtype=object), allow_pickle=True)
+    return buffer.getvalue()
+
+
+def unreadable_images(marker: Path) -> dict[str, bytes]:
+    """Files that are to be reported and left out, by name."""
+    return {
+        "400-megapixels.png": png(20_000, 20_000, 0, 1, 2500),
+        "100-megapixels.png": png(10_000, 10_000, 0, 1, 1250),
+        "4-gigapixels-without-any.png": png(65_535, 65_535, 2, 8, 1, rows=1),
+        "63-megapixels.webp": saved("RGB", 7936, "WEBP", lossless=True, method=0),
+        "63-megapixels.tif": saved("L", 7936, "TIFF", compression="tiff_deflate"),
+        "too-large.png": picture() + ZEROS * 65,
+        "a-million-chunks.png": png(8, 8, 0, 8, 8, between=chunk(b"aaAa", b"") * 1_000_000),
+        "text-bomb.png": png(8, 8, 0, 8, 8, between=chunk(b"zTXt", b"a\0\0" + zlib.compress(ZEROS * 100))),
+        "many-scans.jpg": many_scans(1000),
+        "long-comment.ppm": b"P6 # " + b"a" * 10_000_000 + b"\n1 1 255 ...",
+        "long-tag.tif": long_tag(10_000_000),
+        "truncated.jpg": saved("RGB", 512, "JPEG")[:1000],
+        "postscript.png": f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({marker}) (w) file\n".encode(),
+        "objects.png": objects(),
+        "checkpoint.png": pickled(marker),
+        "plain-pickle.png": b"cos\nmkdir\n(V" + str(marker).encode() + b"\ntR.",
+        "tar.png": tar(""),
+        "archive.png": archive(),
+        "page.png": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='http://127.0.0.1/'/></svg>",
+    }
+
+
+def large_images() -> dict[str, bytes]:
+    """Files of 64 megapixels, which are read, and must not take more memory than is meant for them."""
+    return {"deep.png": png(7936, 7936, 0, 16, 2 * 7936), "clear.png": png(7936, 7936, 6, 8, 4 * 7936)}
+
+
+# Checkpoints ---------------------------------------------------------------------------------------------------------
+
+
+class _Harm:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+def pickled(marker: Path) -> bytes:
+    """A PyTorch checkpoint that makes the folder `marker` when it is unpickled."""
+    buffer = io.BytesIO()
+    torch.save({"model": _Harm(marker)}, buffer)
+    return buffer.getvalue()
+
+
+def inflating() -> bytes:
+    """A PyTorch checkpoint of 400 kB that holds 400 MB."""
+    buffer = io.BytesIO()
+    torch.save({"w": torch.zeros(1)}, buffer)
+    with zipfile.ZipFile(buffer) as file:
+        names = [(name, file.read(name)) for name in file.namelist()]
+    return archive(*((name, ZEROS * 400 if name.endswith("/data/0") else data) for name, data in names), good=())
+
+
+def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def described(**changes: Any) -> bytes:
+    """A file of `save_checkpoint`, as far as its metadata goes, with one small tensor."""
+    arch = get_space("tiny", 8, 2).largest().to_json()
+    fields: dict[str, Any] = {
+        "arch": json.dumps(arch | {name: changes.pop(name) for name in list(changes) if name in arch}),
+        "classes": '["cat", "dog"]',
+        "preprocessing": '{"mean": [0, 0, 0], "std": [1, 1, 1], "resolution": 8}',
+        "dataset": '{"name": "pets", "fingerprint": "0"}',
+        "format": "autonl/1",
+    }
+    tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    return safetensors({"__metadata__": fields | changes, "w": tensor}, bytes(4))
+
+
+def refused_checkpoints(marker: Path) -> dict[str, tuple[bytes, str]]:
+    """Files for `--checkpoint`, and the words that their refusal is to contain."""
+    broken, damaged = "is not a readable safetensors file", "has damaged metadata"
+    tensor = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    blocks = get_space("tiny", 8, 2).largest().to_json()["blocks"]
+    again = blocks[-1] | {"in_channels": blocks[-1]["out_channels"], "stride": 1}
+    return {
+        "pickle": (pickled(marker), broken),
+        "tar": (tar(""), broken),
+        "empty": (b"", broken),
+        "header of 2^63 bytes": (safetensors({}, length=2**63), broken),
+        "header beyond the end": (safetensors({}, length=10_000_000), broken),
+        "header of lists in lists": (safetensors(b'{"a":' * 100_000), broken),
+        "truncated": (safetensors({"w": tensor}, bytes(8)), broken),
+        "more than it says": (safetensors({"w": tensor}, bytes(99)), broken),
+        "4 GB in 16 bytes": (safetensors({"w": tensor | {"shape": [10**9]}}, bytes(16)), broken),
+        "size beyond numbers": (safetensors({"w": tensor | {"shape": [2**62, 2**62]}}, bytes(16)), broken),
+        "before the start": (safetensors({"w": tensor | {"data_offsets": [16, 0]}}, bytes(16)), broken),
+        "negative": (safetensors({"w": tensor | {"data_offsets": [-16, 0]}}, bytes(16)), broken),
+        "overlapping": (safetensors({"v": tensor, "w": tensor}, bytes(16)), broken),
+        "foreign": (safetensors({"w": tensor}, bytes(16)), "has format None"),
+        "wide": (described(num_classes=10**9), "does not fit its architecture"),
+        "wide beyond numbers": (described(num_classes=2**63), "has an architecture that cannot be built"),
+        "deep": (described(blocks=[*blocks, *[again] * 20_000]), "20005 blocks; at most"),
+        "for 10^6 pixels": (described(resolution=10**6), "is for 1000000 pixels"),
+        "lists in lists": (described(arch="[" * 100_000), damaged),
+        "no architecture": (described(arch="[1]"), damaged),
+        "no names": (described(classes="3"), damaged),
+        "no preprocessing": (described(preprocessing="[]"), damaged),
+        "no data set": (described(dataset="null"), damaged),
+    }

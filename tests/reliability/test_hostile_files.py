@@ -1,0 +1,280 @@
+"""Hostile files and addresses (case 20 of docs/reliability.md).
+
+Archives and paths go to a real API, images to the decoding of a real evaluation, checkpoints to what reads them. All
+are processes of their own that write down where they connect, what they start and write, and the most memory they held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from autonl_core.archives import MAX_MEMBERS
+from autonl_core.data.prepare import prepare
+from autonl_core.datasets import scan
+from autonl_core.export import save_checkpoint
+from autonl_core.network import build_network
+from autonl_core.search_space import get_space
+from store.settings import Settings
+from tests.api.served import SEARCH
+from tests.reliability.hostile import (
+    GOOD,
+    ZEROS,
+    archive,
+    crowded,
+    inflating,
+    large_images,
+    patched,
+    pickled,
+    picture,
+    refused_archives,
+    refused_checkpoints,
+    tar,
+    unreadable_images,
+)
+from tests.reliability.service import ROOT, Service
+from tests.reliability.watched import peak_mb
+from tests.servers import free_port, migrated_sqlite, wait_for
+
+__all__ = ["migrated_sqlite"]
+
+API_MB = 300
+TENSORS_MB = 900  # torch and a network take 350 of it, an image of 64 megapixels 256
+MAX_S = 2.0
+
+
+@dataclass
+class Sandbox:
+    """A service that may read `pictures`, and whatever lies around it."""
+
+    root: Path
+    service: Service
+    log: Path
+
+    @property
+    def pictures(self) -> Path:
+        return self.root / "pictures"
+
+    def register(self, path: str | Path, name: str = "pets") -> httpx.Response:
+        began = time.monotonic()
+        answer = self.service.client.post("/datasets", json={"name": name, "path": str(path)})
+        assert time.monotonic() - began < MAX_S
+        return answer
+
+    def files(self) -> set[Path]:
+        """What is there but the service's own data."""
+        return {path for path in self.root.rglob("*") if not path.is_relative_to(self.log.parent)}
+
+
+@pytest.fixture(scope="module")
+def sandbox(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    root = tmp_path_factory.mktemp("sandbox")
+    (root / "pictures").mkdir()
+    (root / "secrets").mkdir()
+    for entry, content in GOOD:
+        file = root / "secrets" / str(entry)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    data = root / "data"
+    data.mkdir()
+    shutil.copy(migrated_sqlite, data / "autonl.db")
+    settings = Settings(
+        data_dir=data,
+        database_url=f"sqlite:///{data / 'autonl.db'}",
+        broker_url=f"redis://127.0.0.1:{free_port()}/0",  # nobody there: it is not needed
+        dataset_roots=(root / "pictures",),
+    )
+    with contextlib.closing(Service(settings, {"PYTHONDONTWRITEBYTECODE": "1"})) as service:
+        service.start("api", "tests.reliability.watched", str(data / "api.watched"), "uvicorn", "api.app:app")
+        wait_for(service._answers, "the API answers", timeout_s=60)
+        yield Sandbox(root, service, data / "api.watched")
+        assert_harmless(data / "api.watched", data, peak_mb(service.processes["api"].pid), API_MB)
+
+
+def assert_harmless(log: Path, home: Path, peak: int, limit: int) -> None:
+    """Nothing was connected to, looked up, started, or written elsewhere, and memory was enough."""
+    for line in log.read_text().splitlines():
+        event, _, what = line.partition(" ")
+        inside = what == "" or Path(what).is_relative_to(home)
+        assert event == "peak" or (event in ("write", "os.mkdir", "os.rename") and inside), line
+    assert peak < limit
+
+
+def run(log: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    watched = [sys.executable, "-m", "tests.reliability.watched", str(log), *command]
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{log.parent}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(log.parent),
+    }
+    return subprocess.run(watched, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def noted_peak(log: Path) -> int:
+    return int(log.read_text().splitlines()[-1].removeprefix("peak "))
+
+
+def test_case_20_hostile_archives_are_refused(sandbox: Sandbox) -> None:
+    """With the reason, before anything is decoded; nothing is extracted anywhere."""
+    path = sandbox.pictures / "pets.zip"
+    path.touch()
+    before = sandbox.files()
+    for kind, (content, words) in refused_archives(sandbox.root / "made").items():
+        path.write_bytes(content)
+        answer = sandbox.register(path)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/dataset-invalid"), (kind, answer.text)
+        assert words in answer.json()["detail"], (kind, answer.text)
+        assert len(answer.text) < 2000, kind
+    assert sandbox.files() == before
+
+
+def test_case_20_an_archive_of_as_many_members_as_may_be_is_listed_within_memory(sandbox: Sandbox) -> None:
+    path = sandbox.pictures / "crowd.zip"
+    path.write_bytes(crowded(MAX_MEMBERS))
+    answer = sandbox.service.client.post("/datasets", json={"name": "crowd", "path": str(path)})
+    # All but one have a name that is not that of their header: no file is read in place of another.
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["train_images"] + answer.json()["test_images"] == MAX_MEMBERS
+
+
+def test_case_20_links_and_depths_of_folders(sandbox: Sandbox) -> None:
+    """A link may not lead out of what the service may read; depth and special files do no harm."""
+    pets = sandbox.pictures / "linked"
+    shutil.copytree(sandbox.root / "secrets", pets)
+    (pets / "dog" / "link.png").symlink_to(pets / "cat" / "1.png")
+    os.mkfifo(pets / "dog" / "pipe.png")
+    (pets / "fox").symlink_to(sandbox.root / "secrets" / "cat")  # links to folders are not followed
+    deep = [Path(f"{pets}/dog" + "/d" * depth) for depth in range(1, 1500)]
+    for folder in deep:
+        folder.mkdir()
+    assert sandbox.register(pets, "linked").json()["classes"] == ["cat", "dog"]
+    for folder in reversed(deep):  # what tidies up after the tests would not get to the bottom
+        folder.rmdir()
+    (pets / "cat" / "link.png").symlink_to(sandbox.root / "secrets" / "cat" / "1.png")
+    answer = sandbox.register(pets, "linked")
+    assert answer.status_code == 422
+    assert "'cat/link.png' is a link that leads out of the allowed folders" in answer.json()["detail"]
+
+
+def test_case_20_addresses_are_no_paths(sandbox: Sandbox) -> None:
+    """Nothing that looks like an address is accepted anywhere, and nobody is connected to."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        hosts = ["169.254.169.254", "2130706433", "0x7f000001", "017700000001", "[::1]", "[::ffff:127.0.0.1]"]
+        hosts += [f"127.0.0.1:{port}", f"localhost:{port}", f"2130706433:{port}", "metadata.google.internal"]
+        for address in [f"{scheme}://{host}/pets.zip" for scheme in ("http", "https", "ftp", "file") for host in hosts]:
+            bodies: list[tuple[str, dict[str, Any]]] = [
+                ("/datasets", {"name": "pets", "path": address}),
+                ("/datasets", {"name": address, "path": str(sandbox.pictures)}),
+                ("/datasets", {"name": "pets", "path": str(sandbox.pictures), "url": address}),
+                ("/searches", SEARCH | {"dataset": address}),
+                ("/searches", SEARCH | {"webhook": address}),
+                ("/searches", SEARCH | {"callback_url": address}),
+            ]
+            for path, body in bodies:
+                answer = sandbox.service.client.post(path, json=body)
+                assert answer.status_code == 422, (path, body, answer.text)
+        listening.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    # What the API has reached for all along is looked at when it ends: `assert_harmless`.
+
+
+def test_case_20_hostile_images_are_reported_and_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The other images are scored, in bounded memory; no decoder runs a program or opens a connection."""
+    made = tmp_path / "made"
+    hostile = unreadable_images(made) | {f"lying-{n}.png": picture(n) for n in range(3)}
+    hostile["lying-4.png"] = ZEROS * 300
+    # Noise keeps the archive from being a bomb by its ratio. Of the liars, the list of members says something else.
+    images = [*GOOD, *((f"cat/{name}", data) for name, data in (hostile | large_images()).items())]
+    content = archive(*images, ("more/notes.txt", os.urandom(8 << 20)), good=())
+    content = patched(content, "cat/lying-0.png", size=10)
+    content = patched(content, "cat/lying-1.png", size=60_000_000)
+    content = patched(content, "cat/lying-2.png", crc=1)
+    content = patched(content, "cat/lying-4.png", size=10)
+    path = sandbox.pictures / "images.zip"
+    path.write_bytes(content)
+    assert sandbox.register(path, "images").status_code == 201
+    checkpoint = tmp_path / "model.safetensors"
+    write_checkpoint(checkpoint, tmp_path)
+    cache = tmp_path / "run" / "cache"
+    cache.parent.mkdir()
+    log = tmp_path / "run" / "watched"
+    done = run(
+        log, "autonl_core", "evaluate", f"--checkpoint={checkpoint}", f"--dataset={path}", f"--cache-dir={cache}"
+    )
+    assert done.returncode == 0, done.stderr
+    (report,) = (json.loads(file.read_text()) for file in cache.glob("*/report.json"))
+    assert {problem["file"].removeprefix("cat/") for problem in report["problems"]} == set(hostile)
+    assert report["images"] == len(GOOD) + len(large_images())
+    assert_harmless(log, log.parent, noted_peak(log), TENSORS_MB)
+    assert not made.exists()
+
+
+def write_checkpoint(path: Path, folder: Path) -> None:
+    (folder / "good.zip").write_bytes(archive())
+    pets = scan("pets", folder / "good.zip")
+    save_checkpoint(path, build_network(get_space("tiny", 8, 2).largest()), pets, prepare(pets, 8, folder / "cache"))
+
+
+READ_ALL = """
+import sys
+from pathlib import Path
+from autonl_core.errors import CheckpointError
+from autonl_core.export import load_checkpoint
+from autonl_core.port_weights import load_port_weights
+from autonl_core.zoo import ZOO
+
+for file in map(Path, sys.argv[1:]):
+    try:
+        load_port_weights(file, ZOO["autonl_s"].arch) if file.suffix == ".pt" else load_checkpoint(file)
+        print("accepted")
+    except CheckpointError as error:
+        print(str(error).replace(chr(10), " ")[:1000])
+"""
+
+
+def test_case_20_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
+    """With the reason, before any code in them runs and before memory is taken for what they claim."""
+    made = tmp_path / "made"
+    port = {
+        "pickle.pt": (pickled(made), "would run code"),
+        "inflating.pt": (inflating(), "PyTorch compresses nothing"),
+        "tar.pt": (tar(""), "is not a readable PyTorch file"),
+    }
+    cases = refused_checkpoints(made) | port
+    files = [tmp_path / kind for kind in cases]
+    for file, (content, _) in zip(files, cases.values(), strict=True):
+        file.write_bytes(content)
+    (tmp_path / "read_all.py").write_text(READ_ALL)
+    before = set(tmp_path.rglob("*"))
+    log = tmp_path / "watched"
+    done = run(log, "read_all", *map(str, files))
+    assert done.returncode == 0, done.stderr
+    for (kind, (_, words)), told in zip(cases.items(), done.stdout.splitlines(), strict=True):
+        assert words in told, kind
+    assert set(tmp_path.rglob("*")) == before | {log}
+    assert_harmless(log, tmp_path, noted_peak(log), TENSORS_MB)
+
+
+def test_case_20_a_checkpoint_that_runs_code_is_not_evaluated(tmp_path: Path) -> None:
+    made, log = tmp_path / "made", tmp_path / "watched"
+    (tmp_path / "model.pt").write_bytes(pickled(made))
+    done = run(log, "autonl_core", "evaluate", f"--checkpoint={tmp_path / 'model.pt'}", "--dataset=digits")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path / 'model.pt'} is not a readable safetensors file")
+    assert not made.exists()
+    assert_harmless(log, tmp_path, noted_peak(log), TENSORS_MB)
