@@ -107,15 +107,17 @@ class SearchRun:
         self.sink.saved(self.states.save(state | record))
         self._steps_unsaved = 0
 
-    def stop_if_asked(self, state_now: Callable[[], State]) -> None:
+    def stop_if_asked(self, state_now: Callable[[], State] | None = None) -> None:
         """Save what `state_now()` returns and raise Interrupted, if the stop token says so.
 
-        A user who cancels or pauses gets the best so far, which a worker that only stops has no time to make.
+        Without `state_now`, the newest run state is good enough. A user who cancels or pauses gets the best so far,
+        which a worker that only stops has no time to make.
         """
         request = self.stop.stop_requested()
         if request is None:
             return
-        self.save(state_now())
+        if state_now is not None:
+            self.save(state_now())
         if request != "drain":
             self.keep_best()
         raise Interrupted(request)
@@ -174,9 +176,10 @@ class SearchRun:
             self.sink.progress(Progress(phase, self.pace.fraction, epoch, epochs, step, steps, self.pace.eta_s()))
 
     def watched(self, phase: Phase, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """`batches`, telling that the search is alive between them."""
+        """`batches`; between them the search tells that it is alive, and stops if it is asked to."""
         for batch in batches:
             self.tell(phase)
+            self.stop_if_asked()
             yield batch
 
     def record_of(self, arch: ArchSpec, **measured: Any) -> ArchitectureRecord:
@@ -233,7 +236,13 @@ def open_run(
     started = time.monotonic()
     space = resolve_space(config, dataset)
     sink.progress(Progress("preparing", 0.0))
-    data = prepare(dataset, space.resolution, cache_dir, lambda done: sink.progress(Progress("preparing", 0.0)))
+
+    def on_progress(done: float) -> None:
+        sink.progress(Progress("preparing", 0.0))
+        if (request := stop.stop_requested()) is not None:
+            raise Interrupted(request)  # there is nothing to save, and nothing to keep
+
+    data = prepare(dataset, space.resolution, cache_dir, on_progress)
     if data.report["unreadable"]:
         sink.event("unreadable_images", {"count": data.report["unreadable"], "problems": data.report["problems"]})
     fit, val = split_validation(data.train, config.val_fraction, config.seed)

@@ -44,7 +44,7 @@ def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Sco
 
 
 def _run_watched(run: SearchRun, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `command`, telling that the search is alive while it works."""
+    """Run `command`; while it works, tell that the search is alive, and stop if it is asked to."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         while True:
@@ -53,6 +53,7 @@ def _run_watched(run: SearchRun, command: list[str]) -> subprocess.CompletedProc
                 return subprocess.CompletedProcess(command, process.returncode, output, errors)
             except subprocess.TimeoutExpired:
                 run.tell("exporting")
+                run.stop_if_asked()
             except BaseException:
                 process.kill()
                 raise

@@ -23,10 +23,13 @@ QUICK: dict[str, Any] = {
 
 
 class Recorder(Silent):
-    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times."""
+    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times.
 
-    def __init__(self, stop_at: int | None = None, request: StopRequest = "drain") -> None:
-        self.stop_at, self.request = stop_at, request
+    It counts from `searching` on, since how often it is asked before depends on the cache, or in `phase` alone.
+    """
+
+    def __init__(self, stop_at: int | None = None, request: StopRequest = "drain", phase: Phase | None = None) -> None:
+        self.stop_at, self.request, self.phase = stop_at, request, phase
         self.asked = 0
         self.phases: list[Phase] = []
         self.fractions: list[float] = []
@@ -58,7 +61,8 @@ class Recorder(Silent):
         self.kept.append((record, checkpoint))
 
     def stop_requested(self) -> StopRequest | None:
-        self.asked += 1
+        now = self.phases[-1]
+        self.asked += now == self.phase if self.phase else now != "preparing"
         return self.request if self.asked == self.stop_at else None
 
 

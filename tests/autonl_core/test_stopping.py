@@ -16,7 +16,7 @@ from autonl_core.export import load_checkpoint
 from autonl_core.gates import Choice
 from autonl_core.macs import count_macs
 from autonl_core.memory import split
-from autonl_core.progress import StopRequest
+from autonl_core.progress import Phase, StopRequest
 from autonl_core.result import SearchResult
 from autonl_core.run import SearchRun
 from autonl_core.supernet import Supernet
@@ -44,6 +44,25 @@ class TestStop:
         assert count_macs(loaded.arch).total == record.macs <= 400_000
         assert record.val_top1_pct is not None
         assert not record.trained
+
+    @pytest.mark.parametrize("phase", ["evaluating", "exporting"])
+    def test_even_at_the_very_end(
+        self, phase: Phase, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(1, "pause", phase)
+        with pytest.raises(Interrupted, match="pause"):
+            search(tmp_path / "1", cache, recorder=stopped)
+        ((record, checkpoint),) = stopped.kept
+        assert load_checkpoint(checkpoint).arch.arch_id == record.arch_id == uninterrupted[0].architecture.arch_id
+        resumed = search(tmp_path / "2", cache, resume_from=stopped.states)
+        assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
+
+    def test_while_images_are_decoded_there_is_nothing_to_keep(self, tmp_path: Path) -> None:
+        stopped = Recorder(1, "cancel", "preparing")
+        with pytest.raises(Interrupted, match="cancel"):
+            search(tmp_path / "1", tmp_path / "cache", recorder=stopped)
+        assert (stopped.kept, stopped.states) == ([], [])
+        assert not list((tmp_path / "cache").rglob("images.npy"))
 
     def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
         late = Recorder(100, "pause")
