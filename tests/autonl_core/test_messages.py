@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from tests.autonl_core.architectures import AUTONL_S
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
-    drawn = {line.split()[1] for line in (errors.__doc__ or "").splitlines() if "──" in line}
-    assert drawn == {kind.__name__ for kind in AutonlError.__subclasses__()}
+    lines = re.findall(r"^([│ ]*)[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
+    assert [name for indent, name in lines if not indent] == [kind.__name__ for kind in AutonlError.__subclasses__()]
+    below = [name for indent, name in lines if indent]
+    assert below == [kind.__name__ for parent in AutonlError.__subclasses__() for kind in parent.__subclasses__()]
 
 
 def test_errors_carry_what_a_program_needs_beside_the_message() -> None:
