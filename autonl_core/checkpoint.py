@@ -34,7 +34,7 @@ class RunStates:
         self._kept: list[Path] = []
 
     def save(self, state: State) -> SavedState:
-        """Write `state`; the two newest of this attempt are kept.
+        """Write `state`. Older ones stay until `forget_old`.
 
         Raises:
             OSError (ENOSPC): there is less room than `ROOM_STATES` run states take; nothing was written.
@@ -45,10 +45,13 @@ class RunStates:
         self.step += 1
         self._size_bytes = path.stat().st_size
         self._kept.append(path)
+        return SavedState(path, sha256_of(path), self._size_bytes, self.step)
+
+    def forget_old(self) -> None:
+        """Delete all but the two newest of this attempt, once the newest is known to whoever resumes."""
         for old in self._kept[:-KEPT_STATES]:
             old.unlink(missing_ok=True)
         self._kept = self._kept[-KEPT_STATES:]
-        return SavedState(path, sha256_of(path), self._size_bytes, self.step)
 
 
 def load_newest(

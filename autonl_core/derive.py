@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,11 +22,10 @@ import numpy as np
 from autonl_core.budget import BandSampler, Floats, band, log_scores, project
 from autonl_core.checkpoint import State
 from autonl_core.data.batches import random_stream
-from autonl_core.errors import Diverged, is_out_of_memory
+from autonl_core.errors import Diverged, StepTooLarge, is_out_of_memory
 from autonl_core.evaluate import evaluate
 from autonl_core.gates import Choice, GateTable
 from autonl_core.macs import block_params
-from autonl_core.memory import MAX_PARTS
 from autonl_core.network import Network, to_channels_last
 from autonl_core.pace import child_work
 from autonl_core.run import BestSoFar, SearchRun
@@ -48,6 +47,7 @@ class Candidate:
     origin: str
     loss: float = float("inf")
     top1_pct: float = 0.0
+    feasible: bool = True  # False: memory did not suffice to score it
 
     def to_state(self) -> dict[str, Any]:
         return {"choice": list(self.choice), "origin": self.origin, "loss": self.loss, "top1_pct": self.top1_pct}
@@ -84,21 +84,21 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
         if choice not in scored:
             scored[choice] = _judge(run, supernet, Candidate(choice, origin))
             run.tell("deriving", step=len(scored))
-            run.stop_if_asked(lambda: state)
+            run.stop_if_asked()
 
-    run.best_so_far = lambda: BestSoFar(supernet.derive(_ranked(list(scored.values()))[0].choice))
+    run.best_so_far = lambda: BestSoFar(supernet.derive(_ranked(scored.values())[0].choice))
     probabilities = np.array(state["probabilities"])
     for choice, origin in propose(run.table, probabilities, run.config.flops_budget, run.config.supernet.candidates,
                                   random_stream("candidates", run.config.seed, 0)):  # fmt: skip
         judge(choice, origin)
     for generation in range(run.config.supernet.generations):
         rng = random_stream("candidates", run.config.seed, 1 + generation)
-        parents = _ranked([c for c in scored.values() if c.origin != "random"])[: max(2, len(scored) // 8)]
+        parents = _ranked(c for c in scored.values() if c.origin != "random")[: max(2, len(scored) // 8)]
         for _ in range(run.config.supernet.candidates // 2):
             judge(
                 mutate(run.table, parents[rng.integers(len(parents))].choice, run.config.flops_budget, rng), "evolved"
             )
-    ranking = _ranked(list(scored.values()))
+    ranking = _ranked(scored.values())
     finalists = _finalists(ranking, run.config.supernet.finalists)
     if len(finalists) == 1:  # nothing to compare: no training, no halving
         run.sink.event("derived_without_final", {"origin": finalists[0].origin})
@@ -109,16 +109,21 @@ def _choose_finalists(run: SearchRun, state: State) -> State:
 
 
 def _judge(run: SearchRun, supernet: Supernet, candidate: Candidate) -> Candidate:
-    """Score a candidate on the shared weights. One that memory does not suffice for is infeasible: it ranks last."""
+    """Score a candidate on the shared weights. One that memory does not suffice for is infeasible."""
     try:
         measured = score_choice(run, supernet, candidate.choice)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        arch = run.table.arch(candidate.choice)
-        run.sink.event("candidate_out_of_memory", {"arch_id": arch.arch_id, "origin": candidate.origin})
-        return candidate
+        _tell_infeasible(run, candidate.choice, candidate.origin)
+        return replace(candidate, feasible=False)
     return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
+
+
+def _tell_infeasible(run: SearchRun, choice: Choice, origin: str) -> None:
+    """Memory does not suffice for this candidate; with more of it, another one might win."""
+    run.exact = False
+    run.sink.event("candidate_out_of_memory", {"arch_id": run.table.arch(choice).arch_id, "origin": origin})
 
 
 def propose(
@@ -166,12 +171,13 @@ def _halve(run: SearchRun, state: State) -> State:
         begun = {**state, "trained": trained}
         trained = [*trained, _train_a_little(run, survivor, begun, number=len(trained) + 1)]
         state = {key: value for key, value in state.items() if key != "turn"}
-        run.save({**state, "trained": trained})
+        if any(_feasible(one) for one in trained):  # otherwise the next attempt, with more memory, tries them all again
+            run.save({**state, "trained": trained})
     trained.sort(key=lambda survivor: (_sortable(survivor["loss"]), survivor["choice"]))
     best = trained[0]
     if not math.isfinite(best["loss"]):
-        if best["infeasible"]:
-            raise MemoryError(f"memory runs out for every finalist, even in {MAX_PARTS} parts of a batch")
+        if not _feasible(best):
+            raise StepTooLarge("memory runs out for every finalist, in however small parts of a batch")
         raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
     arch = run.table.arch(tuple(best["choice"]))
     run.sink.architecture(run.record_of(arch, val_top1_pct=best["top1_pct"]))
@@ -199,16 +205,14 @@ def _train_a_little(run: SearchRun, survivor: dict[str, Any], state: State, numb
     done_before = run.pace.done
     try:
         _train(run, trainer, state_now)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        run.sink.event("candidate_out_of_memory", {"arch_id": network.arch.arch_id, "origin": survivor["origin"]})
-        return {**survivor, "loss": math.inf, "top1_pct": 0.0, "infeasible": True}
+    except StepTooLarge:
+        _tell_infeasible(run, tuple(survivor["choice"]), survivor["origin"])
+        return {**survivor, "loss": math.inf, "top1_pct": 0.0, "feasible": False}
     run.pace.done = done_before + epochs * len(run.fit) * child_work(run.config)
     measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
     run.sink.metrics("deriving", state["round"], {f"finalist_{number}_val_top1_pct": measured.top1_pct})
     scored = Candidate(tuple(survivor["choice"]), survivor["origin"], measured.loss, measured.top1_pct)
-    return scored.to_state() | {"network": network.state_dict(), "infeasible": False}
+    return scored.to_state() | {"network": network.state_dict()}
 
 
 def _train(run: SearchRun, trainer: Trainer, state_now: Callable[[], State]) -> None:
@@ -227,14 +231,25 @@ def _network_of(run: SearchRun, survivor: dict[str, Any]) -> Network:
     return to_channels_last(network).to(run.device)
 
 
+def _feasible(finalist: dict[str, Any]) -> bool:
+    return bool(finalist.get("feasible", True))
+
+
 def _sortable(loss: float) -> float:
     """A loss that is not a number ranks last."""
     return loss if math.isfinite(loss) else math.inf
 
 
-def _ranked(candidates: list[Candidate]) -> list[Candidate]:
-    """Best validation loss first; equal ones in a fixed order."""
-    return sorted(candidates, key=lambda candidate: (_sortable(candidate.loss), candidate.choice))
+def _ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Best validation loss first; equal ones in a fixed order. Infeasible ones are left out.
+
+    Raises:
+        StepTooLarge: none of them is feasible.
+    """
+    feasible = [candidate for candidate in candidates if candidate.feasible]
+    if not feasible:
+        raise StepTooLarge("memory does not suffice to score any candidate; lower supernet.batch_size")
+    return sorted(feasible, key=lambda candidate: (_sortable(candidate.loss), candidate.choice))
 
 
 def _finalists(ranking: list[Candidate], count: int) -> list[Candidate]:

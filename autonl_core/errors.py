@@ -68,9 +68,20 @@ class Interrupted(AutonlError):
         self.reason = reason
 
 
-# How libraries that have no type for it say that memory ran out: torch on CPU, and the convolutions below it, which do
-# not tell why they fail; with shapes that worked a step before there is no other reason.
-_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive", "could not execute a primitive")
+# How libraries that have no type for it say that memory ran out: torch on CPU; the convolutions below it, which do not
+# tell why they fail, but with shapes that worked a step before there is no other reason; libraries of CUDA.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "could not create a primitive",
+    "could not execute a primitive",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+class StepTooLarge(MemoryError):
+    """Memory runs out for a training step, in however small parts its batch is computed."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from autonl_core.errors import is_out_of_memory
+from autonl_core.errors import StepTooLarge, is_out_of_memory
 
 MAX_PARTS = 8
 MIN_PART_IMAGES = 2  # batch norms need more than one
@@ -42,14 +42,16 @@ class MicroBatches:
         """`compute(parts)`, again with more parts if memory runs out. It has to clear gradients before it adds any.
 
         Raises:
-            MemoryError, torch.OutOfMemoryError, RuntimeError: even `MAX_PARTS` parts are too large.
+            StepTooLarge: memory runs out even in `MAX_PARTS` parts.
         """
         while True:
             try:
                 return compute(self.parts)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or self.parts >= MAX_PARTS:
+                if not is_out_of_memory(error):
                     raise
+                if self.parts >= MAX_PARTS:
+                    raise StepTooLarge(f"memory runs out even for a {MAX_PARTS}th of a batch: {error}") from error
             return_freed_memory()
             self.parts *= 2  # outside of the handler, which would keep the tensors of the failed step alive
             self.on_split(self.parts)

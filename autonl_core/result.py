@@ -27,7 +27,7 @@ class SearchResult:
     seconds_by_phase: Mapping[str, float]
     comparison: Mapping[str, Any]  # the chosen network beside uniform and random ones at the same MACs
     stop_reason: StopReason
-    exact: bool  # False: resumed on other hardware, threads or versions, so not bit-for-bit repeatable
+    exact: bool  # False: other hardware, threads or versions took over, or memory ran out: not repeatable
     notes: tuple[str, ...] = ()  # what a user should know, e.g. that the space is too coarse for this budget
 
     def to_json(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +39,7 @@ QUICK_IMAGES = 2_000  # to judge what a stopping search keeps: its worker does n
 
 @dataclass(frozen=True)
 class BestSoFar:
-    """A network within the budget that is worth keeping; no `val_top1_pct`: it can be measured."""
+    """A network within the budget; without `val_top1_pct`, that and its batch norms are still to be measured."""
 
     network: Network
     val_top1_pct: float | None = None
@@ -83,7 +85,7 @@ class SearchRun:
         self.seconds_by_phase = dict(state["seconds_by_phase"])
         self.pace.done = self.pace.done_at_start = state["work_done"]
         here = environment(self.device)
-        self.micro_batches.parts = max(self.micro_batches.parts, state["micro_batches"])
+        self.micro_batches.parts = max(self.micro_batches.parts, state.get("micro_batches", 1))
         same_place = state["environment"] == here and self.device.type == "cpu"
         self.exact = state["exact"] and same_place and self.micro_batches.parts == 1
         if not self.exact:
@@ -105,6 +107,7 @@ class SearchRun:
             "environment": environment(self.device),
         }
         self.sink.saved(self.states.save(state | record))
+        self.states.forget_old()  # only now: until the sink has accepted the new one, they may be needed
         self._steps_unsaved = 0
 
     def stop_if_asked(self, state_now: Callable[[], State] | None = None) -> None:
@@ -119,7 +122,10 @@ class SearchRun:
         if state_now is not None:
             self.save(state_now())
         if request != "drain":
-            self.keep_best()
+            try:
+                self.keep_best()
+            except (MemoryError, RuntimeError, OSError) as error:  # to stop is what was asked for, and must not fail
+                self.sink.event("best_not_kept", {"problem": str(error)})
         raise Interrupted(request)
 
     def memory_ran_out(self, parts: int) -> None:
@@ -138,17 +144,21 @@ class SearchRun:
         if self.best_so_far is None:
             return
         best = self.best_so_far()
-        measured = self.quick_top1_pct(best.network)
-        record = self.record_of(
-            best.network.arch, val_top1_pct=measured if best.val_top1_pct is None else best.val_top1_pct
-        )
+        val_top1_pct = best.val_top1_pct
+        if val_top1_pct is None:
+            val_top1_pct = self.quick_top1_pct(best.network)
+        record = self.record_of(best.network.arch, val_top1_pct=val_top1_pct)
         checkpoint = self.work_dir / BEST_NAME
         save_checkpoint(checkpoint, best.network, self.dataset, self.data)
         self.sink.best_kept(record, checkpoint)
 
     def quick_top1_pct(self, network: Network) -> float:
-        """Top-1 on some validation images, after making batch norms fit: what a stopping search has time for."""
+        """The same, after making batch norms fit: what a stopping search has time for."""
         recalibrate_batch_norm(network, self.loader.plain(self.fit), max_images=QUICK_IMAGES)
+        return self.some_top1_pct(network)
+
+    def some_top1_pct(self, network: Network) -> float:
+        """Top-1 on some validation images, of a network that is ready for use."""
         return evaluate(network.eval(), self._some(self.val)).top1_pct
 
     def _some(self, images: ImageSet) -> Iterator[Batch]:
@@ -210,6 +220,7 @@ class SearchRun:
 def environment(device: torch.device) -> Mapping[str, str | int]:
     """Everything that bit-for-bit repetition depends on."""
     return {
+        "code": code_digest(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -217,6 +228,15 @@ def environment(device: torch.device) -> Mapping[str, str | int]:
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
     }
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of this package's own source: another version may compute something else."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def open_run(

@@ -35,7 +35,7 @@ from autonl_core.network import Network, build_network
 from autonl_core.pace import child_work
 from autonl_core.progress import ProgressSink, SavedState, StopToken
 from autonl_core.result import SearchResult, StopReason
-from autonl_core.run import BestSoFar, SearchRun, open_run
+from autonl_core.run import QUICK_IMAGES, BestSoFar, SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.train import Trainer
 from autonl_core.verify import verify_export
@@ -106,11 +106,13 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
     trainer = Trainer(network, run.data.train, run.loader, settings, "train", settings.epochs, run.micro_batches)
     if "trainer" in state:
         trainer.load_state_dict(state["trainer"])
+        if trainer.unreported:  # stopped between an epoch's last step and its report
+            run.sink.metrics("training", trainer.position[0], trainer.take_epoch_metrics())
 
     def state_now() -> State:
         return {**state, "trainer": trainer.state_dict()}
 
-    run.best_so_far = lambda: _better(run, trainer.averaged(), state)
+    run.best_so_far = lambda: _better(run, trainer.averaged(QUICK_IMAGES), state)
     per_step = child_work(run.config) * len(run.data.train) / trainer.steps
     while not trainer.finished:
         epoch = trainer.position[0]
@@ -119,7 +121,7 @@ def train_chosen(run: SearchRun, state: State) -> Trainer:
             run.tell("training", epoch + 1, trainer.epochs, step + 1, trainer.steps)
             run.stop_if_asked(state_now)
             run.save_if_due(state_now)
-        run.sink.metrics("training", trainer.position[0], trainer.epoch_metrics())
+        run.sink.metrics("training", trainer.position[0], trainer.take_epoch_metrics())
         run.save(state_now())
     run.leave("training")
     return trainer
@@ -133,7 +135,7 @@ def _better(run: SearchRun, trained: Network, state: State) -> BestSoFar:
     finalist = build_network(trained.arch, dropout=run.config.train.dropout)
     finalist.load_state_dict(state["inherited"])
     finalist = finalist.to(run.device)
-    ahead = run.quick_top1_pct(trained) >= run.quick_top1_pct(finalist)
+    ahead = run.some_top1_pct(trained) >= run.quick_top1_pct(finalist)
     return BestSoFar(trained if ahead else finalist, state["val_top1_pct"])
 
 

@@ -14,7 +14,7 @@ from autonl_core.config import TrainConfig
 from autonl_core.data.batches import Loader, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.errors import Diverged
-from autonl_core.evaluate import recalibrate_batch_norm
+from autonl_core.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.memory import MicroBatches, split
 from autonl_core.network import Network
 from autonl_core.optim import WeightAverage, cosine_lr, set_lr, sgd
@@ -54,9 +54,6 @@ class Trainer:
     def run_epoch(self) -> Iterator[int]:
         """Train to the end of the current epoch, yielding the step just done: a place to save, report or stop."""
         epoch, first_step = self.position
-        if first_step == 0:
-            self.epoch_loss = self.epoch_correct = 0.0
-            self.epoch_images = 0
         self.network.train()
         batches = self.loader.epoch(self.images, self.stream, epoch, self.config.batch_size, first_step=first_step)
         for step, (x, labels) in enumerate(batches, start=first_step):
@@ -64,17 +61,25 @@ class Trainer:
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
             yield step
 
-    def epoch_metrics(self) -> dict[str, float]:
-        """Training loss and top-1 (of augmented images, weights as they moved) over the epoch."""
+    @property
+    def unreported(self) -> bool:
+        """An epoch ended whose metrics nobody took yet."""
+        return self.position[1] == 0 and self.epoch_images > 0
+
+    def take_epoch_metrics(self) -> dict[str, float]:
+        """Training loss and top-1 (of augmented images, weights as they moved) over the epoch; the next starts at 0."""
         seen = self.epoch_images or math.nan  # every step lost: there is no loss to report
         lr = self.optimizer.param_groups[0]["lr"]
-        return {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
+        metrics = {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
+        self.epoch_loss = self.epoch_correct = 0.0
+        self.epoch_images = 0
+        return metrics
 
-    def averaged(self) -> Network:
+    def averaged(self, max_images: int = RECALIBRATION_IMAGES) -> Network:
         """What is scored and shipped: a copy with the averaged weights, batch norms recalibrated on training images."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network.parameters())
-        recalibrate_batch_norm(network, self.loader.plain(self.images))
+        recalibrate_batch_norm(network, self.loader.plain(self.images), max_images)
         return network.eval()
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from autonl_core.profile import count_live_macs, count_live_params, count_torch_
 from autonl_core.run import SearchRun
 
 TELL_S = 1.0
+_REFUSED = 2  # exit code of `evaluate` for a file or data set that is not what it should be
 
 
 def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> None:
@@ -45,18 +47,17 @@ def verify_export(run: SearchRun, checkpoint: Path, network: Network, score: Sco
 
 def _run_watched(run: SearchRun, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run `command`; while it works, tell that the search is alive, and stop if it is asked to."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process:
-        while True:
-            try:
-                output, errors = process.communicate(timeout=TELL_S)
-                return subprocess.CompletedProcess(command, process.returncode, output, errors)
-            except subprocess.TimeoutExpired:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    output, errors = process.communicate(timeout=TELL_S)
+                    return subprocess.CompletedProcess(command, process.returncode, output, errors)
                 run.tell("exporting")
                 run.stop_if_asked()
-            except BaseException:
-                process.kill()
-                raise
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
@@ -70,5 +71,8 @@ def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
         done = _run_watched(run, command)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        if done.returncode != _REFUSED:  # it broke, and says nothing about the file: a crash, to be tried again
+            broke = MemoryError if reason.startswith("MemoryError") else RuntimeError
+            raise broke(f"the process that verifies broke with code {done.returncode}: {reason}")
         raise VerificationError(f"{checkpoint.name} cannot be scored by itself: {reason}")
     return int(json.loads(done.stdout)["correct"])

@@ -56,7 +56,14 @@ class Client:
         return self._json("POST", f"/searches/{search_id}/resume")
 
     def events(self, search_id: str, after: int = 0) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}/events", params={"after": after})
+        """All events after the given one; the service hands them out in portions."""
+        answer = self._json("GET", f"/searches/{search_id}/events", params={"after": after})
+        while portion := self._json("GET", f"/searches/{search_id}/events", params={"after": answer["last_seq"]})[
+            "events"
+        ]:
+            answer["events"] += portion
+            answer["last_seq"] = portion[-1]["seq"]
+        return answer
 
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
         return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))

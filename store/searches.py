@@ -129,6 +129,12 @@ class SearchStore:
         more = len(found) > page_size
         return SearchPage(shown, _make_token(shown[-1], wanted) if more else None)
 
+    def states_of(self, search_ids: Sequence[str]) -> dict[str, SearchState]:
+        """The states of those of the searches that exist."""
+        query = select(Search.id, Search.state).where(Search.id.in_(search_ids))
+        with self._database.read_scope() as session:
+            return {row.id: row.state for row in session.execute(query)}
+
     def count_by_state(self) -> dict[SearchState, int]:
         """How many searches are in each state; states without any are there, with 0."""
         counts = dict.fromkeys(SearchState, 0)

@@ -94,6 +94,15 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_memory_limit_is_for_the_cpu(self) -> Self:
+        if self.child_memory_bytes and self.device == "cuda":
+            raise ValueError(
+                "AUTONL_CHILD_MEMORY_BYTES limits the address space, of which CUDA takes far more than it uses; "
+                "limit the memory of the worker's control group instead"
+            )
+        return self
+
     @property
     def resolved_database_url(self) -> str:
         """The database to use: what was set, or SQLite in the data folder."""

@@ -14,6 +14,7 @@ from store.claims import Standing
 from store.db import UNAVAILABLE
 from store.fencing import Lease
 from store.stores import Stores
+from worker.memory import memory_kills
 from worker.process import Fuse, SearchProcess
 
 SELF_FENCE_SHARE = 2 / 3  # of a lease without a successful beat: then we stop, well before anybody else may start
@@ -38,6 +39,7 @@ class End:
     cause: Cause
     returncode: int
     asked: StopRequest | None
+    memory_ran_out: bool  # the kernel ended a process of this worker for memory, just when this one ended
 
 
 class Attempt:
@@ -65,16 +67,18 @@ class Attempt:
 
     def watch(self) -> End:
         """Watch to the end; when this returns, no process of the attempt is left."""
-        cause = Cause.EXITED
+        cause, kernel_kills = Cause.EXITED, memory_kills()
         try:
             while self._process.wait(self._settings.poll_s) is None:
+                kernel_kills = memory_kills()  # anew at every look: what the kernel did before then was not this
                 if (found := self._look()) is not None:
                     cause = found
                     break
         finally:
             returncode = self._process.reap()
             self._fuse.remove()
-        return End(Cause.LEASE_LOST if self._fuse.blown else cause, returncode, self._asked)
+        cause = Cause.LEASE_LOST if self._fuse.blown else cause
+        return End(cause, returncode, self._asked, memory_kills() > kernel_kills)
 
     def _look(self) -> Cause | None:
         """Look once at the row, the worker and the clock; the reason if the process has to go."""

@@ -15,11 +15,7 @@ def memory_kills(membership: Path = _PROC, root: Path = _ROOT) -> int:
 
     A SIGKILL says nothing about its sender. This count, read before and after, does.
     """
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return 0
-    for line in lines:
+    for line in _read(membership).splitlines():
         _, controllers, group = line.split(":", 2)
         if controllers == "":  # version 2: one tree for everything
             candidates = [root / group.lstrip("/") / "memory.events", root / "memory.events"]
@@ -31,9 +27,16 @@ def memory_kills(membership: Path = _PROC, root: Path = _ROOT) -> int:
         else:
             continue
         for file in candidates:
-            if file.is_file() and (match := re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)):
+            if (match := re.search(r"^oom_kill (\d+)$", _read(file), re.MULTILINE)) is not None:
                 return int(match[1])
     return 0
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def limit_memory(limit_bytes: int) -> None:

@@ -17,7 +17,6 @@ from store.states import ExitClass, SearchState
 from store.stores import Stores
 from worker.attempt import Attempt, Cause, End
 from worker.exits import ExitCode, crash_class, crash_of
-from worker.memory import memory_kills
 from worker.process import CHILD_COMMAND, SearchProcess
 from worker.workspace import Workspace
 
@@ -66,7 +65,6 @@ class Supervisor:
     def _run(self, lease: Lease, claimed: float) -> None:
         """Run the attempt that `lease` stands for, to its end. `claimed` is when we asked for it, monotonic."""
         workspace = Workspace(self._settings, lease.search_id)
-        kernel_kills = memory_kills()
         try:
             process = SearchProcess(self._command, lease, workspace.log_path(lease.fence), self._settings)
         except OSError as error:  # no room for its log, or no process to be had: as if it had crashed at once
@@ -79,7 +77,7 @@ class Supervisor:
         log.info("search %s attempt %d ended: %s, code %d", lease.search_id, lease.fence, end.cause, end.returncode)
         while True:
             try:
-                self._settle(lease, end, workspace, memory_kills() > kernel_kills)
+                self._settle(lease, end, workspace)
                 return
             except UNAVAILABLE as error:
                 if attempt.lease_left_s <= 0:
@@ -87,14 +85,14 @@ class Supervisor:
                     return
                 time.sleep(self._settings.poll_s)
 
-    def _settle(self, lease: Lease, end: End, workspace: Workspace, memory_ran_out: bool) -> None:
+    def _settle(self, lease: Lease, end: End, workspace: Workspace) -> None:
         """Write down how the attempt ended, unless its process did or somebody else owns the search by now."""
         tail = workspace.log_tail(lease.fence)
         if end.cause == Cause.LEASE_LOST:
             self._stores.events.stale_write(lease, "beat")
         else:
             try:
-                self._close(lease, end, tail, memory_ran_out)
+                self._close(lease, end, tail)
             except LeaseLost as lost:
                 log.debug("nothing to settle: %s", lost)
         self._stores.claims.attach_log(lease, tail)
@@ -105,7 +103,7 @@ class Supervisor:
         if state == SearchState.SUCCEEDED:
             workspace.delete_run_states()
 
-    def _close(self, lease: Lease, end: End, tail: str, memory_ran_out: bool) -> None:
+    def _close(self, lease: Lease, end: End, tail: str) -> None:
         claims = self._stores.claims
         killed = end.cause == Cause.GRACE_OVER
         left = f"it did not leave within {self._settings.stop_grace_s:g} s and was killed" if killed else ""
@@ -118,4 +116,4 @@ class Supervisor:
             claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
         else:
             lines = tail.strip().splitlines()
-            claims.crashed(lease, *crash_of(end.returncode, lines[-1] if lines else "", memory_ran_out))
+            claims.crashed(lease, *crash_of(end.returncode, lines[-1] if lines else "", end.memory_ran_out))

@@ -7,16 +7,23 @@ lease before it calls any attempt stale: live workers could not beat either, and
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 
 from store.db import UNAVAILABLE
 from store.queue import Doorbell
 from store.settings import Settings
+from store.states import SearchState
 from store.stores import Stores, open_stores
+from worker.workspace import Workspace
 
 WAITING_TOO_LONG_S = 600
+CLEAR_UP_S = 600.0
+LEFT_ALONE_S = 3600.0  # a folder that changed since then may be in use
+_AT_ONCE = 500
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +35,7 @@ class Sweeper:
         self._stores = stores
         self._doorbell = doorbell
         self._answering_since: float | None = None  # monotonic; None while the database is away
+        self._clear_up_at = time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
         """Tick until `stopping` is set."""
@@ -42,12 +50,29 @@ class Sweeper:
             self._ring()
             if self._answering_since is not None and began - self._answering_since >= self._stores.settings.lease_s:
                 self._sweep()
+            if began >= self._clear_up_at:
+                self.clear_up()
+                self._clear_up_at = began + CLEAR_UP_S
         except UNAVAILABLE as error:
             log.warning("the database does not answer; no search is taken away until it has for a lease: %s", error)
             self._answering_since = None
             return
         if self._answering_since is None:
             self._answering_since = time.monotonic()
+
+    def clear_up(self) -> None:
+        """Delete files of searches that were deleted or succeeded, written by a process that did not know it yet."""
+        settings = self._stores.settings
+        old = [folder.name for folder in settings.searches_dir.glob("*/") if _is_left_alone(folder)]
+        for start in range(0, len(old), _AT_ONCE):
+            some = old[start : start + _AT_ONCE]
+            states = self._stores.searches.states_of(some)
+            for search_id in some:
+                if search_id not in states:
+                    shutil.rmtree(settings.searches_dir / search_id, ignore_errors=True)
+                    self._stores.artifacts.delete_folder(search_id)
+                elif states[search_id] == SearchState.SUCCEEDED:
+                    Workspace(settings, search_id).delete_run_states()
 
     def _ring(self) -> None:
         due = self._stores.sweeps.due_to_ring()
@@ -60,6 +85,13 @@ class Sweeper:
     def _sweep(self) -> None:
         for swept in self._stores.sweeps.sweep():
             log.warning("search %s attempt %d was stale: now %s", swept.lease.search_id, swept.lease.fence, swept.state)
+
+
+def _is_left_alone(folder: Path) -> bool:
+    try:
+        return folder.stat().st_mtime < time.time() - LEFT_ALONE_S
+    except FileNotFoundError:
+        return False  # just deleted
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class Workspace:
     def log_tail(self, fence: int) -> str:
         """The end of an attempt's log; empty if there is none."""
         try:
-            with self.log_path(fence).open("rb") as file:
+            with log_path(self._settings, self._search_id, fence).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
                 return file.read().decode("utf-8", "replace")
         except FileNotFoundError:

@@ -15,6 +15,7 @@ from api.context import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
 from api.problems import ProblemError, describe
 from api.routes.searches import POLL_S
 from store.models import Artifact
+from store.states import SearchState
 from store.stores import Stores
 
 _CHUNK_BYTES = 1 << 18
@@ -129,6 +130,9 @@ def _not_ready(stores: Stores, arch_id: str, search_id: str | None) -> ProblemEr
         reason = (
             f"search {search.id} {search.state} without a checkpoint of this architecture; see its `result` or `error`"
         )
+        return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
+    if search.state == SearchState.PAUSED:
+        reason = f"search {search.id} is paused, without a checkpoint of this architecture; resume it to get one"
         return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
     reason = f"search {search.id} is {search.state}; the checkpoint is there once it has succeeded"
     return ProblemError(problems.CHECKPOINT_NOT_READY, reason, headers={"Retry-After": str(POLL_S)}, state=search.state)

@@ -62,7 +62,7 @@ class ResultView(View):
     seconds_by_phase: dict[str, float]
     comparison: dict[str, Any]
     stop_reason: StopReason
-    exact: bool = Field(description="false: resumed on other hardware, so not bit-for-bit repeatable")
+    exact: bool = Field(description="false: other hardware, threads or versions took over, or memory ran out")
     notes: list[str]
 
 

@@ -6,8 +6,12 @@ beside its final name and renamed, so a half-built cache is never read and two b
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import shutil
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,9 +27,11 @@ from torch import Tensor
 
 from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, Split, list_items, read_members, stratified_draw
 from autonl_core.errors import DatasetError, ImageError
+from autonl_core.files import check_room
 from autonl_core.images import describe, open_image
 
 SHOWN_PROBLEMS = 100
+ABANDONED_S = 24 * 3600.0
 _BAND_ROWS = 64  # of a large image that are converted at a time
 _MAX_EXIF_BYTES = 64 << 10  # a camera's; larger ones are not read, and the image stays as it lies
 
@@ -99,13 +105,35 @@ def split_validation(train: ImageSet, fraction: float, seed: int) -> tuple[Image
     return train.subset(kept), train.subset(held_out)
 
 
+def _open_images(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """A new file of that shape, all of its room taken: a disk that fills up later would kill whoever writes to it.
+
+    Raises:
+        OSError (ENOSPC): there is not so much room.
+    """
+    check_room(path.parent, math.prod(shape))
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return images
+
+
+def _delete_abandoned(folder: Path) -> None:
+    """Delete what builders of this cache left when they were killed; none takes a day."""
+    for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # another search was faster
+            if left.stat().st_mtime < time.time() - ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _build(dataset: DatasetSpec, resolution: int, folder: Path, on_progress: Callable[[float], None]) -> None:
     decoded, total = _decode(dataset, resolution)
     building = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
+    _delete_abandoned(folder)
     building.mkdir(parents=True)
     try:
         shape = (total, resolution, resolution, 3)
-        images = np.lib.format.open_memmap(building / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        images = _open_images(building / "images.npy", shape)
         kept: list[Item] = []
         problems: list[dict[str, str]] = []
         for count, (item, image) in enumerate(decoded):

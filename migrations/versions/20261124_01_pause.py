@@ -26,6 +26,7 @@ def downgrade() -> None:
     """Paused searches are queued again; one that is just saving must have left first."""
     op.execute("UPDATE searches SET state = 'queued' WHERE state = 'paused'")
     op.execute("UPDATE searches SET state = 'running' WHERE state = 'pausing'")
+    op.execute("UPDATE attempts SET exit_class = 'drained' WHERE exit_class = 'paused'")
     _replace(
         claimed="state IN ('cancelling', 'running')",
         states="state IN ('cancelled', 'cancelling', 'failed', 'queued', 'running', 'succeeded')",

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from autonl_core.errors import Interrupted
+from autonl_core.errors import Interrupted, StepTooLarge
 from autonl_core.evaluate import Score
 from autonl_core.export import load_checkpoint
+from autonl_core.files import sha256_of
 from autonl_core.gates import Choice
 from autonl_core.macs import count_macs
 from autonl_core.memory import split
+from autonl_core.network import Network
 from autonl_core.progress import Phase, StopRequest
 from autonl_core.result import SearchResult
 from autonl_core.run import SearchRun
@@ -24,6 +28,13 @@ from autonl_core.supernet_training import score_choice
 from tests.autonl_core.searching import Recorder, cache, search, uninterrupted
 
 __all__ = ["cache", "uninterrupted"]
+
+
+def program(path: Path, line: str) -> str:
+    """A shell program of one line."""
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 class TestStop:
@@ -99,6 +110,39 @@ class TestStop:
         assert kind == "inexact_resume"
         assert (detail["before"]["threads"], detail["now"]["threads"]) == (threads, threads + 1)
 
+    def test_what_cannot_be_kept_does_not_keep_it_from_stopping(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def run_out(run: SearchRun, network: Network) -> float:
+            raise MemoryError("no room for a second network")
+
+        monkeypatch.setattr(SearchRun, "quick_top1_pct", run_out)
+        paused = Recorder(75, "pause")
+        with pytest.raises(Interrupted):
+            search(tmp_path, cache, recorder=paused)
+        assert paused.kept == []
+        assert paused.events[-1] == ("best_not_kept", {"problem": "no room for a second network"})
+
+    def test_a_verification_under_way_is_not_waited_for(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", program(tmp_path / "sleeps", "exec sleep 100"))
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            search(tmp_path, cache, recorder=Recorder(1, "cancel", "exporting"))
+        assert time.monotonic() - began < 60
+
+    def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:
+        drained = Recorder(45)
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=drained)
+        newest = drained.states[-1]
+        state = torch.load(newest.path, weights_only=True)
+        del state["micro_batches"], state["environment"]["code"]
+        torch.save(state, newest.path)
+        older = replace(newest, sha256=sha256_of(newest.path))
+        assert not search(tmp_path / "2", cache, resume_from=[older]).exact  # other code may compute something else
+
     def test_a_drain_only_saves(self, tmp_path: Path, cache: Path) -> None:
         drained = Recorder(45, "drain")
         with pytest.raises(Interrupted):
@@ -124,6 +168,28 @@ class TestMemory:
         assert result.architecture.test_top1_pct is not None
         assert result.architecture.test_top1_pct > 60
 
+    def test_when_no_finalist_fits_the_next_attempt_tries_them_all_again(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        def run_out(x: torch.Tensor, labels: torch.Tensor, parts: int) -> object:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        recorder = Recorder()
+        with monkeypatch.context() as short:
+            short.setattr("autonl_core.train.split", run_out)
+            with pytest.raises(StepTooLarge, match="every finalist"):
+                search(tmp_path / "1", cache, recorder=recorder)
+        result = search(tmp_path / "2", cache, resume_from=recorder.states)
+        assert result.architecture.arch_id == uninterrupted[0].architecture.arch_id
+
+    def test_a_verifier_that_is_killed_is_a_crash_and_no_verdict(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", program(tmp_path / "dies", "kill -9 $$"))
+        with pytest.raises(RuntimeError, match="broke with code -9"):
+            search(tmp_path, cache)
+
     def test_a_candidate_that_does_not_fit_is_out_and_the_search_goes_on(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -140,6 +206,7 @@ class TestMemory:
         result = search(tmp_path, cache, recorder=recorder)
         assert [detail["arch_id"] for kind, detail in recorder.events if kind == "candidate_out_of_memory"] == [winner]
         assert result.architecture.arch_id != winner
+        assert not result.exact  # with more memory it would have been another one
 
     def test_parts_from_the_start_are_not_exact_either(self, tmp_path: Path, cache: Path) -> None:
         assert not search(tmp_path, cache, micro_batches=4).exact

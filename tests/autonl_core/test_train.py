@@ -51,7 +51,7 @@ def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: flo
         whole.averaged().state_dict().items(), second.averaged().state_dict().values(), strict=True
     ):
         assert torch.equal(a, b), name
-    assert second.epoch_metrics() == whole.epoch_metrics()
+    assert second.take_epoch_metrics() == whole.take_epoch_metrics()
 
 
 def test_what_is_shipped_is_the_average_with_statistics_of_its_own(data: PreparedData) -> None:

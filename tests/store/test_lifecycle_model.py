@@ -207,6 +207,10 @@ def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path
         suppress_health_check=[HealthCheck.too_slow],
     )
     try:
+        for way in sorted(CRASHES):  # whatever chance brings, every way to be given up comes once
+            machine = LifecycleHere()
+            machine.submits_the_first(MAX_STREAK, way)
+            machine.teardown()
         run_state_machine_as_test(LifecycleHere, settings=effort)
     finally:
         stores.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, broker_url, free_port, wait_for
-from tests.store.samples import claim, expire, queue_search
+from tests.store.samples import CHECKPOINT, claim, expire, queue_search, result
 from worker.sweeper import Sweeper
 
 LEASE_S = 1.5
@@ -86,6 +87,30 @@ def test_a_dead_broker_does_not_keep_it_from_sweeping(stores: Stores) -> None:
     queue_search(stores)
     ticks_until_queued(Sweeper(stores, doorbell), stores, search_id)
     doorbell.close()
+
+
+def test_files_that_nobody_needs_any_more_are_cleared_up(
+    stores: Stores, settings: Settings, doorbell: Doorbell
+) -> None:
+    succeeded, cancelled = queue_search(stores), queue_search(stores)
+    stores.claims.finish(claim(stores), result(), CHECKPOINT)
+    stores.control.cancel(cancelled)
+    for search_id in (succeeded, cancelled, "deleted", "fresh"):
+        folder = settings.searches_dir / search_id
+        (folder / "attempt-0001").mkdir(parents=True)
+        (folder / "attempt-0001/state-000001.pt").write_bytes(b"x")
+        (folder / "attempt-0001.log").write_text("said")
+        if search_id != "fresh":
+            os.utime(folder, (0, 0))
+    Sweeper(stores, doorbell).clear_up()
+    left = {str(path.relative_to(settings.searches_dir)) for path in settings.searches_dir.rglob("*.*")}
+    assert left == {
+        f"{succeeded}/attempt-0001.log",
+        f"{cancelled}/attempt-0001.log",
+        f"{cancelled}/attempt-0001/state-000001.pt",  # it may be resumed
+        "fresh/attempt-0001.log",
+        "fresh/attempt-0001/state-000001.pt",
+    }
 
 
 def test_as_a_process_it_ends_cleanly_when_told(settings: Settings) -> None:
