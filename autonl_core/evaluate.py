@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +54,16 @@ def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
         return score(network, batches)
 
 
+def first_images(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
+    """Whole batches until there were at least so many images."""
+    seen = 0
+    for batch in batches:
+        yield batch
+        seen += len(batch[1])
+        if seen >= images:
+            return
+
+
 @torch.no_grad()
 def recalibrate_batch_norm(
     network: nn.Module, batches: Iterable[Batch], max_images: int = RECALIBRATION_IMAGES
@@ -70,12 +80,8 @@ def recalibrate_batch_norm(
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     network.train()
-    seen = 0
-    for x, labels in batches:
+    for x, _ in first_images(batches, max_images):
         network(x)
-        seen += len(labels)
-        if seen >= max_images:
-            break
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(was_training)

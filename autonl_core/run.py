@@ -22,7 +22,7 @@ from autonl_core.data.batches import Augmentation, Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
-from autonl_core.evaluate import evaluate, recalibrate_batch_norm
+from autonl_core.evaluate import evaluate, first_images, recalibrate_batch_norm
 from autonl_core.export import save_checkpoint
 from autonl_core.gates import GateTable
 from autonl_core.macs import count_macs, count_params
@@ -152,22 +152,14 @@ class SearchRun:
         save_checkpoint(checkpoint, best.network, self.dataset, self.data)
         self.sink.best_kept(record, checkpoint)
 
+    def some_top1_pct(self, network: Network) -> float:
+        """Top-1 on some validation images, of a network that is ready for use."""
+        return evaluate(network.eval(), first_images(self.loader.plain(self.val), QUICK_IMAGES)).top1_pct
+
     def quick_top1_pct(self, network: Network) -> float:
         """The same, after making batch norms fit: what a stopping search has time for."""
         recalibrate_batch_norm(network, self.loader.plain(self.fit), max_images=QUICK_IMAGES)
         return self.some_top1_pct(network)
-
-    def some_top1_pct(self, network: Network) -> float:
-        """Top-1 on some validation images, of a network that is ready for use."""
-        return evaluate(network.eval(), self._some(self.val)).top1_pct
-
-    def _some(self, images: ImageSet) -> Iterator[Batch]:
-        seen = 0
-        for batch in self.loader.plain(images):
-            yield batch
-            seen += len(batch[1])
-            if seen >= QUICK_IMAGES:
-                return
 
     def enter(self, phase: Phase) -> None:
         """Report the beginning of a phase."""
@@ -266,12 +258,6 @@ def open_run(
     if data.report["unreadable"]:
         sink.event("unreadable_images", {"count": data.report["unreadable"], "problems": data.report["problems"]})
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    flip = config.augment.horizontal_flip
-    augmentation = Augmentation(
-        flip=dataset.horizontal_flip if flip is None else flip,
-        padding_px=round(config.augment.crop_padding * space.resolution),
-        erase=config.augment.erase,
-    )
     target = torch.device(device)
     run = SearchRun(
         config=config,
@@ -280,7 +266,7 @@ def open_run(
         data=data,
         fit=fit,
         val=val,
-        loader=Loader(data, target, config.seed, augmentation),
+        loader=Loader(data, target, config.seed, _augmentation(config, dataset, space.resolution)),
         device=target,
         work_dir=work_dir,
         cache_dir=cache_dir,
@@ -295,3 +281,12 @@ def open_run(
     run.micro_batches.on_split = run.memory_ran_out
     run.seconds_by_phase["preparing"] = time.monotonic() - started
     return run
+
+
+def _augmentation(config: SearchConfig, dataset: DatasetSpec, resolution: int) -> Augmentation:
+    flip = config.augment.horizontal_flip
+    return Augmentation(
+        flip=dataset.horizontal_flip if flip is None else flip,
+        padding_px=round(config.augment.crop_padding * resolution),
+        erase=config.augment.erase,
+    )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from store import events
 from store.db import Database, now
 from store.errors import StateConflict
+from store.fencing import lock_row
 from store.models import Search
 from store.searches import unknown_search
 from store.states import SearchState, StopReason
@@ -87,8 +87,7 @@ class ControlStore:
 
 def _lock(session: Session, search_id: str) -> Search:
     """The row, locked against other writers until the transaction ends. Raises NotFound."""
-    locking = update(Search).where(Search.id == search_id).values(fence=Search.fence).returning(Search)
-    search = session.scalars(locking.execution_options(synchronize_session=False)).one_or_none()
+    search = lock_row(session, Search.id == search_id)
     if search is None:
         raise unknown_search(search_id)
     return search

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.db import Database, now
-from store.fencing import Lease
+from store.fencing import Lease, lock_row
 from store.models import Event, Search
 from store.plain import plain_json
 from store.states import FINAL
@@ -44,9 +44,8 @@ class EventStore:
     def stale_write(self, lease: Lease, what: str) -> None:
         """Tell that a write of an attempt whose search moved on was refused. Says nothing once the search is final."""
         moved_on = Search.id == lease.search_id, Search.fence > lease.fence, Search.state.not_in(FINAL)
-        locking = update(Search).where(*moved_on).values(fence=Search.fence).returning(Search)
         with self._database.session_scope() as session:
-            search = session.scalars(locking.execution_options(synchronize_session=False)).one_or_none()
+            search = lock_row(session, *moved_on)
             if search is not None:
                 detail = {"attempt": lease.fence, "what": what}
                 append(session, search, "stale_write_refused", now(session), detail)

@@ -33,14 +33,8 @@ def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **cha
         LeaseLost: another attempt owns the search, it is no longer claimed, or one of `conditions` does not hold.
         AlreadyWritten: this very write was committed before, and only the answer got lost.
     """
-    statement = (
-        update(Search)
-        .where(Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED), *conditions)
-        .values(**(changes or {"fence": Search.fence}))
-        .returning(Search)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    )
-    search = session.scalars(statement).one_or_none()
+    fenced = Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
+    search = lock_row(session, *fenced, *conditions, **changes)
     if search is None:
         raise LeaseLost(_explain(session, lease))
     if lease.report:
@@ -50,6 +44,15 @@ def hold(session: Session, lease: Lease, *conditions: ColumnElement[bool], **cha
             )
         search.report_seq = lease.report
     return search
+
+
+def lock_row(session: Session, *conditions: ColumnElement[bool], **changes: Any) -> Search | None:
+    """The search that meets `conditions`, with `changes` applied, locked against other writers until the transaction
+    ends; None if there is none. One UPDATE, since SQLite knows no other lock on rows.
+    """
+    statement = update(Search).where(*conditions).values(**(changes or {"fence": Search.fence})).returning(Search)
+    options = {"populate_existing": True, "synchronize_session": False}
+    return session.scalars(statement.execution_options(**options)).one_or_none()
 
 
 def _explain(session: Session, lease: Lease) -> str:

@@ -70,8 +70,8 @@ SAFEGUARDS = (
         "store/fencing.py",
         (
             (
-                ".where(Search.id == lease.search_id, Search.fence == lease.fence, ",
-                ".where(Search.id == lease.search_id, ",
+                "fenced = Search.id == lease.search_id, Search.fence == lease.fence, ",
+                "fenced = Search.id == lease.search_id, ",
             ),
         ),
         (CLAIMS + "TestStaleWriter::test_it_cannot_touch_the_attempt_that_followed",),
@@ -80,7 +80,7 @@ SAFEGUARDS = (
         "still-claimed",
         "a write does not ask whether its search is still claimed",
         "store/fencing.py",
-        ((", Search.state.in_(CLAIMED), *conditions)", ", *conditions)"),),
+        ((", Search.fence == lease.fence, Search.state.in_(CLAIMED)", ", Search.fence == lease.fence"),),
         (CLAIMS + "TestStaleWriter::test_it_cannot_touch_a_final_search",),
     ),
     Safeguard(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -89,9 +90,9 @@ class TestCancel:
         print(f"\n{ends.count(SearchState.CANCELLED)} of 100 cancelled, the others succeeded")
 
     def _race(self, service: Service) -> SearchState:
-        search_id = service.stores.searches.get(service.post()).id
+        search_id = service.post()
         lease = claim(service.stores)
-        checkpoint = type(CHECKPOINT)(f"{search_id}/1/model.safetensors", CHECKPOINT.sha256, CHECKPOINT.size_bytes)
+        checkpoint = replace(CHECKPOINT, key=f"{search_id}/1/model.safetensors")
         together = threading.Barrier(2)
 
         def finish() -> None:
