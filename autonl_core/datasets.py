@@ -46,11 +46,15 @@ _SPLIT_FOLDERS: dict[str, Split] = {
 
 @dataclass(frozen=True)
 class Item:
-    """One image: its split, the index of its class, and its name inside the data set."""
+    """One image: its split, the index of its class, and its name inside the data set.
+
+    Images of equal `group` show the same picture and must never be divided between splits; None: a picture of its own.
+    """
 
     split: Split
     label: int
     member: str
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class DatasetSpec:
     test_images: int
     fingerprint: str  # of names and sizes (zip: CRCs): another content, another fingerprint
     horizontal_flip: bool = True  # whether a mirrored image still shows its class
+    manifest: str = ""  # path of the list of images that a check left, with splits and groups; empty: as names say
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"classes": list(self.classes)}
