@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -14,7 +11,8 @@ from typing import Any, Self
 
 import httpx
 
-from cli.errors import ApiError
+from cli.download import OnProgress, fetch
+from cli.errors import ApiError, refused
 
 RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing happens by itself any more
 _TIMEOUT = httpx.Timeout(30, connect=5)
@@ -87,35 +85,15 @@ class Client:
                     raise
             time.sleep(1)
 
-    def download(self, path: str, target: Path) -> str:
+    def download(self, path: str, target: Path, on_progress: OnProgress = lambda here, total: None) -> str:
         """Fetch `path` into the file `target`, complete and verified or not at all; returns its SHA-256.
 
-        Raises:
-            ApiError: the service refused, or what arrived is not what it announced.
+        Goes on where an earlier call was interrupted. Raises ApiError and CommandError as `download.fetch` does.
         """
-        digest = hashlib.sha256()
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with self._http.stream("GET", path) as response, temporary.open("xb") as file:
-                if response.is_error:
-                    response.read()
-                    raise _refused(response)
-                for chunk in response.iter_bytes():
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            announced = _announced_sha256(response)
-            if digest.hexdigest() != announced:
-                lines = [f"announced SHA-256 {announced}", f"received  SHA-256 {digest.hexdigest()}", "try again"]
-                raise ApiError("The download is damaged", lines)
-            temporary.replace(target)
+            return fetch(self._http, path, target, on_progress)
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        return digest.hexdigest()
+            raise self._unreachable(error, "what arrived is kept: the same command goes on from there") from error
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
@@ -123,35 +101,15 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if response.is_error:
-            raise _refused(response)
+            raise refused(response)
         answer: dict[str, Any] = response.json()
         return answer
 
-    def _unreachable(self, error: httpx.HTTPError) -> ApiError:
-        lines = [f"{type(error).__name__}: {error}", "start a service with `autonl up`, or name another with --url"]
+    def _unreachable(self, error: httpx.HTTPError, *more: str) -> ApiError:
+        way_out = "start a service with `autonl up`, or name another with --url"
+        lines = [f"{type(error).__name__}: {error}", way_out, *more]
         return ApiError(f"No answer from {self.url}", lines)
 
 
 def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _refused(response: httpx.Response) -> ApiError:
-    """The problem document as an error, one line for each field; whatever else answered, by its status."""
-    try:
-        problem = response.json()
-        title = problem["title"]
-    except (ValueError, KeyError, TypeError):
-        return ApiError(
-            f"{response.request.url} answered {response.status_code}", [response.text[:200]], response.status_code
-        )
-    fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
-    return ApiError(title, fields or [problem.get("detail", "")], response.status_code)
-
-
-def _announced_sha256(response: httpx.Response) -> str:
-    for part in response.headers.get("Repr-Digest", "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "sha-256":
-            return base64.b64decode(value.strip(":")).hex()
-    return str(response.headers.get("ETag", "").strip('"'))

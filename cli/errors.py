@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import httpx
+
 
 class CommandError(Exception):
     """A title, and lines that name the values and the way out."""
@@ -37,3 +39,16 @@ class StartError(CommandError):
 
 class DemoError(CommandError):
     """The demo cannot go on."""
+
+
+def refused(response: httpx.Response) -> ApiError:
+    """The problem document as an error, one line for each field; whatever else answered, by its status."""
+    try:
+        problem = response.json()
+        title = problem["title"]
+    except (ValueError, KeyError, TypeError):
+        return ApiError(
+            f"{response.request.url} answered {response.status_code}", [response.text[:200]], response.status_code
+        )
+    fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
+    return ApiError(title, fields or [problem.get("detail", "")], response.status_code)

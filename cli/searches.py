@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.text import Text
 from cli import render
 from cli.client import Client
 from cli.errors import ApiError, CommandError
+from cli.live import progress_bar
 from cli.live import watch as follow
 from cli.options import AsJson, Url, connect, print_json, stop_on_error
 
@@ -20,6 +22,24 @@ FAILED = 1  # exit code when a search ended without success
 STDOUT = Console()
 STDERR = Console(stderr=True)
 
+
+class Format(StrEnum):
+    """What can be downloaded of a finished search."""
+
+    SAFETENSORS = "safetensors"
+    BUNDLE = "bundle"
+    ONNX = "onnx"
+    ONNX_INT8 = "onnx-int8"
+    PT2 = "pt2"
+
+
+_SUFFIXES = {
+    Format.SAFETENSORS: ".safetensors",
+    Format.BUNDLE: ".zip",
+    Format.ONNX: ".onnx",
+    Format.ONNX_INT8: ".int8.onnx",
+    Format.PT2: ".pt2",
+}
 SearchId = Annotated[str, typer.Argument(metavar="SEARCH", help="id of the search")]
 
 
@@ -130,29 +150,33 @@ def events(
 @stop_on_error
 def download(
     search_id: SearchId,
+    file_format: Annotated[Format, typer.Option("--format", "-f", help="what to download")] = Format.SAFETENSORS,
     target: Annotated[Path | None, typer.Option("--output", "-o", help="file to write")] = None,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Download the checkpoint of a search, verified by its SHA-256."""
+    """Download what a search made, verified by its SHA-256. An interrupted download goes on when it is run again."""
     with connect(url) as client:
         found = client.search(search_id)
-        target, sha256 = fetch_checkpoint(client, found, target)
+        target, sha256 = fetch_checkpoint(client, found, target, file_format)
     if as_json:
         print_json({"path": str(target), "sha256": sha256, "size_bytes": target.stat().st_size})
     else:
         STDOUT.print(Text(f"{target} ({target.stat().st_size:,} bytes, SHA-256 {sha256})"), soft_wrap=True)
 
 
-def fetch_checkpoint(client: Client, found: dict[str, Any], target: Path | None) -> tuple[Path, str]:
+def fetch_checkpoint(
+    client: Client, found: dict[str, Any], target: Path | None, file_format: Format = Format.SAFETENSORS
+) -> tuple[Path, str]:
     """Download the checkpoint of a search; returns the file and its SHA-256. Raises ApiError if it has none."""
     link = found["links"].get("checkpoint")
     if link is None:
         way_out = "it is there once the search has succeeded; a pause or cancel keeps the best so far"
         reason = way_out if found["error"] is None else found["error"]["detail"]
         raise ApiError(f"Search {found['id']} is {found['state']} and has no checkpoint", [reason])
-    target = target or Path(f"autonl-{found['best']['arch_id']}.safetensors")
-    return target, client.download(link, target)
+    target = target or Path(f"autonl-{found['best']['arch_id']}{_SUFFIXES[file_format]}")
+    with progress_bar(STDERR, target.name) as on_progress:
+        return target, client.download(f"{link}&format={file_format}", target, on_progress)
 
 
 def _read_config(path: Path | None) -> dict[str, Any]:

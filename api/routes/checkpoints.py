@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api import problems
 from api.context import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
@@ -75,8 +76,7 @@ def download_checkpoint(
     status = 206 if span else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type="application/octet-stream")
-    content = _read(stores.artifacts.open(artifact.key), start, stop)
-    return StreamingResponse(content, status, headers, media_type="application/octet-stream")
+    return _Sent(stores.artifacts.open(artifact.key), start, stop, status, headers)
 
 
 def _file_headers(artifact: Artifact, arch_id: str, file_format: str) -> dict[str, str]:
@@ -114,12 +114,23 @@ def _number(digits: str) -> int | None:
     return int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
+class _Sent(StreamingResponse):
+    """The bytes [start, stop) of a file, which is closed also when the client goes away before the first of them."""
+
+    def __init__(self, file: BinaryIO, start: int, stop: int, status: int, headers: dict[str, str]) -> None:
+        super().__init__(_read(file, start, stop), status, headers, media_type="application/octet-stream")
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
 def _read(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
-            start += len(chunk)
-            yield chunk
+    file.seek(start)
+    while start < stop and (chunk := file.read(min(_CHUNK_BYTES, stop - start))):
+        start += len(chunk)
+        yield chunk
 
 
 def _not_ready(stores: Stores, arch_id: str, search_id: str | None) -> ProblemError:

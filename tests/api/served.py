@@ -48,11 +48,11 @@ def start(client: httpx.Client, **changes: Any) -> str:
     return search_id
 
 
-def run_to_success(stores: Stores, folder: Path) -> Lease:
-    """Do what a worker does with the search that waits longest: claim it, report a result, hand over `CONTENT`."""
+def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT) -> Lease:
+    """Do what a worker does with the search that waits longest: claim it, report a result, hand over `content`."""
     lease = samples.claim(stores)
     source = folder / "model.safetensors"
-    source.write_bytes(CONTENT)
+    source.write_bytes(content)
     stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/model.safetensors", source)
     stores.claims.finish(lease, samples.result(), stored)
     return lease

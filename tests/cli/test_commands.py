@@ -17,6 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from autonl_core.progress import Progress
+from cli import download
 from cli.client import Client
 from cli.live import watch as follow
 from cli.main import app
@@ -158,8 +159,9 @@ def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
 
 
 def test_a_download_is_complete_and_verified_or_not_there(
-    service: httpx.Client, stores: Stores, tmp_path: Path
+    service: httpx.Client, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(download, "_BACKOFF_S", 0.01)
     search_id = start(service)
     early = autonl("download", search_id, "-o", str(tmp_path / "early"))
     assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)
@@ -173,9 +175,10 @@ def test_a_download_is_complete_and_verified_or_not_there(
     stored.write_bytes(CONTENT[::-1])  # a disk that lies
     damaged = autonl("download", search_id, "-o", str(tmp_path / "damaged"))
     assert (damaged.exit_code, "The download is damaged" in damaged.stderr) == (2, True)
+    assert not list(tmp_path.glob("*damaged*"))
     stored.write_bytes(CONTENT[:-1])  # shorter than announced: the connection breaks off
     assert autonl("download", search_id, "-o", str(tmp_path / "damaged")).exit_code == 2
-    assert not list(tmp_path.glob("*damaged*"))
+    assert not (tmp_path / "damaged").exists()
 
 
 def test_data_sets_are_added_by_a_path_relative_to_here(

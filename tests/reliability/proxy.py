@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing sends a reset instead of a goodbye
 
@@ -24,6 +25,10 @@ class FaultProxy:
         self._swallowing = False
         self._lose: bytes | None = None
         self.lost = threading.Event()  # set once the reply that should get lost did
+        self.reply_bytes = 0  # that came through
+        self._allowed: int | None = None
+        self._then = "break"
+        self.reached = threading.Event()  # set once the allowed bytes came through
         threading.Thread(target=self._accept, name=f"proxy-{self.port}", daemon=True).start()
 
     def cut(self) -> int:
@@ -51,6 +56,37 @@ class FaultProxy:
         """The next reply with these bytes is lost, and its connection with it."""
         self.lost.clear()
         self._lose = containing
+
+    def allow(self, reply_bytes: int, *, then: Literal["break", "stall", "break all"] = "break") -> None:
+        """So many more bytes of replies come through. Then their connection breaks, and the next one is in good health;
+        or it goes silent for ever; or all of them break until `allow_all`."""
+        self.reached.clear()
+        self._then = then
+        self._allowed = reply_bytes
+
+    def allow_all(self) -> None:
+        self._allowed = None
+
+    @property
+    def allowing(self) -> bool:
+        """Whether a limit is set and not reached yet."""
+        return self._allowed is not None
+
+    def _passes(self, chunk: bytes) -> bytes | None:
+        """What comes through of a part of a reply; None: the connection breaks here."""
+        if self._allowed is None:
+            self.reply_bytes += len(chunk)
+            return chunk
+        through = chunk[: self._allowed]
+        self._allowed -= len(through)
+        self.reply_bytes += len(through)
+        if self._allowed == 0:
+            self.reached.set()
+        if through or self._then == "stall":
+            return through
+        if self._then == "break":
+            self._allowed = None
+        return None
 
     def close(self) -> None:
         self._listener.close()
@@ -81,7 +117,10 @@ class FaultProxy:
                     self._lose = None
                     self.lost.set()
                     break
-                sink.sendall(chunk)
+                passing = self._passes(chunk) if replies else chunk
+                if passing is None:
+                    break
+                sink.sendall(passing)
         with self._lock:
             self._open -= {source, sink}
         for connection in (source, sink):
