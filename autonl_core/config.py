@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+
+from autonl_core.formats import ExportFormat
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -58,6 +60,10 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that `model_validate` reads back to an equal config."""
+        return self.model_dump(mode="json")
+
 
 class SupernetConfig(_Strict):
     """The search itself: training the supernet and its architecture parameters."""
@@ -100,6 +106,29 @@ class AugmentConfig(_Strict):
     erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
 
 
+class ExportConfig(_Strict):
+    """What the network is handed over as, beside its safetensors file and the bundle, which there always are."""
+
+    formats: tuple[ExportFormat, ...] = Field(
+        default=("onnx", "onnx-int8", "pt2"),
+        strict=False,
+        description="files to download, all of them also in the bundle; torchscript, which PyTorch has deprecated, "
+        "only if asked for",
+    )
+    int8_max_drop_points: float = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="top-1 in percentage points that eight bits may lose on the test split; the file is withheld if "
+        "they lose more",
+    )
+
+    @field_validator("formats", mode="after")
+    @classmethod
+    def _each_once(cls, formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
+        return tuple(dict.fromkeys(formats))
+
+
 class SearchConfig(_Strict):
     """One search. Only `dataset` and `flops_budget` are required."""
 
@@ -115,7 +144,4 @@ class SearchConfig(_Strict):
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
     augment: AugmentConfig = AugmentConfig()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON that `model_validate` reads back to an equal config."""
-        return self.model_dump(mode="json")
+    export: ExportConfig = ExportConfig()

@@ -3,13 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from autonl_core.formats import NetworkFormat
 from autonl_core.progress import ArchitectureRecord
 
 StopReason = Literal["converged", "budget_spent", "collapsed"]
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file to hand over."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class FormatParity:
+    """How the network in one format, scored on the whole test split by a process without our code, compares.
+
+    A format that is `withheld`, with the reason, was made and scored, and is not handed over.
+    """
+
+    correct: int | None  # None: it could not be scored at all
+    top1_pct: float | None
+    max_logit_diff: float | None  # the largest, over images and classes, to PyTorch reading the safetensors file
+    disagreeing_images: int | None  # whose class is another one
+    size_bytes: int
+    sha256: str
+    withheld: str | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """MACs of one image, counted on the nodes of the exported graph by a counter that shares no code with others."""
+
+    counted_on: str
+    rule: str
+    resolution: int
+    target_macs: int
+    achieved_macs: int
+    slack_macs: int
+    slack_pct: float
+    by_op: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -29,9 +69,17 @@ class SearchResult:
     stop_reason: StopReason
     exact: bool  # False: other hardware, threads or versions took over, or memory ran out: not repeatable
     notes: tuple[str, ...] = ()  # what a user should know, e.g. that the space is too coarse for this budget
+    files: Mapping[str, ResultFile] = field(default_factory=dict)  # by FileFormat, and report-html, report-md
+    parity: Mapping[NetworkFormat, FormatParity] = field(default_factory=dict)
+    certificate: Certificate | None = None
+    latency: Mapping[str, Any] = field(default_factory=dict)  # medians on this machine, see `bundle/latency.py`
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
         data["checkpoint"] = self.checkpoint.name
         data["notes"] = list(self.notes)
+        data["files"] = {
+            kind: {"name": file.path.name, "sha256": file.sha256, "size_bytes": file.size_bytes}
+            for kind, file in self.files.items()
+        }
         return data

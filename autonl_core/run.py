@@ -196,9 +196,13 @@ class SearchRun:
         )
 
     def _check_same_search(self, state: State) -> None:
-        """Raises CheckpointError if the state belongs to another configuration or data set."""
+        """Raises CheckpointError if the state belongs to another configuration or data set.
+
+        What the network is handed over as changes nothing in it. An earlier version's state lacks what is new.
+        """
+        of_export = {"export": self.config.export.to_json()}
         mine = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
-        its = {**state["config"], "dataset": state["dataset"]}
+        its = {**SearchConfig.model_validate(state["config"] | of_export).to_json(), "dataset": state["dataset"]}
         changed = [f"{key} was {its.get(key)!r}, is {mine[key]!r}" for key in mine if its.get(key) != mine[key]]
         if changed:
             raise CheckpointError(f"the run state is of another search: {'; '.join(changed)}")

@@ -34,7 +34,7 @@ from autonl_core.gates import Choice
 from autonl_core.network import Network, build_network
 from autonl_core.pace import child_work
 from autonl_core.progress import ProgressSink, SavedState, StopToken
-from autonl_core.result import SearchResult, StopReason
+from autonl_core.result import ResultFile, SearchResult, StopReason
 from autonl_core.run import QUICK_IMAGES, BestSoFar, SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.train import Trainer
@@ -159,7 +159,7 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
         trained=True,
     )
     run.sink.architecture(record)
-    budget = run.config.flops_budget
+    budget, sha256 = run.config.flops_budget, sha256_of(checkpoint)
     collapsed = not _better_than_guessing(score, run.data.test)
     reason: StopReason = "collapsed" if collapsed else "converged"
     return SearchResult(
@@ -169,13 +169,14 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
         test_correct=score.correct,
         test_images=score.images,
         checkpoint=checkpoint,
-        checkpoint_sha256=sha256_of(checkpoint),
+        checkpoint_sha256=sha256,
         weights_sha256=weights_sha256(network.state_dict()),
         seconds_by_phase={phase: round(seconds, 2) for phase, seconds in run.seconds_by_phase.items()},
         comparison={**state["comparison"], "chosen": state["origin"]},
         stop_reason=reason,
         exact=run.exact,
         notes=_notes(run, record.macs, collapsed),
+        files={"safetensors": ResultFile(checkpoint, sha256, checkpoint.stat().st_size)},
     )
 
 

@@ -57,13 +57,15 @@ class ArchitectureStore:
             return session.scalars(query.order_by(Artifact.created_at.desc(), Artifact.id).limit(1)).one_or_none()
 
 
-def put_artifact(session: Session, search: Search, arch_id: str, stored: StoredFile, moment: datetime) -> None:
-    """Make a stored file downloadable as the checkpoint of an architecture of `search`, whose row must be locked."""
+def put_artifact(
+    session: Session, search: Search, arch_id: str, kind: str, stored: StoredFile, moment: datetime
+) -> None:
+    """Make a stored file downloadable as `kind`, its format, of an architecture of `search`, whose row is locked."""
     artifact = Artifact(
         id=secrets.token_hex(8),
         search_id=search.id,
         arch_id=arch_id,
-        kind="safetensors",
+        kind=kind,
         key=stored.key,
         sha256=stored.sha256,
         size_bytes=stored.size_bytes,

@@ -6,6 +6,7 @@ was accepted before an ending always wins: the search ends `cancelled`, keeping 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -95,13 +96,14 @@ class ClaimStore:
             row = session.execute(query).one_or_none()
         return (_standing(row.state), row.progress_at) if row else (Standing.LOST, None)
 
-    def finish(self, lease: Lease, result: SearchResult, checkpoint: StoredFile) -> SearchState:
-        """Close the search with its result. The checkpoint stays downloadable even if a cancel came first."""
+    def finish(self, lease: Lease, result: SearchResult, files: Mapping[str, StoredFile]) -> SearchState:
+        """Close the search with its result. Its files, by format, stay downloadable even if a cancel came first."""
         with self._database.session_scope() as session:
             search = hold(session, lease)
             moment = now(session)
             put_architecture(session, search, result.architecture, moment)
-            put_artifact(session, search, result.architecture.arch_id, checkpoint, moment)
+            for kind, stored in files.items():
+                put_artifact(session, search, result.architecture.arch_id, kind, stored, moment)
             if search.state == SearchState.CANCELLING:
                 return endings.cancelled(session, search, moment, "the search finished after the cancel")
             return endings.succeeded(session, search, result, moment)

@@ -78,7 +78,7 @@ class ReportStore:
             search = hold(session, lease)
             moment = now(session)
             put_architecture(session, search, record, moment)
-            put_artifact(session, search, record.arch_id, stored, moment)
+            put_artifact(session, search, record.arch_id, "safetensors", stored, moment)
             detail = {"arch_id": record.arch_id, "macs": record.macs, "sha256": stored.sha256}
             events.append(session, search, "best_kept", moment, detail)
 

@@ -17,7 +17,8 @@ from autonl_core.config import SearchConfig
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
 from autonl_core.progress import SavedState
-from autonl_core.result import SearchResult
+from autonl_core.result import ResultFile, SearchResult
+from store.artifacts import StoredFile
 from store.errors import LeaseLost
 from store.fencing import Lease
 from store.settings import Settings
@@ -103,17 +104,22 @@ def _memory_crashes(stores: Stores, lease: Lease) -> int:
 
 
 def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
-    """Store the checkpoint, then close the search with it in one transaction."""
+    """Store all files, then close the search with them in one transaction."""
     if result.architecture.macs > result.flops_budget:
         raise VerificationError(f"{result.architecture.macs:,} MACs exceed the budget of {result.flops_budget:,}")
-    key = f"{lease.search_id}/{lease.fence}/{result.checkpoint.name}"
-    stored = stores.artifacts.put(key, result.checkpoint)
-    if stored.sha256 != result.checkpoint_sha256:
+    files = {kind: _store(stores, lease, file) for kind, file in result.files.items()}
+    insist(lambda: stores.claims.finish(lease, result, files))
+
+
+def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
+    """Raises VerificationError if what arrived in the artifact store is not what was scored."""
+    stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/{file.path.name}", file.path)
+    if stored.sha256 != file.sha256:
         raise VerificationError(
-            f"{result.checkpoint.name} changed on its way to the artifact store: SHA-256 {stored.sha256}, "
-            f"written as {result.checkpoint_sha256}"
+            f"{file.path.name} changed on its way to the artifact store: SHA-256 {stored.sha256}, "
+            f"written as {file.sha256}"
         )
-    insist(lambda: stores.claims.finish(lease, result, stored))
+    return stored
 
 
 if __name__ == "__main__":

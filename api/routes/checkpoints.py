@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
@@ -15,13 +15,17 @@ from api import problems
 from api.context import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
 from api.problems import ProblemError, describe
 from api.routes.searches import POLL_S
-from store.models import Artifact
+from autonl_core.formats import FORMATS, FileFormat
+from store.models import Artifact, Search
 from store.states import SearchState
 from store.stores import Stores
 
 _CHUNK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 _MAX_DIGITS = 18  # no file has more bytes, and a number of thousands of digits takes long to read
+
+_FORMAT_HELP = "; ".join(f"`{name}`: {facts.summary}" for name, facts in FORMATS.items())
+_CONTENT: dict[str, Any] = {facts.media_type: {} for facts in FORMATS.values()}
 
 router = APIRouter(tags=["architectures"])
 
@@ -31,12 +35,12 @@ router = APIRouter(tags=["architectures"])
     response_class=StreamingResponse,
     responses={
         200: {
-            "content": {"application/octet-stream": {}},
+            "content": _CONTENT,
             "description": "The file",
             "headers": problems.headers("ETag", "Repr-Digest", "Content-Disposition"),
         },
         206: {
-            "content": {"application/octet-stream": {}},
+            "content": _CONTENT,
             "description": "The asked range of it",
             "headers": problems.headers("ETag", "Repr-Digest", "Content-Range"),
         },
@@ -54,16 +58,19 @@ def download_checkpoint(
     arch_id: ArchId,
     request: Request,
     stores: StoresDep,
-    file_format: Annotated[Literal["safetensors"], Query(alias="format")] = "safetensors",
+    file_format: Annotated[FileFormat, Query(alias="format", description=_FORMAT_HELP)] = "safetensors",
     search_id: OfSearch = None,
     if_none_match: IfNoneMatch = None,
     if_range: Annotated[str | None, Header()] = None,
     wanted: Annotated[str | None, Header(alias="Range", description="one range of bytes, e.g. `bytes=1000-`")] = None,
 ) -> Response:
-    """The trained network as one file: weights, architecture, preprocessing and labels."""
+    """The trained network as one file, in the format asked for.
+
+    A format that the search was not asked for, or that did not score what PyTorch scores, is refused with the reason.
+    """
     artifact = stores.architectures.artifact(arch_id, file_format, search_id=search_id)
     if artifact is None:
-        raise _not_ready(stores, arch_id, search_id)
+        raise _not_ready(stores, arch_id, search_id, file_format)
     etag = f'"{artifact.sha256}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and matches(etag, if_none_match):
@@ -75,15 +82,16 @@ def download_checkpoint(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.size_bytes}"
     status = 206 if span else 200
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type="application/octet-stream")
+        return Response(status_code=status, headers=headers)
     return _Sent(stores.artifacts.open(artifact.key), start, stop, status, headers)
 
 
-def _file_headers(artifact: Artifact, arch_id: str, file_format: str) -> dict[str, str]:
+def _file_headers(artifact: Artifact, arch_id: str, file_format: FileFormat) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
     return {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f'attachment; filename="autonl-{arch_id}.{file_format}"',
+        "Content-Type": FORMATS[file_format].media_type,
+        "Content-Disposition": f'attachment; filename="autonl-{arch_id}{FORMATS[file_format].ending}"',
         "Repr-Digest": f"sha-256=:{digest}:",
     }
 
@@ -118,7 +126,7 @@ class _Sent(StreamingResponse):
     """The bytes [start, stop) of a file, which is closed also when the client goes away before the first of them."""
 
     def __init__(self, file: BinaryIO, start: int, stop: int, status: int, headers: dict[str, str]) -> None:
-        super().__init__(_read(file, start, stop), status, headers, media_type="application/octet-stream")
+        super().__init__(_read(file, start, stop), status, headers)
         self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,17 +141,27 @@ def _read(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _not_ready(stores: Stores, arch_id: str, search_id: str | None) -> ProblemError:
+def _not_ready(stores: Stores, arch_id: str, search_id: str | None, file_format: FileFormat) -> ProblemError:
     """Why there is no file: it is still being made, or it never will be."""
     architecture = stores.architectures.get(arch_id, search_id=search_id)  # or: there is no such architecture at all
     search = stores.searches.get(architecture.search_id)
     if search.state.final:
-        reason = (
-            f"search {search.id} {search.state} without a checkpoint of this architecture; see its `result` or `error`"
-        )
+        reason = _why_never(search, arch_id, file_format)
         return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
     if search.state == SearchState.PAUSED:
         reason = f"search {search.id} is paused, without a checkpoint of this architecture; resume it to get one"
         return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
     reason = f"search {search.id} is {search.state}; the checkpoint is there once it has succeeded"
     return ProblemError(problems.CHECKPOINT_NOT_READY, reason, headers={"Retry-After": str(POLL_S)}, state=search.state)
+
+
+def _why_never(search: Search, arch_id: str, file_format: FileFormat) -> str:
+    """Why a search that is over has no such file of this architecture."""
+    result = search.result or {}
+    if result.get("architecture", {}).get("arch_id") != arch_id:
+        return f"search {search.id} {search.state} without a {file_format} file of this architecture; see its `result`"
+    withheld = result.get("parity", {}).get(file_format, {}).get("withheld")
+    if withheld:
+        return f"search {search.id} withheld {file_format}: {withheld}"
+    there = ", ".join(result.get("files", {}))
+    return f"search {search.id} was not asked for {file_format}, see `export.formats`; it has {there or 'no file'}"

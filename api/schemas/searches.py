@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, MacsRange, View
 from autonl_core import macs
+from autonl_core.formats import NetworkFormat
 from autonl_core.progress import Phase
 from store import models
 from store.searches import SearchPage
@@ -47,6 +48,39 @@ class ErrorView(View):
     detail: str
 
 
+class FileView(View):
+    """A file to download, as `checkpoint?format=`."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class ParityView(View):
+    """The network in one format, scored on the whole test split by a process that has none of our code."""
+
+    correct: int | None = Field(description="test images; null: it could not be scored at all")
+    top1_pct: float | None
+    max_logit_diff: float | None = Field(description="the largest difference of a logit to the safetensors file")
+    disagreeing_images: int | None = Field(description="test images that it puts into another class than that file")
+    size_bytes: int
+    sha256: str
+    withheld: str | None = Field(description="why the file is not handed over; null: it is")
+
+
+class CertificateView(View):
+    """MACs of one image, counted on the nodes of the exported graph alone."""
+
+    counted_on: str
+    rule: str
+    resolution: int
+    target_macs: int
+    achieved_macs: int
+    slack_macs: int
+    slack_pct: float
+    by_op: dict[str, int]
+
+
 class ResultView(View):
     """What a succeeded search hands over."""
 
@@ -64,6 +98,12 @@ class ResultView(View):
     stop_reason: StopReason
     exact: bool = Field(description="false: other hardware, threads or versions took over, or memory ran out")
     notes: list[str]
+    files: dict[str, FileView] = Field(default={}, description="what can be downloaded, by format")
+    parity: dict[NetworkFormat, ParityView] = Field(
+        default={}, description="what each format of the network scores, those withheld included"
+    )
+    certificate: CertificateView | None = Field(default=None, description="that the network keeps to its budget")
+    latency: dict[str, Any] = Field(default={}, description="medians on the machine of the search, in milliseconds")
 
 
 class SearchSummary(View):

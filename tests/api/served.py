@@ -54,7 +54,7 @@ def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT) -> Le
     source = folder / "model.safetensors"
     source.write_bytes(content)
     stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/model.safetensors", source)
-    stores.claims.finish(lease, samples.result(), stored)
+    stores.claims.finish(lease, samples.result(), {"safetensors": stored})
     return lease
 
 

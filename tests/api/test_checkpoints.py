@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from autonl_core.result import FormatParity, ResultFile
 from store.stores import Stores
-from tests.api.served import CONTENT, run_to_success, start
+from tests.api.served import CONTENT, refusal, run_to_success, start
 from tests.store import samples
 
 ETAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
@@ -89,6 +91,41 @@ def test_while_the_search_runs_there_is_no_checkpoint_yet(client: httpx.Client, 
     never = client.get(path, params={"search_id": search_id})
     assert (never.status_code, never.json()["state"]) == (409, "failed")
     assert "Retry-After" not in never.headers
+
+
+def test_each_format_has_its_own_file_name_and_type(client: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+    start(client)
+    lease, result = samples.claim(stores), samples.result()
+    files, content = {}, {"bundle": b"PK", "onnx": b"ONNX", "onnx-int8": b"INT8"}
+    for kind, of_kind in content.items():
+        source = tmp_path / kind
+        source.write_bytes(of_kind)
+        files[kind] = stores.artifacts.put(f"{lease.search_id}/1/{kind}", source)
+    stores.claims.finish(lease, result, files)
+    path = f"/architectures/{result.architecture.arch_id}/checkpoint"
+    answers = {kind: client.get(path, params={"format": kind}) for kind in content}
+    assert {kind: answer.content for kind, answer in answers.items()} == content
+    assert {kind: answer.headers["Content-Type"] for kind, answer in answers.items()} == {
+        "bundle": "application/zip",
+        "onnx": "application/octet-stream",
+        "onnx-int8": "application/octet-stream",
+    }
+    names = {answer.headers["Content-Disposition"].partition("filename=")[2] for answer in answers.values()}
+    assert names == {f'"autonl-{result.architecture.arch_id}{end}"' for end in (".zip", ".onnx", ".int8.onnx")}
+
+
+def test_a_format_that_is_not_there_is_refused_with_the_reason(client: httpx.Client, stores: Stores) -> None:
+    start(client)
+    withheld = FormatParity(300, 83.6, 9.5, 55, 1_000, "3" * 64, withheld="it loses 14.4 points, more than 2.0")
+    file = ResultFile(Path("model.safetensors"), "0" * 64, 10)
+    result = replace(samples.result(), parity={"onnx-int8": withheld}, files={"safetensors": file})
+    stores.claims.finish(samples.claim(stores), result, {"safetensors": samples.CHECKPOINT})
+    path = f"/architectures/{result.architecture.arch_id}/checkpoint"
+    eight_bits = refusal(client.get(path, params={"format": "onnx-int8"}), 409, "checkpoint-not-ready")
+    assert "withheld onnx-int8: it loses 14.4 points, more than 2.0" in eight_bits["detail"]
+    not_asked_for = refusal(client.get(path, params={"format": "torchscript"}), 409, "checkpoint-not-ready")
+    assert "was not asked for torchscript" in not_asked_for["detail"]
+    assert "it has safetensors" in not_asked_for["detail"]
 
 
 def test_an_unknown_architecture_and_an_unknown_format_are_told_apart(client: httpx.Client, link: str) -> None:

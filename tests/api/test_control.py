@@ -50,7 +50,7 @@ def test_a_cancelled_search_keeps_what_it_had(client: httpx.Client, paused: str)
 @pytest.mark.parametrize("request_name", ["cancel", "pause", "resume"])
 def test_a_request_that_comes_too_late_names_the_state(client: httpx.Client, stores: Stores, request_name: str) -> None:
     search_id = start(client)
-    stores.claims.finish(samples.claim(stores), samples.result(), samples.CHECKPOINT)
+    stores.claims.finish(samples.claim(stores), samples.result(), samples.FILES)
     answer = client.post(f"/searches/{search_id}/{request_name}")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/state-conflict")
     assert answer.json()["state"] == "succeeded"

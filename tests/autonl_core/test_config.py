@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from autonl_core.config import MAX_MACS, AugmentConfig, SearchConfig, SupernetConfig, TrainConfig
+from autonl_core.config import MAX_MACS, AugmentConfig, ExportConfig, SearchConfig, SupernetConfig, TrainConfig
 
 MINIMAL: dict[str, Any] = {"dataset": "digits", "flops_budget": 400_000}
 
@@ -175,3 +175,22 @@ def test_a_yaml_file_is_validated_by_the_same_rules() -> None:
 def test_a_configuration_cannot_be_changed_once_made() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         SearchConfig.model_validate(MINIMAL).seed = 1  # type: ignore[misc]
+
+
+class TestExport:
+    def test_onnx_in_both_precisions_and_torch_export_unless_asked_otherwise(self) -> None:
+        config = SearchConfig(dataset="digits", flops_budget=400_000)
+        assert config.export.formats == ("onnx", "onnx-int8", "pt2")
+        assert SearchConfig.model_validate(json.loads(json.dumps(config.to_json()))) == config
+
+    def test_formats_are_listed_once_and_known(self) -> None:
+        config = ExportConfig.model_validate({"formats": ["pt2", "onnx", "pt2"]})
+        assert config.formats == ("pt2", "onnx")
+        assert ExportConfig.model_validate({"formats": []}).formats == ()
+        with pytest.raises(ValidationError, match="tflite"):
+            ExportConfig.model_validate({"formats": ["onnx", "tflite"]})
+
+    def test_a_search_of_before_there_were_formats_is_still_one(self) -> None:
+        stored = SearchConfig(dataset="digits", flops_budget=400_000).to_json()
+        del stored["export"]
+        assert SearchConfig.model_validate(stored).export == ExportConfig()

@@ -12,7 +12,7 @@ from autonl_core.arch_string import decode, encode
 from autonl_core.errors import AutonlError, BudgetError, Interrupted
 from autonl_core.macs import count_macs, count_params
 from autonl_core.progress import ArchitectureRecord
-from autonl_core.result import SearchResult
+from autonl_core.result import ResultFile, SearchResult
 from tests.autonl_core.architectures import AUTONL_S
 
 
@@ -59,9 +59,11 @@ def test_a_result_is_plain_json_and_names_the_checkpoint_without_its_folder(tmp_
         stop_reason="converged",
         exact=True,
         notes=("the space is coarse here",),
+        files={"safetensors": ResultFile(tmp_path / "network.safetensors", "a" * 64, 12)},
     )
     stored = json.loads(json.dumps(result.to_json()))
     assert stored == result.to_json()
     assert stored["checkpoint"] == "network.safetensors"
+    assert stored["files"] == {"safetensors": {"name": "network.safetensors", "sha256": "a" * 64, "size_bytes": 12}}
     assert stored["architecture"]["arch"] == arch.to_json()
     assert str(tmp_path) not in json.dumps(stored)

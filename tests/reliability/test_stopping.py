@@ -97,7 +97,7 @@ class TestCancel:
 
         def finish() -> None:
             together.wait()
-            service.stores.claims.finish(lease, result(), checkpoint)
+            service.stores.claims.finish(lease, result(), {"safetensors": checkpoint})
 
         worker = threading.Thread(target=finish)
         worker.start()

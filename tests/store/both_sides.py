@@ -149,7 +149,7 @@ class BothSides:
         search, clock_s, claims = self._held_by(lease), self.world.clock_s, self.stores.claims
         if ending == "finish":
             search.finish(RESULT.architecture.arch_id)
-            state = claims.finish(lease, RESULT, self._new_file(lease))
+            state = claims.finish(lease, RESULT, {"safetensors": self._new_file(lease)})
         elif ending == "fail":
             search.fail("dataset-error")
             state = claims.fail(lease, "dataset-error", "no images")

@@ -25,6 +25,7 @@ from store.stores import Stores
 
 CONFIG = SearchConfig(dataset="digits", flops_budget=400_000)
 CHECKPOINT = StoredFile("a/1/model.safetensors", "0" * 64, 10)
+FILES = {"safetensors": CHECKPOINT, "onnx": StoredFile("a/1/model.onnx", "2" * 64, 12)}
 
 
 def queue_search(stores: Stores, **options: Any) -> str:
@@ -144,7 +145,7 @@ WRITES: dict[str, Callable[[Stores, Lease], object]] = {
     "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
     "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
     "saved": lambda stores, lease: save(stores, lease, 9),
-    "finish": lambda stores, lease: stores.claims.finish(lease, result(), CHECKPOINT),
+    "finish": lambda stores, lease: stores.claims.finish(lease, result(), FILES),
     "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
     "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
     "gave_back": lambda stores, lease: stores.claims.gave_back(lease),

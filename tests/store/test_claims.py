@@ -15,6 +15,7 @@ from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
 from tests.store.samples import (
     CHECKPOINT,
+    FILES,
     WRITES,
     architecture,
     claim,
@@ -89,7 +90,7 @@ def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
 class TestFinish:
     def test_the_result_the_network_and_its_file_are_there_together(self, stores: Stores) -> None:
         lease = claim_one(stores)
-        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.SUCCEEDED
+        assert stores.claims.finish(lease, result(), FILES) is SearchState.SUCCEEDED
         search = stores.searches.get(lease.search_id)
         assert search.stop_reason is StopReason.CONVERGED
         assert search.best_arch_id == result().architecture.arch_id
@@ -99,12 +100,14 @@ class TestFinish:
         artifact = stores.architectures.artifact(result().architecture.arch_id, "safetensors")
         assert artifact is not None
         assert artifact.sha256 == CHECKPOINT.sha256
+        kinds_of = {a.kind: a.sha256 for a in stores.architectures.artifacts(search.id)}
+        assert kinds_of == {kind: stored.sha256 for kind, stored in FILES.items()}
         assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.SUCCEEDED
 
     def test_a_cancel_that_came_first_wins_but_the_file_stays(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.cancel(lease.search_id)
-        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.CANCELLED
+        assert stores.claims.finish(lease, result(), FILES) is SearchState.CANCELLED
         search = stores.searches.get(lease.search_id)
         assert (search.stop_reason, search.result) == (StopReason.CANCELLED, None)
         assert stores.architectures.artifact(result().architecture.arch_id, "safetensors") is not None
@@ -112,7 +115,7 @@ class TestFinish:
     def test_run_states_are_forgotten(self, stores: Stores) -> None:
         lease = claim_one(stores)
         save(stores, lease, 1)
-        stores.claims.finish(lease, result(), CHECKPOINT)
+        stores.claims.finish(lease, result(), FILES)
         assert stores.reports.run_states(lease.search_id) == []
 
 
@@ -171,7 +174,7 @@ class TestPause:
     def test_one_that_finished_before_it_heard_has_succeeded(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.pause(lease.search_id)
-        assert stores.claims.finish(lease, result(), CHECKPOINT) is SearchState.SUCCEEDED
+        assert stores.claims.finish(lease, result(), FILES) is SearchState.SUCCEEDED
 
     def test_a_pause_taken_back_in_time_costs_an_attempt_and_nothing_else(self, stores: Stores) -> None:
         lease = claim_one(stores)

@@ -12,7 +12,7 @@ from store.errors import IdempotencyConflict, NotFound, StateConflict
 from store.models import Search
 from store.states import ALLOWED, ExitClass, SearchState, StopReason
 from store.stores import Stores
-from tests.store.samples import CHECKPOINT, CONFIG, age, claim, crash, kinds, queue_search, result
+from tests.store.samples import CONFIG, FILES, age, claim, crash, kinds, queue_search, result
 
 REQUESTS: dict[str, Callable[[Stores, str], Search]] = {
     "cancel": lambda stores, search_id: stores.control.cancel(search_id),
@@ -59,7 +59,7 @@ def bring_to(stores: Stores, state: SearchState) -> str:
     if state in (SearchState.PAUSED, SearchState.CANCELLED):
         stores.claims.gave_back(lease)
     if state == SearchState.SUCCEEDED:
-        stores.claims.finish(lease, result(), CHECKPOINT)
+        stores.claims.finish(lease, result(), FILES)
     if state == SearchState.FAILED:
         stores.claims.fail(lease, "dataset-error", "no images")
     assert stores.searches.get(search_id).state is state

@@ -13,7 +13,7 @@ from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateCon
 from store.searches import SearchFilter
 from store.states import SearchState
 from store.stores import Stores
-from tests.store.samples import CHECKPOINT, CONFIG, claim, kinds, queue_search, result
+from tests.store.samples import CONFIG, FILES, claim, kinds, queue_search, result
 
 
 def test_a_new_search_is_queued_and_reads_back_as_it_was_asked(stores: Stores) -> None:
@@ -105,7 +105,7 @@ def test_counts_name_every_state(stores: Stores) -> None:
 class TestDelete:
     def test_a_final_search_goes_with_everything_it_told(self, stores: Stores) -> None:
         search_id = queue_search(stores)
-        stores.claims.finish(claim(stores), result(), CHECKPOINT)
+        stores.claims.finish(claim(stores), result(), FILES)
         stores.searches.delete(search_id)
         assert stores.events.after(search_id) == []
         assert stores.architectures.artifacts(search_id) == []

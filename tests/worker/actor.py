@@ -72,7 +72,9 @@ class Actor:
             self.save(step, link)
         model = self._file("model", link)
         stored = self.stores.artifacts.put(f"{self.lease.search_id}/{self.lease.fence}/{model.name}", model)
-        self.stores.claims.finish(self.lease, replace(result(), checkpoint_sha256=stored.sha256), stored)
+        self.stores.claims.finish(
+            self.lease, replace(result(), checkpoint_sha256=stored.sha256), {"safetensors": stored}
+        )
         return ExitCode.FINISHED
 
     def _resume(self) -> tuple[int, str]:

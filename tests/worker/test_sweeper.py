@@ -17,7 +17,7 @@ from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, broker_url, free_port, wait_for
-from tests.store.samples import CHECKPOINT, claim, expire, queue_search, result
+from tests.store.samples import FILES, claim, expire, queue_search, result
 from worker.sweeper import Sweeper
 
 LEASE_S = 1.5
@@ -93,7 +93,7 @@ def test_files_that_nobody_needs_any_more_are_cleared_up(
     stores: Stores, settings: Settings, doorbell: Doorbell
 ) -> None:
     succeeded, cancelled = queue_search(stores), queue_search(stores)
-    stores.claims.finish(claim(stores), result(), CHECKPOINT)
+    stores.claims.finish(claim(stores), result(), FILES)
     stores.control.cancel(cancelled)
     for search_id in (succeeded, cancelled, "deleted", "fresh"):
         folder = settings.searches_dir / search_id
