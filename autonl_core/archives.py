@@ -18,12 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autonl_core.errors import DatasetError
-from autonl_core.images import MAX_IMAGE_BYTES
+from autonl_core.limits import DEFAULT_LIMITS, Limits
 
-MAX_MEMBERS = 150_000  # all of them are listed in memory: about 1 KB, and 13 microseconds, each
-MAX_DIRECTORY_BYTES = 32 << 20
+MAX_DIRECTORY_BYTES_PER_FILE = 256
 MAX_NAME_CHARS = 1_024
-MAX_RATIO = 200  # of all that is in an archive to its bytes on disk; images that are compressed hardly get smaller
 FREE_BYTES = 64 << 20  # that an archive may hold whatever the ratio
 
 _FIRST_BYTES = b"PK\x03\x04"
@@ -37,35 +35,39 @@ _DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, struct.error,
 class _Listed(io.BufferedReader):
     """The file of an archive. Refuses a list of members that is too long before it is loaded."""
 
-    listing = True
+    def __init__(self, file: io.FileIO, limits: Limits) -> None:
+        super().__init__(file)
+        self.listing = True
+        self._limits = limits
 
     def read(self, size: int | None = -1, /) -> bytes:
         if not self.listing:
             return super().read(size)
-        if (size or 0) > MAX_DIRECTORY_BYTES:
-            raise DatasetError(
-                f"its list of members takes {size:,} bytes, more than {MAX_DIRECTORY_BYTES:,}; unpack it"
-            )
+        limit = self._limits.files * MAX_DIRECTORY_BYTES_PER_FILE
+        if (size or 0) > limit:
+            raise DatasetError(f"its list of members takes {size:,} bytes, more than {limit:,}; unpack it")
         data = super().read(size)
-        if (count := data.count(_ENTRY_SIGNATURE)) > MAX_MEMBERS:
-            raise DatasetError(f"it has {count:,} members, more than {MAX_MEMBERS:,}; unpack it and add the folder")
+        if (count := data.count(_ENTRY_SIGNATURE)) > self._limits.files:
+            raise DatasetError(
+                f"it has {count:,} members, more than {self._limits.files:,}; unpack it and add the folder"
+            )
         return data
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[zipfile.ZipFile]:
     """The archive at `path`, checked member by member.
 
     Raises:
         DatasetError: not a zip archive, damaged, or one that is refused.
         OSError: it cannot be read.
     """
-    with _Listed(io.FileIO(path)) as file:
+    with _Listed(io.FileIO(path), limits) as file:
         try:
             if file.peek(4)[:4] != _FIRST_BYTES:
                 raise zipfile.BadZipFile("it does not start as one does")
             archive = zipfile.ZipFile(file)
-            _check(archive.infolist(), path.stat().st_size)
+            _check(archive.infolist(), path.stat().st_size, limits)
         except DatasetError as error:
             raise DatasetError(f"{path} is refused: {error}") from error
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
@@ -75,11 +77,11 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The content of a member; nothing if it is damaged, not what the list says, or larger than an image may be."""
     try:
         info = archive.getinfo(name)
-        if info.file_size > MAX_IMAGE_BYTES:
+        if info.file_size > limits.image_bytes:
             return b""
         with archive.open(info) as file:
             data = file.read(info.file_size)  # the size is a bound, not a hint: a plain read() inflates all there is
@@ -88,7 +90,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     return data if len(data) == info.file_size else b""
 
 
-def _check(infos: list[zipfile.ZipInfo], size_bytes: int) -> None:
+def _check(infos: list[zipfile.ZipInfo], size_bytes: int, limits: Limits) -> None:
     seen: set[str] = set()
     for info in infos:
         problem = _problem_of(info)
@@ -99,11 +101,16 @@ def _check(infos: list[zipfile.ZipInfo], size_bytes: int) -> None:
             raise DatasetError(f"member {info.orig_filename[:200]!r} {problem}")
         seen.add(name)
     content = sum(info.file_size for info in infos)
-    limit = max(FREE_BYTES, MAX_RATIO * size_bytes)
+    limit = max(FREE_BYTES, limits.ratio * size_bytes)
     if content > limit:
         raise DatasetError(
-            f"its {size_bytes:,} bytes claim to hold {content:,}, and {limit:,} is the limit ({MAX_RATIO} times as "
+            f"its {size_bytes:,} bytes claim to hold {content:,}, and {limit:,} is the limit ({limits.ratio} times as "
             "many); pack images in a compressed format, PNG for one, or add them as a folder"
+        )
+    if content > limits.content_bytes:
+        raise DatasetError(
+            f"its files take {content:,} bytes when decompressed, more than {limits.content_bytes:,}; "
+            "make the images smaller, or add them as a folder"
         )
 
 

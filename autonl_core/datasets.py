@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import random
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,14 +22,16 @@ from typing import Any, Literal
 
 from autonl_core.archives import open_archive, read_member
 from autonl_core.errors import DatasetError
-from autonl_core.images import MAX_IMAGE_BYTES, image_size
+from autonl_core.images import image_size
+from autonl_core.limits import DEFAULT_LIMITS, Limits
+from autonl_core.manifest import read_manifest
+from autonl_core.splits import stratified_draw
 
 Split = Literal["train", "test"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 TEST_FRACTION = 0.2
 MIN_IMAGES_PER_CLASS = 3  # one each for training, validation and test
-MAX_FILES = 2_000_000  # in a folder, of whatever kind
 _SIZE_SAMPLE = 64  # images whose headers are read to learn the usual size
 _SAMPLE_BYTES = 256 << 20  # of them together, so that many large ones keep nobody waiting
 _SPLIT_FOLDERS: dict[str, Split] = {
@@ -68,7 +69,9 @@ class DatasetSpec:
     image_size: int  # the usual longer side in pixels
     train_images: int
     test_images: int
-    fingerprint: str  # of names and sizes (zip: CRCs): another content, another fingerprint
+    fingerprint: (
+        str  # of names and sizes (zip: CRCs), or of the manifest, which has that of these: other content, other
+    )
     horizontal_flip: bool = True  # whether a mirrored image still shows its class
     manifest: str = ""  # path of the list of images that a check left, with splits and groups; empty: as names say
 
@@ -94,7 +97,7 @@ DIGITS = DatasetSpec(
 BUILTIN: dict[str, DatasetSpec] = {DIGITS.name: DIGITS}
 
 
-def scan(name: str, path: Path, within: Iterable[Path] = ()) -> DatasetSpec:
+def scan(name: str, path: Path, within: Iterable[Path] = (), limits: Limits = DEFAULT_LIMITS) -> DatasetSpec:
     """Describe the folder or zip at `path`; given `within`, links in a folder may only lead to places below these.
 
     Raises:
@@ -104,10 +107,10 @@ def scan(name: str, path: Path, within: Iterable[Path] = ()) -> DatasetSpec:
     """
     path = path.expanduser().resolve()
     kind: Literal["folder", "zip"] = "folder" if path.is_dir() else "zip"
-    with _opened(kind, path) as archive:
-        members = _zip_members(archive) if archive else _folder_members(path, tuple(within))
-        classes, items = _arrange(members, path)
-        usual_size = _usual_size(path, archive, items)
+    with _opened(kind, path, limits) as archive:
+        members = _zip_members(archive) if archive else _folder_members(path, limits, tuple(within))
+        classes, items = _arrange(members, path, limits)
+        usual_size = _usual_size(path, archive, items, limits)
     counts = Counter(item.split for item in items)
     return DatasetSpec(
         name=name,
@@ -126,76 +129,69 @@ def find_dataset(name_or_path: str) -> DatasetSpec:
     return BUILTIN.get(name_or_path) or scan(Path(name_or_path).stem or "data", Path(name_or_path))
 
 
-def list_items(spec: DatasetSpec) -> list[Item]:
-    """Every image of a folder or zip data set, in a fixed order.
+def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]:
+    """Every image of a folder or zip data set, in a fixed order: those of its manifest, or all there are.
 
     Raises:
         DatasetError: it is gone, or changed since it was added.
     """
     path = Path(spec.location)
-    with _opened(spec.kind, path) as archive:
-        members = _zip_members(archive) if archive else _folder_members(path)
-    classes, items = _arrange(members, path)
-    if _fingerprint(members) != spec.fingerprint:
-        raise DatasetError(
-            f"data set {spec.name!r} at {path} changed since it was added: {len(items)} images in {len(classes)} "
-            f"classes now, {spec.train_images + spec.test_images} in {len(spec.classes)} then; add it again"
-        )
-    return items
+    with _opened(spec.kind, path, limits) as archive:
+        members = _zip_members(archive) if archive else _folder_members(path, limits)
+    found = _fingerprint(members)
+    if spec.manifest:
+        manifest = read_manifest(Path(spec.manifest), spec.fingerprint)
+        if found == manifest.content:
+            return [Item(*row) for row in manifest.rows]
+    elif found == spec.fingerprint:
+        return _arrange(members, path, limits)[1]
+    raise DatasetError(
+        f"data set {spec.name!r} at {path} changed since it was added: {len(members)} images now, "
+        f"{spec.train_images + spec.test_images} in {len(spec.classes)} classes then; add it again"
+    )
 
 
-def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+def read_members(
+    spec: DatasetSpec, members: Iterable[str], limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[str, bytes]]:
     """The bytes of the named files, in order, one file in memory at a time.
 
     None for a file that cannot be read or is too large: the decoder reports it with the other unreadable images.
     """
     path = Path(spec.location)
-    with _opened(spec.kind, path) as archive:
+    with _opened(spec.kind, path, limits) as archive:
         for member in members:
-            yield member, _read(path, archive, member)
+            yield member, _read(path, archive, member, limits)
 
 
 @contextlib.contextmanager
-def _opened(kind: str, path: Path) -> Iterator[zipfile.ZipFile | None]:
+def _opened(kind: str, path: Path, limits: Limits) -> Iterator[zipfile.ZipFile | None]:
     """The archive at `path`, or None for a folder there."""
     if not (path.is_dir() if kind == "folder" else path.is_file()):
         raise DatasetError(f"no data set at {path}: neither a folder nor a zip archive")
     with contextlib.ExitStack() as stack:
-        yield stack.enter_context(open_archive(path)) if kind == "zip" else None
+        yield stack.enter_context(open_archive(path, limits)) if kind == "zip" else None
 
 
-def _read(path: Path, archive: zipfile.ZipFile | None, member: str) -> bytes:
-    return read_member(archive, member) if archive else _read_file(path / member)
+def _read(path: Path, archive: zipfile.ZipFile | None, member: str, limits: Limits) -> bytes:
+    return read_member(archive, member, limits) if archive else _read_file(path / member, limits)
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, limits: Limits) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_IMAGE_BYTES + 1)
+            data = file.read(limits.image_bytes + 1)
     except OSError:
         return b""
-    return data if len(data) <= MAX_IMAGE_BYTES else b""
+    return data if len(data) <= limits.image_bytes else b""
 
 
-def stratified_draw(labels: list[int], fraction: float, seed: int) -> set[int]:
-    """Indices of about `fraction` of every class, at least one, never a whole class; equal for equal arguments."""
-    by_class: dict[int, list[int]] = {}
-    for index, label in enumerate(labels):
-        by_class.setdefault(label, []).append(index)
-    chosen: set[int] = set()
-    for label in sorted(by_class):
-        indices = by_class[label]
-        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
-        chosen.update(random.Random(f"{seed}/{label}").sample(indices, count))
-    return chosen
-
-
-def _folder_members(root: Path, within: tuple[Path, ...] = ()) -> dict[str, str]:
+def _folder_members(root: Path, limits: Limits, within: tuple[Path, ...] = ()) -> dict[str, str]:
     """Relative names of image files and a mark that changes with their content (size and time)."""
     members: dict[str, str] = {}
     for count, entry in enumerate(_files_below(root)):
-        if count >= MAX_FILES:
-            raise DatasetError(f"{root} holds more than {MAX_FILES:,} files; add a smaller folder")
+        if count >= limits.folder_files:
+            raise DatasetError(f"{root} holds more than {limits.folder_files:,} files; add a smaller folder")
         if not _is_image_name(entry.name):
             continue
         member = os.path.relpath(entry.path, root)
@@ -232,7 +228,7 @@ def _fingerprint(members: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[Item]]:
+def _arrange(members: Iterable[str], path: Path, limits: Limits) -> tuple[tuple[str, ...], list[Item]]:
     """Class names, and every image with its split and label, sorted by name."""
     parts = {member: tuple(part for part in member.split("/") if part not in ("", ".")) for member in sorted(members)}
     parts = {m: p for m, p in parts.items() if not any(part.startswith((".", "__MACOSX")) for part in p)}
@@ -246,6 +242,8 @@ def _arrange(members: Iterable[str], path: Path) -> tuple[tuple[str, ...], list[
     classes = tuple(sorted({name for _, name in placed.values()}))
     if len(classes) < 2:
         raise DatasetError(f"{path} has one class, {classes[0]!r}; a classifier needs at least 2 class folders")
+    if len(classes) > limits.classes:
+        raise DatasetError(f"{path} has {len(classes):,} class folders; at most {limits.classes:,} are allowed")
     for name in classes:
         if not name.isprintable():  # control characters, and bytes that are not UTF-8
             raise DatasetError(f"{path} has a class folder named {name!r}; rename it to printable characters")
@@ -293,14 +291,14 @@ def _check_counts(classes: tuple[str, ...], items: list[Item], path: Path) -> No
         raise DatasetError(f"{path}: {need}: {shown}")
 
 
-def _usual_size(path: Path, archive: zipfile.ZipFile | None, items: list[Item]) -> int:
+def _usual_size(path: Path, archive: zipfile.ZipFile | None, items: list[Item], limits: Limits) -> int:
     """The median longer side of an evenly spread sample of images; unreadable ones are left to the search to report."""
     sample = [item.member for item in items[:: max(1, len(items) // _SIZE_SAMPLE)]]
     sizes: list[int] = []
     left = _SAMPLE_BYTES
     for member in sample:
-        data = _read(path, archive, member)
-        size = image_size(data)
+        data = _read(path, archive, member, limits)
+        size = image_size(data, limits)
         if size is not None:
             sizes.append(max(size))
         left -= len(data)

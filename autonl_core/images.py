@@ -10,11 +10,10 @@ import io
 from PIL import Image, UnidentifiedImageError
 
 from autonl_core.errors import ImageError
+from autonl_core.limits import DEFAULT_LIMITS, Limits
 
 # By content, whatever the suffix says. Not all that Pillow knows: for EPS it runs Ghostscript, which runs PostScript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_IMAGE_BYTES = 64 << 20  # of a file, after it was taken out of an archive
-MAX_IMAGE_PIXELS = 64 * 10**6  # 4 bytes each when decoded
 MAX_PIXELS_OF_FORMAT = {  # whose decoders hold the image several times over
     "TIFF": 32 * 10**6,
     "WEBP": 16 * 10**6,
@@ -46,14 +45,14 @@ class _Sparing(io.BytesIO):
         return super().read(size)
 
 
-def open_image(data: bytes) -> Image.Image:
+def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """The image of which `data` is the file; its header is read, its pixels are not.
 
     Raises:
         ImageError: what is wrong with it.
     """
     if not data:
-        raise ImageError(f"empty, damaged where it is stored, or larger than {MAX_IMAGE_BYTES:,} bytes")
+        raise ImageError(f"empty, damaged where it is stored, or larger than {limits.image_bytes:,} bytes")
     file = _Sparing(data)
     try:
         image = Image.open(file, formats=FORMATS)
@@ -64,7 +63,7 @@ def open_image(data: bytes) -> Image.Image:
     except Exception as error:
         raise ImageError(describe(error)) from error
     file.sparing = False
-    limit = MAX_PIXELS_OF_FORMAT.get(image.format or "", MAX_IMAGE_PIXELS)
+    limit = min(MAX_PIXELS_OF_FORMAT.get(image.format or "", limits.image_pixels), limits.image_pixels)
     if image.width * image.height > limit:
         raise ImageError(f"{image.width}x{image.height} pixels; a {image.format} may have {limit:,}: make it smaller")
     if image.format in ("JPEG", "MPO") and (scans := data.count(_SCAN_MARKER)) > MAX_JPEG_SCANS:
@@ -72,10 +71,10 @@ def open_image(data: bytes) -> Image.Image:
     return image
 
 
-def image_size(data: bytes) -> tuple[int, int] | None:
+def image_size(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int] | None:
     """Width and height from an image's header, or None if it has none that can be read."""
     try:
-        with open_image(data) as image:
+        with open_image(data, limits) as image:
             return image.size
     except ImageError:
         return None

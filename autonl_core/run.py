@@ -25,6 +25,7 @@ from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.evaluate import evaluate, first_images, recalibrate_batch_norm
 from autonl_core.export import save_checkpoint
 from autonl_core.gates import GateTable
+from autonl_core.limits import Limits
 from autonl_core.macs import count_macs, count_params
 from autonl_core.memory import MicroBatches
 from autonl_core.network import Network
@@ -247,6 +248,7 @@ def open_run(
     device: str,
     save_steps: int,
     micro_batches: int,
+    limits: Limits,
 ) -> SearchRun:
     """Check the configuration, decode the data, split it: the phase `preparing`."""
     started = time.monotonic()
@@ -258,7 +260,7 @@ def open_run(
         if (request := stop.stop_requested()) is not None:
             raise Interrupted(request)  # there is nothing to save, and nothing to keep
 
-    data = prepare(dataset, space.resolution, cache_dir, on_progress)
+    data = prepare(dataset, space.resolution, cache_dir, on_progress, limits)
     if data.report["unreadable"]:
         sink.event("unreadable_images", {"count": data.report["unreadable"], "problems": data.report["problems"]})
     fit, val = split_validation(data.train, config.val_fraction, config.seed)

@@ -31,6 +31,7 @@ from autonl_core.evaluate import Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.files import sha256_of
 from autonl_core.gates import Choice
+from autonl_core.limits import DEFAULT_LIMITS, Limits
 from autonl_core.network import Network, build_network
 from autonl_core.pace import child_work
 from autonl_core.progress import ProgressSink, SavedState, StopToken
@@ -56,6 +57,7 @@ def run_search(
     device: str = "cpu",
     save_steps: int = SAVE_STEPS,
     micro_batches: int = 1,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -65,6 +67,7 @@ def run_search(
         cache_dir: decoded images, shared between searches; a folder that goes away by itself if None.
         save_steps: training steps between two run states inside an epoch; its end always is one.
         micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
+        limits: of the data set, as it was checked with.
 
     Raises:
         Interrupted: `stop` asked for it; a run state was saved first.
@@ -82,6 +85,7 @@ def run_search(
             device=device,
             save_steps=save_steps,
             micro_batches=micro_batches,
+            limits=limits,
         )
         state = run.resume(resume_from)
         if state["phase"] == "searching":

@@ -13,6 +13,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from autonl_core.limits import Limits
+
 
 def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
@@ -54,6 +56,14 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
+    max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="of an archive sent as a data set")
+    max_dataset_files: int = Field(default=Limits.files, ge=1, description="in an archive; 1 KB of memory each")
+    max_folder_files: int = Field(default=Limits.folder_files, ge=1, description="in a data set that is a folder")
+    max_content_bytes: int = Field(default=Limits.content_bytes, ge=1, description="in an archive, decompressed")
+    max_content_ratio: int = Field(default=Limits.ratio, ge=1, description="of these to the archive's own bytes")
+    max_image_bytes: int = Field(default=Limits.image_bytes, ge=1, description="of one image's file")
+    max_image_pixels: int = Field(default=Limits.image_pixels, ge=1, description="of one image")
+    max_classes: int = Field(default=Limits.classes, ge=2, description="of a data set")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders below which a data set may be registered by path; a list as in PATH"
     )
@@ -122,6 +132,20 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """Decoded images, shared by the searches of one host; may be deleted at any time."""
         return self.data_dir / "cache"
+
+    @property
+    def limits(self) -> Limits:
+        """Of data sets, in the words of the core."""
+        return Limits(
+            upload_bytes=self.max_upload_bytes,
+            files=self.max_dataset_files,
+            folder_files=self.max_folder_files,
+            content_bytes=self.max_content_bytes,
+            ratio=self.max_content_ratio,
+            image_bytes=self.max_image_bytes,
+            image_pixels=self.max_image_pixels,
+            classes=self.max_classes,
+        )
 
     def environment(self) -> dict[str, str]:
         """The environment for another process of the same service: this one's, with all of these settings."""

@@ -86,6 +86,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
         device=settings.device,
         save_steps=settings.save_steps,
         micro_batches=2 ** insist(lambda: _memory_crashes(stores, lease)),
+        limits=settings.limits,
     )
 
 

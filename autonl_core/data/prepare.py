@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, Split, list_items, read_members, stratified_draw
+from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, Split, list_items, read_members
 from autonl_core.errors import DatasetError, ImageError
 from autonl_core.files import check_room
 from autonl_core.images import describe, open_image
+from autonl_core.limits import DEFAULT_LIMITS, Limits
+from autonl_core.splits import stratified_draw
 
 SHOWN_PROBLEMS = 100
 ABANDONED_S = 24 * 3600.0
@@ -73,7 +75,11 @@ class PreparedData:
 
 
 def prepare(
-    dataset: DatasetSpec, resolution: int, cache_dir: Path, on_progress: Callable[[float], None] = lambda share: None
+    dataset: DatasetSpec,
+    resolution: int,
+    cache_dir: Path,
+    on_progress: Callable[[float], None] = lambda share: None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> PreparedData:
     """The data set at `resolution`, decoded now or taken from the cache.
 
@@ -82,7 +88,7 @@ def prepare(
     """
     folder = cache_dir / f"{dataset.fingerprint}-r{resolution}"
     if not (folder / "report.json").exists():
-        _build(dataset, resolution, folder, on_progress)
+        _build(dataset, resolution, folder, on_progress, limits)
     report = json.loads((folder / "report.json").read_text())
     images = np.load(folder / "images.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
@@ -126,8 +132,10 @@ def _delete_abandoned(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(dataset: DatasetSpec, resolution: int, folder: Path, on_progress: Callable[[float], None]) -> None:
-    decoded, total = _decode(dataset, resolution)
+def _build(
+    dataset: DatasetSpec, resolution: int, folder: Path, on_progress: Callable[[float], None], limits: Limits
+) -> None:
+    decoded, total = _decode(dataset, resolution, limits)
     building = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
     _delete_abandoned(folder)
     building.mkdir(parents=True)
@@ -161,14 +169,14 @@ def _build(dataset: DatasetSpec, resolution: int, folder: Path, on_progress: Cal
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _decode(dataset: DatasetSpec, resolution: int) -> tuple[Iterator[_Decoded], int]:
+def _decode(dataset: DatasetSpec, resolution: int, limits: Limits) -> tuple[Iterator[_Decoded], int]:
     """Images one after the other, and how many there will be."""
     if dataset.kind == "builtin":
         return _decode_digits(resolution), dataset.train_images + dataset.test_images
-    items = list_items(dataset)
-    contents = read_members(dataset, [item.member for item in items])
+    items = list_items(dataset, limits)
+    contents = read_members(dataset, [item.member for item in items], limits)
     pairs = zip(items, contents, strict=True)
-    return ((item, _read_image(data, resolution)) for item, (_, data) in pairs), len(items)
+    return ((item, _read_image(data, resolution, limits)) for item, (_, data) in pairs), len(items)
 
 
 def _decode_digits(resolution: int) -> Iterator[_Decoded]:
@@ -184,9 +192,9 @@ def _decode_digits(resolution: int) -> Iterator[_Decoded]:
         yield Item(split, label, f"digit-{index:04d}"), _fit(image, resolution)
 
 
-def _read_image(data: bytes, resolution: int) -> Images | str:
+def _read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
     try:
-        with open_image(data) as image:
+        with open_image(data, limits) as image:
             image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
             image.load()
             if len(image.info.get("exif", b"")) <= _MAX_EXIF_BYTES:

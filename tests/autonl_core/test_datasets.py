@@ -8,17 +8,18 @@ import os
 import shutil
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from autonl_core.datasets import DIGITS, DatasetSpec, list_items, read_members, scan, stratified_draw
+from autonl_core.datasets import DIGITS, DatasetSpec, Item, list_items, read_members, scan
 from autonl_core.errors import DatasetError
 from autonl_core.images import image_size
+from autonl_core.limits import Limits
+from autonl_core.manifest import Row, manifest_fingerprint, write_manifest
 
 
 def picture(shade: int = 0, width: int = 20, height: int = 12) -> bytes:
@@ -282,21 +283,46 @@ def test_a_data_set_that_is_gone_is_refused(tmp_path: Path) -> None:
         list_items(spec)
 
 
-# The draw and the header ---------------------------------------------------------------------------------------------
+# The manifest and the header -----------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 4), max_size=80), st.floats(0.05, 0.95), st.integers(0, 100))
-def test_a_draw_takes_some_of_every_class_and_never_all(labels: list[int], fraction: float, seed: int) -> None:
-    drawn = stratified_draw(labels, fraction, seed)
-    assert drawn == stratified_draw(labels, fraction, seed)
-    for label, count in Counter(labels).items():
-        taken = sum(labels[index] == label for index in drawn)
-        assert taken == min(max(1, round(fraction * count)), count - 1)
+def test_with_a_manifest_the_images_are_those_that_it_lists(tmp_path: Path) -> None:
+    plain = scan("pets", write(tmp_path / "pets", *SPLIT))
+    rows: list[Row] = [("train", 0, "train/cat/000.png", None), ("train", 1, "train/dog/000.png", 4)]
+    path = write_manifest(tmp_path, plain.fingerprint, plain.classes, rows)
+    assert path == write_manifest(tmp_path, plain.fingerprint, plain.classes, rows)  # the same content, the same name
+    assert path != write_manifest(tmp_path, plain.fingerprint, plain.classes, rows[:1])
+    checked = replace(plain, manifest=str(path), fingerprint=manifest_fingerprint(path))
+    assert list_items(checked) == [Item(*row) for row in rows]
+    (tmp_path / "pets" / SPLIT[0] / "new.png").write_bytes(picture())
+    with pytest.raises(DatasetError, match="changed since it was added"):
+        list_items(checked)
 
 
-def test_draws_differ_by_seed() -> None:
-    labels = [0] * 50 + [1] * 50
-    assert stratified_draw(labels, 0.5, seed=0) != stratified_draw(labels, 0.5, seed=1)
+def test_a_manifest_that_was_changed_or_is_gone_is_refused(tmp_path: Path) -> None:
+    plain = scan("pets", write(tmp_path / "pets", *SPLIT))
+    path = write_manifest(tmp_path, plain.fingerprint, plain.classes, [("train", 0, "train/cat/000.png", None)])
+    checked = replace(plain, manifest=str(path), fingerprint=manifest_fingerprint(path))
+    path.write_text(path.read_text().replace("train/cat/000", "train/dog/000"))
+    with pytest.raises(DatasetError, match="was changed; add the data set anew"):
+        list_items(checked)
+    path.unlink()
+    with pytest.raises(DatasetError, match="cannot be read"):
+        list_items(checked)
+
+
+def test_limits_are_told_with_their_numbers(tmp_path: Path) -> None:
+    root = write(tmp_path / "pets", *SPLIT)
+    packed = zipped(root)
+    for limits, path, told in (
+        (Limits(files=19), packed, "it has 26 members, more than 19"),
+        (Limits(folder_files=19), root, "holds more than 19 files"),
+        (Limits(content_bytes=1000), packed, "when decompressed, more than 1,000"),
+        (Limits(classes=1), root, "has 2 class folders; at most 1"),
+    ):
+        with pytest.raises(DatasetError, match=told):
+            scan("pets", path, limits=limits)
+    assert image_size(picture(width=7, height=9), Limits(image_pixels=62)) is None
 
 
 def test_the_size_of_an_image_is_read_from_its_header() -> None:

@@ -22,10 +22,10 @@ from typing import Any
 import httpx
 import pytest
 
-from autonl_core.archives import MAX_MEMBERS
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets import scan
 from autonl_core.export import save_checkpoint
+from autonl_core.limits import DEFAULT_LIMITS
 from autonl_core.network import build_network
 from autonl_core.search_space import get_space
 from store.settings import Settings
@@ -143,11 +143,11 @@ def test_case_20_hostile_archives_are_refused(sandbox: Sandbox) -> None:
 
 def test_case_20_an_archive_of_as_many_members_as_may_be_is_listed_within_memory(sandbox: Sandbox) -> None:
     path = sandbox.pictures / "crowd.zip"
-    path.write_bytes(crowded(MAX_MEMBERS))
+    path.write_bytes(crowded(DEFAULT_LIMITS.files))
     answer = sandbox.service.client.post("/datasets", json={"name": "crowd", "path": str(path)})
     # All but one have a name that is not that of their header: no file is read in place of another.
     assert answer.status_code == 201, answer.text
-    assert answer.json()["train_images"] + answer.json()["test_images"] == MAX_MEMBERS
+    assert answer.json()["train_images"] + answer.json()["test_images"] == DEFAULT_LIMITS.files
 
 
 def test_case_20_links_and_depths_of_folders(sandbox: Sandbox) -> None:
