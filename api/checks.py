@@ -15,7 +15,7 @@ from api.problems import FieldProblem, ProblemError
 from autonl_core.config import SearchConfig
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import BudgetError, SpaceError
-from autonl_core.plan import resolve_space
+from autonl_core.plan import resolve_space, scale_baseline
 from autonl_core.search_space import FAMILIES, SearchSpace
 from store.datasets import DatasetStore
 from store.errors import NotFound
@@ -79,11 +79,13 @@ def _problems_of_valid_part(body: Rejected, datasets: DatasetStore) -> tuple[lis
     if not isinstance(body.body, dict) or not all(error["loc"] for error in body.errors):
         return [], {}
     refused = {error["loc"][0] for error in body.errors}
-    deciding = {name: body.body[name] for name in _DECIDING if name in body.body}
+    deciding = {
+        name: body.body[name] for name in (*_DECIDING, "baselines") if name in body.body and name not in refused
+    }
     if refused.isdisjoint(_DECIDING):
         listed, feasible, _ = _resolve(SearchConfig.model_validate(deciding), datasets)
         return listed, feasible
-    if "dataset" in deciding and "dataset" not in refused:
+    if "dataset" in deciding:
         return _find_dataset(deciding["dataset"], datasets)[0], {}
     return [], {}
 
@@ -95,7 +97,7 @@ def _resolve(
     if dataset is None:
         return listed, {}, None
     try:
-        return [], {}, CheckedSearch(config, dataset, resolve_space(config, dataset))
+        space = resolve_space(config, dataset)
     except SpaceError as error:
         unknown = config.search_space is not None and config.search_space not in FAMILIES
         pointer, code = ("/search_space", "unknown_space") if unknown else ("/resolution", "not_served")
@@ -104,6 +106,19 @@ def _resolve(
         low, high = error.feasible_macs
         wrong = FieldProblem(pointer="/flops_budget", code="infeasible", detail=str(error))
         return [wrong], {"feasible_range": {"min_macs": low, "max_macs": high}}, None
+    listed = _problems_of_baselines(config, space)
+    return listed, {}, None if listed else CheckedSearch(config, dataset, space)
+
+
+def _problems_of_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldProblem]:
+    """Networks that no width multiplier brings to the budget."""
+    listed = []
+    for index, name in enumerate(config.baselines):
+        try:
+            scale_baseline(name, space, config.flops_budget)
+        except BudgetError as error:
+            listed.append(FieldProblem(pointer=f"/baselines/{index}", code="not_scalable", detail=str(error)))
+    return listed
 
 
 def _find_dataset(name: str, datasets: DatasetStore) -> tuple[list[FieldProblem], DatasetSpec | None]:

@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
 
 from autonl_core.formats import ExportFormat
 
@@ -55,6 +64,30 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Baseline = Literal[  # the names of `zoo.py`
+    "autonl_s",
+    "autonl_l",
+    "mobilenet_v2",
+    "mnasnet_a1",
+    "fbnet_c",
+    "single_path_nas",
+    "proxyless_mobile",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+]
+
+
+def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("every network is compared with once; name each only once")
+    return names
+
+
+Baselines = Annotated[
+    tuple[Baseline, ...],
+    Field(strict=False, max_length=9, json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
+    AfterValidator(_each_once),
+]
 
 
 class _Strict(BaseModel):
@@ -143,5 +176,10 @@ class SearchConfig(_Strict):
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
+    baselines: Baselines = Field(
+        default=(),
+        description="published networks, scaled to the same MACs and trained with the same recipe, to compare with",
+        examples=[["mobilenet_v2"]],
+    )
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()

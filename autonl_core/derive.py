@@ -210,7 +210,7 @@ def _train_a_little(run: SearchRun, survivor: dict[str, Any], state: State, numb
         return {**survivor, "loss": math.inf, "top1_pct": 0.0, "feasible": False}
     run.pace.done = done_before + epochs * len(run.fit) * child_work(run.config)
     measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
-    run.sink.metrics("deriving", state["round"], {f"finalist_{number}_val_top1_pct": measured.top1_pct})
+    run.add_point("deriving", state["round"], {f"finalist_{number}_val_top1_pct": measured.top1_pct})
     scored = Candidate(tuple(survivor["choice"]), survivor["origin"], measured.loss, measured.top1_pct)
     return scored.to_state() | {"network": network.state_dict()}
 

@@ -13,6 +13,7 @@ from autonl_core.data.batches import Batch
 from autonl_core.network import evaluating
 
 RECALIBRATION_IMAGES = 10_000
+WORST_MISTAKES = 24  # that a report shows
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,53 @@ class Score:
         return 100.0 * self.correct_top5 / self.images
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says of the images of a split, in the order they came. `confidence` is the softmax of its answer.
+
+    `worst_images` are the mistakes made with most confidence, (K, 3, R, R) as they were fed, the worst first;
+    `worst` their places.
+    """
+
+    labels: Tensor  # (N,) int64
+    predicted: Tensor  # (N,) int64
+    confidence: Tensor  # (N,) float32
+    worst: Tensor  # (K,) int64
+    worst_images: Tensor
+
+
+class Examiner:
+    """Keeps what a network says while it is scored: `evaluate(network, batches, examiner)`, then `predictions()`."""
+
+    def __init__(self, mistakes: int = WORST_MISTAKES) -> None:
+        self._mistakes = mistakes
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []  # labels, predicted, confidence
+        self._worst: list[tuple[float, int, Tensor]] = []  # confidence, place, image
+        self._seen = 0
+
+    def __call__(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
+        """One batch: images (B, 3, R, R), labels (B,), logits (B, classes)."""
+        confidence, predicted = (value.cpu() for value in logits.float().softmax(dim=1).max(dim=1))
+        labels = labels.cpu()
+        self._answers.append((labels, predicted, confidence))
+        wrong = torch.where(predicted != labels, confidence, -1.0)
+        most = wrong.topk(min(self._mistakes, len(wrong)))
+        for value, place in zip(most.values.tolist(), most.indices.tolist(), strict=True):
+            if value >= 0:
+                self._worst.append((value, self._seen + place, x[place].cpu()))
+        self._worst = sorted(self._worst, key=lambda found: (-found[0], found[1]))[: self._mistakes]
+        self._seen += len(labels)
+
+    def predictions(self) -> Predictions:
+        labels, predicted, confidence = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
+        places = torch.tensor([place for _, place, _ in self._worst], dtype=torch.int64)
+        images = [image for _, _, image in self._worst]
+        return Predictions(labels, predicted, confidence, places, torch.stack(images) if images else torch.empty(0))
+
+
 @torch.no_grad()
-def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Score:
-    """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes)."""
+def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
+    """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
     correct = correct_top5 = images = 0
     loss = 0.0
     for x, labels in batches:
@@ -45,13 +90,15 @@ def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Scor
         correct_top5 += int(ranked.any(dim=1).sum())
         loss += float(F.cross_entropy(logits.float(), labels, reduction="sum"))
         images += len(labels)
+        if examiner is not None:
+            examiner(x, labels, logits)
     return Score(correct, correct_top5, images, loss / images)
 
 
-def evaluate(network: nn.Module, batches: Iterable[Batch]) -> Score:
+def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
     """Score a network in evaluation mode, leaving it in the mode it was in."""
     with evaluating(network):
-        return score(network, batches)
+        return score(network, batches, examiner)
 
 
 def first_images(batches: Iterable[Batch], images: int) -> Iterator[Batch]:

@@ -49,5 +49,6 @@ def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train
         finalist_passes += survivors * config.supernet.finalist_epochs
         survivors = survivors // 2
     search = config.supernet.epochs * fit_images * supernet_work(config, largest_macs)
-    passes = finalist_passes * fit_images + config.train.epochs * train_images
+    trained = 1 + len(config.baselines)  # networks that learn from all training images
+    passes = finalist_passes * fit_images + trained * config.train.epochs * train_images
     return search + passes * child_work(config)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from autonl_core.config import SearchConfig
+from autonl_core.arch import ArchSpec
+from autonl_core.config import Baseline, SearchConfig
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import BudgetError
+from autonl_core.scaling import scale_to_macs
 from autonl_core.search_space import SearchSpace, get_space
+from autonl_core.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
 
@@ -28,3 +31,16 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
             feasible_macs=(low, high),
         )
     return space
+
+
+def scale_baseline(name: Baseline, space: SearchSpace, budget_macs: int) -> ArchSpec:
+    """A published network for the input and classes of `space`, at the MACs of a search that it is compared with.
+
+    Raises:
+        BudgetError: no width multiplier comes within 3% of these MACs.
+    """
+    try:
+        return scale_to_macs(find_net(name).arch, budget_macs, space.resolution, space.num_classes)
+    except BudgetError as error:
+        message = f"{name}: {error}; leave it out of `baselines`, or choose another budget"
+        raise BudgetError(message, feasible_macs=error.feasible_macs) from error

@@ -73,6 +73,7 @@ class SearchResult:
     parity: Mapping[NetworkFormat, FormatParity] = field(default_factory=dict)
     certificate: Certificate | None = None
     latency: Mapping[str, Any] = field(default_factory=dict)  # medians on this machine, see `bundle/latency.py`
+    baselines: tuple[Mapping[str, Any], ...] = ()  # a `BaselineResult` for each that was asked for
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -82,4 +83,5 @@ class SearchResult:
             kind: {"name": file.path.name, "sha256": file.sha256, "size_bytes": file.size_bytes}
             for kind, file in self.files.items()
         }
+        data["baselines"] = [dict(baseline) for baseline in self.baselines]
         return data

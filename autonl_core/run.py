@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from autonl_core import arch_string
@@ -21,16 +17,18 @@ from autonl_core.config import SearchConfig
 from autonl_core.data.batches import Augmentation, Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets import DatasetSpec
+from autonl_core.environment import environment
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.evaluate import evaluate, first_images, recalibrate_batch_norm
 from autonl_core.export import save_checkpoint
 from autonl_core.gates import GateTable
+from autonl_core.history import History
 from autonl_core.limits import Limits
 from autonl_core.macs import count_macs, count_params
 from autonl_core.memory import MicroBatches
 from autonl_core.network import Network
 from autonl_core.pace import Pace, planned_work
-from autonl_core.plan import resolve_space
+from autonl_core.plan import resolve_space, scale_baseline
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, ProgressSink, SavedState, StopToken
 
 REPORT_INTERVAL_S = 0.5
@@ -69,6 +67,7 @@ class SearchRun:
     exact: bool = True  # until a resume, or memory that runs out, proves otherwise
     best_so_far: Callable[[], BestSoFar] | None = None  # set by each phase that has one
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     _phase_mark: float = field(default_factory=time.monotonic)
     _last_report: float = 0.0
     _steps_unsaved: int = 0
@@ -84,6 +83,7 @@ class SearchRun:
             return {"phase": "searching"}
         self._check_same_search(state)
         self.seconds_by_phase = dict(state["seconds_by_phase"])
+        self.history = History.from_state(state.get("history", {}))
         self.pace.done = self.pace.done_at_start = state["work_done"]
         here = environment(self.device)
         self.micro_batches.parts = max(self.micro_batches.parts, state.get("micro_batches", 1))
@@ -102,6 +102,7 @@ class SearchRun:
             "config": self.config.to_json(),
             "dataset": self.dataset.fingerprint,
             "seconds_by_phase": self.seconds_by_phase,
+            "history": self.history.to_state(),
             "work_done": self.pace.done,
             "exact": self.exact,
             "micro_batches": self.micro_batches.parts,
@@ -178,6 +179,12 @@ class SearchRun:
             self._last_report = now
             self.sink.progress(Progress(phase, self.pace.fraction, epoch, epochs, step, steps, self.pace.eta_s()))
 
+    def add_point(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        """Tell one point of the time series, and keep it for the report."""
+        elapsed_s = sum(self.seconds_by_phase.values()) + time.monotonic() - self._phase_mark
+        self.history.add(phase, epoch, round(elapsed_s, 2), values)
+        self.sink.metrics(phase, epoch, values)
+
     def watched(self, phase: Phase, batches: Iterable[Batch]) -> Iterator[Batch]:
         """`batches`; between them the search tells that it is alive, and stops if it is asked to."""
         for batch in batches:
@@ -214,28 +221,6 @@ class SearchRun:
         self._phase_mark = now
 
 
-def environment(device: torch.device) -> Mapping[str, str | int]:
-    """Everything that bit-for-bit repetition depends on."""
-    return {
-        "code": code_digest(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-    }
-
-
-@functools.cache
-def code_digest() -> str:
-    """A hash of this package's own source: another version may compute something else."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def open_run(
     config: SearchConfig,
     dataset: DatasetSpec,
@@ -253,6 +238,8 @@ def open_run(
     """Check the configuration, decode the data, split it: the phase `preparing`."""
     started = time.monotonic()
     space = resolve_space(config, dataset)
+    for name in config.baselines:
+        scale_baseline(name, space, config.flops_budget)  # or say now that it cannot be
     sink.progress(Progress("preparing", 0.0))
 
     def on_progress(done: float) -> None:

@@ -3,7 +3,8 @@
     preparing    decode and split the data                                    run.open_run
     searching    supernet weights and architecture parameters learn           supernet_training.train_supernet
     deriving     candidates are measured, one architecture is chosen          derive.derive
-    training     the chosen network learns from all training images           train_chosen
+    training     the chosen network learns from all training images           final_training.train_chosen
+                 baselines at the same MACs do, if asked for                  baselines.train_baselines
     evaluating   top-1 on the test split, once                                finish
     exporting    write, reload in a clean process, compare                    verify.verify_export
 
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autonl_core.baselines import BaselineResult, train_baselines
 from autonl_core.budget import BAND
 from autonl_core.checkpoint import State
 from autonl_core.config import SearchConfig
@@ -30,15 +32,13 @@ from autonl_core.errors import Diverged
 from autonl_core.evaluate import Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.files import sha256_of
-from autonl_core.gates import Choice
+from autonl_core.final_training import train_chosen
 from autonl_core.limits import DEFAULT_LIMITS, Limits
-from autonl_core.network import Network, build_network
-from autonl_core.pace import child_work
+from autonl_core.network import Network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
 from autonl_core.result import ResultFile, SearchResult, StopReason
-from autonl_core.run import QUICK_IMAGES, BestSoFar, SearchRun, open_run
+from autonl_core.run import SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
-from autonl_core.train import Trainer
 from autonl_core.verify import verify_export
 
 CHECKPOINT_NAME = "model.safetensors"
@@ -93,57 +93,11 @@ def run_search(
         if state["phase"] == "deriving":
             state = derive(run, state)
         trainer = train_chosen(run, state)
-        return finish(run, state, trainer.averaged())
+        baselines = train_baselines(run, {**state, "trainer": trainer.state_dict()})
+        return finish(run, state, trainer.averaged(), baselines)
 
 
-def train_chosen(run: SearchRun, state: State) -> Trainer:
-    """Train the chosen network on all training images, validation ones included: there is nothing left to decide."""
-    run.enter("training")
-    choice: Choice = tuple(state["choice"])
-    arch = run.table.arch(choice)
-    run.sink.architecture(run.record_of(arch, val_top1_pct=state["val_top1_pct"]))
-    network = build_network(arch, seed=run.config.seed, dropout=run.config.train.dropout)
-    if run.config.train.weights == "inherit":
-        network.load_state_dict(state["inherited"])
-    settings = run.config.train
-    network = network.to(run.device)
-    trainer = Trainer(network, run.data.train, run.loader, settings, "train", settings.epochs, run.micro_batches)
-    if "trainer" in state:
-        trainer.load_state_dict(state["trainer"])
-        if trainer.unreported:  # stopped between an epoch's last step and its report
-            run.sink.metrics("training", trainer.position[0], trainer.take_epoch_metrics())
-
-    def state_now() -> State:
-        return {**state, "trainer": trainer.state_dict()}
-
-    run.best_so_far = lambda: _better(run, trainer.averaged(QUICK_IMAGES), state)
-    per_step = child_work(run.config) * len(run.data.train) / trainer.steps
-    while not trainer.finished:
-        epoch = trainer.position[0]
-        for step in trainer.run_epoch():
-            run.pace.done += per_step
-            run.tell("training", epoch + 1, trainer.epochs, step + 1, trainer.steps)
-            run.stop_if_asked(state_now)
-            run.save_if_due(state_now)
-        run.sink.metrics("training", trainer.position[0], trainer.take_epoch_metrics())
-        run.save(state_now())
-    run.leave("training")
-    return trainer
-
-
-def _better(run: SearchRun, trained: Network, state: State) -> BestSoFar:
-    """The network in training once it is ahead of the finalist that it began as; in its first epochs it is not.
-
-    Either is reported with what was measured before: the one in training has seen the validation images since.
-    """
-    finalist = build_network(trained.arch, dropout=run.config.train.dropout)
-    finalist.load_state_dict(state["inherited"])
-    finalist = finalist.to(run.device)
-    ahead = run.some_top1_pct(trained) >= run.quick_top1_pct(finalist)
-    return BestSoFar(trained if ahead else finalist, state["val_top1_pct"])
-
-
-def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
+def finish(run: SearchRun, state: State, network: Network, baselines: tuple[BaselineResult, ...]) -> SearchResult:
     """Score once on the test split, write the checkpoint, and let a clean process confirm both."""
     run.enter("evaluating")
     score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)))
@@ -181,6 +135,7 @@ def finish(run: SearchRun, state: State, network: Network) -> SearchResult:
         exact=run.exact,
         notes=_notes(run, record.macs, collapsed),
         files={"safetensors": ResultFile(checkpoint, sha256, checkpoint.stat().st_size)},
+        baselines=tuple(baseline.to_json() for baseline in baselines),
     )
 
 

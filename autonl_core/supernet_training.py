@@ -75,7 +75,7 @@ class SupernetTraining:
             "gate_entropy": _entropy(p),
         }
         gates = {f"gate/{g.position}.{g.name}": float(v) for g, v in zip(run.table.gates, p, strict=True)}
-        run.sink.metrics("searching", self.position[0], metrics | self.learner.metrics() | gates)
+        run.add_point("searching", self.position[0], metrics | self.learner.metrics() | gates)
         run.sink.architecture(run.record_of(arch, val_top1_pct=measured.top1_pct))
         self.losses = []
 

@@ -81,6 +81,18 @@ class CertificateView(View):
     by_op: dict[str, int]
 
 
+class BaselineResultView(View):
+    """A published network, scaled to the budget and trained with the recipe of the result."""
+
+    name: str
+    arch_string: str
+    macs: int
+    params: int
+    test_correct: int | None = Field(description="null: its training broke off, see `problem`")
+    test_top1_pct: float | None
+    problem: str | None
+
+
 class ResultView(View):
     """What a succeeded search hands over."""
 
@@ -104,6 +116,7 @@ class ResultView(View):
     )
     certificate: CertificateView | None = Field(default=None, description="that the network keeps to its budget")
     latency: dict[str, Any] = Field(default={}, description="medians on the machine of the search, in milliseconds")
+    baselines: list[BaselineResultView] = Field(default=[], description="in the order of the configuration")
 
 
 class SearchSummary(View):

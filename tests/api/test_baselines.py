@@ -1,4 +1,4 @@
-"""`GET /baselines`: published networks, as they are and scaled to a budget."""
+"""Published networks: as they are, scaled to a budget, and asked for beside a result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import httpx
 import pytest
 
 from autonl_core.arch_string import decode
+from autonl_core.datasets import DatasetSpec
 from autonl_core.macs import count_macs, count_params
 from autonl_core.zoo import ZOO
+from store.stores import Stores
+from tests.api.served import SEARCH, refusal, start
 
 
 def test_all_networks_are_listed_with_published_figures_and_ours(client: httpx.Client) -> None:
@@ -51,3 +54,27 @@ def test_what_makes_no_sense_is_refused_by_name(client: httpx.Client, name: str,
     answer = client.get("/baselines", params={name: value})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [name]
+
+
+def test_a_search_that_wants_them_keeps_their_names(client: httpx.Client) -> None:
+    search_id = start(client, baselines=["mobilenet_v2", "fbnet_c"])
+    assert client.get(f"/searches/{search_id}").json()["config"]["baselines"] == ["mobilenet_v2", "fbnet_c"]
+
+
+@pytest.mark.parametrize("asked", ["mobilenet_v2", ["alexnet"], ["fbnet_c", "fbnet_c"], [None], {}])
+def test_what_is_no_list_of_different_networks_is_refused(client: httpx.Client, asked: object) -> None:
+    problem = refusal(client.post("/searches", json=SEARCH | {"baselines": asked}), 422, "invalid-request")
+    assert {error["pointer"].split("/")[1] for error in problem["errors"]} == {"baselines"}
+
+
+def test_one_that_no_width_brings_to_the_budget_is_named_by_its_place(client: httpx.Client, stores: Stores) -> None:
+    classes = tuple(map(str, range(1000)))  # the last layer of the published ones alone costs 1280 MACs a class
+    stores.datasets.add(DatasetSpec("thousand", "zip", "/thousand.zip", classes, 8, 5000, 1000, "0" * 32))
+    asked = {"dataset": "thousand", "flops_budget": 500_000}
+    start(client, **asked)
+    wanted = ["mobilenet_v3_large", "mobilenet_v2"]
+    problem = refusal(client.post("/searches", json=asked | {"baselines": wanted, "seed": -1}), 422, "invalid-request")
+    found = {error["pointer"]: error for error in problem["errors"]}
+    assert found.keys() == {"/seed", "/baselines/0", "/baselines/1"}
+    assert found["/baselines/1"]["code"] == "not_scalable"
+    assert "leave it out" in found["/baselines/1"]["detail"]

@@ -28,7 +28,15 @@ _OF_MEANING = {
     "precondition-failed",
     "range-not-satisfiable",
 }
-_FIELDS_OF_MEANING = {"infeasible", "not_served", "page_token", "path_not_allowed", "unknown_dataset", "unknown_space"}
+_FIELDS_OF_MEANING = {
+    "infeasible",
+    "not_scalable",
+    "not_served",
+    "page_token",
+    "path_not_allowed",
+    "unknown_dataset",
+    "unknown_space",
+}
 
 
 @dataclass
