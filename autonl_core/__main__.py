@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument("--dataset-spec", type=Path, help="file with a DatasetSpec as JSON")
     for command in (search, score):
         command.add_argument("--cache-dir", type=Path, help="where decoded images are kept between runs")
+        command.add_argument(
+            "--cache-bytes", type=int, default=0, help="limit of that folder; default: as the disk has"
+        )
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, help="CPU threads; default: all cores")
     search.add_argument("--dataset-path", type=Path, help="folder or zip, when the config's data set is not built in")
@@ -104,6 +107,7 @@ def _search(options: argparse.Namespace) -> int:
         stop=sink,
         resume_from=earlier,
         cache_dir=options.cache_dir,
+        cache_limit_bytes=options.cache_bytes,
         device=options.device,
     )
     (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
@@ -121,7 +125,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     if dataset.classes != loaded.classes:
         raise CheckpointError(f"the checkpoint tells {loaded.classes} apart, the data set has {dataset.classes}")
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
-        data = prepare(dataset, loaded.arch.resolution, options.cache_dir or Path(scratch))
+        data = prepare(
+            dataset, loaded.arch.resolution, options.cache_dir or Path(scratch), cache_limit_bytes=options.cache_bytes
+        )
         loader = Loader(data, torch.device(options.device), 0, Augmentation(flip=False, padding_px=0))
         measured = evaluate(loaded.network, loader.plain(data.test))
     if options.json:

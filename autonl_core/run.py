@@ -58,6 +58,7 @@ class SearchRun:
     device: torch.device
     work_dir: Path
     cache_dir: Path
+    cache_limit_bytes: int
     sink: ProgressSink
     stop: StopToken
     states: RunStates
@@ -234,6 +235,7 @@ def open_run(
     save_steps: int,
     micro_batches: int,
     limits: Limits,
+    cache_limit_bytes: int,
 ) -> SearchRun:
     """Check the configuration, decode the data, split it: the phase `preparing`."""
     started = time.monotonic()
@@ -247,7 +249,9 @@ def open_run(
         if (request := stop.stop_requested()) is not None:
             raise Interrupted(request)  # there is nothing to save, and nothing to keep
 
-    data = prepare(dataset, space.resolution, cache_dir, on_progress, limits)
+    data = prepare(dataset, space.resolution, cache_dir, on_progress, limits, cache_limit_bytes)
+    if data.sharded:
+        sink.event("images_decoded_in_every_epoch", {"images": data.report["images"], "cache_bytes": cache_limit_bytes})
     if data.report["unreadable"]:
         sink.event("unreadable_images", {"count": data.report["unreadable"], "problems": data.report["problems"]})
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
@@ -263,6 +267,7 @@ def open_run(
         device=target,
         work_dir=work_dir,
         cache_dir=cache_dir,
+        cache_limit_bytes=cache_limit_bytes,
         sink=sink,
         stop=stop,
         states=RunStates(work_dir, resume_from),

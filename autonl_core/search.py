@@ -58,6 +58,7 @@ def run_search(
     save_steps: int = SAVE_STEPS,
     micro_batches: int = 1,
     limits: Limits = DEFAULT_LIMITS,
+    cache_limit_bytes: int = 0,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -68,6 +69,8 @@ def run_search(
         save_steps: training steps between two run states inside an epoch; its end always is one.
         micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
         limits: of the data set, as it was checked with.
+        cache_limit_bytes: of all data sets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded
+            whenever they are used, with the same result.
 
     Raises:
         Interrupted: `stop` asked for it; a run state was saved first.
@@ -86,6 +89,7 @@ def run_search(
             save_steps=save_steps,
             micro_batches=micro_batches,
             limits=limits,
+            cache_limit_bytes=cache_limit_bytes,
         )
         state = run.resume(resume_from)
         if state["phase"] == "searching":

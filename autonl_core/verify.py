@@ -68,6 +68,7 @@ def _score_in_clean_process(run: SearchRun, checkpoint: Path) -> int:
         json.dump(run.dataset.to_json(), spec)
         spec.flush()
         command += ["--dataset-spec", spec.name, "--cache-dir", str(run.cache_dir)]
+        command += ["--cache-bytes", str(run.cache_limit_bytes)]
         done = _run_watched(run, command)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

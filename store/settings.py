@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         default=0, ge=0, description="address space of a search's process; 0: as much as there is"
     )
 
+    cache_bytes: int = Field(
+        default=0, ge=0, description="of prepared data sets on one host; 0: as many as its disk has room for"
+    )
+
     max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
     max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="of an archive sent as a data set")
     max_dataset_files: int = Field(default=Limits.files, ge=1, description="in an archive; 1 KB of memory each")

@@ -87,6 +87,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
         save_steps=settings.save_steps,
         micro_batches=2 ** insist(lambda: _memory_crashes(stores, lease)),
         limits=settings.limits,
+        cache_limit_bytes=settings.cache_bytes,
     )
 
 

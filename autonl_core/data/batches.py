@@ -55,9 +55,9 @@ class Loader:
         rng = random_stream(stream, self.seed, epoch)
         order = rng.permutation(len(images))
         draws = rng.random((len(images), 6))  # by image, not by place in the order
-        for step in range(first_step, self.steps(images, batch_size)):
-            positions = order[step * batch_size : (step + 1) * batch_size]
-            pixels, labels = images.take(positions)
+        steps = range(first_step, self.steps(images, batch_size))
+        batches = [order[step * batch_size : (step + 1) * batch_size] for step in steps]
+        for positions, (pixels, labels) in zip(batches, images.take_ahead(batches), strict=True):
             yield self._augment(pixels, draws[positions]), labels.to(self.device)
 
     def steps(self, images: ImageSet, batch_size: int) -> int:
@@ -75,8 +75,8 @@ class Loader:
         """
         batch_size = batch_size or max(16, min(500, 500 * 64**2 // self.data.resolution**2))
         order = random_stream("plain", 0, 0).permutation(len(images))
-        for positions in np.array_split(order, math.ceil(len(order) / batch_size)):  # no small last batch
-            pixels, labels = images.take(positions)
+        batches = np.array_split(order, math.ceil(len(order) / batch_size))  # no small last batch
+        for pixels, labels in images.take_ahead(batches):
             yield self._normalise(pixels), labels.to(self.device)
 
     def _normalise(self, pixels: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from autonl_core.data.batches import Augmentation, Batch, Loader, random_stream
+from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData
 
 STILL = Augmentation(flip=False, padding_px=0)
@@ -17,7 +18,7 @@ def make_loader(augmentation: Augmentation = STILL, count: int = 20, size: int =
     images = np.zeros((count, size, size, 3), dtype=np.uint8)
     images += np.arange(count, dtype=np.uint8)[:, None, None, None]
     images[:, :, size // 2 :] += 100
-    chosen = ImageSet(images, np.arange(count, dtype=np.int64), np.arange(count, dtype=np.int64))
+    chosen = ImageSet(ArrayPixels(images), np.arange(count, dtype=np.int64), np.arange(count, dtype=np.int64))
     data = PreparedData(chosen, chosen, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255), size, {})  # raw values
     return Loader(data, torch.device("cpu"), seed, augmentation)
 

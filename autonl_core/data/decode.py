@@ -1,0 +1,78 @@
+"""From the bytes of an image file to the square of pixels that a network is fed. No torch: readers stay small."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from autonl_core.errors import ImageError
+from autonl_core.images import describe, open_image
+from autonl_core.limits import Limits
+
+_BAND_ROWS = 64  # of a large image that are converted at a time
+_MAX_EXIF_BYTES = 64 << 10  # a camera's; larger ones are not read, and the image stays as it lies
+
+Images = NDArray[np.uint8]
+
+
+def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
+    """The image whose file is `data`, (R, R, 3), or why it cannot be read."""
+    try:
+        with open_image(data, limits) as image:
+            image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
+            image.load()
+            if len(image.info.get("exif", b"")) <= _MAX_EXIF_BYTES:
+                ImageOps.exif_transpose(image, in_place=True)
+            return fit(image, resolution)
+    except MemoryError:
+        raise
+    except ImageError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  (decoders raise anything on damaged bytes; the image is reported)
+        return describe(error)
+
+
+def fit(image: Image.Image, resolution: int) -> Images:
+    """RGB, shorter side scaled to `resolution`, centre square: (R, R, 3) uint8."""
+    rgb = _reduced_rgb(image, min(image.size) // (2 * resolution))
+    if rgb.size != (resolution, resolution):
+        rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
+    return np.asarray(rgb)
+
+
+def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
+    """RGB, both sides smaller by a whole `factor`: band by band, because conversions take many times the memory."""
+    top = _top_level(image)
+    if factor < 2:
+        return _to_rgb(image, top)
+    width, height = (-(-side // factor) for side in image.size)
+    reduced = Image.new("RGB", (width, height))
+    rows = max(1, _BAND_ROWS // factor) * factor
+    for start in range(0, image.height, rows):
+        band = image.crop((0, start, image.width, min(start + rows, image.height)))
+        reduced.paste(_to_rgb(band, top).reduce(factor), (0, start // factor))
+    return reduced
+
+
+def _top_level(image: Image.Image) -> float:
+    """What is white in an image of one deep channel; 0 for all others."""
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    if image.mode not in ("I", "F"):
+        return 0.0
+    brightest = float(np.asarray(image).max())
+    if image.mode == "F" and brightest <= 1:
+        return 1.0
+    return 65535.0 if brightest > 255 else 255.0
+
+
+def _to_rgb(image: Image.Image, top: float) -> Image.Image:
+    """Eight bits and three colours: deep grey levels scaled, not clipped; transparency laid on white."""
+    if top:
+        grey = np.asarray(image, dtype=np.float64)
+        return Image.fromarray(np.round(grey.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return image.convert("RGB")

@@ -1,0 +1,109 @@
+"""Decoded images by row: in memory, in a file of pixels, or decoded anew each time they are asked for.
+
+All of them give the same pixels. None of them keeps what it read: files are read, not mapped, because the pages of a
+mapped file count as memory of the process that touched them.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autonl_core.data.cache import Entry
+from autonl_core.data.decode import Images
+from autonl_core.data.readers import Readers, reader_count
+from autonl_core.data.sources import Listing
+from autonl_core.errors import DatasetError
+from autonl_core.limits import Limits
+
+Rows = NDArray[np.int64]
+
+
+class Pixels(Protocol):
+    """Images of one resolution R, by row."""
+
+    def read(self, rows: Rows) -> Images:
+        """(B, R, R, 3) uint8. Raises DatasetError if files are gone or changed since they were prepared."""
+
+    def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
+        """The same for one batch of rows after the other; the next may be read before it is asked for."""
+
+
+class ArrayPixels:
+    """Images in memory: (N, R, R, 3) uint8."""
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+
+    def read(self, rows: Rows) -> Images:
+        return self.images[rows]
+
+    def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
+        return map(self.read, wanted)
+
+
+class CachedPixels:
+    """Images of an .npy file, (N, R, R, 3) uint8, one read per image."""
+
+    def __init__(self, path: Path, entry: Entry | None = None) -> None:
+        self.path = path
+        self._entry = entry  # in use as long as this object lives
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+        mapped = np.load(path, mmap_mode="r")
+        self._start, self._shape = int(mapped.offset), mapped.shape[1:]
+        self._image_bytes = int(np.prod(self._shape))
+
+    def read(self, rows: Rows) -> Images:
+        images = np.empty((len(rows), *self._shape), dtype=np.uint8)
+        for image, row in zip(images, rows.tolist(), strict=True):
+            if os.preadv(self._descriptor, [image], self._start + row * self._image_bytes) < self._image_bytes:
+                raise DatasetError(
+                    f"{self.path} is too short to hold image {row}; delete its folder to prepare it anew"
+                )
+        return images
+
+    def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
+        return map(self.read, wanted)
+
+
+class ShardedPixels:
+    """Images that reader processes decode each time, from the files of a data set where they lie.
+
+    `entry.folder` holds their listing. The processes start when the first image is asked for.
+    """
+
+    def __init__(self, entry: Entry, listing: Listing, resolution: int, limits: Limits) -> None:
+        self._entry, self._listing, self._resolution, self._limits = entry, listing, resolution, limits
+        self._readers: Readers | None = None
+
+    @property
+    def readers(self) -> Readers:
+        if self._readers is None:
+            folder, count = self._entry.folder, reader_count()
+            self._readers = Readers(folder, self._listing, self._resolution, self._limits, count)
+        return self._readers
+
+    def read(self, rows: Rows) -> Images:
+        return self._checked(rows, *self.readers.decode(rows))
+
+    def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
+        batches = list(wanted)
+        for rows, (images, problems) in zip(batches, self.readers.decode_ahead(batches), strict=True):
+            yield self._checked(rows, images, problems)
+
+    def _checked(self, rows: Rows, images: Images, problems: dict[int, str]) -> Images:
+        if problems:
+            position, problem = min(problems.items())
+            name = self._listing.name(int(rows[position]))
+            raise DatasetError(
+                f"{len(problems)} images of {self._listing.location} changed or were damaged since they were prepared; "
+                f"the first is {name!r}: {problem}; add the data set again"
+            )
+        return images
