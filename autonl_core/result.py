@@ -33,8 +33,8 @@ class FormatParity:
     top1_pct: float | None
     max_logit_diff: float | None  # the largest, over images and classes, to PyTorch reading the safetensors file
     disagreeing_images: int | None  # whose class is another one
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None  # None: it could not be made at all
+    sha256: str | None
     withheld: str | None = None
 
 
@@ -72,7 +72,8 @@ class SearchResult:
     files: Mapping[str, ResultFile] = field(default_factory=dict)  # by FileFormat, and report-html, report-md
     parity: Mapping[NetworkFormat, FormatParity] = field(default_factory=dict)
     certificate: Certificate | None = None
-    latency: Mapping[str, Any] = field(default_factory=dict)  # medians on this machine, see `bundle/latency.py`
+    latency_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # medians, by form and batch size
+    machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
     baselines: tuple[Mapping[str, Any], ...] = ()  # a `BaselineResult` for each that was asked for
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@
     training     the chosen network learns from all training images           final_training.train_chosen
                  baselines at the same MACs do, if asked for                  baselines.train_baselines
     evaluating   top-1 on the test split, once                                finish
-    exporting    write, reload in a clean process, compare                    verify.verify_export
+    exporting    write in all formats, score each in a clean process          bundle.build.make_bundle
 
 Each phase takes a state and returns the state the next one starts from; a state saved to disk at any point is where a
 later attempt goes on.
@@ -23,6 +23,7 @@ import numpy as np
 
 from autonl_core.baselines import BaselineResult, train_baselines
 from autonl_core.budget import BAND
+from autonl_core.bundle.build import make_bundle
 from autonl_core.checkpoint import State
 from autonl_core.config import SearchConfig
 from autonl_core.data.prepare import ImageSet
@@ -36,10 +37,10 @@ from autonl_core.final_training import train_chosen
 from autonl_core.limits import DEFAULT_LIMITS, Limits
 from autonl_core.network import Network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
-from autonl_core.result import ResultFile, SearchResult, StopReason
+from autonl_core.result import SearchResult, StopReason
 from autonl_core.run import SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
-from autonl_core.verify import verify_export
+from autonl_core.verify import verify_checkpoint
 
 CHECKPOINT_NAME = "model.safetensors"
 SAVE_STEPS = 200
@@ -102,7 +103,7 @@ def run_search(
 
 
 def finish(run: SearchRun, state: State, network: Network, baselines: tuple[BaselineResult, ...]) -> SearchResult:
-    """Score once on the test split, write the checkpoint, and let a clean process confirm both."""
+    """Score on the test split, write the bundle, and let a process without our code confirm both."""
     run.enter("evaluating")
     score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)))
     if not math.isfinite(score.loss):
@@ -111,7 +112,9 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
     run.enter("exporting")
     checkpoint = run.work_dir / CHECKPOINT_NAME
     save_checkpoint(checkpoint, network, run.dataset, run.data)
-    verify_export(run, checkpoint, network, score)
+    verify_checkpoint(checkpoint, network, run.config.flops_budget)
+    bundle = make_bundle(run, checkpoint, network, score)
+    score = bundle.score
     run.leave("exporting")
     record = run.record_of(
         network.arch,
@@ -138,7 +141,11 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
         stop_reason=reason,
         exact=run.exact,
         notes=_notes(run, record.macs, collapsed),
-        files={"safetensors": ResultFile(checkpoint, sha256, checkpoint.stat().st_size)},
+        files=bundle.files,
+        parity=bundle.parity,
+        certificate=bundle.certificate,
+        latency_ms=bundle.latency_ms,
+        machine=bundle.machine,
         baselines=tuple(baseline.to_json() for baseline in baselines),
     )
 

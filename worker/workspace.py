@@ -58,7 +58,9 @@ class Workspace:
         kept = {self.absolute(path) for path in referenced}
         for folder in (self._attempt_dir(fence) for fence in range(1, before_fence)):
             for file in folder.glob("*"):
-                if file not in kept:
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                elif file not in kept:
                     file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()

@@ -63,8 +63,8 @@ class ParityView(View):
     top1_pct: float | None
     max_logit_diff: float | None = Field(description="the largest difference of a logit to the safetensors file")
     disagreeing_images: int | None = Field(description="test images that it puts into another class than that file")
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None
+    sha256: str | None
     withheld: str | None = Field(description="why the file is not handed over; null: it is")
 
 
@@ -115,7 +115,10 @@ class ResultView(View):
         default={}, description="what each format of the network scores, those withheld included"
     )
     certificate: CertificateView | None = Field(default=None, description="that the network keeps to its budget")
-    latency: dict[str, Any] = Field(default={}, description="medians on the machine of the search, in milliseconds")
+    latency_ms: dict[str, dict[str, float]] = Field(
+        default={}, description="median time of a forward pass on `machine`, by form and images in a batch"
+    )
+    machine: dict[str, Any] = Field(default={}, description="that searched: processor and threads")
     baselines: list[BaselineResultView] = Field(default=[], description="in the order of the configuration")
 
 

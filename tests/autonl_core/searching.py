@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from autonl_core.bundle.build import Bundle
 from autonl_core.config import SearchConfig
 from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.evaluate import Score
+from autonl_core.files import sha256_of
+from autonl_core.network import Network
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
-from autonl_core.result import SearchResult
+from autonl_core.result import Certificate, ResultFile, SearchResult
+from autonl_core.run import SearchRun
 from autonl_core.search import run_search
 
 QUICK: dict[str, Any] = {
     "flops_budget": 400_000,
     "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
     "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
+    "export": {"formats": []},
 }
 
 
@@ -66,14 +74,32 @@ class Recorder(Silent):
         return self.request if self.asked == self.stop_at else None
 
 
+def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
+    """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
+    run.tell("exporting")
+    run.stop_if_asked()
+    file = ResultFile(checkpoint, sha256_of(checkpoint), checkpoint.stat().st_size)
+    nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
+    return Bundle(run.work_dir, score, {"safetensors": file}, {}, nothing, {}, {})
+
+
 def search(
-    work_dir: Path, cache_dir: Path, dataset: DatasetSpec = DIGITS, recorder: Recorder | None = None, **changes: Any
+    work_dir: Path,
+    cache_dir: Path,
+    dataset: DatasetSpec = DIGITS,
+    recorder: Recorder | None = None,
+    bundle: bool = False,
+    **changes: Any,
 ) -> SearchResult:
+    """A search with the QUICK settings and `changes`; with a whole bundle only if asked for."""
     options = {name: changes.pop(name) for name in ("resume_from", "save_steps", "micro_batches") if name in changes}
     config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
-    return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
+    with contextlib.ExitStack() as stack:
+        if not bundle:
+            stack.enter_context(mock.patch("autonl_core.search.make_bundle", checkpoint_alone))
+        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
 
 
 @pytest.fixture(scope="module")
@@ -84,4 +110,4 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
     recorder = Recorder()
-    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder), recorder
+    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder, bundle=True), recorder

@@ -129,7 +129,7 @@ class TestStop:
         monkeypatch.setattr(sys, "executable", program(tmp_path / "sleeps", "exec sleep 100"))
         began = time.monotonic()
         with pytest.raises(Interrupted):
-            search(tmp_path, cache, recorder=Recorder(1, "cancel", "exporting"))
+            search(tmp_path, cache, recorder=Recorder(10, "cancel", "exporting"), bundle=True)
         assert time.monotonic() - began < 60
 
     def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:
@@ -188,7 +188,7 @@ class TestMemory:
     ) -> None:
         monkeypatch.setattr(sys, "executable", program(tmp_path / "dies", "kill -9 $$"))
         with pytest.raises(RuntimeError, match="broke with code -9"):
-            search(tmp_path, cache)
+            search(tmp_path, cache, bundle=True)
 
     def test_a_candidate_that_does_not_fit_is_out_and_the_search_goes_on(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,

@@ -1,0 +1,73 @@
+"""What lies in a bundle beside the network: how to feed it and read it, and the images that it was tested on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from autonl_core.bundle.files import model
+from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.datasets import DatasetSpec, list_items
+from autonl_core.files import sha256_of
+from autonl_core.network import Network
+
+MAX_TEST_BYTES = 64 << 20  # of pixels in a bundle; where there are more, the bundle names the files
+SUMS = "SHA256SUMS"
+_VERBATIM = Path(model.__file__).parent
+
+
+def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: PreparedData) -> None:
+    """Write arch.json, model.py, preprocess.json, labels.txt, verify.py and the test images, or a list of them."""
+    for name in ("model.py", "verify.py"):
+        shutil.copyfile(_VERBATIM / name, folder / name)
+    (folder / "arch.json").write_text(json.dumps(network.arch.to_json(), indent=1) + "\n", encoding="utf-8")
+    (folder / "labels.txt").write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
+    (folder / "preprocess.json").write_text(json.dumps(preprocessing(data), indent=1) + "\n", encoding="utf-8")
+    if len(data.test) * data.resolution**2 * 3 <= MAX_TEST_BYTES or dataset.kind == "builtin":
+        _write_test_images(folder / "test.npz", data.test)
+    else:
+        _write_test_list(folder / "test_files.csv", dataset)
+
+
+def preprocessing(data: PreparedData) -> dict[str, object]:
+    """How to make an input of a picture, for people as well as for programs."""
+    return {
+        "resolution": data.resolution,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "colours": "RGB",
+        "layout": "(B, 3, R, R) float32",
+        "steps": [
+            "turn the picture upright as its EXIF data says, lay transparency on white, make it RGB",
+            f"scale its shorter side to {data.resolution} pixels (bilinear) and cut out the centre square",
+            "divide by 255, subtract `mean`, divide by `std`, by channel",
+        ],
+        "code": "decode() and normalise() in verify.py",
+    }
+
+
+def write_sums(folder: Path) -> dict[str, str]:
+    """Write SHA256SUMS, as `sha256sum -c` reads it; returns the digest of every file, of that one too."""
+    sums = {file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.name != SUMS}
+    lines = (f"{digest}  {name}\n" for name, digest in sums.items())
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    return sums | {SUMS: sha256_of(folder / SUMS)}
+
+
+def _write_test_images(path: Path, test: ImageSet) -> None:
+    """`images` (N, R, R, 3) uint8 and `labels` (N,) int64."""
+    images, labels = test.take(np.arange(len(test)))
+    np.savez(path, images=images.numpy(), labels=labels.numpy())
+
+
+def _write_test_list(path: Path, dataset: DatasetSpec) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("member", "label", "class"))
+        for item in list_items(dataset):
+            if item.split == "test":
+                writer.writerow((item.member, item.label, dataset.classes[item.label]))

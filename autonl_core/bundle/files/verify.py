@@ -1,0 +1,415 @@
+"""Score every format of this bundle on its test images, and compare with what was reported when it was made.
+
+    python verify.py                        on the test images that lie here; exit code 0 if all is as reported
+    python verify.py --data images.zip      on the test images of the original archive or folder
+    python verify.py --image cat.jpg        name the class of a picture
+
+Needs torch, numpy, pillow and onnxruntime, and nothing of the program that made the bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import sys
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+HERE = Path(__file__).resolve().parent
+FILES = {  # what can be scored; the first is what the others are compared with
+    "safetensors": "model.safetensors",
+    "onnx": "model.onnx",
+    "onnx-int8": "model.int8.onnx",
+    "pt2": "model.pt2",
+    "torchscript": "model.torchscript.pt",
+}
+TIE = 1e-4  # two classes whose logits differ by less may change places: rounding decides
+IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+MAX_IMAGE_BYTES = 64 << 20
+MAX_PIXELS, MAX_PIXELS_OF_FORMAT = 64 * 10**6, {"TIFF": 32 * 10**6, "WEBP": 16 * 10**6}
+MAX_EXIF_BYTES = 64 << 10
+MAX_JPEG_SCANS = 100
+BAND_ROWS = 64  # of a large image that are converted at a time
+
+Images = NDArray[np.uint8]
+Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) float32
+
+
+@dataclass
+class Tally:
+    """What one format did so far; differences are to the first format."""
+
+    correct: int = 0
+    disagreeing_images: int = 0  # put into another class
+    disagreeing_beyond_ties: int = 0
+    max_logit_diff: float = 0.0
+    seconds: float = 0.0
+    error: str | None = None  # why it cannot be scored
+
+    def add(self, logits: Tensor, reference: Tensor, labels: Tensor) -> None:
+        """Count a batch: logits and reference are (B, classes), labels (B,)."""
+        if logits.shape != reference.shape or not bool(torch.isfinite(logits).all()):
+            raise ValueError(f"it computes logits of shape {tuple(logits.shape)}, or some that are not finite")
+        named, expected = logits.argmax(1), reference.argmax(1)
+        lead = reference.gather(1, expected[:, None]) - reference.gather(1, named[:, None])  # (B, 1), of the expected
+        self.correct += int((named == labels).sum())
+        self.disagreeing_images += int((named != expected).sum())
+        self.disagreeing_beyond_ties += int((lead >= TIE).sum())
+        self.max_logit_diff = max(self.max_logit_diff, float((logits - reference).abs().max()))
+
+
+def main() -> int:
+    options = _parse()
+    torch.set_num_threads(options.threads)
+    preprocess = _read_json("preprocess.json")
+    if options.image:
+        return _name(options, preprocess)
+    found = verify(options, preprocess)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        _print_table(found)
+    return 0 if found["ok"] else 1
+
+
+def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str, Any]:
+    """Everything that is found, as plain JSON; `problems` is empty if all is as it should be."""
+    reported = _read_json("parity.json") if (HERE / "parity.json").exists() else {}
+    runs, tallies = _open_formats(options.threads)
+    images, ties, pixels = score(runs, tallies, _batches(options.data, preprocess), preprocess)
+    problems = check_sums() + _compare(tallies, images, ties, pixels, reported)
+    return {
+        "ok": not problems,
+        "problems": problems,
+        "images": images,
+        "ties": ties,
+        "pixels_sha256": pixels,
+        "formats": {name: {**vars(tally), "top1_pct": _percent(tally, images)} for name, tally in tallies.items()},
+        "reported": reported.get("formats", {}),
+        "versions": {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy", "pillow")},
+        "imported": sorted({name.partition(".")[0] for name in sys.modules}),
+    }
+
+
+def score(
+    runs: dict[str, Run], tallies: dict[str, Tally], batches: Iterable[tuple[Images, Any]], preprocess: dict[str, Any]
+) -> tuple[int, int, str]:
+    """Run all formats on every batch. Returns the images, those where rounding decides, and the SHA-256 of pixels."""
+    images = ties = 0
+    digest = hashlib.sha256()
+    for pixels, of_batch in batches:
+        labels, x = torch.from_numpy(of_batch), normalise(pixels, preprocess)
+        reference: Tensor | None = None
+        for name, run in runs.items():
+            tally = tallies[name]
+            if tally.error is not None:
+                continue
+            began = time.perf_counter()
+            with _refusing(tally), torch.inference_mode():
+                logits = run(x)
+                reference = logits if reference is None else reference
+                tally.add(logits, reference, labels)
+            tally.seconds += time.perf_counter() - began
+        if reference is not None:
+            best = reference.topk(2, dim=1).values  # (B, 2)
+            ties += int((best[:, 0] - best[:, 1] < TIE).sum())
+        digest.update(pixels.tobytes())
+        images += len(pixels)
+    return images, ties, digest.hexdigest()
+
+
+def normalise(pixels: Images, preprocess: dict[str, Any]) -> Tensor:
+    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 of mean 0 and deviation 1, by channel."""
+    mean, std = (torch.tensor(preprocess[name]) * 255 for name in ("mean", "std"))
+    return ((torch.from_numpy(pixels).float() - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+
+# Formats --------------------------------------------------------------------------------------------------------------
+
+
+def _open_formats(threads: int) -> tuple[dict[str, Run], dict[str, Tally]]:
+    runs: dict[str, Run] = {}
+    tallies: dict[str, Tally] = {}
+    for name, file_name in FILES.items():
+        path = HERE / file_name
+        if path.exists():
+            tallies[name] = Tally()
+            with _refusing(tallies[name]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch has deprecated TorchScript
+                runs[name] = _open_format(name, path, threads)
+    if not runs:
+        raise SystemExit(
+            f"{HERE} holds none of {', '.join(FILES.values())}: run verify.py where the bundle was unpacked"
+        )
+    return runs, tallies
+
+
+def _open_format(name: str, path: Path, threads: int) -> Run:
+    if name == "safetensors":
+        network: Run = _model().load(HERE / "arch.json", path)
+        return network
+    if name == "pt2":
+        program: Run = torch.export.load(path).module()
+        return program
+    if name == "torchscript":
+        script: Run = torch.jit.load(str(path))
+        return script
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    given, made = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return lambda x: torch.from_numpy(session.run([made], {given: x.numpy()})[0])
+
+
+def _model() -> Any:
+    """The module model.py beside this file, wherever Python looks for modules, and without a trace of it here."""
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location("model", HERE / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextlib.contextmanager
+def _refusing(tally: Tally) -> Iterator[None]:
+    """A format that raises is out, with the reason; the others go on. Without memory none can."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (each runtime has errors of its own)
+        tally.error = f"{type(error).__name__}: {str(error)[:300]}"
+
+
+# Comparison -----------------------------------------------------------------------------------------------------------
+
+
+def check_sums() -> list[str]:
+    """What differs from SHA256SUMS."""
+    sums = HERE / "SHA256SUMS"
+    if not sums.exists():
+        return ["SHA256SUMS is missing"]
+    problems = []
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        path = HERE / name
+        if not path.exists():
+            problems.append(f"{name} is missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            problems.append(f"{name} is not what SHA256SUMS says")
+    return problems
+
+
+def _compare(tallies: dict[str, Tally], images: int, ties: int, pixels: str, reported: dict[str, Any]) -> list[str]:
+    """What differs from the figures of parity.json."""
+    if not reported:
+        return ["parity.json is missing"]
+    if images != reported["images"] or pixels != reported["pixels_sha256"]:
+        return [f"these are not the {reported['images']} test images that were reported on: {images}, or other pixels"]
+    problems = []
+    for name, tally in tallies.items():
+        figures = reported["formats"].get(name)
+        if tally.error is not None:
+            problems.append(f"{name} cannot be scored: {tally.error}")
+        elif figures is None:
+            problems.append(f"{name} was not reported on")
+        elif name == "onnx-int8":  # rounds as this processor does, which need not be the one that it was made on
+            lost = _percent(tallies["safetensors"], images) - _percent(tally, images)
+            if lost > reported["int8_max_drop_points"]:
+                problems.append(f"{name} loses {lost:.2f} points, more than {reported['int8_max_drop_points']}")
+        else:
+            problems += _compare_exact(name, tally, figures["correct"], ties)
+    return problems
+
+
+def _compare_exact(name: str, tally: Tally, reported: int, ties: int) -> list[str]:
+    if abs(tally.correct - reported) > ties:
+        return [f"{name} has {tally.correct} images right, {reported} were reported, and only {ties} are ties"]
+    if tally.disagreeing_beyond_ties:
+        return [f"{name} puts {tally.disagreeing_beyond_ties} images into another class than PyTorch, without a tie"]
+    return []
+
+
+def _percent(tally: Tally, images: int) -> float:
+    return 100.0 * tally.correct / images
+
+
+def _print_table(found: dict[str, Any]) -> None:
+    print(f"{found['images']} test images, {found['ties']} of them ties")
+    print(f"{'format':<12} {'correct':>8} {'reported':>9} {'top-1':>8} {'other class':>12} {'largest difference':>19}")
+    for name, tally in found["formats"].items():
+        reported = found["reported"].get(name, {}).get("correct", "-")
+        if tally["error"]:
+            print(f"{name:<12} {tally['error']}")
+            continue
+        row = f"{name:<12} {tally['correct']:>8} {reported:>9} {tally['top1_pct']:>7.2f}%"
+        print(f"{row} {tally['disagreeing_images']:>12} {tally['max_logit_diff']:>19.2g}")
+    for problem in found["problems"]:
+        print(f"PROBLEM: {problem}")
+    print("as reported, and all files are whole" if found["ok"] else "NOT as reported")
+
+
+# Images ---------------------------------------------------------------------------------------------------------------
+
+
+def _batches(data: Path | None, preprocess: dict[str, Any]) -> Iterator[tuple[Images, Any]]:
+    """Pixels (B, R, R, 3) uint8 and labels (B,) int64 of the test images, in the order that they were scored in."""
+    resolution = preprocess["resolution"]
+    size = max(16, min(256, 256 * 64**2 // resolution**2))
+    if data is None and (HERE / "test.npz").exists():
+        with np.load(HERE / "test.npz") as test:
+            pixels, labels = test["images"], test["labels"]
+        for start in range(0, len(labels), size):
+            yield pixels[start : start + size], labels[start : start + size]
+        return
+    if data is None:
+        raise SystemExit("the test images are too large to lie here: give the archive or folder of them with --data")
+    batch: list[tuple[Images, int]] = []
+    for image, label in _decoded(data, resolution):
+        batch.append((image, label))
+        if len(batch) == size:
+            yield _stacked(batch)
+            batch = []
+    if batch:
+        yield _stacked(batch)
+
+
+def _stacked(batch: list[tuple[Images, int]]) -> tuple[Images, Any]:
+    return np.stack([image for image, _ in batch]), np.array([label for _, label in batch], dtype=np.int64)
+
+
+def _decoded(data: Path, resolution: int) -> Iterator[tuple[Images, int]]:
+    """The images of test_files.csv; those that nobody can read were not scored either."""
+    with contextlib.ExitStack() as stack:
+        archive = None if data.is_dir() else stack.enter_context(zipfile.ZipFile(data))
+        listing = stack.enter_context((HERE / "test_files.csv").open(encoding="utf-8", newline=""))
+        for row in csv.DictReader(listing):
+            content = _content(data, archive, row["member"])
+            with contextlib.suppress(Exception):
+                yield decode(content, resolution), int(row["label"])
+
+
+def _content(data: Path, archive: zipfile.ZipFile | None, member: str) -> bytes:
+    try:
+        with (data / member).open("rb") if archive is None else archive.open(member) as file:
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except (FileNotFoundError, KeyError) as error:
+        raise SystemExit(f"{data} does not hold {member}: it is not what the network was tested on") from error
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return b""  # damaged: no image, as it was when the test images were scored
+
+
+def decode(content: bytes, resolution: int) -> Images:
+    """An image file as the network saw it: upright, RGB, shorter side scaled, centre square, (R, R, 3) uint8.
+
+    Raises:
+        ValueError, OSError and whatever else decoders raise: it cannot be read, or is too large.
+    """
+    if len(content) > MAX_IMAGE_BYTES:
+        raise ValueError(f"more than {MAX_IMAGE_BYTES} bytes")
+    with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS_OF_FORMAT.get(image.format or "", MAX_PIXELS):
+            raise ValueError(f"{image.width}x{image.height} pixels are too many")
+        if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_JPEG_SCANS:
+            raise ValueError("too many scans")
+        image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
+        image.load()
+        if len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES:
+            ImageOps.exif_transpose(image, in_place=True)
+        rgb = _reduced_rgb(image, min(image.size) // (2 * resolution))
+        if rgb.size != (resolution, resolution):
+            rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
+        return np.asarray(rgb)
+
+
+def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
+    """RGB, both sides smaller by a whole `factor`, band by band."""
+    top = _top_level(image)
+    if factor < 2:
+        return _to_rgb(image, top)
+    reduced = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    rows = max(1, BAND_ROWS // factor) * factor
+    for start in range(0, image.height, rows):
+        band = image.crop((0, start, image.width, min(start + rows, image.height)))
+        reduced.paste(_to_rgb(band, top).reduce(factor), (0, start // factor))
+    return reduced
+
+
+def _top_level(image: Image.Image) -> float:
+    """What is white in an image of one deep channel; 0 for all others."""
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    if image.mode not in ("I", "F"):
+        return 0.0
+    brightest = float(np.asarray(image).max())
+    if image.mode == "F" and brightest <= 1:
+        return 1.0
+    return 65535.0 if brightest > 255 else 255.0
+
+
+def _to_rgb(image: Image.Image, top: float) -> Image.Image:
+    """Deep grey levels scaled, transparency laid on white."""
+    if top:
+        grey = np.asarray(image, dtype=np.float64)
+        return Image.fromarray(np.round(grey.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return image.convert("RGB")
+
+
+# Command line ---------------------------------------------------------------------------------------------------------
+
+
+def _name(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
+    """Print the class of a picture, and how sure the network is."""
+    labels = (HERE / "labels.txt").read_text(encoding="utf-8").split("\n")
+    runs, _ = _open_formats(options.threads)
+    pixels = decode(options.image.read_bytes(), preprocess["resolution"])[None]
+    with torch.inference_mode():
+        shares = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
+    best = int(shares.argmax())
+    if options.json:
+        print(json.dumps({"class": labels[best], "probability_pct": 100 * float(shares[best])}))
+    else:
+        print(f"{labels[best]}  {100 * float(shares[best]):.1f}%")
+    return 0
+
+
+def _read_json(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((HERE / name).read_text(encoding="utf-8"))
+    return content
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="zip archive or folder that test_files.csv names the images of")
+    parser.add_argument("--image", type=Path, help="name the class of this picture, and score nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the processor")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
