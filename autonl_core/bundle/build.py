@@ -62,7 +62,7 @@ def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score
     _keep_only_asked_for(run, folder)
     found = score_in_clean_process(run, folder)
     parity = judge(found, folder, run.config.export.int8_max_drop_points) | failed
-    scored = _confirmed(run, score, parity["safetensors"], found["ties"])
+    scored = _confirmed(run, score, parity["safetensors"], found)
     for name, of_format in parity.items():
         if of_format.withheld:
             (folder / FORMATS[name].file_name).unlink(missing_ok=True)
@@ -124,9 +124,12 @@ def _keep_only_asked_for(run: SearchRun, folder: Path) -> None:
             (folder / FORMATS[name].file_name).unlink(missing_ok=True)
 
 
-def _confirmed(run: SearchRun, score: Score, clean: FormatParity, ties: int) -> Score:
+def _confirmed(run: SearchRun, score: Score, clean: FormatParity, found: Mapping[str, Any]) -> Score:
     """The score as the clean process found it; rounding may decide ties, and nothing else."""
     assert clean.correct is not None
+    ties: int = found["ties"]
+    if found["images"] != score.images:
+        raise VerificationError(f"verify.py reads {found['images']} test images, the search {score.images}")
     allowed = ties if run.device.type == "cpu" else max(ties, round(_OTHER_DEVICE_SHARE * score.images))
     if abs(clean.correct - score.correct) > allowed:
         raise VerificationError(

@@ -13,6 +13,7 @@ from autonl_core.bundle.files import model
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.datasets import DatasetSpec, list_items
 from autonl_core.files import sha256_of
+from autonl_core.limits import Limits
 from autonl_core.network import Network
 
 MAX_TEST_BYTES = 64 << 20  # of pixels in a bundle; where there are more, the bundle names the files
@@ -30,7 +31,7 @@ def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: P
     if len(data.test) * data.resolution**2 * 3 <= MAX_TEST_BYTES or dataset.kind == "builtin":
         _write_test_images(folder / "test.npz", data.test)
     else:
-        _write_test_list(folder / "test_files.csv", dataset)
+        _write_test_list(folder / "test_files.csv", dataset, Limits(**data.report["limits"]))
 
 
 def preprocessing(data: PreparedData) -> dict[str, object]:
@@ -47,6 +48,8 @@ def preprocessing(data: PreparedData) -> dict[str, object]:
             "divide by 255, subtract `mean`, divide by `std`, by channel",
         ],
         "code": "decode() and normalise() in verify.py",
+        "max_image_bytes": data.report["limits"]["image_bytes"],  # larger ones were not read
+        "max_image_pixels": data.report["limits"]["image_pixels"],
     }
 
 
@@ -64,10 +67,10 @@ def _write_test_images(path: Path, test: ImageSet) -> None:
     np.savez(path, images=images.numpy(), labels=labels.numpy())
 
 
-def _write_test_list(path: Path, dataset: DatasetSpec) -> None:
+def _write_test_list(path: Path, dataset: DatasetSpec, limits: Limits) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("member", "label", "class"))
-        for item in list_items(dataset):
+        for item in list_items(dataset, limits):
             if item.split == "test":
                 writer.writerow((item.member, item.label, dataset.classes[item.label]))

@@ -126,10 +126,16 @@ class TestStop:
     def test_a_verification_under_way_is_not_waited_for(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sys, "executable", program(tmp_path / "sleeps", "exec sleep 100"))
+        begun = tmp_path / "begun"
+
+        class Waiting(Recorder):
+            def stop_requested(self) -> StopRequest | None:
+                return "cancel" if begun.exists() else None
+
+        monkeypatch.setattr(sys, "executable", program(tmp_path / "sleeps", f"touch {begun}; exec sleep 100"))
         began = time.monotonic()
         with pytest.raises(Interrupted):
-            search(tmp_path, cache, recorder=Recorder(10, "cancel", "exporting"), bundle=True)
+            search(tmp_path, cache, recorder=Waiting(), bundle=True)
         assert time.monotonic() - began < 60
 
     def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:

@@ -44,8 +44,7 @@ FILES = {  # what can be scored; the first is what the others are compared with
 }
 TIE = 1e-4  # two classes whose logits differ by less may change places: rounding decides
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_IMAGE_BYTES = 64 << 20
-MAX_PIXELS, MAX_PIXELS_OF_FORMAT = 64 * 10**6, {"TIFF": 32 * 10**6, "WEBP": 16 * 10**6}
+MAX_PIXELS_OF_FORMAT = {"TIFF": 32 * 10**6, "WEBP": 16 * 10**6}
 MAX_EXIF_BYTES = 64 << 10
 MAX_JPEG_SCANS = 100
 BAND_ROWS = 64  # of a large image that are converted at a time
@@ -286,7 +285,7 @@ def _batches(data: Path | None, preprocess: dict[str, Any]) -> Iterator[tuple[Im
     if data is None:
         raise SystemExit("the test images are too large to lie here: give the archive or folder of them with --data")
     batch: list[tuple[Images, int]] = []
-    for image, label in _decoded(data, resolution):
+    for image, label in _decoded(data, preprocess):
         batch.append((image, label))
         if len(batch) == size:
             yield _stacked(batch)
@@ -299,37 +298,41 @@ def _stacked(batch: list[tuple[Images, int]]) -> tuple[Images, Any]:
     return np.stack([image for image, _ in batch]), np.array([label for _, label in batch], dtype=np.int64)
 
 
-def _decoded(data: Path, resolution: int) -> Iterator[tuple[Images, int]]:
+def _decoded(data: Path, preprocess: dict[str, Any]) -> Iterator[tuple[Images, int]]:
     """The images of test_files.csv; those that nobody can read were not scored either."""
     with contextlib.ExitStack() as stack:
         archive = None if data.is_dir() else stack.enter_context(zipfile.ZipFile(data))
         listing = stack.enter_context((HERE / "test_files.csv").open(encoding="utf-8", newline=""))
         for row in csv.DictReader(listing):
-            content = _content(data, archive, row["member"])
+            content = _content(data, archive, row["member"], preprocess["max_image_bytes"])
+            image = None
             with contextlib.suppress(Exception):
-                yield decode(content, resolution), int(row["label"])
+                image = decode(content, preprocess)
+            if image is not None:
+                yield image, int(row["label"])
 
 
-def _content(data: Path, archive: zipfile.ZipFile | None, member: str) -> bytes:
+def _content(data: Path, archive: zipfile.ZipFile | None, member: str, max_bytes: int) -> bytes:
     try:
         with (data / member).open("rb") if archive is None else archive.open(member) as file:
-            return file.read(MAX_IMAGE_BYTES + 1)
+            return file.read(max_bytes + 1)
     except (FileNotFoundError, KeyError) as error:
         raise SystemExit(f"{data} does not hold {member}: it is not what the network was tested on") from error
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return b""  # damaged: no image, as it was when the test images were scored
 
 
-def decode(content: bytes, resolution: int) -> Images:
+def decode(content: bytes, preprocess: dict[str, Any]) -> Images:
     """An image file as the network saw it: upright, RGB, shorter side scaled, centre square, (R, R, 3) uint8.
 
     Raises:
         ValueError, OSError and whatever else decoders raise: it cannot be read, or is too large.
     """
-    if len(content) > MAX_IMAGE_BYTES:
-        raise ValueError(f"more than {MAX_IMAGE_BYTES} bytes")
+    resolution, most = preprocess["resolution"], preprocess["max_image_pixels"]
+    if len(content) > preprocess["max_image_bytes"]:
+        raise ValueError(f"more than {preprocess['max_image_bytes']} bytes")
     with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS_OF_FORMAT.get(image.format or "", MAX_PIXELS):
+        if image.width * image.height > min(most, MAX_PIXELS_OF_FORMAT.get(image.format or "", most)):
             raise ValueError(f"{image.width}x{image.height} pixels are too many")
         if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_JPEG_SCANS:
             raise ValueError("too many scans")
@@ -386,7 +389,7 @@ def _name(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
     """Print the class of a picture, and how sure the network is."""
     labels = (HERE / "labels.txt").read_text(encoding="utf-8").split("\n")
     runs, _ = _open_formats(options.threads)
-    pixels = decode(options.image.read_bytes(), preprocess["resolution"])[None]
+    pixels = decode(options.image.read_bytes(), preprocess)[None]
     with torch.inference_mode():
         shares = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
     best = int(shares.argmax())
