@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from autonl_core.allocator import keep_freed_memory
 from autonl_core.config import SearchConfig
-from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets import DatasetSpec, find_dataset
 from autonl_core.errors import AutonlError, CheckpointError

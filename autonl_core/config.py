@@ -126,6 +126,10 @@ class TrainConfig(_Strict):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
+    class_balanced: bool = Field(
+        default=False,
+        description="show every class equally often, to finalists and to the chosen network; epochs keep their length",
+    )
     weights: Literal["inherit", "retrain"] = Field(
         default="retrain", description="start from the supernet's weights, or from a fresh initialisation"
     )
@@ -135,8 +139,35 @@ class AugmentConfig(_Strict):
     """Random changes of training images, applied in batches on the device."""
 
     horizontal_flip: bool | None = Field(default=None, description="null: as the data set asks")
-    crop_padding: float = Field(default=0.125, ge=0, le=0.5, description="random shift, as a share of the side")
+    crop_padding: float = Field(
+        default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
+    )
+    resized_crop_min_scale: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=1,
+        description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
+        "96 pixels, never for smaller ones, where a shift serves better",
+    )
+    color_jitter: float = Field(
+        default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
+    )
     erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none",
+        description="two operations of a fixed strength, or one of a random strength, drawn for every image; as with "
+        "mixup and cutmix, only while the chosen network and its baselines train: the search compares networks that "
+        "see an image a few times",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="blend images in pairs, by a share from Beta(x, x); 0: never"
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="paste a square of another image, its share from Beta(x, x); 0: never; with mixup: either",
+    )
 
 
 class ExportConfig(_Strict):

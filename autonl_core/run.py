@@ -14,7 +14,8 @@ from autonl_core import arch_string
 from autonl_core.arch import ArchSpec
 from autonl_core.checkpoint import RunStates, State, load_newest
 from autonl_core.config import SearchConfig
-from autonl_core.data.batches import Augmentation, Batch, Loader
+from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
+from autonl_core.data.batches import Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets import DatasetSpec
 from autonl_core.environment import environment
@@ -282,9 +283,15 @@ def open_run(
 
 
 def _augmentation(config: SearchConfig, dataset: DatasetSpec, resolution: int) -> Augmentation:
-    flip = config.augment.horizontal_flip
+    asked = config.augment
+    by_default = LARGE_MIN_SCALE if resolution > LARGE_PX else 1.0
     return Augmentation(
-        flip=dataset.horizontal_flip if flip is None else flip,
-        padding_px=round(config.augment.crop_padding * resolution),
-        erase=config.augment.erase,
+        flip=dataset.horizontal_flip if asked.horizontal_flip is None else asked.horizontal_flip,
+        padding_px=round(asked.crop_padding * resolution),
+        erase=asked.erase,
+        crop_min_scale=by_default if asked.resized_crop_min_scale is None else asked.resized_crop_min_scale,
+        color_jitter=asked.color_jitter,
+        policy=asked.policy,
+        mixup=asked.mixup,
+        cutmix=asked.cutmix,
     )

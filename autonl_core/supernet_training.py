@@ -130,7 +130,7 @@ class SupernetTraining:
         run = self.run
         steps = run.loader.steps(run.val, self.settings.batch_size)
         epoch, step = divmod(count // self.learner.alpha_interval, steps)
-        x, y = next(run.loader.epoch(run.val, "alpha", epoch, self.settings.batch_size, first_step=step))
+        x, y = run.loader.batch(run.val, "alpha", epoch, self.settings.batch_size, step)
 
         def compute(parts: int) -> float:
             rng = random_stream("alpha_gates", run.config.seed, count)

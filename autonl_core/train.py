@@ -55,7 +55,14 @@ class Trainer:
         """Train to the end of the current epoch, yielding the step just done: a place to save, report or stop."""
         epoch, first_step = self.position
         self.network.train()
-        batches = self.loader.epoch(self.images, self.stream, epoch, self.config.batch_size, first_step=first_step)
+        batches = self.loader.epoch(
+            self.images,
+            self.stream,
+            epoch,
+            self.config.batch_size,
+            first_step,
+            balanced=self.config.class_balanced,
+        )
         for step, (x, labels) in enumerate(batches, start=first_step):
             self._step(x, labels, epoch * self.steps + step)
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
@@ -125,7 +132,8 @@ class Trainer:
             loss = share * F.cross_entropy(logits, their_labels, label_smoothing=self.config.label_smoothing)
             loss.backward()
             value += float(loss.detach())
-            correct += int((logits.detach().argmax(1) == their_labels).sum())
+            named = their_labels if their_labels.dim() == 1 else their_labels.argmax(1)  # mixed: by the larger share
+            correct += int((logits.detach().argmax(1) == named).sum())
         return value, correct
 
     def skip_if_lost(self, loss: float) -> bool:

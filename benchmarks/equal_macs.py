@@ -21,7 +21,8 @@ import torch
 from autonl_core.arch import ArchSpec
 from autonl_core.arch_string import decode, encode
 from autonl_core.config import TrainConfig
-from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets import find_dataset
 from autonl_core.derive import propose

@@ -6,6 +6,7 @@ Images stay uint8 until they are on the device; augmentation works on whole batc
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,30 +14,23 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from autonl_core.data.augment import Augmentation, augment, mix, normalise
 from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.data.sampling import class_balanced, shuffled
 
-Stream = Literal["search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout"]
+Stream = Literal[
+    "search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout", "mix"
+]
 _STREAM_NAMES: tuple[str, ...] = get_args(Stream)
 
-Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,)
+Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,), or (B, classes) once mixed
 
 
 def random_stream(stream: Stream, seed: int, count: int) -> np.random.Generator:
     """Random numbers that depend on nothing but the arguments; `count` is an epoch or a step."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([_STREAM_NAMES.index(stream), seed, count])))
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What changes at random: a mirror image, a shift of up to `padding_px`, a blanked square."""
-
-    flip: bool
-    padding_px: int
-    erase: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,16 +43,51 @@ class Loader:
     augmentation: Augmentation
 
     def epoch(
-        self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, first_step: int = 0
+        self,
+        images: ImageSet,
+        stream: Stream,
+        epoch: int,
+        batch_size: int,
+        first_step: int = 0,
+        *,
+        balanced: bool = False,
     ) -> Iterator[Batch]:
-        """One shuffled, augmented pass, from `first_step` on; a last batch smaller than half is dropped."""
-        rng = random_stream(stream, self.seed, epoch)
-        order = rng.permutation(len(images))
-        draws = rng.random((len(images), 6))  # by image, not by place in the order
+        """One shuffled, augmented pass, from `first_step` on; a last batch smaller than half is dropped.
+
+        The stream `train` alone has all of the augmentation (see `Augmentation.for_search`). `balanced` shows every
+        class as often as the others (see `sampling.class_balanced`).
+        """
         steps = range(first_step, self.steps(images, batch_size))
+        yield from self._batches(images, stream, epoch, batch_size, steps, balanced)
+
+    def batch(self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, step: int) -> Batch:
+        """The batch of that step of `epoch`, without reading ahead."""
+        (batch,) = self._batches(images, stream, epoch, batch_size, range(step, step + 1), balanced=False)
+        return batch
+
+    def _batches(
+        self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, steps: range, balanced: bool
+    ) -> Iterator[Batch]:
+        rng = random_stream(stream, self.seed, epoch)
+        augmentation = self.augmentation if stream == "train" else self.augmentation.for_search()
+        count = len(images)
+        order = class_balanced(images.labels[images.indices], rng) if balanced else shuffled(count, rng)
+        draws = rng.random((count, augmentation.draws))
         batches = [order[step * batch_size : (step + 1) * batch_size] for step in steps]
-        for positions, (pixels, labels) in zip(batches, images.take_ahead(batches), strict=True):
-            yield self._augment(pixels, draws[positions]), labels.to(self.device)
+        for step, positions, (pixels, labels) in zip(steps, batches, images.take_ahead(batches), strict=True):
+            # by image, not by place in the order, unless an image can come again, and has to look different then
+            rows = np.arange(step * batch_size, step * batch_size + len(positions)) if balanced else positions
+            x = augment(pixels.to(self.device), draws[rows], augmentation, self.data.mean, self.data.std)
+            yield self._mixed(x, labels.to(self.device), augmentation, epoch * self.steps(images, batch_size) + step)
+
+    def _mixed(self, x: Tensor, labels: Tensor, augmentation: Augmentation, global_step: int) -> Batch:
+        if not augmentation.mixes:
+            return x, labels
+        return mix(x, labels, self._classes, augmentation, random_stream("mix", self.seed, global_step))
+
+    @functools.cached_property
+    def _classes(self) -> int:
+        return int(self.data.train.labels.max()) + 1  # every class has training images
 
     def steps(self, images: ImageSet, batch_size: int) -> int:
         """How many batches `epoch` yields."""
@@ -77,36 +106,4 @@ class Loader:
         order = random_stream("plain", 0, 0).permutation(len(images))
         batches = np.array_split(order, math.ceil(len(order) / batch_size))  # no small last batch
         for pixels, labels in images.take_ahead(batches):
-            yield self._normalise(pixels), labels.to(self.device)
-
-    def _normalise(self, pixels: Tensor) -> Tensor:
-        """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 of mean 0 and deviation 1, channels_last without a copy."""
-        mean = torch.tensor(self.data.mean, device=self.device) * 255
-        std = torch.tensor(self.data.std, device=self.device) * 255
-        return ((pixels.to(self.device).float() - mean) / std).permute(0, 3, 1, 2)
-
-    def _augment(self, pixels: Tensor, draws: NDArray[np.float64]) -> Tensor:
-        """Shift, mirror and blank as the draws, (B, 6) in [0, 1), say."""
-        x = self._normalise(pixels)
-        size, pad = x.shape[-1], self.augmentation.padding_px
-        u = torch.from_numpy(draws).to(self.device)
-        span = torch.arange(size, device=self.device)
-        rows = span + (u[:, 0:1] * (2 * pad + 1)).long()  # (B, R) rows of the padded image
-        columns = span + (u[:, 1:2] * (2 * pad + 1)).long()
-        if self.augmentation.flip:
-            columns = torch.where(u[:, 2:3] < 0.5, columns.flip(1), columns)
-        padded = F.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)  # zero is the mean colour
-        which = torch.arange(len(x), device=self.device)[:, None, None]
-        x = padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        return _erase(x, u[:, 3:6], self.augmentation.erase) if self.augmentation.erase else x
-
-
-def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
-    """Blank a square of half the side, its centre anywhere, in about `chance` of the images. u: (B, 3)."""
-    size = x.shape[-1]
-    span = torch.arange(size, device=x.device)
-    centre = (u[:, 1:] * size).long()  # (B, 2)
-    in_rows = (span - centre[:, 0:1]).abs() < size // 4
-    in_columns = (span - centre[:, 1:2]).abs() < size // 4
-    hit = (in_rows[:, :, None] & in_columns[:, None, :]) & (u[:, 0] < chance)[:, None, None]
-    return x.masked_fill(hit[:, None], 0.0)
+            yield normalise(pixels.to(self.device), self.data.mean, self.data.std), labels.to(self.device)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from autonl_core.config import TrainConfig
-from autonl_core.data.batches import Augmentation, Loader
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import PreparedData, prepare
 from autonl_core.datasets import DIGITS
 from autonl_core.evaluate import evaluate, recalibrate_batch_norm, score
@@ -24,9 +27,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(DIGITS, 8, tmp_path_factory.mktemp("cache"))
 
 
-def make_trainer(data: PreparedData, dropout: float = 0.0) -> Trainer:
-    config = CONFIG.model_copy(update={"dropout": dropout})
-    loader = Loader(data, torch.device("cpu"), 0, Augmentation(flip=False, padding_px=1))
+SHIFTED = Augmentation(flip=False, padding_px=1)
+EVERYTHING = Augmentation(
+    True, 1, erase=0.2, crop_min_scale=0.5, color_jitter=0.3, policy="randaugment", mixup=0.2, cutmix=1.0
+)
+
+
+def make_trainer(
+    data: PreparedData, dropout: float = 0.0, augmentation: Augmentation = SHIFTED, *, class_balanced: bool = False
+) -> Trainer:
+    config = CONFIG.model_copy(update={"dropout": dropout, "class_balanced": class_balanced})
+    loader = Loader(data, torch.device("cpu"), 0, augmentation)
     network = build_network(get_space("tiny", 8, 10).smallest(), seed=0, dropout=dropout)
     return Trainer(network, data.train, loader, config, "train", config.epochs)
 
@@ -40,7 +51,20 @@ def run(trainer: Trainer) -> Trainer:
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: float, data: PreparedData) -> None:
-    whole, first, second = run(make_trainer(data, dropout)), make_trainer(data, dropout), make_trainer(data, dropout)
+    assert_resumed_alike(*(make_trainer(data, dropout) for _ in range(3)))
+
+
+def test_so_does_one_with_every_option_whether_images_are_cached_or_decoded_by_readers(
+    data: PreparedData, tmp_path: Path
+) -> None:
+    sharded = prepare(DIGITS, 8, tmp_path, cache_limit_bytes=1000)
+    assert (data.sharded, sharded.sharded) == (False, True)
+    trainers = [make_trainer(some, 0.1, EVERYTHING, class_balanced=True) for some in (data, sharded, sharded)]
+    assert_resumed_alike(*trainers)
+
+
+def assert_resumed_alike(whole: Trainer, first: Trainer, second: Trainer) -> None:
+    run(whole)
     for step in first.run_epoch():
         if step == 9:
             break

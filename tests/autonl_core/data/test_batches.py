@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from autonl_core.data.batches import Augmentation, Batch, Loader, random_stream
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Batch, Loader, random_stream
 from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData
 

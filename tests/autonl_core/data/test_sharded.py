@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from autonl_core.data.batches import Augmentation, Batch, Loader
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Batch, Loader
 from autonl_core.data.pixels import CachedPixels, ShardedPixels
 from autonl_core.data.prepare import PreparedData, prepare
 from autonl_core.data.readers import Readers

@@ -1,0 +1,271 @@
+"""Random changes of whole batches of images, on the device. What changes how is a function of the draws alone.
+
+Every image has a row of uniform draws of its own, so its changes depend neither on its batch nor on what was drawn
+before: a search that is taken up in the middle of an epoch sees what an uninterrupted one sees. The library's classes
+draw from the global generator, and its policies change all images of a batch in the same way; so what is used of it are
+its functions (kornia.enhance), imported only if an option needs them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+Policy = Literal["none", "randaugment", "trivialaugment"]
+
+SHIFT_DRAWS = 6  # columns that a shift, a mirror image and a blanked square use, also if nothing else is on
+DRAWS = SHIFT_DRAWS + 4 + 3 + 3 * 2  # and those of a crop, of colour jitter, and of two operations of a policy
+_CROP, _JITTER, _POLICY = SHIFT_DRAWS, SHIFT_DRAWS + 4, SHIFT_DRAWS + 7
+
+LARGE_PX = 96  # images above are cropped at random by default
+LARGE_MIN_SCALE = 0.25
+_MAX_ASPECT = 4 / 3
+_RANDAUGMENT = (2, 0.3)  # operations, each of this strength: the paper's for small networks, 9 of 30
+_MAX_ROTATION = math.radians(30)
+_MAX_SHEAR, _MAX_TRANSLATION = 0.3, 0.3  # the latter as a share of the side
+_MAX_FACTOR = 0.9  # colour, contrast, brightness and sharpness are 1 -+ this at full strength
+_MAX_LOST_BITS = 4
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What changes at random: a mirror image, a shift of up to `padding_px`, a blanked square, and options.
+
+    With a `crop_min_scale` below 1, a part of at least that share of the area is scaled up, instead of a shift.
+    """
+
+    flip: bool
+    padding_px: int
+    erase: float = 0.0
+    crop_min_scale: float = 1.0
+    color_jitter: float = 0.0
+    policy: Policy = "none"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed in pairs, and labels with them."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def draws(self) -> int:
+        """How many draws an image needs."""
+        crops, colours = self.crop_min_scale < 1, self.color_jitter > 0 or self.policy != "none"
+        return DRAWS if crops or colours else SHIFT_DRAWS
+
+    def for_search(self) -> Augmentation:
+        """The same without policies and mixing, for short trainings that compare networks.
+
+        These see each image a few times only: what is hard to learn from would make all of them look alike.
+        """
+        return replace(self, policy="none", mixup=0.0, cutmix=0.0)
+
+
+def augment(
+    pixels: Tensor,
+    draws: NDArray[np.float64],
+    augmentation: Augmentation,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Tensor:
+    """Change (B, R, R, 3) uint8 as the draws, (B, `augmentation.draws`) in [0, 1), say, and normalise.
+
+    Returns (B, 3, R, R) float32, channels_last.
+    """
+    u = torch.from_numpy(draws).to(pixels.device)
+    if augmentation.draws == SHIFT_DRAWS:
+        x = normalise(pixels, mean, std)
+        return _erase(_shift(x, u, augmentation), u[:, 3:6], augmentation.erase)
+    x = pixels.float().div_(255).permute(0, 3, 1, 2)  # (B, 3, R, R), a view in channels_last
+    if augmentation.crop_min_scale < 1:
+        x = _crop(x, u, augmentation)
+    if augmentation.color_jitter:
+        x = _jitter(x, u[:, _JITTER : _JITTER + 3], augmentation.color_jitter)
+    if augmentation.policy != "none":
+        x = _apply_policy(x, u[:, _POLICY:], augmentation.policy, mean)
+    x = x.contiguous(memory_format=torch.channels_last)
+    x = (x - _per_channel(mean, x)) / _per_channel(std, x)
+    if augmentation.crop_min_scale >= 1:
+        x = _shift(x, u, augmentation)
+    return _erase(x, u[:, 3:6], augmentation.erase)
+
+
+def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 of mean 0 and deviation 1, channels_last without a copy."""
+    return (
+        (pixels.float() - torch.tensor(mean, device=pixels.device) * 255)
+        / (torch.tensor(std, device=pixels.device) * 255)
+    ).permute(0, 3, 1, 2)
+
+
+def mix(
+    x: Tensor, labels: Tensor, classes: int, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix every image of a batch with the one opposite to it, and their labels, (B,), as much: (B, classes).
+
+    mixup blends them, cutmix pastes a rectangle of the other; with both, a coin decides for the batch. The share of the
+    other image is drawn from Beta(a, a). Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019,
+    arXiv:1905.04899.
+    """
+    targets = F.one_hot(labels, classes).float()
+    pastes = augmentation.cutmix > 0 and (augmentation.mixup == 0 or rng.random() < 0.5)
+    strength = augmentation.cutmix if pastes else augmentation.mixup
+    share = float(rng.beta(strength, strength))  # of the other image
+    if not pastes:
+        return torch.lerp(x, x.flip(0), share), torch.lerp(targets, targets.flip(0), share)
+    size = x.shape[-1]
+    side = round(size * math.sqrt(share))
+    top, left = (int(start) for start in rng.integers(0, size - side + 1, size=2))
+    mixed = x.clone()
+    mixed[:, :, top : top + side, left : left + side] = x.flip(0)[:, :, top : top + side, left : left + side]
+    return mixed, torch.lerp(targets, targets.flip(0), side**2 / size**2)
+
+
+def _shift(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
+    """Shift and mirror. u: (B, 3 or more)."""
+    size, pad = x.shape[-1], augmentation.padding_px
+    span = torch.arange(size, device=x.device)
+    rows = span + (u[:, 0:1] * (2 * pad + 1)).long()  # (B, R) rows of the padded image
+    columns = span + (u[:, 1:2] * (2 * pad + 1)).long()
+    if augmentation.flip:
+        columns = torch.where(u[:, 2:3] < 0.5, columns.flip(1), columns)
+    padded = F.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)  # zero is the mean colour
+    which = torch.arange(len(x), device=x.device)[:, None, None]
+    return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
+    """Blank a square of half the side, its centre anywhere, in about `chance` of the images. u: (B, 3)."""
+    if not chance:
+        return x
+    size = x.shape[-1]
+    span = torch.arange(size, device=x.device)
+    centre = (u[:, 1:] * size).long()  # (B, 2)
+    in_rows = (span - centre[:, 0:1]).abs() < size // 4
+    in_columns = (span - centre[:, 1:2]).abs() < size // 4
+    hit = (in_rows[:, :, None] & in_columns[:, None, :]) & (u[:, 0] < chance)[:, None, None]
+    return x.masked_fill(hit[:, None], 0.0).contiguous(memory_format=torch.channels_last)
+
+
+def _crop(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
+    """Scale a random part up to the whole, mirrored or not: of an area and an aspect ratio (log-uniform) drawn."""
+    area = augmentation.crop_min_scale + (1 - augmentation.crop_min_scale) * u[:, _CROP]
+    ratio = torch.exp((2 * u[:, _CROP + 1] - 1) * math.log(_MAX_ASPECT))
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)  # shares of the side
+    matrix = torch.zeros(len(x), 2, 3, dtype=u.dtype, device=x.device)
+    matrix[:, 0, 0], matrix[:, 1, 1] = width, height
+    matrix[:, 0, 2] = (2 * u[:, _CROP + 2] - 1) * (1 - width)
+    matrix[:, 1, 2] = (2 * u[:, _CROP + 3] - 1) * (1 - height)
+    if augmentation.flip:
+        matrix[:, 0, 0] = torch.where(u[:, 2] < 0.5, -width, width)
+    return _resample(x, matrix, "border")
+
+
+def _resample(x: Tensor, matrix: Tensor, beyond: str) -> Tensor:
+    """Each pixel from where its own 2x3 matrix, (B, 2, 3) in coordinates from -1 to 1, says."""
+    size = x.shape[-1]
+    centres = (2 * torch.arange(size, dtype=torch.float32, device=x.device) + 1) / size - 1
+    m = matrix.float()[:, :, None, None, :]  # (B, 2, 1, 1, 3)
+    # Not affine_grid: the last bits of its matrix products depend on how many images there are.
+    grid = (m[..., 0] * centres + m[..., 1] * centres[:, None] + m[..., 2]).permute(0, 2, 3, 1)  # (B, R, R, 2)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode=beyond, align_corners=False)
+
+
+def _jitter(x: Tensor, u: Tensor, strength: float) -> Tensor:
+    """Brightness, contrast and saturation times factors between 1 - strength and 1 + strength."""
+    from kornia import enhance
+
+    factors = (1 + strength * (2 * u - 1)).float()
+    x = enhance.adjust_brightness_accumulative(x, factors[:, 0])
+    x = enhance.adjust_contrast_with_mean_subtraction(x, factors[:, 1])
+    return enhance.adjust_saturation_with_gray_subtraction(x, factors[:, 2])
+
+
+_Operation = Callable[[Tensor, Tensor], Tensor]  # images (b, 3, R, R) and strengths from -1 to 1, (b,)
+
+
+def _operations() -> list[_Operation]:
+    """The changes that both policies choose from. Those of the geometry come first."""
+    from kornia import enhance
+
+    def factor(m: Tensor) -> Tensor:
+        return 1 + _MAX_FACTOR * m
+
+    return [
+        lambda x, m: x,
+        lambda x, m: _stretch(x),
+        lambda x, m: enhance.equalize(x),
+        lambda x, m: enhance.posterize(x, 8 - (_MAX_LOST_BITS * m.abs()).round().to(torch.int32)),
+        lambda x, m: enhance.solarize(x, 1 - m.abs()),
+        lambda x, m: enhance.adjust_saturation_with_gray_subtraction(x, factor(m)),
+        lambda x, m: enhance.adjust_contrast_with_mean_subtraction(x, factor(m)),
+        lambda x, m: enhance.adjust_brightness_accumulative(x, factor(m)),
+        lambda x, m: enhance.sharpness(x, factor(m)),
+    ]
+
+
+def _stretch(x: Tensor) -> Tensor:
+    """Every channel from 0 to 1 (autocontrast); one that is constant stays."""
+    low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    span = high - low
+    return torch.where(span > 0, (x - low) / span.clamp(min=1e-6), x)
+
+
+_GEOMETRIES = 5  # rotation, two shears, two translations
+
+
+def _geometry(which: Tensor, m: Tensor) -> Tensor:
+    """Matrices, (b, 2, 3), of the geometric operations `which`, (b,) from 0, at strengths m from -1 to 1."""
+    angle = torch.where(which == 0, _MAX_ROTATION * m, 0.0)
+    matrix = torch.zeros(len(m), 2, 3, dtype=m.dtype, device=m.device)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = angle.cos()
+    matrix[:, 0, 1] = torch.where(which == 1, _MAX_SHEAR * m, -angle.sin())
+    matrix[:, 1, 0] = torch.where(which == 2, _MAX_SHEAR * m, angle.sin())
+    matrix[:, 0, 2] = torch.where(which == 3, 2 * _MAX_TRANSLATION * m, 0.0)
+    matrix[:, 1, 2] = torch.where(which == 4, 2 * _MAX_TRANSLATION * m, 0.0)
+    return matrix
+
+
+def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: tuple[float, ...]) -> Tensor:
+    """TrivialAugment: one operation at a random strength; RandAugment: two at a fixed one. u: (B, 6).
+
+    Operation, sign and strength are drawn for every image. Sources: Müller and Hutter 2021, arXiv:2103.10158; Cubuk et
+    al. 2020, arXiv:1909.13719.
+    """
+    operations = _operations()
+    count, fixed = _RANDAUGMENT if policy == "randaugment" else (1, None)
+    for turn in range(count):
+        chosen, sign, strength = u[:, 3 * turn], u[:, 3 * turn + 1], u[:, 3 * turn + 2]
+        which = (chosen * (len(operations) + _GEOMETRIES)).long()
+        m = (strength if fixed is None else torch.full_like(strength, fixed)).float()
+        m = torch.where(sign < 0.5, -m, m)
+        x = _changed(x, which, m, operations, mean)
+    return x
+
+
+def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], mean: tuple[float, ...]) -> Tensor:
+    """Each image by its own operation; those of the same operation together."""
+    changed = x.clone()
+    for number in which.unique().tolist():
+        if number < len(operations):
+            rows = (which == number).nonzero()[:, 0]
+            changed[rows] = operations[number](x[rows], m[rows])
+    rows = (which >= len(operations)).nonzero()[:, 0]
+    if len(rows):
+        colour = _per_channel(mean, x)  # that lies beyond the border
+        matrix = _geometry(which[rows] - len(operations), m[rows])
+        changed[rows] = _resample(x[rows] - colour, matrix, "zeros") + colour
+    return changed.clamp_(0, 1)
+
+
+def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
+    return torch.tensor(values, device=x.device)[:, None, None]
