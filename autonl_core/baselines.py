@@ -7,8 +7,7 @@ that diverges or needs more memory than there is has no score, and the search go
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from autonl_core import arch_string
 from autonl_core.checkpoint import State
@@ -19,24 +18,9 @@ from autonl_core.macs import count_macs, count_params
 from autonl_core.network import build_network
 from autonl_core.pace import child_work
 from autonl_core.plan import scale_baseline
+from autonl_core.result import BaselineResult
 from autonl_core.run import SearchRun
 from autonl_core.train import Trainer
-
-
-@dataclass(frozen=True)
-class BaselineResult:
-    """A baseline beside the result; without `test_correct`, its training broke off for the reason `problem`."""
-
-    name: str
-    arch_string: str
-    macs: int
-    params: int
-    test_correct: int | None
-    test_top1_pct: float | None
-    problem: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def train_baselines(run: SearchRun, state: State) -> tuple[BaselineResult, ...]:

@@ -1,10 +1,15 @@
-"""MACs counted on a live network, twice, to check the analytic ones: nothing here looks at an `ArchSpec`.
+"""A live network measured: its MACs, counted twice to check the analytic ones, and the time of its layers. Nothing here
+looks at an `ArchSpec`.
 
 `count_live_macs` watches every layer run and multiplies out the shapes that it sees. `count_torch_macs` asks PyTorch's
 own counter, which sees every convolution and matrix product below them, whoever calls it.
 """
 
 from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +20,8 @@ from autonl_core.blocks.light_nl import FoldedLightNL, LightNL, channels_first_i
 from autonl_core.macs import MacsBreakdown
 from autonl_core.network import Network, evaluating
 
+WARM_UP_PASSES, TIMED_PASSES = 3, 53
+TIMED_S = 3.0  # slow networks get fewer passes
 COUNTED = (ConvNorm, FoldedConv, SqueezeExcite, LightNL, FoldedLightNL, nn.Linear)
 
 
@@ -42,6 +49,48 @@ def count_torch_macs(network: Network, resolution: int) -> int:
     with FlopCounterMode(display=False) as counter:
         _run(network, resolution)
     return int(counter.get_total_flops()) // 2
+
+
+def time_layers(network: Network, resolution: int, on_pass: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """Milliseconds of every layer for one image: medians over forward passes of the network as it would be used, fused.
+
+    Keys are `stem`, `blocks.0`, `blocks.0.light_nl` (part of its block), ..., `head`, `classifier`. `on_pass` is called
+    after every pass.
+    """
+    fused = network.fuse()
+    layers: dict[str, nn.Module] = {"stem": fused.stem, "head": fused.head, "classifier": fused.classifier}
+    for index, block in enumerate(fused.blocks):
+        layers[f"blocks.{index}"] = block
+        if isinstance(block.light_nl, nn.Module):
+            layers[f"blocks.{index}.light_nl"] = block.light_nl
+    passes: dict[str, list[float]] = {name: [] for name in layers}
+    began: dict[str, float] = {}
+
+    def start(name: str) -> None:
+        _wait(network)
+        began[name] = time.perf_counter()
+
+    def stop(name: str) -> None:
+        _wait(network)
+        passes[name].append(1000 * (time.perf_counter() - began[name]))
+
+    for name, layer in layers.items():
+        layer.register_forward_pre_hook(lambda *_, name=name: start(name))
+        layer.register_forward_hook(lambda *_, name=name: stop(name))
+    first = time.perf_counter()
+    for count in range(1, 1 + TIMED_PASSES):
+        _run(fused, resolution)
+        on_pass()
+        if count > WARM_UP_PASSES + 3 and time.perf_counter() - first > TIMED_S:
+            break
+    return {name: statistics.median(times[WARM_UP_PASSES:]) for name, times in passes.items()}
+
+
+def _wait(network: Network) -> None:
+    """A GPU works on while the host goes on: wait for it."""
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def count_live_params(network: nn.Module) -> int:

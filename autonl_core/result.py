@@ -53,6 +53,22 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class BaselineResult:
+    """A published network beside the result; without `test_correct`, its training broke off: `problem` says why."""
+
+    name: str
+    arch_string: str
+    macs: int
+    params: int
+    test_correct: int | None
+    test_top1_pct: float | None
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """A verified network: its MACs fit the budget, and the reloaded checkpoint scored what is reported here."""
 
@@ -74,7 +90,7 @@ class SearchResult:
     certificate: Certificate | None = None
     latency_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # medians, by form and batch size
     machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
-    baselines: tuple[Mapping[str, Any], ...] = ()  # a `BaselineResult` for each that was asked for
+    baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -84,5 +100,5 @@ class SearchResult:
             kind: {"name": file.path.name, "sha256": file.sha256, "size_bytes": file.size_bytes}
             for kind, file in self.files.items()
         }
-        data["baselines"] = [dict(baseline) for baseline in self.baselines]
+        data["baselines"] = [baseline.to_json() for baseline in self.baselines]
         return data

@@ -174,6 +174,11 @@ class SearchRun:
     def leave(self, phase: Phase) -> None:
         self._count_seconds(phase)
 
+    def seconds_so_far(self, phase: Phase) -> Mapping[str, float]:
+        """Seconds by phase, of `phase` up to now."""
+        self._count_seconds(phase)
+        return dict(self.seconds_by_phase)
+
     def tell(self, phase: Phase, epoch: int = 0, epochs: int = 0, step: int = 0, steps: int = 0) -> None:
         """Report progress, at most every half second."""
         now = time.monotonic()

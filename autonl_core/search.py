@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autonl_core.baselines import BaselineResult, train_baselines
+from autonl_core.baselines import train_baselines
 from autonl_core.budget import BAND
 from autonl_core.bundle.build import make_bundle
 from autonl_core.checkpoint import State
@@ -37,7 +37,7 @@ from autonl_core.final_training import train_chosen
 from autonl_core.limits import DEFAULT_LIMITS, Limits
 from autonl_core.network import Network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
-from autonl_core.result import SearchResult, StopReason
+from autonl_core.result import BaselineResult, SearchResult, StopReason
 from autonl_core.run import SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.verify import verify_checkpoint
@@ -146,7 +146,7 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
         certificate=bundle.certificate,
         latency_ms=bundle.latency_ms,
         machine=bundle.machine,
-        baselines=tuple(baseline.to_json() for baseline in baselines),
+        baselines=baselines,
     )
 
 

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("api", "autonl_core", "cli", "migrations", "store", "worker")
 SPEC_LAYER = (
-    "arch", "arch_string", "archives", "config", "datasets", "errors", "files", "formats", "images", "limits", "macs",
-    "manifest", "plan", "progress", "result", "scaling", "search_space", "splits", "tf_arch", "zoo",
+    "arch", "arch_string", "archives", "config", "datasets", "errors", "files", "formats", "history", "images",
+    "limits", "macs", "manifest", "plan", "progress", "result", "scaling", "search_space", "splits", "tf_arch", "zoo",
 )  # fmt: skip
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}
 

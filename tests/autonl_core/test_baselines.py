@@ -93,8 +93,8 @@ def test_one_that_diverges_has_no_score_and_does_not_fail_the_search(
     recorder = Recorder()
     result = search(tmp_path, cache, recorder=recorder, resume_from=stopped.states, **ASKED)
     (found,) = result.baselines
-    assert (found["test_correct"], found["test_top1_pct"]) == (None, None)
-    assert "lower the learning rate" in found["problem"]
+    assert (found.test_correct, found.test_top1_pct) == (None, None)
+    assert "lower the learning rate" in str(found.problem)
     assert recorder.fractions[-1] > 0.9
 
 

@@ -1,0 +1,38 @@
+"""Images of the data set as `data:` URIs, small enough for many of them to fit one page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image as Pillow
+
+from autonl_core.report.facts import Image
+
+PIXELATED = 48  # images up to this side are shown as they are, every pixel a square
+_SIDE = 96  # of larger ones
+
+
+def image_uri(image: Image) -> str:
+    """One image: PNG as it is, or, above 48 pixels, a JPEG of 96."""
+    return strip_uri([image])
+
+
+def strip_uri(images: Sequence[Image], gap: int = 2) -> str:
+    """Images side by side, `gap` white pixels between them."""
+    side = images[0].shape[0]
+    shown = [image if side <= PIXELATED else _reduced(image) for image in images]
+    side = shown[0].shape[0]
+    strip = np.full((side, len(shown) * (side + gap) - gap, 3), 255, dtype=np.uint8)
+    for place, image in enumerate(shown):
+        strip[:, place * (side + gap) : place * (side + gap) + side] = image
+    out, kind = io.BytesIO(), "png" if side <= PIXELATED else "jpeg"
+    Pillow.fromarray(strip).save(out, kind, **({"optimize": True} if kind == "png" else {"quality": 80}))
+    return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def _reduced(image: Image) -> Image:
+    side = min(_SIDE, image.shape[0])
+    return np.asarray(Pillow.fromarray(image).resize((side, side), Pillow.Resampling.BOX))

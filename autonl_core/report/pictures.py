@@ -1,0 +1,286 @@
+"""The pictures of a report, drawn by matplotlib as SVG: equal facts give equal bytes.
+
+Each is drawn once, in the colours of `LIGHT`; the dark form is the same text with other colours. Only words of our own
+are drawn: names from outside could ask for glyphs or formulas that no font and no parser has.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
+
+from autonl_core.report.facts import Facts
+from autonl_core.report.statistics import wilson_pct
+from autonl_core.report.words import short
+from autonl_core.zoo import find_net
+
+LIGHT = {"ink": "#17211f", "soft": "#566562", "line": "#dce2e0", "main": "#0f766e", "second": "#d97706",
+         "third": "#3b5ba5", "bad": "#b42318", "fourth": "#7a4fa3"}  # fmt: skip
+DARK = {"ink": "#e6edeb", "soft": "#9aaba7", "line": "#2b3734", "main": "#2dbfae", "second": "#f0a93b",
+        "third": "#8fabf0", "bad": "#ff8a7e", "fourth": "#c19be6"}  # fmt: skip
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "autonl",
+    "svg.fonttype": "none",  # text stays text: small, sharp, and in the reader's own font
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": LIGHT["ink"],
+    "axes.labelcolor": LIGHT["soft"],
+    "axes.edgecolor": LIGHT["line"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LIGHT["line"],
+    "grid.linewidth": 0.6,
+    "xtick.color": LIGHT["soft"],
+    "ytick.color": LIGHT["soft"],
+    "legend.frameon": False,
+    "legend.labelcolor": LIGHT["ink"],
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "text.parse_math": False,
+}
+_GATES = {
+    "kernel": "kernel 5",
+    "expand": "expansion 6",
+    "present": "block is kept",
+    "light_nl": "LightNL",
+    "nl_ratio": "its ratio 0.25",
+    "nl_stride": "its stride 1",
+}
+_COLOURS = ("main", "second", "third", "fourth", "bad", "soft")
+_macs = FuncFormatter(lambda value, _: short(value))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG in light and dark, and what it shows in words."""
+
+    name: str
+    svg: str
+    alt: str
+
+    @property
+    def light_uri(self) -> str:
+        return _data_uri(self.svg)
+
+    @property
+    def dark_uri(self) -> str:
+        dark = self.svg
+        for name, colour in LIGHT.items():
+            dark = dark.replace(colour, DARK[name])
+        return _data_uri(dark)
+
+
+def draw_all(facts: Facts) -> dict[str, Picture]:
+    """The pictures that there are facts for, by name."""
+    drawn = (_cost(facts), _search(facts), _gates(facts), _training(facts), _baselines(facts), _confidence(facts))
+    return {picture.name: picture for picture in drawn if picture is not None}
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _draw(name: str, alt: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> Picture:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        out = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    svg = out.getvalue()
+    return Picture(name, svg[svg.index("<svg") :], alt)
+
+
+def _whole(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def _cost(facts: Facts) -> Picture:
+    """Shares of MACs and time, layer by layer; what LightNL takes of each in its own colour."""
+    layers = facts.architecture.layers
+    macs = np.array([layer.macs for layer in layers]) / facts.architecture.macs
+    times = np.array([layer.time_ms for layer in layers])
+    total_ms = max(1e-9, float(times.sum()))
+    nl_macs = np.array([layer.light_nl_macs for layer in layers]) / facts.architecture.macs
+    nl_times = np.array([min(layer.light_nl_ms, layer.time_ms) for layer in layers]) / total_ms
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(2, 1, sharex=True)
+        at = np.arange(len(layers))
+        for panel, shares, of_nl, title in (
+            (axes[0], macs, nl_macs, f"Share of {short(facts.architecture.macs)} MACs"),
+            (axes[1], times / total_ms, nl_times, f"Share of {total_ms:.2f} ms (eager, one image)"),
+        ):
+            panel.bar(at, shares - of_nl, 0.72, color=LIGHT["main"], label="layer")
+            panel.bar(at, of_nl, 0.72, bottom=shares - of_nl, color=LIGHT["second"], label="LightNL in it")
+            panel.set_title(title)
+            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            panel.grid(axis="x", visible=False)
+        axes[0].legend(ncols=2, loc="upper right")
+        names = [layer.name.removeprefix("block ") for layer in layers]
+        axes[1].set_xticks(at, names, rotation=90 if len(names) > 14 else 0)
+        axes[1].set_xlabel("layer")
+
+    alt = "bars: the share of each layer in MACs and in measured time, and LightNL's part of it"
+    return _draw("cost", alt, (8.4, 4.2), draw)
+
+
+def _search(facts: Facts) -> Picture | None:
+    """Loss, accuracy, MACs against the budget, and the multiplier, over the epochs of the supernet."""
+    curve = facts.history.curve
+    if not facts.history.of("searching"):
+        return None
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(2, 2)
+        mark = "o" if len(facts.history.of("searching")) < 40 else ""
+        for panel, title, curves in (
+            (axes[0, 0], "Cross-entropy", (("loss", "training"), ("val_loss", "validation"))),
+            (axes[0, 1], "Top-1 of the derived network", (("val_top1_pct", "validation, supernet's weights"),)),
+            (axes[1, 0], "MACs of one image", (("expected_macs", "expected"), ("derived_macs", "derived network"))),
+            (axes[1, 1], "Pressure and certainty", (("lambda", "lambda"), ("gate_entropy", "bits left per gate"))),
+        ):
+            for (name, label), colour in zip(curves, _COLOURS, strict=False):
+                panel.plot(*curve("searching", name), color=LIGHT[colour], label=label, marker=mark, markersize=3)
+            panel.set_title(title)
+            _whole(panel)
+        axes[0, 1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        axes[1, 0].axhline(facts.budget_macs, color=LIGHT["bad"], linestyle="--", linewidth=1.1, label="budget")
+        axes[1, 0].yaxis.set_major_formatter(_macs)
+        for panel in axes.flat:
+            panel.legend()
+        for panel in axes[1]:
+            panel.set_xlabel("epoch of the supernet")
+
+    alt = "curves over the search: loss, accuracy, expected MACs against the budget, lambda and gate entropy"
+    return _draw("search", alt, (8.4, 5.0), draw)
+
+
+def _gates(facts: Facts) -> Picture | None:
+    """How likely every gate is open, over the epochs, one panel for each kind of gate."""
+    points = facts.history.of("searching")
+    names = [name for name in (points[-1].values if points else ()) if name.startswith("gate/")]
+    if not names:
+        return None
+    kinds = list(dict.fromkeys(name.partition(".")[2] for name in names))
+    epochs = [point.epoch for point in points]
+
+    def draw(figure: Figure) -> None:
+        axes = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
+        positions = 1 + max(int(name[5:].partition(".")[0]) for name in names)
+        for panel, kind in zip(axes, kinds, strict=True):
+            table = np.full((positions, len(points)), np.nan)
+            for name in names:
+                place, _, its_kind = name[5:].partition(".")
+                if its_kind == kind:
+                    table[int(place)] = [point.values.get(name, np.nan) for point in points]
+            extent = (epochs[0] - 0.5, epochs[-1] + 0.5, positions - 0.5, -0.5)
+            shown = panel.imshow(
+                table, aspect="auto", vmin=0, vmax=1, cmap="viridis", interpolation="none", extent=extent
+            )
+            panel.set_title(_GATES.get(kind, kind), fontsize=8)
+            panel.grid(visible=False)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+            panel.set_xlabel("epoch")
+        axes[0].set_ylabel("position in the supernet")
+        axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.colorbar(shown, ax=list(axes), label="probability that it is open", pad=0.01)
+
+    return _draw("gates", "heat maps: the probability of every gate over the epochs of the search", (8.4, 3.4), draw)
+
+
+def _training(facts: Facts) -> Picture | None:
+    """Training of the chosen network and of the baselines."""
+    if not facts.history.of("training"):
+        return None
+    found = [("", "chosen network")]
+    found += [(f"{b.name}/", find_net(b.name).title) for b in facts.baselines]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(1, 2)
+        for (prefix, title), colour in zip(found, _COLOURS * 2, strict=False):
+            for panel, name in zip(axes, ("loss", "train_top1_pct"), strict=True):
+                panel.plot(*facts.history.curve("training", prefix + name), color=LIGHT[colour], label=title)
+        axes[0].set_title("Cross-entropy, augmented training images")
+        axes[1].set_title("Top-1, augmented training images")
+        axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        for panel in axes:
+            _whole(panel)
+            panel.set_xlabel("epoch")
+            panel.legend()
+
+    return _draw("training", "curves of loss and accuracy over the epochs of training", (8.4, 2.9), draw)
+
+
+def _baselines(facts: Facts) -> Picture | None:
+    """Test top-1 with intervals, the result above the baselines."""
+    scored = [b for b in facts.baselines if b.test_correct is not None]
+    if not scored:
+        return None
+    images = facts.test.images
+    counts = [facts.test.correct, *(b.test_correct or 0 for b in scored)]
+    titles = ["found by this search", *(find_net(b.name).title for b in scored)]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, (correct, title) in enumerate(zip(counts, titles, strict=True)):
+            low, high = wilson_pct(correct, images)
+            top1 = 100 * correct / images
+            colour = LIGHT["main"] if place == 0 else LIGHT["soft"]
+            axes.errorbar(top1, place, xerr=[[top1 - low], [high - top1]], color=colour, marker="o", capsize=3)
+            said = f"{title}: {top1:.1f}%"
+            axes.annotate(said, (top1, place), (0, 7), textcoords="offset points", ha="center", color=colour)
+        axes.set_yticks([])
+        axes.set_ylim(len(counts) - 0.4, -0.7)
+        axes.margins(x=0.25)
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in axes.get_xticks() if 0 <= tick <= 100]))
+        axes.xaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        axes.set_xlabel(f"top-1 on {images:,} test images, with 95% intervals")
+
+    alt = "test accuracy of the result and of the baselines, with intervals"
+    return _draw("baselines", alt, (8.4, 0.9 + 0.55 * len(counts)), draw)
+
+
+def _confidence(facts: Facts) -> Picture:
+    """How sure the network is where it is right and where it is wrong, and how often it is right when so sure."""
+    right = facts.test.labels == facts.test.predicted
+    confidence = facts.test.confidence
+    edges = np.linspace(0, 1, 11)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(1, 2)
+        axes[0].hist([confidence[right], confidence[~right]], edges, stacked=True,
+                     color=[LIGHT["main"], LIGHT["bad"]], label=["right", "wrong"])  # fmt: skip
+        axes[0].set_title("Test images by confidence")
+        axes[0].legend(loc="upper left")
+        bins = np.clip(np.digitize(confidence, edges) - 1, 0, 9)
+        seen = np.bincount(bins, minlength=10)
+        used = np.flatnonzero(seen)
+        accuracy = np.bincount(bins, weights=right, minlength=10)[used] / seen[used]
+        sure = np.bincount(bins, weights=confidence, minlength=10)[used] / seen[used]
+        axes[1].plot([0, 1], [0, 1], color=LIGHT["soft"], linewidth=1, linestyle="--", label="as sure as it should be")
+        axes[1].plot(sure, accuracy, color=LIGHT["main"], marker="o", markersize=4, label="this network")
+        axes[1].set_title("Right as often as it is sure?")
+        axes[1].legend(loc="upper left")
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        for panel in axes:
+            panel.set_xlabel("confidence")
+            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+    return _draw("confidence", "histogram of confidence, and a reliability diagram", (8.4, 2.9), draw)

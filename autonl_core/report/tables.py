@@ -1,0 +1,251 @@
+"""The tables that both forms of a report share. Cells are text; a form escapes them for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autonl_core.formats import FORMATS
+from autonl_core.report.facts import Facts
+from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
+from autonl_core.report.words import duration, origin, pct, short_bytes
+from autonl_core.zoo import find_net
+
+ALL_CLASSES = 30  # up to here every class is shown; of more, the extremes
+_EXTREMES = 20
+_PAIRS = 30
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text below a head. `named` are the columns that hold names, not numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    named: tuple[int, ...] = (0,)
+
+
+def class_counts(facts: Facts) -> Table:
+    """Images per class and split; of many classes the smallest and the largest."""
+    data = facts.dataset
+    order = list(range(len(data.classes)))
+    if len(order) > ALL_CLASSES:
+        by_size = sorted(order, key=lambda label: (int(data.train_counts[label]), label))
+        order = by_size[: _EXTREMES // 2] + by_size[-_EXTREMES // 2 :]
+    rows = [
+        (
+            data.classes[label],
+            f"{data.train_counts[label]:,}",
+            f"{data.val_counts[label]:,}",
+            f"{data.test_counts[label]:,}",
+        )
+        for label in order
+    ]
+    total = ("all", *(f"{int(counts.sum()):,}" for counts in (data.train_counts, data.val_counts, data.test_counts)))
+    return Table(("class", "training images", "of them validating", "test images"), (*rows, total))
+
+
+def certificate(facts: Facts) -> Table | None:
+    """The budget and what the exported graph was counted to cost."""
+    found = facts.certificate
+    if found is None:
+        return None
+    rows = [
+        ("counted on", found.counted_on),
+        ("input", f"{found.resolution}×{found.resolution} pixels, one image"),
+        ("rule", found.rule),
+        ("budget", f"{found.target_macs:,} MACs"),
+        ("counted", f"{found.achieved_macs:,} MACs"),
+        ("by formula", f"{facts.architecture.macs:,} MACs"),
+        ("unused", f"{found.slack_macs:,} MACs ({pct(found.slack_pct, 2)} of the budget)"),
+        *((f"of them {name}", f"{macs:,} MACs") for name, macs in found.by_op.items()),
+    ]
+    return Table(("what", "value"), tuple(rows), (0, 1))
+
+
+def layers(facts: Facts) -> Table:
+    """The architecture, layer by layer."""
+    arch = facts.architecture
+    time_ms = sum(layer.time_ms for layer in arch.layers)
+    rows = [
+        (
+            layer.name,
+            layer.summary,
+            layer.light_nl or "–",
+            f"{layer.out_channels}×{layer.out_size}×{layer.out_size}",
+            f"{layer.params:,}",
+            f"{layer.macs:,}",
+            pct(100 * layer.macs / arch.macs),
+            f"{layer.time_ms:.3f}",
+            pct(100 * layer.time_ms / time_ms) if time_ms else "–",
+        )
+        for layer in arch.layers
+    ]
+    head = ("layer", "what", "LightNL", "output", "parameters", "MACs", "share of MACs", "ms", "share of time")
+    return Table(head, tuple(rows), (0, 1, 2))
+
+
+def candidates(facts: Facts) -> Table:
+    """What networks of equal MACs scored on validation images with the supernet's weights, by where they came from."""
+    comparison = facts.architecture.comparison
+    mean, best = comparison.get("mean", {}), comparison.get("best", {})
+    rows = [(origin(name), f"{mean[name]:.1f}%", f"{best[name]:.1f}%") for name in mean]
+    return Table(("candidates", "mean validation top-1", "best"), tuple(rows))
+
+
+def baselines(facts: Facts) -> Table:
+    """The result first, then the published networks in the order they were asked for."""
+    low, high = wilson_pct(facts.test.correct, facts.test.images)
+    arch, images = facts.architecture, facts.test.images
+    rows = [
+        (
+            "found by this search",
+            f"{arch.macs:,}",
+            f"{arch.params:,}",
+            f"{facts.test.correct:,} of {images:,}",
+            pct(100 * facts.test.correct / images),
+            f"{pct(low)} to {pct(high)}",
+        )
+    ]
+    for baseline in facts.baselines:
+        cost = (find_net(baseline.name).title, f"{baseline.macs:,}", f"{baseline.params:,}")
+        if baseline.test_correct is None:
+            rows.append((*cost, baseline.problem or "no score", "–", "–"))
+            continue
+        low, high = wilson_pct(baseline.test_correct, images)
+        top1 = pct(100 * baseline.test_correct / images)
+        rows.append((*cost, f"{baseline.test_correct:,} of {images:,}", top1, f"{pct(low)} to {pct(high)}"))
+    return Table(("network", "MACs", "parameters", "test images right", "test top-1", "95% interval"), tuple(rows))
+
+
+def scored_classes(facts: Facts) -> Table:
+    """Recall of every class; of many classes that of the worst."""
+    table = confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes))
+    scores = class_scores(table)
+    if len(scores) > ALL_CLASSES:
+        scores = sorted(scores, key=lambda score: (score.top1_pct, score.label))[:_EXTREMES]
+    rows = []
+    for score in scores:
+        low, high = wilson_pct(score.correct, score.images)
+        named = int(table[:, score.label].sum())
+        precision = pct(100 * score.correct / named) if named else "–"
+        recognised = pct(score.top1_pct) if score.images else "–"
+        counted = f"{score.correct:,} of {score.images:,}"
+        rows.append((facts.dataset.classes[score.label], counted, recognised, f"{low:.0f}% to {high:.0f}%", precision))
+    head = ("class", "test images recognised", "recall", "95% interval", "precision")
+    return Table(head, tuple(rows))
+
+
+def confused_pairs(facts: Facts, most: int = _PAIRS) -> Table:
+    """Which classes are taken for which."""
+    names = facts.dataset.classes
+    table = confusion(facts.test.labels, facts.test.predicted, len(names))
+    rows = [
+        (names[pair.label], names[pair.predicted], f"{pair.count:,}", pct(100 * pair.count / pair.images))
+        for pair in most_confused(table, most)
+    ]
+    head = ("true class", "taken for", "test images", "of the test images of the class")
+    return Table(head, tuple(rows), (0, 1))
+
+
+def mistakes(facts: Facts) -> Table:
+    names = facts.dataset.classes
+    rows = [(names[m.label], names[m.predicted], pct(100 * m.confidence)) for m in facts.test.mistakes]
+    return Table(("true class", "taken for", "confidence"), tuple(rows), (0, 1))
+
+
+def formats(facts: Facts) -> Table:
+    """Every format as a process without the search's code scored it."""
+    rows = []
+    for name, parity in (facts.parity or {}).items():
+        known = next((of.file_name for key, of in FORMATS.items() if key == name), name)
+        scored = "–" if parity.top1_pct is None else f"{pct(parity.top1_pct, 2)} ({parity.correct:,})"
+        rows.append(
+            (
+                known,
+                "withheld: " + parity.withheld if parity.withheld else "handed over",
+                scored,
+                _count(parity.disagreeing_images),
+                "–" if parity.max_logit_diff is None else f"{parity.max_logit_diff:.2g}",
+                _count(parity.size_bytes),
+                parity.sha256 or "–",
+            )
+        )
+    head = ("file", "state", "test top-1 (right)", "test images decided otherwise", "largest logit difference", "bytes",
+            "SHA-256")  # fmt: skip
+    return Table(head, tuple(rows), (0, 1, 6))
+
+
+def _count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+_FORMS = {
+    "eager": "PyTorch, as trained",
+    "fused": "PyTorch, batch norms folded",
+    "onnx": "ONNX Runtime, float32",
+    "onnx-int8": "ONNX Runtime, 8 bits",
+}
+
+
+def latency(facts: Facts) -> Table | None:
+    """Milliseconds of a batch, and of an image in it."""
+    found = facts.latency_ms or {}
+    if not found:
+        return None
+    sizes = sorted({int(size) for by_size in found.values() for size in by_size})
+    rows = []
+    for form, by_size in found.items():
+        times = (
+            f"{by_size[str(size)]:.3f}" + (f" ({by_size[str(size)] / size:.3f} an image)" if size > 1 else "")
+            if str(size) in by_size
+            else "–"
+            for size in sizes
+        )
+        rows.append((_FORMS.get(form, form), *times))
+    return Table(("form", *(f"batch of {size}, ms" for size in sizes)), tuple(rows))
+
+
+def seconds(facts: Facts) -> Table:
+    by_phase = facts.run.seconds_by_phase
+    rows = [(phase, duration(value), pct(100 * value / sum(by_phase.values()))) for phase, value in by_phase.items()]
+    return Table(("phase", "time", "share"), (*rows, ("all", duration(sum(by_phase.values())), "")))
+
+
+def settings(facts: Facts) -> Table:
+    """The configuration with all defaults, then versions and machine."""
+    rows: list[tuple[str, str]] = []
+    for name, value in facts.run.config.items():
+        if isinstance(value, dict):
+            rows += [(f"{name}.{key}", _plain(inner)) for key, inner in value.items()]
+        else:
+            rows.append((name, _plain(value)))
+    told = {**facts.run.machine, **facts.run.environment}
+    rows += [(name, _plain(value)) for name, value in told.items()]
+    return Table(("setting", "value"), tuple(rows), (0, 1))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "default"}[value]
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def summary(facts: Facts) -> Table:
+    """The few numbers to compare searches by."""
+    test, arch = facts.test, facts.architecture
+    low, high = wilson_pct(test.correct, test.images)
+    rows = [
+        ("test top-1", pct(100 * test.correct / test.images, 2), f"{test.correct:,} of {test.images:,} images"),
+        ("its 95% interval", f"{low:.1f}–{pct(high)}", "Wilson"),
+        ("test top-5", pct(100 * test.correct_top5 / test.images, 2), f"cross-entropy {test.loss:.3f}"),
+        ("MACs of one image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
+        ("parameters", f"{arch.params:,}", f"{short_bytes(4 * arch.params)} as float32"),
+        ("eager latency, batch 1", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "sum of layers, median"),
+        ("time of the search", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
+    ]
+    if test.val_top1_pct is not None:
+        note = f"of {test.val_images:,} images, when it was chosen, briefly trained"
+        rows.insert(3, ("validation top-1", pct(test.val_top1_pct), note))
+    return Table(("what", "value", "note"), tuple(rows), (0, 2))
