@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from api import handlers, page
 from api.edge import Edge, RequestCounts
 from api.problems import UNAVAILABLE, Problem, describe
-from api.routes import architectures, catalog, checkpoints, datasets, events, health, searches
+from api.routes import architectures, catalog, checkpoints, datasets, events, health, reports, searches
 from autonl_core.macs import COUNTING_RULE
 from store.queue import Doorbell
 from store.settings import Settings
@@ -25,7 +25,7 @@ Search-as-a-service for image classifiers that fit a MACs budget: `POST /searche
 A search runs longer than a request: it is a resource that is polled, or listened to, until its state is final.
 Errors are problem documents (RFC 9457) that list every wrong field. MACs are {COUNTING_RULE}.
 """
-_STORED = (searches, events, architectures, checkpoints, datasets)  # each needs the database
+_STORED = (searches, events, architectures, checkpoints, reports, datasets)  # each needs the database
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -137,6 +137,14 @@ CHECKPOINT_NOT_READY = _declare(
     "search 0123456789abcdef is running; the checkpoint is there once it has succeeded",
     {"state": "running"},
 )
+REPORT_NOT_READY = _declare(
+    "report-not-ready",
+    409,
+    "There is no report yet",
+    "It is written at the end of a search. While it runs, ask again after `Retry-After` seconds.",
+    "search 0123456789abcdef is running; its report is there once it has succeeded",
+    {"state": "running"},
+)
 IDEMPOTENCY_KEY_REUSE = _declare(
     "idempotency-key-reuse",
     422,
@@ -214,6 +222,7 @@ def invalid(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST,
 
 _HEADERS = {
     "Content-Disposition": "`attachment`, and a name for the file",
+    "Content-Security-Policy": "it runs no script and loads nothing",
     "Content-Range": "which bytes these are, and of how many",
     "ETag": "names this version; of a checkpoint it is the SHA-256",
     "Location": "path of what was made",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import datasets, searches
+from cli import datasets, reports, searches
 from cli.up import up
 from cli.zoo import zoo
 
@@ -24,6 +24,7 @@ app.command()(searches.cancel)
 app.command()(searches.pause)
 app.command()(searches.resume)
 app.command()(searches.download)
+app.command()(reports.report)
 app.command()(zoo)
 app.add_typer(datasets.app, name="dataset")
 

@@ -56,6 +56,9 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="repeats a search exactly")] = None,
     resolution: Annotated[int | None, typer.Option(help="pixels; the data set's own size if not given")] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="published network to train beside it at the same MACs; may be repeated")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="watch it to the end")] = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -63,6 +66,7 @@ def search(
     """Start a search."""
     body = _read_config(config)
     given: dict[str, Any] = {"dataset": dataset, "flops_budget": budget, "seed": seed, "resolution": resolution}
+    given["baselines"] = baseline or None
     body |= {name: value for name, value in given.items() if value is not None}
     with connect(url) as client:
         started = client.start_search(body)

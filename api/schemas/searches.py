@@ -219,6 +219,8 @@ def _links(search: models.Search, downloadable: bool) -> dict[str, str]:
         links["best"] = f"/architectures/{search.best_arch_id}"
     if downloadable:
         links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
+    if "report-html" in (search.result or {}).get("files", {}):
+        links["report"] = f"{own}/report"
     return links
 
 

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from autonl_core.result import ResultFile
 from store.fencing import Lease
 from store.settings import Settings
 from store.stores import Stores
@@ -48,13 +50,19 @@ def start(client: httpx.Client, **changes: Any) -> str:
     return search_id
 
 
-def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT) -> Lease:
+def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None) -> Lease:
     """Do what a worker does with the search that waits longest: claim it, report a result, hand over `content`."""
     lease = samples.claim(stores)
-    source = folder / "model.safetensors"
-    source.write_bytes(content)
-    stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/model.safetensors", source)
-    stores.claims.finish(lease, samples.result(), {"safetensors": stored})
+    contents = {"safetensors": ("model.safetensors", content)}
+    if report is not None:
+        contents["report-html"] = ("report.html", report.encode())
+        contents["report-md"] = ("report.md", f"# {report}".encode())
+    stored, files = {}, {}
+    for kind, (name, data) in contents.items():
+        (folder / name).write_bytes(data)
+        stored[kind] = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/{name}", folder / name)
+        files[kind] = ResultFile(Path(name), stored[kind].sha256, stored[kind].size_bytes)
+    stores.claims.finish(lease, replace(samples.result(), files=files), stored)
     return lease
 
 

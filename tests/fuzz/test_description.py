@@ -22,12 +22,13 @@ __all__ = ["migrated_sqlite"]
 
 MIN_REQUESTS = 5000
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 22
+OPERATIONS = 23
 # What the requests must have reached, beyond a success of each operation: otherwise they tried too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
     "GET /searches/{search_id}/events": {404, 422},
     "GET /architectures/{arch_id}/checkpoint": {206, 304, 404, 416, 422},
+    "GET /searches/{search_id}/report": {304, 404, 409, 422},
     "POST /searches": {400, 422},
     "POST /datasets": {400, 409, 422},
     "DELETE /searches/{search_id}": {404, 409},

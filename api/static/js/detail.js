@@ -30,7 +30,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns the function that stops it. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "budget", "error", "architecture", "charts", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "budget", "error", "downloads", "architecture", "charts", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -97,6 +97,7 @@ function render(parts, search, shown, architecture, actions) {
   replace(parts.budget, budget(search));
   replace(parts.numbers, numbers(search));
   replace(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
+  replace(parts.downloads, downloads(search));
   if (architecture) {
     replace(parts.architecture, h("h2", {}, search.result ? "Architecture" : "Best architecture so far"), architectureDrawing(architecture));
   }
@@ -126,6 +127,7 @@ function head(search, { onChange }) {
       h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm}`)),
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
+      search.links.report ? h("a", { class: "primary button", href: search.links.report }, "Report") : null,
       search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
       ask("resume", "Resume", "quiet-button", "it goes on from its last run state"),
       ask("pause", "Pause", "quiet-button", "asked to pause; it saves what it found"),
@@ -188,6 +190,23 @@ function longest(seconds) {
   const [phase, time] = Object.entries(seconds).reduce((a, b) => (b[1] > a[1] ? b : a));
   return `${format.duration(time)} of it ${phase}`;
 }
+
+/** What a succeeded search can hand over, each with its size and what it scored by itself. */
+function downloads(search) {
+  const files = Object.entries(search.result?.files ?? {});
+  const link = (kind) => kind === "report-html" ? search.links.report : kind === "report-md" ? `${search.links.report}?format=markdown`
+    : `${search.links.checkpoint}&format=${kind}`;
+  const kept = files.map(([kind, file]) => h("tr", {},
+    h("td", {}, h("a", { href: link(kind), download: file.name }, file.name)), h("td", {}, `${format.macs(file.size_bytes)}B`),
+    h("td", {}, scored(search.result.parity[kind])), h("td", {}, h("code", {}, file.sha256.slice(0, 16)))));
+  const withheld = Object.entries(search.result?.parity ?? {}).filter(([, parity]) => parity.withheld).map(([kind, parity]) =>
+    h("tr", {}, h("td", {}, kind), h("td", {}, "withheld"), h("td", { colspan: 2 }, parity.withheld)));
+  if (files.length === 0) return null;
+  const head = ["file", "size", "test top-1", "SHA-256"].map((title) => h("th", { scope: "col" }, title));
+  return [h("h2", {}, "Downloads"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, kept, withheld)))];
+}
+
+const scored = (parity) => parity && parity.top1_pct != null ? format.percent(parity.top1_pct) : "–";
 
 function errorBox(search) {
   return h("div", { class: "errors", role: "alert" }, h("p", {}, search.error.type), h("p", {}, search.error.detail));
