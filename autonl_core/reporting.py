@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +11,12 @@ from torch import Tensor
 
 from autonl_core.arch import ArchSpec, BlockSpec
 from autonl_core.arch_string import encode
+from autonl_core.bundle.build import Bundle
 from autonl_core.checkpoint import State
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.environment import environment
-from autonl_core.evaluate import Predictions, Score
+from autonl_core.evaluate import Predictions
+from autonl_core.files import sha256_of
 from autonl_core.macs import (
     COUNTING_RULE,
     block_macs,
@@ -30,7 +31,7 @@ from autonl_core.macs import (
 )
 from autonl_core.network import Network
 from autonl_core.profile import time_layers
-from autonl_core.report import Report, render
+from autonl_core.report import render
 from autonl_core.report.facts import (
     ArchitectureFacts,
     Counts,
@@ -42,11 +43,11 @@ from autonl_core.report.facts import (
     RunFacts,
     TestFacts,
 )
-from autonl_core.result import BaselineResult, Certificate, FormatParity, StopReason
+from autonl_core.result import BaselineResult, ResultFile, StopReason
 from autonl_core.run import SearchRun
 
 SHOWN_CLASSES = 30
-SHOWN_IMAGES = 6  # of a class
+SHOWN_IMAGES = 5  # of a class
 _SEARCHED_IMAGES = 20_000  # for samples: a class so rare that it is not among them has none
 
 
@@ -55,24 +56,26 @@ class Outcome:
     """What the last phases found about the network that is handed over."""
 
     network: Network
-    score: Score
+    bundle: Bundle
     predictions: Predictions
+    baselines: tuple[BaselineResult, ...]
     stop_reason: StopReason
     notes: tuple[str, ...]
-    baselines: tuple[BaselineResult, ...] = ()
-    certificate: Certificate | None = None
-    parity: Mapping[str, FormatParity] | None = None
-    latency_ms: Mapping[str, Mapping[str, float]] | None = None
-    machine: Mapping[str, Any] | None = None
 
 
-def write_report(run: SearchRun, state: State, outcome: Outcome) -> Report:
-    """The report of `run`. Images are looked at once more, for samples; the network runs some fifty times, for times.
+def write_report(run: SearchRun, state: State, outcome: Outcome) -> dict[str, ResultFile]:
+    """Write report.html, into the folder of the bundle, and report.md; returns both by kind.
+
+    Some training images are read again, for samples, and the network runs some fifty times, for the time of its layers.
 
     Raises:
         Interrupted: the search was asked to stop.
     """
-    return render(gather(run, state, outcome))
+    report = render(gather(run, state, outcome))
+    paths = {"report-html": outcome.bundle.folder / "report.html", "report-md": run.work_dir / "report.md"}
+    paths["report-html"].write_text(report.html, encoding="utf-8")
+    paths["report-md"].write_text(report.markdown, encoding="utf-8")
+    return {kind: ResultFile(path, sha256_of(path), path.stat().st_size) for kind, path in paths.items()}
 
 
 def gather(run: SearchRun, state: State, outcome: Outcome) -> Facts:
@@ -102,12 +105,12 @@ def gather(run: SearchRun, state: State, outcome: Outcome) -> Facts:
             exact=run.exact,
             notes=outcome.notes,
             environment=environment(run.device),
-            machine=outcome.machine or {},
+            machine=outcome.bundle.machine,
         ),
-        certificate=outcome.certificate,
+        certificate=outcome.bundle.certificate,
         baselines=outcome.baselines,
-        parity=outcome.parity,
-        latency_ms=outcome.latency_ms,
+        parity=outcome.bundle.parity,
+        latency_ms=outcome.bundle.latency_ms,
     )
 
 
@@ -212,17 +215,17 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
 
 
 def _test(run: SearchRun, state: State, outcome: Outcome) -> TestFacts:
-    seen = outcome.predictions
+    seen, score = outcome.predictions, outcome.bundle.score
     labels, predicted, confidence = seen.labels.numpy(), seen.predicted.numpy(), seen.confidence.numpy()
     mistakes = [
         Mistake(int(labels[place]), int(predicted[place]), float(confidence[place]), _pixels(image, run.data))
         for place, image in zip(seen.worst.tolist(), seen.worst_images, strict=True)
     ]
     return TestFacts(
-        correct=outcome.score.correct,
-        correct_top5=outcome.score.correct_top5,
-        images=outcome.score.images,
-        loss=outcome.score.loss,
+        correct=score.correct,
+        correct_top5=score.correct_top5,
+        images=score.images,
+        loss=score.loss,
         labels=labels,
         predicted=predicted,
         confidence=confidence,
@@ -237,8 +240,3 @@ def _pixels(x: Tensor, data: PreparedData) -> Image:
     mean, std = (torch.tensor(channels)[:, None, None] for channels in (data.mean, data.std))
     pixels = ((x.cpu().float() * std + mean) * 255).round().clamp(0, 255)
     return pixels.to(torch.uint8).permute(1, 2, 0).numpy()
-
-
-def report_texts(report: Report) -> Sequence[tuple[str, str]]:
-    """File names and contents."""
-    return (("report.html", report.html), ("report.md", report.markdown))

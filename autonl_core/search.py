@@ -7,6 +7,7 @@
                  baselines at the same MACs do, if asked for                  baselines.train_baselines
     evaluating   top-1 on the test split, once                                finish
     exporting    write in all formats, score each in a clean process          bundle.build.make_bundle
+                 tell what came of it, and pack all                           reporting.write_report
 
 Each phase takes a state and returns the state the next one starts from; a state saved to disk at any point is where a
 later attempt goes on.
@@ -16,28 +17,30 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from autonl_core.baselines import train_baselines
 from autonl_core.budget import BAND
-from autonl_core.bundle.build import make_bundle
+from autonl_core.bundle.build import make_bundle, pack_bundle
 from autonl_core.checkpoint import State
 from autonl_core.config import SearchConfig
 from autonl_core.data.prepare import ImageSet
 from autonl_core.datasets import DatasetSpec
 from autonl_core.derive import derive
 from autonl_core.errors import Diverged
-from autonl_core.evaluate import Score, evaluate
+from autonl_core.evaluate import Examiner, Score, evaluate
 from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.files import sha256_of
 from autonl_core.final_training import train_chosen
 from autonl_core.limits import DEFAULT_LIMITS, Limits
+from autonl_core.macs import count_macs
 from autonl_core.network import Network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
-from autonl_core.result import BaselineResult, SearchResult, StopReason
+from autonl_core.reporting import Outcome, write_report
+from autonl_core.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.run import SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.verify import verify_checkpoint
@@ -103,9 +106,10 @@ def run_search(
 
 
 def finish(run: SearchRun, state: State, network: Network, baselines: tuple[BaselineResult, ...]) -> SearchResult:
-    """Score on the test split, write the bundle, and let a process without our code confirm both."""
+    """Score on the test split, write bundle and report, and let a process without our code confirm both."""
     run.enter("evaluating")
-    score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)))
+    examiner = Examiner()
+    score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)), examiner)
     if not math.isfinite(score.loss):
         raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
     run.leave("evaluating")
@@ -114,8 +118,18 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
     save_checkpoint(checkpoint, network, run.dataset, run.data)
     verify_checkpoint(checkpoint, network, run.config.flops_budget)
     bundle = make_bundle(run, checkpoint, network, score)
-    score = bundle.score
+    outcome = Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
+    reports = write_report(run, state, outcome)
+    files = pack_bundle(run, bundle.folder, network) | reports
     run.leave("exporting")
+    return _result(run, state, outcome, checkpoint, files)
+
+
+def _result(
+    run: SearchRun, state: State, outcome: Outcome, checkpoint: Path, files: Mapping[str, ResultFile]
+) -> SearchResult:
+    """All that was found, in the form in which it is handed over."""
+    network, bundle, score = outcome.network, outcome.bundle, outcome.bundle.score
     record = run.record_of(
         network.arch,
         val_top1_pct=state["val_top1_pct"],
@@ -125,8 +139,6 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
     )
     run.sink.architecture(record)
     budget, sha256 = run.config.flops_budget, sha256_of(checkpoint)
-    collapsed = not _better_than_guessing(score, run.data.test)
-    reason: StopReason = "collapsed" if collapsed else "converged"
     return SearchResult(
         architecture=record,
         flops_budget=budget,
@@ -138,15 +150,15 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
         weights_sha256=weights_sha256(network.state_dict()),
         seconds_by_phase={phase: round(seconds, 2) for phase, seconds in run.seconds_by_phase.items()},
         comparison={**state["comparison"], "chosen": state["origin"]},
-        stop_reason=reason,
+        stop_reason=outcome.stop_reason,
         exact=run.exact,
-        notes=_notes(run, record.macs, collapsed),
-        files=bundle.files,
+        notes=outcome.notes,
+        files=files,
         parity=bundle.parity,
         certificate=bundle.certificate,
         latency_ms=bundle.latency_ms,
         machine=bundle.machine,
-        baselines=baselines,
+        baselines=outcome.baselines,
     )
 
 
@@ -157,11 +169,13 @@ def _better_than_guessing(score: Score, test: ImageSet) -> bool:
     return bool(score.correct > len(labels) * share + 2 * math.sqrt(len(labels) * share * (1 - share)))
 
 
-def _notes(run: SearchRun, macs: int, collapsed: bool) -> tuple[str, ...]:
+def _judge(run: SearchRun, network: Network, score: Score) -> tuple[StopReason, tuple[str, ...]]:
+    """How the search ended, and what a user should know of it."""
     notes = []
-    if macs < BAND * run.config.flops_budget:
+    if count_macs(network.arch).total < BAND * run.config.flops_budget:
         space = run.table.space.name
         notes.append(f"{space} has no network between {BAND:.0%} and 100% of this budget; this is the best below")
-    if collapsed:
-        notes.append("top-1 is not above always naming the most frequent class: do the labels belong to the images?")
-    return tuple(notes)
+    if _better_than_guessing(score, run.data.test):
+        return "converged", tuple(notes)
+    notes.append("top-1 is not above always naming the most frequent class: do the labels belong to the images?")
+    return "collapsed", tuple(notes)

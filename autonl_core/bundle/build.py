@@ -37,7 +37,6 @@ class Bundle:
 
     folder: Path
     score: Score
-    files: Mapping[str, ResultFile]
     parity: Mapping[NetworkFormat, FormatParity]
     certificate: Certificate
     latency_ms: Mapping[str, Mapping[str, float]]
@@ -45,7 +44,7 @@ class Bundle:
 
 
 def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
-    """Export, certify, score and pack `network`, of which `checkpoint` is the file and `score` what it scored here.
+    """Export, certify and score `network`, of which `checkpoint` is the file and `score` what it scored here.
 
     Raises:
         VerificationError: its graph costs, or its checkpoint scores, something else than it should.
@@ -67,9 +66,9 @@ def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score
         if of_format.withheld:
             (folder / FORMATS[name].file_name).unlink(missing_ok=True)
     _write_parity(run, folder, parity, found)
-    bundle = Bundle(folder, scored, {}, parity, certificate, latency_ms, machine())
+    bundle = Bundle(folder, scored, parity, certificate, latency_ms, machine())
     write_card(folder, run, network, bundle)
-    return replace(bundle, files=_pack(run, folder, network))
+    return bundle
 
 
 def _export(run: SearchRun, folder: Path, network: Network) -> dict[NetworkFormat, FormatParity]:
@@ -154,8 +153,12 @@ def _write_parity(
     (folder / "parity.json").write_text(json.dumps(reported, indent=1) + "\n", encoding="utf-8")
 
 
-def _pack(run: SearchRun, folder: Path, network: Network) -> dict[str, ResultFile]:
-    """Seal, zip, read the zip back; returns every file to hand over."""
+def pack_bundle(run: SearchRun, folder: Path, network: Network) -> dict[str, ResultFile]:
+    """Seal what lies in `folder`, zip, read the zip back; returns every file to hand over.
+
+    Raises:
+        VerificationError: what the archive holds is not what was scored.
+    """
     sums = write_sums(folder)
     archive = run.work_dir / FORMATS["bundle"].file_name
     name = f"autonl-{network.arch.arch_id}"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autonl_core.formats import NetworkFormat
 from autonl_core.history import History
 from autonl_core.result import BaselineResult, Certificate, FormatParity, StopReason
 
@@ -124,5 +125,5 @@ class Facts:
     run: RunFacts
     certificate: Certificate | None = None
     baselines: tuple[BaselineResult, ...] = ()
-    parity: Mapping[str, FormatParity] | None = None
+    parity: Mapping[NetworkFormat, FormatParity] | None = None
     latency_ms: Mapping[str, Mapping[str, float]] | None = None

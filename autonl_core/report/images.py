@@ -20,16 +20,17 @@ def image_uri(image: Image) -> str:
     return strip_uri([image])
 
 
-def strip_uri(images: Sequence[Image], gap: int = 2) -> str:
-    """Images side by side, `gap` white pixels between them."""
+def strip_uri(images: Sequence[Image]) -> str:
+    """Images side by side, a little white between them."""
     side = images[0].shape[0]
     shown = [image if side <= PIXELATED else _reduced(image) for image in images]
     side = shown[0].shape[0]
+    gap = max(1, side // 16)
     strip = np.full((side, len(shown) * (side + gap) - gap, 3), 255, dtype=np.uint8)
     for place, image in enumerate(shown):
         strip[:, place * (side + gap) : place * (side + gap) + side] = image
     out, kind = io.BytesIO(), "png" if side <= PIXELATED else "jpeg"
-    Pillow.fromarray(strip).save(out, kind, **({"optimize": True} if kind == "png" else {"quality": 80}))
+    Pillow.fromarray(strip).save(out, kind, **({"optimize": True} if kind == "png" else {"quality": 75}))
     return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 

@@ -128,11 +128,13 @@ def _cost(facts: Facts) -> Picture:
             (axes[1], times / total_ms, nl_times, f"Share of {total_ms:.2f} ms (eager, one image)"),
         ):
             panel.bar(at, shares - of_nl, 0.72, color=LIGHT["main"], label="layer")
-            panel.bar(at, of_nl, 0.72, bottom=shares - of_nl, color=LIGHT["second"], label="LightNL in it")
+            if nl_macs.any():
+                panel.bar(at, of_nl, 0.72, bottom=shares - of_nl, color=LIGHT["second"], label="LightNL in it")
             panel.set_title(title)
             panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             panel.grid(axis="x", visible=False)
-        axes[0].legend(ncols=2, loc="upper right")
+        if nl_macs.any():
+            axes[0].legend(ncols=2, loc="upper right")
         names = [layer.name.removeprefix("block ") for layer in layers]
         axes[1].set_xticks(at, names, rotation=90 if len(names) > 14 else 0)
         axes[1].set_xlabel("layer")

@@ -157,11 +157,10 @@ def formats(facts: Facts) -> Table:
     """Every format as a process without the search's code scored it."""
     rows = []
     for name, parity in (facts.parity or {}).items():
-        known = next((of.file_name for key, of in FORMATS.items() if key == name), name)
         scored = "–" if parity.top1_pct is None else f"{pct(parity.top1_pct, 2)} ({parity.correct:,})"
         rows.append(
             (
-                known,
+                FORMATS[name].file_name,
                 "withheld: " + parity.withheld if parity.withheld else "handed over",
                 scored,
                 _count(parity.disagreeing_images),

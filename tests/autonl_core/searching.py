@@ -20,7 +20,7 @@ from autonl_core.network import Network
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.result import Certificate, ResultFile, SearchResult
 from autonl_core.run import SearchRun
-from autonl_core.search import run_search
+from autonl_core.search import CHECKPOINT_NAME, run_search
 
 QUICK: dict[str, Any] = {
     "flops_budget": 400_000,
@@ -78,9 +78,14 @@ def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: 
     """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
     run.tell("exporting")
     run.stop_if_asked()
-    file = ResultFile(checkpoint, sha256_of(checkpoint), checkpoint.stat().st_size)
     nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
-    return Bundle(run.work_dir, score, {"safetensors": file}, {}, nothing, {}, {})
+    return Bundle(run.work_dir, score, {}, nothing, {}, {})
+
+
+def packed_alone(run: SearchRun, folder: Path, network: Network) -> dict[str, ResultFile]:
+    """In place of `pack_bundle`."""
+    checkpoint = folder / CHECKPOINT_NAME
+    return {"safetensors": ResultFile(checkpoint, sha256_of(checkpoint), checkpoint.stat().st_size)}
 
 
 def search(
@@ -91,7 +96,7 @@ def search(
     bundle: bool = False,
     **changes: Any,
 ) -> SearchResult:
-    """A search with the QUICK settings and `changes`; with a whole bundle only if asked for."""
+    """A search with the QUICK settings and `changes`; with a whole bundle and a report only if asked for."""
     options = {name: changes.pop(name) for name in ("resume_from", "save_steps", "micro_batches") if name in changes}
     config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
     recorder = recorder or Recorder()
@@ -99,6 +104,8 @@ def search(
     with contextlib.ExitStack() as stack:
         if not bundle:
             stack.enter_context(mock.patch("autonl_core.search.make_bundle", checkpoint_alone))
+            stack.enter_context(mock.patch("autonl_core.search.write_report", return_value={}))
+            stack.enter_context(mock.patch("autonl_core.search.pack_bundle", packed_alone))
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
 
 

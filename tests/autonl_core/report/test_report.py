@@ -1,0 +1,188 @@
+"""A report: self-contained, harmless whatever its names are, the same facts in both forms, plain about defeat."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+from PIL import Image
+
+from autonl_core.history import History
+from autonl_core.report import render
+from autonl_core.report.images import strip_uri
+from autonl_core.report.pictures import DARK, LIGHT, draw_all
+from autonl_core.report.words import short, short_bytes, verdict
+from tests.autonl_core.report.made_up import PLAIN, baseline, facts
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'; DROP TABLE | pipes | and `ticks`",
+    "$\\frac{1}{0}$ _under_ *stars* [link](http://x.y)",
+    "قطة صغيرة",
+    "x" * 60,
+    "{{ 7 * 7 }} {% raw %}",
+    "&lt;b&gt; &amp; http://evil.example/",
+)
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+def cells(markdown: str) -> set[str]:
+    """The text of all cells of all tables, as a reader of Markdown sees it."""
+    found = set()
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    for opening, content in itertools.pairwise(tokens):
+        if opening.type in ("td_open", "th_open"):
+            children = content.children or []
+            assert {child.type for child in children} <= {"text", "text_special"}, content.content
+            found.add("".join(child.content for child in children).strip("\u2068\u2069"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def hostile() -> tuple[Page, str]:
+    report = render(facts(HOSTILE))
+    return Page(report.html), report.markdown
+
+
+def test_the_page_runs_nothing_and_loads_nothing(hostile: tuple[Page, str]) -> None:
+    page, _ = hostile
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"script", "iframe", "object", "embed", "link", "form", "base", "svg"}
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        for name in ("src", "srcset"):
+            if name in attributes:
+                assert str(attributes[name]).startswith("data:image/"), tag
+        if "href" in attributes:
+            assert str(attributes["href"]).startswith("#")
+        if "style" in attributes:
+            assert re.fullmatch(r"--s(hare)?: [0-9.]+", str(attributes["style"]))
+    policies = [a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv")]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    linked = {str(a["href"])[1:] for tag, a in page.tags if tag == "a"}
+    assert linked <= {str(a.get("id")) for _, a in page.tags}
+
+
+def test_every_name_is_shown_as_it_is_in_both_forms(hostile: tuple[Page, str]) -> None:
+    page, markdown = hostile
+    for name in HOSTILE:
+        assert page.texts.count(name) >= 4, name  # samples, counts, recall, mistakes or confusion
+    assert set(HOSTILE) <= cells(markdown)
+    assert "<script" not in markdown.replace("\\<script", "")
+
+
+def test_equal_facts_give_equal_texts() -> None:
+    assert render(facts(baselines=(baseline(50),))) == render(facts(baselines=(baseline(50),)))
+
+
+def test_the_numbers_that_matter_stand_in_both_forms() -> None:
+    made = facts(baselines=(baseline(30),))
+    report = render(made)
+    text = " ".join(Page(report.html).texts)
+    plain = MarkdownIt("commonmark").enable("table").render(report.markdown)
+    expected = (
+        "95.0% (57 of 60; 95% interval 86.3% to 98.3%)",
+        "60 test images are few",
+        "45.0 points better than MobileNetV2",
+        f"{made.architecture.macs:,}",
+        "100 MACs (10.00% of the budget)",
+        "withheld: it loses 28.3 points",
+        "b" * 64,
+        "16.000 (0.500 an image)",
+        "1 min 30 s",
+    )
+    for shown in expected:
+        assert shown in text, shown
+        assert shown in plain, shown
+
+
+@pytest.mark.parametrize(
+    ("correct", "said"),
+    [
+        (60, "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained alike, which gets 100.0%"),
+        (57, "It is level with MobileNetV2"),
+        (20, "It is 61.7 points better than MobileNetV2"),
+    ],
+)
+def test_a_defeat_is_said_as_plainly_as_a_victory(correct: int, said: str) -> None:
+    (sentence,) = [s for s in verdict(facts(baselines=(baseline(correct),))) if "MobileNetV2" in s]
+    assert sentence.startswith(said)
+    assert ("may be chance" in sentence) == (correct > 20)  # of 60 images 5.0 points are too few: 5.5 are needed
+
+
+def test_a_baseline_without_a_score_says_why() -> None:
+    text = " ".join(verdict(facts(baselines=(baseline(None, "the loss was nan"),))))
+    assert "has no score: the loss was nan" in text
+    assert "the loss was nan" in render(facts(baselines=(baseline(None, "the loss was nan"),))).markdown
+
+
+def test_a_thousand_classes_stay_readable_and_small() -> None:
+    report = render(facts(tuple(f"class {number}" for number in range(1000)), per_class=3))
+    assert len(report.html) < 1_000_000
+    rows = report.html.count("<tr")
+    assert rows < 200
+    assert "The classes that are recognised least" in report.html
+    assert 'class="matrix"' not in report.html
+    assert 'class="matrix"' in render(facts(PLAIN)).html
+
+
+def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None:
+    names = tuple(f"class {number}" for number in range(30))
+    assert len(render(facts(names, side=224)).html) < 2_000_000
+
+
+def test_without_curves_certificate_and_formats_it_is_still_whole() -> None:
+    made = facts(history=History(), certificate=None, parity=None, latency_ms=None)
+    report = render(replace(made, test=replace(made.test, mistakes=())))
+    assert "every test image was recognised" in report.html
+    assert "Budget certificate" in report.html
+    assert {"class", "cat"} <= cells(report.markdown)
+
+
+def test_pictures_are_drawn_once_and_coloured_twice() -> None:
+    for picture in draw_all(facts(baselines=(baseline(50),))).values():
+        light, dark = (base64.b64decode(uri.split(",")[1]).decode() for uri in (picture.light_uri, picture.dark_uri))
+        assert light != dark
+        assert not any(colour in dark for name, colour in LIGHT.items() if colour not in DARK.values()), picture.name
+        assert re.sub("#[0-9a-f]{6}", "", light) == re.sub("#[0-9a-f]{6}", "", dark)
+        assert "<script" not in light
+        assert not re.search(r"\d{4}-\d\d-\d\d", light)  # no date
+
+
+def test_small_images_keep_their_pixels() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    strip = np.asarray(Image.open(io.BytesIO(base64.b64decode(strip_uri(list(images)).split(",")[1]))))
+    assert strip.shape == (8, 3 * 8 + 2, 3)
+    for place, image in enumerate(images):
+        assert np.array_equal(strip[:, 9 * place : 9 * place + 8], image)
+
+
+def test_large_numbers_are_short() -> None:
+    assert [short(n) for n in (0, 999, 1000, 395_368, 4_470_272, 12_345_678_901)] == [
+        "0", "999", "1k", "395k", "4.47M", "12.3G",
+    ]  # fmt: skip
+    assert [short_bytes(n) for n in (12, 186_704, 4_000_000)] == ["12 B", "187 kB", "4 MB"]

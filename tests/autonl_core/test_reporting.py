@@ -1,0 +1,80 @@
+"""The facts of a report belong to its run: layers add up to the network, counts to the images and to the result."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from autonl_core.datasets import DIGITS
+from autonl_core.macs import count_macs, count_params
+from autonl_core.network import build_network
+from autonl_core.profile import time_layers
+from autonl_core.reporting import layer_facts
+from autonl_core.result import SearchResult
+from autonl_core.zoo import ZOO
+from tests.autonl_core.searching import Recorder, cache, uninterrupted
+
+__all__ = ["cache", "uninterrupted"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_layers_add_up_to_the_network(name: str) -> None:
+    arch = ZOO[name].arch
+    times = {f"blocks.{index}": 2.0 for index in range(len(arch.blocks))} | {
+        "stem": 1.0,
+        "head": 3.0,
+        "classifier": 4.0,
+    }
+    layers = layer_facts(arch, times)
+    assert sum(layer.macs for layer in layers) == count_macs(arch).total
+    assert sum(layer.params for layer in layers) == count_params(arch)
+    assert sum(layer.time_ms for layer in layers) == 8 + 2 * len(arch.blocks)
+    assert sum(bool(layer.light_nl) for layer in layers) == sum(block.light_nl is not None for block in arch.blocks)
+    of_light_nl = sum(layer.light_nl_macs for layer in layers)
+    assert (of_light_nl > 0) == name.startswith("autonl")
+    assert all(layer.light_nl_macs < layer.macs for layer in layers)
+
+
+def test_layers_are_timed_on_a_copy_that_leaves_the_network_as_it_was() -> None:
+    arch = ZOO["autonl_s"].arch
+    network = build_network(arch, seed=0).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    asked = []
+    times = time_layers(network, 32, lambda: asked.append(1))
+    assert set(times) == {"stem", "head", "classifier", *(f"blocks.{i}" for i in range(len(arch.blocks)))} | {
+        f"blocks.{i}.light_nl" for i, block in enumerate(arch.blocks) if block.light_nl
+    }
+    assert all(time > 0 for time in times.values())
+    assert all(times[name.removesuffix(".light_nl")] > time for name, time in times.items() if "light_nl" in name)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+    assert len(asked) >= 5
+
+
+def test_a_search_hands_over_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    result, _ = uninterrupted
+    html, markdown = (result.files[kind].path.read_text(encoding="utf-8") for kind in ("report-html", "report-md"))
+    scored = f"{result.test_correct:,} of {result.test_images:,}"
+    for text in (html, markdown.replace("\\", "")):
+        assert f"({scored}; 95% interval" in text
+        assert f"{result.architecture.macs:,}" in text
+        assert result.architecture.arch_id in text
+        assert DIGITS.fingerprint in text
+    for name, parity in result.parity.items():
+        assert str(parity.sha256) in html, name
+    assert (result.files["bundle"].path.parent / "bundle" / "report.html").read_text(encoding="utf-8") == html
+
+
+def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    html = uninterrupted[0].files["report-html"].path.read_text(encoding="utf-8")
+    matrix = html[html.index('<table class="matrix">') :]
+    matrix = matrix[: matrix.index("</table>")]
+    right = [int(n) for n in re.findall(r'<td class="right[^"]*"[^>]*>(\d+)<', matrix)]
+    every = [int(n) for n in re.findall(r"<td[^>]*>(\d+)<", matrix)]
+    assert len(right) == 10
+    assert len(every) == 100
+    assert sum(every) == DIGITS.test_images
+    assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
