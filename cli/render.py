@@ -168,6 +168,9 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("test top-1", f"{pct(found['test_top1_pct'])} ({result['test_correct']} of {result['test_images']} images)"),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
+    for baseline in result["baselines"]:
+        scored = baseline["problem"] or f"test top-1 {pct(baseline['test_top1_pct'])}"
+        facts.append(("baseline", Text(f"{baseline['name']}: {scored} at {baseline['macs']:,} MACs")))
     return facts + [("note", Text(note, style="yellow")) for note in result["notes"]]
 
 

@@ -134,7 +134,7 @@ def _cost(facts: Facts) -> Picture:
             panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             panel.grid(axis="x", visible=False)
         if nl_macs.any():
-            axes[0].legend(ncols=2, loc="upper right")
+            axes[0].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 0.97))
         names = [layer.name.removeprefix("block ") for layer in layers]
         axes[1].set_xticks(at, names, rotation=90 if len(names) > 14 else 0)
         axes[1].set_xlabel("layer")
@@ -279,7 +279,7 @@ def _confidence(facts: Facts) -> Picture:
         axes[1].plot([0, 1], [0, 1], color=LIGHT["soft"], linewidth=1, linestyle="--", label="as sure as it should be")
         axes[1].plot(sure, accuracy, color=LIGHT["main"], marker="o", markersize=4, label="this network")
         axes[1].set_title("Right as often as it is sure?")
-        axes[1].legend(loc="upper left")
+        axes[1].legend(loc="lower right")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         for panel in axes:
             panel.set_xlabel("confidence")
