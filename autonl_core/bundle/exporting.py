@@ -37,6 +37,8 @@ def save_torchscript(path: Path, network: model.Network, resolution: int) -> Non
     """Write a TorchScript file, which `torch.jit.load` reads. PyTorch has deprecated it, and says so at every use."""
     example = torch.zeros(2, 3, resolution, resolution)
     with quiet(), torch.no_grad():
+        # It warns of sizes that it takes for constants, which they are.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # missing in the stub
         traced = torch.jit.freeze(torch.jit.trace(network, example))
         write_atomically(path, lambda temporary: torch.jit.save(traced, str(temporary)))
 

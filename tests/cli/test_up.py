@@ -28,6 +28,7 @@ QUICK: dict[str, Any] = {
     "flops_budget": "400k",
     "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
     "train": {"epochs": 1, "warmup_epochs": 0},
+    "export": {"formats": []},
 }
 
 

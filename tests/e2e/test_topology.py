@@ -26,6 +26,7 @@ SEARCH = {
     "search_space": "tiny",
     "supernet": {"epochs": 2, "candidates": 4, "generations": 0, "finalists": 1, "finalist_epochs": 0},
     "train": {"epochs": 10, "warmup_epochs": 1},
+    "export": {"formats": ["onnx"]},
 }
 
 

@@ -19,6 +19,7 @@ REAL: dict[str, Any] = {
     "search_space": "tiny",
     "supernet": {"epochs": 2, "candidates": 4, "generations": 1, "finalists": 2, "finalist_epochs": 1},
     "train": {"epochs": 8, "warmup_epochs": 1},
+    "export": {"formats": []},
 }
 SAVE_STEPS = 4
 

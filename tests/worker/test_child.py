@@ -22,10 +22,11 @@ SMALL = {
     "search_space": "tiny",
     "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
     "train": {"epochs": 1, "warmup_epochs": 0},
+    "export": {"formats": ["onnx"]},
 }
 
 
-def test_a_search_ends_with_a_checkpoint_in_the_store(stores: Stores) -> None:
+def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     config = SearchConfig.model_validate(SMALL)
     search, _ = stores.searches.create(config, DIGITS)
     assert Supervisor(stores, "worker-1").run_until_idle() == 1
@@ -33,10 +34,16 @@ def test_a_search_ends_with_a_checkpoint_in_the_store(stores: Stores) -> None:
     assert search.state is SearchState.SUCCEEDED, stores.searches.attempts(search.id)[0].log_tail
     assert search.best_arch_id is not None
     assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
-    artifact = stores.architectures.artifact(search.best_arch_id, "safetensors")
-    assert artifact is not None
-    with stores.artifacts.open(artifact.key) as file:
-        assert hashlib.sha256(file.read()).hexdigest() == artifact.sha256
+    artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
+    assert artifacts.keys() == {"safetensors", "onnx", "bundle"}
+    for artifact in artifacts.values():
+        with stores.artifacts.open(artifact.key) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == artifact.sha256
+    assert search.result is not None
+    assert {kind: file["sha256"] for kind, file in search.result["files"].items()} == {
+        kind: artifact.sha256 for kind, artifact in artifacts.items()
+    }
+    assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
 
 
 def test_what_the_user_has_to_mend_is_not_tried_again(stores: Stores, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ def test_only_earlier_attempts_are_cleared_and_never_of_what_a_row_names(tmp_pat
     for fence in (1, 2, 3, 4):
         for name in ("state-000001.pt", "state-000002.pt", ".state-000003.pt.77.tmp"):
             (workspace.attempt_dir(fence) / name).write_text("x")
+    bundle = workspace.attempt_dir(1) / "bundle"
+    bundle.mkdir()
+    (bundle / "model.onnx").write_text("x")
     workspace.log_path(1).write_text("said")
     named = workspace.relative(workspace.attempt_dir(2) / "state-000002.pt")
     workspace.delete_unreferenced(3, [named])

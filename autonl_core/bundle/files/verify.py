@@ -389,7 +389,7 @@ def _name(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
     """Print the class of a picture, and how sure the network is."""
     labels = (HERE / "labels.txt").read_text(encoding="utf-8").split("\n")
     runs, _ = _open_formats(options.threads)
-    pixels = decode(options.image.read_bytes(), preprocess)[None]
+    pixels = np.stack([decode(options.image.read_bytes(), preprocess)])  # (1, R, R, 3)
     with torch.inference_mode():
         shares = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
     best = int(shares.argmax())

@@ -1,0 +1,233 @@
+"""A bundle as a whole: what lies in it, what it says, the same bytes again, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from autonl_core.arch import ArchSpec
+from autonl_core.bundle.archive import check_packed, pack
+from autonl_core.bundle.build import make_bundle
+from autonl_core.bundle.contents import write_sums
+from autonl_core.bundle.exporting import OPSET, save_onnx, trace
+from autonl_core.bundle.files import model
+from autonl_core.bundle.latency import measure_latency
+from autonl_core.errors import VerificationError
+from autonl_core.files import sha256_of
+from autonl_core.formats import FORMATS, NetworkFormat
+from autonl_core.run import SearchRun
+from tests.autonl_core.bundle.bundles import Made, finish, plain, start
+
+
+class TestContents:
+    def test_everything_that_a_user_needs_lies_in_it(self, made: Made) -> None:
+        files = {file.name for file in made.bundle.folder.iterdir()}
+        assert files == {
+            "model.safetensors", "model.onnx", "model.int8.onnx", "model.pt2", "model.torchscript.pt",
+            "arch.json", "model.py", "preprocess.json", "labels.txt",
+            "verify.py", "parity.json", "test.npz", "README.md", "SHA256SUMS",
+        }  # fmt: skip
+        assert ArchSpec.from_json(json.loads((made.bundle.folder / "arch.json").read_text())) == made.network.arch
+        assert (made.bundle.folder / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
+
+    def test_files_to_download_are_those_that_were_scored(self, made: Made) -> None:
+        assert made.bundle.files.keys() == {*made.bundle.parity, "bundle"}
+        for name, parity in made.bundle.parity.items():
+            assert parity.withheld is None
+            file = made.bundle.files[name]
+            assert (file.sha256, file.size_bytes) == (parity.sha256, parity.size_bytes)
+            assert sha256_of(file.path) == file.sha256
+
+    def test_float_formats_agree_with_pytorch_image_by_image(self, made: Made) -> None:
+        names: tuple[NetworkFormat, ...] = ("onnx", "pt2", "torchscript")
+        for name in names:
+            parity = made.bundle.parity[name]
+            assert parity.max_logit_diff is not None
+            assert (parity.correct, parity.disagreeing_images) == (made.score.correct, 0)
+            assert 0 < parity.max_logit_diff < 1e-4
+        assert made.bundle.parity["onnx-int8"].max_logit_diff not in (None, 0.0)
+
+    def test_the_card_has_the_figures(self, made: Made) -> None:
+        card = (made.bundle.folder / "README.md").read_text()
+        assert f"{made.bundle.score.top1_pct:.2f}% top-1" in card
+        assert f"{made.bundle.certificate.achieved_macs:,} multiply-adds" in card
+        assert "`digits`" in card
+        for name in made.bundle.parity:
+            assert f"| {name} | " in card
+            assert f"`{FORMATS[name].file_name}`: " in card
+
+    @pytest.mark.parametrize("name", ["safetensors", "onnx", "onnx-int8", "pt2"])
+    def test_the_snippets_of_the_card_work(
+        self, name: NetworkFormat, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from autonl_core.bundle.card import _SNIPPETS
+
+        monkeypatch.chdir(made.bundle.folder)
+        monkeypatch.syspath_prepend(str(made.bundle.folder))
+        images = np.zeros((5, 3, 8, 8), np.float32)
+        scope = {"images": images if "onnx" in name else torch.from_numpy(images)}
+        exec(_SNIPPETS[name], scope)  # noqa: S102  (the very lines that users copy)
+        assert scope["logits"].shape == (5, 10)
+
+
+class TestOnnx:
+    def test_takes_any_number_of_images_and_names_what_it_takes(self, made: Made) -> None:
+        session = onnxruntime.InferenceSession(str(made.bundle.folder / "model.onnx"))
+        (given,), (answer,) = session.get_inputs(), session.get_outputs()
+        assert (given.name, given.shape, answer.name, answer.shape) == (
+            "images", ["batch", 3, 8, 8], "logits", ["batch", 10],
+        )  # fmt: skip
+        x = torch.randn(7, 3, 8, 8)
+        whole = session.run(None, {"images": x.numpy()})[0]
+        ones = np.concatenate([session.run(None, {"images": x[i : i + 1].numpy()})[0] for i in range(7)])
+        np.testing.assert_allclose(whole, ones, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(whole, made.network(x).numpy(), rtol=1e-4, atol=1e-4)
+
+    def test_is_a_graph_of_standard_operators_that_says_how_to_use_it(self, made: Made) -> None:
+        import onnx
+
+        proto = onnx.load(made.bundle.folder / "model.onnx")
+        onnx.checker.check_model(proto, full_check=True)
+        assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
+        assert "BatchNormalization" not in {node.op_type for node in proto.graph.node}
+        facts = {entry.key: entry.value for entry in proto.metadata_props}
+        assert json.loads(facts["classes"]) == list(made.run.dataset.classes)
+        assert json.loads(facts["preprocess"])["resolution"] == 8
+
+    def test_tells_nothing_about_the_machine_and_is_the_same_when_made_again(self, made: Made, tmp_path: Path) -> None:
+        content = (made.bundle.folder / "model.onnx").read_bytes()
+        assert b".py" not in content.replace(b"verify.py", b"")  # its metadata names that one
+        assert str(Path.cwd()).encode() not in content
+        facts = {"arch_id": made.network.arch.arch_id, "classes": list(made.run.dataset.classes)}
+        preprocess = json.loads((made.bundle.folder / "preprocess.json").read_text())
+        program = trace(model.fuse(plain(made.network)), 8)
+        save_onnx(tmp_path / "again.onnx", program, facts | {"preprocess": preprocess})
+        assert (tmp_path / "again.onnx").read_bytes() == content
+
+
+class TestArchive:
+    def test_equal_files_give_equal_bytes(self, made: Made, tmp_path: Path) -> None:
+        copy = made.copy(tmp_path / "copy")
+        (copy / "arch.json").touch()
+        pack(copy, tmp_path / "again.zip", f"autonl-{made.network.arch.arch_id}")
+        assert sha256_of(tmp_path / "again.zip") == made.bundle.files["bundle"].sha256
+
+    def test_holds_one_folder_of_what_was_scored(self, made: Made) -> None:
+        with zipfile.ZipFile(made.bundle.files["bundle"].path) as archive:
+            assert archive.testzip() is None
+            names = {Path(name) for name in archive.namelist()}
+        assert {name.parts[0] for name in names} == {f"autonl-{made.network.arch.arch_id}"}
+        assert {name.name for name in names} == {file.name for file in made.bundle.folder.iterdir()}
+
+    def test_anything_else_in_it_is_noticed(self, made: Made, tmp_path: Path) -> None:
+        copy = made.copy(tmp_path / "copy")
+        sums = write_sums(copy)
+        (copy / "labels.txt").write_text("other\n")
+        (copy / "stranger").write_text("")
+        pack(copy, tmp_path / "other.zip", "b")
+        with pytest.raises(VerificationError, match=r"b/labels\.txt, b/stranger"):
+            check_packed(tmp_path / "other.zip", "b", sums)
+
+
+class TestWithheld:
+    """With what exporters and the clean process gave for the bundle that was made: neither is needed again."""
+
+    @pytest.fixture(autouse=True)
+    def reported(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """What the clean process finds in every bundle of these tests; to be changed."""
+        found: dict[str, Any] = json.loads((made.bundle.folder / "parity.json").read_text())
+        kept = {name: found["formats"][name] for name in ("safetensors", "onnx", "onnx-int8")}
+        found["formats"] = {name: of | {"disagreeing_beyond_ties": 0, "error": None} for name, of in kept.items()}
+
+        def scored(run: SearchRun, folder: Path) -> dict[str, Any]:
+            there = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
+            return found | {"formats": there}
+
+        def copied(name: NetworkFormat) -> Callable[..., None]:
+            return lambda *paths: shutil.copyfile(
+                made.bundle.folder / FORMATS[name].file_name, paths[1 if name == "onnx-int8" else 0]
+            )
+
+        for name, replacement in {
+            "score_in_clean_process": scored,
+            "trace": lambda network, resolution: None,
+            "save_onnx": copied("onnx"),
+            "quantise": copied("onnx-int8"),
+        }.items():
+            monkeypatch.setattr(f"autonl_core.bundle.build.{name}", replacement)
+        return found
+
+    def test_a_format_that_loses_too_much_is_left_out_with_the_reason_and_the_others_stand(
+        self, made: Made, tmp_path: Path, reported: dict[str, Any]
+    ) -> None:
+        reported["formats"]["onnx-int8"] |= {"correct": 0, "top1_pct": 0.0}
+        run = start(tmp_path, made.network.arch, formats=("onnx", "onnx-int8"), int8_max_drop_points=0.5)
+        bundle = finish(run, made.network).bundle
+        assert bundle.files.keys() == {"safetensors", "onnx", "bundle"}
+        reason = bundle.parity["onnx-int8"].withheld
+        assert reason is not None
+        assert "int8_max_drop_points allows 0.5" in reason
+        assert not (bundle.folder / "model.int8.onnx").exists()
+        assert f"Withheld: onnx-int8, because {reason}" in (bundle.folder / "README.md").read_text()
+        assert "model.int8.onnx" not in (bundle.folder / "SHA256SUMS").read_text()
+
+    def test_a_format_that_cannot_be_made_is_too_and_one_not_asked_for_is_not_there(
+        self, made: Made, tmp_path: Path
+    ) -> None:
+        run = start(tmp_path, made.network.arch, formats=("pt2",))
+        bundle = finish(run, made.network).bundle  # without a program there is nothing to write to a .pt2
+        assert bundle.files.keys() == {"safetensors", "bundle"}
+        assert bundle.parity.keys() == {"safetensors", "pt2"}
+        assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ")
+        assert bundle.certificate == made.bundle.certificate  # counted all the same
+
+    @pytest.mark.parametrize(("more", "allowed"), [(0, True), (1, False)])
+    def test_a_checkpoint_that_scores_otherwise_than_the_network_did_ends_the_search(
+        self, more: int, allowed: bool, made: Made, tmp_path: Path, reported: dict[str, Any]
+    ) -> None:
+        """By more images than there are ties: these are left to rounding."""
+        reported["ties"] = 3
+        run = start(tmp_path, made.network.arch, formats=())
+        ours = replace(made.score, correct=made.score.correct + 3 + more)
+        if allowed:
+            assert make_bundle(run, made.checkpoint, made.network, ours).score.correct == made.score.correct
+        else:
+            with pytest.raises(VerificationError, match="in a process of its own"):
+                make_bundle(run, made.checkpoint, made.network, ours)
+
+    def test_other_test_images_end_it_too(self, made: Made, tmp_path: Path, reported: dict[str, Any]) -> None:
+        reported["images"] -= 1
+        with pytest.raises(VerificationError, match="reads 358 test images, the search 359"):
+            finish(start(tmp_path, made.network.arch, formats=()), made.network)
+
+
+class TestLatency:
+    def test_every_form_is_measured_at_both_batch_sizes(self, made: Made) -> None:
+        latency_ms = made.bundle.latency_ms
+        assert latency_ms.keys() == {"eager", "fused", "onnx", "onnx-int8"}
+        assert all(of_form.keys() == {"1", "32"} for of_form in latency_ms.values())
+        assert all(of_form["32"] > of_form["1"] > 0 for of_form in latency_ms.values())
+        assert made.bundle.machine["threads"] == 1
+
+    def test_the_exported_graph_is_no_slower_than_pytorch_on_one_image(self, made: Made) -> None:
+        assert made.bundle.latency_ms["onnx"]["1"] <= made.bundle.latency_ms["eager"]["1"]
+
+    def test_a_stop_is_heard_between_rounds(self, made: Made) -> None:
+        def stop() -> None:
+            raise InterruptedError
+
+        began = time.monotonic()
+        with pytest.raises(InterruptedError):
+            measure_latency(made.network, {}, 8, stop)
+        assert time.monotonic() - began < 5

@@ -1,0 +1,68 @@
+"""What is withheld, and what makes a search fail: decided from counts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autonl_core.bundle.scoring import judge
+from autonl_core.errors import VerificationError
+from autonl_core.formats import FORMATS
+
+
+def tally(correct: int, **changes: Any) -> dict[str, Any]:
+    """A count over 200 images that agrees with PyTorch, with `changes`."""
+    agrees = {"disagreeing_images": 0, "disagreeing_beyond_ties": 0, "max_logit_diff": 0.0, "error": None}
+    return {"correct": correct, "top1_pct": correct / 2, **agrees, **changes}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for facts in FORMATS.values():
+        (tmp_path / facts.file_name).write_bytes(b"12345")
+    return tmp_path
+
+
+def withheld(folder: Path, **formats: Any) -> dict[str, str | None]:
+    found = {"images": 200, "formats": {name.replace("_", "-"): of_format for name, of_format in formats.items()}}
+    return {name: parity.withheld for name, parity in judge(found, folder, 2.0).items()}
+
+
+def test_what_agrees_is_handed_over_with_its_size_and_digest(folder: Path) -> None:
+    found = {"images": 200, "formats": {"safetensors": tally(150), "onnx": tally(150, max_logit_diff=1e-6)}}
+    parity = judge(found, folder, 2.0)
+    assert {name: of_format.withheld for name, of_format in parity.items()} == {"safetensors": None, "onnx": None}
+    assert (parity["onnx"].correct, parity["onnx"].top1_pct, parity["onnx"].max_logit_diff) == (150, 75.0, 1e-6)
+    assert parity["onnx"].size_bytes == 5
+    assert parity["onnx"].sha256 == "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
+
+
+def test_ties_may_change_places_and_nothing_else_may(folder: Path) -> None:
+    tie, no_tie = {"disagreeing_images": 3}, {"disagreeing_images": 3, "disagreeing_beyond_ties": 1}
+    found = withheld(folder, safetensors=tally(150), onnx=tally(149, **tie), pt2=tally(150, **no_tie))
+    assert (found["safetensors"], found["onnx"]) == (None, None)
+    assert found["pt2"] is not None
+    assert "1 of 200 test images" in found["pt2"]
+
+
+@pytest.mark.parametrize(("correct", "kept"), [(160, True), (146, True), (145, False), (0, False)])
+def test_eight_bits_may_lose_so_many_points_and_no_more(folder: Path, correct: int, kept: bool) -> None:
+    """2.0 points of 75% are left at 146 of 200 images, 73%."""
+    found = withheld(folder, safetensors=tally(150), onnx_int8=tally(correct, disagreeing_beyond_ties=9))
+    assert (found["onnx-int8"] is None) == kept
+    if not kept:
+        assert "int8_max_drop_points allows 2.0" in str(found["onnx-int8"])
+
+
+def test_what_cannot_be_scored_is_withheld_with_what_its_runtime_says(folder: Path) -> None:
+    found = withheld(folder, safetensors=tally(150), torchscript=tally(0, error="RuntimeError: no such operator"))
+    assert found["torchscript"] == "it cannot be scored: RuntimeError: no such operator"
+
+
+def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
+    with pytest.raises(VerificationError, match=r"model\.safetensors .* no such tensor"):
+        withheld(folder, safetensors=tally(0, error="no such tensor"), onnx=tally(150))
+    with pytest.raises(VerificationError, match="not there"):
+        withheld(folder, onnx=tally(150))

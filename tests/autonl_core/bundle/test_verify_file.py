@@ -1,0 +1,241 @@
+"""verify.py as users have it: beside the bundle, with four packages and none of ours; and what it finds wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autonl_core.bundle.contents import write_contents, write_sums
+from autonl_core.bundle.files import verify
+from autonl_core.bundle.scoring import score_in_clean_process
+from autonl_core.data.decode import read_image
+from autonl_core.datasets import scan
+from autonl_core.limits import DEFAULT_LIMITS
+from tests.autonl_core.bundle.bundles import Made, start
+from tests.autonl_core.sets import digits_zip
+
+NEEDED = ("torch", "numpy", "pillow", "onnxruntime")
+
+
+def with_requirements(names: tuple[str, ...]) -> set[str]:
+    """`names` and all that they cannot do without."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            needed = (r for r in metadata.requires(name) or () if ";" not in r)
+            waiting += [re.split(r"[^A-Za-z0-9._-]", r)[0].lower().replace("_", "-") for r in needed]
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of links to the four packages and what they need: all that `python -I -S` can then import."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in with_requirements(NEEDED):
+        distribution = metadata.distribution(name)
+        for top in {Path(file).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
+    return folder
+
+
+def run(site: Path, bundle: Path, *arguments: str) -> tuple[int, str]:
+    """Run verify.py in a Python that has nothing but `site`; its exit code and what it prints."""
+    start = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv[0], run_name='__main__')"
+    start = start.replace("runpy.run_path", "sys.argv.pop(0); runpy.run_path")
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", start, str(site), "verify.py", "--threads", "1"]
+    done = subprocess.run([*command, *arguments], cwd=bundle, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+class TestOnItsOwn:
+    def test_reproduces_what_was_reported_without_our_package_and_without_safetensors(
+        self, made: Made, site: Path, tmp_path: Path
+    ) -> None:
+        names = ["autonl_core", "safetensors", "onnx"]
+        code = f"import sys, importlib.util as u; sys.path.append({str(site)!r}); print(*map(u.find_spec, {names}))"
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["None"] * 3
+        with zipfile.ZipFile(made.bundle.files["bundle"].path) as archive:
+            archive.extractall(tmp_path)
+        (unpacked,) = tmp_path.iterdir()
+        code_of_exit, output = run(site, unpacked, "--json")
+        found = json.loads(output)
+        assert (code_of_exit, found["ok"], found["problems"]) == (0, True, [])
+        assert found["images"] == 359
+        for name, parity in made.bundle.parity.items():
+            assert found["formats"][name]["correct"] == parity.correct
+        assert found["formats"]["safetensors"]["correct"] == made.score.correct == made.bundle.score.correct
+        assert not {"autonl_core", "safetensors", "onnx"} & set(found["imported"])
+        assert not (unpacked / "__pycache__").exists()
+
+
+class TestFindings:
+    """What is wrong is named, file by file and format by format. In this process, which has the packages anyway."""
+
+    @pytest.fixture
+    def folder(self, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        folder = made.copy(tmp_path / "b")
+        for name in ("model.pt2", "model.torchscript.pt"):
+            (folder / name).unlink()
+        write_sums(folder)
+        monkeypatch.setattr(verify, "HERE", folder)
+        return folder
+
+    def problems(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["verify.py", "--json", "--threads", "1"])
+        code = verify.main()
+        found: list[str] = json.loads(capsys.readouterr().out)["problems"]
+        assert code == (1 if found else 0)
+        return found
+
+    def test_a_whole_bundle_has_none_and_people_get_a_table(
+        self, made: Made, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.problems(monkeypatch, capsys) == []
+        monkeypatch.setattr(sys, "argv", ["verify.py", "--threads", "1"])
+        assert verify.main() == 0
+        lines = capsys.readouterr().out.splitlines()
+        rows = {line.split()[0]: line.split()[1:3] for line in lines[2:-1]}
+        expected = {name: [str(made.bundle.parity[name].correct)] * 2 for name in ("safetensors", "onnx", "onnx-int8")}
+        assert rows == expected
+        assert lines[-1] == "as reported, and all files are whole"
+
+    def test_a_picture_is_put_into_the_class_that_the_network_names(
+        self, made: Made, folder: Path, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        (pixels, _), mean, std = made.run.data.test.take(np.array([7])), made.run.data.mean[0], made.run.data.std[0]
+        Image.fromarray(pixels[0].numpy()).save(tmp_path / "digit.png")
+        x = (pixels.float() / 255 - mean) / std  # grey: all channels are alike
+        shares = made.network(x.permute(0, 3, 1, 2)).softmax(1)[0]
+        monkeypatch.setattr(sys, "argv", ["verify.py", "--json", "--image", str(tmp_path / "digit.png")])
+        assert verify.main() == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["class"] == str(int(shares.argmax()))
+        assert answer["probability_pct"] == pytest.approx(100 * float(shares.max()), rel=1e-3)
+
+    def test_a_changed_and_a_missing_file(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "README.md").write_text("99.9% top-1")
+        (folder / "labels.txt").unlink()
+        found = self.problems(monkeypatch, capsys)
+        assert found == ["README.md is not what SHA256SUMS says", "labels.txt is missing"]
+
+    def test_weights_that_score_otherwise(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        weights = folder / "model.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-2000:] = bytes(2000)
+        weights.write_bytes(content)
+        write_sums(folder)
+        found = " ".join(self.problems(monkeypatch, capsys))
+        assert "safetensors has" in found
+        assert "onnx puts" in found  # compared with the weights that lie there
+
+    def test_a_file_that_no_runtime_reads(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "model.onnx").write_bytes(b"not a graph")
+        write_sums(folder)
+        (problem,) = self.problems(monkeypatch, capsys)
+        assert problem.startswith("onnx cannot be scored: ")
+
+    def test_other_images(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with np.load(folder / "test.npz") as test:
+            np.savez(folder / "test.npz", images=test["images"][1:], labels=test["labels"][1:])
+        write_sums(folder)
+        (problem,) = self.problems(monkeypatch, capsys)
+        assert "not the 359 test images that were reported on: 358" in problem
+
+    def test_eight_bits_that_lose_more_than_allowed(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parity = json.loads((folder / "parity.json").read_text())
+        parity["int8_max_drop_points"] = -100.0
+        (folder / "parity.json").write_text(json.dumps(parity))
+        write_sums(folder)
+        (problem,) = self.problems(monkeypatch, capsys)
+        assert problem.startswith("onnx-int8 loses")
+
+
+def odd_images() -> Iterator[tuple[str, bytes]]:
+    """Images of every kind that cameras and programs write."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (60, 45, 3), dtype=np.uint8)
+    alpha = np.dstack([colours, rng.integers(0, 256, (60, 45), dtype=np.uint8)])
+    deep = rng.integers(0, 65536, (40, 70), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    large = rng.integers(0, 256, (500, 410, 3), dtype=np.uint8)
+    pictures: list[tuple[str, Image.Image, str, dict[str, Any]]] = [
+        ("rgb", Image.fromarray(colours), "png", {}),
+        ("cmyk", Image.fromarray(colours).convert("CMYK"), "jpeg", {}),
+        ("alpha", Image.fromarray(alpha), "png", {}),
+        ("palette", Image.fromarray(alpha).quantize(), "png", {"transparency": 3}),
+        ("grey", Image.fromarray(colours[..., 0]), "jpeg", {}),
+        ("bilevel", Image.fromarray(colours[..., 0]).convert("1"), "png", {}),
+        ("deep", Image.fromarray(deep), "png", {}),
+        ("float", Image.fromarray(deep.astype(np.float32) / 65535), "tiff", {}),
+        ("rotated", Image.fromarray(colours), "jpeg", {"exif": exif}),
+        ("large", Image.fromarray(large), "jpeg", {"quality": 90}),
+        ("deep and large", Image.fromarray(rng.integers(0, 65536, (500, 400), dtype=np.uint16)), "png", {}),
+        ("webp", Image.fromarray(alpha), "webp", {"lossless": True}),
+        ("animated", Image.fromarray(colours).quantize(), "gif", {"save_all": True, "append_images": []}),
+    ]
+    for name, picture, kind, options in pictures:
+        buffer = io.BytesIO()
+        picture.save(buffer, kind, **options)
+        yield name, buffer.getvalue()
+
+
+@pytest.mark.parametrize(("name", "content"), list(odd_images()), ids=[name for name, _ in odd_images()])
+@pytest.mark.parametrize("resolution", [8, 32])
+def test_pictures_are_decoded_to_the_pixels_that_the_search_saw(name: str, content: bytes, resolution: int) -> None:
+    preprocess = {"resolution": resolution, "max_image_bytes": 1 << 26, "max_image_pixels": 64 * 10**6}
+    expected = read_image(content, resolution, DEFAULT_LIMITS)
+    assert not isinstance(expected, str), expected
+    assert np.array_equal(verify.decode(content, preprocess), expected)
+
+
+def test_test_images_that_do_not_fit_in_are_named_and_decoded_from_the_archive(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged ones are left out by both."""
+    digits_zip(tmp_path / "digits.zip")
+    with zipfile.ZipFile(tmp_path / "digits.zip", "a") as archive:
+        for number in range(9):  # some of them test images
+            archive.writestr(f"3/damaged{number}.png", b"\x89PNG nothing")
+    dataset = scan("digits", tmp_path / "digits.zip")
+    monkeypatch.setattr("autonl_core.bundle.contents.MAX_TEST_BYTES", 1000)
+    of_archive = start(tmp_path / "run", made.network.arch, dataset)
+    folder = tmp_path / "b"
+    folder.mkdir()
+    write_contents(folder, made.network, dataset, of_archive.data)
+    (folder / "model.safetensors").write_bytes(made.checkpoint.read_bytes())
+    assert not (folder / "test.npz").exists()
+    found = score_in_clean_process(of_archive, folder)
+    images, _ = of_archive.data.test.take(np.arange(len(of_archive.data.test)))
+    assert found["images"] == len(of_archive.data.test) < dataset.test_images
+    assert found["pixels_sha256"] == hashlib.sha256(images.numpy().tobytes()).hexdigest()
