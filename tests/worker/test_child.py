@@ -35,7 +35,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert search.best_arch_id is not None
     assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
     artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
-    assert artifacts.keys() == {"safetensors", "onnx", "bundle"}
+    assert artifacts.keys() == {"safetensors", "onnx", "bundle", "report-html", "report-md"}
     for artifact in artifacts.values():
         with stores.artifacts.open(artifact.key) as file:
             assert hashlib.sha256(file.read()).hexdigest() == artifact.sha256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 
 from autonl_core.arch import ArchSpec
 from autonl_core.blocks.light_nl import LightNL
-from autonl_core.bundle.build import Bundle, make_bundle
+from autonl_core.bundle.build import Bundle, make_bundle, pack_bundle
 from autonl_core.bundle.files import model
 from autonl_core.config import SearchConfig
 from autonl_core.datasets import DIGITS, DatasetSpec
@@ -23,6 +24,7 @@ from autonl_core.limits import DEFAULT_LIMITS
 from autonl_core.macs import count_macs
 from autonl_core.network import Network, build_network
 from autonl_core.progress import Silent
+from autonl_core.result import ResultFile
 from autonl_core.run import SearchRun, open_run
 from autonl_core.search_space import get_space
 
@@ -84,6 +86,7 @@ class Made:
     checkpoint: Path
     score: Score
     bundle: Bundle
+    files: Mapping[str, ResultFile]
 
     def copy(self, target: Path) -> Path:
         """A copy of its folder, to be damaged."""
@@ -96,7 +99,8 @@ def finish(run: SearchRun, network: Network) -> Made:
     checkpoint = run.work_dir / "model.safetensors"
     save_checkpoint(checkpoint, network, run.dataset, run.data)
     score = evaluate(network, run.loader.plain(run.data.test))
-    return Made(run, network, checkpoint, score, make_bundle(run, checkpoint, network, score))
+    bundle = make_bundle(run, checkpoint, network, score)
+    return Made(run, network, checkpoint, score, bundle, pack_bundle(run, bundle.folder, network))
 
 
 @pytest.fixture(scope="session")

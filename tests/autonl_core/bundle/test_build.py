@@ -42,10 +42,10 @@ class TestContents:
         assert (made.bundle.folder / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
 
     def test_files_to_download_are_those_that_were_scored(self, made: Made) -> None:
-        assert made.bundle.files.keys() == {*made.bundle.parity, "bundle"}
+        assert made.files.keys() == {*made.bundle.parity, "bundle"}
         for name, parity in made.bundle.parity.items():
             assert parity.withheld is None
-            file = made.bundle.files[name]
+            file = made.files[name]
             assert (file.sha256, file.size_bytes) == (parity.sha256, parity.size_bytes)
             assert sha256_of(file.path) == file.sha256
 
@@ -121,10 +121,10 @@ class TestArchive:
         copy = made.copy(tmp_path / "copy")
         (copy / "arch.json").touch()
         pack(copy, tmp_path / "again.zip", f"autonl-{made.network.arch.arch_id}")
-        assert sha256_of(tmp_path / "again.zip") == made.bundle.files["bundle"].sha256
+        assert sha256_of(tmp_path / "again.zip") == made.files["bundle"].sha256
 
     def test_holds_one_folder_of_what_was_scored(self, made: Made) -> None:
-        with zipfile.ZipFile(made.bundle.files["bundle"].path) as archive:
+        with zipfile.ZipFile(made.files["bundle"].path) as archive:
             assert archive.testzip() is None
             names = {Path(name) for name in archive.namelist()}
         assert {name.parts[0] for name in names} == {f"autonl-{made.network.arch.arch_id}"}
@@ -173,8 +173,9 @@ class TestWithheld:
     ) -> None:
         reported["formats"]["onnx-int8"] |= {"correct": 0, "top1_pct": 0.0}
         run = start(tmp_path, made.network.arch, formats=("onnx", "onnx-int8"), int8_max_drop_points=0.5)
-        bundle = finish(run, made.network).bundle
-        assert bundle.files.keys() == {"safetensors", "onnx", "bundle"}
+        again = finish(run, made.network)
+        bundle = again.bundle
+        assert again.files.keys() == {"safetensors", "onnx", "bundle"}
         reason = bundle.parity["onnx-int8"].withheld
         assert reason is not None
         assert "int8_max_drop_points allows 0.5" in reason
@@ -186,8 +187,9 @@ class TestWithheld:
         self, made: Made, tmp_path: Path
     ) -> None:
         run = start(tmp_path, made.network.arch, formats=("pt2",))
-        bundle = finish(run, made.network).bundle  # without a program there is nothing to write to a .pt2
-        assert bundle.files.keys() == {"safetensors", "bundle"}
+        again = finish(run, made.network)  # without a program there is nothing to write to a .pt2
+        bundle = again.bundle
+        assert again.files.keys() == {"safetensors", "bundle"}
         assert bundle.parity.keys() == {"safetensors", "pt2"}
         assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ")
         assert bundle.certificate == made.bundle.certificate  # counted all the same

@@ -73,7 +73,7 @@ class TestOnItsOwn:
         code = f"import sys, importlib.util as u; sys.path.append({str(site)!r}); print(*map(u.find_spec, {names}))"
         done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["None"] * 3
-        with zipfile.ZipFile(made.bundle.files["bundle"].path) as archive:
+        with zipfile.ZipFile(made.files["bundle"].path) as archive:
             archive.extractall(tmp_path)
         (unpacked,) = tmp_path.iterdir()
         code_of_exit, output = run(site, unpacked, "--json")
