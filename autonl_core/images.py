@@ -18,6 +18,7 @@ MAX_PIXELS_OF_FORMAT = {  # whose decoders hold the image several times over
     "TIFF": 32 * 10**6,
     "WEBP": 16 * 10**6,
 }
+MAX_EXIF_BYTES = 64 << 10  # a camera's; larger ones are not read, and the image stays as it lies
 MAX_JPEG_SCANS = 100  # usual are 1 to 10; every one of them goes through all the pixels again
 _MAX_HEADER_READS = 5_000
 _MAX_HEADER_BYTES = 4 << 20
