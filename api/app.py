@@ -13,6 +13,7 @@ from api import handlers, page
 from api.edge import Edge, RequestCounts
 from api.problems import UNAVAILABLE, Problem, describe
 from api.routes import architectures, catalog, checkpoints, datasets, events, health, reports, searches
+from api.schemas.catalog import DatasetBody
 from autonl_core.macs import COUNTING_RULE
 from store.queue import Doorbell
 from store.settings import Settings
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
         app.state.doorbell = Doorbell(settings.broker_url)
+        app.state.stores.datasets.files.delete_parts()  # of uploads to a service that was killed
         yield
         app.state.doorbell.close()
         app.state.stores.close()
@@ -57,7 +59,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (catalog, health):
         app.include_router(module.router)
     page.mount(app)
-    app.add_middleware(Edge, counts=app.state.counts, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        Edge,
+        counts=app.state.counts,
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -69,6 +76,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas = described["components"]["schemas"]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs") | {"Problem": problem}
+        schemas["DatasetBody"] = DatasetBody.model_json_schema()  # read by its route itself
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         _leave_out_null(described)

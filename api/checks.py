@@ -19,6 +19,7 @@ from autonl_core.plan import resolve_space, scale_baseline
 from autonl_core.search_space import FAMILIES, SearchSpace
 from store.datasets import DatasetStore
 from store.errors import NotFound
+from store.states import DatasetState
 
 _DECIDING = ("dataset", "flops_budget", "search_space", "resolution")  # what `resolve_space` depends on
 
@@ -123,6 +124,14 @@ def _problems_of_baselines(config: SearchConfig, space: SearchSpace) -> list[Fie
 
 def _find_dataset(name: str, datasets: DatasetStore) -> tuple[list[FieldProblem], DatasetSpec | None]:
     try:
-        return [], datasets.get(name).spec
+        entry = datasets.get(name)
     except NotFound as error:
         return [FieldProblem(pointer="/dataset", code="unknown_dataset", detail=str(error))], None
+    if entry.state != DatasetState.READY:
+        way_out = {
+            DatasetState.CHECKING: f"wait until GET /datasets/{name} says that it is ready",
+            DatasetState.INVALID: f"GET /datasets/{name} reports what is wrong with it",
+        }
+        told = f"data set {name!r} is {entry.state}: {way_out[entry.state]}"
+        return [FieldProblem(pointer="/dataset", code="dataset_not_ready", detail=told)], None
+    return [], entry.spec

@@ -18,6 +18,7 @@ from api.handlers import respond
 from api.problems import ProblemError
 
 log = logging.getLogger("autonl.api")
+UPLOAD_TYPE = "application/zip"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs nothing but itself: no other host, no inline script or style, no frame around it.
@@ -51,10 +52,11 @@ class RequestCounts:
 class Edge:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: int) -> None:
         self.app = app
         self.counts = counts
         self.max_body_bytes = max_body_bytes
+        self.max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +79,8 @@ class Edge:
             await send(message)
 
         try:
-            await self.app(scope, _limited(receive, self.max_body_bytes), send_with_headers)
+            limit = self.max_upload_bytes if is_upload(scope) else self.max_body_bytes
+            await self.app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
             log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
             if status:  # too late for another answer: the server cuts the connection, which the client notices
@@ -89,6 +92,12 @@ class Edge:
         return None
 
 
+def is_upload(scope: Scope) -> bool:
+    """Whether the request sends an archive: the only body that may be large, and that is never held in memory."""
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return scope["method"] == "POST" and scope["path"] == "/datasets" and kind == UPLOAD_TYPE
+
+
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:
     """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims."""
     received = 0
@@ -98,7 +107,7 @@ def _limited(receive: Receive, max_body_bytes: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > max_body_bytes:
-            raise HTTPException(problems.PAYLOAD_TOO_LARGE.status)
+            raise HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body is larger than {max_body_bytes:,} bytes")
         return message
 
     return receive_limited

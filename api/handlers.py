@@ -17,6 +17,7 @@ from api.problems import FieldProblem, Problem, ProblemError, ProblemType
 from store.db import UNAVAILABLE
 from store.errors import (
     DatasetExists,
+    DatasetInUse,
     IdempotencyConflict,
     NotFound,
     PageTokenError,
@@ -47,6 +48,7 @@ _STORE_ERRORS: Mapping[type[StoreError], ProblemType] = {
     StateConflict: problems.STATE_CONFLICT,
     IdempotencyConflict: problems.IDEMPOTENCY_KEY_REUSE,
     DatasetExists: problems.DATASET_EXISTS,
+    DatasetInUse: problems.DATASET_IN_USE,
 }
 
 
@@ -120,7 +122,7 @@ async def _http(request: Request, error: Exception) -> Response:
     details = {
         problems.NOT_FOUND.name: f"there is nothing at {path}; /openapi.json lists all paths",
         problems.METHOD_NOT_ALLOWED.name: f"{request.method} is not allowed on {path}",
-        problems.PAYLOAD_TOO_LARGE.name: f"the body is larger than {request.app.state.settings.max_body_bytes:,} bytes",
+        problems.PAYLOAD_TOO_LARGE.name: error.detail,  # said where the limit is known
         problems.MALFORMED_REQUEST.name: "the body cannot be read: nested too deeply, or a number with too many digits",
     }
     detail = details.get(kind.name, problems.INTERNAL.example)

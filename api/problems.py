@@ -97,8 +97,9 @@ DATASET_INVALID = _declare(
     "dataset-invalid",
     422,
     "The data set cannot be used",
-    "A data set is a folder or zip of class folders on a disk the service can read. `detail` says what was found.",
-    "photos has one class, 'cats'; a classifier needs at least 2 class folders",
+    "A data set is a zip archive, or a folder on a disk the service can read, of class folders. `detail` says what was "
+    "found instead. What is wrong inside, the report of its check tells: GET /datasets/NAME.",
+    "this is no zip archive: it starts with b'\\x1f\\x8b\\x08\\x00'; pack the class folders as a zip",
 )
 DATASET_EXISTS = _declare(
     "dataset-exists",
@@ -159,11 +160,26 @@ PRECONDITION_FAILED = _declare(
     "`If-Match` names a version that is no longer current. GET it again and decide anew.",
     'the search is now "5f2b", not what If-Match names',
 )
+DATASET_IN_USE = _declare(
+    "dataset-in-use",
+    409,
+    "The data set is in use",
+    "Searches that are not final need it: cancel them or wait, then delete. Built-in data sets stay.",
+    "search 0123456789abcdef uses data set 'photos'; cancel it, or wait until it ends",
+)
+INSUFFICIENT_STORAGE = _declare(
+    "insufficient-storage",
+    507,
+    "The service has no room for this",
+    "Nothing was kept. Make room on the disk of the service, delete data sets that are not needed, or send less.",
+    "1,048,576 bytes are free, 20,971,520 needed",
+)
 PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",
     413,
     "The body is too large",
-    "No request needs a large body: data sets are registered by path.",
+    "Only an archive, sent to /datasets with Content-Type: application/zip, may be large. Limits are settings: "
+    "AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = _declare(

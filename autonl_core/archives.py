@@ -24,7 +24,7 @@ MAX_DIRECTORY_BYTES_PER_FILE = 256
 MAX_NAME_CHARS = 1_024
 FREE_BYTES = 64 << 20  # that an archive may hold whatever the ratio
 
-_FIRST_BYTES = b"PK\x03\x04"
+FIRST_BYTES = b"PK\x03\x04"
 _ENTRY_SIGNATURE = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others are inflated without a bound
 _ENCRYPTED = 0x1
@@ -64,7 +64,7 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[zipfil
     """
     with _Listed(io.FileIO(path), limits) as file:
         try:
-            if file.peek(4)[:4] != _FIRST_BYTES:
+            if file.peek(4)[:4] != FIRST_BYTES:
                 raise zipfile.BadZipFile("it does not start as one does")
             archive = zipfile.ZipFile(file)
             _check(archive.infolist(), path.stat().st_size, limits)
@@ -75,6 +75,12 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[zipfil
         file.listing = False
         with archive:
             yield archive
+
+
+def starts_like_an_archive(path: Path) -> bool:
+    """Whether it is worth looking into. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return file.read(len(FIRST_BYTES)) == FIRST_BYTES
 
 
 def read_member(archive: zipfile.ZipFile, name: str, limits: Limits = DEFAULT_LIMITS) -> bytes:

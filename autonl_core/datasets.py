@@ -21,10 +21,8 @@ from autonl_core.images import image_size
 from autonl_core.layout import Layout, Split, is_image_name, read_layout
 from autonl_core.limits import DEFAULT_LIMITS, Limits
 from autonl_core.manifest import read_manifest
-from autonl_core.sources import Source, kind_of, open_source
+from autonl_core.members import Members, kind_of, open_members
 from autonl_core.splits import stratified_draw
-
-__all__ = ["Split"]
 
 TEST_FRACTION = 0.2
 MIN_TRAIN_IMAGES, MIN_TEST_IMAGES = 2, 1  # of every class: one of the training images validates
@@ -91,12 +89,12 @@ def scan(name: str, path: Path, within: Iterable[Path] = (), limits: Limits = DE
         OSError: a folder cannot be read.
     """
     path = path.expanduser().resolve()
-    with open_source(path, limits, within=tuple(within)) as source:
-        layout = read_layout(source.marks, str(path), limits)
+    with open_members(path, limits, within=tuple(within)) as files:
+        layout = read_layout(files.marks, str(path), limits)
         items = split_items(layout)
         _check_counts(layout.classes, items, path)
-        usual_size = _usual_size(path, source, items, limits)
-        fingerprint = content_fingerprint(source)
+        usual_size = _usual_size(path, files, items, limits)
+        fingerprint = content_fingerprint(files)
     counts = Counter(item.split for item in items)
     return DatasetSpec(
         name=name,
@@ -122,15 +120,15 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
         DatasetError: it is gone, or changed since it was added.
     """
     path = Path(spec.location)
-    with open_source(path, limits, kind=spec.kind) as source:
-        found = content_fingerprint(source)
+    with open_members(path, limits, kind=spec.kind) as files:
+        found = content_fingerprint(files)
         if spec.manifest:
             manifest = read_manifest(Path(spec.manifest), spec.fingerprint)
             if found == manifest.content:
                 return [Item(*row) for row in manifest.rows]
         elif found == spec.fingerprint:
-            return split_items(read_layout(source.marks, str(path), limits))
-        count = sum(map(is_image_name, source.marks))
+            return split_items(read_layout(files.marks, str(path), limits))
+        count = sum(map(is_image_name, files.marks))
     raise DatasetError(
         f"data set {spec.name!r} at {path} changed since it was added: {count} images now, "
         f"{spec.train_images + spec.test_images} in {len(spec.classes)} classes then; add it again"
@@ -144,9 +142,9 @@ def read_members(
 
     None for a file that cannot be read or is too large: the decoder reports it with the other unreadable images.
     """
-    with open_source(Path(spec.location), limits, kind=spec.kind) as source:
+    with open_members(Path(spec.location), limits, kind=spec.kind) as files:
         for member in members:
-            yield member, source.read(member)
+            yield member, files.read(member)
 
 
 def split_items(layout: Layout, groups: Mapping[str, int] | None = None) -> list[Item]:
@@ -165,9 +163,9 @@ def split_items(layout: Layout, groups: Mapping[str, int] | None = None) -> list
     return items
 
 
-def content_fingerprint(source: Source) -> str:
+def content_fingerprint(files: Members) -> str:
     """A hash of the names and marks of all image files."""
-    text = "\n".join(f"{name} {mark}" for name, mark in sorted(source.marks.items()) if is_image_name(name))
+    text = "\n".join(f"{name} {mark}" for name, mark in sorted(files.marks.items()) if is_image_name(name))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
@@ -192,13 +190,13 @@ def _check_counts(classes: tuple[str, ...], items: list[Item], path: Path) -> No
         raise DatasetError(f"{path}: {NEEDED_PER_CLASS}: {shown}")
 
 
-def _usual_size(path: Path, source: Source, items: list[Item], limits: Limits) -> int:
+def _usual_size(path: Path, files: Members, items: list[Item], limits: Limits) -> int:
     """The median longer side of an evenly spread sample of images; unreadable ones are left to the search to report."""
     sample = [item.member for item in items[:: max(1, len(items) // _SIZE_SAMPLE)]]
     sizes: list[int] = []
     left = _SAMPLE_BYTES
     for member in sample:
-        data = source.read(member)
+        data = files.read(member)
         size = image_size(data, limits)
         if size is not None:
             sizes.append(max(size))

@@ -1,4 +1,4 @@
-"""The whole service on one machine: broker, migrations, API, worker and sweeper, each a process of its own."""
+"""The whole service on one machine: broker, migrations, API, worker, sweeper, checker, each a process of its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ class Service:
         self._broker = self._program("broker", *broker.command) if broker else None
         self._migrate = self._python("migrate", "store.migrate")
         self._api = self._python("api", "api", "--fd", str(listening.fileno()), inherit=(listening.fileno(),))
-        self._workers = [self._python("worker", "worker"), self._python("sweeper", "worker.sweeper")]
+        self._workers = [
+            self._python("worker", "worker"),
+            self._python("sweeper", "worker.sweeper"),
+            self._python("checker", "worker.checker"),
+        ]
 
     def run(self, ready: Callable[[], None]) -> bool:
         """Serve until SIGTERM, Ctrl-C or SIGHUP, then stop everything; returns whether all left by themselves.

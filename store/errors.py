@@ -6,6 +6,7 @@ StoreError
 ├── IdempotencyConflict  an idempotency key came back with another body
 ├── PageTokenError       a page token is malformed, or was made for another filter
 ├── DatasetExists        a data set name is taken by another content
+├── DatasetInUse         a data set is needed by a search, or built in
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
 ├── AlreadyWritten       a repeated report was stored the first time
 ├── SchemaOutdated       the database is not migrated to the newest revision
@@ -41,6 +42,10 @@ class PageTokenError(StoreError):
 
 class DatasetExists(StoreError):
     """The data set name is taken, and what lies behind it is not the same."""
+
+
+class DatasetInUse(StoreError):
+    """The data set cannot be deleted: a search that is not final uses it, or it is built in."""
 
 
 class LeaseLost(StoreError):

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from store.states import CLAIMED, FINAL, ExitClass, SearchState, StopReason
+from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -235,11 +235,35 @@ class Artifact(Base):
 
 
 class Dataset(Base):
-    """A registered data set. Built-in ones have no row."""
+    """A registered data set. Built-in ones have no row. A row that is `checking` is the job of a checker."""
 
     __tablename__ = "datasets"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    spec: Mapped[dict[str, Any]]  # DatasetSpec
+    state: Mapped[DatasetState] = mapped_column(_words(DatasetState))
+    spec: Mapped[dict[str, Any]]  # DatasetSpec; before it is ready, only where it lies
     report: Mapped[dict[str, Any] | None]
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+    fence: Mapped[int] = mapped_column(
+        Integer
+    )  # raised by every claim; the checks of a name and of its successor differ
+    owner: Mapped[str | None] = mapped_column(String(128))
+    lease_until: Mapped[datetime | None]
+    crashes: Mapped[int] = mapped_column(Integer)
+    progress: Mapped[float | None]  # of the check, 0 to 1
     created_at: Mapped[datetime]
+    checked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(_one_of("state", [state.value for state in DatasetState]), name="state"),
+        CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
+        CheckConstraint("(state = 'checking') = (checked_at IS NULL)", name="checked_when_told"),
+        Index(
+            "ix_datasets_checking",
+            "created_at",
+            postgresql_where=text("state = 'checking'"),
+            sqlite_where=text("state = 'checking'"),
+        ),
+    )

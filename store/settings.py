@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         default=0, ge=0, description="of prepared data sets on one host; 0: as many as its disk has room for"
     )
 
+    check_poll_s: float = Field(default=1, gt=0, description="how often a checker looks for data sets to check")
+    check_memory_bytes: int = Field(
+        default=4 << 30, ge=0, description="address space of the process that checks a data set; 0: as much as there is"
+    )
+
     max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
     max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="of an archive sent as a data set")
     max_dataset_files: int = Field(default=Limits.files, ge=1, description="in an archive; 1 KB of memory each")
@@ -131,6 +136,11 @@ class Settings(BaseSettings):
     def searches_dir(self) -> Path:
         """Work folders and logs of searches; every worker host must see the same one, to resume elsewhere."""
         return self.data_dir / "searches"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Uploaded archives and manifests; every API, checker and worker host must see the same one."""
+        return self.data_dir / "datasets"
 
     @property
     def cache_dir(self) -> Path:

@@ -1,4 +1,4 @@
-"""The states of a search, which may follow which, and the words for how searches and attempts end."""
+"""The states of searches and data sets, which may follow which, and the words for how searches and attempts end."""
 
 from __future__ import annotations
 
@@ -93,3 +93,11 @@ CRASHES = frozenset(
         ExitClass.LEASE_LOST,
     }
 )
+
+
+class DatasetState(StrEnum):
+    """Where a data set is: only a ready one can be searched on; an invalid one has a report that says why."""
+
+    CHECKING = "checking"
+    READY = "ready"
+    INVALID = "invalid"

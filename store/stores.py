@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
+from store.checks import CheckStore
 from store.claims import ClaimStore
 from store.control import ControlStore
+from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
@@ -31,6 +33,7 @@ class Stores:
     events: EventStore
     architectures: ArchitectureStore
     datasets: DatasetStore
+    checks: CheckStore
     artifacts: ArtifactStore
 
     def close(self) -> None:
@@ -40,6 +43,7 @@ class Stores:
 def open_stores(settings: Settings) -> Stores:
     """The stores that `settings` name. Raises ArtifactError or ValueError for a URL that cannot be served."""
     database = Database(settings.resolved_database_url)
+    artifacts = open_artifacts(settings.resolved_artifact_url)
     return Stores(
         settings=settings,
         database=database,
@@ -50,6 +54,7 @@ def open_stores(settings: Settings) -> Stores:
         sweeps=SweepStore(database, settings),
         events=EventStore(database),
         architectures=ArchitectureStore(database),
-        datasets=DatasetStore(database),
-        artifacts=open_artifacts(settings.resolved_artifact_url),
+        datasets=DatasetStore(database, DatasetFiles(settings.datasets_dir), artifacts),
+        checks=CheckStore(database, settings),
+        artifacts=artifacts,
     )

@@ -13,9 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("api", "autonl_core", "cli", "migrations", "store", "worker")
 SPEC_LAYER = (
-    "arch", "arch_string", "archives", "config", "datasets", "errors", "files", "formats", "history", "images",
-    "limits", "macs", "manifest", "plan", "progress", "result", "scaling", "search_space", "splits", "tf_arch", "zoo",
+    "arch", "arch_string", "archives", "config", "datasets", "errors", "files", "findings", "formats", "history",
+    "images", "layout", "limits", "macs", "manifest", "members", "plan", "progress", "result", "scaling",
+    "search_space", "splits", "tf_arch", "zoo",
 )  # fmt: skip
+CHILDREN = ("worker.child", "worker.dataset_child")
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}
 
 
@@ -40,7 +42,7 @@ def loaded_by(names: list[str]) -> set[str]:
         ("the API", modules("api")),
         ("the stores", modules("store")),
         ("the command line", ["cli.main"]),
-        ("the worker's parent process", [name for name in modules("worker") if name != "worker.child"]),
+        ("the worker's parent process", [name for name in modules("worker") if name not in CHILDREN]),
         ("the spec layer of the core", [f"autonl_core.{name}" for name in SPEC_LAYER]),
     ],
 )
@@ -50,7 +52,7 @@ def test_only_the_search_itself_loads_tensor_code(room: str, names: list[str]) -
 
 
 def test_the_worker_s_parent_loads_no_web_framework() -> None:
-    assert not loaded_by([name for name in modules("worker") if name != "worker.child"]) & {"fastapi", "uvicorn"}
+    assert not loaded_by([name for name in modules("worker") if name not in CHILDREN]) & {"fastapi", "uvicorn"}
 
 
 def sources(*without: str) -> Iterator[tuple[str, ast.Module]]:

@@ -15,7 +15,7 @@ from store.db import UNAVAILABLE
 from store.fencing import Lease
 from store.stores import Stores
 from worker.memory import memory_kills
-from worker.process import Fuse, SearchProcess
+from worker.process import ChildProcess, Fuse
 
 SELF_FENCE_SHARE = 2 / 3  # of a lease without a successful beat: then we stop, well before anybody else may start
 LEAVE_S = 5.0  # for a process that closed its search, to leave by itself
@@ -46,7 +46,7 @@ class Attempt:
     """Watches the process of one attempt until it is gone. `draining` says whether the worker has to stop."""
 
     def __init__(
-        self, stores: Stores, lease: Lease, process: SearchProcess, draining: Callable[[], bool], claimed: float
+        self, stores: Stores, lease: Lease, process: ChildProcess, draining: Callable[[], bool], claimed: float
     ) -> None:
         self._claims = stores.claims
         self._settings = stores.settings

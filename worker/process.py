@@ -1,4 +1,4 @@
-"""A search's own process, seen from its supervisor: start, tell, wait, kill; and a fuse that kills it in time."""
+"""The process of a search or a check, seen from its parent: start, tell, wait, kill; and a fuse to kill it in time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autonl_core.progress import StopRequest
-from store.fencing import Lease
 from store.settings import Settings
 
 CHILD_COMMAND = (sys.executable, "-m", "worker.child")
+CHECK_COMMAND = (sys.executable, "-m", "worker.dataset_child")
 
 
-class SearchProcess:
-    """A fresh interpreter, in a session of its own, that runs one attempt.
+class ChildProcess:
+    """A fresh interpreter, in a session of its own, that runs one attempt or one check.
 
     It hears from us through its standard input: a word per line, and the end of the input when we are gone.
     """
 
-    def __init__(self, command: Sequence[str], lease: Lease, log_path: Path, settings: Settings) -> None:
+    def __init__(self, command: Sequence[str], log_path: Path, settings: Settings) -> None:
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, lease.search_id, str(lease.fence)],
+                list(command),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ from store.states import ExitClass, SearchState
 from store.stores import Stores
 from worker.attempt import Attempt, Cause, End
 from worker.exits import ExitCode, crash_class, crash_of
-from worker.process import CHILD_COMMAND, SearchProcess
+from worker.process import CHILD_COMMAND, ChildProcess
 from worker.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ class Supervisor:
         """Run the attempt that `lease` stands for, to its end. `claimed` is when we asked for it, monotonic."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
-            process = SearchProcess(self._command, lease, workspace.log_path(lease.fence), self._settings)
+            command = [*self._command, lease.search_id, str(lease.fence)]
+            process = ChildProcess(command, workspace.log_path(lease.fence), self._settings)
         except OSError as error:  # no room for its log, or no process to be had: as if it had crashed at once
             log.warning("search %s attempt %d cannot start: %s", lease.search_id, lease.fence, error)
             self._stores.claims.crashed(lease, crash_class(error), f"its process cannot start: {error}")

@@ -1,68 +1,203 @@
-"""Data sets: which there are, and registering one that lies on the service's disk."""
+"""Data sets: which there are, adding and deleting them, and what their check found.
+
+A data set is added by sending a zip archive, or by naming a folder or archive that lies on the service's own disk. The
+answer comes at once; the check goes on in a process of its own (`worker/checker.py`).
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
 
 from api import problems
 from api.context import PlainText, StoresDep
+from api.edge import UPLOAD_TYPE, is_upload
+from api.handlers import NOT_SENT_AS_JSON
 from api.problems import FieldProblem, ProblemError, describe, headers
 from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
-from autonl_core.datasets import scan
-from autonl_core.errors import DatasetError
+from api.uploads import receive
+from autonl_core.archives import starts_like_an_archive
+from autonl_core.config import Name
+from autonl_core.findings import MAX_SHEETS
+from store.datasets import Added, sheets_folder
 from store.settings import Settings
+from store.states import DatasetState
+from store.stores import Stores
+
+POLL_S = 1
+_CHUNK_BYTES = 1 << 18
+_JSON_TYPES = ("application/json", "")
 
 router = APIRouter(prefix="/datasets", tags=["data sets"])
 
 
 @router.get("")
 def list_datasets(stores: StoresDep) -> DatasetList:
-    """The built-in data sets, then the registered ones by name."""
-    return DatasetList(datasets=[DatasetView.of(entry) for entry in stores.datasets.list()])
+    """The built-in data sets, then the registered ones by name, whatever their state, without their reports."""
+    return DatasetList(datasets=[DatasetView.of(entry, with_report=False) for entry in stores.datasets.list()])
 
 
 @router.get("/{name}", responses=describe(problems.NOT_FOUND, problems.INVALID_REQUEST))
-def get_dataset(name: PlainText, stores: StoresDep) -> DatasetView:
-    """One data set."""
-    return DatasetView.of(stores.datasets.get(name))
+def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> DatasetView:
+    """One data set, with the report of its check. `Retry-After` says when to look again, while it is checked."""
+    entry = stores.datasets.get(name)
+    if entry.state == DatasetState.CHECKING:
+        response.headers["Retry-After"] = str(POLL_S)
+    return DatasetView.of(entry)
 
 
 @router.post(
     "",
-    status_code=201,
+    status_code=202,
+    response_model=DatasetView,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "An archive itself, or where one lies, or a folder, on the disk of the service.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/DatasetBody"}},
+                UPLOAD_TYPE: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
     responses={
-        201: {"headers": headers("Location")},
+        200: {"model": DatasetView, "description": "It was there already", "headers": headers("Location")},
+        201: {"model": DatasetView, "description": "This content was checked before", "headers": headers("Location")},
+        202: {"description": "It is being checked", "headers": headers("Location", "Retry-After")},
         **describe(
             problems.MALFORMED_REQUEST,
             problems.PAYLOAD_TOO_LARGE,
             problems.INVALID_REQUEST,
             problems.DATASET_INVALID,
             problems.DATASET_EXISTS,
+            problems.INSUFFICIENT_STORAGE,
         ),
     },
 )
-def add_dataset(body: DatasetBody, response: Response, stores: StoresDep) -> DatasetView:
-    """Register a folder or zip of class folders. It is read where it lies; registering it again changes nothing."""
-    path = _allowed_path(body.path, stores.settings)
-    try:
-        entry = stores.datasets.add(scan(body.name, path, within=_roots(stores.settings)))
-    except DatasetError as error:
-        raise ProblemError(problems.DATASET_INVALID, str(error)) from error
-    except OSError as error:
-        reason = f"{error.filename or path} cannot be read: {error.strerror or error}"
-        raise ProblemError(problems.DATASET_INVALID, reason) from error
-    response.headers["Location"] = f"/datasets/{body.name}"
+async def add_dataset(
+    request: Request,
+    response: Response,
+    stores: StoresDep,
+    name: Annotated[Name | None, Query(description="of an archive that is sent; JSON has a `name` of its own")] = None,
+) -> DatasetView:
+    """Add a data set: send a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
+    application/zip" ".../datasets?name=photos"`), or register a path. It can be searched on once it is `ready`.
+    """
+    if is_upload(request.scope):
+        if name is None:
+            wrong = FieldProblem(source="query", pointer="name", code="missing", detail="name the data set: ?name=NAME")
+            raise problems.invalid([wrong])
+        added = await receive(request, stores, name)
+    else:
+        body = await _read_json(request)
+        added = await run_in_threadpool(_add_path, body, stores)
+    return _answer(added, response)
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    responses=describe(problems.NOT_FOUND, problems.DATASET_IN_USE, problems.INVALID_REQUEST),
+)
+def delete_dataset(name: PlainText, stores: StoresDep) -> None:
+    """Forget a data set, and delete what was uploaded unless another data set has the same content."""
+    stores.datasets.delete(name)
+
+
+@router.get(
+    "/{name}/sheets/{label}",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"image/jpeg": {}}, "description": "The picture"},
+        **describe(problems.NOT_FOUND, problems.INVALID_REQUEST),
+    },
+)
+def get_sheet(
+    name: PlainText,
+    label: Annotated[int, PathParameter(ge=0, lt=MAX_SHEETS, description="index of the class in `classes`")],
+    stores: StoresDep,
+) -> Response:
+    """A contact sheet of one class: images spread evenly over it."""
+    entry = stores.datasets.get(name)
+    if entry.report is None or label >= entry.report["sheets"]:
+        told = (
+            f"data set {name!r} ({entry.state}) has no contact sheet of class {label}; `report.sheets` tells how many"
+        )
+        raise ProblemError(problems.NOT_FOUND, told)
+    file = stores.artifacts.open(f"{sheets_folder(entry.spec)}/{label}.jpg")
+    return StreamingResponse(_read(file), media_type="image/jpeg")
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _answer(added: Added, response: Response) -> DatasetView:
+    entry = added.entry
+    response.headers["Location"] = f"/datasets/{entry.spec.name}"
+    if entry.state == DatasetState.CHECKING:
+        response.headers["Retry-After"] = str(POLL_S)
+        response.status_code = 202
+    else:
+        response.status_code = 201 if added.created else 200
     return DatasetView.of(entry)
+
+
+async def _read_json(request: Request) -> DatasetBody:
+    """The body, validated. Raises what FastAPI would, so that it is told like every other wrong body."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
+        told = f"{NOT_SENT_AS_JSON}; or a zip archive, with Content-Type: {UPLOAD_TYPE}"
+        raise ProblemError(problems.MALFORMED_REQUEST, told)
+    content = await request.body()
+    try:
+        return DatasetBody.model_validate(json.loads(content))
+    except json.JSONDecodeError as error:
+        wrong: dict[str, Any] = {
+            "type": "json_invalid",
+            "loc": ("body", error.pos),
+            "msg": "",
+            "ctx": {"error": error.msg},
+        }
+        raise RequestValidationError([wrong]) from error
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**wrong, "loc": ("body", *wrong["loc"])} for wrong in found]) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, a number of too many digits, no UTF-8
+        raise HTTPException(problems.MALFORMED_REQUEST.status) from error
+
+
+def _add_path(body: DatasetBody, stores: Stores) -> Added:
+    path = _allowed_path(body.path, stores.settings)
+    if path.is_dir():
+        return stores.datasets.add_path(body.name, "folder", path)
+    try:
+        if path.is_file() and starts_like_an_archive(path):
+            return stores.datasets.add_path(body.name, "zip", path)
+    except OSError as error:
+        told = f"{path} cannot be read: {error.strerror or error}"
+        raise ProblemError(problems.DATASET_INVALID, told) from error
+    raise ProblemError(problems.DATASET_INVALID, f"{path} is neither a folder nor a zip archive")
 
 
 def _allowed_path(text: str, settings: Settings) -> Path:
     """The real path that `text` means. Raises ProblemError unless it lies below a folder the operator opened."""
-    roots = _roots(settings)
+    roots = [root.resolve() for root in settings.dataset_roots]
     if not roots:
         raise _refused(
-            "this service registers no data sets by path; its operator can allow a folder: AUTONL_DATASET_ROOTS"
+            "this service registers no data sets by path; send the archive itself, or have its operator allow a "
+            "folder: AUTONL_DATASET_ROOTS"
         )
     path = Path(text) if "\0" not in text else None
     if path is None or not path.is_absolute():
@@ -75,10 +210,6 @@ def _allowed_path(text: str, settings: Settings) -> Path:
         allowed = ", ".join(str(root) for root in roots)
         raise _refused(f"lies outside the folders that this service may read: {allowed}")
     return real
-
-
-def _roots(settings: Settings) -> list[Path]:
-    return [root.resolve() for root in settings.dataset_roots]
 
 
 def _refused(reason: str) -> ProblemError:

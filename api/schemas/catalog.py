@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -15,10 +14,11 @@ from autonl_core.datasets import DatasetSpec
 from autonl_core.plan import MAX_RESOLUTION, MIN_RESOLUTION
 from autonl_core.search_space import SpaceFamily, get_space
 from store.datasets import DatasetEntry
+from store.states import DatasetState
 
 
 class DatasetBody(BaseModel):
-    """What `POST /datasets` takes."""
+    """What `POST /datasets` takes as JSON; an archive is the body itself."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -28,28 +28,80 @@ class DatasetBody(BaseModel):
     )
 
 
-class DatasetView(View):
+class DatasetProblemView(View):
+    """Something found by the check. Errors keep a data set from being used, nothing else does."""
+
+    severity: Literal["error", "warning", "info"]
+    code: str = Field(description="stable word for programs")
+    detail: str = Field(description="what it means, and what to do")
+    files: list[str] = Field(description="the first of them")
+    count: int = Field(description="of all files it is about; 0: it is about the whole")
+
+
+class ClassCounts(View):
     name: str
+    train: int
+    test: int
+
+
+class DatasetReportView(View):
+    """All that the check found, worst problems first. Counts are of images that are used."""
+
+    problems: list[DatasetProblemView]
+    files: int = Field(description="of whatever kind")
+    images: int
+    classes: list[ClassCounts]
+    sizes: dict[str, dict[str, float]] = Field(description="`width` and `height` in pixels: `min`, `median`, `max`")
+    formats: dict[str, int]
+    duplicates: dict[str, int] = Field(description="`groups`, `exact` and `near` copies, `left_out` of training")
+    sheets: int = Field(description="classes with a contact sheet: /datasets/NAME/sheets/0, 1, ...")
+    seconds: float
+
+
+class DatasetView(View):
+    """A data set; what its check has yet to find out is null."""
+
+    name: str
+    state: DatasetState = Field(
+        description="only a `ready` one can be searched on; the report of an `invalid` one says why"
+    )
     kind: Literal["builtin", "folder", "zip"]
-    classes: list[str]
-    image_size: int = Field(description="the usual longer side in pixels")
-    default_resolution: int = Field(description="of a search that names none")
-    train_images: int
-    test_images: int
-    fingerprint: str
-    report: dict[str, Any] | None
+    classes: list[str] | None
+    image_size: int | None = Field(description="the usual longer side in pixels")
+    default_resolution: int | None = Field(description="of a search that names none")
+    train_images: int | None
+    test_images: int | None
+    fingerprint: str | None
+    sha256: str | None = Field(description="of an uploaded archive")
+    size_bytes: int | None = Field(description="of an uploaded archive")
+    progress: float | None = Field(description="of the check, 0 to 1, while there is one")
+    report: DatasetReportView | None = Field(description="null in lists, and before the check is over")
     created_at: datetime | None
 
     @classmethod
-    def of(cls, entry: DatasetEntry) -> Self:
+    def of(cls, entry: DatasetEntry, *, with_report: bool = True) -> Self:
         spec: DatasetSpec = entry.spec
-        own: Mapping[str, Any] = spec.to_json()
-        extra = {
-            "default_resolution": min(max(spec.image_size, MIN_RESOLUTION), MAX_RESOLUTION),
-            "report": entry.report,
+        found: dict[str, Any] = {}
+        if entry.state == DatasetState.READY:
+            found = {
+                "classes": list(spec.classes),
+                "image_size": spec.image_size,
+                "default_resolution": min(max(spec.image_size, MIN_RESOLUTION), MAX_RESOLUTION),
+                "train_images": spec.train_images,
+                "test_images": spec.test_images,
+                "fingerprint": spec.fingerprint,
+            }
+        told = {
+            "name": spec.name,
+            "state": entry.state,
+            "kind": spec.kind,
+            "sha256": entry.sha256,
+            "size_bytes": entry.size_bytes,
+            "progress": entry.progress,
+            "report": entry.report if with_report else None,
             "created_at": entry.created_at,
         }
-        return cls.model_validate({name: own[name] for name in cls.model_fields if name in own} | extra)
+        return cls.model_validate(dict.fromkeys(cls.model_fields) | told | found)
 
 
 class DatasetList(View):

@@ -21,8 +21,9 @@ from autonl_core.data.decode import Images
 from autonl_core.data.reader import Decoder
 from autonl_core.data.readers import Readers, reader_count
 from autonl_core.data.sources import Listing, list_archive, list_folder
-from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, Split, list_items
+from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, list_items
 from autonl_core.errors import DatasetError
+from autonl_core.layout import Split
 from autonl_core.limits import Limits
 from autonl_core.splits import stratified_draw
 

@@ -20,11 +20,11 @@ from autonl_core.data.names import check_classes, check_files, check_layout
 from autonl_core.data.sheets import write_sheets
 from autonl_core.datasets import DatasetSpec, Item, content_fingerprint, split_items
 from autonl_core.errors import DatasetError
+from autonl_core.findings import DatasetReport
 from autonl_core.layout import Layout, read_layout
 from autonl_core.limits import DEFAULT_LIMITS, Limits
 from autonl_core.manifest import manifest_fingerprint, write_manifest
-from autonl_core.report import Report
-from autonl_core.sources import Source, SourceKind, kind_of, open_source
+from autonl_core.members import Kind, Members, kind_of, open_members
 
 LONG_SIDES = 4  # times the shorter side, above which an image counts as extreme
 EXTREME_SIZE = 8  # times larger or smaller than usual
@@ -44,7 +44,7 @@ _ODDITIES = (
 class Checked:
     """What a check found. Without a `spec` the data set cannot be used, and the report says why."""
 
-    report: Report
+    report: DatasetReport
     spec: DatasetSpec | None = None
     manifest: Path | None = None
     sheets: tuple[Path, ...] = ()  # a contact sheet of each class, in order
@@ -64,11 +64,11 @@ def check_dataset(
     Wrong data never raises: it is reported. `within`: where links in a folder may lead, if not ().
     """
     began = time.monotonic()
-    report = Report()
+    report = DatasetReport()
     kind = kind_of(path)
     try:
-        with open_source(path, limits, within=tuple(within)) as source:
-            checked = _check(name, path, kind, source, work_dir, limits, report, on_progress)
+        with open_members(path, limits, within=tuple(within)) as files:
+            checked = _check(name, path, kind, files, work_dir, limits, report, on_progress)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", str(error))
         checked = Checked(report)
@@ -83,21 +83,21 @@ def check_dataset(
 def _check(
     name: str,
     path: Path,
-    kind: SourceKind,
-    source: Source,
+    kind: Kind,
+    files: Members,
     work_dir: Path,
     limits: Limits,
-    report: Report,
+    report: DatasetReport,
     on_progress: Callable[[float], None],
 ) -> Checked:
-    check_files(source.marks, report)
+    check_files(files.marks, report)
     try:
-        layout = read_layout(source.marks, path.name, limits)
+        layout = read_layout(files.marks, path.name, limits)
     except DatasetError as error:
         report.add("error", "no_class_folders", str(error))
         return Checked(report)
     check_layout(layout, report)
-    images = inspect(source, list(layout.images), limits, lambda share: on_progress(share * _READING_SHARE))
+    images = inspect(files, list(layout.images), limits, lambda share: on_progress(share * _READING_SHARE))
     _report_images(images, report)
     duplicates = find_duplicates(images)
     items = _split(layout, images, duplicates, report)
@@ -107,10 +107,10 @@ def _check(
     on_progress(0.95)
     if report.has_errors:
         return Checked(report)
-    content = content_fingerprint(source)
+    content = content_fingerprint(files)
     rows = ((item.split, item.label, item.member, item.group) for item in items)
     manifest = write_manifest(work_dir, content, layout.classes, rows)
-    sheets = write_sheets(source, layout.classes, items, work_dir, limits)
+    sheets = write_sheets(files, layout.classes, items, work_dir, limits)
     report.sheets = len(sheets)
     splits = Counter(item.split for item in items)
     spec = DatasetSpec(
@@ -127,7 +127,7 @@ def _check(
     return Checked(report, spec, manifest, tuple(sheets))
 
 
-def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: Report) -> list[Item]:
+def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: DatasetReport) -> list[Item]:
     """The readable images with their splits and groups, without training images that duplicate test images."""
     rows = images.readable
     readable = replace(layout, images={images.names[row]: layout.images[images.names[row]] for row in rows})
@@ -147,7 +147,7 @@ def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: Re
 
 
 def _report_duplicates(
-    items: Sequence[Item], leaks: Sequence[Item], images: Inspected, duplicates: Duplicates, report: Report
+    items: Sequence[Item], leaks: Sequence[Item], images: Inspected, duplicates: Duplicates, report: DatasetReport
 ) -> None:
     by_group: dict[int, list[Item]] = {}
     for item in items:
@@ -200,7 +200,7 @@ def _exact(duplicates: Duplicates, row_of: dict[str, int], item: Item) -> int:
     return int(duplicates.exact[row_of[item.member]])
 
 
-def _report_images(images: Inspected, report: Report) -> None:
+def _report_images(images: Inspected, report: DatasetReport) -> None:
     """What is unusual about images, and how large they are."""
     if images.problems:
         first = next(iter(images.problems))

@@ -18,7 +18,7 @@ from scipy.fft import dctn
 from autonl_core.errors import ImageError
 from autonl_core.images import MAX_EXIF_BYTES, describe, open_image
 from autonl_core.limits import Limits
-from autonl_core.sources import Source
+from autonl_core.members import Members
 
 SIDE = 16  # of the thumbnail that an image is compared by
 FREQUENCIES = 8  # of it, in each direction, that are kept: finer detail does not survive a resize
@@ -70,13 +70,13 @@ class Inspected:
 
 
 def inspect(
-    source: Source, names: Sequence[str], limits: Limits, on_progress: Callable[[float], None] = lambda share: None
+    files: Members, names: Sequence[str], limits: Limits, on_progress: Callable[[float], None] = lambda share: None
 ) -> Inspected:
-    """Read all the named images of `source`, one after the other."""
+    """Read all the named images of `files`, one after the other."""
     found = Inspected(names)
     thumbs = np.zeros((_MANY, 3, SIDE, SIDE), np.uint8)
     for row, name in enumerate(names):
-        data = source.read(name)
+        data = files.read(name)
         found.digests.append(hashlib.blake2b(data, digest_size=16).digest())
         try:
             thumbs[row % _MANY] = _inspect_one(data, limits, found, row)

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from autonl_core.datasets import MIN_TEST_IMAGES, MIN_TRAIN_IMAGES, Item
+from autonl_core.findings import DatasetReport
 from autonl_core.layout import SPLIT_FOLDERS, Layout, is_hidden, is_image_name, parts_of
-from autonl_core.report import Report
 
 FEW_IMAGES = 20
 IMBALANCE = 10
@@ -19,7 +19,7 @@ _NO_CLASSES = "new folder|untitled folder|nouveau dossier|neuer ordner|copy|back
 _SUSPICIOUS = re.compile(rf"(?:{_NO_CLASSES})[ _-]*\(?\d*\)?|.*(?:[ _-]copy|\(\d+\))|__.*", re.IGNORECASE)
 
 
-def check_files(names: Iterable[str], report: Report) -> None:
+def check_files(names: Iterable[str], report: DatasetReport) -> None:
     """Files that are no images, by their names: they are left out."""
     system, archives, others = [], [], []
     for name in sorted(names):
@@ -43,7 +43,7 @@ def check_files(names: Iterable[str], report: Report) -> None:
         report.add("warning", "not_images", told, others)
 
 
-def check_layout(layout: Layout, report: Report) -> None:
+def check_layout(layout: Layout, report: DatasetReport) -> None:
     """Where images lie, and what folders are called."""
     if layout.wrapping:
         report.add(
@@ -66,7 +66,7 @@ def check_layout(layout: Layout, report: Report) -> None:
         report.add("warning", "split_inside_class", told, inside)
 
 
-def _check_class_names(layout: Layout, report: Report) -> None:
+def _check_class_names(layout: Layout, report: DatasetReport) -> None:
     odd = [name for name in layout.classes if _SUSPICIOUS.fullmatch(name.strip()) or name != name.strip()]
     odd += [name for name in layout.classes if name.lower() in SPLIT_FOLDERS]
     if odd:
@@ -96,7 +96,7 @@ def _split_folder_inside(name: str, layout: Layout) -> bool:
     return any(folder.lower() in SPLIT_FOLDERS for folder in inside)
 
 
-def check_classes(layout: Layout, items: Sequence[Item], left_out: Mapping[int, int], report: Report) -> None:
+def check_classes(layout: Layout, items: Sequence[Item], left_out: Mapping[int, int], report: DatasetReport) -> None:
     """Counts of the images that are used; `left_out`: how many of each class were not, for whatever reason."""
     counts = Counter((item.label, item.split) for item in items)
     rows = [(name, counts[label, "train"], counts[label, "test"]) for label, name in enumerate(layout.classes)]

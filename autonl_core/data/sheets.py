@@ -9,17 +9,17 @@ from PIL import Image, ImageOps
 
 from autonl_core.data.inspect import upright, usable
 from autonl_core.datasets import Item
+from autonl_core.findings import MAX_SHEETS
 from autonl_core.images import open_image
 from autonl_core.limits import Limits
-from autonl_core.sources import Source
+from autonl_core.members import Members
 
 COLUMNS, ROWS = 8, 3
 TILE_PX, GAP_PX = 64, 2
-MAX_SHEETS = 1000  # of a data set with more classes, the first
 
 
 def write_sheets(
-    source: Source, classes: Sequence[str], items: Sequence[Item], folder: Path, limits: Limits
+    files: Members, classes: Sequence[str], items: Sequence[Item], folder: Path, limits: Limits
 ) -> list[Path]:
     """A JPEG file for each class, named by its label."""
     by_class: list[list[str]] = [[] for _ in classes]
@@ -29,17 +29,17 @@ def write_sheets(
     for label, members in enumerate(by_class[:MAX_SHEETS]):
         shown = members[:: max(1, -(-len(members) // (COLUMNS * ROWS)))]
         path = folder / f"{label}.jpg"
-        _sheet(source, shown, limits).save(path, "JPEG", quality=85)
+        _sheet(files, shown, limits).save(path, "JPEG", quality=85)
         paths.append(path)
     return paths
 
 
-def _sheet(source: Source, members: Sequence[str], limits: Limits) -> Image.Image:
+def _sheet(files: Members, members: Sequence[str], limits: Limits) -> Image.Image:
     step = TILE_PX + GAP_PX
     rows = -(-len(members) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * step - GAP_PX, rows * step - GAP_PX), "white")
     for place, member in enumerate(members):
-        with open_image(source.read(member), limits) as image:
+        with open_image(files.read(member), limits) as image:
             image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
             tile = ImageOps.fit(usable(upright(image), TILE_PX), (TILE_PX, TILE_PX), Image.Resampling.BILINEAR)
         sheet.paste(tile, (place % COLUMNS * step, place // COLUMNS * step))

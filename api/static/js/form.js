@@ -23,8 +23,9 @@ async function loadDatasets() {
   try {
     const answer = await getDatasets();
     const names = (list) => list.map((dataset) => dataset.name).join();
-    if (names(answer.datasets) === names(datasets)) return;
-    datasets = answer.datasets;
+    const ready = answer.datasets.filter((dataset) => dataset.state === "ready");
+    if (names(ready) === names(datasets)) return;
+    datasets = ready;
   } catch (problem) {
     byId("dataset-hint").textContent = problem.message;
     return;

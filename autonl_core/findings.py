@@ -9,6 +9,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "info"]
 
 SHOWN_FILES = 20
+MAX_SHEETS = 1000  # of a data set with more classes, the first have a contact sheet
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -24,7 +25,7 @@ class DatasetProblem:
 
 
 @dataclass
-class Report:
+class DatasetReport:
     """Filled by a check, step by step; plain JSON as it is stored and shown."""
 
     problems: list[DatasetProblem] = field(default_factory=list)
@@ -57,6 +58,6 @@ class Report:
 
 def failed_report(code: str, detail: str) -> dict[str, Any]:
     """The report of a check that came to nothing."""
-    report = Report()
+    report = DatasetReport()
     report.add("error", code, detail)
     return report.to_json()

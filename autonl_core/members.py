@@ -13,10 +13,10 @@ from autonl_core.archives import open_archive, read_member
 from autonl_core.errors import DatasetError
 from autonl_core.limits import DEFAULT_LIMITS, Limits
 
-SourceKind = Literal["folder", "zip"]
+Kind = Literal["folder", "zip"]
 
 
-class Source(Protocol):
+class Members(Protocol):
     """Files by their names relative to the root, with / between folders."""
 
     @property
@@ -54,15 +54,15 @@ class _Folder:
         return data if len(data) <= self._limits.image_bytes else b""
 
 
-def kind_of(path: Path) -> SourceKind:
+def kind_of(path: Path) -> Kind:
     """What to open `path` as."""
     return "folder" if path.is_dir() else "zip"
 
 
 @contextlib.contextmanager
-def open_source(
+def open_members(
     path: Path, limits: Limits = DEFAULT_LIMITS, *, kind: str | None = None, within: tuple[Path, ...] = ()
-) -> Iterator[Source]:
+) -> Iterator[Members]:
     """The files of the folder or archive at `path`, listed. `within`: where links in a folder may lead, if not ().
 
     Raises:

@@ -1,0 +1,97 @@
+"""The process that checks one data set: `python -m worker.dataset_child NAME FENCE`. Its parent is the checker.
+
+It reads what nobody vouches for, so memory is limited and a crash is the checker's to count. Files appear together with
+the row that names them, under the lock of the uploads.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from store.checks import CheckLease
+from store.dataset_files import DatasetFiles
+from store.datasets import sheets_folder
+from store.errors import LeaseLost
+from store.settings import Settings
+from store.stores import Stores, open_stores
+from worker.exits import ExitCode, crash_code
+from worker.lifeline import Lifeline
+from worker.memory import limit_memory
+from worker.sink import insist
+
+_TELL_S = 1.0  # between two reports of progress
+WORK_PREFIX = ".check-"
+
+
+def main(name: str, fence: int) -> ExitCode:
+    """Check the data set and close its row."""
+    Lifeline().hold()
+    settings = Settings()
+    if settings.check_memory_bytes:
+        limit_memory(settings.check_memory_bytes)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stores = open_stores(settings)
+    lease = CheckLease(name, fence)
+    settings.datasets_dir.mkdir(parents=True, exist_ok=True)
+    work_dir = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=settings.datasets_dir))
+    try:
+        _check(stores, lease, work_dir)
+    except LeaseLost as lost:
+        print(f"stopping: {lost}", file=sys.stderr)
+        return ExitCode.LEASE_LOST
+    finally:
+        shutil.rmtree(work_dir, ignore_errors=True)
+        stores.close()
+    return ExitCode.FINISHED
+
+
+def _check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
+    from autonl_core.data.check import check_dataset  # loads numpy: only after the lifeline holds
+
+    settings = stores.settings
+    entry = insist(lambda: stores.checks.entry(lease))
+    told_at = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _TELL_S:
+            told_at = time.monotonic()
+            insist(lambda: stores.checks.beat(lease, share))
+
+    is_upload = entry.sha256 is not None
+    checked = check_dataset(
+        lease.name,
+        Path(entry.spec.location),
+        work_dir,
+        limits=settings.limits,
+        within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
+        on_progress=tell,
+    )
+    report = checked.report.to_json()
+    if checked.spec is None or checked.manifest is None:
+        insist(lambda: stores.checks.finish(lease, None, report))
+        return
+    for sheet in checked.sheets:
+        stores.artifacts.put(f"{sheets_folder(checked.spec)}/{sheet.name}", sheet)
+    files: DatasetFiles = stores.datasets.files
+    target = files.folder / checked.manifest.name
+    with files.locked():
+        checked.manifest.replace(target)
+        spec = replace(checked.spec, manifest=str(target))
+        insist(lambda: stores.checks.finish(lease, spec, report))
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1], int(sys.argv[2]))
+    except Exception as error:  # noqa: BLE001  (the last stop: told in the log and by the exit code)
+        traceback.print_exc()
+        code = crash_code(error)
+    sys.exit(code)
