@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -16,6 +18,8 @@ from cli.errors import ApiError, refused
 
 RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing happens by itself any more
 _TIMEOUT = httpx.Timeout(30, connect=5)
+_UPLOAD_TIMEOUT = httpx.Timeout(600, connect=5)  # the service makes gigabytes durable before it answers
+_BLOCK_BYTES = 1 << 18
 _PATIENCE_S = 60  # how long a poll goes on while the service restarts
 
 
@@ -69,9 +73,29 @@ class Client:
     def datasets(self) -> dict[str, Any]:
         return self._json("GET", "/datasets")
 
-    def add_dataset(self, name: str, path: Path) -> dict[str, Any]:
-        """Register a folder or zip; counting a large one takes a while."""
-        return self._json("POST", "/datasets", json={"name": name, "path": str(path)}, timeout=600)
+    def dataset(self, name: str) -> dict[str, Any]:
+        return self._json("GET", f"/datasets/{quote(name, safe='')}")
+
+    def register_dataset(self, name: str, path: Path) -> dict[str, Any]:
+        """Register a folder or zip that lies on the service's own disk."""
+        return self._json("POST", "/datasets", json={"name": name, "path": str(path)})
+
+    def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None]) -> dict[str, Any]:
+        """Send a zip archive; `on_sent` is told how many bytes have left so far."""
+        with archive.open("rb") as file:
+            headers = {"Content-Type": "application/zip", "Content-Length": str(os.fstat(file.fileno()).st_size)}
+            content = _told(file, on_sent)
+            return self._json(
+                "POST", "/datasets", params={"name": name}, content=content, headers=headers, timeout=_UPLOAD_TIMEOUT
+            )
+
+    def delete_dataset(self, name: str) -> None:
+        try:
+            response = self._http.delete(f"/datasets/{quote(name, safe='')}")
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise refused(response)
 
     def poll(self, search_id: str) -> dict[str, Any]:
         """The search as it is now; waits for a service that restarts or whose database is away, but not for ever."""
@@ -109,6 +133,14 @@ class Client:
         way_out = "start a service with `autonl up`, or name another with --url"
         lines = [f"{type(error).__name__}: {error}", way_out, *more]
         return ApiError(f"No answer from {self.url}", lines)
+
+
+def _told(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
+    sent = 0
+    while block := file.read(_BLOCK_BYTES):
+        yield block
+        sent += len(block)
+        on_sent(sent)
 
 
 def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:

@@ -3,6 +3,7 @@
 CommandError
 ├── ApiError        the service refused, or does not answer
 ├── SettingsError   the environment holds a setting that cannot be used
+├── PackingError    a folder cannot be sent as a data set
 ├── StartError      the service of this machine cannot start
 └── DemoError       the demo cannot go on
 """
@@ -31,6 +32,10 @@ class ApiError(CommandError):
 
 class SettingsError(CommandError):
     """The environment holds a setting that cannot be used."""
+
+
+class PackingError(CommandError):
+    """A folder cannot be sent as a data set."""
 
 
 class StartError(CommandError):

@@ -88,11 +88,15 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+_SHOWN_FILES = 5
+
+
 def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for title, justify in (
         ("name", "left"),
         ("kind", "left"),
+        ("state", "left"),
         ("classes", "right"),
         ("train", "right"),
         ("test", "right"),
@@ -100,9 +104,33 @@ def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
     table.add_column("pixels", justify="right")
     for dataset in datasets:
-        numbers = (len(dataset["classes"]), dataset["train_images"], dataset["test_images"], dataset["image_size"])
-        table.add_row(dataset["name"], dataset["kind"], *(f"{number:,}" for number in numbers))
+        classes = dataset["classes"] and len(dataset["classes"])
+        numbers = (classes, dataset["train_images"], dataset["test_images"], dataset["image_size"])
+        told = ("" if number is None else f"{number:,}" for number in numbers)
+        table.add_row(dataset["name"], dataset["kind"], dataset["state"], *told)
     return table
+
+
+_SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
+
+
+def dataset_report(dataset: Mapping[str, Any]) -> Group:
+    """What there is in a data set, and all that its check found, worst first."""
+    head = Text(dataset["name"], style="bold").append(f": {dataset['state']}", style="")
+    if dataset["state"] == "ready":
+        head.append(f", {dataset['train_images']:,} training and {dataset['test_images']:,} test images ")
+        head.append(f"in {len(dataset['classes'])} classes, {dataset['image_size']} pixels")
+    lines = [head]
+    for problem in (dataset["report"] or {"problems": []})["problems"]:
+        line = Text(f"{problem['severity']:8}", style=_SEVERITY_STYLES[problem["severity"]])
+        line.append(problem["code"], style="bold")
+        line.append(f" ({problem['count']:,})" if problem["count"] else "")
+        lines += [line, Text(f"        {problem['detail']}", style="")]
+        shown = problem["files"][:_SHOWN_FILES]
+        lines += [Text(f"          {file}", style="dim") for file in shown]
+        if problem["count"] > len(shown):
+            lines.append(Text(f"          and {problem['count'] - len(shown):,} more", style="dim"))
+    return Group(*lines)
 
 
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:

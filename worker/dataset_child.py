@@ -42,7 +42,7 @@ def main(name: str, fence: int) -> ExitCode:
     settings.datasets_dir.mkdir(parents=True, exist_ok=True)
     work_dir = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=settings.datasets_dir))
     try:
-        _check(stores, lease, work_dir)
+        check(stores, lease, work_dir)
     except LeaseLost as lost:
         print(f"stopping: {lost}", file=sys.stderr)
         return ExitCode.LEASE_LOST
@@ -52,7 +52,8 @@ def main(name: str, fence: int) -> ExitCode:
     return ExitCode.FINISHED
 
 
-def _check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
+def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
+    """Check the data set that `lease` stands for, and close its row. Raises LeaseLost."""
     from autonl_core.data.check import check_dataset  # loads numpy: only after the lifeline holds
 
     settings = stores.settings

@@ -6,7 +6,8 @@ are close in their 24 principal components, where distances are never larger; pa
 brightness and colour.
 
 Some data sets consist of images that are all alike (digits, scans, frames of a film), and there the same distance means
-less: while too many images have a duplicate, or too many hang together, they are compared more strictly.
+less: while too many images have a duplicate, they are compared more strictly. And where so many hang together that they
+are a chain of small steps rather than copies of one picture, only those close to the same one are taken together.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from autonl_core.data.inspect import Inspected
 # by any usual filter; of the 21 pairs that it finds in the original set, 19 or more show the same picture.
 STRICTNESS = (0.3, 0.15, 0.08, 0.04)
 MAX_ALIKE = 0.25  # of all images with a near duplicate; above, the set is one of images that are all alike
-MAX_TOGETHER = 30  # different files that hang together
+MAX_TOGETHER = 30  # different files that hang together; more are looked at anew
 _BRIGHTNESS = 6.0  # levels of 255 by which the means of duplicates may differ
 _COLOUR = 8.0  # the same of the chrominance, root mean square
 _COMPONENTS = 24
 _ROWS, _COLUMNS = 1024, 16384  # compared at a time
 _CROWDED = 64  # candidates of one image in one such tile; of more, only the closest are looked at
 _CLOSEST = 12
+_FEW = 10  # images, of which a share says nothing
 
 Labels = NDArray[np.int64]
 
@@ -57,16 +59,10 @@ def find_duplicates(images: Inspected) -> Duplicates:
     pairs, distances = _near_pairs(images, kept)
     for distance in STRICTNESS:
         near = pairs[distances < distance]
-        groups = _connected(count, near)
-        if not _too_much(groups[kept], near):
+        if len(np.unique(near)) <= max(MAX_ALIKE * len(kept), _FEW):
             break
+    groups = _cut_chains(_connected(count, near), images.looks, distance)
     return Duplicates(exact, groups[exact], distance)
-
-
-def _too_much(groups: Labels, near: NDArray[np.int64]) -> bool:
-    _, sizes = np.unique(groups, return_counts=True)
-    alike = len(np.unique(near))
-    return bool(len(groups) and (alike > MAX_ALIKE * len(groups) or sizes.max() > MAX_TOGETHER) and alike > 10)
 
 
 def _connected(count: int, pairs: NDArray[np.int64]) -> Labels:
@@ -75,6 +71,19 @@ def _connected(count: int, pairs: NDArray[np.int64]) -> Labels:
     _, component = connected_components(links, directed=False)
     _, first = np.unique(component, return_index=True)
     return np.asarray(first[component], dtype=np.int64)
+
+
+def _cut_chains(groups: Labels, looks: NDArray[np.float32], distance: float) -> Labels:
+    """Groups of more than MAX_TOGETHER rows anew: the first one, and those that are close to it; then the next."""
+    groups = groups.copy()
+    numbers, sizes = np.unique(groups, return_counts=True)
+    for number in numbers[sizes > MAX_TOGETHER]:
+        left = np.flatnonzero(groups == number)
+        while len(left):
+            close = np.square(looks[left] - looks[left[0]]).sum(axis=1) < distance**2
+            groups[left[close]] = left[0]
+            left = left[~close]
+    return groups
 
 
 def _near_pairs(images: Inspected, kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -119,13 +128,15 @@ def _candidates(looks: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64],
 
 
 def _close_pairs(closeness: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns that may be close. Images that are all alike hang together by their closest ones anyway: so the
-    work stays in proportion to the number of images.
+    """Rows and columns that may be close. Of a crowd only the closest and one that all have in common, which is enough
+    to hang together: so the work stays in proportion to the number of images.
     """
     close = closeness > -(STRICTNESS[0] ** 2) / 2 - 1e-5
     counts = np.count_nonzero(close, axis=1)
     for row in np.flatnonzero(counts > _CROWDED):
+        first = int(np.argmax(close[row]))
         close[row] = False
+        close[row, first] = True  # the same one for all of a crowd, which so cannot fall apart
         close[row, np.argpartition(closeness[row], -_CLOSEST)[-_CLOSEST:]] = True
     one, other = np.divmod(np.flatnonzero(close), close.shape[1])
     return one, other

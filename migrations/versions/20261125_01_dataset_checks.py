@@ -5,6 +5,8 @@ Revision: 20261125_01
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,17 +16,6 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
-_NEW = (
-    sa.Column("state", sa.String(16), nullable=False, server_default="ready"),
-    sa.Column("sha256", sa.String(64)),
-    sa.Column("size_bytes", sa.BigInteger()),
-    sa.Column("fence", sa.Integer(), nullable=False, server_default="0"),
-    sa.Column("owner", sa.String(128)),
-    sa.Column("lease_until", MOMENT),
-    sa.Column("crashes", sa.Integer(), nullable=False, server_default="0"),
-    sa.Column("progress", sa.Float()),
-    sa.Column("checked_at", MOMENT),
-)
 _CHECKS = {
     "state": "state IN ('checking', 'invalid', 'ready')",
     "owner_only_while_checking": "state = 'checking' OR owner IS NULL",
@@ -32,10 +23,24 @@ _CHECKS = {
 }
 
 
+def _new_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("state", sa.String(16), nullable=False, server_default="ready"),
+        sa.Column("sha256", sa.String(64)),
+        sa.Column("size_bytes", sa.BigInteger()),
+        sa.Column("fence", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("owner", sa.String(128)),
+        sa.Column("lease_until", MOMENT),
+        sa.Column("crashes", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("progress", sa.Double()),
+        sa.Column("checked_at", MOMENT),
+    ]
+
+
 def upgrade() -> None:
     """Those that are there already were counted when they were registered: they stay usable."""
-    for column in _NEW:
-        op.add_column("datasets", column.copy())
+    for column in _new_columns():
+        op.add_column("datasets", column)
     op.execute("UPDATE datasets SET checked_at = created_at")
     with op.batch_alter_table("datasets") as table:
         for name, rule in _CHECKS.items():
@@ -58,5 +63,5 @@ def downgrade() -> None:
     with op.batch_alter_table("datasets") as table:
         for name in _CHECKS:
             table.drop_constraint(op.f(f"ck_datasets_{name}"), type_="check")
-        for column in _NEW:
+        for column in _new_columns():
             table.drop_column(column.name)

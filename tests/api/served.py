@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +19,9 @@ from api.app import create_app
 from autonl_core.result import ResultFile
 from store.fencing import Lease
 from store.settings import Settings
-from store.stores import Stores
+from store.stores import Stores, open_stores
 from tests.store import samples
+from worker.dataset_child import check
 
 SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
 CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concerned
@@ -48,6 +51,13 @@ def start(client: httpx.Client, **changes: Any) -> str:
     assert answer.status_code == 202, answer.text
     search_id: str = answer.json()["id"]
     return search_id
+
+
+def check_datasets(settings: Settings) -> None:
+    """Do what a checker does, without processes of its own."""
+    with contextlib.closing(open_stores(settings)) as stores, tempfile.TemporaryDirectory() as folder:
+        while (lease := stores.checks.claim("checker")) is not None:
+            check(stores, lease, Path(folder))
 
 
 def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None) -> Lease:

@@ -11,6 +11,7 @@ from autonl_core.macs import count_macs, count_params
 from autonl_core.zoo import ZOO
 from store.stores import Stores
 from tests.api.served import SEARCH, refusal, start
+from tests.store.samples import register
 
 
 def test_all_networks_are_listed_with_published_figures_and_ours(client: httpx.Client) -> None:
@@ -69,7 +70,7 @@ def test_what_is_no_list_of_different_networks_is_refused(client: httpx.Client, 
 
 def test_one_that_no_width_brings_to_the_budget_is_named_by_its_place(client: httpx.Client, stores: Stores) -> None:
     classes = tuple(map(str, range(1000)))  # the last layer of the published ones alone costs 1280 MACs a class
-    stores.datasets.add(DatasetSpec("thousand", "zip", "/thousand.zip", classes, 8, 5000, 1000, "0" * 32))
+    register(stores, DatasetSpec("thousand", "zip", "/thousand.zip", classes, 8, 5000, 1000, "0" * 32))
     asked = {"dataset": "thousand", "flops_budget": 500_000}
     start(client, **asked)
     wanted = ["mobilenet_v3_large", "mobilenet_v2"]

@@ -1,7 +1,9 @@
-"""Data sets: what is built in, what a path may be, and what a refusal tells."""
+"""Data sets: what is built in, what a path may be, the check and its report, what a refusal tells."""
 
 from __future__ import annotations
 
+import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -10,50 +12,131 @@ import pytest
 from PIL import Image
 
 from store.settings import Settings
-from tests.api.served import SEARCH, serving
+from tests.api.served import SEARCH, check_datasets, refusal, serving, start
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A data set of two classes with five images each, below the folder that the service may read."""
     root = tmp_path / "pictures" / "shapes"
-    for shade, name in ((0, "dark"), (255, "light")):
+    for shade, name in ((0, "dark"), (100, "light")):
         (root / name).mkdir(parents=True)
         for number in range(5):
-            Image.new("L", (12, 10), shade).save(root / name / f"{number}.png")
+            Image.new("L", (12, 10), shade + 20 * number).save(root / name / f"{number}.png")
     return root
+
+
+def zipped(folder: Path) -> Path:
+    packed = folder.with_suffix(".zip")
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, file.relative_to(folder))
+    return packed
 
 
 def test_digits_are_always_there(client: httpx.Client) -> None:
     (digits,) = client.get("/datasets").json()["datasets"]
     assert (digits["name"], digits["train_images"], digits["test_images"]) == ("digits", 1438, 359)
+    assert (digits["state"], digits["report"]) == ("ready", None)
     assert client.get("/datasets/digits").json() == digits
 
 
-def test_a_folder_and_a_zip_are_registered_and_can_be_searched_on(client: httpx.Client, folder: Path) -> None:
-    packed = folder.with_suffix(".zip")
-    with zipfile.ZipFile(packed, "w") as archive:
-        for file in sorted(folder.rglob("*.png")):
-            archive.write(file, file.relative_to(folder))
-    for name, path in (("shapes", folder), ("packed", packed)):
-        added = client.post("/datasets", json={"name": name, "path": str(path)})
-        assert added.status_code == 201, added.text
-        assert added.headers["Location"] == f"/datasets/{name}"
-        dataset = added.json()
-        assert (dataset["classes"], dataset["image_size"], dataset["default_resolution"]) == (["dark", "light"], 12, 12)
-        assert client.post("/datasets", json={"name": name, "path": str(path)}).status_code == 201
-    assert [d["name"] for d in client.get("/datasets").json()["datasets"]] == ["digits", "packed", "shapes"]
+def test_a_folder_and_a_zip_are_registered_checked_and_can_be_searched_on(
+    client: httpx.Client, settings: Settings, folder: Path
+) -> None:
+    for name, path in (("shapes", folder), ("packed", zipped(folder))):
+        body = {"name": name, "path": str(path)}
+        added = client.post("/datasets", json=body)
+        assert added.status_code == 202, added.text
+        assert (added.headers["Location"], added.headers["Retry-After"]) == (f"/datasets/{name}", "1")
+        assert (added.json()["state"], added.json()["classes"], added.json()["report"]) == ("checking", None, None)
+        assert client.get(f"/datasets/{name}").headers["Retry-After"] == "1"
+        check_datasets(settings)
+        again = client.post("/datasets", json=body)
+        assert again.status_code == 200
+        dataset = again.json()
+        assert client.get(f"/datasets/{name}").json() == dataset
+        assert "Retry-After" not in client.get(f"/datasets/{name}").headers
+        assert (dataset["state"], dataset["classes"]) == ("ready", ["dark", "light"])
+        assert (dataset["image_size"], dataset["default_resolution"]) == (12, 12)
+        assert dataset["report"]["classes"] == [{"name": c, "train": 4, "test": 1} for c in ("dark", "light")]
+        assert [problem["code"] for problem in dataset["report"]["problems"]] == ["few_images"]
+    listed = client.get("/datasets").json()["datasets"]
+    assert [(d["name"], d["report"]) for d in listed] == [("digits", None), ("packed", None), ("shapes", None)]
     answer = client.post("/searches?validate_only=true", json=SEARCH | {"dataset": "shapes", "flops_budget": "900k"})
     assert (answer.status_code, answer.json()["resolution"]) == (200, 12)
 
 
-def test_a_name_stands_for_one_content(client: httpx.Client, folder: Path) -> None:
+def test_a_search_on_what_is_not_ready_is_refused_with_the_way_out(
+    client: httpx.Client, settings: Settings, folder: Path
+) -> None:
+    client.post("/datasets", json={"name": "shapes", "path": str(folder / "dark")})
+    for state, told in (("checking", "wait until GET /datasets/shapes"), ("invalid", "reports what is wrong with it")):
+        problem = refusal(client.post("/searches", json=SEARCH | {"dataset": "shapes"}), 422, "invalid-request")
+        (wrong,) = problem["errors"]
+        assert (wrong["pointer"], wrong["code"]) == ("/dataset", "dataset_not_ready")
+        assert f"is {state}: " in wrong["detail"]
+        assert told in wrong["detail"]
+        check_datasets(settings)
+
+
+def test_what_cannot_be_used_is_invalid_and_its_report_says_why(
+    client: httpx.Client, settings: Settings, folder: Path
+) -> None:
+    for file in (folder / "light").iterdir():
+        file.write_bytes(b"no image")
     client.post("/datasets", json={"name": "shapes", "path": str(folder)})
-    (folder / "dark" / "0.png").write_bytes((folder / "light" / "0.png").read_bytes() + b"more")
-    changed = client.post("/datasets", json={"name": "shapes", "path": str(folder)})
-    assert (changed.status_code, changed.json()["type"]) == (409, "/problems/dataset-exists")
-    builtin = client.post("/datasets", json={"name": "digits", "path": str(folder)})
-    assert builtin.status_code == 409
+    check_datasets(settings)
+    dataset = client.get("/datasets/shapes").json()
+    assert (dataset["state"], dataset["train_images"]) == ("invalid", None)
+    first, second, *_ = dataset["report"]["problems"]
+    assert (first["severity"], first["code"], first["count"]) == ("error", "class_too_small", 1)
+    assert first["files"] == ["light (0 training, 0 test, 5 left out)"]
+    assert (second["severity"], second["code"], second["count"]) == ("warning", "unreadable_images", 5)
+    # Mended, it is added again under the same name.
+    for number, file in enumerate(sorted((folder / "light").iterdir())):
+        Image.new("L", (12, 10), 100 + 20 * number).save(file)
+    assert client.post("/datasets", json={"name": "shapes", "path": str(folder)}).status_code == 202
+    check_datasets(settings)
+    assert client.get("/datasets/shapes").json()["state"] == "ready"
+
+
+def test_a_name_stands_for_one_place(client: httpx.Client, folder: Path) -> None:
+    client.post("/datasets", json={"name": "shapes", "path": str(folder)})
+    refusal(client.post("/datasets", json={"name": "shapes", "path": str(folder.parent)}), 409, "dataset-exists")
+    refusal(client.post("/datasets", json={"name": "digits", "path": str(folder)}), 409, "dataset-exists")
+
+
+def test_a_contact_sheet_shows_each_class(client: httpx.Client, settings: Settings, folder: Path) -> None:
+    client.post("/datasets", json={"name": "shapes", "path": str(folder)})
+    refusal(client.get("/datasets/shapes/sheets/0"), 404, "not-found")
+    check_datasets(settings)
+    assert client.get("/datasets/shapes").json()["report"]["sheets"] == 2
+    means = []
+    for label in range(2):
+        answer = client.get(f"/datasets/shapes/sheets/{label}")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+        sheet = Image.open(io.BytesIO(answer.content))
+        assert (sheet.width, sheet.height) == (8 * 66 - 2, 64)  # five images in a row of eight
+        means.append(sheet.crop((0, 0, 5 * 66 - 2, 64)).convert("L").resize((1, 1)).tobytes()[0])
+    assert means[0] < means[1]  # dark, light
+    refusal(client.get("/datasets/shapes/sheets/2"), 404, "not-found")
+    refusal(client.get("/datasets/digits/sheets/0"), 404, "not-found")
+
+
+def test_a_data_set_is_deleted_unless_a_search_needs_it(client: httpx.Client, settings: Settings, folder: Path) -> None:
+    client.post("/datasets", json={"name": "shapes", "path": str(folder)})
+    check_datasets(settings)
+    search_id = start(client, dataset="shapes", flops_budget="900k")
+    problem = refusal(client.delete("/datasets/shapes"), 409, "dataset-in-use")
+    assert search_id in problem["detail"]
+    client.post(f"/searches/{search_id}/cancel")
+    assert client.delete("/datasets/shapes").status_code == 204
+    refusal(client.get("/datasets/shapes"), 404, "not-found")
+    refusal(client.delete("/datasets/shapes"), 404, "not-found")
+    refusal(client.delete("/datasets/digits"), 409, "dataset-in-use")
+    assert len(list(folder.rglob("*.png"))) == 10  # what lies elsewhere is not ours to delete
+    assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
 
 
 def test_only_what_lies_below_a_root_can_be_registered(client: httpx.Client, folder: Path, tmp_path: Path) -> None:
@@ -77,18 +160,15 @@ def test_only_what_lies_below_a_root_can_be_registered(client: httpx.Client, fol
     assert [d["name"] for d in client.get("/datasets").json()["datasets"]] == ["digits"]
 
 
-@pytest.mark.parametrize("name", ["missing", "empty", "one-class", "no.zip"])
+@pytest.mark.parametrize("name", ["missing", "no.zip", "pipe"])
 def test_what_is_no_data_set_is_refused_with_what_was_found(client: httpx.Client, folder: Path, name: str) -> None:
     path = folder.parent / name
-    if name == "empty":
-        path.mkdir()
-    elif name == "one-class":
-        (folder / "dark").rename(path)
-    elif name == "no.zip":
+    if name == "no.zip":
         path.write_bytes(b"no archive")
-    refused = client.post("/datasets", json={"name": "x", "path": str(path)})
-    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/dataset-invalid")
-    assert str(path) in refused.json()["detail"]
+    elif name == "pipe":
+        os.mkfifo(path)
+    problem = refusal(client.post("/datasets", json={"name": "x", "path": str(path)}), 422, "dataset-invalid")
+    assert f"{path} is neither a folder nor a zip archive" in problem["detail"]
 
 
 def test_without_a_root_no_path_is_accepted_and_the_way_out_is_told(settings: Settings, folder: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import socket
 import threading
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from cli.live import watch as follow
 from cli.main import app
 from store.settings import Settings
 from store.stores import Stores
-from tests.api.served import CONTENT, run_to_success, serving, start
+from tests.api.served import CONTENT, check_datasets, run_to_success, serving, start
 from tests.servers import free_port, wait_for
 from tests.store import samples
 
@@ -181,20 +184,86 @@ def test_a_download_is_complete_and_verified_or_not_there(
     assert not (tmp_path / "damaged").exists()
 
 
-def test_data_sets_are_added_by_a_path_relative_to_here(
-    service: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("dark", "light"):
-        (tmp_path / "shapes" / name).mkdir(parents=True)
+@contextlib.contextmanager
+def checking(settings: Settings) -> Iterator[None]:
+    """Data sets are checked meanwhile."""
+    over = threading.Event()
+
+    def check() -> None:
+        while not over.wait(0.05):
+            check_datasets(settings)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def shapes(folder: Path) -> Path:
+    """A data set of two classes of four images, which are all different, and files that no one wants."""
+    for shade, name in enumerate(("dark", "light")):
+        (folder / name).mkdir(parents=True)
         for number in range(4):
-            Image.new("L", (9, 9)).save(tmp_path / "shapes" / name / f"{number}.png")
-    monkeypatch.chdir(tmp_path)
-    added = autonl("dataset", "add", "shapes", "shapes")
-    assert (added.exit_code, added.stdout.startswith("shapes: 6 training and 2 test images in 2 classes")) == (0, True)
-    assert [entry["name"] for entry in as_json("dataset", "list")["datasets"]] == ["digits", "shapes"]
-    assert "shapes" in autonl("dataset", "list").stdout
-    refused = autonl("dataset", "add", "none", "no-such-folder")
-    assert (refused.exit_code, "no-such-folder" in refused.stderr) == (2, True)
+            Image.new("L", (9, 9), 100 * shade + 20 * number).save(folder / name / f"{number}.png")
+    (folder / ".hidden").write_text("not to be sent")
+    return folder
+
+
+def test_a_folder_is_packed_sent_checked_and_deleted(
+    service: httpx.Client, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes(tmp_path / "here" / "shapes")
+    monkeypatch.chdir(tmp_path / "here")
+    with checking(settings):
+        added = autonl("dataset", "add", "shapes", "shapes")
+    assert added.exit_code == 0, added.output
+    assert added.stdout.startswith("shapes: ready, 6 training and 2 test images in 2 classes, 9 pixels")
+    assert "few_images" in added.stdout
+    (archive,) = settings.datasets_dir.glob("*.zip")
+    assert zipfile.ZipFile(archive).namelist() == [f"{c}/{n}.png" for c in ("dark", "light") for n in range(4)]
+    assert as_json("dataset", "show", "shapes")["state"] == "ready"
+    assert as_json("dataset", "add", "forms", str(archive))["state"] == "ready"  # the same content: at once
+    assert [entry["name"] for entry in as_json("dataset", "list")["datasets"]] == ["digits", "forms", "shapes"]
+    assert "ready" in autonl("dataset", "list").stdout
+    for name in ("forms", "shapes"):
+        assert autonl("dataset", "delete", name).exit_code == 0
+    assert not archive.exists()
+    gone = autonl("dataset", "show", "shapes")
+    assert (gone.exit_code, "no data set 'shapes'" in gone.stderr) == (2, True)
+
+
+def test_what_cannot_be_used_is_told_with_the_files_and_by_the_exit_code(
+    service: httpx.Client, settings: Settings, tmp_path: Path
+) -> None:
+    folder = shapes(tmp_path / "here" / "shapes")
+    for file in (folder / "dark").iterdir():
+        file.write_bytes(b"no image")
+    with checking(settings):
+        added = autonl("dataset", "add", "shapes", str(folder))
+    assert added.exit_code == 1
+    assert "shapes: invalid" in added.stdout
+    for word in ("error   class_too_small (1)", "warning unreadable_images (4)", "dark/0.png"):
+        assert word in added.stdout
+    assert autonl("dataset", "show", "shapes").exit_code == 1
+
+
+def test_a_data_set_on_the_service_s_disk_is_registered_where_it_lies(
+    service: httpx.Client, settings: Settings, tmp_path: Path
+) -> None:
+    folder = shapes(tmp_path / "there")
+    waiting = as_json("dataset", "add", "shapes", str(folder), "--on-server", "--no-wait")
+    assert (waiting["state"], waiting["kind"]) == ("checking", "folder")
+    with checking(settings):
+        assert autonl("dataset", "add", "shapes", str(folder), "--on-server").exit_code == 0
+    assert not list(settings.datasets_dir.glob("*.zip"))
+
+
+def test_a_path_where_there_is_nothing_is_told_with_the_way_out(service: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path, told in (("no-such-folder", "--on-server"), (str(tmp_path / "empty"), "holds no files")):
+        refused = autonl("dataset", "add", "none", path)
+        assert (refused.exit_code, path in refused.stderr, told in refused.stderr) == (2, True, True)
 
 
 def test_watch_goes_on_while_the_service_is_started_again(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import pytest
 from store.settings import Settings
 from tests.e2e.compose import ROOT, SECRETS, load
 
-OURS = ("migrate", "api", "sweeper", "worker")
+OURS = ("migrate", "api", "sweeper", "checker", "worker")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_secrets_are_nowhere_but_in_the_environment() -> None:
 
 def test_nothing_starts_before_what_it_needs(services: dict[str, Any]) -> None:
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("api", "sweeper", "worker"):
+    for name in ("api", "sweeper", "checker", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
             "redis": {"condition": "service_healthy"},
@@ -56,7 +56,7 @@ def test_only_the_worker_has_a_gpu_and_only_the_api_a_port(services: dict[str, A
 
 
 def test_data_sets_can_be_read_only(services: dict[str, Any]) -> None:
-    for name in ("api", "worker"):
+    for name in ("api", "checker", "worker"):
         assert "./datasets:/datasets:ro" in services[name]["volumes"]
         assert services[name]["environment"]["AUTONL_DATASET_ROOTS"] == "/datasets"
 

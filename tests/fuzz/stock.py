@@ -10,7 +10,7 @@ from PIL import Image
 
 from store.states import SearchState
 from store.stores import Stores
-from tests.api.served import run_to_success, start
+from tests.api.served import check_datasets, run_to_success, start
 from tests.store import samples
 
 _FINISHED = 12  # searches that may be deleted without a route losing the only row that it can answer from
@@ -31,7 +31,8 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     """Fill a new service. `folder` is one that data sets may be registered from."""
     paths = [str(_pictures(folder / name)) for name in ("shapes", "more")]
     added = client.post("/datasets", json={"name": "shapes", "path": paths[0]})
-    assert added.status_code == 201, added.text
+    assert added.status_code == 202, added.text
+    check_datasets(stores.settings)
     finished = []
     for number in range(_FINISHED):
         finished.append(start(client))

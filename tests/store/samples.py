@@ -11,7 +11,8 @@ from sqlalchemy import delete, select, update
 
 from autonl_core import arch_string
 from autonl_core.config import SearchConfig
-from autonl_core.datasets import DIGITS
+from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.findings import DatasetReport
 from autonl_core.macs import count_macs, count_params
 from autonl_core.plan import resolve_space
 from autonl_core.progress import ArchitectureRecord, Progress
@@ -19,7 +20,7 @@ from autonl_core.result import SearchResult
 from store.artifacts import StoredFile
 from store.db import now
 from store.fencing import Lease
-from store.models import Search
+from store.models import Dataset, Search
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 
@@ -108,6 +109,22 @@ def make_due(stores: Stores, search_id: str) -> None:
     """As if the wait after a crash were over."""
     with stores.database.session_scope() as session:
         session.execute(update(Search).where(Search.id == search_id).values(next_run_at=now(session)))
+
+
+def register(stores: Stores, spec: DatasetSpec) -> None:
+    """Let `spec` be a data set that was checked, while no other one waits for its check."""
+    assert spec.kind != "builtin"
+    stores.datasets.add_path(spec.name, spec.kind, Path(spec.location))
+    lease = stores.checks.claim("checker")
+    assert lease is not None
+    stores.checks.finish(lease, spec, DatasetReport().to_json())
+
+
+def let_leases_end(stores: Stores) -> None:
+    """Let the leases of all checks of data sets, and their waits after a crash, be over."""
+    with stores.database.session_scope() as session:
+        past = now(session) - timedelta(seconds=1)
+        session.execute(update(Dataset).where(Dataset.lease_until.is_not(None)).values(lease_until=past))
 
 
 def kinds(stores: Stores, search_id: str) -> list[str]:

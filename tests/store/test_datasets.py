@@ -3,40 +3,171 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+from pathlib import Path
 
 import pytest
 
-from autonl_core.datasets import DIGITS
-from store.errors import DatasetExists, NotFound
+from autonl_core.datasets import DIGITS, DatasetSpec
+from store.checks import CheckLease
+from store.datasets import Added, DatasetEntry, sheets_folder
+from store.errors import DatasetExists, DatasetInUse, NotFound
+from store.states import DatasetState
 from store.stores import Stores
+from tests.store import samples
 
-PETS = dataclasses.replace(DIGITS, name="pets", kind="folder", location="/data/pets", fingerprint="a")
+PETS = Path("/data/pets")
+
+
+def ready(stores: Stores, name: str, *, fingerprint: str = "a") -> DatasetSpec:
+    """Do what a checker does with the data set that waits longest, which is this one."""
+    lease = stores.checks.claim("checker")
+    assert lease is not None
+    assert lease.name == name
+    place = stores.checks.entry(lease).spec
+    manifest = stores.datasets.files.folder / f"{fingerprint}.manifest.json"
+    manifest.parent.mkdir(exist_ok=True)
+    manifest.touch()
+    spec = dataclasses.replace(
+        DIGITS, name=name, kind=place.kind, location=place.location, fingerprint=fingerprint, manifest=str(manifest)
+    )
+    stores.checks.finish(lease, spec, {"problems": []})
+    return spec
+
+
+def upload(stores: Stores, name: str, content: bytes = b"PK") -> Added:
+    with stores.datasets.files.receive(len(content)) as receiving:
+        receiving.write(content)
+        return stores.datasets.add_upload(name, receiving)
+
+
+def files(stores: Stores) -> set[str]:
+    return {path.name for path in stores.datasets.files.folder.glob("*") if path.name != ".lock"}
 
 
 def test_the_built_in_one_is_always_there(stores: Stores) -> None:
-    assert stores.datasets.get("digits").spec == DIGITS
+    assert stores.datasets.get("digits") == DatasetEntry(DIGITS)
     assert [entry.spec.name for entry in stores.datasets.list()] == ["digits"]
 
 
-def test_an_added_one_reads_back_with_its_report(stores: Stores) -> None:
-    stores.datasets.add(PETS, {"unreadable": 2})
+def test_a_path_is_checked_first_and_reads_back_with_its_report(stores: Stores) -> None:
+    added = stores.datasets.add_path("pets", "folder", PETS)
+    assert (added.created, added.entry.state, added.entry.report) == (True, DatasetState.CHECKING, None)
+    spec = ready(stores, "pets")
     entry = stores.datasets.get("pets")
-    assert (entry.spec, entry.report) == (PETS, {"unreadable": 2})
+    assert (entry.spec, entry.report, entry.state) == (spec, {"problems": []}, DatasetState.READY)
     assert entry.created_at is not None
     assert [entry.spec.name for entry in stores.datasets.list()] == ["digits", "pets"]
 
 
 def test_adding_the_same_again_changes_nothing(stores: Stores) -> None:
-    first = stores.datasets.add(PETS)
-    assert stores.datasets.add(PETS) == first
+    first = stores.datasets.add_path("pets", "folder", PETS)
+    assert stores.datasets.add_path("pets", "folder", PETS) == Added(first.entry, created=False)
+    ready(stores, "pets")
+    assert stores.datasets.add_path("pets", "folder", PETS).entry.state == DatasetState.READY
 
 
 def test_a_name_is_taken_once(stores: Stores) -> None:
-    stores.datasets.add(PETS)
+    stores.datasets.add_path("pets", "folder", PETS)
     with pytest.raises(DatasetExists, match="'pets' is taken by /data/pets"):
-        stores.datasets.add(dataclasses.replace(PETS, fingerprint="b"))
+        stores.datasets.add_path("pets", "folder", Path("/data/others"))
+    with pytest.raises(DatasetExists, match="'pets' is taken by /data/pets"):
+        upload(stores, "pets")
     with pytest.raises(DatasetExists, match="built in"):
-        stores.datasets.add(dataclasses.replace(PETS, name="digits"))
+        stores.datasets.add_path("digits", "folder", PETS)
+    assert files(stores) == set()  # a refused upload leaves nothing
+
+
+def test_the_name_of_an_invalid_one_can_be_used_again(stores: Stores) -> None:
+    stores.datasets.add_path("pets", "folder", PETS)
+    old = stores.checks.claim("checker")
+    assert old is not None
+    stores.checks.finish(old, None, {"problems": ["bad"]})
+    assert stores.datasets.get("pets").state == DatasetState.INVALID
+    again = stores.datasets.add_path("pets", "folder", PETS)  # its folder was mended, perhaps
+    assert (again.created, again.entry.state, again.entry.report) == (True, DatasetState.CHECKING, None)
+    lease = stores.checks.claim("checker")
+    assert lease is not None
+    assert lease.fence > old.fence
+    stores.checks.finish(lease, None, {})
+    assert upload(stores, "pets").entry.state == DatasetState.CHECKING
+
+
+def test_an_archive_whose_content_was_checked_is_ready_at_once(stores: Stores) -> None:
+    first = upload(stores, "pets")
+    assert first.entry.sha256 is not None
+    assert first.entry.spec.location == str(stores.datasets.files.archive(first.entry.sha256))
+    spec = ready(stores, "pets")
+    assert upload(stores, "pets") == Added(stores.datasets.get("pets"), created=False)
+    other = upload(stores, "cats")
+    assert (other.created, other.entry.state, other.entry.report) == (True, DatasetState.READY, {"problems": []})
+    assert other.entry.spec == dataclasses.replace(spec, name="cats")
+    assert stores.checks.claim("checker") is None
+    assert upload(stores, "dogs", b"PK!").entry.state == DatasetState.CHECKING
+
+
+def test_files_go_with_the_last_data_set_that_has_them(stores: Stores) -> None:
+    upload(stores, "pets")
+    spec = ready(stores, "pets")
+    upload(stores, "cats")
+    sheet = stores.datasets.files.folder / "sheet"
+    sheet.write_bytes(b"picture")
+    stores.artifacts.put(f"{sheets_folder(spec)}/0.jpg", sheet)
+    sheet.unlink()
+    both = {Path(spec.location).name, "a.manifest.json"}
+    assert files(stores) == both
+    stores.datasets.delete("pets")
+    assert files(stores) == both
+    with stores.artifacts.open(f"{sheets_folder(spec)}/0.jpg"):
+        pass
+    stores.datasets.delete("cats")
+    assert files(stores) == set()
+    with pytest.raises(NotFound):
+        stores.artifacts.open(f"{sheets_folder(spec)}/0.jpg")
+    with pytest.raises(NotFound, match="no data set 'cats'"):
+        stores.datasets.delete("cats")
+
+
+def test_what_a_search_needs_is_not_deleted(stores: Stores) -> None:
+    search_id = samples.queue_search(stores)
+    with pytest.raises(DatasetInUse, match="built in"):
+        stores.datasets.delete("digits")
+    config = stores.searches.get(search_id).config | {"dataset": "pets"}
+    stores.datasets.add_path("pets", "folder", PETS)
+    spec = ready(stores, "pets")
+    mine, _ = stores.searches.create(type(samples.CONFIG).model_validate(config), spec)
+    with pytest.raises(DatasetInUse, match=f"search {mine.id} uses data set 'pets'"):
+        stores.datasets.delete("pets")
+    stores.control.cancel(mine.id)
+    stores.datasets.delete("pets")
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(stores: Stores) -> None:
+    upload(stores, "pets")
+    folder = stores.datasets.files.folder
+    kept = files(stores)
+    (folder / "dead.part").write_bytes(b"half")
+    (folder / f"{'0' * 64}.zip").write_bytes(b"its row was never written")
+    (folder / "1.manifest.json").touch()
+    with (folder / "alive.part").open("xb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        stores.datasets.sweep_files()
+        assert files(stores) == kept | {"alive.part"}
+    stores.datasets.sweep_files()
+    assert files(stores) == kept
+
+
+def test_a_deleted_name_has_nothing_to_do_with_its_successor(stores: Stores) -> None:
+    """A check that still runs when its data set is deleted can never write about another one of that name."""
+    stores.datasets.add_path("pets", "folder", PETS)
+    old = stores.checks.claim("checker")
+    assert old is not None
+    stores.datasets.delete("pets")
+    stores.datasets.add_path("pets", "folder", PETS)
+    new = stores.checks.claim("checker")
+    assert new is not None
+    assert isinstance(old, CheckLease)
+    assert new.fence != old.fence
 
 
 def test_an_unknown_one_is_named_with_those_there_are(stores: Stores) -> None:
