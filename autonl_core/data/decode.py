@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from autonl_core.errors import ImageError
-from autonl_core.images import describe, open_image
+from autonl_core.images import MAX_EXIF_BYTES, describe, open_image
 from autonl_core.limits import Limits
 
 _BAND_ROWS = 64  # of a large image that are converted at a time
-_MAX_EXIF_BYTES = 64 << 10  # a camera's; larger ones are not read, and the image stays as it lies
 
 Images = NDArray[np.uint8]
 
@@ -21,10 +20,7 @@ def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
     try:
         with open_image(data, limits) as image:
             image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
-            image.load()
-            if len(image.info.get("exif", b"")) <= _MAX_EXIF_BYTES:
-                ImageOps.exif_transpose(image, in_place=True)
-            return fit(image, resolution)
+            return fit(upright(image), resolution)
     except MemoryError:
         raise
     except ImageError as error:
@@ -33,15 +29,23 @@ def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
         return describe(error)
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """The decoded image, turned as its camera meant it to be seen."""
+    image.load()
+    if len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES:
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
 def fit(image: Image.Image, resolution: int) -> Images:
     """RGB, shorter side scaled to `resolution`, centre square: (R, R, 3) uint8."""
-    rgb = _reduced_rgb(image, min(image.size) // (2 * resolution))
+    rgb = reduced_rgb(image, min(image.size) // (2 * resolution))
     if rgb.size != (resolution, resolution):
         rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
     return np.asarray(rgb)
 
 
-def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
+def reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
     """RGB, both sides smaller by a whole `factor`: band by band, because conversions take many times the memory."""
     top = _top_level(image)
     if factor < 2:

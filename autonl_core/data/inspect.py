@@ -12,9 +12,10 @@ from enum import IntFlag
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.fft import dctn
 
+from autonl_core.data.decode import reduced_rgb, upright
 from autonl_core.errors import ImageError
 from autonl_core.images import MAX_EXIF_BYTES, describe, open_image
 from autonl_core.limits import Limits
@@ -98,8 +99,7 @@ def _inspect_one(data: bytes, limits: Limits, found: Inspected, row: int) -> NDA
     with open_image(data, limits) as image:
         size, kind, oddities = image.size, image.format or "", _oddities(image)
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decode no larger than needed; all of the file is read anyway
-        image.load()
-        rgb = usable(upright(image), SIDE)
+        rgb = reduced_rgb(upright(image), min(image.size) // (2 * SIDE))
         larger = min(rgb.size) >= SIDE
         thumb = rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).convert("YCbCr")
     found.sizes[row] = size
@@ -121,32 +121,6 @@ def _oddities(image: Image.Image) -> Oddity:
     if 0 < len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES and image.getexif().get(_ORIENTATION, 1) not in (0, 1):
         found |= Oddity.ROTATED
     return found
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """As its camera meant it to be seen."""
-    if 0 < len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
-
-
-def usable(image: Image.Image, side: int) -> Image.Image:
-    """RGB, of about twice `side` pixels if it is much larger: deep grey is scaled, transparency laid on white."""
-    factor = min(image.size) // (2 * side)
-    if factor > 1:  # first, because conversions take memory
-        if image.mode in ("P", "1") or image.mode.startswith("I;16"):
-            image = image.resize((-(-image.width // factor), -(-image.height // factor)), Image.Resampling.NEAREST)
-        else:
-            image = image.reduce(factor)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode != "F" and (image.mode != "I" or grey.max() > 255) else max(float(grey.max()), 1.0)
-        image = Image.fromarray((grey.clip(0, top) * (255 / top)).astype(np.uint8))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")
 
 
 def _keep_looks(found: Inspected, thumbs: NDArray[np.uint8], start: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from autonl_core.data.inspect import upright, usable
+from autonl_core.data.decode import fit, upright
 from autonl_core.datasets import Item
 from autonl_core.findings import MAX_SHEETS
 from autonl_core.images import open_image
@@ -41,6 +41,6 @@ def _sheet(files: Members, members: Sequence[str], limits: Limits) -> Image.Imag
     for place, member in enumerate(members):
         with open_image(files.read(member), limits) as image:
             image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
-            tile = ImageOps.fit(usable(upright(image), TILE_PX), (TILE_PX, TILE_PX), Image.Resampling.BILINEAR)
-        sheet.paste(tile, (place % COLUMNS * step, place // COLUMNS * step))
+            tile = fit(upright(image), TILE_PX)  # the square that a network is fed
+        sheet.paste(Image.fromarray(tile), (place % COLUMNS * step, place // COLUMNS * step))
     return sheet
