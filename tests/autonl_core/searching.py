@@ -98,7 +98,11 @@ def search(
     **changes: Any,
 ) -> SearchResult:
     """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for."""
-    options = {name: changes.pop(name) for name in ("resume_from", "save_steps", "micro_batches") if name in changes}
+    options = {
+        name: changes.pop(name)
+        for name in ("resume_from", "save_steps", "micro_batches", "cache_limit_bytes")
+        if name in changes
+    }
     config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
