@@ -212,8 +212,8 @@ def warnings_of(reading: Mapping[str, Any], checking: Mapping[str, Any]) -> tupl
         warnings.append(f"{reading['unreadable']:,} images could not be read and are left out: {_first(files)}")
     for problem in checking.get("problems", ()):
         if problem["severity"] != "info":
-            shown = f" ({problem['count']:,} files: {_first(problem['files'])})" if problem["files"] else ""
-            warnings.append(problem["detail"] + shown)
+            shown = f" ({problem['count']:,}: {_first(problem['files'])})" if problem["files"] else ""
+            warnings.append(problem["detail"][:1].upper() + problem["detail"][1:] + shown)
     return tuple(warnings)
 
 

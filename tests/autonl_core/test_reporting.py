@@ -100,7 +100,7 @@ def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
     whole = {"unreadable": 0, "problems": []}
     check = {
         "problems": [
-            {"severity": "warning", "code": "x", "detail": "Two images are equal.", "files": ["a", "b"], "count": 2},
+            {"severity": "warning", "code": "x", "detail": "two images are equal", "files": ["a", "b"], "count": 2},
             {"severity": "warning", "code": "y", "detail": "Class 'c' is small.", "files": [], "count": 0},
             {"severity": "info", "code": "z", "detail": "All are JPEG.", "files": [], "count": 0},
         ]
@@ -108,6 +108,6 @@ def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
     assert warnings_of(whole, {}) == ()
     assert warnings_of(broken, check) == (
         "5 images could not be read and are left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
-        "Two images are equal. (2 files: a, b)",
+        "Two images are equal (2: a, b)",
         "Class 'c' is small.",
     )
