@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -83,18 +83,23 @@ def open_members(
 def _folder_marks(root: Path, limits: Limits, within: tuple[Path, ...]) -> dict[str, str]:
     """Relative names of all files, with size and time."""
     marks: dict[str, str] = {}
-    for count, entry in enumerate(_files_below(root)):
-        if count >= limits.folder_files:
-            raise DatasetError(f"{root} holds more than {limits.folder_files:,} files; add a smaller folder")
-        name = os.path.relpath(entry.path, root)
-        if within and entry.is_symlink() and not any(Path(entry.path).resolve().is_relative_to(w) for w in within):
-            raise DatasetError(f"{root}: {name!r} is a link that leads out of the allowed folders; copy the file")
-        found = entry.stat()
-        marks[name] = f"{found.st_size}-{found.st_mtime_ns}"
+    with contextlib.closing(_files_below(root)) as entries:  # refused halfway, it has a folder open
+        for count, entry in enumerate(entries):
+            if count >= limits.folder_files:
+                raise DatasetError(f"{root} holds more than {limits.folder_files:,} files; add a smaller folder")
+            name = os.path.relpath(entry.path, root)
+            if within and entry.is_symlink() and not _leads_into(Path(entry.path), within):
+                raise DatasetError(f"{root}: {name!r} is a link that leads out of the allowed folders; copy the file")
+            found = entry.stat()
+            marks[name] = f"{found.st_size}-{found.st_mtime_ns}"
     return marks
 
 
-def _files_below(root: Path) -> Iterator[os.DirEntry[str]]:
+def _leads_into(link: Path, folders: tuple[Path, ...]) -> bool:
+    return any(link.resolve().is_relative_to(folder) for folder in folders)
+
+
+def _files_below(root: Path) -> Generator[os.DirEntry[str], None, None]:
     """All files; links to files count, links to folders do not. However deep: not by recursion."""
     folders = [str(root)]
     while folders:

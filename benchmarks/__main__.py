@@ -11,9 +11,6 @@ BENCHMARKS = (
     ("light_nl", "--keep-memory"),
     ("networks",),
     ("networks", "--keep-memory"),
-    ("reading",),
-    ("reading_memory",),
-    ("augmentation",),
     ("tables",),
 )
 

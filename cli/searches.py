@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from autonl_core.formats import FORMATS, FileFormat
 from cli import render
 from cli.client import Client
 from cli.errors import ApiError, CommandError
@@ -22,24 +22,6 @@ FAILED = 1  # exit code when a search ended without success
 STDOUT = Console()
 STDERR = Console(stderr=True)
 
-
-class Format(StrEnum):
-    """What can be downloaded of a finished search."""
-
-    SAFETENSORS = "safetensors"
-    BUNDLE = "bundle"
-    ONNX = "onnx"
-    ONNX_INT8 = "onnx-int8"
-    PT2 = "pt2"
-
-
-_SUFFIXES = {
-    Format.SAFETENSORS: ".safetensors",
-    Format.BUNDLE: ".zip",
-    Format.ONNX: ".onnx",
-    Format.ONNX_INT8: ".int8.onnx",
-    Format.PT2: ".pt2",
-}
 SearchId = Annotated[str, typer.Argument(metavar="SEARCH", help="id of the search")]
 
 
@@ -154,7 +136,7 @@ def events(
 @stop_on_error
 def download(
     search_id: SearchId,
-    file_format: Annotated[Format, typer.Option("--format", "-f", help="what to download")] = Format.SAFETENSORS,
+    file_format: Annotated[FileFormat, typer.Option("--format", "-f", help="what to download")] = "safetensors",
     target: Annotated[Path | None, typer.Option("--output", "-o", help="file to write")] = None,
     as_json: AsJson = False,
     url: Url = None,
@@ -170,7 +152,7 @@ def download(
 
 
 def fetch_checkpoint(
-    client: Client, found: dict[str, Any], target: Path | None, file_format: Format = Format.SAFETENSORS
+    client: Client, found: dict[str, Any], target: Path | None, file_format: FileFormat = "safetensors"
 ) -> tuple[Path, str]:
     """Download the checkpoint of a search; returns the file and its SHA-256. Raises ApiError if it has none."""
     link = found["links"].get("checkpoint")
@@ -178,7 +160,7 @@ def fetch_checkpoint(
         way_out = "it is there once the search has succeeded; a pause or cancel keeps the best so far"
         reason = way_out if found["error"] is None else found["error"]["detail"]
         raise ApiError(f"Search {found['id']} is {found['state']} and has no checkpoint", [reason])
-    target = target or Path(f"autonl-{found['best']['arch_id']}{_SUFFIXES[file_format]}")
+    target = target or Path(f"autonl-{found['best']['arch_id']}{FORMATS[file_format].ending}")
     with progress_bar(STDERR, target.name) as on_progress:
         return target, client.download(f"{link}&format={file_format}", target, on_progress)
 

@@ -31,6 +31,8 @@ export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ a
 export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })}`);
 export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = () => call("/datasets");
+export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
+export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getSpaces = (resolution, classes) =>
   call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
 export const getReady = () => call("/readyz");
@@ -43,3 +45,27 @@ export const createSearch = (config, key) =>
     headers: { "Content-Type": "application/json", "Idempotency-Key": key },
     body: JSON.stringify(config),
   });
+
+/** Upload a zip archive. Not by `fetch`, which does not tell how far it is. */
+export function uploadDataset(name, archive, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `/datasets?${query({ name })}`);
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", "application/zip");
+    request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
+    request.addEventListener("error", () => reject(new Problem({ title: "The upload broke off", detail: "Nothing of it was kept; try again." })));
+    request.addEventListener("load", () => {
+      let body = { title: `The answer cannot be read (status ${request.status})` };
+      try {
+        body = JSON.parse(request.responseText);
+      } catch {
+        reject(new Problem(body));
+        return;
+      }
+      if (request.status < 300) resolve(body);
+      else reject(new Problem(body));
+    });
+    request.send(archive);
+  });
+}

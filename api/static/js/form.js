@@ -21,9 +21,8 @@ export async function startForm(onStarted) {
 
 async function loadDatasets() {
   try {
-    const answer = await getDatasets();
+    const ready = (await getDatasets()).datasets.filter(({ state }) => state === "ready");
     const names = (list) => list.map((dataset) => dataset.name).join();
-    const ready = answer.datasets.filter((dataset) => dataset.state === "ready");
     if (names(ready) === names(datasets)) return;
     datasets = ready;
   } catch (problem) {

@@ -13,6 +13,14 @@ export function macs(number, digits = 3) {
   return String(number);
 }
 
+/** 4500000 -> "4.5 MB". */
+export function bytes(number) {
+  for (const [suffix, scale] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+    if (number >= scale) return `${Number((number / scale).toPrecision(3))} ${suffix}`;
+  }
+  return `${number} B`;
+}
+
 /** "4.5M" -> 4500000; null if it is no number of MACs. */
 export function parseMacs(text) {
   const match = /^\s*(\d+(?:\.\d{1,9})?)([kMG]?)\s*$/.exec(text);

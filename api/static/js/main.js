@@ -1,6 +1,7 @@
 // The page: which search is shown, and when to look again.
 
 import { getReady } from "./api.js";
+import { showDataset, showDatasets } from "./datasets.js";
 import { showDetail, showWelcome } from "./detail.js";
 import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
@@ -11,10 +12,17 @@ const READY_EVERY_MS = 15000;
 
 let leave = () => {}; // stops what the shown view does in the background
 
+const VIEWS = [
+  [/^#\/searches\/([0-9a-f]+)$/, (main, id) => showDetail(main, id, refreshList)],
+  [/^#\/datasets\/([A-Za-z0-9._-]+)$/, showDataset],
+  [/^#\/datasets$/, showDatasets],
+  [/^/, showWelcome],
+];
+
 function route() {
   leave();
-  const match = /^#\/searches\/([0-9a-f]+)$/.exec(location.hash);
-  leave = match ? showDetail(byId("main"), match[1], refreshList) : showWelcome(byId("main"));
+  const [pattern, show] = VIEWS.find(([candidate]) => candidate.test(location.hash));
+  leave = show(byId("main"), pattern.exec(location.hash)[1]);
   refreshList();
 }
 
