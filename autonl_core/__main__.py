@@ -114,6 +114,8 @@ def _search(options: argparse.Namespace) -> int:
     (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (options.out / "states.json").unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
+    if "report-html" in result.files:
+        _say(f"report: {result.files['report-html'].path}")
     return 0
 
 

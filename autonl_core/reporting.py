@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from autonl_core.bundle.build import Bundle
 from autonl_core.checkpoint import State
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.environment import environment
+from autonl_core.errors import is_out_of_memory
 from autonl_core.evaluate import Predictions
 from autonl_core.files import sha256_of
 from autonl_core.macs import (
@@ -47,6 +49,7 @@ from autonl_core.result import BaselineResult, ResultFile, StopReason
 from autonl_core.run import SearchRun
 
 SHOWN_CLASSES = 30
+SHOWN_FILES = 3  # of a warning
 SHOWN_IMAGES = 5  # of a class
 _SEARCHED_IMAGES = 20_000  # for samples: a class so rare that it is not among them has none
 
@@ -67,11 +70,19 @@ def write_report(run: SearchRun, state: State, outcome: Outcome) -> dict[str, Re
     """Write report.html, into the folder of the bundle, and report.md; returns both by kind.
 
     Some training images are read again, for samples, and the network runs some fifty times, for the time of its layers.
+    A report that cannot be drawn is told as an event, and the result stands without it.
 
     Raises:
         Interrupted: the search was asked to stop.
     """
-    report = render(gather(run, state, outcome))
+    facts = gather(run, state, outcome)
+    try:
+        report = render(facts)
+    except Exception as error:
+        if is_out_of_memory(error) or isinstance(error, OSError):
+            raise  # says nothing about the report
+        run.sink.event("report_failed", {"problem": f"{type(error).__name__}: {str(error)[:300]}"})
+        return {}
     paths = {"report-html": outcome.bundle.folder / "report.html", "report-md": run.work_dir / "report.md"}
     paths["report-html"].write_text(report.html, encoding="utf-8")
     paths["report-md"].write_text(report.markdown, encoding="utf-8")
@@ -176,9 +187,6 @@ def _block(index: int, block: BlockSpec, in_size: int, times_ms: Mapping[str, fl
 
 def _dataset(run: SearchRun) -> DatasetFacts:
     spec, data = run.dataset, run.data
-    unreadable = [f"{problem['file']}: {problem['problem']}" for problem in data.report.get("problems", ())]
-    count = data.report.get("unreadable", 0)
-    warnings = [f"{count:,} images could not be read and were left out"] if count else []
     return DatasetFacts(
         name=spec.name,
         kind=spec.kind,
@@ -192,8 +200,26 @@ def _dataset(run: SearchRun) -> DatasetFacts:
         mean=data.mean,
         std=data.std,
         samples=_samples(run),
-        warnings=(*warnings, *unreadable[:5]),
+        warnings=warnings_of(data.report, run.dataset_report),
     )
+
+
+def warnings_of(reading: Mapping[str, Any], checking: Mapping[str, Any]) -> tuple[str, ...]:
+    """What reading the images for this search met, then the warnings of a `DatasetReport`, as JSON, of its data set."""
+    warnings = []
+    if reading["unreadable"]:
+        files = [f"{problem['file']} ({problem['problem']})" for problem in reading["problems"]]
+        warnings.append(f"{reading['unreadable']:,} images could not be read and are left out: {_first(files)}")
+    for problem in checking.get("problems", ()):
+        if problem["severity"] != "info":
+            shown = f" ({problem['count']:,}: {_first(problem['files'])})" if problem["files"] else ""
+            warnings.append(problem["detail"][:1].upper() + problem["detail"][1:] + shown)
+    return tuple(warnings)
+
+
+def _first(files: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(files[:SHOWN_FILES]) + (", ..." if len(files) > SHOWN_FILES else "")
 
 
 def _counts(images: ImageSet, classes: int) -> Counts:

@@ -70,6 +70,7 @@ class SearchRun:
     best_so_far: Callable[[], BestSoFar] | None = None  # set by each phase that has one
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    dataset_report: Mapping[str, Any] = field(default_factory=dict)  # of the check of the data set, if there was one
     _phase_mark: float = field(default_factory=time.monotonic)
     _last_report: float = 0.0
     _steps_unsaved: int = 0

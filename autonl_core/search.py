@@ -19,6 +19,7 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,7 @@ def run_search(
     micro_batches: int = 1,
     limits: Limits = DEFAULT_LIMITS,
     cache_limit_bytes: int = 0,
+    dataset_report: Mapping[str, Any] | None = None,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -75,6 +77,7 @@ def run_search(
         limits: of the data set, as it was checked with.
         cache_limit_bytes: of all data sets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded
             whenever they are used, with the same result.
+        dataset_report: what a check of the data set found; its warnings are told again in the report of the search.
 
     Raises:
         Interrupted: `stop` asked for it; a run state was saved first.
@@ -95,6 +98,7 @@ def run_search(
             limits=limits,
             cache_limit_bytes=cache_limit_bytes,
         )
+        run.dataset_report = dataset_report or {}
         state = run.resume(resume_from)
         if state["phase"] == "searching":
             state = train_supernet(run, state)

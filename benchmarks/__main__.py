@@ -11,6 +11,9 @@ BENCHMARKS = (
     ("light_nl", "--keep-memory"),
     ("networks",),
     ("networks", "--keep-memory"),
+    ("reading",),
+    ("reading_memory",),
+    ("augmentation",),
     ("tables",),
 )
 

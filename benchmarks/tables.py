@@ -95,12 +95,39 @@ def networks_table() -> str:
     return _table([*heads, "share of the limit"], rows)
 
 
+def reading_table() -> str:
+    rows = []
+    for one in _result("reading")["sets"]:
+        rates = [f"{one['images_per_s'][name]:,.0f}" for name in ("decoding", "in_processes", "cached", "sharded")]
+        rows.append([f"{one['resolution']} px", f"{one['file_bytes'] / 1000:.1f} kB", *rates, f"{one['ratio']:.0f}x"])
+    heads = ["resolution", "a file", "decoding, one process", "decoding, all cores", "cached", "sharded"]
+    return _table([*heads, "cached / decoding"], rows)
+
+
+def reading_memory_table() -> str:
+    rows, found = [], _result("reading_memory")
+    heads = ["peak memory", "with a network", "on disk", "prepared in", "images per second"]
+    for mode, one in found["modes"].items():
+        sizes = [f"{one[name] / 1e6:,.0f} MB" for name in ("peak_bytes", "peak_with_network_bytes", "disk_bytes")]
+        rows.append([mode, *sizes, f"{one['prepare_s']:.0f} s", f"{one['images_per_s']:,.0f}"])
+    return _table([f"{found['images']:,} images of {found['resolution']} px", *heads], rows)
+
+
+def augmentation_table() -> str:
+    costs = _result("augmentation")["us_per_image"]
+    rows = [[name, *(f"{cost:,.0f} us" for cost in of.values())] for name, of in costs.items()]
+    return _table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "published": published_table,
     "columns": columns_table,
     "non_local": non_local_table,
     "light_nl": light_nl_table,
     "networks": networks_table,
+    "reading": reading_table,
+    "reading_memory": reading_memory_table,
+    "augmentation": augmentation_table,
 }
 
 

@@ -6,11 +6,13 @@ Loads the search, runs it, stores the checkpoint and closes the search, everythi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from autonl_core.allocator import keep_freed_memory
 from autonl_core.config import SearchConfig
@@ -19,8 +21,9 @@ from autonl_core.errors import AutonlError, Interrupted, VerificationError
 from autonl_core.progress import SavedState
 from autonl_core.result import ResultFile, SearchResult
 from store.artifacts import StoredFile
-from store.errors import LeaseLost
+from store.errors import LeaseLost, NotFound
 from store.fencing import Lease
+from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass
 from store.stores import Stores, open_stores
@@ -88,7 +91,17 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
         micro_batches=2 ** insist(lambda: _memory_crashes(stores, lease)),
         limits=settings.limits,
         cache_limit_bytes=settings.cache_bytes,
+        dataset_report=_dataset_report(stores, search),
     )
+
+
+def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
+    """What the check of the data set found, if it is still registered as it was."""
+    with contextlib.suppress(NotFound):
+        entry = insist(lambda: stores.datasets.get(search.dataset))
+        if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
+            return entry.report
+    return None
 
 
 def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Sequence[str]) -> None:

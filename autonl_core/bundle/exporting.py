@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,10 @@ def trace(network: model.Network, resolution: int) -> ExportedProgram:
     """The program of `network` for any batch size, (B, 3, R, R) -> (B, classes)."""
     example = torch.zeros(2, 3, resolution, resolution)  # two: a size of one would be taken for a constant
     with quiet(), torch.no_grad():
-        return torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim(BATCH)},))
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim(BATCH)},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
+    return program
 
 
 def save_pt2(path: Path, program: ExportedProgram) -> None:
@@ -40,7 +45,9 @@ def save_torchscript(path: Path, network: model.Network, resolution: int) -> Non
         # It warns of sizes that it takes for constants, which they are.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # missing in the stub
         traced = torch.jit.freeze(torch.jit.trace(network, example))
-        write_atomically(path, lambda temporary: torch.jit.save(traced, str(temporary)))
+        buffer = io.BytesIO()  # given a path, it would write its name, a temporary one, into the file
+        torch.jit.save(traced, buffer)
+    write_atomically(path, lambda temporary: _without_debugging(buffer, temporary))
 
 
 def save_onnx(path: Path, program: ExportedProgram, facts: Mapping[str, Any]) -> None:
@@ -62,6 +69,14 @@ def save_onnx(path: Path, program: ExportedProgram, facts: Mapping[str, Any]) ->
 def _save_program(program: ExportedProgram, path: Path) -> None:
     with path.open("wb") as file:  # by name, it would insist on the suffix
         torch.export.save(program, file)
+
+
+def _without_debugging(saved: io.BytesIO, target: Path) -> None:
+    """Copy a TorchScript archive but for its debugging records, which are stack traces with paths of this machine."""
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as kept:
+        for name in source.namelist():
+            if not name.endswith(".debug_pkl"):
+                kept.writestr(zipfile.ZipInfo(name), source.read(name))
 
 
 def _write(path: Path, content: bytes) -> None:

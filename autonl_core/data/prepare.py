@@ -26,6 +26,7 @@ from autonl_core.data.sources import Listing
 from autonl_core.datasets import DatasetSpec
 from autonl_core.errors import DatasetError
 from autonl_core.limits import DEFAULT_LIMITS, Limits
+from autonl_core.memory import return_freed_memory
 from autonl_core.splits import stratified_draw
 
 OnProgress = Callable[[float], None]
@@ -108,10 +109,12 @@ def prepare(
             file = PixelFile.create(folder / IMAGES, count, resolution) if fits else None
         if file is not None:
             build(dataset, resolution, folder, file, on_progress, limits)
+            return_freed_memory()  # of the lists of files, a kilobyte each
             return _cached(cache.publish(folder, name), resolution)
         sharded = _sharded_name(dataset, name)
         if (entry := cache.open(sharded)) is None:
             build(dataset, resolution, folder, None, on_progress, limits)
+            return_freed_memory()
             entry = cache.publish(folder, sharded)
         return _sharded(entry, dataset, resolution)
 

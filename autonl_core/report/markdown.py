@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from autonl_core.report import tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.tables import Table
 
-_SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")  # all ASCII punctuation: a backslash before it makes it plain text
-_ISOLATED = "\u2068{}\u2069"  # text of either direction keeps to its cell
+# What Markdown, or what shows it, takes for markup: emphasis, code, links, HTML, entities, tables, formulas, mentions,
+# bare addresses, and at the start lists, headings and rules. Escaped no further, so that the text itself can be read.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@#]|(?<=www)\.|:(?=//)|^[-+=])")
+_NUMBERED = re.compile(r"^([0-9]{1,9})([.)])(?=\s|$)")
+_ISOLATED = "\u2068{}\u2069"  # text that runs from right to left keeps to its cell
 
 
 def plain(text: str) -> str:
     """`text` as it is, whatever it holds: neither markup, nor HTML, nor a table's bar."""
-    escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    return escaped if text.isascii() else _ISOLATED.format(escaped)
+    escaped = _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
+    runs_left = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+    return _ISOLATED.format(escaped) if runs_left else escaped
 
 
 def as_markdown(facts: Facts) -> str:

@@ -72,10 +72,9 @@ def verdict(facts: Facts) -> list[str]:
         f"One image costs {arch.macs:,} MACs, {pct(100 * arch.macs / budget)} of the budget of {budget:,}; the network "
         f"has {arch.params:,} parameters, and LightNL in {light_nl} of its {len(arch.layers) - 3} blocks."
     )
-    said = [scored, cost]
-    said += [compared(facts, baseline) for baseline in facts.baselines]
-    if facts.run.stop_reason == "collapsed":
-        said.append("That is not above guessing: do the labels belong to the images?")
+    collapsed = facts.run.stop_reason == "collapsed"
+    guessing = ["That is no better than guessing: do the labels belong to the images?"] if collapsed else []
+    said = [scored, *guessing, cost, *(compared(facts, baseline) for baseline in facts.baselines)]
     if test.images < FEW_IMAGES:
         low, high = wilson_pct(test.correct, test.images)
         said.append(

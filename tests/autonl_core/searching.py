@@ -94,18 +94,24 @@ def search(
     dataset: DatasetSpec = DIGITS,
     recorder: Recorder | None = None,
     bundle: bool = False,
+    report: bool = False,
     **changes: Any,
 ) -> SearchResult:
-    """A search with the QUICK settings and `changes`; with a whole bundle and a report only if asked for."""
-    options = {name: changes.pop(name) for name in ("resume_from", "save_steps", "micro_batches") if name in changes}
+    """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for."""
+    options = {
+        name: changes.pop(name)
+        for name in ("resume_from", "save_steps", "micro_batches", "cache_limit_bytes")
+        if name in changes
+    }
     config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not bundle:
             stack.enter_context(mock.patch("autonl_core.search.make_bundle", checkpoint_alone))
-            stack.enter_context(mock.patch("autonl_core.search.write_report", return_value={}))
             stack.enter_context(mock.patch("autonl_core.search.pack_bundle", packed_alone))
+        if not bundle and not report:
+            stack.enter_context(mock.patch("autonl_core.search.write_report", return_value={}))
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +12,10 @@ from autonl_core.datasets import DIGITS
 from autonl_core.macs import count_macs, count_params
 from autonl_core.network import build_network
 from autonl_core.profile import time_layers
-from autonl_core.reporting import layer_facts
+from autonl_core.reporting import layer_facts, warnings_of
 from autonl_core.result import SearchResult
 from autonl_core.zoo import ZOO
-from tests.autonl_core.searching import Recorder, cache, uninterrupted
+from tests.autonl_core.searching import Recorder, cache, search, uninterrupted
 
 __all__ = ["cache", "uninterrupted"]
 
@@ -78,3 +79,35 @@ def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple
     assert len(every) == 100
     assert sum(every) == DIGITS.test_images
     assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
+
+
+def test_a_report_that_cannot_be_drawn_costs_nobody_the_result(
+    uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(facts: object) -> None:
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr("autonl_core.reporting.render", draw)
+    recorder = Recorder()
+    result = search(tmp_path, cache, recorder=recorder, resume_from=uninterrupted[1].states, report=True)
+    assert recorder.events[-1] == ("report_failed", {"problem": "ValueError: no such colour"})
+    assert list(result.files) == ["safetensors"]
+    assert result.weights_sha256 == uninterrupted[0].weights_sha256
+
+
+def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
+    broken = {"unreadable": 5, "problems": [{"file": f"a/{n}.png", "problem": "cut"} for n in range(5)]}
+    whole = {"unreadable": 0, "problems": []}
+    check = {
+        "problems": [
+            {"severity": "warning", "code": "x", "detail": "two images are equal", "files": ["a", "b"], "count": 2},
+            {"severity": "warning", "code": "y", "detail": "Class 'c' is small.", "files": [], "count": 0},
+            {"severity": "info", "code": "z", "detail": "All are JPEG.", "files": [], "count": 0},
+        ]
+    }
+    assert warnings_of(whole, {}) == ()
+    assert warnings_of(broken, check) == (
+        "5 images could not be read and are left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
+        "Two images are equal (2: a, b)",
+        "Class 'c' is small.",
+    )

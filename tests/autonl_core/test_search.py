@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -108,6 +109,20 @@ class TestDeterminism:
 
 
 class TestResume:
+    def test_without_room_for_decoded_images_it_ends_the_same(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path
+    ) -> None:
+        stopped, resumed = Recorder(stop_at=30), Recorder()
+        changes: dict[str, Any] = {"cache_limit_bytes": 1000, "export": {"formats": []}}
+        for recorder, states in ((stopped, []), (resumed, stopped.states)):
+            with contextlib.suppress(Interrupted):
+                result = search(tmp_path / "work", tmp_path / "cache", recorder=recorder, resume_from=states, **changes)
+        assert stopped.states
+        assert "images_decoded_in_every_epoch" in [kind for kind, _ in resumed.events]
+        assert result.exact
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
+        assert result.test_correct == uninterrupted[0].test_correct
+
     @pytest.mark.parametrize("stop_at", [1, 20, 45, 56, 75, 100])  # steps of the supernet, of finalists, of training
     def test_a_search_stopped_anywhere_ends_as_if_it_had_not_been(
         self, stop_at: int, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path

@@ -126,6 +126,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "tags": {"values": ["*", '"none", *']},
             "moments": {"values": ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]},
             "problems": {"values": list(TYPES)},
+            "formats": {"values": ["safetensors"]},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
@@ -150,6 +151,13 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             # Five headers and parameters decide together what is sent of a file.
             {
                 "include-path": "/architectures/{arch_id}/checkpoint",
+                "parameters": {
+                    "path.arch_id": _sometimes("architectures", 0.8),
+                    "query.format": _sometimes("formats", 0.8),  # the one that is there
+                    "query.search_id": _sometimes("finished"),
+                    "header.Range": _sometimes("ranges", 0.8),
+                    "header.if-none-match": _sometimes("tags"),
+                },
                 "phases": {"fuzzing": {"generation": generation | {"max-examples": 3 * max_examples}}},
             },
         ],

@@ -116,6 +116,16 @@ class TestOnnx:
         assert (tmp_path / "again.onnx").read_bytes() == content
 
 
+def test_no_file_tells_where_it_was_made(made: Made) -> None:
+    here = [str(Path.cwd()).encode(), str(made.bundle.folder.parent).encode(), b"site-packages"]
+    for file in made.bundle.folder.iterdir():
+        contents = [file.read_bytes()]
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                contents += [archive.read(name) for name in archive.namelist()]
+        assert not [path for path in here if any(path in content for content in contents)], file.name
+
+
 class TestArchive:
     def test_equal_files_give_equal_bytes(self, made: Made, tmp_path: Path) -> None:
         copy = made.copy(tmp_path / "copy")

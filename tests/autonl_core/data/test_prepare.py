@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from autonl_core.data.build import OWN_GROUP, build
 from autonl_core.data.decode import Images
-from autonl_core.data.prepare import ImageSet, prepare, split_validation
-from autonl_core.datasets import DIGITS, scan
+from autonl_core.data.pixels import ArrayPixels
+from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
+from autonl_core.datasets import DIGITS, list_items, scan
 from autonl_core.errors import DatasetError
+from autonl_core.manifest import manifest_fingerprint, write_manifest
 
 
 def png(image: Image.Image) -> bytes:
@@ -116,3 +122,67 @@ def test_the_validation_split_is_stratified_seeded_and_apart(tmp_path: Path) -> 
     assert counts.max() <= 15
     assert np.array_equal(split_validation(train, 0.1, seed=0)[1].indices, val.indices)
     assert not np.array_equal(split_validation(train, 0.1, seed=1)[1].indices, val.indices)
+
+
+def test_searches_that_start_together_decode_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = scan("colours", colour_zip(tmp_path / "c.zip"))
+    begun, waited, builds = threading.Event(), threading.Event(), []
+
+    def slow_build(*arguments: Any) -> None:
+        builds.append(arguments)
+        begun.set()
+        assert waited.wait(30)
+        build(*arguments)
+
+    monkeypatch.setattr("autonl_core.data.prepare.build", slow_build)
+    found: list[PreparedData] = []
+    first = threading.Thread(target=lambda: found.append(prepare(spec, 8, tmp_path / "cache")))
+    first.start()
+    assert begun.wait(30)
+    found.append(prepare(spec, 8, tmp_path / "cache", on_progress=lambda share: waited.set()))  # told while it waits
+    first.join(30)
+    assert len(builds) == 1
+    assert np.array_equal(pixels(found[0].train), pixels(found[1].train))
+
+
+def test_another_search_evicts_what_nobody_uses_and_spares_what_is_used(tmp_path: Path) -> None:
+    cache, spec = tmp_path / "cache", scan("colours", colour_zip(tmp_path / "c.zip"))
+    small = prepare(spec, 8, cache)
+    room = 3 * 24**2 * 12 + 3000
+    assert prepare(spec, 24, cache, cache_limit_bytes=room).sharded  # 8 pixels are in use
+    del small
+    assert not prepare(spec, 24, cache, cache_limit_bytes=room).sharded
+    decoded = [path.parent.name for path in cache.rglob("images.npy")]
+    assert decoded == [f"{spec.fingerprint}-r24"]
+
+
+def test_images_of_one_picture_are_never_divided_between_training_and_validation() -> None:
+    count = 60
+    labels = np.repeat([0, 1, 2], 20)
+    groups = np.full(count, OWN_GROUP)
+    for number in range(0, count, 4):  # every fourth image is there twice
+        groups[number : number + 2] = number
+    train = ImageSet(ArrayPixels(np.zeros((count, 4, 4, 3), np.uint8)), labels, np.arange(count), groups)
+    divided_without = 0
+    for seed in range(10):
+        fit, val = split_validation(train, 0.3, seed)
+        assert sorted([*fit.indices, *val.indices]) == list(range(count))
+        assert not set(groups[fit.indices]) & set(groups[val.indices]) - {OWN_GROUP}
+        ungrouped = split_validation(ImageSet(train.pixels, labels, train.indices), 0.3, seed)
+        divided_without += bool(set(groups[ungrouped[0].indices]) & set(groups[ungrouped[1].indices]) - {OWN_GROUP})
+    assert divided_without == 10
+
+
+def test_groups_are_those_of_the_manifest(tmp_path: Path) -> None:
+    archive = colour_zip(tmp_path / "c.zip")
+    spec = scan("colours", archive)
+    items = [
+        replace(item, group=7 if item.member in ("red/1.png", "blue/1.png") else None) for item in list_items(spec)
+    ]
+    manifest = write_manifest(tmp_path, spec.fingerprint, spec.classes, [astuple(item) for item in items])
+    checked = replace(spec, manifest=str(manifest), fingerprint=manifest_fingerprint(manifest))
+    for limit in (0, 100):
+        data = prepare(checked, 8, tmp_path / f"cache-{limit}", cache_limit_bytes=limit)
+        assert data.sharded == bool(limit)
+        assert data.train.groups is not None
+        assert sorted(data.train.groups.tolist()) == [OWN_GROUP] * 10 + [7, 7]

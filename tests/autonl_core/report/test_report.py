@@ -17,6 +17,7 @@ from PIL import Image
 from autonl_core.history import History
 from autonl_core.report import render
 from autonl_core.report.images import strip_uri
+from autonl_core.report.markdown import plain
 from autonl_core.report.pictures import DARK, LIGHT, draw_all
 from autonl_core.report.words import short, short_bytes, verdict
 from tests.autonl_core.report.made_up import PLAIN, baseline, facts
@@ -29,7 +30,12 @@ HOSTILE = (
     "قطة صغيرة",
     "x" * 60,
     "{{ 7 * 7 }} {% raw %}",
-    "&lt;b&gt; &amp; http://evil.example/",
+    "&lt;b&gt; &amp; http://evil.example/ www.evil.example",
+    "- list",
+    "1. list",
+    "12) list",
+    "# heading",
+    "~~gone~~ @somebody \\",
 )
 
 
@@ -93,6 +99,22 @@ def test_every_name_is_shown_as_it_is_in_both_forms(hostile: tuple[Page, str]) -
         assert page.texts.count(name) >= 4, name  # samples, counts, recall, mistakes or confusion
     assert set(HOSTILE) <= cells(markdown)
     assert "<script" not in markdown.replace("\\<script", "")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_is_markup_wherever_it_stands(name: str) -> None:
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for line in (name, f"- {name}", f"a {name} b"):
+        marked = line.replace(name, plain(name))
+        found = [child for token in parser.parse(marked) for child in token.children or []]
+        assert {child.type for child in found} <= {"text", "text_special"}, marked
+        assert "".join(child.content for child in found).strip("\u2068\u2069") in (
+            name,
+            f"a {name} b",
+            f"a \u2068{name}\u2069 b",
+        )
+        assert len([token for token in parser.parse(marked) if token.type == "inline"]) == 1
+        assert not any(token.type == "list_item_open" for token in parser.parse(plain(name)))
 
 
 def test_equal_facts_give_equal_texts() -> None:
