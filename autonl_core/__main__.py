@@ -25,7 +25,6 @@ from autonl_core.evaluate import evaluate
 from autonl_core.export import load_checkpoint
 from autonl_core.files import write_atomically
 from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
-from autonl_core.search import run_search
 
 
 class Printed(Silent):
@@ -100,6 +99,8 @@ def _search(options: argparse.Namespace) -> int:
     recent = list(earlier)
     sink = Remembering()
     options.out.mkdir(parents=True, exist_ok=True)
+    from autonl_core.search import run_search  # with all that draws and exports: scoring needs none of it
+
     result = run_search(
         config,
         dataset,

@@ -95,7 +95,9 @@ async def add_dataset(
     """
     if is_upload(request.scope):
         if name is None:
-            wrong = FieldProblem(source="query", pointer="name", code="missing", detail="name the data set: ?name=NAME")
+            wrong = FieldProblem(
+                source="query", pointer="name", code="name_missing", detail="name the data set: ?name=NAME"
+            )
             raise problems.invalid([wrong])
         added = await receive(request, stores, name)
     else:

@@ -29,7 +29,9 @@ _OF_MEANING = {
     "range-not-satisfiable",
 }
 _FIELDS_OF_MEANING = {
+    "dataset_not_ready",
     "infeasible",
+    "name_missing",
     "not_scalable",
     "not_served",
     "page_token",

@@ -26,13 +26,17 @@ ZEROS = bytes(1 << 20)
 # Archives ------------------------------------------------------------------------------------------------------------
 
 
-def picture(shade: int = 0, size: int = 12) -> bytes:
+def picture(seed: int = 0, size: int = 12) -> bytes:
+    """Coloured squares, others for another seed."""
     buffer = io.BytesIO()
-    Image.new("L", (size, size), shade).save(buffer, "png")
+    squares = np.random.default_rng(seed).integers(0, 256, (size // 3, size // 3), dtype=np.uint8)
+    Image.fromarray(squares).resize((size, size), Image.Resampling.NEAREST).save(buffer, "png")
     return buffer.getvalue()
 
 
-GOOD: tuple[Entry, ...] = tuple((f"{name}/{n}.png", picture(n)) for name in ("cat", "dog") for n in range(8))
+GOOD: tuple[Entry, ...] = tuple(
+    (f"{name}/{n}.png", picture(10 * place + n)) for place, name in enumerate(("cat", "dog")) for n in range(8)
+)
 
 
 def archive(*entries: Entry, good: Iterable[Entry] = GOOD) -> bytes:
@@ -123,16 +127,46 @@ def refused_archives(marker: Path) -> dict[str, tuple[bytes, str]]:
         "bomb": (archive(("cat/bomb.png", ZEROS * 200)), "claim to hold 209,71"),
         "many small bombs": (archive(*((f"cat/b{n}.png", ZEROS) for n in range(150))), "claim to hold 157,28"),
         "too many": (crowded(300_000), "it has 300,000 members, more than 250,000"),
+        "a million": (crowded(1_000_000), "it has 1,000,000 members, more than 250,000"),
         "other version": (patched(archive(), "cat/3.png", version=99), "not a readable zip archive"),
         "name of no text": (not_utf8, "not a readable zip archive"),
         "list beyond the end": (archive()[:-10] + b"\xff\xff\xff\x7f" + archive()[-6:], "not a readable zip archive"),
         "archive in an archive": (archive(("cat/more.zip", archive()), good=()), "holds no images"),
         "checkpoint": (pickled(marker), "holds no images"),
-        "tar": (tar("", ("../evil.png", evil)), "not a readable zip archive"),
-        "tar.gz": (tar("gz"), "not a readable zip archive"),
-        "tar.xz": (tar("xz"), "not a readable zip archive"),
-        "tar with an archive at its end": (tar("") + archive(), "not a readable zip archive"),
+        "way up in the middle": (archive(("train/../../../evil/1.png", evil)), out),
+        "only a way up": (archive(("..", b"")), out),
+        "network drive": (archive(("//host/share/evil.png", evil)), out),
+        "lower drive": (archive(("c:/evil.png", evil)), out),
+        "socket": (archive((entry("cat/evil.png", mode=stat.S_IFSOCK | 0o666), b"")), "is a link or a device"),
+        "pipe": (archive((entry("cat/evil.png", mode=stat.S_IFIFO | 0o666), b"")), "is a link or a device"),
+        "cut in half": (archive()[: len(archive()) // 2], "not a readable zip archive"),
+        "without its list": (archive()[: archive().index(b"PK\x01\x02")], "not a readable zip archive"),
+        "start alone": (b"PK\x03\x04", "not a readable zip archive"),
+        "start and zeros": (b"PK\x03\x04" + bytes(10_000), "not a readable zip archive"),
+        "class of control characters": (archive(("a\tb/1.png", evil)), "class folder named 'a\\tb'"),
+        "no folders": (archive(*((f"{n}.png", picture(n)) for n in range(9)), good=()), "no class folders"),
+        "one class": (archive(*((f"cat/{n}.png", picture(n)) for n in range(9)), good=()), "one class, 'cat'"),
+        "hidden files alone": (archive(("__MACOSX/cat/._1.png", evil), (".a/1.png", evil), good=()), "holds no images"),
+        "empty files alone": (archive(*((f"{c}/1.png", b"") for c in "ab"), good=()), "too few usable images"),
+        "folders alone": (archive(("cat/", b""), ("dog/", b""), good=()), "holds no images"),
+        "too many classes": (archive(*((f"{n}/1.png", b"") for n in range(10_001)), good=()), "10,001 class folders"),
+        "splits and classes": (archive(("train/cat/1.png", evil)), "and beside them 'cat', 'dog'"),
     }  # fmt: skip
+
+
+def no_archives() -> dict[str, bytes]:
+    """Files that are no zip archives by their first bytes."""
+    return {
+        "nothing": b"",
+        "text": b"#!/bin/sh\nrm -rf /\n",
+        "empty archive": b"PK\x05\x06" + bytes(18),
+        "tar": tar("", ("../evil.png", picture())),
+        "tar.gz": tar("gz"),
+        "tar.xz": tar("xz"),
+        "tar with an archive at its end": tar("") + archive(),
+        "image with an archive at its end": picture() + archive(),
+        "pickle": b"cos\nsystem\n(V true\ntR.",
+    }
 
 
 # Images --------------------------------------------------------------------------------------------------------------
@@ -208,6 +242,61 @@ def unreadable_images(marker: Path) -> dict[str, bytes]:
 def large_images() -> dict[str, bytes]:
     """Files of 64 megapixels, which are read, and must not take more memory than is meant for them."""
     return {"deep.png": png(7936, 7936, 0, 16, 2 * 7936), "clear.png": png(7936, 7936, 6, 8, 4 * 7936)}
+
+
+def truncated_images() -> dict[str, bytes]:
+    """Images of every format that end too early, by name."""
+    noise = Image.effect_noise((64, 64), 90)
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "jpg": ("JPEG", {}), "png": ("PNG", {}), "webp": ("WEBP", {}), "bmp": ("BMP", {}), "ppm": ("PPM", {}),
+        "tif": ("TIFF", {}), "gif": ("GIF", {}),
+    }  # fmt: skip
+    found = {}
+    for suffix, (kind, options) in kinds.items():
+        buffer = io.BytesIO()
+        noise.save(buffer, kind, **options)
+        data = buffer.getvalue()
+        for share in (0.0, 0.02, 0.5, 0.8):
+            found[f"cut-at-{100 * share:.0f}.{suffix}"] = data[: int(len(data) * share)]
+    return found
+
+
+def odd_images() -> dict[str, tuple[bytes, str]]:
+    """Images that are read, and the code under which they are reported."""
+    frames = [Image.effect_noise((16, 16), number) for number in (20, 90)]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+
+    def made(number: int, mode: str, kind: str, size: tuple[int, int] = (16, 16), **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        image = Image.effect_noise(size, 40 + number).convert(mode)
+        if mode == "RGBA":
+            image.putalpha(100)
+        image.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    deep = io.BytesIO()
+    Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 255).save(deep, "PNG")
+    return {
+        "cmyk.jpg": (made(1, "CMYK", "JPEG"), "cmyk"),
+        "cmyk.tif": (made(2, "CMYK", "TIFF"), "cmyk"),
+        "deep.png": (deep.getvalue(), "deep"),
+        "float.tif": (made(3, "F", "TIFF"), "deep"),
+        "whole.tif": (made(4, "I", "TIFF"), "deep"),
+        "clear.png": (made(5, "RGBA", "PNG"), "alpha"),
+        "clear.webp": (made(6, "RGBA", "WEBP", lossless=True), "alpha"),
+        "grey-clear.png": (made(7, "LA", "PNG"), "alpha"),
+        "see-through.gif": (made(8, "P", "GIF", transparency=0), "alpha"),
+        "moving.gif": (made(9, "L", "GIF", save_all=True, append_images=frames), "animated"),
+        "moving.webp": (made(10, "RGB", "WEBP", save_all=True, append_images=frames), "animated"),
+        "moving.png": (made(11, "RGB", "PNG", save_all=True, append_images=frames), "animated"),
+        "pages.tif": (made(12, "RGB", "TIFF", save_all=True, append_images=frames), "animated"),
+        "turned.jpg": (made(13, "RGB", "JPEG", exif=turned), "exif_rotation"),
+        "strip.png": (made(14, "L", "PNG", size=(90, 9)), "extreme_aspect_ratios"),
+        "line.png": (made(15, "L", "PNG", size=(60, 1)), "extreme_aspect_ratios"),
+        "dot.png": (made(16, "L", "PNG", size=(1, 1)), "extreme_sizes"),
+        "large.png": (made(17, "L", "PNG", size=(200, 200)), "extreme_sizes"),
+    }
 
 
 # Checkpoints ---------------------------------------------------------------------------------------------------------

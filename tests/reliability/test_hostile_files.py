@@ -25,7 +25,6 @@ import pytest
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets import scan
 from autonl_core.export import save_checkpoint
-from autonl_core.limits import DEFAULT_LIMITS
 from autonl_core.network import build_network
 from autonl_core.search_space import get_space
 from store.settings import Settings
@@ -37,12 +36,15 @@ from tests.reliability.hostile import (
     crowded,
     inflating,
     large_images,
+    no_archives,
+    odd_images,
     patched,
     pickled,
     picture,
     refused_archives,
     refused_checkpoints,
     tar,
+    truncated_images,
     unreadable_images,
 )
 from tests.reliability.service import ROOT, Service
@@ -67,6 +69,21 @@ class Sandbox:
     @property
     def pictures(self) -> Path:
         return self.root / "pictures"
+
+    def upload(self, content: bytes, name: str) -> httpx.Response:
+        headers = {"Content-Type": "application/zip"}
+        answer = self.service.client.post("/datasets", params={"name": name}, content=content, headers=headers)
+        assert answer.status_code < 500, answer.text
+        return answer
+
+    def checked(self, name: str) -> dict[str, Any]:
+        """The data set, after its check."""
+        wait_for(lambda: self._look(name)["state"] != "checking", f"{name} is checked", timeout_s=90)
+        return self._look(name)
+
+    def _look(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.service.client.get(f"/datasets/{name}").raise_for_status().json()
+        return found
 
     def register(self, path: str | Path, name: str = "pets") -> httpx.Response:
         began = time.monotonic()
@@ -96,10 +113,14 @@ def sandbox(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         database_url=f"sqlite:///{data / 'autonl.db'}",
         broker_url=f"redis://127.0.0.1:{free_port()}/0",  # nobody there: it is not needed
         dataset_roots=(root / "pictures",),
+        check_poll_s=0.05,
+        threads=1,
     )
     with contextlib.closing(Service(settings, {"PYTHONDONTWRITEBYTECODE": "1"})) as service:
         service.start("api", "tests.reliability.watched", str(data / "api.watched"), "uvicorn", "api.app:app")
         wait_for(service._answers, "the API answers", timeout_s=60)
+        for number in range(2):
+            service.start(f"checker-{number}", "worker.checker")
         yield Sandbox(root, service, data / "api.watched")
         assert_harmless(data / "api.watched", data, peak_mb(service.processes["api"].pid), API_MB)
 
@@ -119,6 +140,7 @@ def run(log: Path, *command: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": f"{ROOT}{os.pathsep}{log.parent}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(log.parent),
+        "MPLCONFIGDIR": str(log.parent),
     }
     return subprocess.run(watched, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -127,27 +149,49 @@ def noted_peak(log: Path) -> int:
     return int(log.read_text().splitlines()[-1].removeprefix("peak "))
 
 
+@pytest.mark.timeout(300)  # half a minute on two free cores: every archive is checked by a process of its own
 def test_case_20_hostile_archives_are_refused(sandbox: Sandbox) -> None:
     """With the reason, before anything is decoded; nothing is extracted anywhere."""
-    path = sandbox.pictures / "pets.zip"
-    path.touch()
     before = sandbox.files()
-    for kind, (content, words) in refused_archives(sandbox.root / "made").items():
-        path.write_bytes(content)
-        answer = sandbox.register(path)
-        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/dataset-invalid"), (kind, answer.text)
-        assert words in answer.json()["detail"], (kind, answer.text)
-        assert len(answer.text) < 2000, kind
+    cases = refused_archives(sandbox.root / "made")
+    names = {kind: f"hostile-{number}" for number, kind in enumerate(cases)}
+    for kind, (content, _) in cases.items():
+        answer = sandbox.upload(content, names[kind])
+        assert answer.status_code == 202, (kind, answer.text)
+    for kind, (_, words) in cases.items():
+        found = sandbox.checked(names[kind])
+        assert found["state"] == "invalid", kind
+        errors = [problem for problem in found["report"]["problems"] if problem["severity"] == "error"]
+        assert [words in error["detail"] for error in errors] == [True], (kind, errors)
+        assert len(errors[0]["detail"]) < 2000, kind
+        assert sandbox.service.client.delete(f"/datasets/{names[kind]}").status_code == 204
     assert sandbox.files() == before
 
 
-def test_case_20_an_archive_of_as_many_members_as_may_be_is_listed_within_memory(sandbox: Sandbox) -> None:
-    path = sandbox.pictures / "crowd.zip"
-    path.write_bytes(crowded(DEFAULT_LIMITS.files))
-    answer = sandbox.service.client.post("/datasets", json={"name": "crowd", "path": str(path)})
-    # All but one have a name that is not that of their header: no file is read in place of another.
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["train_images"] + answer.json()["test_images"] == DEFAULT_LIMITS.files
+def test_case_20_what_is_no_archive_is_refused_at_once(sandbox: Sandbox) -> None:
+    path = sandbox.pictures / "pets.zip"
+    path.touch()
+    before = sandbox.files()
+    for kind, content in no_archives().items():
+        path.write_bytes(content)
+        for answer in (sandbox.upload(content, "pets"), sandbox.register(path)):
+            assert (answer.status_code, answer.json()["type"]) == (422, "/problems/dataset-invalid"), (
+                kind,
+                answer.text,
+            )
+            assert "zip archive" in answer.json()["detail"], kind
+            assert len(answer.text) < 2000, kind
+    assert sandbox.files() == before
+    path.unlink()
+
+
+def test_case_20_in_a_crowd_no_file_is_read_in_place_of_another(sandbox: Sandbox) -> None:
+    """All but one of the members have a name that is not that of their header."""
+    members = 50_000
+    assert sandbox.upload(crowded(members), "crowd").status_code == 202
+    report = sandbox.checked("crowd")["report"]
+    (unreadable,) = (problem for problem in report["problems"] if problem["code"] == "unreadable_images")
+    assert (report["files"], unreadable["count"]) == (members, members - 1)
 
 
 def test_case_20_links_and_depths_of_folders(sandbox: Sandbox) -> None:
@@ -160,13 +204,16 @@ def test_case_20_links_and_depths_of_folders(sandbox: Sandbox) -> None:
     deep = [Path(f"{pets}/dog" + "/d" * depth) for depth in range(1, 1500)]
     for folder in deep:
         folder.mkdir()
-    assert sandbox.register(pets, "linked").json()["classes"] == ["cat", "dog"]
+    assert sandbox.register(pets, "linked").status_code == 202
+    linked = sandbox.checked("linked")
     for folder in reversed(deep):  # what tidies up after the tests would not get to the bottom
         folder.rmdir()
+    assert linked["classes"] == ["cat", "dog"], linked
     (pets / "cat" / "link.png").symlink_to(sandbox.root / "secrets" / "cat" / "1.png")
-    answer = sandbox.register(pets, "linked")
-    assert answer.status_code == 422
-    assert "'cat/link.png' is a link that leads out of the allowed folders" in answer.json()["detail"]
+    assert sandbox.register(pets, "led-out").status_code == 202
+    (problem,) = sandbox.checked("led-out")["report"]["problems"]
+    assert (problem["severity"], problem["code"]) == ("error", "folder_refused")
+    assert "'cat/link.png' is a link that leads out of the allowed folders" in problem["detail"]
 
 
 def test_case_20_addresses_are_no_paths(sandbox: Sandbox) -> None:
@@ -207,7 +254,7 @@ def test_case_20_hostile_images_are_reported_and_left_out(sandbox: Sandbox, tmp_
     content = patched(content, "cat/lying-4.png", size=10)
     path = sandbox.pictures / "images.zip"
     path.write_bytes(content)
-    assert sandbox.register(path, "images").status_code == 201
+    assert sandbox.upload(content, "images").status_code == 202
     checkpoint = tmp_path / "model.safetensors"
     write_checkpoint(checkpoint, tmp_path)
     cache = tmp_path / "run" / "cache"
@@ -220,8 +267,30 @@ def test_case_20_hostile_images_are_reported_and_left_out(sandbox: Sandbox, tmp_
     (report,) = (json.loads(file.read_text()) for file in cache.glob("*/report.json"))
     assert {problem["file"].removeprefix("cat/") for problem in report["problems"]} == set(hostile)
     assert report["images"] == len(GOOD) + len(large_images())
+    told = {problem["code"]: problem for problem in sandbox.checked("images")["report"]["problems"]}
+    assert told["unreadable_images"]["count"] == len(hostile)
+    assert told["unreadable_images"]["files"] == sorted(f"cat/{name}" for name in hostile)[:20]
     assert_harmless(log, log.parent, noted_peak(log), TENSORS_MB)
     assert not made.exists()
+
+
+def test_case_20_odd_images_are_used_and_truncated_ones_are_not(sandbox: Sandbox) -> None:
+    odd, cut = odd_images(), truncated_images()
+    images = [(f"cat/{name}", data) for name, (data, _) in odd.items()]
+    images += [(f"dog/{name}", data) for name, data in cut.items()]
+    assert sandbox.upload(archive(*images), "odd").status_code == 202
+    found = sandbox.checked("odd")
+    told = {problem["code"]: problem["files"] for problem in found["report"]["problems"]}
+    assert found["state"] == "ready", told
+    assert told["unreadable_images"] == sorted(f"dog/{name}" for name in cut)[:20]
+    assert [name for name, (_, code) in odd.items() if f"cat/{name}" not in told.get(code, [])] == []
+    assert found["report"]["images"] == len(GOOD) + len(odd)
+
+
+def test_case_20_there_are_more_than_a_hundred() -> None:
+    made = Path("made")
+    parts = (refused_archives(made), no_archives(), unreadable_images(made), truncated_images(), odd_images())
+    assert sum(map(len, parts)) > 100
 
 
 def write_checkpoint(path: Path, folder: Path) -> None:
