@@ -6,6 +6,7 @@ broker is needed, and no search keeps a check waiting.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -64,6 +65,9 @@ class Checker:
         except UNAVAILABLE as error:
             log.warning("no check, the database does not answer: %s", error)
             return False
+        except OSError as error:
+            log.warning("no check, the folder of data sets cannot be tidied up: %s", error)
+            return False
         if lease is None:
             return False
         self._run(lease, began, stopping)
@@ -74,17 +78,20 @@ class Checker:
         self._stores.datasets.sweep_files()
         old = time.time() - ABANDONED_S
         for left in (path for kind in LEFT_BEHIND for path in self._settings.datasets_dir.glob(kind)):
-            if left.stat().st_mtime < old and left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            elif left.stat().st_mtime < old:
-                left.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another checker tidied up, or its owner did
+                if left.stat().st_mtime >= old:
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
     def _run(self, lease: CheckLease, claimed: float, stopping: threading.Event) -> None:
         """Run the check to its end, and write down how it ended unless its process did."""
-        log_path = self._settings.datasets_dir / f".checker-{os.getpid()}.log"
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        log_path.unlink(missing_ok=True)
+        # Named by the lease: checkers in containers have the same process number, and see the same folder.
+        log_path = self._settings.datasets_dir / f".checker-{lease.name}-{lease.fence}.log"
         try:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
             process = ChildProcess([*self._command, lease.name, str(lease.fence)], log_path, self._settings)
         except OSError as error:
             self._settle(lease, f"its process cannot start: {error}")

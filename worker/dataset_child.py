@@ -15,6 +15,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
+from autonl_core.files import fsync_folder
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
 from store.datasets import sheets_folder
@@ -79,12 +80,13 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
     if checked.spec is None or checked.manifest is None:
         insist(lambda: stores.checks.finish(lease, None, report))
         return
-    for sheet in checked.sheets:
-        stores.artifacts.put(f"{sheets_folder(checked.spec)}/{sheet.name}", sheet)
     files: DatasetFiles = stores.datasets.files
     target = files.folder / checked.manifest.name
-    with files.locked():
+    with files.locked():  # or somebody who deletes a data set of the same images would take them for unused
+        for sheet in checked.sheets:
+            stores.artifacts.put(f"{sheets_folder(checked.spec)}/{sheet.name}", sheet)
         checked.manifest.replace(target)
+        fsync_folder(files.folder)
         spec = replace(checked.spec, manifest=str(target))
         insist(lambda: stores.checks.finish(lease, spec, report))
 

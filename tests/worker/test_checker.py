@@ -20,6 +20,7 @@ from tests.servers import wait_for
 from worker.checker import Checker
 
 STUCK = (sys.executable, "-c", "import time; time.sleep(600)")
+TELLING = (sys.executable, "-c", "import sys; print('it was', sys.argv[1]); sys.exit(3)")
 CRASHING = (sys.executable, "-c", "import sys; print('what a picture'); sys.exit(3)")
 
 
@@ -129,3 +130,25 @@ def test_a_deleted_data_set_ends_its_check(opened: Stores) -> None:
     checking.join(10)
     assert not checking.is_alive()
     assert time.monotonic() - began < 10
+
+
+def test_checkers_of_the_same_process_number_keep_their_logs_apart(opened: Stores, settings: Settings) -> None:
+    """As those in containers have, which share the folder."""
+    opened.datasets.add_path("cats", "folder", Path("/data/cats"))
+    stores = open_stores(settings.model_copy(update={"max_crash_streak": 1}))
+    try:
+        checkers = [
+            threading.Thread(target=Checker(stores, "here", command=TELLING).tick, args=(threading.Event(),))
+            for _ in range(2)
+        ]
+        for checker in checkers:
+            checker.start()
+        for checker in checkers:
+            checker.join()
+    finally:
+        stores.close()
+    for name in ("pets", "cats"):
+        report = opened.datasets.get(name).report
+        assert report is not None
+        assert f"it was {name}." in report["problems"][0]["detail"]
+    assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
