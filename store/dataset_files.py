@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from autonl_core.files import check_room, fsync_folder
 
 _PART = ".part"
-_KEPT = (".zip", ".manifest.json")
+_OURS = re.compile(r"[0-9a-f]{64}\.zip|[0-9a-f]{32}\.manifest\.json")  # whatever else lies there is somebody else's
 
 
 class Upload:
@@ -27,7 +28,11 @@ class Upload:
     def __init__(self, folder: Path) -> None:
         self._path = folder / f"{secrets.token_hex(8)}{_PART}"
         self._file = self._path.open("xb")
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        while not self._path.exists():  # before we had the lock, somebody took it for a part that nobody writes to
+            self._file.close()
+            self._file = self._path.open("xb")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -90,8 +95,11 @@ class DatasetFiles:
                 count += 1
         return count
 
-    def delete_but(self, named: Collection[Path]) -> None:
-        """Delete archives and manifests other than those named. Call it under `locked`."""
+    def delete_but(self, named: Collection[str]) -> None:
+        """Delete archives and manifests of other names. Call it under `locked`.
+
+        Names, not paths: the folder may have been moved, or another host may see it at another place.
+        """
         for path in self.folder.glob("*"):
-            if path.name.endswith(_KEPT) and path not in named:
+            if _OURS.fullmatch(path.name) and path.name not in named:
                 path.unlink(missing_ok=True)

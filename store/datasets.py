@@ -7,7 +7,7 @@ whose content was checked before, under whatever name, is ready at once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,13 +56,14 @@ class DatasetStore:
         self._artifacts = artifacts
         self.files = files
 
-    def add_path(self, name: str, kind: Literal["folder", "zip"], path: Path) -> Added:
-        """Register what lies at `path`, to be checked. What is registered already stays as it is, unless it is invalid.
+    def add_path(self, name: str, kind: Literal["folder", "zip"], path: Path, *, outdated: str | None = None) -> Added:
+        """Register what lies at `path`, to be checked. What is registered already stays as it is, unless it is invalid,
+        or its fingerprint is `outdated`: then it is checked anew.
 
         Raises:
             DatasetExists: the name is taken by a built-in, or by another place.
         """
-        return self._add(_unchecked(name, kind, path), None, None)
+        return self._add(_unchecked(name, kind, path), None, None, outdated=outdated)
 
     def add_upload(self, name: str, upload: Upload) -> Added:
         """Register a complete upload under `name`, to be checked, or ready if its content was checked before.
@@ -73,9 +74,9 @@ class DatasetStore:
         sha256 = upload.complete()
         path = self.files.archive(sha256)
         with self.files.locked():
-            added = self._add(_unchecked(name, "zip", path), sha256, upload.size_bytes)
-            upload.rename(path)
-        return added
+            return self._add(
+                _unchecked(name, "zip", path), sha256, upload.size_bytes, place=lambda: upload.rename(path)
+            )
 
     def get(self, name: str) -> DatasetEntry:
         """The data set of this name. Raises NotFound, naming those there are."""
@@ -105,10 +106,11 @@ class DatasetStore:
             raise DatasetInUse(f"data set {name!r} is built in, and cannot be deleted")
         with self.files.locked():
             with self._database.session_scope() as session:
-                using = select(Search.id).where(Search.dataset == name, Search.state.not_in(FINAL)).limit(1)
-                if (search_id := session.scalars(using).first()) is not None:
-                    raise DatasetInUse(f"search {search_id} uses data set {name!r}; cancel it, or wait until it ends")
+                # The row first: its lock waits for searches that are just being created, which hold it too.
                 row = session.scalars(delete(Dataset).where(Dataset.name == name).returning(Dataset)).one_or_none()
+                using = select(Search.id).where(Search.dataset == name, Search.state.not_in(FINAL)).limit(1)
+                if row is not None and (search_id := session.scalars(using).first()) is not None:
+                    raise DatasetInUse(f"search {search_id} uses data set {name!r}; cancel it, or wait until it ends")
             if row is None:
                 self.get(name)  # raises, naming those there are
             else:
@@ -123,33 +125,43 @@ class DatasetStore:
 
     def delete_unnamed(self) -> None:
         """Delete archives and manifests that no row names. Call it under the lock of the files."""
-        named: set[Path] = set()
+        named: set[str] = set()
         for entry in self.list():
-            named |= {Path(entry.spec.location), Path(entry.spec.manifest)}
+            named |= {Path(entry.spec.location).name, Path(entry.spec.manifest).name}
         self.files.delete_but(named)
 
     def _delete_sheets(self, gone: DatasetEntry) -> None:
         if gone.spec.manifest and not any(entry.spec.fingerprint == gone.spec.fingerprint for entry in self.list()):
             self._artifacts.delete_folder(sheets_folder(gone.spec))
 
-    def _add(self, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> Added:
+    def _add(
+        self,
+        spec: DatasetSpec,
+        sha256: str | None,
+        size_bytes: int | None,
+        *,
+        outdated: str | None = None,
+        place: Callable[[], None] = lambda: None,
+    ) -> Added:
+        """`place` puts the file where the row says: just before the commit, so that no row names a missing file."""
         if spec.name in BUILTIN:
             raise DatasetExists(f"data set {spec.name!r} is built in; choose another name")
         try:
             with self._database.session_scope() as session:
-                known = session.get(Dataset, spec.name)
-                if known is not None:
-                    same = known.sha256 == sha256 and (sha256 or known.spec["location"] == spec.location)
-                    if same and (known.state != DatasetState.INVALID or sha256):
-                        return Added(entry_of(known), created=False)
-                    if known.state != DatasetState.INVALID:
-                        raise DatasetExists(_taken(entry_of(known)))
-                row = Dataset() if known is None else known
+                row = session.get(Dataset, spec.name, with_for_update=True)
+                if row is not None and row.state != DatasetState.INVALID:
+                    if row.sha256 != sha256 or (sha256 is None and row.spec["location"] != spec.location):
+                        raise DatasetExists(_taken(entry_of(row)))
+                    if outdated is None or row.spec["fingerprint"] != outdated:
+                        place()
+                        return Added(entry_of(row), created=False)
+                row = Dataset() if row is None else row
                 _fill(session, row, spec, sha256, size_bytes)
                 session.add(row)
                 session.flush()
+                place()
         except IntegrityError:  # another one of this name, a moment earlier
-            return self._add(spec, sha256, size_bytes)
+            return self._add(spec, sha256, size_bytes, outdated=outdated, place=place)
         return Added(entry_of(row), created=True)
 
 
@@ -164,7 +176,7 @@ def entry_of(row: Dataset) -> DatasetEntry:
 
 
 def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> None:
-    """A new data set in `row`, or in the place of an invalid one; ready if the same archive is."""
+    """A new data set in `row`, or in the place of an invalid or outdated one; ready if the same archive is."""
     twin = None
     if sha256 is not None:
         ready = Dataset.sha256 == sha256, Dataset.state == DatasetState.READY

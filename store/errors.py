@@ -7,6 +7,7 @@ StoreError
 ├── PageTokenError       a page token is malformed, or was made for another filter
 ├── DatasetExists        a data set name is taken by another content
 ├── DatasetInUse         a data set is needed by a search, or built in
+├── DatasetChanged       a data set is not any more what the caller saw of it
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
 ├── AlreadyWritten       a repeated report was stored the first time
 ├── SchemaOutdated       the database is not migrated to the newest revision
@@ -46,6 +47,10 @@ class DatasetExists(StoreError):
 
 class DatasetInUse(StoreError):
     """The data set cannot be deleted: a search that is not final uses it, or it is built in."""
+
+
+class DatasetChanged(StoreError):
+    """The data set was deleted or added anew since the caller looked at it: look again."""
 
 
 class LeaseLost(StoreError):

@@ -16,13 +16,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from autonl_core.config import SearchConfig
-from autonl_core.datasets import DatasetSpec
+from autonl_core.datasets import BUILTIN, DatasetSpec
 from store import events
 from store.db import Database, now
-from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
-from store.models import Attempt, Search
+from store.errors import DatasetChanged, IdempotencyConflict, NotFound, PageTokenError, StateConflict
+from store.models import Attempt, Dataset, Search
 from store.plain import plain_text
-from store.states import FINAL, SearchState
+from store.states import FINAL, DatasetState, SearchState
 
 MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
@@ -70,6 +70,7 @@ class SearchStore:
             The search, and whether this call created it.
         Raises:
             IdempotencyConflict: the key was used with another body.
+            DatasetChanged: the data set is not `dataset` any more.
         """
         if idempotency_key is not None and (known := self._find_by_key(idempotency_key)) is not None:
             return _same_request(known, body_sha256), False
@@ -92,6 +93,7 @@ class SearchStore:
                 )
                 session.add(search)
                 session.flush()
+                _hold_dataset(session, dataset)
                 detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
                 events.append(session, search, "created", moment, detail)
             return search, True
@@ -174,6 +176,15 @@ def _release_old_key(session: Session, idempotency_key: str | None, moment: date
     if idempotency_key is not None:
         old = Search.idempotency_key == idempotency_key, Search.created_at < _oldest_key(moment)
         session.execute(update(Search).where(*old).values(idempotency_key=None))
+
+
+def _hold_dataset(session: Session, dataset: DatasetSpec) -> None:
+    """Keep the data set from being deleted until the search that needs it is there for all to see."""
+    if dataset.name in BUILTIN:
+        return
+    row = session.get(Dataset, dataset.name, with_for_update={"read": True})
+    if row is None or row.state != DatasetState.READY or row.spec["fingerprint"] != dataset.fingerprint:
+        raise DatasetChanged(f"data set {dataset.name!r} was deleted or added anew meanwhile; look at it again")
 
 
 def _get(session: Session, search_id: str) -> Search:

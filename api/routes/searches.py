@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from api import problems
-from api.checks import SearchBody, check_search
+from api.checks import CheckedSearch, SearchBody, check_search
 from api.context import (
     IdempotencyKey,
     IfMatch,
@@ -26,6 +26,7 @@ from api.problems import describe, headers
 from api.schemas.base import MacsRange
 from api.schemas.searches import PlanView, SearchList, SearchView
 from autonl_core.config import Name, SearchConfig
+from store.errors import DatasetChanged
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter
 from store.states import SearchState
@@ -72,9 +73,7 @@ def start_search(
             feasible_range=MacsRange.of(space),
         )
         return Response(plan.model_dump_json(), media_type="application/json")
-    search, created = stores.searches.create(
-        config, checked.dataset, idempotency_key=idempotency_key, body_sha256=_fingerprint(config)
-    )
+    search, created = _create(stores, checked, idempotency_key)
     if created:
         request.app.state.doorbell.ring()
     response = _answer(stores, search, status=202)
@@ -162,6 +161,18 @@ def delete_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = No
     # The rows went first: a crash here leaves files that nothing names, never a name without its file.
     stores.artifacts.delete_folder(search_id)
     shutil.rmtree(stores.settings.searches_dir / search_id, ignore_errors=True)
+
+
+def _create(stores: Stores, checked: CheckedSearch, idempotency_key: str | None) -> tuple[Search, bool]:
+    """The search, and whether it is new. Raises ProblemError if its data set is gone since it was checked."""
+    body_sha256 = _fingerprint(checked.config)
+    while True:
+        try:
+            return stores.searches.create(
+                checked.config, checked.dataset, idempotency_key=idempotency_key, body_sha256=body_sha256
+            )
+        except DatasetChanged:
+            checked = check_search(checked.config, stores.datasets)
 
 
 def _view(stores: Stores, search: Search) -> SearchView:
