@@ -135,6 +135,19 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
     )
 
 
+def has_changed(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> bool:
+    """Whether a folder or zip data set has other images than when it was added, or is no longer readable at all.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    try:
+        list_items(spec, limits)
+    except DatasetError:
+        return True
+    return False
+
+
 def read_members(
     spec: DatasetSpec, members: Iterable[str], limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[tuple[str, bytes]]:

@@ -101,6 +101,27 @@ def test_what_cannot_be_used_is_invalid_and_its_report_says_why(
     assert client.get("/datasets/shapes").json()["state"] == "ready"
 
 
+def test_a_folder_that_changed_is_checked_anew_when_it_is_added_again(
+    client: httpx.Client, settings: Settings, folder: Path
+) -> None:
+    body = {"name": "shapes", "path": str(folder)}
+    client.post("/datasets", json=body)
+    check_datasets(settings)
+    assert client.post("/datasets", json=body).status_code == 200
+    Image.new("L", (12, 10), 250).save(folder / "light" / "5.png")
+    again = client.post("/datasets", json=body)
+    assert (again.status_code, again.json()["state"]) == (202, "checking")
+    check_datasets(settings)
+    again = client.post("/datasets", json=body)
+    assert (again.status_code, again.json()["state"], again.json()["report"]["images"]) == (200, "ready", 11)
+
+
+def test_a_name_that_no_disk_can_have_is_refused(client: httpx.Client, folder: Path) -> None:
+    path = str(folder / ("a" * 300))
+    problem = refusal(client.post("/datasets", json={"name": "x", "path": path}), 422, "dataset-invalid")
+    assert "File name too long" in problem["detail"]
+
+
 def test_a_name_stands_for_one_place(client: httpx.Client, folder: Path) -> None:
     client.post("/datasets", json={"name": "shapes", "path": str(folder)})
     refusal(client.post("/datasets", json={"name": "shapes", "path": str(folder.parent)}), 409, "dataset-exists")
