@@ -67,7 +67,9 @@ class Examiner:
         most = wrong.topk(min(self._mistakes, len(wrong)))
         for value, place in zip(most.values.tolist(), most.indices.tolist(), strict=True):
             if value >= 0:
-                self._worst.append((value, self._seen + place, x[place].cpu()))
+                self._worst.append(
+                    (value, self._seen + place, x[place].cpu().clone())
+                )  # a view would keep the whole batch
         self._worst = sorted(self._worst, key=lambda found: (-found[0], found[1]))[: self._mistakes]
         self._seen += len(labels)
 

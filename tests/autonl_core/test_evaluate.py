@@ -43,6 +43,13 @@ def test_the_worst_mistakes_are_those_made_with_most_confidence_with_their_image
     assert seen.worst_images[:, :, 0, 0].tolist() == [[0, 0, 5], [0, 1, 0]]
 
 
+def test_the_images_of_mistakes_do_not_keep_their_batches_in_memory() -> None:
+    examiner = Examiner(mistakes=1)
+    score(as_logits, [(torch.eye(3)[:, :, None, None].repeat(1, 1, 2, 2), torch.tensor([1, 1, 1]))], examiner)
+    ((_, _, image),) = examiner._worst
+    assert image.untyped_storage().nbytes() == 4 * 3 * 2 * 2
+
+
 def test_without_mistakes_there_is_nothing_to_show() -> None:
     examiner = Examiner()
     image = torch.zeros(1, 3, 2, 2)
