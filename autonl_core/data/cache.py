@@ -76,7 +76,7 @@ class Cache:
             return None
         lock = _wait_for(self._lock_path(name), shared=True)  # others hold it for a moment only: who evicts it
         if not folder.is_dir():
-            lock.delete()
+            lock.release()  # its file stays: others may hold it by now, as a lock that is shared
             return None
         os.utime(lock.path)  # when it was used last
         return Entry(folder, lock)

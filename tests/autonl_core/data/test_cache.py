@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from autonl_core.data.cache import Cache, Entry, Lock
 
 
@@ -150,3 +152,17 @@ def test_waiting_for_an_entry_that_is_being_evicted_ends_without_it(tmp_path: Pa
     evictor.delete()
     thread.join(10)
     assert found == [None]
+
+
+def test_who_comes_too_late_for_an_entry_takes_no_lock_from_who_builds_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evicted between a look and a lock, and locked by its next builder before the second look."""
+    cache = Cache(tmp_path)
+    looks = iter([True, False])
+    monkeypatch.setattr(Path, "is_dir", lambda path: next(looks))
+    builder = Lock.take(tmp_path / "a.lock", shared=True)
+    assert builder is not None
+    assert cache.open("a") is None
+    assert Lock.take(tmp_path / "a.lock") is None  # nobody may evict what the builder is about to publish
+    builder.release()
