@@ -68,10 +68,13 @@ class Interrupted(AutonlError):
         self.reason = reason
 
 
-# How libraries that have no type for it say that memory ran out: torch on CPU; the convolutions below it, which do not
-# tell why they fail, but with shapes that worked a step before there is no other reason; libraries of CUDA.
+# How libraries that have no type for it say that memory ran out: torch on CPU; ONNX Runtime; the convolutions below
+# torch, which do not tell why they fail, but with shapes that worked a step before there is no other reason; libraries
+# of CUDA.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
+    "bad allocation",
+    "Failed to allocate memory",
     "could not create a primitive",
     "could not execute a primitive",
     "CUDA error: out of memory",

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from autonl_core.errors import VerificationError
+from autonl_core.errors import VerificationError, is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.formats import FORMATS, NetworkFormat
 from autonl_core.result import FormatParity
@@ -56,10 +56,13 @@ def judge(found: Mapping[str, Any], folder: Path, int8_max_drop_points: float) -
     """Parity of every format that was scored; those that must not be handed over are withheld.
 
     Raises:
+        MemoryError: it ran out while a format was scored, which says nothing about the file: to be tried again.
         VerificationError: the safetensors file itself cannot be scored.
     """
     parity: dict[NetworkFormat, FormatParity] = {}
     for name, tally in found["formats"].items():
+        if tally["error"] and is_out_of_memory(RuntimeError(tally["error"])):
+            raise MemoryError(f"{name}, scored by itself: {tally['error']}")
         file = folder / FORMATS[name].file_name
         parity[name] = FormatParity(
             correct=None if tally["error"] else tally["correct"],

@@ -66,3 +66,16 @@ def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
         withheld(folder, safetensors=tally(0, error="no such tensor"), onnx=tally(150))
     with pytest.raises(VerificationError, match="not there"):
         withheld(folder, onnx=tally(150))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+        "RuntimeException: [ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : bad allocation",
+        "RuntimeException: [ONNXRuntimeError] : 6 : bfc_arena.cc:376 Failed to allocate memory for requested buffer",
+    ],
+)
+def test_too_little_memory_is_no_fault_of_a_format(folder: Path, said: str) -> None:
+    with pytest.raises(MemoryError, match="onnx, scored by itself"):
+        withheld(folder, safetensors=tally(150), onnx=tally(0, error=said))
