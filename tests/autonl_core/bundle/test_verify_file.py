@@ -140,6 +140,19 @@ class TestFindings:
         found = self.problems(monkeypatch, capsys)
         assert found == ["README.md is not what SHA256SUMS says", "labels.txt is missing"]
 
+    def test_a_bundle_without_its_checkpoint(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "model.safetensors").unlink()
+        assert self.problems(monkeypatch, capsys) == ["model.safetensors is missing"]
+
+    def test_images_from_elsewhere_are_refused_where_they_lie_in_the_bundle(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["verify.py", "--data", str(folder)])
+        with pytest.raises(SystemExit, match="leave --data out"):
+            verify.main()
+
     def test_weights_that_score_otherwise(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
