@@ -67,8 +67,9 @@ def save_onnx(path: Path, program: ExportedProgram, facts: Mapping[str, Any]) ->
 
 
 def _save_program(program: ExportedProgram, path: Path) -> None:
-    with path.open("wb") as file:  # by name, it would insist on the suffix
-        torch.export.save(program, file)
+    buffer = io.BytesIO()  # by name, it would insist on the suffix; and on a full disk it ends the process
+    torch.export.save(program, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _without_debugging(saved: io.BytesIO, target: Path) -> None:

@@ -45,6 +45,7 @@ def open_onnx(path: Path, threads: int) -> Form:
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+    settings.add_session_config_entry("session.force_spinning_stop", "1")  # or its threads slow down who comes next
     session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda x: session.run(None, {name: x.numpy()})
