@@ -124,7 +124,7 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
     bundle = make_bundle(run, checkpoint, network, score)
     outcome = Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
     reports = write_report(run, state, outcome)
-    files = pack_bundle(run, bundle.folder, network) | reports
+    files = pack_bundle(run, bundle, network) | reports
     run.leave("exporting")
     return _result(run, state, outcome, checkpoint, files)
 

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autonl_core.bundle.archive import check_packed, pack
 from autonl_core.bundle.card import write_card
 from autonl_core.bundle.certificate import certify
@@ -19,7 +22,7 @@ from autonl_core.bundle.files import model
 from autonl_core.bundle.latency import machine, measure_latency
 from autonl_core.bundle.quantising import calibration_batches, quantise
 from autonl_core.bundle.scoring import judge, score_in_clean_process
-from autonl_core.errors import VerificationError, is_out_of_memory
+from autonl_core.errors import AutonlError, VerificationError, is_out_of_memory
 from autonl_core.evaluate import Score
 from autonl_core.files import sha256_of
 from autonl_core.formats import FORMATS, NETWORK_FORMATS, NetworkFormat
@@ -66,9 +69,7 @@ def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score
         if of_format.withheld:
             (folder / FORMATS[name].file_name).unlink(missing_ok=True)
     _write_parity(run, folder, parity, found)
-    bundle = Bundle(folder, scored, parity, certificate, latency_ms, machine())
-    write_card(folder, run, network, bundle)
-    return bundle
+    return Bundle(folder, scored, parity, certificate, latency_ms, machine())
 
 
 def _export(run: SearchRun, folder: Path, network: Network) -> dict[NetworkFormat, FormatParity]:
@@ -87,7 +88,7 @@ def _export(run: SearchRun, folder: Path, network: Network) -> dict[NetworkForma
     _still_wanted(run)
     makers: dict[NetworkFormat, Callable[[Path], None]] = {
         "pt2": lambda path: save_pt2(path, program),
-        "onnx-int8": lambda path: quantise(onnx, path, calibration_batches(run.loader, run.data.train)),
+        "onnx-int8": lambda path: quantise(onnx, path, _calibration(run)),
         "torchscript": lambda path: save_torchscript(path, fused, resolution),
     }
     failed: dict[NetworkFormat, FormatParity] = {}
@@ -99,13 +100,19 @@ def _export(run: SearchRun, folder: Path, network: Network) -> dict[NetworkForma
     return failed
 
 
+def _calibration(run: SearchRun) -> Iterator[NDArray[np.float32]]:
+    for batch in calibration_batches(run.loader, run.data.train):
+        _still_wanted(run)
+        yield batch
+
+
 @contextmanager
 def _withheld_if_it_fails(name: NetworkFormat, failed: dict[NetworkFormat, FormatParity]) -> Iterator[None]:
     """A format that cannot be made is reported with the reason; the others stand."""
     try:
         yield
     except Exception as error:
-        if is_out_of_memory(error) or isinstance(error, OSError):
+        if is_out_of_memory(error) or isinstance(error, OSError | AutonlError):
             raise  # says nothing about the format
         reason = f"it cannot be made: {type(error).__name__}: {str(error)[:300]}"
         failed[name] = FormatParity(None, None, None, None, None, None, withheld=reason)
@@ -153,13 +160,18 @@ def _write_parity(
     (folder / "parity.json").write_text(json.dumps(reported, indent=1) + "\n", encoding="utf-8")
 
 
-def pack_bundle(run: SearchRun, folder: Path, network: Network) -> dict[str, ResultFile]:
-    """Seal what lies in `folder`, zip, read the zip back; returns every file to hand over.
+def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:
+    """Write the model card, seal all that lies in the folder, zip, read the zip back; returns every file to hand over.
 
     Raises:
         VerificationError: what the archive holds is not what was scored.
     """
+    folder = bundle.folder
+    write_card(run, network, bundle)
     sums = write_sums(folder)
+    scored = {FORMATS[name].file_name: of for name, of in bundle.parity.items() if of.withheld is None}
+    if changed := [name for name, of in scored.items() if sums.get(name) != of.sha256]:
+        raise VerificationError(f"{', '.join(changed)}: changed since verify.py scored it")
     archive = run.work_dir / FORMATS["bundle"].file_name
     name = f"autonl-{network.arch.arch_id}"
     pack(folder, archive, name)

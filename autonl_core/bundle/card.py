@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autonl_core import arch_string
+from autonl_core.bundle.contents import SUMS
 from autonl_core.formats import FORMATS, NetworkFormat
 from autonl_core.macs import count_params
 from autonl_core.network import Network
+from autonl_core.report.markdown import plain
+from autonl_core.report.tables import LATENCY_FORMS
 from autonl_core.result import Certificate, FormatParity
 from autonl_core.run import SearchRun
 
@@ -33,24 +35,38 @@ _SNIPPETS: dict[NetworkFormat, str] = {
     'network = torch.jit.load("model.torchscript.pt")\n'
     "logits = network(images)  # torch; PyTorch has deprecated this format",
 }
-_FORMS = {"eager": "PyTorch", "fused": "PyTorch, batch norms folded"}
+_FILES = {
+    **{facts.file_name: facts.summary for facts in FORMATS.values()},
+    "arch.json": "the architecture, of which model.py builds the network",
+    "model.py": "the network in plain PyTorch",
+    "preprocess.json": "how to make an input of a picture",
+    "labels.txt": "the classes in the order of the logits, one a line",
+    "verify.py": "scores every format on the test images",
+    "test.npz": "the test images as the network saw them, and their classes",
+    "test_files.csv": "which files of the data set are the test images, and their classes",
+    "parity.json": "what every format scored, as verify.py compares it",
+    "report.html": "how the network was found, what it mistakes, what it was compared with; for a browser",
+    "SHA256SUMS": "the digests of all files, for `sha256sum -c`",
+}
 _SHOWN_CLASSES = 20
 
 
-def write_card(folder: Path, run: SearchRun, network: Network, bundle: Bundle) -> None:
-    """Write README.md into `folder`."""
-    (folder / "README.md").write_text("\n".join(_lines(run, network, bundle)) + "\n", encoding="utf-8")
+def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
+    """Write README.md into the folder of `bundle`, when all else but the digests lies there."""
+    (bundle.folder / "README.md").write_text("\n".join(_lines(run, network, bundle)) + "\n", encoding="utf-8")
 
 
 def _lines(run: SearchRun, network: Network, bundle: Bundle) -> Iterator[str]:
     arch, dataset, score = network.arch, run.dataset, bundle.score
-    classes = ", ".join(dataset.classes[:_SHOWN_CLASSES])
+    classes = ", ".join(plain(name) for name in dataset.classes[:_SHOWN_CLASSES])
     more = f" and {len(dataset.classes) - _SHOWN_CLASSES} more" if len(dataset.classes) > _SHOWN_CLASSES else ""
     yield f"# Image classifier {arch.arch_id}\n"
-    yield f"Tells {arch.num_classes} classes apart on pictures of {arch.resolution} x {arch.resolution} pixels: "
-    yield f"{score.top1_pct:.2f}% top-1 ({score.correct} of {score.images} test images) at "
-    yield f"{bundle.certificate.achieved_macs:,} multiply-adds and {count_params(arch):,} parameters. "
-    yield "Its architecture was searched for under that limit; all of its weights are trained on the data below.\n"
+    yield _paragraph(
+        f"Tells {arch.num_classes:,} classes apart on pictures of {arch.resolution} x {arch.resolution} pixels:",
+        f"{score.top1_pct:.2f}% top-1 ({score.correct:,} of {score.images:,} test images) at",
+        f"{bundle.certificate.achieved_macs:,} multiply-adds and {count_params(arch):,} parameters.",
+        "Its architecture was searched for under that limit; all of its weights are trained on the data below.",
+    )
     yield f"    {arch_string.encode(arch)}\n"
     yield "## Check it\n"
     yield "    python verify.py                     # every format, on the test images, against what is written here"
@@ -70,18 +86,25 @@ def _lines(run: SearchRun, network: Network, bundle: Bundle) -> Iterator[str]:
     yield "\n## Latency\n"
     yield from _latency(bundle.latency_ms, bundle.machine)
     yield "\n## Use it\n"
-    yield "`images`: RGB, prepared as `preprocess.json` says (`decode` and `normalise` in verify.py do it), any batch "
-    yield "size. Classes are in the order of `labels.txt`.\n"
+    yield _paragraph(
+        "`images`: RGB, prepared as `preprocess.json` says (`decode` and `normalise` in verify.py do it), any batch",
+        "size. Classes are in the order of `labels.txt`.",
+    )
     for name, snippet in _SNIPPETS.items():
         if name in bundle.parity and bundle.parity[name].withheld is None:
             yield f"`{FORMATS[name].file_name}`: {FORMATS[name].summary}\n\n```python\n{snippet}\n```\n"
-    yield "## Limits\n"
+    yield "## Files\n"
+    there = {file.name for file in bundle.folder.iterdir()} | {SUMS}
+    yield from (f"- `{name}`: {said}" for name, said in _FILES.items() if name in there)
+    yield "\n## Limits\n"
     yield from _limits(arch.num_classes)
 
 
 def _accuracy(parity: Mapping[NetworkFormat, FormatParity], images: int) -> Iterator[str]:
-    yield f"Every file was scored on all {images:,} test images by verify.py, in a process of its own, before it was"
-    yield "handed over. Differences are to PyTorch with `model.safetensors`.\n"
+    yield _paragraph(
+        f"Every file was scored on all {images:,} test images by verify.py, in a process of its own, before it was",
+        "handed over. Differences are to PyTorch with `model.safetensors`.",
+    )
     yield "| format | top-1 | correct | other class | largest logit difference | bytes |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: |"
     for name, of_format in parity.items():
@@ -92,14 +115,16 @@ def _accuracy(parity: Mapping[NetworkFormat, FormatParity], images: int) -> Iter
             )
     for name, of_format in parity.items():
         if of_format.withheld is not None:
-            yield f"\nWithheld: {name}, because {of_format.withheld}."
+            yield f"\nWithheld: {name}, because {plain(of_format.withheld)}."
 
 
 def _budget(certificate: Certificate) -> Iterator[str]:
-    yield f"{certificate.achieved_macs:,} multiply-adds (MACs) of {certificate.target_macs:,} allowed; "
-    yield f"{certificate.slack_macs:,} ({certificate.slack_pct:.2f}%) are left. Counted on the "
-    yield f"{certificate.counted_on}, at {certificate.resolution} pixels: "
-    yield "; ".join(f"{op} {macs:,}" for op, macs in certificate.by_op.items()) + ".\n"
+    yield _paragraph(
+        f"{certificate.achieved_macs:,} multiply-adds (MACs) of {certificate.target_macs:,} allowed;",
+        f"{certificate.slack_macs:,} ({certificate.slack_pct:.2f}%) are left. Counted on the",
+        f"{certificate.counted_on}, at {certificate.resolution} pixels:",
+        "; ".join(f"{op} {macs:,}" for op, macs in certificate.by_op.items()) + ".",
+    )
     yield f"Rule: {certificate.rule}."
 
 
@@ -109,7 +134,7 @@ def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str
     yield "| | " + " | ".join(f"batch of {size}" for size in sizes) + " |"
     yield "| --- |" + " ---: |" * len(sizes)
     for form, of_form in latency_ms.items():
-        yield f"| {_FORMS.get(form, form)} | " + " | ".join(f"{of_form[size]:.3f}" for size in sizes) + " |"
+        yield f"| {LATENCY_FORMS.get(form, form)} | " + " | ".join(f"{of_form[size]:.3f}" for size in sizes) + " |"
 
 
 def _limits(classes: int) -> Iterator[str]:
@@ -118,3 +143,8 @@ def _limits(classes: int) -> Iterator[str]:
     yield "  of other cameras, places or times expect less."
     yield "- Probabilities (softmax of the logits) are not calibrated."
     yield "- Eight bits round differently on different processors: a few images may change class."
+
+
+def _paragraph(*lines: str) -> str:
+    """One line and an empty one after it: whoever shows it breaks it."""
+    return " ".join(lines) + "\n"

@@ -178,7 +178,7 @@ def _count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
-_FORMS = {
+LATENCY_FORMS = {
     "eager": "PyTorch, as trained",
     "fused": "PyTorch, batch norms folded",
     "onnx": "ONNX Runtime, float32",
@@ -200,7 +200,7 @@ def latency(facts: Facts) -> Table | None:
             else "–"
             for size in sizes
         )
-        rows.append((_FORMS.get(form, form), *times))
+        rows.append((LATENCY_FORMS.get(form, form), *times))
     return Table(("form", *(f"batch of {size}, ms" for size in sizes)), tuple(rows))
 
 
@@ -241,7 +241,7 @@ def summary(facts: Facts) -> Table:
         ("test top-5", pct(100 * test.correct_top5 / test.images, 2), f"cross-entropy {test.loss:.3f}"),
         ("MACs of one image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
         ("parameters", f"{arch.params:,}", f"{short_bytes(4 * arch.params)} as float32"),
-        ("eager latency, batch 1", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "sum of layers, median"),
+        ("latency of one image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum of layers"),
         ("time of the search", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
     ]
     if test.val_top1_pct is not None:

@@ -82,9 +82,9 @@ def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: 
     return Bundle(run.work_dir, score, {}, nothing, {}, {})
 
 
-def packed_alone(run: SearchRun, folder: Path, network: Network) -> dict[str, ResultFile]:
+def packed_alone(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:
     """In place of `pack_bundle`."""
-    checkpoint = folder / CHECKPOINT_NAME
+    checkpoint = bundle.folder / CHECKPOINT_NAME
     return {"safetensors": ResultFile(checkpoint, sha256_of(checkpoint), checkpoint.stat().st_size)}
 
 

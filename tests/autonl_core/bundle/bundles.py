@@ -100,7 +100,7 @@ def finish(run: SearchRun, network: Network) -> Made:
     save_checkpoint(checkpoint, network, run.dataset, run.data)
     score = evaluate(network, run.loader.plain(run.data.test))
     bundle = make_bundle(run, checkpoint, network, score)
-    return Made(run, network, checkpoint, score, bundle, pack_bundle(run, bundle.folder, network))
+    return Made(run, network, checkpoint, score, bundle, pack_bundle(run, bundle, network))
 
 
 @pytest.fixture(scope="session")

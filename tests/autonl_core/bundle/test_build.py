@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import zipfile
@@ -18,14 +19,16 @@ import torch
 
 from autonl_core.arch import ArchSpec
 from autonl_core.bundle.archive import check_packed, pack
-from autonl_core.bundle.build import make_bundle
+from autonl_core.bundle.build import make_bundle, pack_bundle
+from autonl_core.bundle.card import _SNIPPETS, write_card
 from autonl_core.bundle.contents import write_sums
-from autonl_core.bundle.exporting import OPSET, save_onnx, trace
+from autonl_core.bundle.exporting import OPSET, save_onnx, save_pt2, trace
 from autonl_core.bundle.files import model
-from autonl_core.bundle.latency import measure_latency
-from autonl_core.errors import VerificationError
+from autonl_core.bundle.latency import measure_latency, open_onnx
+from autonl_core.errors import Interrupted, VerificationError
 from autonl_core.files import sha256_of
 from autonl_core.formats import FORMATS, NetworkFormat
+from autonl_core.report.markdown import plain as plain_text
 from autonl_core.run import SearchRun
 from tests.autonl_core.bundle.bundles import Made, finish, plain, start
 
@@ -67,12 +70,22 @@ class TestContents:
             assert f"| {name} | " in card
             assert f"`{FORMATS[name].file_name}`: " in card
 
+    def test_the_card_names_every_file_and_no_other(self, made: Made) -> None:
+        card = (made.bundle.folder / "README.md").read_text()
+        listed = re.findall(r"^- `([\w.]+)`: ", card.partition("## Files")[2], re.MULTILINE)
+        assert sorted([*listed, "README.md"]) == sorted(file.name for file in made.bundle.folder.iterdir())
+        assert not [line for line in card.splitlines() if line.endswith(" ")]
+
+    def test_the_card_shows_names_of_classes_as_they_are(self, made: Made, tmp_path: Path) -> None:
+        classes = ("<img src=x>", "a*b*", *made.run.dataset.classes[2:])
+        run = replace(made.run, dataset=replace(made.run.dataset, classes=classes))
+        write_card(run, made.network, replace(made.bundle, folder=made.copy(tmp_path / "b")))
+        assert r"- classes: \<img src=x\>, a\*b\*, 2" in (tmp_path / "b" / "README.md").read_text()
+
     @pytest.mark.parametrize("name", ["safetensors", "onnx", "onnx-int8", "pt2"])
     def test_the_snippets_of_the_card_work(
         self, name: NetworkFormat, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from autonl_core.bundle.card import _SNIPPETS
-
         monkeypatch.chdir(made.bundle.folder)
         monkeypatch.syspath_prepend(str(made.bundle.folder))
         images = np.zeros((5, 3, 8, 8), np.float32)
@@ -116,6 +129,13 @@ class TestOnnx:
         assert (tmp_path / "again.onnx").read_bytes() == content
 
 
+def test_a_program_that_finds_no_room_on_the_disk_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = trace(model.fuse(plain(made.network)), 8)
+    monkeypatch.setattr("autonl_core.bundle.exporting.write_atomically", lambda path, write: write(path))
+    with pytest.raises(OSError, match="No space left on device"):
+        save_pt2(Path("/dev/full"), program)
+
+
 def test_no_file_tells_where_it_was_made(made: Made) -> None:
     here = [str(Path.cwd()).encode(), str(made.bundle.folder.parent).encode(), b"site-packages"]
     for file in made.bundle.folder.iterdir():
@@ -139,6 +159,13 @@ class TestArchive:
             names = {Path(name) for name in archive.namelist()}
         assert {name.parts[0] for name in names} == {f"autonl-{made.network.arch.arch_id}"}
         assert {name.name for name in names} == {file.name for file in made.bundle.folder.iterdir()}
+
+    def test_a_format_that_changed_since_it_was_scored_is_not_packed(self, made: Made, tmp_path: Path) -> None:
+        copy = made.copy(tmp_path / "copy")
+        with (copy / "model.onnx").open("ab") as file:
+            file.write(b"x")
+        with pytest.raises(VerificationError, match=r"model\.onnx: changed since verify\.py scored it"):
+            pack_bundle(made.run, replace(made.bundle, folder=copy), made.network)
 
     def test_anything_else_in_it_is_noticed(self, made: Made, tmp_path: Path) -> None:
         copy = made.copy(tmp_path / "copy")
@@ -190,7 +217,7 @@ class TestWithheld:
         assert reason is not None
         assert "int8_max_drop_points allows 0.5" in reason
         assert not (bundle.folder / "model.int8.onnx").exists()
-        assert f"Withheld: onnx-int8, because {reason}" in (bundle.folder / "README.md").read_text()
+        assert f"Withheld: onnx-int8, because {plain_text(reason)}" in (bundle.folder / "README.md").read_text()
         assert "model.int8.onnx" not in (bundle.folder / "SHA256SUMS").read_text()
 
     def test_a_format_that_cannot_be_made_is_too_and_one_not_asked_for_is_not_there(
@@ -203,6 +230,17 @@ class TestWithheld:
         assert bundle.parity.keys() == {"safetensors", "pt2"}
         assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ")
         assert bundle.certificate == made.bundle.certificate  # counted all the same
+
+    @pytest.mark.parametrize("problem", [Interrupted("cancel"), OSError(28, "No space left on device")])
+    def test_a_stop_or_a_full_disk_is_no_fault_of_a_format(
+        self, problem: Exception, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def quantise(*_: object) -> None:
+            raise problem
+
+        monkeypatch.setattr("autonl_core.bundle.build.quantise", quantise)
+        with pytest.raises(type(problem)):
+            finish(start(tmp_path, made.network.arch, formats=("onnx-int8",)), made.network)
 
     @pytest.mark.parametrize(("more", "allowed"), [(0, True), (1, False)])
     def test_a_checkpoint_that_scores_otherwise_than_the_network_did_ends_the_search(
@@ -234,6 +272,13 @@ class TestLatency:
 
     def test_the_exported_graph_is_no_slower_than_pytorch_on_one_image(self, made: Made) -> None:
         assert made.bundle.latency_ms["onnx"]["1"] <= made.bundle.latency_ms["eager"]["1"]
+
+    def test_a_runtime_that_has_answered_leaves_the_processor_to_the_next_one(self, made: Made) -> None:
+        form = open_onnx(made.bundle.folder / "model.onnx", threads=2)
+        form(torch.zeros(32, 3, 8, 8))
+        began = time.process_time()
+        time.sleep(0.05)
+        assert time.process_time() - began < 0.01  # threads that wait by spinning take all of it
 
     def test_a_stop_is_heard_between_rounds(self, made: Made) -> None:
         def stop() -> None:
