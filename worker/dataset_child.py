@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from autonl_core.files import fsync_folder
+from store.artifacts import ArtifactStore
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
 from store.datasets import sheets_folder
-from store.errors import LeaseLost
+from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from worker.exits import ExitCode, crash_code
@@ -80,15 +81,27 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
     if checked.spec is None or checked.manifest is None:
         insist(lambda: stores.checks.finish(lease, None, report))
         return
+    sheets = {f"{sheets_folder(checked.spec)}/{sheet.name}": sheet for sheet in checked.sheets}
+    for key, sheet in sheets.items():  # making many durable takes long: not under the lock
+        stores.artifacts.put(key, sheet)
     files: DatasetFiles = stores.datasets.files
     target = files.folder / checked.manifest.name
-    with files.locked():  # or somebody who deletes a data set of the same images would take them for unused
-        for sheet in checked.sheets:
-            stores.artifacts.put(f"{sheets_folder(checked.spec)}/{sheet.name}", sheet)
+    with files.locked():
+        for key, sheet in sheets.items():
+            if not _is_there(stores.artifacts, key):  # went with the last other data set of the same images
+                stores.artifacts.put(key, sheet)
         checked.manifest.replace(target)
         fsync_folder(files.folder)
         spec = replace(checked.spec, manifest=str(target))
         insist(lambda: stores.checks.finish(lease, spec, report))
+
+
+def _is_there(artifacts: ArtifactStore, key: str) -> bool:
+    try:
+        artifacts.open(key).close()
+    except NotFound:
+        return False
+    return True
 
 
 if __name__ == "__main__":

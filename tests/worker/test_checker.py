@@ -7,17 +7,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from store.dataset_files import DatasetFiles
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores, open_stores
 from tests.autonl_core.data.pictures import encoded, packed, photo
 from tests.servers import wait_for
 from worker.checker import Checker
+from worker.dataset_child import check
 
 STUCK = (sys.executable, "-c", "import time; time.sleep(600)")
 TELLING = (sys.executable, "-c", "import sys; print('it was', sys.argv[1]); sys.exit(3)")
@@ -152,3 +155,24 @@ def test_checkers_of_the_same_process_number_keep_their_logs_apart(opened: Store
         assert report is not None
         assert f"it was {name}." in report["problems"][0]["detail"]
     assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
+
+
+def test_pictures_that_another_data_set_took_with_it_are_there_again(
+    opened: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last other data set of the same images is deleted when the check is all but done."""
+    locked = DatasetFiles.locked
+
+    def late(self: DatasetFiles) -> AbstractContextManager[None]:
+        opened.artifacts.delete_folder("datasets")
+        return locked(self)
+
+    monkeypatch.setattr(DatasetFiles, "locked", late)
+    lease = opened.checks.claim("here")
+    assert lease is not None
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    check(opened, lease, work_dir)
+    spec = opened.datasets.get("pets").spec
+    for label in range(2):
+        opened.artifacts.open(f"datasets/{spec.fingerprint}/{label}.jpg").close()
