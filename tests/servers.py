@@ -24,6 +24,7 @@ from store.settings import Settings
 from store.stores import Stores, open_stores
 
 START_S = 30
+PORT_TRIES = 3
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
@@ -60,9 +61,19 @@ class PostgresServer:
     def start(self) -> None:
         """Make the cluster on the first start, and run it."""
         data = self._folder / "data"
-        if not data.exists():
+        first = not data.exists()
+        if first:
             options = ["-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
             subprocess.run([self._home / "bin/initdb", *options], user=self._user, check=True, capture_output=True)
+        self._run(data)
+        for _ in range(PORT_TRIES if first else 0):
+            if self._came_up():
+                return
+            self.port = free_port()  # somebody else took the one before, as long as nobody listened on it
+            self._run(data)
+        assert self._came_up(), "PostgreSQL ended at its start"
+
+    def _run(self, data: Path) -> None:
         fast = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB"]
         self._process = subprocess.Popen(
             [self._home / "bin/postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "", *fast],
@@ -70,7 +81,13 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(self._answers, "PostgreSQL accepts connections", START_S)
+
+    def _came_up(self) -> bool:
+        """Wait until it accepts connections; False: it ended instead."""
+        process = self._process
+        assert process is not None
+        wait_for(lambda: process.poll() is not None or self._answers(), "PostgreSQL accepts connections", START_S)
+        return process.poll() is None
 
     def stop(self) -> None:
         """Stop at once, ending all connections; `start` continues with the same data."""
@@ -104,8 +121,6 @@ class PostgresServer:
         return self._shared
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, "PostgreSQL ended at its start"
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
