@@ -42,7 +42,7 @@ from autonl_core.network import Network
 from autonl_core.progress import ProgressSink, SavedState, StopToken
 from autonl_core.reporting import Outcome, write_report
 from autonl_core.result import BaselineResult, ResultFile, SearchResult, StopReason
-from autonl_core.run import SearchRun, open_run
+from autonl_core.run import BestSoFar, SearchRun, open_run
 from autonl_core.supernet_training import train_supernet
 from autonl_core.verify import verify_checkpoint
 
@@ -116,6 +116,7 @@ def finish(run: SearchRun, state: State, network: Network, baselines: tuple[Base
     score = evaluate(network, run.watched("evaluating", run.loader.plain(run.data.test)), examiner)
     if not math.isfinite(score.loss):
         raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
+    run.best_so_far = lambda: BestSoFar(network, state["val_top1_pct"])  # nothing left to compare: a stop is quick
     run.leave("evaluating")
     run.enter("exporting")
     checkpoint = run.work_dir / CHECKPOINT_NAME

@@ -68,6 +68,21 @@ class TestStop:
         resumed = search(tmp_path / "2", cache, resume_from=stopped.states)
         assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
 
+    def test_while_a_bundle_is_made_nothing_is_compared_any_more(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That would take as long as 4,000 images through the network: minutes at 224 pixels."""
+
+        def compare(*_: object) -> None:
+            raise AssertionError
+
+        monkeypatch.setattr("autonl_core.final_training._better", compare)
+        recorder = Recorder(1, "cancel", "exporting")
+        with pytest.raises(Interrupted, match="cancel"):
+            search(tmp_path, cache, recorder=recorder)
+        ((_, checkpoint),) = recorder.kept
+        assert load_checkpoint(checkpoint).network.arch.arch_id == recorder.best[-1].arch_id
+
     def test_while_images_are_decoded_there_is_nothing_to_keep(self, tmp_path: Path) -> None:
         stopped = Recorder(1, "cancel", "preparing")
         with pytest.raises(Interrupted, match="cancel"):
