@@ -23,7 +23,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(INSTALLED)  ## search a network for handwritten digits, show it live, download and re-score it
+demo: $(INSTALLED)  ## search a network for handwritten digits, show it live, download its bundle and verify it
 	@$(BIN)/python -m cli.demo
 
 .PHONY: up
