@@ -129,6 +129,8 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "moments": {"values": ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]},
             "problems": {"values": list(TYPES)},
             "formats": {"values": ["safetensors"]},
+            "kept_datasets": {"values": [stocked.kept_dataset]},
+            "labels": {"values": [0, 1]},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
@@ -149,6 +151,10 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "parameters": {"path.search_id": _sometimes("finished"), "header.if-match": _sometimes("tags")},
             },
             {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
+            {
+                "include-path": "/datasets/{name}/sheets/{label}",
+                "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
+            },
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
             # Five headers and parameters decide together what is sent of a file.
             {

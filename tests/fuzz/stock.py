@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,17 @@ class Stock:
     arch_id: str
     datasets: list[str]
     dataset_paths: list[str]
+    kept_dataset: str  # that no request deletes: it has contact sheets to show
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     """Fill a new service. `folder` is one that data sets may be registered from."""
-    paths = [str(_pictures(folder / name)) for name in ("shapes", "more")]
-    added = client.post("/datasets", json={"name": "shapes", "path": paths[0]})
-    assert added.status_code == 202, added.text
+    paths = [str(_pictures(folder / name)) for name in ("shapes", "more", "kept")]
+    for name, path in (("shapes", paths[0]), ("kept", paths[2])):
+        added = client.post("/datasets", json={"name": name, "path": path})
+        assert added.status_code == 202, added.text
     check_datasets(stores.settings)
+    assert client.get("/datasets/kept").json()["report"]["sheets"] == 2
     finished = []
     for number in range(_FINISHED):
         finished.append(start(client))
@@ -43,7 +47,8 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     searches = [*_unfinished(client, stores), *finished[:2], start(client)]
     states = {client.get(f"/searches/{search_id}").json()["state"] for search_id in searches}
     assert states == set(SearchState)
-    return Stock(searches, finished, samples.architecture().arch_id, ["digits", "shapes"], [*paths, str(folder)])
+    arch_id = samples.architecture().arch_id
+    return Stock(searches, finished, arch_id, ["digits", "shapes"], [*paths[:2], str(folder)], "kept")
 
 
 def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
@@ -69,8 +74,10 @@ def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
 
 
 def _pictures(folder: Path) -> Path:
-    for shade, name in ((0, "dark"), (255, "light")):
+    chance = random.Random(folder.name)
+    for darkest, name in ((0, "dark"), (155, "light")):
         (folder / name).mkdir(parents=True)
         for number in range(5):
-            Image.new("L", (12, 10), shade).save(folder / name / f"{number}.png")
+            pixels = bytes(chance.randrange(darkest, darkest + 100) for _ in range(12 * 10))
+            Image.frombytes("L", (12, 10), pixels).save(folder / name / f"{number}.png")
     return folder

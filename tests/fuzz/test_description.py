@@ -22,7 +22,7 @@ __all__ = ["migrated_sqlite"]
 
 MIN_REQUESTS = 5000
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 23
+OPERATIONS = 25
 # What the requests must have reached, beyond a success of each operation: otherwise they tried too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
