@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
@@ -11,11 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 from api import problems
 from api.problems import ProblemError
 from autonl_core.archives import FIRST_BYTES
+from autonl_core.errors import is_disk_full
 from store.datasets import Added
 from store.stores import Stores
 
 _BLOCK_BYTES = 1 << 20  # written at a time: what arrives comes in smaller pieces
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 async def receive(request: Request, stores: Stores, name: str) -> Added:
@@ -41,7 +40,7 @@ async def receive(request: Request, stores: Stores, name: str) -> Added:
     except ClientDisconnect as error:
         raise ProblemError(problems.MALFORMED_REQUEST, "the upload was broken off; nothing of it was kept") from error
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_disk_full(error):
             raise
         told = f"the disk of the service is full: {error.strerror}"
         raise ProblemError(problems.INSUFFICIENT_STORAGE, told) from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -146,18 +146,6 @@ def has_changed(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> bool:
     except DatasetError:
         return True
     return False
-
-
-def read_members(
-    spec: DatasetSpec, members: Iterable[str], limits: Limits = DEFAULT_LIMITS
-) -> Iterator[tuple[str, bytes]]:
-    """The bytes of the named files, in order, one file in memory at a time.
-
-    None for a file that cannot be read or is too large: the decoder reports it with the other unreadable images.
-    """
-    with open_members(Path(spec.location), limits, kind=spec.kind) as files:
-        for member in members:
-            yield member, files.read(member)
 
 
 def split_items(layout: Layout, groups: Mapping[str, int] | None = None) -> list[Item]:

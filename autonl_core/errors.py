@@ -15,6 +15,8 @@ AutonlError
 
 from __future__ import annotations
 
+import errno
+
 
 class AutonlError(Exception):
     """Base of all errors a caller can act on. The message names the value, the limit and the way out."""
@@ -83,6 +85,9 @@ _OUT_OF_MEMORY = (
 )
 
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota, the limit of one file
+
+
 class StepTooLarge(MemoryError):
     """Memory runs out for a training step, in however small parts its batch is computed."""
 
@@ -91,3 +96,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error`, of whatever library, says that memory ran out on the host or on a device."""
     short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return short or any(said in str(error) for said in _OUT_OF_MEMORY)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error` says that there is no room for a file."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL

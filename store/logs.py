@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,15 @@ def read_logs(settings: Settings, attempts: Sequence[Attempt], lines: int) -> li
     return [{"attempt": row.fence, "lines": _read(settings, row).splitlines()[-lines:]} for row in attempts]
 
 
+def read_tail(path: Path, size_bytes: int) -> str:
+    """The end of a log, at most so many bytes. Raises FileNotFoundError."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - size_bytes, 0))
+        return file.read().decode("utf-8", "replace")
+
+
 def _read(settings: Settings, attempt: Attempt) -> str:
     try:
-        with log_path(settings, attempt.search_id, attempt.fence).open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(size - _TAIL_BYTES, 0))
-            return file.read().decode("utf-8", "replace")
+        return read_tail(log_path(settings, attempt.search_id, attempt.fence), _TAIL_BYTES)
     except FileNotFoundError:  # on another host, or tidied away
         return attempt.log_tail or ""

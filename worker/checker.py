@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from store.checks import CheckLease
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost
+from store.logs import read_tail
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from worker.attempt import SELF_FENCE_SHARE
@@ -101,7 +102,7 @@ class Checker:
         reason = self._watch(lease, process, claimed, stopping)
         returncode = process.reap()
         if reason is None and not stopping.is_set():
-            tail = log_path.read_bytes()[-_LOG_BYTES:].decode("utf-8", "replace").strip().splitlines()
+            tail = read_tail(log_path, _LOG_BYTES).strip().splitlines()
             _, reason = crash_of(returncode, tail[-1] if tail else "", memory_kills() > kills)
         log_path.unlink(missing_ok=True)
         self._settle(lease, reason)

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import re
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass
 from store.stores import Stores, open_stores
-from worker.exits import ExitCode, crash_code
+from worker.exits import ExitCode, leave_by
 from worker.lifeline import Lifeline
 from worker.memory import limit_memory
 from worker.sink import RowSink, insist
@@ -138,9 +137,4 @@ def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1], int(sys.argv[2]))
-    except Exception as error:  # noqa: BLE001  (the last stop: told in the log and by the exit code)
-        traceback.print_exc()
-        code = crash_code(error)
-    sys.exit(code)
+    leave_by(main)

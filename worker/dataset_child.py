@@ -11,7 +11,6 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from store.datasets import sheets_folder
 from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from worker.exits import ExitCode, crash_code
+from worker.exits import ExitCode, leave_by
 from worker.lifeline import Lifeline
 from worker.memory import limit_memory
 from worker.sink import insist
@@ -105,9 +104,4 @@ def _is_there(artifacts: ArtifactStore, key: str) -> bool:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1], int(sys.argv[2]))
-    except Exception as error:  # noqa: BLE001  (the last stop: told in the log and by the exit code)
-        traceback.print_exc()
-        code = crash_code(error)
-    sys.exit(code)
+    leave_by(main)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import signal
+import sys
+import traceback
+from collections.abc import Callable
 from enum import IntEnum
+from typing import NoReturn
 
-from autonl_core.errors import is_out_of_memory
+from autonl_core.errors import is_disk_full, is_out_of_memory
 from store.states import ExitClass
 
 
@@ -23,7 +26,6 @@ class ExitCode(IntEnum):
     LEASE_LOST = 77  # a write was refused: somebody else owns the search
 
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota, the limit of one file
 _CRASHES: dict[int, ExitClass] = {
     ExitCode.OUT_OF_MEMORY: ExitClass.OUT_OF_MEMORY,
     ExitCode.DISK_FULL: ExitClass.DISK_FULL,
@@ -32,13 +34,23 @@ _CRASHES: dict[int, ExitClass] = {
 
 def crash_code(error: BaseException) -> ExitCode:
     """The exit code of an exception that nobody meant to raise."""
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if is_disk_full(error):
         return ExitCode.DISK_FULL
     if isinstance(error, RuntimeError) and "unexpected pos" in str(error):
         return ExitCode.DISK_FULL  # how torch says that a write came out short
     if is_out_of_memory(error):
         return ExitCode.OUT_OF_MEMORY
     return ExitCode.CRASHED
+
+
+def leave_by(main: Callable[[str, int], ExitCode]) -> NoReturn:
+    """Run `main` with the two arguments of this process, and end it with the exit code that tells how that went."""
+    try:
+        code = main(sys.argv[1], int(sys.argv[2]))
+    except Exception as error:  # noqa: BLE001  (the last stop: told in the log and by the exit code)
+        traceback.print_exc()
+        code = crash_code(error)
+    sys.exit(code)
 
 
 def crash_class(error: BaseException) -> ExitClass:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from store.logs import log_path
+from store.logs import log_path, read_tail
 from store.settings import Settings
 
 _TAIL_BYTES = 16_384
@@ -37,9 +36,7 @@ class Workspace:
     def log_tail(self, fence: int) -> str:
         """The end of an attempt's log; empty if there is none."""
         try:
-            with log_path(self._settings, self._search_id, fence).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                return file.read().decode("utf-8", "replace")
+            return read_tail(log_path(self._settings, self._search_id, fence), _TAIL_BYTES)
         except FileNotFoundError:
             return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -22,7 +21,7 @@ from autonl_core.data.reader import Decoder
 from autonl_core.data.readers import Readers, reader_count
 from autonl_core.data.sources import Listing, list_archive, list_folder
 from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, list_items
-from autonl_core.errors import DatasetError
+from autonl_core.errors import DatasetError, is_disk_full
 from autonl_core.layout import Split
 from autonl_core.limits import Limits
 from autonl_core.splits import stratified_draw
@@ -55,7 +54,7 @@ class PixelFile:
                 os.posix_fallocate(file.fileno(), 0, start + int(np.prod(shape)))
             except OSError as error:
                 path.unlink()
-                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                if is_disk_full(error):
                     return None
                 raise
         return PixelFile(path, os.open(path, os.O_WRONLY | os.O_CLOEXEC), start)

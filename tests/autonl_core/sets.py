@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from autonl_core.datasets import DatasetSpec, scan
+from autonl_core.members import open_members
 
 PER_CLASS = 100
+
+
+def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of files of a data set, in order."""
+    with open_members(Path(spec.location), kind=spec.kind) as files:
+        for member in members:
+            yield member, files.read(member)
 
 
 def digits_zip(path: Path, *, shuffled: bool = False) -> DatasetSpec:

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from autonl_core.datasets import DIGITS, DatasetSpec, Item, list_items, read_members, scan
+from autonl_core.datasets import DIGITS, DatasetSpec, Item, list_items, scan
 from autonl_core.errors import DatasetError
 from autonl_core.images import image_size
 from autonl_core.limits import Limits
 from autonl_core.manifest import Row, manifest_fingerprint, write_manifest
+from tests.autonl_core.sets import read_members
 
 
 def picture(shade: int = 0, width: int = 20, height: int = 12) -> bytes:
