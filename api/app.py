@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import handlers, page
-from api.edge import Edge, RequestCounts
+from api import error_handlers, page
+from api.middleware import Edge, RequestCounts
 from api.problems import UNAVAILABLE, Problem, describe
 from api.routes import architectures, catalog, checkpoints, datasets, events, health, reports, searches
 from api.schemas.catalog import DatasetBody
-from autonl_core.macs import COUNTING_RULE
-from store.queue import Doorbell
+from autonl_core.spec.macs import COUNTING_RULE
+from store.queue import WorkerNotifier
 from store.settings import Settings
 from store.stores import open_stores
 
@@ -36,10 +36,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
-        app.state.doorbell = Doorbell(settings.broker_url)
+        app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.stores.datasets.files.delete_parts()  # of uploads to a service that was killed
         yield
-        app.state.doorbell.close()
+        app.state.notifier.close()
         app.state.stores.close()
 
     app = FastAPI(
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.counts = RequestCounts()
-    handlers.install(app)
+    error_handlers.install(app)
     for module in _STORED:
         app.include_router(module.router, responses=describe(UNAVAILABLE))
     for module in (catalog, health):

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api import problems
 from api.problems import ProblemError
-from autonl_core.archives import FIRST_BYTES
+from autonl_core.datasets.zip_archive import FIRST_BYTES
 from autonl_core.errors import is_disk_full
 from store.datasets import Added
 from store.stores import Stores

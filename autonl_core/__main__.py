@@ -14,17 +14,17 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-from autonl_core.allocator import keep_freed_memory
-from autonl_core.config import SearchConfig
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets import DatasetSpec, find_dataset
+from autonl_core.datasets.spec import DatasetSpec, find_dataset
 from autonl_core.errors import AutonlError, CheckpointError
-from autonl_core.evaluate import evaluate
-from autonl_core.export import load_checkpoint
 from autonl_core.files import write_atomically
-from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.host_memory import keep_freed_memory
+from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.training.evaluate import evaluate
 
 
 class Printed(Silent):

@@ -23,28 +23,28 @@ from typing import Any
 
 import numpy as np
 
-from autonl_core.baselines import train_baselines
-from autonl_core.budget import BAND
 from autonl_core.bundle.build import make_bundle, pack_bundle
-from autonl_core.checkpoint import State
-from autonl_core.config import SearchConfig
+from autonl_core.bundle.checkpoint_check import verify_checkpoint
 from autonl_core.data.prepare import ImageSet
-from autonl_core.datasets import DatasetSpec
-from autonl_core.derive import derive
+from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Diverged
-from autonl_core.evaluate import Examiner, Score, evaluate
-from autonl_core.export import save_checkpoint, weights_sha256
 from autonl_core.files import sha256_of
-from autonl_core.final_training import train_chosen
-from autonl_core.limits import DEFAULT_LIMITS, Limits
-from autonl_core.macs import count_macs
-from autonl_core.network import Network
-from autonl_core.progress import ProgressSink, SavedState, StopToken
-from autonl_core.reporting import Outcome, write_report
-from autonl_core.result import BaselineResult, ResultFile, SearchResult, StopReason
-from autonl_core.run import BestSoFar, SearchRun, open_run
-from autonl_core.supernet_training import train_supernet
-from autonl_core.verify import verify_checkpoint
+from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
+from autonl_core.nn.network import Network
+from autonl_core.phases.baselines import train_baselines
+from autonl_core.phases.deriving import derive
+from autonl_core.phases.reporting import Outcome, write_report
+from autonl_core.phases.searching import train_supernet
+from autonl_core.phases.training import train_chosen
+from autonl_core.run.run_state import State
+from autonl_core.run.search_run import BestSoFar, SearchRun, open_run
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.progress import ProgressSink, SavedState, StopToken
+from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
+from autonl_core.supernet.budget import BAND
+from autonl_core.training.evaluate import Examiner, Score, evaluate
 
 CHECKPOINT_NAME = "model.safetensors"
 SAVE_STEPS = 200

@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from autonl_core.arch import ArchSpec
-from autonl_core.arch_string import decode, encode
-from autonl_core.config import TrainConfig
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets import find_dataset
-from autonl_core.derive import propose
-from autonl_core.evaluate import evaluate
-from autonl_core.gates import GateTable
-from autonl_core.macs import count_macs, count_params
-from autonl_core.network import build_network
-from autonl_core.search_space import get_space
-from autonl_core.train import Trainer
+from autonl_core.datasets.spec import find_dataset
+from autonl_core.nn.network import build_network
+from autonl_core.phases.deriving import propose
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.arch_string import decode, encode
+from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.search_space import get_space
+from autonl_core.supernet.gates import GateTable
+from autonl_core.training.evaluate import evaluate
+from autonl_core.training.trainer import Trainer
 from benchmarks.harness import say
 from benchmarks.machine import describe
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autonl_core.arch import LightNLSpec
-from autonl_core.blocks.light_nl import LightNL
-from autonl_core.macs import light_nl_macs
+from autonl_core.nn.blocks.light_nl import LightNL
+from autonl_core.spec.arch import LightNLSpec
+from autonl_core.spec.macs import light_nl_macs
 from benchmarks.harness import arguments, saved_bytes, say, time_in_turn, write_result
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.machine import describe

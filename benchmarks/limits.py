@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from autonl_core.network import Network
-from autonl_core.profile import COUNTED, count_layer
+from autonl_core.nn.network import Network
+from autonl_core.nn.profile import COUNTED, count_layer
 from benchmarks.harness import times_in_turn
 
 _GEMM_SIZE = 2048

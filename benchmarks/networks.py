@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autonl_core.arch import ArchSpec
-from autonl_core.network import Network, build_network
-from autonl_core.zoo import ZOO
+from autonl_core.nn.network import Network, build_network
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.zoo import ZOO
 from benchmarks.harness import arguments, saved_bytes, say, time_in_turn, write_result
 from benchmarks.limits import Limits, forward_limit_s, measure_limits
 from benchmarks.machine import describe

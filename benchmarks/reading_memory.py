@@ -24,15 +24,15 @@ from typing import Any
 import psutil
 import torch
 
-from autonl_core.config import TrainConfig
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare, split_validation
-from autonl_core.datasets import scan
-from autonl_core.evaluate import evaluate
-from autonl_core.network import build_network
-from autonl_core.search_space import get_space
-from autonl_core.train import Trainer
+from autonl_core.datasets.spec import scan
+from autonl_core.nn.network import build_network
+from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.search_space import get_space
+from autonl_core.training.evaluate import evaluate
+from autonl_core.training.trainer import Trainer
 from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 from benchmarks.pictures import write_archive

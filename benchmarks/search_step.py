@@ -27,13 +27,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autonl_core.config import SearchConfig
-from autonl_core.gates import GateTable
-from autonl_core.learners import SampledGates
-from autonl_core.network import build_network
-from autonl_core.optim import sgd
-from autonl_core.search_space import get_space
-from autonl_core.supernet import Supernet
+from autonl_core.nn.network import build_network
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.search_space import get_space
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.learners import SampledGates
+from autonl_core.supernet.supernet import Supernet
+from autonl_core.training.optim import sgd
 from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 

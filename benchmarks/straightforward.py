@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autonl_core.arch import ArchSpec, BlockSpec, LightNLSpec
-from autonl_core.blocks.conv import BN_EPS, BN_MOMENTUM
+from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM
+from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec
 
 
 class Swish(nn.Module):

@@ -15,9 +15,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from autonl_core.arch import LightNLSpec
-from autonl_core.macs import MacsBreakdown, block_sizes, count_macs, count_params, light_nl_macs, non_local_macs
-from autonl_core.zoo import ZOO
+from autonl_core.spec.arch import LightNLSpec
+from autonl_core.spec.macs import MacsBreakdown, block_sizes, count_macs, count_params, light_nl_macs, non_local_macs
+from autonl_core.spec.zoo import ZOO
 from benchmarks.harness import RESULTS, say
 
 DOCS = Path(__file__).parents[1] / "docs"

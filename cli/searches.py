@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from autonl_core.formats import FORMATS, FileFormat
+from autonl_core.spec.formats import FORMATS, FileFormat
 from cli import render
 from cli.client import Client
 from cli.errors import ApiError, CommandError

@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from autonl_core.config import parse_macs
 from autonl_core.errors import ArchError
-from autonl_core.macs import COUNTING_RULE
-from autonl_core.scaling import describe_net
-from autonl_core.zoo import ZOO
+from autonl_core.spec.config import parse_macs
+from autonl_core.spec.macs import COUNTING_RULE
+from autonl_core.spec.scaling import describe_net
+from autonl_core.spec.zoo import ZOO
 from cli.errors import CommandError
 from cli.options import AsJson, print_json, stop_on_error
 from cli.render import zoo_table

@@ -9,12 +9,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from autonl_core.progress import ArchitectureRecord
+from autonl_core.spec.progress import ArchitectureRecord
 from store.artifacts import StoredFile
 from store.db import Database
 from store.errors import NotFound
+from store.json_values import plain_json
 from store.models import Architecture, Artifact, Search
-from store.plain import plain_json
 
 
 class ArchitectureStore:

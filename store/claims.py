@@ -13,14 +13,14 @@ from enum import StrEnum
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from autonl_core.result import SearchResult
-from store import endings, events
+from autonl_core.spec.result import SearchResult
+from store import events, outcomes
 from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
 from store.db import Database, now
-from store.fencing import Lease, hold
+from store.json_values import plain_text
+from store.leases import Lease, require_lease
 from store.models import Attempt, Search
-from store.plain import plain_text
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
 
@@ -28,7 +28,7 @@ _CLAIM_TRIES = 20
 LOG_TAIL_CHARS = 8000
 
 
-class Standing(StrEnum):
+class LeaseStatus(StrEnum):
     """What a supervisor learns when it beats or looks."""
 
     HELD = "held"
@@ -37,15 +37,15 @@ class Standing(StrEnum):
     LOST = "lost"
 
 
-_STANDINGS = {
-    SearchState.RUNNING: Standing.HELD,
-    SearchState.PAUSING: Standing.PAUSE_WANTED,
-    SearchState.CANCELLING: Standing.CANCEL_WANTED,
+_LEASE_STATUSES = {
+    SearchState.RUNNING: LeaseStatus.HELD,
+    SearchState.PAUSING: LeaseStatus.PAUSE_WANTED,
+    SearchState.CANCELLING: LeaseStatus.CANCEL_WANTED,
 }
 
 
 class ClaimStore:
-    """Claims and their endings. Times are compared by the database's clock only."""
+    """Claims and their outcomes. Times are compared by the database's clock only."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class ClaimStore:
                     return lease
         return None  # others were faster every time; the next ring tries again
 
-    def beat(self, lease: Lease) -> Standing:
+    def beat(self, lease: Lease) -> LeaseStatus:
         """Extend the lease, unless it is lost."""
         with self._database.session_scope() as session:
             moment = now(session)
@@ -85,60 +85,60 @@ class ClaimStore:
                 .values(beat_at=moment, lease_until=moment + timedelta(seconds=self._settings.lease_s))
                 .returning(Search.state)
             )
-            return _standing(session.execute(statement).scalar_one_or_none())
+            return _lease_status(session.execute(statement).scalar_one_or_none())
 
-    def look(self, lease: Lease) -> tuple[Standing, datetime | None]:
+    def look(self, lease: Lease) -> tuple[LeaseStatus, datetime | None]:
         """The same answer as `beat`, without a write, and when the search last told of progress."""
         query = select(Search.state, Search.progress_at).where(
             Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
         )
         with self._database.read_scope() as session:
             row = session.execute(query).one_or_none()
-        return (_standing(row.state), row.progress_at) if row else (Standing.LOST, None)
+        return (_lease_status(row.state), row.progress_at) if row else (LeaseStatus.LOST, None)
 
     def finish(self, lease: Lease, result: SearchResult, files: Mapping[str, StoredFile]) -> SearchState:
         """Close the search with its result. Its files, by format, stay downloadable even if a cancel came first."""
         with self._database.session_scope() as session:
-            search = hold(session, lease)
+            search = require_lease(session, lease)
             moment = now(session)
             put_architecture(session, search, result.architecture, moment)
             for kind, stored in files.items():
                 put_artifact(session, search, result.architecture.arch_id, kind, stored, moment)
             if search.state == SearchState.CANCELLING:
-                return endings.cancelled(session, search, moment, "the search finished after the cancel")
-            return endings.succeeded(session, search, result, moment)
+                return outcomes.cancelled(session, search, moment, "the search finished after the cancel")
+            return outcomes.succeeded(session, search, result, moment)
 
     def fail(self, lease: Lease, error_type: str, detail: str) -> SearchState:
         """Close the search with an error that trying again cannot mend."""
         with self._database.session_scope() as session:
-            search = hold(session, lease)
+            search = require_lease(session, lease)
             moment = now(session)
             if search.state == SearchState.CANCELLING:
-                return endings.cancelled(session, search, moment, detail)
-            return endings.failed(session, search, ExitClass.REFUSED, error_type, plain_text(detail), moment)
+                return outcomes.cancelled(session, search, moment, detail)
+            return outcomes.failed(session, search, ExitClass.REFUSED, error_type, plain_text(detail), moment)
 
     def cancelled(self, lease: Lease, detail: str = "") -> SearchState:
         """Close the search after a cancel that was asked for."""
         with self._database.session_scope() as session:
-            search = hold(session, lease, Search.state == SearchState.CANCELLING)
-            return endings.cancelled(session, search, now(session), detail)
+            search = require_lease(session, lease, Search.state == SearchState.CANCELLING)
+            return outcomes.cancelled(session, search, now(session), detail)
 
     def gave_back(self, lease: Lease, detail: str = "the worker was told to stop") -> SearchState:
         """The process saved and left, as it was asked to: the search waits, paused or queued, without a penalty."""
         with self._database.session_scope() as session:
-            search = hold(session, lease)
+            search = require_lease(session, lease)
             moment = now(session)
             if search.state == SearchState.CANCELLING:
-                return endings.cancelled(session, search, moment, detail)
+                return outcomes.cancelled(session, search, moment, detail)
             if search.state == SearchState.PAUSING:
-                return endings.paused(session, search, ExitClass.PAUSED, moment, detail)
-            return endings.drained(session, search, moment, detail)
+                return outcomes.paused(session, search, ExitClass.PAUSED, moment, detail)
+            return outcomes.drained(session, search, moment, detail)
 
     def crashed(self, lease: Lease, exit_class: ExitClass, detail: str) -> SearchState:
         """End an attempt that broke: try again after a wait, or give up after too many without a new run state."""
         with self._database.session_scope() as session:
-            search = hold(session, lease, crash_streak=Search.crash_streak + 1)
-            return endings.crashed(session, search, exit_class, plain_text(detail), self._settings)
+            search = require_lease(session, lease, crash_streak=Search.crash_streak + 1)
+            return outcomes.crashed(session, search, exit_class, plain_text(detail), self._settings)
 
     def attach_log(self, lease: Lease, log: str) -> None:
         """Keep the end of an attempt's log with the attempt, also after it ended."""
@@ -175,5 +175,5 @@ class ClaimStore:
         return True
 
 
-def _standing(state: SearchState | None) -> Standing:
-    return Standing.LOST if state is None else _STANDINGS[state]
+def _lease_status(state: SearchState | None) -> LeaseStatus:
+    return LeaseStatus.LOST if state is None else _LEASE_STATUSES[state]

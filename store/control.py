@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from store import events
 from store.db import Database, now
 from store.errors import StateConflict
-from store.fencing import lock_row
+from store.leases import lock_row
 from store.models import Search
 from store.searches import unknown_search
 from store.states import SearchState, StopReason

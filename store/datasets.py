@@ -1,7 +1,7 @@
 """The data sets that searches can name: the built-in ones, and those registered in the database.
 
-A data set is added in the state `checking`, which makes its row the job of a checker (`store/checks.py`). An archive
-whose content was checked before, under whatever name, is ready at once.
+A data set is added in the state `checking`, which makes its row the job of a checker (`store/dataset_checks.py`). An
+archive whose content was checked before, under whatever name, is ready at once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from autonl_core.datasets import BUILTIN, DatasetSpec
+from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
 from store.dataset_files import DatasetFiles, Upload
 from store.db import Database, now
 from store.errors import DatasetExists, DatasetInUse, NotFound
+from store.json_values import plain_json
 from store.models import Dataset, Search
-from store.plain import plain_json
 from store.states import FINAL, DatasetState
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from store.db import Database, now
-from store.fencing import Lease, lock_row
+from store.json_values import plain_json
+from store.leases import Lease, lock_row
 from store.models import Event, Search
-from store.plain import plain_json
 from store.states import FINAL
 
 MAX_EVENTS = 1000

@@ -1,4 +1,4 @@
-"""The doorbell: tells workers that something is queued. The only file with queue and task names.
+"""The notifier: tells workers that something is queued. The only file with queue and task names.
 
 A ring carries no content, and losing, doubling or reordering rings costs seconds, never a search: the rows are the
 truth, and the sweeper rings again.
@@ -32,7 +32,7 @@ _PUBLISH_OPTIONS = TRANSPORT_OPTIONS | {"socket_timeout": 2, "socket_connect_tim
 log = logging.getLogger(__name__)
 
 
-class Doorbell:
+class WorkerNotifier:
     """Rings from a thread of its own, so that a dead or silent broker never holds up a request or a sweep."""
 
     def __init__(self, broker_url: str) -> None:
@@ -42,12 +42,12 @@ class Doorbell:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def ring(self, times: int = 1) -> None:
+    def notify(self, times: int = 1) -> None:
         """Ask for rings, one per worker slot that should look; returns at once. Failures are logged, not raised."""
         with self._changed:
             self._wanted = min(self._wanted + times, MAX_OUTSTANDING)
             if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._serve, name="doorbell", daemon=True)
+                self._thread = threading.Thread(target=self._serve, name="notifier", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -60,7 +60,7 @@ class Doorbell:
             self._thread.join(timeout_s)
 
     def _serve(self) -> None:
-        app = Celery("autonl-doorbell", broker=self._broker_url)
+        app = Celery("autonl-notifier", broker=self._broker_url)
         app.conf.update(broker_transport_options=_PUBLISH_OPTIONS, task_ignore_result=True, task_publish_retry=False)
         while (times := self._next()) > 0:
             try:

@@ -15,13 +15,13 @@ from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from autonl_core.config import SearchConfig
-from autonl_core.datasets import BUILTIN, DatasetSpec
+from autonl_core.datasets.spec import BUILTIN, DatasetSpec
+from autonl_core.spec.config import SearchConfig
 from store import events
 from store.db import Database, now
 from store.errors import DatasetChanged, IdempotencyConflict, NotFound, PageTokenError, StateConflict
+from store.json_values import plain_text
 from store.models import Attempt, Dataset, Search
-from store.plain import plain_text
 from store.states import FINAL, DatasetState, SearchState
 
 MAX_PAGE_SIZE = 200

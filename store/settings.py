@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from autonl_core.limits import Limits
+from autonl_core.datasets.limits import Limits
 
 
 def _url(name: str) -> AliasChoices:

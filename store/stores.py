@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
-from store.checks import CheckStore
 from store.claims import ClaimStore
 from store.control import ControlStore
+from store.dataset_checks import CheckStore
 from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
-from store.reports import ReportStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.sweeps import SweepStore
+from store.updates import ReportStore
 
 
 @dataclass(frozen=True)

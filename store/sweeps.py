@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from store import endings
+from store import outcomes
 from store.db import Database, now
 from store.errors import LeaseLost
-from store.fencing import Lease, hold
+from store.leases import Lease, require_lease
 from store.models import Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
@@ -46,9 +46,9 @@ class SweepStore:
             try:
                 with self._database.session_scope() as session:
                     streak = Search.crash_streak + 1
-                    search = hold(session, lease, deadline < now(session), crash_streak=streak)
+                    search = require_lease(session, lease, deadline < now(session), crash_streak=streak)
                     reason = f"no beat from {owner} for {self._settings.lease_s:g} s"
-                    state = endings.crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
+                    state = outcomes.crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
             except LeaseLost:
                 continue  # it beat, ended, or was swept by another sweeper since we looked
             swept.append(Swept(lease, state))

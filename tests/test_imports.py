@@ -12,12 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("api", "autonl_core", "cli", "migrations", "store", "worker")
-SPEC_LAYER = (
-    "arch", "arch_string", "archives", "config", "datasets", "errors", "files", "findings", "formats", "history",
-    "images", "layout", "limits", "macs", "manifest", "members", "plan", "progress", "result", "scaling",
-    "search_space", "splits", "tf_arch", "zoo",
-)  # fmt: skip
-CHILDREN = ("worker.child", "worker.dataset_child")
+SPEC_LAYER = ("spec", "datasets")
+CHILDREN = ("worker.search_process", "worker.check_process")
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}
 
 
@@ -43,7 +39,7 @@ def loaded_by(names: list[str]) -> set[str]:
         ("the stores", modules("store")),
         ("the command line", ["cli.main"]),
         ("the worker's parent process", [name for name in modules("worker") if name not in CHILDREN]),
-        ("the spec layer of the core", [f"autonl_core.{name}" for name in SPEC_LAYER]),
+        ("the spec layer of the core", [name for package in SPEC_LAYER for name in modules(f"autonl_core/{package}")]),
     ],
 )
 def test_only_the_search_itself_loads_tensor_code(room: str, names: list[str]) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from autonl_core.progress import StopRequest
-from store.claims import Standing
+from autonl_core.spec.progress import StopRequest
+from store.claims import LeaseStatus
 from store.db import UNAVAILABLE
-from store.fencing import Lease
+from store.leases import Lease
 from store.stores import Stores
 from worker.memory import memory_kills
 from worker.process import ChildProcess, Fuse
@@ -90,21 +90,21 @@ class Attempt:
         except UNAVAILABLE as error:
             log.warning("search %s: no beat, %.0f s left: %s", self._lease.search_id, self._fuse.left_s, error)
             return None
-        if standing == Standing.LOST:
+        if standing == LeaseStatus.LOST:
             return Cause.LEASE_LOST if self._process.wait(LEAVE_S) is None else Cause.EXITED
         if progress_at != self._last_progress:
             self._last_progress, self._moved_at = progress_at, began
-        if standing == Standing.CANCEL_WANTED:
+        if standing == LeaseStatus.CANCEL_WANTED:
             self._ask("cancel", began)
-        elif standing == Standing.PAUSE_WANTED:
+        elif standing == LeaseStatus.PAUSE_WANTED:
             self._ask("pause", began)
         elif self._draining():
             self._ask("drain", began)
         return self._overdue(began)
 
-    def _beat(self, began: float) -> Standing:
+    def _beat(self, began: float) -> LeaseStatus:
         standing = self._claims.beat(self._lease)
-        if standing != Standing.LOST:
+        if standing != LeaseStatus.LOST:
             self._fuse.renew(began + self._settings.lease_s * SELF_FENCE_SHARE)
             self._next_beat = began + self._settings.beat_s
         return standing

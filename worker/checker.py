@@ -16,14 +16,14 @@ import threading
 import time
 from collections.abc import Sequence
 
-from store.checks import CheckLease
+from store.dataset_checks import CheckLease
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost
 from store.logs import read_tail
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from worker.attempt import SELF_FENCE_SHARE
-from worker.exits import crash_of
+from worker.exit_codes import crash_of
 from worker.memory import memory_kills
 from worker.process import CHECK_COMMAND, ChildProcess, Fuse
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import cast, get_args
 
-from autonl_core.progress import StopRequest
+from autonl_core.spec.progress import StopRequest
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 

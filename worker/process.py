@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autonl_core.progress import StopRequest
+from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
 
-CHILD_COMMAND = (sys.executable, "-m", "worker.child")
-CHECK_COMMAND = (sys.executable, "-m", "worker.dataset_child")
+CHILD_COMMAND = (sys.executable, "-m", "worker.search_process")
+CHECK_COMMAND = (sys.executable, "-m", "worker.check_process")
 
 
 class ChildProcess:

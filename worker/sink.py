@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from autonl_core.progress import ArchitectureRecord, Phase, Progress, SavedState
+from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten
-from store.fencing import Lease
+from store.leases import Lease
 from store.stores import Stores
 from worker.workspace import Workspace
 
@@ -74,10 +74,10 @@ class RowSink:
         self._number += 1
         lease = replace(self._lease, report=self._number)
         with contextlib.suppress(AlreadyWritten):
-            insist(lambda: report(lease))
+            retry_while_unavailable(lambda: report(lease))
 
 
-def insist(write: Callable[[], T]) -> T:
+def retry_while_unavailable(write: Callable[[], T]) -> T:
     """Repeat `write` while the database is away. It cannot go on for ever: the supervisor ends us with its lease."""
     while True:
         try:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost, NotFound
-from store.fencing import Lease
+from store.leases import Lease
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from worker.attempt import Attempt, Cause, End
-from worker.exits import ExitCode, crash_class, crash_of
+from worker.exit_codes import ExitCode, crash_class, crash_of
 from worker.process import CHILD_COMMAND, ChildProcess
 from worker.workspace import Workspace
 

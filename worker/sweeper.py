@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from store.db import UNAVAILABLE
-from store.queue import Doorbell
+from store.queue import WorkerNotifier
 from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Sweeper:
     """One pass is `tick`; what it does is in `store/sweeps.py`."""
 
-    def __init__(self, stores: Stores, doorbell: Doorbell) -> None:
+    def __init__(self, stores: Stores, notifier: WorkerNotifier) -> None:
         self._stores = stores
-        self._doorbell = doorbell
+        self._notifier = notifier
         self._answering_since: float | None = None  # monotonic; None while the database is away
         self._clear_up_at = time.monotonic()
 
@@ -77,7 +77,7 @@ class Sweeper:
     def _ring(self) -> None:
         due = self._stores.sweeps.due_to_ring()
         if due:
-            self._doorbell.ring(due)
+            self._notifier.notify(due)
         waiting_s = self._stores.sweeps.oldest_wait_s()
         if waiting_s > WAITING_TOO_LONG_S:
             log.warning("a search has waited %.0f s for a worker: are all busy, or is none running?", waiting_s)
@@ -101,12 +101,12 @@ def main() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    stores, doorbell = open_stores(settings), Doorbell(settings.broker_url)
+    stores, notifier = open_stores(settings), WorkerNotifier(settings.broker_url)
     log.info("sweeping every %g s, leases last %g s", settings.sweep_s, settings.lease_s)
     try:
-        Sweeper(stores, doorbell).run(stopping)
+        Sweeper(stores, notifier).run(stopping)
     finally:
-        doorbell.close()
+        notifier.close()
         stores.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api import problems
-from api.context import ArchId, OfSearch, SearchId, StoresDep
+from api.dependencies import ArchId, OfSearch, SearchId, StoresDep
 from api.problems import describe
 from api.schemas.architectures import ArchitectureList, ArchitectureSummary, ArchitectureView
 

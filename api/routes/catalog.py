@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Query
 from api import problems
 from api.problems import ProblemError, describe
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
-from autonl_core.config import Macs
-from autonl_core.scaling import describe_net
-from autonl_core.search_space import FAMILIES
-from autonl_core.zoo import ZOO
+from autonl_core.spec.config import Macs
+from autonl_core.spec.scaling import describe_net
+from autonl_core.spec.search_space import FAMILIES
+from autonl_core.spec.zoo import ZOO
 
 router = APIRouter(tags=["catalog"])
 

@@ -12,10 +12,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api import problems
-from api.context import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
+from api.dependencies import ArchId, IfNoneMatch, OfSearch, StoresDep, matches
 from api.problems import ProblemError, describe
 from api.routes.searches import POLL_S
-from autonl_core.formats import FORMATS, FileFormat
+from autonl_core.spec.formats import FORMATS, FileFormat
 from store.models import Artifact, Search
 from store.states import SearchState
 from store.stores import Stores

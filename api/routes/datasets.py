@@ -18,17 +18,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api import problems
-from api.context import PlainText, StoresDep
-from api.edge import UPLOAD_TYPE, is_upload
-from api.handlers import NOT_SENT_AS_JSON
+from api.dependencies import PlainText, StoresDep
+from api.error_handlers import NOT_SENT_AS_JSON
+from api.middleware import UPLOAD_TYPE, is_upload
 from api.problems import FieldProblem, ProblemError, describe, headers
 from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
 from api.uploads import receive
-from autonl_core.archives import starts_like_an_archive
-from autonl_core.config import Name
-from autonl_core.datasets import has_changed
-from autonl_core.findings import MAX_SHEETS
-from autonl_core.members import Kind
+from autonl_core.datasets.check_report import MAX_SHEETS
+from autonl_core.datasets.file_source import Kind
+from autonl_core.datasets.spec import has_changed
+from autonl_core.datasets.zip_archive import starts_like_an_archive
+from autonl_core.spec.config import Name
 from store.datasets import Added, sheets_folder
 from store.errors import NotFound
 from store.settings import Settings

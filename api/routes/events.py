@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api import problems
-from api.context import SearchId, StoresDep
+from api.dependencies import SearchId, StoresDep
 from api.problems import describe
 from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE

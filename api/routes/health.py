@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse
 
 from api import problems
-from api.context import StoresDep
-from api.edge import RequestCounts
-from api.handlers import DATABASE_RETRY_S
+from api.dependencies import StoresDep
+from api.error_handlers import DATABASE_RETRY_S
+from api.middleware import RequestCounts
 from api.problems import ProblemError, describe
 from api.schemas.catalog import Health, Readiness
 from store.db import UNAVAILABLE

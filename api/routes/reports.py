@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import problems
-from api.context import IfNoneMatch, SearchId, StoresDep, matches
+from api.dependencies import IfNoneMatch, SearchId, StoresDep, matches
 from api.problems import ProblemError, describe, headers
 from api.routes.searches import POLL_S
 from store.models import Artifact, Search

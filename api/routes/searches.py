@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from api import problems
-from api.checks import CheckedSearch, SearchBody, check_search
-from api.context import (
+from api.dependencies import (
     IdempotencyKey,
     IfMatch,
     IfNoneMatch,
@@ -25,7 +24,8 @@ from api.context import (
 from api.problems import describe, headers
 from api.schemas.base import MacsRange
 from api.schemas.searches import PlanView, SearchList, SearchView
-from autonl_core.config import Name, SearchConfig
+from api.search_validation import CheckedSearch, SearchBody, check_search
+from autonl_core.spec.config import Name, SearchConfig
 from store.errors import DatasetChanged
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter
@@ -75,7 +75,7 @@ def start_search(
         return Response(plan.model_dump_json(), media_type="application/json")
     search, created = _create(stores, checked, idempotency_key)
     if created:
-        request.app.state.doorbell.ring()
+        request.app.state.notifier.notify()
     response = _answer(stores, search, status=202)
     response.headers["Location"] = f"/searches/{search.id}"
     return response
@@ -143,7 +143,7 @@ def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_m
     _require_current(stores, search_id, if_match)
     search = stores.control.resume(search_id)
     if search.state == SearchState.QUEUED:
-        request.app.state.doorbell.ring()
+        request.app.state.notifier.notify()
     return _answer(stores, search, status=202)
 
 

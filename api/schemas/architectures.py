@@ -7,8 +7,8 @@ from typing import Any, Self
 from pydantic import Field
 
 from api.schemas.base import CountingRule, View
-from autonl_core import macs
-from autonl_core.arch import Activation, ArchSpec, Divisor, SeGate
+from autonl_core.spec import macs
+from autonl_core.spec.arch import Activation, ArchSpec, Divisor, SeGate
 from store import models
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from autonl_core.search_space import SearchSpace
+from autonl_core.spec.search_space import SearchSpace
 
 CountingRule = Annotated[str, Field(description="what is counted as MACs, everywhere in this answer")]
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.base import CountingRule, MacsRange, View
-from autonl_core import macs
-from autonl_core.config import Name
-from autonl_core.datasets import DatasetSpec
-from autonl_core.plan import MAX_RESOLUTION, MIN_RESOLUTION
-from autonl_core.search_space import SpaceFamily, get_space
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec import macs
+from autonl_core.spec.config import Name
+from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
+from autonl_core.spec.search_space import SpaceFamily, get_space
 from store.datasets import DatasetEntry
 from store.states import DatasetState
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from api.schemas.base import View
-from autonl_core.progress import Phase
+from autonl_core.spec.progress import Phase
 
 
 class EventView(View):

@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, MacsRange, View
-from autonl_core import macs
-from autonl_core.formats import NetworkFormat
-from autonl_core.progress import Phase
+from autonl_core.spec import macs
+from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.progress import Phase
 from store import models
 from store.searches import SearchPage
 from store.states import ExitClass, SearchState, StopReason

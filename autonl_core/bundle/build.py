@@ -23,12 +23,12 @@ from autonl_core.bundle.latency import machine, measure_latency
 from autonl_core.bundle.quantising import calibration_batches, quantise
 from autonl_core.bundle.scoring import judge, score_in_clean_process
 from autonl_core.errors import AutonlError, VerificationError, is_out_of_memory
-from autonl_core.evaluate import Score
 from autonl_core.files import sha256_of
-from autonl_core.formats import FORMATS, NETWORK_FORMATS, NetworkFormat
-from autonl_core.network import Network
-from autonl_core.result import Certificate, FormatParity, ResultFile
-from autonl_core.run import SearchRun
+from autonl_core.nn.network import Network
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.formats import FORMATS, NETWORK_FORMATS, NetworkFormat
+from autonl_core.spec.result import Certificate, FormatParity, ResultFile
+from autonl_core.training.evaluate import Score
 
 FOLDER = "bundle"
 _OTHER_DEVICE_SHARE = 0.005  # of test images whose class may change from another device to the processor

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from autonl_core import arch_string
 from autonl_core.bundle.contents import SUMS
-from autonl_core.formats import FORMATS, NetworkFormat
-from autonl_core.macs import count_params
-from autonl_core.network import Network
+from autonl_core.nn.network import Network
 from autonl_core.report.markdown import plain
 from autonl_core.report.tables import LATENCY_FORMS
-from autonl_core.result import Certificate, FormatParity
-from autonl_core.run import SearchRun
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec import arch_string
+from autonl_core.spec.formats import FORMATS, NetworkFormat
+from autonl_core.spec.macs import count_params
+from autonl_core.spec.result import Certificate, FormatParity
 
 if TYPE_CHECKING:
     from autonl_core.bundle.build import Bundle

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autonl_core.arch import ArchSpec
 from autonl_core.bundle.exporting import OPSET
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
-from autonl_core.macs import COUNTING_RULE, count_macs
-from autonl_core.result import Certificate
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.macs import COUNTING_RULE, count_macs
+from autonl_core.spec.result import Certificate
 
 
 def certify(onnx_file: Path, arch: ArchSpec, flops_budget: int) -> Certificate:

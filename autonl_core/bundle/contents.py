@@ -11,10 +11,10 @@ import numpy as np
 
 from autonl_core.bundle.files import model
 from autonl_core.data.prepare import ImageSet, PreparedData
-from autonl_core.datasets import DatasetSpec, list_items
+from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import DatasetSpec, list_items
 from autonl_core.files import sha256_of
-from autonl_core.limits import Limits
-from autonl_core.network import Network
+from autonl_core.nn.network import Network
 
 MAX_TEST_BYTES = 64 << 20  # of pixels in a bundle; where there are more, the bundle names the files
 SUMS = "SHA256SUMS"

@@ -67,7 +67,7 @@ def save_onnx(path: Path, program: ExportedProgram, facts: Mapping[str, Any]) ->
 
 
 def _save_program(program: ExportedProgram, path: Path) -> None:
-    buffer = io.BytesIO()  # by name, it would insist on the suffix; and on a full disk it ends the process
+    buffer = io.BytesIO()  # given a path, torch insists on the suffix, and on a full disk ends the process
     torch.export.save(program, buffer)
     path.write_bytes(buffer.getbuffer())
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autonl_core.network import Network
+from autonl_core.nn.network import Network
 
 BATCH_SIZES = (1, 32)
 _ROUNDS = 40

@@ -1,6 +1,6 @@
 """MACs counted on an ONNX graph: nodes and the shapes between them, and nothing of ours.
 
-The rule is that of `autonl_core/macs.py`, said in operators:
+The rule is that of `autonl_core/spec/macs.py`, said in operators:
 
     Conv, Gemm, MatMul, Einsum                 one multiply-add for every product that the operator is defined by
     GlobalAveragePool, ReduceMean, ReduceSum   one for every value that is pooled

@@ -14,10 +14,10 @@ import torch
 
 from autonl_core.errors import VerificationError, is_out_of_memory
 from autonl_core.files import sha256_of
-from autonl_core.formats import FORMATS, NetworkFormat
-from autonl_core.result import FormatParity
-from autonl_core.run import SearchRun
-from autonl_core.watched import run_watched
+from autonl_core.run.search_run import SearchRun
+from autonl_core.run.watched_process import run_watched
+from autonl_core.spec.formats import FORMATS, NetworkFormat
+from autonl_core.spec.result import FormatParity
 
 _FOREIGN = {"autonl_core", "safetensors"}  # what users of a bundle do not have
 _FINISHED = (0, 1)  # exit codes of verify.py: as reported, or not, which before anything was reported means nothing

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autonl_core.data.decode import Images
-from autonl_core.data.reader import Decoder
-from autonl_core.data.readers import Readers, reader_count
-from autonl_core.data.sources import Listing, list_archive, list_folder
-from autonl_core.datasets import TEST_FRACTION, DatasetSpec, Item, list_items
+from autonl_core.data.decode_pool import Readers, reader_count
+from autonl_core.data.decode_worker import Decoder
+from autonl_core.data.listing import Listing, list_archive, list_folder
+from autonl_core.datasets.layout import Split
+from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import TEST_FRACTION, DatasetSpec, Item, list_items
+from autonl_core.datasets.splits import stratified_draw
 from autonl_core.errors import DatasetError, is_disk_full
-from autonl_core.layout import Split
-from autonl_core.limits import Limits
-from autonl_core.splits import stratified_draw
 
 IMAGES, REPORT, DIGITS_ARCHIVE = "images.npy", "report.json", "digits.zip"
 OWN_GROUP = -1  # of an image that shows a picture of its own

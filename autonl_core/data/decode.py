@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_image
+from autonl_core.datasets.limits import Limits
 from autonl_core.errors import ImageError
-from autonl_core.images import MAX_EXIF_BYTES, describe, open_image
-from autonl_core.limits import Limits
 
 _BAND_ROWS = 64  # of a large image that are converted at a time
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from autonl_core.data.cache import Entry
 from autonl_core.data.decode import Images
-from autonl_core.data.readers import Readers, reader_count
-from autonl_core.data.sources import Listing
+from autonl_core.data.decode_pool import Readers, reader_count
+from autonl_core.data.listing import Listing
+from autonl_core.datasets.limits import Limits
 from autonl_core.errors import DatasetError
-from autonl_core.limits import Limits
 
 Rows = NDArray[np.int64]
 

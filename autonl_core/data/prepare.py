@@ -21,13 +21,13 @@ from torch import Tensor
 
 from autonl_core.data.build import DIGITS_ARCHIVE, IMAGES, OWN_GROUP, REPORT, PixelFile, build
 from autonl_core.data.cache import Cache, Entry
+from autonl_core.data.listing import Listing
 from autonl_core.data.pixels import CachedPixels, Pixels, ShardedPixels
-from autonl_core.data.sources import Listing
-from autonl_core.datasets import DatasetSpec
+from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.splits import stratified_draw
 from autonl_core.errors import DatasetError
-from autonl_core.limits import DEFAULT_LIMITS, Limits
-from autonl_core.memory import return_freed_memory
-from autonl_core.splits import stratified_draw
+from autonl_core.host_memory import return_freed_memory
 
 OnProgress = Callable[[float], None]
 

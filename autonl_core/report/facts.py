@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.formats import NetworkFormat
-from autonl_core.history import History
-from autonl_core.result import BaselineResult, Certificate, FormatParity, StopReason
+from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.history import History
+from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, StopReason
 
 Counts = NDArray[np.int64]
 Image = NDArray[np.uint8]  # (R, R, 3)

@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentF
 from autonl_core.report.facts import Facts
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.report.words import short
-from autonl_core.zoo import find_net
+from autonl_core.spec.zoo import find_net
 
 LIGHT = {"ink": "#17211f", "soft": "#566562", "line": "#dce2e0", "main": "#0f766e", "second": "#d97706",
          "third": "#3b5ba5", "bad": "#b42318", "fourth": "#7a4fa3"}  # fmt: skip

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autonl_core.formats import FORMATS
 from autonl_core.report.facts import Facts
 from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
 from autonl_core.report.words import duration, origin, pct, short_bytes
-from autonl_core.zoo import find_net
+from autonl_core.spec.formats import FORMATS
+from autonl_core.spec.zoo import find_net
 
 ALL_CLASSES = 30  # up to here every class is shown; of more, the extremes
 _EXTREMES = 20

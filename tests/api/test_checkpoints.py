@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from autonl_core.result import FormatParity, ResultFile
+from autonl_core.spec.result import FormatParity, ResultFile
 from store.stores import Stores
-from tests.api.served import CONTENT, refusal, run_to_success, start
-from tests.store import samples
+from tests.api.http_service import CONTENT, refusal, run_to_success, start
+from tests.store import sample_rows as samples
 
 ETAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from store.stores import Stores
-from tests.api.served import CONTENT, start
-from tests.store import samples
+from tests.api.http_service import CONTENT, start
+from tests.store import sample_rows as samples
 
 
 @pytest.fixture

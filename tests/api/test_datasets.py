@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from store.settings import Settings
-from tests.api.served import SEARCH, check_datasets, refusal, serving, start
+from tests.api.http_service import SEARCH, check_datasets, refusal, serving, start
 
 
 @pytest.fixture

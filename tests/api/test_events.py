@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from store.stores import Stores
-from tests.api.served import run_to_success, start
+from tests.api.http_service import run_to_success, start
 from tests.servers import wait_for
-from tests.store import samples
+from tests.store import sample_rows as samples
 
 
 def read_stream(client: httpx.Client, path: str, **headers: str) -> tuple[str, list[dict[str, Any]]]:

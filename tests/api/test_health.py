@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from store.settings import Settings
-from tests.api.served import SEARCH, serving, start
+from tests.api.http_service import SEARCH, serving, start
 from tests.servers import free_port
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from store.stores import Stores
-from tests.api.served import CONTENT, SEARCH, refusal, run_to_success, start
+from tests.api.http_service import CONTENT, SEARCH, refusal, run_to_success, start
 
 pytestmark = pytest.mark.usefixtures("database_url")  # SQLite and PostgreSQL, which differ in what they can hold
 

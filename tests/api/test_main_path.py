@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from autonl_core.macs import COUNTING_RULE
-from autonl_core.progress import Progress
+from autonl_core.spec.macs import COUNTING_RULE
+from autonl_core.spec.progress import Progress
 from store.stores import Stores
-from tests.api.served import CONTENT, SEARCH, run_to_success, start
-from tests.store import samples
+from tests.api.http_service import CONTENT, SEARCH, run_to_success, start
+from tests.store import sample_rows as samples
 
 
 @pytest.mark.usefixtures("database_url")

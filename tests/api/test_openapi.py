@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.problems import MEDIA_TYPE, TYPES, Problem
-from autonl_core.config import MAX_MACS, SearchConfig
+from autonl_core.spec.config import MAX_MACS, SearchConfig
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from store.settings import Settings
-from tests.api.served import SEARCH, refusal, serving
+from tests.api.http_service import SEARCH, refusal, serving
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from store.stores import Stores
-from tests.api.served import refusal, run_to_success, start
-from tests.store import samples
+from tests.api.http_service import refusal, run_to_success, start
+from tests.store import sample_rows as samples
 
 HTML = "<!doctype html><title>Ein Bericht für дом</title>"
 MARKDOWN = f"# {HTML}"

@@ -19,7 +19,7 @@ from PIL import Image
 from api import uploads
 from store.dataset_files import Upload
 from store.settings import Settings
-from tests.api.served import SEARCH, check_datasets, refusal, serving
+from tests.api.http_service import SEARCH, check_datasets, refusal, serving
 from tests.servers import wait_for
 
 ZIP = {"Content-Type": "application/zip"}

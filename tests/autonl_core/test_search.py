@@ -13,14 +13,14 @@ import pytest
 import torch
 import yaml
 
-from autonl_core.arch import ArchSpec
-from autonl_core.datasets import DIGITS
+from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
-from autonl_core.macs import count_macs
-from autonl_core.progress import PHASES, SavedState
-from autonl_core.result import SearchResult
-from tests.autonl_core.searching import QUICK, Recorder, cache, search, uninterrupted
-from tests.autonl_core.sets import digits_zip
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.progress import PHASES, SavedState
+from autonl_core.spec.result import SearchResult
+from tests.autonl_core.digit_archives import digits_zip
+from tests.autonl_core.small_searches import QUICK, Recorder, cache, search, uninterrupted
 
 __all__ = ["cache", "uninterrupted"]
 

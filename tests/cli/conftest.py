@@ -11,7 +11,7 @@ import pytest
 
 from store.settings import Settings
 from tests.api.conftest import shared_broker
-from tests.api.served import serving
+from tests.api.http_service import serving
 from tests.servers import migrated_sqlite, stores
 
 __all__ = ["migrated_sqlite", "service", "settings", "shared_broker", "stores"]

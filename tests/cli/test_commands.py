@@ -19,16 +19,16 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from autonl_core.progress import Progress
+from autonl_core.spec.progress import Progress
 from cli import download
 from cli.client import Client
 from cli.live import watch as follow
 from cli.main import app
 from store.settings import Settings
 from store.stores import Stores
-from tests.api.served import CONTENT, check_datasets, run_to_success, serving, start
+from tests.api.http_service import CONTENT, check_datasets, run_to_success, serving, start
 from tests.servers import free_port, wait_for
-from tests.store import samples
+from tests.store import sample_rows as samples
 
 pytestmark = pytest.mark.usefixtures("service")
 

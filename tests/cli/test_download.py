@@ -21,7 +21,7 @@ from cli.client import Client
 from cli.errors import ApiError, CommandError
 from cli.main import app
 from store.stores import Stores
-from tests.api.served import run_to_success, start
+from tests.api.http_service import run_to_success, start
 from tests.reliability.proxy import FaultProxy
 
 CONTENT = random.Random(5).randbytes(6_000_000)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from store.stores import Stores
-from tests.api.served import run_to_success, start
+from tests.api.http_service import run_to_success, start
 from tests.cli.test_commands import autonl
 
 HTML = "<!doctype html><title>отчёт</title>"

@@ -113,7 +113,7 @@ def test_killed_it_leaves_nothing_and_started_again_it_goes_on(tmp_path: Path) -
 
         wait_for(progressing, "the first search runs", START_S)
         processes = service.everything()
-        assert any("worker.child" in process.cmdline() for process in processes)
+        assert any("worker.search_process" in process.cmdline() for process in processes)
         service.process.kill()
         wait_for(lambda: gone(processes), "nothing is left of a killed service")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from autonl_core.zoo import ZOO
+from autonl_core.spec.zoo import ZOO
 from cli.main import app
 
 

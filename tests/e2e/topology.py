@@ -65,7 +65,7 @@ class Topology:
     def pid_of_search(self) -> int | None:
         """The process that computes, somewhere below the worker; None while there is none."""
         below = psutil.Process(self._started["worker"].pid).children(recursive=True)
-        running = [child for child in below if child.is_running() and "worker.child" in child.cmdline()]
+        running = [child for child in below if child.is_running() and "worker.search_process" in child.cmdline()]
         return running[0].pid if running else None
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:

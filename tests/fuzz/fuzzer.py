@@ -16,7 +16,7 @@ from schemathesis.hooks import unregister
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from api.problems import TYPES
-from tests.fuzz.stock import Stock
+from tests.fuzz.seeded_service import Stock
 
 STREAM_S = 1.0  # how long a stream of events is listened to at most
 # Refusals of requests that are well formed. No schema can tell these: they depend on what is stored, on the operator's

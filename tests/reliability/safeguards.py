@@ -10,8 +10,8 @@ from pathlib import Path
 
 CLAIMS = "tests/store/test_claims.py::"
 SWEEPS = "tests/store/test_sweeps.py::"
-REPORTS = "tests/store/test_reports.py::"
-STATES = "tests/autonl_core/test_checkpoint.py::"
+REPORTS = "tests/store/test_updates.py::"
+STATES = "tests/autonl_core/run/test_run_state.py::"
 SUPERVISOR = "tests/worker/test_supervisor.py::"
 SWEEPER = "tests/worker/test_sweeper.py::"
 DATABASE = "tests/reliability/test_database.py::"
@@ -67,7 +67,7 @@ SAFEGUARDS = (
     Safeguard(
         "fence",
         "a write does not ask whether its fence is the newest",
-        "store/fencing.py",
+        "store/leases.py",
         (
             (
                 "fenced = Search.id == lease.search_id, Search.fence == lease.fence, ",
@@ -79,7 +79,7 @@ SAFEGUARDS = (
     Safeguard(
         "still-claimed",
         "a write does not ask whether its search is still claimed",
-        "store/fencing.py",
+        "store/leases.py",
         ((", Search.fence == lease.fence, Search.state.in_(CLAIMED)", ", Search.fence == lease.fence"),),
         (CLAIMS + "TestStaleWriter::test_it_cannot_touch_a_final_search",),
     ),
@@ -152,7 +152,7 @@ SAFEGUARDS = (
         "sweep-looks-twice",
         "a repair does not ask whether the attempt has beaten since it was found",
         "store/sweeps.py",
-        (("hold(session, lease, deadline < now(session), ", "hold(session, lease, "),),
+        (("require_lease(session, lease, deadline < now(session), ", "require_lease(session, lease, "),),
         (SWEEPS + "test_a_beat_that_comes_just_before_the_repair_keeps_the_lease",),
     ),
     Safeguard(
@@ -189,7 +189,7 @@ SAFEGUARDS = (
     Safeguard(
         "run-state-sha256",
         "a run state is loaded whatever its SHA-256 is",
-        "autonl_core/checkpoint.py",
+        "autonl_core/run/run_state.py",
         (("return None if found == saved.sha256 else", "return None if found else"),),
         (
             STATES + "test_bad_states_are_reported_and_passed_over",
@@ -228,13 +228,13 @@ SAFEGUARDS = (
         "cancel-wins",
         "a search that finishes after its cancel succeeds",
         "store/claims.py",
-        (('return endings.cancelled(session, search, moment, "the search finished after the cancel")', "pass"),),
+        (('return outcomes.cancelled(session, search, moment, "the search finished after the cancel")', "pass"),),
         (CLAIMS + "TestFinish::test_a_cancel_that_came_first_wins_but_the_file_stays",),
     ),
     Safeguard(
         "numbered-reports",
         "a report that is repeated is stored again",
-        "store/fencing.py",
+        "store/leases.py",
         (("if search.report_seq >= lease.report:", "if False:"),),
         (
             REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",
@@ -251,21 +251,21 @@ SAFEGUARDS = (
     Safeguard(
         "streak-reset",
         "a new run state does not end the crash streak",
-        "store/reports.py",
+        "store/updates.py",
         (("search.crash_streak = 0", "pass"),),
         (CLAIMS + "TestCrash::test_a_new_run_state_ends_the_streak",),
     ),
     Safeguard(
         "streak-goes-on",
         "a run state that was saved before ends the crash streak",
-        "store/reports.py",
+        "store/updates.py",
         (("if step > search.saved_step:", "if step:"),),
         (CLAIMS + "TestCrash::test_repeating_an_old_run_state_does_not",),
     ),
     Safeguard(
         "poison-limit",
         "a search that crashes again and again is never given up",
-        "store/endings.py",
+        "store/outcomes.py",
         (("if search.crash_streak >= settings.max_crash_streak:", "if False:"),),
         (CLAIMS + "TestCrash::test_too_many_in_a_row_fail_with_the_reason_of_each",),
     ),

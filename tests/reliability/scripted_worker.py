@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.worker.acting import command
+from tests.worker.scripted_supervisor import command
 from worker import app as worker
 
 if __name__ == "__main__":

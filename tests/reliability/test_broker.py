@@ -12,8 +12,8 @@ import pytest
 from store.states import SearchState
 from tests.reliability.broker import ForgetfulBroker
 from tests.reliability.conftest import Start
-from tests.reliability.history import check_history
 from tests.reliability.proxy import FaultProxy
+from tests.reliability.service_history import check_history
 from tests.servers import wait_for
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.reliability.broker import ForgetfulBroker
 from tests.reliability.chaos import FAULTS, SEARCHES, Chaos
 from tests.reliability.conftest import Start
-from tests.reliability.history import check_history
+from tests.reliability.service_history import check_history
 
 STEPS = 4
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1").split(",")]

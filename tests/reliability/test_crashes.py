@@ -12,9 +12,9 @@ import pytest
 
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.history import check_history
-from tests.reliability.references import REAL, SAVE_STEPS, uninterrupted_weights_sha256
+from tests.reliability.reference_search import REAL, SAVE_STEPS, uninterrupted_weights_sha256
 from tests.reliability.service import end, is_gone
+from tests.reliability.service_history import check_history
 from tests.servers import wait_for
 
 

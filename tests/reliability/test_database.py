@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from store.fencing import Lease
+from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import open_stores
 from tests.reliability.broker import ForgetfulBroker
 from tests.reliability.conftest import SHORT, Start
-from tests.reliability.history import check_history
 from tests.reliability.proxy import FaultProxy
 from tests.reliability.service import SEARCH, Service, drop_sessions, is_gone
+from tests.reliability.service_history import check_history
 from tests.servers import PostgresServer, wait_for
-from tests.store.samples import claim, kinds, queue_search
+from tests.store.sample_rows import claim, kinds, queue_search
 from worker.sink import RowSink
 from worker.workspace import Workspace
 

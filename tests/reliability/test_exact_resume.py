@@ -10,7 +10,7 @@ import pytest
 
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.references import REAL, uninterrupted_weights_sha256
+from tests.reliability.reference_search import REAL, uninterrupted_weights_sha256
 from tests.reliability.service import end
 
 KILLS = 20

@@ -23,12 +23,13 @@ import httpx
 import pytest
 
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets import scan
-from autonl_core.export import save_checkpoint
-from autonl_core.network import build_network
-from autonl_core.search_space import get_space
+from autonl_core.datasets.spec import scan
+from autonl_core.nn.checkpoint import save_checkpoint
+from autonl_core.nn.network import build_network
+from autonl_core.spec.search_space import get_space
 from store.settings import Settings
-from tests.api.served import SEARCH
+from tests.api.http_service import SEARCH
+from tests.reliability.audited_module import peak_mb
 from tests.reliability.hostile import (
     GOOD,
     ZEROS,
@@ -48,7 +49,6 @@ from tests.reliability.hostile import (
     unreadable_images,
 )
 from tests.reliability.service import ROOT, Service
-from tests.reliability.watched import peak_mb
 from tests.servers import free_port, migrated_sqlite, wait_for
 
 __all__ = ["migrated_sqlite"]
@@ -117,7 +117,7 @@ def sandbox(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         threads=1,
     )
     with contextlib.closing(Service(settings, {"PYTHONDONTWRITEBYTECODE": "1"})) as service:
-        service.start("api", "tests.reliability.watched", str(data / "api.watched"), "uvicorn", "api.app:app")
+        service.start("api", "tests.reliability.audited_module", str(data / "api.watched"), "uvicorn", "api.app:app")
         wait_for(service._answers, "the API answers", timeout_s=60)
         for number in range(2):
             service.start(f"checker-{number}", "worker.checker")
@@ -135,7 +135,7 @@ def assert_harmless(log: Path, home: Path, peak: int, limit: int) -> None:
 
 
 def run(log: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    watched = [sys.executable, "-m", "tests.reliability.watched", str(log), *command]
+    watched = [sys.executable, "-m", "tests.reliability.audited_module", str(log), *command]
     environment = os.environ | {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{log.parent}",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -304,9 +304,9 @@ READ_ALL = """
 import sys
 from pathlib import Path
 from autonl_core.errors import CheckpointError
-from autonl_core.export import load_checkpoint
-from autonl_core.port_weights import load_port_weights
-from autonl_core.zoo import ZOO
+from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.nn.port_weights import load_port_weights
+from autonl_core.spec.zoo import ZOO
 
 for file in map(Path, sys.argv[1:]):
     try:

@@ -9,9 +9,9 @@ import pytest
 from store.models import RunState
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.history import check_history
-from tests.reliability.references import REAL, SAVE_STEPS, uninterrupted_weights_sha256
+from tests.reliability.reference_search import REAL, SAVE_STEPS, uninterrupted_weights_sha256
 from tests.reliability.service import Service
+from tests.reliability.service_history import check_history
 
 # A supernet step that takes more than a gigabyte at once, and half of that in two parts.
 LARGE = REAL | {
@@ -63,7 +63,7 @@ def test_case_13_memory_suffices_for_half_a_batch(start: Start) -> None:
     assert result["exact"] is False
 
 
-# What becomes of one candidate that does not fit is in tests/autonl_core/test_stopping.py, TestMemory.
+# What becomes of one candidate that does not fit is in tests/autonl_core/run/test_stopping.py, TestMemory.
 
 
 @pytest.mark.timeout(200)

@@ -12,11 +12,11 @@ import pytest
 from store.errors import LeaseLost
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.history import check_history
-from tests.reliability.references import REAL
+from tests.reliability.reference_search import REAL
 from tests.reliability.service import Service, is_gone
+from tests.reliability.service_history import check_history
 from tests.servers import wait_for
-from tests.store.samples import CHECKPOINT, claim, result
+from tests.store.sample_rows import CHECKPOINT, claim, result
 
 
 class TestCancel:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from store.claims import Standing
+from store.claims import LeaseStatus
 from store.db import now
 from store.errors import LeaseLost
-from store.fencing import Lease
+from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
-from tests.store.samples import (
+from tests.store.sample_rows import (
     CHECKPOINT,
     FILES,
     WRITES,
@@ -73,7 +73,7 @@ def test_a_claim_is_an_attempt_with_its_first_beat(stores: Stores, settings: Set
 def test_a_beat_extends_the_lease(stores: Stores) -> None:
     lease = claim_one(stores)
     before = stores.searches.get(lease.search_id).lease_until
-    assert stores.claims.beat(lease) is Standing.HELD
+    assert stores.claims.beat(lease) is LeaseStatus.HELD
     after = stores.searches.get(lease.search_id).lease_until
     assert before is not None
     assert after is not None
@@ -83,8 +83,8 @@ def test_a_beat_extends_the_lease(stores: Stores) -> None:
 def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
     lease = claim_one(stores)
     stores.control.cancel(lease.search_id)
-    assert stores.claims.beat(lease) is Standing.CANCEL_WANTED
-    assert stores.claims.look(lease) == (Standing.CANCEL_WANTED, None)
+    assert stores.claims.beat(lease) is LeaseStatus.CANCEL_WANTED
+    assert stores.claims.look(lease) == (LeaseStatus.CANCEL_WANTED, None)
 
 
 class TestFinish:
@@ -163,7 +163,7 @@ class TestPause:
         lease = claim_one(stores)
         save(stores, lease, 1)
         stores.control.pause(lease.search_id)
-        assert stores.claims.beat(lease) is Standing.PAUSE_WANTED
+        assert stores.claims.beat(lease) is LeaseStatus.PAUSE_WANTED
         assert stores.claims.gave_back(lease) is SearchState.PAUSED
         assert stores.searches.attempts(lease.search_id)[0].exit_class is ExitClass.PAUSED
         assert stores.claims.claim("worker-2") is None
@@ -293,8 +293,8 @@ class TestStaleWriter:
         stale = claim_one(stores)
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
-        assert stores.claims.beat(stale) is Standing.LOST
-        assert stores.claims.look(stale) == (Standing.LOST, None)
+        assert stores.claims.beat(stale) is LeaseStatus.LOST
+        assert stores.claims.look(stale) == (LeaseStatus.LOST, None)
 
     def test_a_search_that_never_was_is_named(self, stores: Stores) -> None:
         with pytest.raises(LeaseLost, match="does not exist"):

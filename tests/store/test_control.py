@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from autonl_core.config import SearchConfig
-from autonl_core.datasets import DIGITS
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.spec.config import SearchConfig
 from store.errors import IdempotencyConflict, NotFound, StateConflict
 from store.models import Search
 from store.states import ALLOWED, ExitClass, SearchState, StopReason
 from store.stores import Stores
-from tests.store.samples import CONFIG, FILES, age, claim, crash, kinds, queue_search, result
+from tests.store.sample_rows import CONFIG, FILES, age, claim, crash, kinds, queue_search, result
 
 REQUESTS: dict[str, Callable[[Stores, str], Search]] = {
     "cancel": lambda stores, search_id: stores.control.cancel(search_id),

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from autonl_core.datasets import DIGITS, DatasetSpec
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store import datasets, events
-from store.checks import CheckLease
+from store.dataset_checks import CheckLease
 from store.dataset_files import DatasetFiles, Upload
 from store.datasets import Added, DatasetEntry, DatasetStore, sheets_folder
 from store.errors import DatasetChanged, DatasetExists, DatasetInUse, NotFound
 from store.states import DatasetState
 from store.stores import Stores
-from tests.store import samples
+from tests.store import sample_rows as samples
 
 PETS = Path("/data/pets")
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from store.db import Database, now
 from store.models import Metric, Search
 from store.stores import Stores
-from tests.store.samples import queue_search
+from tests.store.sample_rows import queue_search
 
 WRITERS, WRITES = 4, 5
 

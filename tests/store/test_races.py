@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from autonl_core.datasets import DIGITS
+from autonl_core.datasets.spec import DIGITS
 from store.db import now
 from store.models import Attempt, Event, Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
-from tests.store.samples import CONFIG, claim, expire
+from tests.store.sample_rows import CONFIG, claim, expire
 
 CLAIMERS = 6
 RACE_S = 100
@@ -47,7 +47,7 @@ def race(settings: Settings, *roles: str) -> Sequence[str]:
     }
     racers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.store.racer", role],
+            [sys.executable, "-m", "tests.store.racing_process", role],
             cwd=Path(__file__).parents[2],
             env=environment,
             stdin=subprocess.PIPE,

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from autonl_core.config import SearchConfig
-from autonl_core.datasets import DIGITS
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.spec.config import SearchConfig
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
 from store.searches import SearchFilter
 from store.states import SearchState
 from store.stores import Stores
-from tests.store.samples import CONFIG, FILES, claim, kinds, queue_search, result
+from tests.store.sample_rows import CONFIG, FILES, claim, kinds, queue_search, result
 
 
 def test_a_new_search_is_queued_and_reads_back_as_it_was_asked(stores: Stores) -> None:

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from store.claims import Standing
+from store.claims import LeaseStatus
 from store.db import now
 from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from store.sweeps import Swept
-from tests.store.samples import claim, expire, kinds, make_due, queue_search
+from tests.store.sample_rows import claim, expire, kinds, make_due, queue_search
 
 
 def test_an_attempt_that_beats_is_left_alone(stores: Stores) -> None:
@@ -63,7 +63,7 @@ def test_a_beat_that_comes_just_before_the_repair_keeps_the_lease(
     with monkeypatch.context() as patch:
         patch.setattr(stores.database, "read_scope", read_and_then_beat)
         assert stores.sweeps.sweep() == []
-    assert stores.claims.beat(lease) is Standing.HELD
+    assert stores.claims.beat(lease) is LeaseStatus.HELD
 
 
 def test_a_stale_attempt_whose_cancel_was_asked_ends_cancelled(stores: Stores) -> None:

@@ -17,10 +17,10 @@ from store.dataset_files import DatasetFiles
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores, open_stores
-from tests.autonl_core.data.pictures import encoded, packed, photo
+from tests.autonl_core.photo_like_images import encoded, packed, photo
 from tests.servers import wait_for
+from worker.check_process import check
 from worker.checker import Checker
-from worker.dataset_child import check
 
 STUCK = (sys.executable, "-c", "import time; time.sleep(600)")
 TELLING = (sys.executable, "-c", "import sys; print('it was', sys.argv[1]); sys.exit(3)")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from store.states import ExitClass
-from worker.exits import crash_of
+from worker.exit_codes import crash_of
 from worker.memory import memory_kills
 
 

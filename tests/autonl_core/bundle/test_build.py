@@ -17,7 +17,6 @@ import onnxruntime
 import pytest
 import torch
 
-from autonl_core.arch import ArchSpec
 from autonl_core.bundle.archive import check_packed, pack
 from autonl_core.bundle.build import make_bundle, pack_bundle
 from autonl_core.bundle.card import _SNIPPETS, write_card
@@ -27,10 +26,11 @@ from autonl_core.bundle.files import model
 from autonl_core.bundle.latency import measure_latency, open_onnx
 from autonl_core.errors import Interrupted, VerificationError
 from autonl_core.files import sha256_of
-from autonl_core.formats import FORMATS, NetworkFormat
 from autonl_core.report.markdown import plain as plain_text
-from autonl_core.run import SearchRun
-from tests.autonl_core.bundle.bundles import Made, finish, plain, start
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.formats import FORMATS, NetworkFormat
+from tests.autonl_core.bundle.small_bundle import Made, finish, plain, start
 
 
 class TestContents:

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from autonl_core.arch import ArchSpec, LightNLSpec
-from autonl_core.blocks.light_nl import LightNL
 from autonl_core.bundle.files import model
-from autonl_core.network import build_network
-from autonl_core.zoo import ZOO, adapt
-from tests.autonl_core.architectures import arch_specs, block, network
-from tests.autonl_core.bundle.bundles import lively, plain
+from autonl_core.nn.blocks.light_nl import LightNL
+from autonl_core.nn.network import build_network
+from autonl_core.spec.arch import ArchSpec, LightNLSpec
+from autonl_core.spec.zoo import ZOO, adapt
+from tests.autonl_core.bundle.small_bundle import lively, plain
+from tests.autonl_core.sample_architectures import arch_specs, block, network
 
 
 def images(arch: ArchSpec, size: int | None = None) -> torch.Tensor:

@@ -15,10 +15,10 @@ from autonl_core.bundle.exporting import save_onnx, trace
 from autonl_core.bundle.files import model
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
-from autonl_core.macs import count_macs
-from autonl_core.network import build_network
-from autonl_core.zoo import ZOO
-from tests.autonl_core.bundle.bundles import Made, plain
+from autonl_core.nn.network import build_network
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.zoo import ZOO
+from tests.autonl_core.bundle.small_bundle import Made, plain
 
 
 def graph(path: Path, nodes: Sequence[Any], **weights: tuple[int, ...]) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from autonl_core.bundle.scoring import judge
 from autonl_core.errors import VerificationError
-from autonl_core.formats import FORMATS
+from autonl_core.spec.formats import FORMATS
 
 
 def tally(correct: int, **changes: Any) -> dict[str, Any]:

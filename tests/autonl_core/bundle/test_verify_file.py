@@ -22,10 +22,10 @@ from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.files import verify
 from autonl_core.bundle.scoring import score_in_clean_process
 from autonl_core.data.decode import read_image
-from autonl_core.datasets import scan
-from autonl_core.limits import DEFAULT_LIMITS
-from tests.autonl_core.bundle.bundles import Made, start
-from tests.autonl_core.sets import digits_zip
+from autonl_core.datasets.limits import DEFAULT_LIMITS
+from autonl_core.datasets.spec import scan
+from tests.autonl_core.bundle.small_bundle import Made, start
+from tests.autonl_core.digit_archives import digits_zip
 
 NEEDED = ("torch", "numpy", "pillow", "onnxruntime")
 

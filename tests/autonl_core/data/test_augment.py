@@ -14,10 +14,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from autonl_core.config import SearchConfig
 from autonl_core.data.augment import _POLICY, Augmentation, _apply_policy, augment, mix
-from autonl_core.datasets import DIGITS
-from autonl_core.run import _augmentation
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.run.search_run import _augmentation
+from autonl_core.spec.config import SearchConfig
 
 STILL = Augmentation(flip=False, padding_px=0)
 ALL = Augmentation(True, 2, erase=0.3, crop_min_scale=0.3, color_jitter=0.4, policy="randaugment")

@@ -17,9 +17,9 @@ from autonl_core.data.build import OWN_GROUP, build
 from autonl_core.data.decode import Images
 from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
-from autonl_core.datasets import DIGITS, list_items, scan
+from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
+from autonl_core.datasets.spec import DIGITS, list_items, scan
 from autonl_core.errors import DatasetError
-from autonl_core.manifest import manifest_fingerprint, write_manifest
 
 
 def png(image: Image.Image) -> bytes:

@@ -1,0 +1,78 @@
+"""What routes get handed: the stores of the process, and the headers that many of them read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator, PlainValidator, StringConstraints, TypeAdapter
+
+from api import problems
+from api.problems import ProblemError
+from store.json_values import plain_text
+from store.stores import Stores
+
+
+def _stores(request: Request) -> Stores:
+    stores: Stores = request.app.state.stores
+    return stores
+
+
+StoresDep = Annotated[Stores, Depends(_stores)]
+# What no database can hold is taken out, so that an impossible id is simply not found.
+PlainText = Annotated[str, AfterValidator(plain_text), StringConstraints(max_length=64)]
+SearchId = Annotated[PlainText, Path(description="id of a search")]
+ArchId = Annotated[PlainText, Path(description="id of an architecture")]
+OfSearch = Annotated[PlainText | None, Query(alias="search_id", description="as this search found it")]
+IfNoneMatch = Annotated[str | None, Header(description="an ETag: answers 304 while it is still current")]
+IfMatch = Annotated[str | None, Header(description="an ETag: answers 412 unless it is still current")]
+IdempotencyKey = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None,
+    Header(description="repeating a request with the same key and body gives the first answer again"),
+]
+
+
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_ANY_DATETIME = TypeAdapter(datetime)
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def _parse_moment(text: object) -> datetime:
+    """A time in RFC 3339, and nothing else that pydantic takes for one: seconds since 1970, a date, no zone."""
+    try:
+        if not isinstance(text, str) or _RFC_3339.fullmatch(text) is None:
+            raise ValueError
+        moment = _ANY_DATETIME.validate_python(text)
+    except ValueError:
+        raise ValueError("must be a time with its zone, as in 2026-01-31T12:00:00Z") from None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # in its own zone it is a moment of the years 1 to 9999, in UTC it is not
+        return _EARLIEST if moment.year == 1 else _LATEST
+
+
+Moment = Annotated[datetime, PlainValidator(_parse_moment, json_schema_input_type=datetime), Query()]
+
+
+def make_etag(content: bytes) -> str:
+    """A strong entity tag of a representation."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def matches(etag: str, header: str) -> bool:
+    """Whether a header of entity tags names `etag`, or any."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return etag in tags or "*" in tags
+
+
+def require_match(etag: str, if_match: str | None) -> None:
+    """Raises the problem `precondition-failed` if the client decided on another version than `etag`."""
+    if if_match is not None and not matches(etag, if_match):
+        raise ProblemError(
+            problems.PRECONDITION_FAILED, f"the search is now {etag}, not what If-Match names: look again"
+        )

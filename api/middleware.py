@@ -1,0 +1,113 @@
+"""The outermost layer of every response: request id, security headers, counts, body limit, unexpected errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections import Counter
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from api.error_handlers import respond
+from api.problems import ProblemError
+
+log = logging.getLogger("autonl.api")
+UPLOAD_TYPE = "application/zip"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# The page needs nothing but itself: no other host, no inline script or style, no frame around it.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class RequestCounts:
+    """Requests since the process started, by method, route and status, and the seconds they took."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.seconds: Counter[str] = Counter()
+
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")  # the template, so that ids do not multiply the series
+        self.requests[scope["method"], route, status] += 1
+        self.seconds[route] += seconds  # type: ignore[assignment]
+
+
+class Edge:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: int) -> None:
+        self.app = app
+        self.counts = counts
+        self.max_body_bytes = max_body_bytes
+        self.max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope["autonl.request_id"] = request_id
+        started = time.monotonic()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            limit = self.max_upload_bytes if is_upload(scope) else self.max_body_bytes
+            await self.app(scope, _limited(receive, limit), send_with_headers)
+        except Exception:
+            log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
+            if status:  # too late for another answer: the server cuts the connection, which the client notices
+                raise
+            error = ProblemError(problems.INTERNAL, problems.INTERNAL.example)
+            await respond(Request(scope), error)(scope, receive, send_with_headers)
+        finally:
+            self.counts.count(scope, status, time.monotonic() - started)
+        return None
+
+
+def is_upload(scope: Scope) -> bool:
+    """Whether the request sends an archive: the only body that may be large, and that is never held in memory."""
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return scope["method"] == "POST" and scope["path"] == "/datasets" and kind == UPLOAD_TYPE
+
+
+def _limited(receive: Receive, max_body_bytes: int) -> Receive:
+    """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_body_bytes:
+            raise HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body is larger than {max_body_bytes:,} bytes")
+        return message
+
+    return receive_limited

@@ -1,0 +1,213 @@
+"""Reader processes: images decoded ahead of their use, in the order in which they are asked for.
+
+Every reader has at most one request, and decodes its share of one batch while the search computes on the batch before:
+that bounds the memory, and nobody ever writes to a reader that is itself waiting to be read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autonl_core.data.decode import Images
+from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY
+from autonl_core.data.listing import Listing
+from autonl_core.datasets.limits import Limits
+
+MAX_READERS = 4
+PATIENCE_S = 600.0  # without a byte from a reader that has a request
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class Request:
+    """Images that readers are at work on; `images` and `problems` are complete once it is `settled`."""
+
+    shares: list[Rows]
+    images: Images
+    problems: dict[int, str] = field(default_factory=dict)
+    settled: bool = False
+    dropped: bool = False
+
+
+class Readers:
+    """A few processes that decode images of one listing, which `folder` holds, at one resolution.
+
+    Not for use by several threads. The processes end with this object or with this process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        listing: Listing,
+        resolution: int,
+        limits: Limits,
+        count: int,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.resolution, self.patience_s = resolution, patience_s
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._pending: Request | None = None
+        weakref.finalize(self, _end, self._processes)
+        told = {"folder": str(folder), "location": str(listing.location), "is_archive": listing.is_archive}
+        line = json.dumps(told | {"resolution": resolution, "limits": asdict(limits)}).encode() + b"\n"
+        command = [sys.executable, "-m", "autonl_core.data.decode_worker"]
+        for _ in range(count):
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0))
+            self._send(self._processes[-1], line)
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    def decode(self, rows: Rows) -> tuple[Images, dict[int, str]]:
+        """Images of these rows, (B, R, R, 3) uint8; and for those that cannot be read, why, by position.
+
+        Raises:
+            MemoryError: a reader ran out of memory.
+            RuntimeError: a reader died, or has been silent for too long.
+        """
+        return self._result(self._request(rows))
+
+    def decode_ahead(self, wanted: Iterable[Rows]) -> Iterator[tuple[Images, dict[int, str]]]:
+        """The same for one batch of rows after the other; readers are one batch ahead. Raises as `decode` does."""
+        ahead: Request | None = None
+        try:
+            for rows in wanted:
+                current, ahead = ahead, None
+                if current is None:
+                    ahead = self._request(rows)
+                    continue
+                result = self._result(current)
+                ahead = self._request(rows)
+                yield result
+            if ahead is not None:
+                yield self._result(ahead)
+        finally:
+            if ahead is not None:  # left early: what was decoded for it is of no use
+                ahead.dropped = True
+
+    def _request(self, rows: Rows) -> Request:
+        self._settle()  # somebody else may have asked for images ahead of their use
+        if not self._processes:
+            raise RuntimeError("reader processes ended after an earlier error")
+        shares = np.array_split(rows, len(self._processes))
+        size = self.resolution
+        request = Request(shares, np.empty((len(rows), size, size, 3), dtype=np.uint8))
+        for process, share in zip(self._processes, shares, strict=True):
+            self._send(process, LENGTH.pack(len(share)) + share.astype(np.int64).tobytes())
+        self._pending = request
+        return request
+
+    def _result(self, request: Request) -> tuple[Images, dict[int, str]]:
+        if not request.settled:
+            self._settle()
+        return request.images, request.problems
+
+    def _settle(self) -> None:
+        """Receive whatever readers are at work on."""
+        request, self._pending = self._pending, None
+        if request is None:
+            return
+        try:
+            start = 0
+            for process, share in zip(self._processes, request.shares, strict=True):
+                self._receive_share(process, request, start, len(share))
+                start += len(share)
+        except BaseException:  # answers would no longer belong to requests
+            self._give_up()
+            raise
+        request.settled = True
+        if request.dropped:
+            request.images = request.images[:0]
+
+    def _receive_share(self, process: subprocess.Popen[bytes], request: Request, start: int, count: int) -> None:
+        head = bytearray(LENGTH.size)
+        self._receive(process, memoryview(head))
+        text = bytearray(LENGTH.unpack(head)[0])
+        self._receive(process, memoryview(text))
+        self._receive(process, memoryview(request.images[start : start + count].reshape(-1).data))
+        request.problems.update({start + int(at): problem for at, problem in json.loads(text).items()})
+
+    def _give_up(self) -> None:
+        for process in self._processes:
+            process.kill()
+        _end(self._processes)
+        self._processes.clear()
+
+    def _send(self, process: subprocess.Popen[bytes], data: bytes) -> None:
+        assert process.stdin is not None
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(process.stdin.fileno(), rest) :]
+        except BrokenPipeError:
+            death = self._death(process)
+            self._give_up()
+            raise death from None
+
+    def _receive(self, process: subprocess.Popen[bytes], into: memoryview) -> None:
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        while into:
+            if not _is_readable(descriptor, self.patience_s):
+                raise RuntimeError(
+                    f"reader process {process.pid} has been silent for {self.patience_s:g} s; is it stopped, or the "
+                    "disk of the data set away?"
+                )
+            count = os.readv(descriptor, [into])
+            if count == 0:
+                raise self._death(process)
+            into = into[count:]
+
+    def _death(self, process: subprocess.Popen[bytes]) -> Exception:
+        """What to raise for a reader that closed its pipe."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        code = process.returncode
+        if code == OUT_OF_MEMORY:
+            return MemoryError(f"reader process {process.pid} ran out of memory")
+        how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with {code}"
+        return RuntimeError(
+            f"reader process {process.pid} {how} while it decoded images; its log is that of the search"
+        )
+
+
+def reader_count() -> int:
+    """As many as there are cores, but few."""
+    return max(1, min(MAX_READERS, os.cpu_count() or 1))
+
+
+def _is_readable(descriptor: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * timeout_s))
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End readers: by the end of their input, or by force."""
+    for process in processes:
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+    deadline = time.monotonic() + 2
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            continue
+        process.kill()
+        process.wait()

@@ -1,0 +1,1 @@
+"""The check of a dataset before it may be used: everything that is wrong with it, at once."""

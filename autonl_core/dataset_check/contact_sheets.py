@@ -1,0 +1,46 @@
+"""Contact sheets: one picture per class, of images spread evenly over it, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from autonl_core.data.decode import fit, upright
+from autonl_core.datasets.check_report import MAX_SHEETS
+from autonl_core.datasets.file_source import FileSource
+from autonl_core.datasets.image_files import open_image
+from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import Item
+
+COLUMNS, ROWS = 8, 3
+TILE_PX, GAP_PX = 64, 2
+
+
+def write_sheets(
+    files: FileSource, classes: Sequence[str], items: Sequence[Item], folder: Path, limits: Limits
+) -> list[Path]:
+    """A JPEG file for each class, named by its label."""
+    by_class: list[list[str]] = [[] for _ in classes]
+    for item in items:
+        by_class[item.label].append(item.member)
+    paths = []
+    for label, members in enumerate(by_class[:MAX_SHEETS]):
+        shown = members[:: max(1, -(-len(members) // (COLUMNS * ROWS)))]
+        path = folder / f"{label}.jpg"
+        _sheet(files, shown, limits).save(path, "JPEG", quality=85)
+        paths.append(path)
+    return paths
+
+
+def _sheet(files: FileSource, members: Sequence[str], limits: Limits) -> Image.Image:
+    step = TILE_PX + GAP_PX
+    rows = -(-len(members) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * step - GAP_PX, rows * step - GAP_PX), "white")
+    for place, member in enumerate(members):
+        with open_image(files.read(member), limits) as image:
+            image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
+            tile = fit(upright(image), TILE_PX)  # the square that a network is fed
+        sheet.paste(Image.fromarray(tile), (place % COLUMNS * step, place // COLUMNS * step))
+    return sheet

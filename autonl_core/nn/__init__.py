@@ -1,0 +1,1 @@
+"""Networks as modules: blocks, the network itself, its checkpoint, and what a live network costs."""

@@ -1,0 +1,128 @@
+"""Convolution with batch normalisation and activation, and squeeze-excite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from autonl_core.spec.arch import Activation, SeGate
+
+BN_EPS = 1e-3  # of the published networks
+BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation, so they may be quick
+_FOLDING_PAYS = 4  # a map this many times larger than the weights costs more to normalise than they cost to scale
+
+_ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
+    "swish": F.silu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hard_swish": F.hardswish,
+}
+SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
+
+
+def activate(x: Tensor, activation: Activation | None) -> Tensor:
+    """`activation` of a map that only its maker holds: in place where no gradient will ask for it again."""
+    return x if activation is None else _ACTIVATIONS[activation](x, not torch.is_grad_enabled())
+
+
+def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`conv` of x with the given weight and bias.
+
+    A 1x1 convolution of a single image is computed as the matrix product that it is, which needs no set-up.
+    """
+    if x.shape[0] > 1 or conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.groups > 1:
+        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    rows = x.permute(0, 2, 3, 1)  # (1, H, W, C_in): a view when `x` is channels_last
+    return F.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def folded_weights(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that does what `conv` and then `norm`, in evaluation mode, do."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = (variance + norm.eps).rsqrt_().mul_(norm.weight)  # in place: on small maps every operation counts
+    return conv.weight * scale.view(-1, 1, 1, 1), torch.addcmul(norm.bias, mean, scale, value=-1)
+
+
+def normalise(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """`norm(x)`; in evaluation mode without the checks of the module, which take longer than a small map."""
+    if norm.training:
+        return norm(x)
+    mean, variance, use_cudnn = norm.running_mean, norm.running_var, torch.backends.cudnn.enabled
+    return torch.batch_norm(x, norm.weight, norm.bias, mean, variance, False, 0.0, norm.eps, use_cudnn)
+
+
+class ConvNorm(nn.Module):
+    """A square convolution without bias, "same" padding, batch normalisation, and `activation` if one is given."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation | None,
+    ) -> None:
+        super().__init__()
+        padding = kernel_size // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        if self.norm.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
+            return activate(normalise(convolve(x, conv, conv.weight, None), self.norm), self.activation)
+        return activate(convolve(x, conv, *folded_weights(conv, self.norm)), self.activation)
+
+    def fold(self) -> FoldedConv:
+        """The same at inference, with the batch norm's running statistics folded in once and for all."""
+        return FoldedConv(self.conv, self.norm, self.activation)
+
+
+class FoldedConv(nn.Module):
+    """A convolution with bias, then `activation`: a trained ConvNorm, for inference."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, activation: Activation | None) -> None:
+        super().__init__()
+        self.conv = fuse_conv_bn_eval(conv, norm)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(convolve(x, self.conv, self.conv.weight, self.conv.bias), self.activation)
+
+
+class SqueezeExcite(nn.Module):
+    """Scale channels by a gate computed from their means (Hu et al., 2018).
+
+    Between the two layers stands Swish in networks of Swish, ReLU in all others, as their authors have it. Works in
+    place where no gradient will ask for the map again.
+    """
+
+    def __init__(
+        self, channels: int, squeezed_channels: int, activation: Activation = "swish", gate: SeGate = "sigmoid"
+    ) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed_channels, 1)
+        self.expand = nn.Conv2d(squeezed_channels, channels, 1)
+        self.activation: Activation = "swish" if activation == "swish" else "relu"
+        self.gate = gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = x.mean((2, 3))  # (B, C)
+        s = activate(_pointwise(s, self.reduce), self.activation)  # (B, squeezed)
+        gate = SE_GATES[self.gate](_pointwise(s, self.expand))  # (B, C)
+        gate = gate.view(*gate.shape, 1, 1)  # (B, C, 1, 1)
+        return x * gate if torch.is_grad_enabled() else x.mul_(gate)
+
+
+def _pointwise(s: Tensor, layer: nn.Conv2d) -> Tensor:
+    """A 1x1 convolution of single positions, (B, C_in) -> (B, C_out): as a matrix product it needs no set-up."""
+    return F.linear(s, layer.weight.flatten(1), layer.bias)

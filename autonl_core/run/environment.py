@@ -1,0 +1,36 @@
+"""What bit-for-bit repetition of a search depends on."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import autonl_core
+
+
+def environment(device: torch.device) -> Mapping[str, str | int]:
+    """Everything that bit-for-bit repetition depends on."""
+    return {
+        "code": code_digest(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+    }
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of this package's own source: another version may compute something else."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(autonl_core.__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""Run states: what a search needs to go on after a crash. Atomic to write, verified to read, never unpickled blindly.
+
+A state is a nested dict of tensors, numbers, strings and lists, so `weights_only` loading reads it. Written to a
+temporary file, fsynced, renamed; its name carries its number and its SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autonl_core.errors import CheckpointCorrupt
+from autonl_core.files import check_room, sha256_of, write_atomically
+from autonl_core.spec.progress import SavedState
+
+KEPT_STATES = 2
+ROOM_STATES = 3  # this one, and what a search writes besides
+
+State = dict[str, Any]
+
+
+class RunStates:
+    """The run states of one attempt, in a folder of its own; numbers go on from those of earlier attempts."""
+
+    def __init__(self, folder: Path, earlier: Sequence[SavedState]) -> None:
+        self.folder = folder
+        self.step = max((state.step for state in earlier), default=0)
+        self._size_bytes = max((state.size_bytes for state in earlier), default=0)
+        self._kept: list[Path] = []
+
+    def save(self, state: State) -> SavedState:
+        """Write `state`. Older ones stay until `forget_old`.
+
+        Raises:
+            OSError (ENOSPC): there is less room than `ROOM_STATES` run states take; nothing was written.
+        """
+        check_room(self.folder, ROOM_STATES * self._size_bytes)
+        path = self.folder / f"state-{self.step + 1:06d}.pt"
+        write_atomically(path, lambda temporary: torch.save(state, temporary))
+        self.step += 1
+        self._size_bytes = path.stat().st_size
+        self._kept.append(path)
+        return SavedState(path, sha256_of(path), self._size_bytes, self.step)
+
+    def forget_old(self) -> None:
+        """Delete all but the two newest of this attempt, once the newest is known to whoever resumes."""
+        for old in self._kept[:-KEPT_STATES]:
+            old.unlink(missing_ok=True)
+        self._kept = self._kept[-KEPT_STATES:]
+
+
+def load_newest(
+    states: Sequence[SavedState], device: torch.device, on_bad: Callable[[SavedState, str], None]
+) -> State | None:
+    """The newest good state, or None if there were none to begin with. Bad ones are reported and passed over.
+
+    Raises:
+        CheckpointCorrupt: states were given, and every one is missing or damaged. Starting over would hide the loss.
+    """
+    for saved in sorted(states, key=lambda state: state.step, reverse=True):
+        problem = _problem_of(saved)
+        if problem is None:
+            state: State = torch.load(saved.path, map_location=device, weights_only=True)
+            return state
+        on_bad(saved, problem)
+    if states:
+        newest = max(states, key=lambda state: state.step)
+        raise CheckpointCorrupt(
+            f"none of the {len(states)} run states that are left can be read (the newest is {newest.path.name}), so "
+            "the search cannot go on where it was; start it again as a new one"
+        )
+    return None
+
+
+def _problem_of(saved: SavedState) -> str | None:
+    if not saved.path.is_file():
+        return "the file is missing"
+    found = sha256_of(saved.path)
+    return None if found == saved.sha256 else f"sha256 is {found[:12]}..., recorded {saved.sha256[:12]}..."

@@ -1,0 +1,216 @@
+"""What a user can ask of a search. One set of classes validates the API body, the stored JSON and a YAML file.
+
+Strict: unknown fields, numbers in quotes, booleans for integers, NaN and infinities are refused, and every problem is
+listed, not just the first. Defaults are for some ten thousand small images; docs/search.md has what they reach.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
+
+from autonl_core.spec.formats import ExportFormat
+
+MAX_MACS = 10**12
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_MACS_TEXT = re.compile(r"([0-9]+(?:\.[0-9]{1,9})?)([kMG]?)")
+# The same as a JSON schema can say it: from 1 to MAX_MACS, with no more decimals than make a whole number.
+_MACS_PATTERN = (
+    r"^([1-9][0-9]{0,11}|10{12}"
+    r"|([1-9][0-9]{0,8}(\.[0-9]{1,3}0{0,6})?|0\.[0-9]{0,2}[1-9]0{0,6}|10{9})k"
+    r"|([1-9][0-9]{0,5}(\.[0-9]{1,6}0{0,3})?|0\.[0-9]{0,5}[1-9]0{0,3}|10{6})M"
+    r"|([1-9][0-9]{0,2}(\.[0-9]{1,9})?|0\.[0-9]{0,8}[1-9]|10{3})G)$"
+)
+
+
+def parse_macs(value: object) -> object:
+    """ "4.5M" -> 4500000; anything that is not such a text passes through, for the type check to judge."""
+    if not isinstance(value, str):
+        return value
+    match = _MACS_TEXT.fullmatch(value.strip()) if len(value) <= 32 else None
+    if match is None:
+        raise ValueError('a number of MACs is an integer or a text such as "300M", "4.5M" or "800k"')
+    whole, _, decimals = match[1].partition(".")
+    scaled = int(whole + decimals) * _SUFFIXES[match[2]]  # integers only: 0.3M must not become 299999
+    macs, rest = divmod(scaled, 10 ** len(decimals))
+    if rest:
+        raise ValueError(f"{value!r} is not a whole number of MACs")
+    return macs
+
+
+Macs = Annotated[
+    int,
+    BeforeValidator(parse_macs),
+    Field(ge=1, le=MAX_MACS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
+                {"type": "string", "pattern": _MACS_PATTERN},
+            ]
+        }
+    ),
+]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Baseline = Literal[  # the names of `zoo.py`
+    "autonl_s",
+    "autonl_l",
+    "mobilenet_v2",
+    "mnasnet_a1",
+    "fbnet_c",
+    "single_path_nas",
+    "proxyless_mobile",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+]
+
+
+def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("every network is compared with once; name each only once")
+    return names
+
+
+Baselines = Annotated[
+    tuple[Baseline, ...],
+    Field(strict=False, max_length=9, json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
+    AfterValidator(_each_once),
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that `model_validate` reads back to an equal config."""
+        return self.model_dump(mode="json")
+
+
+class SupernetConfig(_Strict):
+    """The search itself: training the supernet and its architecture parameters."""
+
+    epochs: int = Field(default=6, ge=1, le=1000, description="passes over the training images by the supernet")
+    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
+    ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
+    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two children share each batch")
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
+    alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
+    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn from the learned distribution")
+    generations: int = Field(default=2, ge=0, le=100, description="rounds of mutation of the best candidates")
+    finalists: int = Field(default=4, ge=1, le=32, description="candidates trained a little before one is chosen")
+    finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
+    paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
+
+
+class TrainConfig(_Strict):
+    """Training of the chosen network."""
+
+    epochs: int = Field(default=60, ge=1, le=10000, description="passes over the training images")
+    batch_size: int = Field(default=64, ge=2, le=4096)
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
+    warmup_epochs: int = Field(default=2, ge=0, le=1000)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, le=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
+    class_balanced: bool = Field(
+        default=False,
+        description="show every class equally often, to finalists and to the chosen network; epochs keep their length",
+    )
+    weights: Literal["inherit", "retrain"] = Field(
+        default="retrain", description="start from the supernet's weights, or from a fresh initialisation"
+    )
+
+
+class AugmentConfig(_Strict):
+    """Random changes of training images, applied in batches on the device."""
+
+    horizontal_flip: bool | None = Field(default=None, description="null: as the data set asks")
+    crop_padding: float = Field(
+        default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
+    )
+    resized_crop_min_scale: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=1,
+        description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
+        "96 pixels, never for smaller ones, where a shift serves better",
+    )
+    color_jitter: float = Field(
+        default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
+    )
+    erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none",
+        description="two operations of a fixed strength, or one of a random strength, drawn for every image; as with "
+        "mixup and cutmix, only while the chosen network and its baselines train: the search compares networks that "
+        "see an image a few times",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="blend images in pairs, by a share from Beta(x, x); 0: never"
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="paste a square of another image, its share from Beta(x, x); 0: never; with mixup: either",
+    )
+
+
+class ExportConfig(_Strict):
+    """What the network is handed over as, beside its safetensors file and the bundle, which there always are."""
+
+    formats: tuple[ExportFormat, ...] = Field(
+        default=("onnx", "onnx-int8", "pt2"),
+        strict=False,
+        description="files to download, all of them also in the bundle; torchscript, which PyTorch has deprecated, "
+        "only if asked for",
+    )
+    int8_max_drop_points: float = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="top-1 in percentage points that eight bits may lose on the test split; the file is withheld if "
+        "they lose more",
+    )
+
+    @field_validator("formats", mode="after")
+    @classmethod
+    def _each_once(cls, formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
+        return tuple(dict.fromkeys(formats))
+
+
+class SearchConfig(_Strict):
+    """One search. Only `dataset` and `flops_budget` are required."""
+
+    dataset: Name = Field(description="name of a registered data set, see GET /datasets", examples=["digits"])
+    flops_budget: Macs = Field(
+        description='upper limit of the MACs of one image, an integer or "300M"', examples=["400k", 400_000]
+    )
+    search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
+    resolution: int | None = Field(default=None, ge=8, le=512, description="pixels; null: the data set's own size")
+    algorithm: Literal["autonl", "autonl-paper"] = "autonl"
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
+    supernet: SupernetConfig = SupernetConfig()
+    train: TrainConfig = TrainConfig()
+    baselines: Baselines = Field(
+        default=(),
+        description="published networks, scaled to the same MACs and trained with the same recipe, to compare with",
+        examples=[["mobilenet_v2"]],
+    )
+    augment: AugmentConfig = AugmentConfig()
+    export: ExportConfig = ExportConfig()

@@ -1,0 +1,46 @@
+"""From a configuration and a data set to the search space it means, with everything that can be checked beforehand."""
+
+from __future__ import annotations
+
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import BudgetError
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.config import Baseline, SearchConfig
+from autonl_core.spec.scaling import scale_to_macs
+from autonl_core.spec.search_space import SearchSpace, get_space
+from autonl_core.spec.zoo import find_net
+
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
+
+
+def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The search space of `config` for the images and classes of `dataset`, its budget checked.
+
+    Raises:
+        SpaceError: unknown space, or a resolution it does not serve.
+        BudgetError: the budget lies below the smallest or above the largest network.
+    """
+    usual = min(max(dataset.image_size, MIN_RESOLUTION), MAX_RESOLUTION)
+    space = get_space(config.search_space, config.resolution or usual, len(dataset.classes))
+    low, high = space.macs_range()
+    if not low <= config.flops_budget <= high:
+        side = "below the smallest" if config.flops_budget < low else "above the largest"
+        raise BudgetError(
+            f"flops_budget {config.flops_budget:,} is {side} network of {space.name!r} at {space.resolution} pixels "
+            f"and {space.num_classes} classes; choose between {low:,} and {high:,} MACs",
+            feasible_macs=(low, high),
+        )
+    return space
+
+
+def scale_baseline(name: Baseline, space: SearchSpace, budget_macs: int) -> ArchSpec:
+    """A published network for the input and classes of `space`, at the MACs of a search that it is compared with.
+
+    Raises:
+        BudgetError: no width multiplier comes within 3% of these MACs.
+    """
+    try:
+        return scale_to_macs(find_net(name).arch, budget_macs, space.resolution, space.num_classes)
+    except BudgetError as error:
+        message = f"{name}: {error}; leave it out of `baselines`, or choose another budget"
+        raise BudgetError(message, feasible_macs=error.feasible_macs) from error

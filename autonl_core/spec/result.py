@@ -1,0 +1,104 @@
+"""What a finished search hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.progress import ArchitectureRecord
+
+StopReason = Literal["converged", "budget_spent", "collapsed"]
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file to hand over."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class FormatParity:
+    """How the network in one format, scored on the whole test split by a process without our code, compares.
+
+    A format that is `withheld`, with the reason, was made and scored, and is not handed over.
+    """
+
+    correct: int | None  # None: it could not be scored at all
+    top1_pct: float | None
+    max_logit_diff: float | None  # the largest, over images and classes, to PyTorch reading the safetensors file
+    disagreeing_images: int | None  # whose class is another one
+    size_bytes: int | None  # None: it could not be made at all
+    sha256: str | None
+    withheld: str | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """MACs of one image, counted on the nodes of the exported graph by a counter that shares no code with others."""
+
+    counted_on: str
+    rule: str
+    resolution: int
+    target_macs: int
+    achieved_macs: int
+    slack_macs: int
+    slack_pct: float
+    by_op: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """A published network beside the result; without `test_correct`, its training broke off: `problem` says why."""
+
+    name: str
+    arch_string: str
+    macs: int
+    params: int
+    test_correct: int | None
+    test_top1_pct: float | None
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A verified network: its MACs fit the budget, and the reloaded checkpoint scored what is reported here."""
+
+    architecture: ArchitectureRecord
+    flops_budget: int
+    slack_pct: float  # of the budget, unused
+    test_correct: int
+    test_images: int
+    checkpoint: Path  # safetensors: weights, architecture, preprocessing and labels in one file
+    checkpoint_sha256: str
+    weights_sha256: str  # of the tensors alone: equal seeds give equal hashes
+    seconds_by_phase: Mapping[str, float]
+    comparison: Mapping[str, Any]  # the chosen network beside uniform and random ones at the same MACs
+    stop_reason: StopReason
+    exact: bool  # False: other hardware, threads or versions took over, or memory ran out: not repeatable
+    notes: tuple[str, ...] = ()  # what a user should know, e.g. that the space is too coarse for this budget
+    files: Mapping[str, ResultFile] = field(default_factory=dict)  # by FileFormat, and report-html, report-md
+    parity: Mapping[NetworkFormat, FormatParity] = field(default_factory=dict)
+    certificate: Certificate | None = None
+    latency_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # medians, by form and batch size
+    machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
+    baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["checkpoint"] = self.checkpoint.name
+        data["notes"] = list(self.notes)
+        data["files"] = {
+            kind: {"name": file.path.name, "sha256": file.sha256, "size_bytes": file.size_bytes}
+            for kind, file in self.files.items()
+        }
+        data["baselines"] = [baseline.to_json() for baseline in self.baselines]
+        return data

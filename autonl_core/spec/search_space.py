@@ -1,0 +1,254 @@
+"""Search spaces as data: a skeleton of stages, and the choices of every block in it.
+
+A space is a stem, stages of (out_channels, max_blocks, stride, se_ratio) and a head. Per MBConv the search decides
+kernel size, expansion, whether a residual layer is there at all (skip), and LightNL: off, or a channel ratio and a
+stride. All choices are nested, small inside large, which is what lets one set of supernet weights serve them all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from autonl_core.errors import SpaceError
+from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec
+from autonl_core.spec.macs import block_macs, count_macs, head_macs, out_size, stem_macs
+
+Option = BlockSpec | None  # None: the layer is skipped
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """Up to `max_blocks` blocks of one width; the first has the stride and cannot be skipped.
+
+    `se_ratio` is that of the first block and of the others. A `fixed` stage offers no choice: expansion 1, kernel 3.
+    """
+
+    out_channels: int
+    max_blocks: int
+    stride: int
+    se_ratio: tuple[float, float] = (0.0, 0.0)
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class BlockChoices:
+    """What one position of the supernet may become. Tuples are ordered small to large; one entry means no choice."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    se_ratio: float
+    kernel_sizes: tuple[int, ...]
+    expand_ratios: tuple[int, ...]
+    can_skip: bool
+    nl_ratios: tuple[float, ...]  # empty: LightNL is not offered here
+    nl_strides: tuple[int, ...]  # large to small: a smaller stride is the larger network
+
+    def options(self) -> list[Option]:
+        """Every concrete block, the smallest kernel and expansion without LightNL first; skip, if offered, before."""
+        light_nls: list[LightNLSpec | None] = [None]
+        light_nls += [LightNLSpec(r, s) for r, s in itertools.product(self.nl_ratios, self.nl_strides)]
+        blocks: list[Option] = [None] if self.can_skip else []
+        for expand, kernel, light_nl in itertools.product(self.expand_ratios, self.kernel_sizes, light_nls):
+            blocks.append(
+                BlockSpec(self.in_channels, self.out_channels, self.stride, kernel, expand, self.se_ratio, light_nl)
+            )
+        return blocks
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A skeleton bound to an input resolution and a class count: everything the supernet and the counters need."""
+
+    name: str
+    resolution: int
+    num_classes: int
+    stem_channels: int
+    stem_stride: int
+    stages: tuple[StageSpec, ...]
+    head_channels: int
+    kernel_sizes: tuple[int, ...] = (3, 5)
+    expand_ratios: tuple[int, ...] = (3, 6)
+    nl_ratios: tuple[float, ...] = (0.125, 0.25)
+    nl_strides: tuple[int, ...] = (2, 1)
+
+    @cached_property
+    def blocks(self) -> tuple[BlockChoices, ...]:
+        """The positions of the supernet, first to last."""
+        return tuple(self._positions())
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Input size in pixels of every position, then of the head."""
+        sizes = [out_size(self.resolution, self.stem_stride)]
+        for choices in self.blocks:
+            sizes.append(out_size(sizes[-1], choices.stride))
+        return tuple(sizes)
+
+    @cached_property
+    def fixed_macs(self) -> int:
+        """MACs of stem and head, which are in every network of the space."""
+        head = head_macs(self.stages[-1].out_channels, self.head_channels, self.num_classes, self.sizes[-1])
+        return stem_macs(self.stem_channels, self.stem_stride, self.resolution).total + head.total
+
+    def option_macs(self, position: int, option: Option) -> int:
+        """MACs that `option` costs at `position`."""
+        return 0 if option is None else block_macs(option, self.sizes[position]).total
+
+    def build(self, options: list[Option]) -> ArchSpec:
+        """The architecture with one option per position, skipped layers left out."""
+        return ArchSpec(
+            resolution=self.resolution,
+            num_classes=self.num_classes,
+            stem_channels=self.stem_channels,
+            stem_stride=self.stem_stride,
+            blocks=tuple(option for option in options if option is not None),
+            head_channels=self.head_channels,
+        )
+
+    def smallest(self) -> ArchSpec:
+        return self.build([min(c.options(), key=lambda o: self.option_macs(i, o)) for i, c in enumerate(self.blocks)])
+
+    def largest(self) -> ArchSpec:
+        return self.build([max(c.options(), key=lambda o: self.option_macs(i, o)) for i, c in enumerate(self.blocks)])
+
+    def macs_range(self) -> tuple[int, int]:
+        """MACs of the smallest and of the largest network."""
+        return count_macs(self.smallest()).total, count_macs(self.largest()).total
+
+    def sample(self, rng: random.Random) -> ArchSpec:
+        """A network with every option of every position equally likely."""
+        return self.build([rng.choice(choices.options()) for choices in self.blocks])
+
+    def contains(self, arch: ArchSpec) -> bool:
+        """Whether some choice of options builds `arch`."""
+        mine = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
+        its = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
+        reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
+        for choices in self.blocks:
+            options = set(choices.options())
+            taken = {count + 1 for count in reached if count < len(arch.blocks) and arch.blocks[count] in options}
+            reached = taken | reached if choices.can_skip else taken
+        return mine == its and len(arch.blocks) in reached
+
+    def _positions(self) -> Iterator[BlockChoices]:
+        channels, size = self.stem_channels, out_size(self.resolution, self.stem_stride)
+        for stage in self.stages:
+            for index in range(stage.max_blocks):
+                first = index == 0
+                kernels = [k for k in self.kernel_sizes if k <= max(2 * size - 1, self.kernel_sizes[0])]
+                yield BlockChoices(
+                    in_channels=channels,
+                    out_channels=stage.out_channels,
+                    stride=stage.stride if first else 1,
+                    se_ratio=stage.se_ratio[0 if first else 1],
+                    # a kernel wider than 2 * size - 1 would multiply nothing but padding at its rim
+                    kernel_sizes=(3,) if stage.fixed else tuple(kernels),
+                    expand_ratios=(1,) if stage.fixed else self.expand_ratios,
+                    can_skip=not first,
+                    nl_ratios=() if stage.fixed else self.nl_ratios,
+                    nl_strides=() if stage.fixed else self.nl_strides,
+                )
+                channels, size = stage.out_channels, out_size(size, stage.stride if first else 1)
+
+
+@dataclass(frozen=True)
+class SpaceFamily:
+    """A named skeleton, and the resolutions it is made for."""
+
+    name: str
+    summary: str
+    resolutions: range
+    stem_channels: int
+    stem_stride: int
+    head_channels: int
+    stages: tuple[StageSpec, ...] = field(default=())
+
+
+_SE = (0.25, 0.5)  # the published rule: a quarter in the first block of a late stage, half in the others
+
+FAMILIES: dict[str, SpaceFamily] = {
+    family.name: family
+    for family in (
+        SpaceFamily(
+            name="mobile-224",
+            summary="the skeleton of the published AutoNL networks, for photographs of 96 to 320 pixels",
+            resolutions=range(96, 321),
+            stem_channels=32,
+            stem_stride=2,
+            head_channels=1280,
+            stages=(
+                StageSpec(16, 1, 1, fixed=True),
+                StageSpec(24, 4, 2),
+                StageSpec(40, 4, 2),
+                StageSpec(80, 4, 2, _SE),
+                StageSpec(96, 4, 1, _SE),
+                StageSpec(192, 4, 2, _SE),
+                StageSpec(320, 1, 1, (0.5, 0.5)),
+            ),
+        ),
+        SpaceFamily(
+            name="mobile-32",
+            summary="for small images of 24 to 95 pixels: narrow while maps are large, deep at a quarter and an eighth",
+            resolutions=range(24, 96),
+            stem_channels=16,
+            stem_stride=1,
+            head_channels=256,
+            stages=(
+                StageSpec(16, 1, 2, fixed=True),
+                StageSpec(16, 3, 1),
+                StageSpec(32, 4, 2, _SE),
+                StageSpec(80, 5, 2, _SE),
+            ),
+        ),
+        SpaceFamily(
+            name="tiny",
+            summary="for tests and thumbnails of 8 to 23 pixels",
+            resolutions=range(8, 24),
+            stem_channels=16,
+            stem_stride=1,
+            head_channels=128,
+            stages=(
+                StageSpec(16, 1, 1, fixed=True),
+                StageSpec(24, 2, 2),
+                StageSpec(40, 2, 2, _SE),
+            ),
+        ),
+    )
+}
+
+
+def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpace:
+    """The named space, or the one made for `resolution` when `name` is None, bound to this input and class count.
+
+    Raises:
+        SpaceError: the name is unknown, or the space is not made for this resolution.
+    """
+    if name is None:
+        fitting = [family.name for family in FAMILIES.values() if resolution in family.resolutions]
+        if not fitting:
+            raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
+        name = fitting[0]
+    if name not in FAMILIES:
+        raise SpaceError(f"search space {name!r} is unknown; known are {', '.join(FAMILIES)}")
+    family = FAMILIES[name]
+    if resolution not in family.resolutions:
+        raise SpaceError(f"search space {name!r} does not serve {resolution} pixels; {_served()}")
+    return SearchSpace(
+        name=family.name,
+        resolution=resolution,
+        num_classes=num_classes,
+        stem_channels=family.stem_channels,
+        stem_stride=family.stem_stride,
+        stages=family.stages,
+        head_channels=family.head_channels,
+    )
+
+
+def _served() -> str:
+    spans = (f"{family.name}: {family.resolutions[0]} to {family.resolutions[-1]}" for family in FAMILIES.values())
+    return "pixels served: " + ", ".join(spans)

@@ -1,0 +1,136 @@
+"""Measuring a network: batch-norm recalibration, then top-1 and top-5 over a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autonl_core.data.batches import Batch
+from autonl_core.nn.network import evaluating
+
+RECALIBRATION_IMAGES = 10_000
+WORST_MISTAKES = 24  # that a report shows
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts over `images` images and their mean cross-entropy, `loss`."""
+
+    correct: int
+    correct_top5: int
+    images: int
+    loss: float
+
+    @property
+    def top1_pct(self) -> float:
+        return 100.0 * self.correct / self.images
+
+    @property
+    def top5_pct(self) -> float:
+        return 100.0 * self.correct_top5 / self.images
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says of the images of a split, in the order they came. `confidence` is the softmax of its answer.
+
+    `worst_images` are the mistakes made with most confidence, (K, 3, R, R) as they were fed, the worst first;
+    `worst` their places.
+    """
+
+    labels: Tensor  # (N,) int64
+    predicted: Tensor  # (N,) int64
+    confidence: Tensor  # (N,) float32
+    worst: Tensor  # (K,) int64
+    worst_images: Tensor
+
+
+class Examiner:
+    """Keeps what a network says while it is scored: `evaluate(network, batches, examiner)`, then `predictions()`."""
+
+    def __init__(self, mistakes: int = WORST_MISTAKES) -> None:
+        self._mistakes = mistakes
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []  # labels, predicted, confidence
+        self._worst: list[tuple[float, int, Tensor]] = []  # confidence, place, image
+        self._seen = 0
+
+    def __call__(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
+        """One batch: images (B, 3, R, R), labels (B,), logits (B, classes)."""
+        confidence, predicted = (value.cpu() for value in logits.float().softmax(dim=1).max(dim=1))
+        labels = labels.cpu()
+        self._answers.append((labels, predicted, confidence))
+        wrong = torch.where(predicted != labels, confidence, -1.0)
+        most = wrong.topk(min(self._mistakes, len(wrong)))
+        for value, place in zip(most.values.tolist(), most.indices.tolist(), strict=True):
+            if value >= 0:
+                self._worst.append(
+                    (value, self._seen + place, x[place].cpu().clone())
+                )  # a view would keep the whole batch
+        self._worst = sorted(self._worst, key=lambda found: (-found[0], found[1]))[: self._mistakes]
+        self._seen += len(labels)
+
+    def predictions(self) -> Predictions:
+        labels, predicted, confidence = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
+        places = torch.tensor([place for _, place, _ in self._worst], dtype=torch.int64)
+        images = [image for _, _, image in self._worst]
+        return Predictions(labels, predicted, confidence, places, torch.stack(images) if images else torch.empty(0))
+
+
+@torch.no_grad()
+def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
+    """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
+    correct = correct_top5 = images = 0
+    loss = 0.0
+    for x, labels in batches:
+        logits = forward(x)
+        ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]  # (B, 5)
+        correct += int(ranked[:, 0].sum())
+        correct_top5 += int(ranked.any(dim=1).sum())
+        loss += float(F.cross_entropy(logits.float(), labels, reduction="sum"))
+        images += len(labels)
+        if examiner is not None:
+            examiner(x, labels, logits)
+    return Score(correct, correct_top5, images, loss / images)
+
+
+def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
+    """Score a network in evaluation mode, leaving it in the mode it was in."""
+    with evaluating(network):
+        return score(network, batches, examiner)
+
+
+def first_images(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
+    """Whole batches until there were at least so many images."""
+    seen = 0
+    for batch in batches:
+        yield batch
+        seen += len(batch[1])
+        if seen >= images:
+            return
+
+
+@torch.no_grad()
+def recalibrate_batch_norm(
+    network: nn.Module, batches: Iterable[Batch], max_images: int = RECALIBRATION_IMAGES
+) -> None:
+    """Replace every running mean and variance by their plain average over `batches`, for the weights as they are.
+
+    Running averages gathered during training belong to weights that have since moved, and averaged weights (EMA) never
+    had any of their own.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    was_training = network.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    network.train()
+    for x, _ in first_images(batches, max_images):
+        network(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(was_training)

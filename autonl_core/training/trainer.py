@@ -1,0 +1,146 @@
+"""Training one network: SGD, a cosine schedule, label smoothing, an average of the weights. Resumable at every step."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from autonl_core.data.batches import Loader, Stream, random_stream
+from autonl_core.data.prepare import ImageSet
+from autonl_core.errors import Diverged
+from autonl_core.nn.network import Network
+from autonl_core.spec.config import TrainConfig
+from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
+from autonl_core.training.micro_batches import MicroBatches, split
+from autonl_core.training.optim import WeightAverage, cosine_lr, set_lr, sgd
+
+MAX_LOST_STEPS = 20  # steps in a row with a loss that is not finite
+
+
+class Trainer:
+    """Trains `network` on `images` for `epochs`; `position` is (epoch, step) of the next batch."""
+
+    def __init__(
+        self,
+        network: Network,
+        images: ImageSet,
+        loader: Loader,
+        config: TrainConfig,
+        stream: Stream,
+        epochs: int,
+        micro_batches: MicroBatches | None = None,
+    ) -> None:
+        self.network, self.images, self.loader = network, images, loader
+        self.config, self.stream, self.epochs = config, stream, epochs
+        self.micro_batches = micro_batches or MicroBatches()
+        self.steps = loader.steps(images, config.batch_size)
+        self.parameters = list(network.parameters())
+        self.optimizer = sgd(network, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        self.average = WeightAverage(self.parameters, config.ema_decay)
+        self.position = (0, 0)
+        self.lost_steps = 0
+        self.epoch_loss = self.epoch_correct = 0.0
+        self.epoch_images = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.position[0] >= self.epochs
+
+    def run_epoch(self) -> Iterator[int]:
+        """Train to the end of the current epoch, yielding the step just done: a place to save, report or stop."""
+        epoch, first_step = self.position
+        self.network.train()
+        batches = self.loader.epoch(
+            self.images,
+            self.stream,
+            epoch,
+            self.config.batch_size,
+            first_step,
+            balanced=self.config.class_balanced,
+        )
+        for step, (x, labels) in enumerate(batches, start=first_step):
+            self._step(x, labels, epoch * self.steps + step)
+            self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
+            yield step
+
+    @property
+    def unreported(self) -> bool:
+        """An epoch ended whose metrics nobody took yet."""
+        return self.position[1] == 0 and self.epoch_images > 0
+
+    def take_epoch_metrics(self) -> dict[str, float]:
+        """Training loss and top-1 (of augmented images, weights as they moved) over the epoch; the next starts at 0."""
+        seen = self.epoch_images or math.nan  # every step lost: there is no loss to report
+        lr = self.optimizer.param_groups[0]["lr"]
+        metrics = {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
+        self.epoch_loss = self.epoch_correct = 0.0
+        self.epoch_images = 0
+        return metrics
+
+    def averaged(self, max_images: int = RECALIBRATION_IMAGES) -> Network:
+        """What is scored and shipped: a copy with the averaged weights, batch norms recalibrated on training images."""
+        network = copy.deepcopy(self.network)
+        self.average.copy_to(network.parameters())
+        recalibrate_batch_norm(network, self.loader.plain(self.images), max_images)
+        return network.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "position": list(self.position),
+            "epoch_sums": [self.epoch_loss, self.epoch_correct, self.epoch_images],
+            "lost_steps": self.lost_steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load_state_dict(state["average"])
+        self.position = (state["position"][0], state["position"][1])
+        self.epoch_loss, self.epoch_correct, self.epoch_images = state["epoch_sums"]
+        self.lost_steps = state["lost_steps"]
+
+    def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
+        config = self.config
+        warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
+        set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
+        if config.dropout:  # the one layer that draws from torch's own generator
+            draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
+            torch.manual_seed(int(draw))
+        value, correct = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
+        if self.skip_if_lost(value):
+            return
+        self.optimizer.step()
+        self.average.update(self.parameters)
+        self.epoch_loss += value * len(labels)
+        self.epoch_correct += correct
+        self.epoch_images += len(labels)
+
+    def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> tuple[float, int]:
+        """Gradients of the mean loss of a batch, computed in parts; returns that loss and how many were right."""
+        self.optimizer.zero_grad()
+        value, correct = 0.0, 0
+        for some, their_labels, share in split(x, labels, parts):
+            logits = self.network(some)
+            loss = share * F.cross_entropy(logits, their_labels, label_smoothing=self.config.label_smoothing)
+            loss.backward()
+            value += float(loss.detach())
+            named = their_labels if their_labels.dim() == 1 else their_labels.argmax(1)  # mixed: by the larger share
+            correct += int((logits.detach().argmax(1) == named).sum())
+        return value, correct
+
+    def skip_if_lost(self, loss: float) -> bool:
+        """Whether to skip a step whose loss is not finite. Raises Diverged after too many in a row."""
+        self.lost_steps = 0 if math.isfinite(loss) else self.lost_steps + 1
+        if self.lost_steps >= MAX_LOST_STEPS:
+            raise Diverged(
+                f"the loss was {loss} for {self.lost_steps} steps in a row; lower the learning rate ({self.config.lr})"
+            )
+        return self.lost_steps > 0

@@ -1,0 +1,117 @@
+"""What a running search tells: progress, metrics, architectures, run states, events. Every write is fenced.
+
+A lease that is gone makes each of the writes raise LeaseLost and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress
+from store import events
+from store.architectures import put_architecture, put_artifact
+from store.artifacts import StoredFile
+from store.db import Database, now
+from store.json_values import plain_json
+from store.leases import Lease, require_lease
+from store.models import Metric, RunState
+
+KEPT_RUN_STATES = 2  # the newest, over all attempts; the files of older ones are deleted by the search
+MAX_METRICS = 5000
+
+
+class ReportStore:
+    """Writes and reads what searches tell about themselves."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def progress(self, lease: Lease, progress: Progress) -> None:
+        """Replace the search's progress; a new phase is also an event."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            moment = now(session)
+            if search.phase != progress.phase:
+                search.phase = progress.phase
+                events.append(session, search, "phase", moment, {"phase": progress.phase})
+            search.progress = plain_json(asdict(progress))
+            search.progress_at = moment
+
+    def metrics(self, lease: Lease, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        """Append one point to the time series."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            search.metric_seq += 1
+            point = Metric(
+                search_id=search.id,
+                seq=search.metric_seq,
+                fence=lease.fence,
+                phase=phase,
+                epoch=epoch,
+                at=now(session),
+                values=plain_json(values),
+            )
+            session.add(point)
+
+    def event(self, lease: Lease, kind: str, detail: Mapping[str, Any]) -> None:
+        """Append an event of the search's own."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            events.append(session, search, kind, now(session), detail)
+
+    def architecture(self, lease: Lease, record: ArchitectureRecord) -> None:
+        """The search's current best is now this one."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            moment = now(session)
+            put_architecture(session, search, record, moment)
+            detail = {"arch_id": record.arch_id, "macs": record.macs, "val_top1_pct": record.val_top1_pct}
+            events.append(session, search, "architecture", moment, detail)
+
+    def checkpoint(self, lease: Lease, record: ArchitectureRecord, stored: StoredFile) -> None:
+        """A search that stops early keeps its best so far: this architecture, with a checkpoint to download."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            moment = now(session)
+            put_architecture(session, search, record, moment)
+            put_artifact(session, search, record.arch_id, "safetensors", stored, moment)
+            detail = {"arch_id": record.arch_id, "macs": record.macs, "sha256": stored.sha256}
+            events.append(session, search, "best_kept", moment, detail)
+
+    def saved(self, lease: Lease, *, step: int, path: str, sha256: str, size_bytes: int) -> None:
+        """A run state lies at `path`, relative to the searches folder. One that goes further ends the crash streak."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            moment = now(session)
+            state = RunState(
+                search_id=search.id,
+                fence=lease.fence,
+                step=step,
+                path=path,
+                sha256=sha256,
+                size_bytes=size_bytes,
+                saved_at=moment,
+            )
+            session.add(state)
+            if step > search.saved_step:
+                search.saved_step = step
+                search.crash_streak = 0
+            outdated = delete(RunState).where(RunState.search_id == search.id, RunState.step <= step - KEPT_RUN_STATES)
+            session.execute(outdated)
+            events.append(session, search, "run_state_saved", moment, {"step": step, "size_bytes": size_bytes})
+
+    def run_states(self, search_id: str) -> Sequence[RunState]:
+        """The run states to resume from, the one that got furthest first."""
+        query = select(RunState).where(RunState.search_id == search_id)
+        with self._database.read_scope() as session:
+            return session.scalars(query.order_by(RunState.step.desc(), RunState.fence.desc())).all()
+
+    def metrics_after(self, search_id: str, seq: int = 0, *, limit: int = MAX_METRICS) -> Sequence[Metric]:
+        """The points of a search's time series numbered above `seq`, in order, at most `limit` of them."""
+        query = select(Metric).where(Metric.search_id == search_id, Metric.seq > seq)
+        with self._database.read_scope() as session:
+            return session.scalars(query.order_by(Metric.seq).limit(limit)).all()

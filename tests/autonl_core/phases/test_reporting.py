@@ -1,0 +1,113 @@
+"""The facts of a report belong to its run: layers add up to the network, counts to the images and to the result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.nn.network import build_network
+from autonl_core.nn.profile import time_layers
+from autonl_core.phases.reporting import layer_facts, warnings_of
+from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.result import SearchResult
+from autonl_core.spec.zoo import ZOO
+from tests.autonl_core.small_searches import Recorder, cache, search, uninterrupted
+
+__all__ = ["cache", "uninterrupted"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_layers_add_up_to_the_network(name: str) -> None:
+    arch = ZOO[name].arch
+    times = {f"blocks.{index}": 2.0 for index in range(len(arch.blocks))} | {
+        "stem": 1.0,
+        "head": 3.0,
+        "classifier": 4.0,
+    }
+    layers = layer_facts(arch, times)
+    assert sum(layer.macs for layer in layers) == count_macs(arch).total
+    assert sum(layer.params for layer in layers) == count_params(arch)
+    assert sum(layer.time_ms for layer in layers) == 8 + 2 * len(arch.blocks)
+    assert sum(bool(layer.light_nl) for layer in layers) == sum(block.light_nl is not None for block in arch.blocks)
+    of_light_nl = sum(layer.light_nl_macs for layer in layers)
+    assert (of_light_nl > 0) == name.startswith("autonl")
+    assert all(layer.light_nl_macs < layer.macs for layer in layers)
+
+
+def test_layers_are_timed_on_a_copy_that_leaves_the_network_as_it_was() -> None:
+    arch = ZOO["autonl_s"].arch
+    network = build_network(arch, seed=0).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    asked = []
+    times = time_layers(network, 32, lambda: asked.append(1))
+    assert set(times) == {"stem", "head", "classifier", *(f"blocks.{i}" for i in range(len(arch.blocks)))} | {
+        f"blocks.{i}.light_nl" for i, block in enumerate(arch.blocks) if block.light_nl
+    }
+    assert all(time > 0 for time in times.values())
+    assert all(times[name.removesuffix(".light_nl")] > time for name, time in times.items() if "light_nl" in name)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+    assert len(asked) >= 5
+
+
+def test_a_search_hands_over_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    result, _ = uninterrupted
+    html, markdown = (result.files[kind].path.read_text(encoding="utf-8") for kind in ("report-html", "report-md"))
+    scored = f"{result.test_correct:,} of {result.test_images:,}"
+    for text in (html, markdown.replace("\\", "")):
+        assert f"({scored}; 95% interval" in text
+        assert f"{result.architecture.macs:,}" in text
+        assert result.architecture.arch_id in text
+        assert DIGITS.fingerprint in text
+    for name, parity in result.parity.items():
+        assert str(parity.sha256) in html, name
+    assert (result.files["bundle"].path.parent / "bundle" / "report.html").read_text(encoding="utf-8") == html
+
+
+def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    html = uninterrupted[0].files["report-html"].path.read_text(encoding="utf-8")
+    matrix = html[html.index('<table class="matrix">') :]
+    matrix = matrix[: matrix.index("</table>")]
+    right = [int(n) for n in re.findall(r'<td class="right[^"]*"[^>]*>(\d+)<', matrix)]
+    every = [int(n) for n in re.findall(r"<td[^>]*>(\d+)<", matrix)]
+    assert len(right) == 10
+    assert len(every) == 100
+    assert sum(every) == DIGITS.test_images
+    assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
+
+
+def test_a_report_that_cannot_be_drawn_costs_nobody_the_result(
+    uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(facts: object) -> None:
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr("autonl_core.phases.reporting.render", draw)
+    recorder = Recorder()
+    result = search(tmp_path, cache, recorder=recorder, resume_from=uninterrupted[1].states, report=True)
+    assert recorder.events[-1] == ("report_failed", {"problem": "ValueError: no such colour"})
+    assert list(result.files) == ["safetensors"]
+    assert result.weights_sha256 == uninterrupted[0].weights_sha256
+
+
+def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
+    broken = {"unreadable": 5, "problems": [{"file": f"a/{n}.png", "problem": "cut"} for n in range(5)]}
+    whole = {"unreadable": 0, "problems": []}
+    check = {
+        "problems": [
+            {"severity": "warning", "code": "x", "detail": "two images are equal", "files": ["a", "b"], "count": 2},
+            {"severity": "warning", "code": "y", "detail": "Class 'c' is small.", "files": [], "count": 0},
+            {"severity": "info", "code": "z", "detail": "All are JPEG.", "files": [], "count": 0},
+        ]
+    }
+    assert warnings_of(whole, {}) == ()
+    assert warnings_of(broken, check) == (
+        "5 images could not be read and are left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
+        "Two images are equal (2: a, b)",
+        "Class 'c' is small.",
+    )

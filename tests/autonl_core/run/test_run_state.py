@@ -1,0 +1,119 @@
+"""Run states: whole or not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autonl_core.errors import CheckpointError
+from autonl_core.files import write_atomically
+from autonl_core.run.run_state import RunStates, load_newest
+from autonl_core.spec.progress import SavedState
+
+CPU = torch.device("cpu")
+
+
+def fail(state: SavedState, problem: str) -> None:
+    raise AssertionError(f"{state.path}: {problem}")
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    state: dict[str, Any] = {
+        "phase": "training",
+        "w": torch.arange(6.0).reshape(2, 3),
+        "nested": {"position": [3, 1], "lr": 0.1},
+    }
+    saved = RunStates(tmp_path, []).save(state)
+    assert saved.size_bytes == saved.path.stat().st_size
+    loaded = load_newest([saved], CPU, fail)
+    assert loaded is not None
+    assert torch.equal(loaded.pop("w"), state.pop("w"))
+    assert loaded == state
+
+
+def test_numbers_go_on_over_attempts(tmp_path: Path) -> None:
+    first = RunStates(tmp_path / "1", [])
+    earlier = [first.save({"n": n}) for n in range(3)]
+    assert [state.step for state in earlier] == [1, 2, 3]
+    assert RunStates(tmp_path / "2", earlier).save({}).step == 4
+
+
+def test_bad_states_are_reported_and_passed_over(tmp_path: Path) -> None:
+    states = RunStates(tmp_path, [])
+    good, truncated = states.save({"n": 1}), states.save({"n": 2})
+    truncated.path.write_bytes(truncated.path.read_bytes()[:-1])
+    missing = SavedState(tmp_path / "nowhere.pt", "0" * 64, 1, 3)
+    reported: list[int] = []
+    loaded = load_newest([good, truncated, missing], CPU, lambda state, problem: reported.append(state.step))
+    assert loaded == {"n": 1}
+    assert reported == [3, 2]
+
+
+def test_weights_that_rotted_are_noticed_although_torch_loads_them(tmp_path: Path) -> None:
+    states = RunStates(tmp_path, [])
+    good, rotten = states.save({"w": torch.zeros(8)}), states.save({"w": torch.ones(8)})
+    one, half = b"\x00\x00\x80\x3f", b"\x00\x00\x00\x3f"  # as float32: a single bit makes the difference
+    content = rotten.path.read_bytes()
+    rotten.path.write_bytes(content.replace(8 * one, half + 7 * one))
+    assert torch.load(rotten.path, weights_only=True)["w"].sum() == 7.5
+    loaded = load_newest([good, rotten], CPU, lambda state, problem: None)
+    assert loaded is not None
+    assert loaded["w"].sum() == 0
+
+
+def test_nothing_to_begin_with_is_not_an_error_but_nothing_good_is(tmp_path: Path) -> None:
+    assert load_newest([], CPU, fail) is None
+    with pytest.raises(CheckpointError, match="none of the 1 run states"):
+        load_newest([SavedState(tmp_path / "x.pt", "0" * 64, 1, 1)], CPU, lambda state, problem: None)
+
+
+def test_code_in_a_state_is_never_run(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    saved = RunStates(tmp_path, []).save({"harmful": Harmful()})
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        load_newest([saved], CPU, fail)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def write_half(temporary: Path) -> None:
+        temporary.write_text("ne")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, write_half)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert target.read_text() == "old"
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
+    target = tmp_path / "state.pt"
+    script = (
+        "import sys, torch; from pathlib import Path; from autonl_core.files import write_atomically\n"
+        "n = 0\n"
+        "while True:\n"
+        "    n += 1\n"
+        "    write_atomically(Path(sys.argv[1]), lambda p: torch.save({'n': torch.full((200_000,), float(n))}, p))\n"
+        "    print(n, flush=True)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    with writer.stdout:
+        written = [int(writer.stdout.readline()) for _ in range(5)][-1]
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    values = torch.load(target, weights_only=True)["n"]
+    assert values.min() == values.max() >= written

@@ -1,0 +1,126 @@
+"""Small whole searches for tests, with a sink that keeps what they tell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from autonl_core.bundle.build import Bundle
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.files import sha256_of
+from autonl_core.nn.network import Network
+from autonl_core.run.search_run import SearchRun
+from autonl_core.search import CHECKPOINT_NAME, run_search
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.spec.result import Certificate, ResultFile, SearchResult
+from autonl_core.training.evaluate import Score
+
+QUICK: dict[str, Any] = {
+    "flops_budget": 400_000,
+    "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
+    "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
+    "export": {"formats": []},
+}
+
+
+class Recorder(Silent):
+    """Keeps what a search tells; asks for a stop when it was asked `stop_at` times.
+
+    It counts from `searching` on, since how often it is asked before depends on the cache, or in `phase` alone.
+    """
+
+    def __init__(self, stop_at: int | None = None, request: StopRequest = "drain", phase: Phase | None = None) -> None:
+        self.stop_at, self.request, self.phase = stop_at, request, phase
+        self.asked = 0
+        self.phases: list[Phase] = []
+        self.fractions: list[float] = []
+        self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.states: list[SavedState] = []
+        self.best: list[ArchitectureRecord] = []
+        self.kept: list[tuple[ArchitectureRecord, Path]] = []
+        self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
+
+    def progress(self, progress: Progress) -> None:
+        if progress.phase not in self.phases:
+            self.phases.append(progress.phase)
+        self.fractions.append(progress.fraction)
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        self.points.append((phase, epoch, values))
+
+    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        json.dumps(detail)
+        self.events.append((kind, detail))
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        self.best.append(record)
+
+    def saved(self, state: SavedState) -> None:
+        self.states.append(state)
+
+    def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
+        self.kept.append((record, checkpoint))
+
+    def stop_requested(self) -> StopRequest | None:
+        now = self.phases[-1]
+        self.asked += now == self.phase if self.phase else now != "preparing"
+        return self.request if self.asked == self.stop_at else None
+
+
+def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
+    """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
+    run.tell("exporting")
+    run.stop_if_asked()
+    nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
+    return Bundle(run.work_dir, score, {}, nothing, {}, {})
+
+
+def packed_alone(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:
+    """In place of `pack_bundle`."""
+    checkpoint = bundle.folder / CHECKPOINT_NAME
+    return {"safetensors": ResultFile(checkpoint, sha256_of(checkpoint), checkpoint.stat().st_size)}
+
+
+def search(
+    work_dir: Path,
+    cache_dir: Path,
+    dataset: DatasetSpec = DIGITS,
+    recorder: Recorder | None = None,
+    bundle: bool = False,
+    report: bool = False,
+    **changes: Any,
+) -> SearchResult:
+    """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for."""
+    options = {
+        name: changes.pop(name)
+        for name in ("resume_from", "save_steps", "micro_batches", "cache_limit_bytes")
+        if name in changes
+    }
+    config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    recorder = recorder or Recorder()
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        if not bundle:
+            stack.enter_context(mock.patch("autonl_core.search.make_bundle", checkpoint_alone))
+            stack.enter_context(mock.patch("autonl_core.search.pack_bundle", packed_alone))
+        if not bundle and not report:
+            stack.enter_context(mock.patch("autonl_core.search.write_report", return_value={}))
+        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
+    recorder = Recorder()
+    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder, bundle=True), recorder

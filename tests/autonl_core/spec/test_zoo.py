@@ -1,0 +1,82 @@
+"""The zoo: published networks whose figures are ours too, counted three ways."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from autonl_core.errors import ArchError
+from autonl_core.nn.blocks.light_nl import LightNL
+from autonl_core.nn.network import build_network
+from autonl_core.nn.profile import count_live_macs, count_live_params, count_torch_macs
+from autonl_core.spec.arch_string import decode, encode
+from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.zoo import BASELINES, ZOO, adapt, find_net
+
+REFERENCE = json.loads((Path(__file__).parents[2] / "data" / "published_macs.json").read_text())
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_macs_and_parameters_are_the_published_ones(name: str) -> None:
+    net = ZOO[name]
+    assert abs(count_macs(net.arch).total - net.macs) <= 0.01 * net.macs
+    assert abs(count_params(net.arch) - net.params) <= 0.02 * net.params
+
+
+@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("resolution", [224, 97])
+def test_formula_layers_and_pytorch_count_alike(name: str, resolution: int) -> None:
+    arch = adapt(ZOO[name].arch, resolution=resolution)
+    macs, network = count_macs(arch), build_network(arch)
+    for version in (network, network.fuse()):
+        assert count_live_macs(version, resolution) == macs
+        assert count_torch_macs(version, resolution) == macs.total - macs.se_pool - macs.head_pool
+    assert count_live_params(network) == count_params(arch)
+
+
+@pytest.mark.parametrize("name", ["autonl_s", "autonl_l"])
+def test_the_autonl_networks_agree_with_the_reference_in_every_column_on_the_live_module(name: str) -> None:
+    network, expected = build_network(ZOO[name].arch), dict(REFERENCE[name])
+    assert count_live_params(network) == expected.pop("params")
+    counted = count_live_macs(network, 224)
+    assert counted.total == expected.pop("total")
+    assert asdict(counted) == expected
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_arch_strings_are_written_as_they_are_read(name: str) -> None:
+    assert encode(decode(ZOO[name].arch_string)) == ZOO[name].arch_string
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_network_computes_and_learns(name: str) -> None:
+    network = build_network(adapt(ZOO[name].arch, resolution=32, num_classes=5), seed=0).train()
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for module in network.modules():
+        if isinstance(module, LightNL):
+            torch.nn.init.ones_(module.norm.weight)  # at rest, its kernel would not learn in the first step
+    network(x).square().sum().backward()
+    still = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_mobilenet_v3_squeezes_to_a_quarter_of_the_expanded_width_rounded_to_eight() -> None:
+    blocks = [block for block in ZOO["mobilenet_v3_large"].arch.blocks if block.se_channels]
+    assert [(b.expanded_channels, b.se_channels) for b in blocks] == [
+        (72, 24), (120, 32), (120, 32), (480, 120), (672, 168), (672, 168), (960, 240), (960, 240),
+    ]  # fmt: skip
+
+
+def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
+    assert find_net("autonl_s") is ZOO["autonl_s"]
+    with pytest.raises(ArchError, match=r"no published network 'resnet'; there are: autonl_s, autonl_l, mobilenet_v2"):
+        find_net("resnet")
+
+
+def test_baselines_are_all_but_our_own() -> None:
+    assert set(ZOO) - set(BASELINES) == {"autonl_s", "autonl_l"}

@@ -1,0 +1,83 @@
+"""A service with something in it, so that requests made up from its description also meet what exists."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from store.states import SearchState
+from store.stores import Stores
+from tests.api.http_service import check_datasets, run_to_success, start
+from tests.store import sample_rows as samples
+
+_FINISHED = 12  # searches that may be deleted without a route losing the only row that it can answer from
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What is there: searches in every state, data sets, the architecture that has a checkpoint."""
+
+    searches: list[str]
+    finished: list[str]
+    arch_id: str
+    datasets: list[str]
+    dataset_paths: list[str]
+    kept_dataset: str  # that no request deletes: it has contact sheets to show
+
+
+def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
+    """Fill a new service. `folder` is one that data sets may be registered from."""
+    paths = [str(_pictures(folder / name)) for name in ("shapes", "more", "kept")]
+    for name, path in (("shapes", paths[0]), ("kept", paths[2])):
+        added = client.post("/datasets", json={"name": name, "path": path})
+        assert added.status_code == 202, added.text
+    check_datasets(stores.settings)
+    assert client.get("/datasets/kept").json()["report"]["sheets"] == 2
+    finished = []
+    for number in range(_FINISHED):
+        finished.append(start(client))
+        if number % 2:
+            run_to_success(stores, folder.parent, report="<!doctype html>")
+        else:
+            stores.claims.fail(samples.claim(stores), "DatasetError", "too few images")
+    searches = [*_unfinished(client, stores), *finished[:2], start(client)]
+    states = {client.get(f"/searches/{search_id}").json()["state"] for search_id in searches}
+    assert states == set(SearchState)
+    arch_id = samples.architecture().arch_id
+    return Stock(searches, finished, arch_id, ["digits", "shapes"], [*paths[:2], str(folder)], "kept")
+
+
+def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
+    """A search in every state that is not final but for `queued`, and a cancelled one; all were running once."""
+    found = []
+    for asked, answered in (
+        (None, False),
+        ("pause", False),
+        ("pause", True),
+        ("cancel", False),
+        ("cancel", True),
+    ):
+        found.append(start(client))
+        lease = samples.claim(stores)
+        stores.reports.metrics(lease, "searching", 1, {"loss": 1.5, "val_top1_pct": float("nan")})
+        stores.reports.architecture(lease, samples.architecture(seed=1, val_top1_pct=50.0))
+        if asked:
+            client.post(f"/searches/{found[-1]}/{asked}").raise_for_status()
+        if answered:
+            end = stores.claims.cancelled if asked == "cancel" else stores.claims.gave_back
+            end(lease)
+    return found
+
+
+def _pictures(folder: Path) -> Path:
+    chance = random.Random(folder.name)
+    for darkest, name in ((0, "dark"), (155, "light")):
+        (folder / name).mkdir(parents=True)
+        for number in range(5):
+            pixels = bytes(chance.randrange(darkest, darkest + 100) for _ in range(12 * 10))
+            Image.frombytes("L", (12, 10), pixels).save(folder / name / f"{number}.png")
+    return folder

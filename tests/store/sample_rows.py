@@ -1,0 +1,170 @@
+"""Small real values to fill stores with, every write of an attempt, and ways to turn the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.spec import arch_string
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.feasibility import resolve_space
+from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.progress import ArchitectureRecord, Progress
+from autonl_core.spec.result import SearchResult
+from store.artifacts import StoredFile
+from store.db import now
+from store.leases import Lease
+from store.models import Dataset, Search
+from store.states import ExitClass, SearchState
+from store.stores import Stores
+
+CONFIG = SearchConfig(dataset="digits", flops_budget=400_000)
+CHECKPOINT = StoredFile("a/1/model.safetensors", "0" * 64, 10)
+FILES = {"safetensors": CHECKPOINT, "onnx": StoredFile("a/1/model.onnx", "2" * 64, 12)}
+
+
+def queue_search(stores: Stores, **options: Any) -> str:
+    """The id of a new search."""
+    return stores.searches.create(CONFIG, DIGITS, **options)[0].id
+
+
+def claim(stores: Stores, owner: str = "worker-1") -> Lease:
+    """A claim, of which the test knows that it must succeed."""
+    lease = stores.claims.claim(owner)
+    assert lease is not None
+    return lease
+
+
+def architecture(seed: int = 0, **measured: Any) -> ArchitectureRecord:
+    """A member of the search space of `CONFIG`."""
+    import random
+
+    arch = resolve_space(CONFIG, DIGITS).sample(random.Random(seed))
+    return ArchitectureRecord(
+        arch_id=arch.arch_id,
+        arch=arch.to_json(),
+        arch_string=arch_string.encode(arch),
+        macs=count_macs(arch).total,
+        params=count_params(arch),
+        **measured,
+    )
+
+
+def result() -> SearchResult:
+    """A result as the core hands it over."""
+    return SearchResult(
+        architecture=architecture(val_top1_pct=97.0, test_top1_pct=98.0, test_top5_pct=100.0, trained=True),
+        flops_budget=CONFIG.flops_budget,
+        slack_pct=1.0,
+        test_correct=352,
+        test_images=359,
+        checkpoint=Path("model.safetensors"),
+        checkpoint_sha256="0" * 64,
+        weights_sha256="1" * 64,
+        seconds_by_phase={"searching": 1.5},
+        comparison={"random_top1_pct": float("nan")},
+        stop_reason="converged",
+        exact=True,
+    )
+
+
+def save(stores: Stores, lease: Lease, step: int) -> None:
+    """A run state that goes as far as `step`."""
+    stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
+
+
+def crash(stores: Stores, why: str = "boom", exit_class: ExitClass = ExitClass.CRASHED) -> SearchState:
+    """Claim the only search, and crash; if it is tried again, that is due at once."""
+    lease = claim(stores)
+    state = stores.claims.crashed(lease, exit_class, why)
+    if state == SearchState.QUEUED:
+        make_due(stores, lease.search_id)
+    return state
+
+
+def age(stores: Stores, search_id: str, seconds: float) -> None:
+    """As if `seconds` had passed since everything that happened to the search: the same as turning the clock."""
+    with stores.database.session_scope() as session:
+        search = session.get_one(Search, search_id)
+        for column in Search.__table__.columns:
+            moment = getattr(search, column.name)
+            if isinstance(moment, datetime):
+                setattr(search, column.name, moment - timedelta(seconds=seconds))
+
+
+def expire(stores: Stores, lease: Lease) -> None:
+    """As if the lease had ended a second ago."""
+    with stores.database.session_scope() as session:
+        past = now(session) - timedelta(seconds=1)
+        session.execute(update(Search).where(Search.id == lease.search_id).values(lease_until=past))
+
+
+def make_due(stores: Stores, search_id: str) -> None:
+    """As if the wait after a crash were over."""
+    with stores.database.session_scope() as session:
+        session.execute(update(Search).where(Search.id == search_id).values(next_run_at=now(session)))
+
+
+def register(stores: Stores, spec: DatasetSpec) -> None:
+    """Let `spec` be a data set that was checked, while no other one waits for its check."""
+    assert spec.kind != "builtin"
+    stores.datasets.add_path(spec.name, spec.kind, Path(spec.location))
+    lease = stores.checks.claim("checker")
+    assert lease is not None
+    stores.checks.finish(lease, spec, DatasetReport().to_json())
+
+
+def let_leases_end(stores: Stores) -> None:
+    """Let the leases of all checks of data sets, and their waits after a crash, be over."""
+    with stores.database.session_scope() as session:
+        past = now(session) - timedelta(seconds=1)
+        session.execute(update(Dataset).where(Dataset.lease_until.is_not(None)).values(lease_until=past))
+
+
+def kinds(stores: Stores, search_id: str) -> list[str]:
+    """What happened to a search, in order."""
+    return [event.kind for event in stores.events.after(search_id)]
+
+
+def everything(stores: Stores, search_id: str) -> object:
+    """All that is stored about a search, in a form that compares."""
+    with stores.database.read_scope() as session:
+        row = session.execute(select(Search.__table__).where(Search.id == search_id)).one_or_none()
+    records = [
+        stores.searches.attempts(search_id),
+        stores.events.after(search_id),
+        stores.reports.metrics_after(search_id),
+        stores.reports.run_states(search_id),
+        stores.architectures.of_search(search_id),
+        stores.architectures.artifacts(search_id),
+    ]
+    plain = [[{c.name: getattr(r, c.name) for c in r.__table__.columns} for r in rows] for rows in records]
+    return row and tuple(row), plain
+
+
+def empty(stores: Stores) -> None:
+    """As if no search had ever been."""
+    with stores.database.session_scope() as session:
+        session.execute(delete(Search))
+
+
+# Every write of an attempt that needs its lease.
+WRITES: dict[str, Callable[[Stores, Lease], object]] = {
+    "progress": lambda stores, lease: stores.reports.progress(lease, Progress("searching", 0.9)),
+    "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
+    "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
+    "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
+    "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
+    "saved": lambda stores, lease: save(stores, lease, 9),
+    "finish": lambda stores, lease: stores.claims.finish(lease, result(), FILES),
+    "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),
+    "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
+    "gave_back": lambda stores, lease: stores.claims.gave_back(lease),
+    "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "stale"),
+}

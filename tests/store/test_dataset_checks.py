@@ -1,0 +1,113 @@
+"""Checks of data sets: one checker at a time, dead ones replaced, deadly data sets given up. On both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+
+from autonl_core.datasets.spec import DIGITS
+from store.dataset_checks import CheckLease
+from store.errors import LeaseLost
+from store.states import DatasetState
+from store.stores import Stores
+from tests.store.sample_rows import let_leases_end
+
+
+@pytest.fixture
+def waiting(stores: Stores) -> Stores:
+    stores.datasets.add_path("pets", "folder", Path("/data/pets"))
+    return stores
+
+
+def claim(stores: Stores, owner: str = "checker") -> CheckLease:
+    lease = stores.checks.claim(owner)
+    assert lease is not None
+    return lease
+
+
+def test_the_one_that_waits_longest_is_checked_first_and_once(waiting: Stores) -> None:
+    waiting.datasets.add_path("cats", "folder", Path("/data/cats"))
+    assert [claim(waiting).name, claim(waiting).name] == ["pets", "cats"]
+    assert waiting.checks.claim("checker") is None
+
+
+def test_many_checkers_get_each_data_set_once(waiting: Stores) -> None:
+    for number in range(5):
+        waiting.datasets.add_path(f"more-{number}", "folder", Path("/data/more"))
+    got: list[CheckLease | None] = []
+    barrier = Barrier(4)
+
+    def take(owner: str) -> None:
+        barrier.wait()
+        got.extend(waiting.checks.claim(owner) for _ in range(3))
+
+    threads = [Thread(target=take, args=(f"checker-{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = [lease.name for lease in got if lease is not None]
+    assert sorted(names) == sorted(set(names))
+    assert len(names) == 6
+
+
+def test_progress_is_told_until_it_is_over(waiting: Stores) -> None:
+    lease = claim(waiting)
+    waiting.checks.beat(lease, 0.5)
+    assert waiting.datasets.get("pets").progress == 0.5
+    waiting.checks.finish(lease, None, {"problems": [{"severity": "error"}]})
+    entry = waiting.datasets.get("pets")
+    assert (entry.state, entry.progress) == (DatasetState.INVALID, None)
+    assert entry.report == {"problems": [{"severity": "error"}]}
+
+
+def test_a_checker_that_falls_silent_loses_its_check_and_cannot_write_any_more(waiting: Stores) -> None:
+    old = claim(waiting)
+    let_leases_end(waiting)
+    new = claim(waiting, "another")
+    assert new.fence == old.fence + 1
+    for late in (
+        lambda: waiting.checks.beat(old),
+        lambda: waiting.checks.finish(old, DIGITS, {}),
+        lambda: waiting.checks.crashed(old, "it fell over"),
+        lambda: waiting.checks.give_back(old),
+        lambda: waiting.checks.entry(old),
+    ):
+        with pytest.raises(LeaseLost):
+            late()
+    waiting.checks.beat(new)
+
+
+def test_a_check_that_crashes_again_and_again_is_given_up_with_the_reason(waiting: Stores) -> None:
+    limit = waiting.settings.max_crash_streak
+    for number in range(limit):
+        lease = claim(waiting)
+        state = waiting.checks.crashed(lease, f"it fell over for the {number}th time")
+        assert (state == DatasetState.INVALID) == (number == limit - 1)
+        if state == DatasetState.CHECKING:
+            assert waiting.checks.claim("checker") is None  # not at once: it waits a little
+            let_leases_end(waiting)
+    report = waiting.datasets.get("pets").report
+    assert report is not None
+    (problem,) = report["problems"]
+    assert (problem["severity"], problem["code"]) == ("error", "check_failed")
+    assert (
+        f"broke off {limit} times, the last time because it fell over for the {limit - 1}th time" in problem["detail"]
+    )
+
+
+def test_a_data_set_that_kills_whole_checkers_is_given_up_too(waiting: Stores) -> None:
+    for _ in range(waiting.settings.max_crash_streak):
+        claim(waiting)
+        let_leases_end(waiting)
+    assert waiting.checks.claim("checker") is None
+    assert waiting.datasets.get("pets").state == DatasetState.INVALID
+
+
+def test_a_check_that_is_given_back_is_taken_again_at_once_and_held_against_nobody(waiting: Stores) -> None:
+    for _ in range(2 * waiting.settings.max_crash_streak):
+        waiting.checks.give_back(claim(waiting))
+    waiting.checks.finish(claim(waiting), DIGITS, {})
+    assert waiting.datasets.get("pets").state == DatasetState.READY

@@ -1,0 +1,163 @@
+"""A stand-in for a search: `python actor.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing, and is real otherwise.
+
+It reports, saves run states and hears requests through the very modules that the real child uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from autonl_core.files import sha256_of, write_atomically
+from autonl_core.spec.progress import Progress, SavedState
+from store.artifacts import StoredFile
+from store.errors import LeaseLost
+from store.leases import Lease
+from store.settings import Settings
+from store.stores import Stores, open_stores
+from tests.store.sample_rows import architecture, result
+from worker.exit_codes import ExitCode, crash_code
+from worker.lifeline import Lifeline
+from worker.sink import RowSink
+from worker.workspace import Workspace
+
+STEPS = int(os.environ.get("ACTOR_STEPS", "6"))
+STEP_S = float(os.environ.get("ACTOR_STEP_S", "0.15"))
+
+
+def chain(search_id: str, steps: int, begin: str = "") -> str:
+    """What `steps` steps of a search come to: each hashes the one before, so none can be left out or done twice."""
+    link = begin or search_id
+    for _ in range(steps):
+        link = hashlib.sha256(link.encode()).hexdigest()
+    return link
+
+
+class Actor:
+    """One attempt of the scripted search."""
+
+    def __init__(self, stores: Stores, lease: Lease) -> None:
+        self.stores, self.lease = stores, lease
+        self.lifeline = Lifeline()
+        self.lifeline.hold()
+        self.workspace = Workspace(stores.settings, lease.search_id)
+        self.sink = RowSink(stores, lease, self.workspace)
+        self.sink.event("hello", {"pid": os.getpid()})
+
+    def save(self, step: int, link: str) -> None:
+        path = self.workspace.attempt_dir(self.lease.fence) / f"state-{step}"
+        content = json.dumps({"step": step, "link": link})
+        write_atomically(path, lambda temporary: _write(temporary, content))
+        self.sink.saved(SavedState(path, sha256_of(path), path.stat().st_size, step))
+
+    def work(self) -> ExitCode:
+        """Do the steps that no earlier attempt saved, then finish; stop where asked to."""
+        done, link = self._resume()
+        for step in range(done + 1, STEPS + 1):
+            request = self.lifeline.stop_requested()
+            if request is not None:
+                if request != "drain":
+                    self.sink.best_kept(architecture(1, val_top1_pct=88.0), self._file("best", link))
+                return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
+            time.sleep(STEP_S)
+            self.sink.progress(Progress("searching", step / STEPS))
+            link = chain(self.lease.search_id, 1, link)
+            self.save(step, link)
+        model = self._file("model", link)
+        stored = self.stores.artifacts.put(f"{self.lease.search_id}/{self.lease.fence}/{model.name}", model)
+        self.stores.claims.finish(
+            self.lease, replace(result(), checkpoint_sha256=stored.sha256), {"safetensors": stored}
+        )
+        return ExitCode.FINISHED
+
+    def _resume(self) -> tuple[int, str]:
+        """The newest run state that is what was saved: its step, and what all steps came to."""
+        for saved in self.stores.reports.run_states(self.lease.search_id):
+            path = self.workspace.absolute(saved.path)
+            if path.is_file() and sha256_of(path) == saved.sha256:
+                state = json.loads(path.read_text())
+                return state["step"], state["link"]
+        return 0, self.lease.search_id
+
+    def _file(self, name: str, content: str) -> Path:
+        path = self.workspace.attempt_dir(self.lease.fence) / f"{name}.safetensors"
+        write_atomically(path, lambda temporary: _write(temporary, content))
+        return path
+
+    def endless(self) -> ExitCode:
+        """Go on until asked to stop."""
+        self.sink.architecture(architecture(1, val_top1_pct=88.0))
+        while (request := self.lifeline.stop_requested()) is None:
+            self.sink.progress(Progress("searching", 0.5))
+            time.sleep(0.05)
+        return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
+
+    def deaf(self) -> ExitCode:
+        """Go on whatever is asked."""
+        while True:
+            self.sink.progress(Progress("searching", 0.5))
+            time.sleep(0.05)
+
+    def hung(self) -> ExitCode:
+        """Live on, and do nothing."""
+        time.sleep(1000)
+        return ExitCode.FINISHED
+
+    def segfault(self) -> ExitCode:
+        """Die as native code does."""
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return ExitCode.FINISHED
+
+    def cramped_at_the_end(self) -> ExitCode:
+        """Work, and find no room for what comes last."""
+        put = self.stores.artifacts.put
+
+        def put_without_room(key: str, source: Path) -> StoredFile:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+            return put(key, source)
+
+        self.stores.artifacts.put = put_without_room  # type: ignore[method-assign]
+        return self.work()
+
+    def slow_to_save(self) -> ExitCode:
+        """Work, but take long to save when asked to stop."""
+        code = self.work()
+        if code == ExitCode.GAVE_BACK:
+            time.sleep(float(os.environ["ACTOR_SAVE_S"]))
+        return code
+
+    def crash(self) -> ExitCode:
+        """Leave with a message."""
+        print("the reason is on the last line")
+        return ExitCode.CRASHED
+
+    def forget(self) -> ExitCode:
+        """Leave as if finished, without having stored anything."""
+        return ExitCode.FINISHED
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content)
+
+
+def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
+    actor = Actor(open_stores(Settings()), Lease(search_id, int(fence)))
+    try:
+        code: ExitCode = getattr(actor, behaviour)()
+    except OSError as error:
+        return crash_code(error)
+    except LeaseLost:
+        actor.stores.events.stale_write(actor.lease, "report")
+        return ExitCode.LEASE_LOST
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

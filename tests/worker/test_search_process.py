@@ -1,0 +1,95 @@
+"""The real process of a search, with the real search in it, on the smallest space."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.errors import BudgetError, DatasetError, VerificationError
+from autonl_core.spec.config import SearchConfig
+from store.states import ExitClass, SearchState
+from store.stores import Stores
+from worker.exit_codes import ExitCode, crash_code, crash_of
+from worker.search_process import error_type
+from worker.supervisor import Supervisor
+
+SMALL = {
+    "dataset": "digits",
+    "flops_budget": "300k",
+    "search_space": "tiny",
+    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
+    "train": {"epochs": 1, "warmup_epochs": 0},
+    "export": {"formats": ["onnx"]},
+}
+
+
+def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
+    config = SearchConfig.model_validate(SMALL)
+    search, _ = stores.searches.create(config, DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    search = stores.searches.get(search.id)
+    assert search.state is SearchState.SUCCEEDED, stores.searches.attempts(search.id)[0].log_tail
+    assert search.best_arch_id is not None
+    assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
+    artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
+    assert artifacts.keys() == {"safetensors", "onnx", "bundle", "report-html", "report-md"}
+    for artifact in artifacts.values():
+        with stores.artifacts.open(artifact.key) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == artifact.sha256
+    assert search.result is not None
+    assert {kind: file["sha256"] for kind, file in search.result["files"].items()} == {
+        kind: artifact.sha256 for kind, artifact in artifacts.items()
+    }
+    assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
+
+
+def test_what_the_user_has_to_mend_is_not_tried_again(stores: Stores, tmp_path: Path) -> None:
+    moved = DatasetSpec.from_json(DIGITS.to_json() | {"kind": "folder", "location": str(tmp_path / "moved")})
+    search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), moved)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    search = stores.searches.get(search.id)
+    assert search.state is SearchState.FAILED
+    assert search.error is not None
+    assert search.error["type"] == "dataset-error"
+    assert str(tmp_path / "moved") in search.error["detail"]
+    assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
+
+
+def test_errors_have_words_that_programs_can_compare() -> None:
+    assert error_type(DatasetError("x")) == "dataset-error"
+    assert error_type(BudgetError("x", feasible_macs=(1, 2))) == "budget-error"
+    assert error_type(VerificationError("x")) == "verification-error"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(28, "No space left on device"), ExitCode.DISK_FULL),
+        (RuntimeError("[enforce fail] unexpected pos 64 vs 0"), ExitCode.DISK_FULL),
+        (MemoryError(), ExitCode.OUT_OF_MEMORY),
+        (OSError(13, "Permission denied"), ExitCode.CRASHED),
+        (ValueError("x"), ExitCode.CRASHED),
+    ],
+)
+def test_what_nobody_meant_to_raise_has_a_code(error: Exception, code: ExitCode) -> None:
+    assert crash_code(error) is code
+
+
+@pytest.mark.parametrize(
+    ("returncode", "exit_class", "sentence"),
+    [
+        (-9, ExitClass.KILLED, "ended by SIGKILL: last"),
+        (-11, ExitClass.CRASHED, "ended by SIGSEGV: last"),
+        (-200, ExitClass.CRASHED, "ended by signal 200: last"),
+        (71, ExitClass.OUT_OF_MEMORY, "left with code 71: last"),
+        (73, ExitClass.DISK_FULL, "left with code 73: last"),
+        (1, ExitClass.CRASHED, "left with code 1: last"),
+    ],
+)
+def test_a_crash_is_told_in_a_sentence(returncode: int, exit_class: ExitClass, sentence: str) -> None:
+    found, detail = crash_of(returncode, "last")
+    assert found is exit_class
+    assert detail.endswith(sentence)
