@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from autonl_core.datasets.check_report import failed_report
+from autonl_core.datasets.check_report import DatasetReport, failed_report
 from autonl_core.datasets.spec import DatasetSpec
 from store.datasets import DatasetEntry, entry_of
 from store.db import Database, now
@@ -95,11 +95,11 @@ class CheckStore:
                 values["progress"] = progress
             _write(session, lease, values)
 
-    def finish(self, lease: CheckLease, spec: DatasetSpec | None, report: Mapping[str, Any]) -> None:
+    def finish(self, lease: CheckLease, spec: DatasetSpec | None, report: DatasetReport) -> None:
         """Close the check: ready if there is a `spec`, else invalid. Raises LeaseLost."""
         state = DatasetState.INVALID if spec is None else DatasetState.READY
         with self._database.session_scope() as session:
-            values = _ending(state, now(session), plain_json(report))
+            values = _ending(state, now(session), report)
             if spec is not None:
                 values["spec"] = plain_json(spec.to_json())
             _write(session, lease, values)
@@ -153,18 +153,17 @@ def _held(lease: CheckLease) -> tuple[Any, ...]:
     )
 
 
-def _ending(state: DatasetState, moment: Any, report: Mapping[str, Any]) -> dict[str, Any]:
+def _ending(state: DatasetState, moment: datetime, report: DatasetReport) -> dict[str, Any]:
     closed = {"owner": None, "lease_until": None, "progress": None}
-    return closed | {"state": state, "report": report, "checked_at": moment}
+    return closed | {"state": state, "report": plain_json(report.to_json()), "checked_at": moment}
 
 
-def _crash_report(crashes: int, reason: str) -> dict[str, Any]:
+def _crash_report(crashes: int, reason: str) -> DatasetReport:
     told = (
         f"the check broke off {crashes} times, the last time because {reason}. Look for files that are no honest "
         "images; if the data set is just large, give checks more memory: AUTONL_CHECK_MEMORY_BYTES"
     )
-    report: dict[str, Any] = plain_json(failed_report("check_failed", told))
-    return report
+    return failed_report("check_failed", told)
 
 
 def _lost(lease: CheckLease) -> LeaseLost:

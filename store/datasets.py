@@ -7,16 +7,17 @@ archive whose content was checked before, under whatever name, is ready at once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
 from store.dataset_files import DatasetFiles, Upload
@@ -32,7 +33,7 @@ class DatasetEntry:
     """A data set. Built-in ones have no `created_at` and no `report`; counts of one that is not ready are zero."""
 
     spec: DatasetSpec
-    report: Mapping[str, Any] | None = None
+    report: DatasetReport | None = None
     created_at: datetime | None = None
     state: DatasetState = DatasetState.READY
     sha256: str | None = None
@@ -172,7 +173,8 @@ def sheets_folder(spec: DatasetSpec) -> str:
 
 def entry_of(row: Dataset) -> DatasetEntry:
     spec = DatasetSpec.from_json(row.spec)
-    return DatasetEntry(spec, row.report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress)
+    report = DatasetReport.from_json(row.report) if row.report is not None else None
+    return DatasetEntry(spec, report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress)
 
 
 def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> None:

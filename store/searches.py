@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.result import SearchResult
 from store import events
 from store.db import Database, now
 from store.errors import DatasetChanged, IdempotencyConflict, NotFound, PageTokenError, StateConflict
@@ -192,6 +193,11 @@ def _get(session: Session, search_id: str) -> Search:
     if search is None:
         raise unknown_search(search_id)
     return search
+
+
+def search_result(search: Search) -> SearchResult | None:
+    """What the search handed over; None unless it succeeded. Paths are bare file names."""
+    return SearchResult.from_json(search.result) if search.result is not None else None
 
 
 def unknown_search(search_id: str) -> NotFound:

@@ -99,7 +99,7 @@ def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
     with contextlib.suppress(NotFound):
         entry = retry_while_unavailable(lambda: stores.datasets.get(search.dataset))
         if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
-            return entry.report
+            return entry.report.to_json() if entry.report is not None else None
     return None
 
 

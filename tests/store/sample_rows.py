@@ -117,7 +117,7 @@ def register(stores: Stores, spec: DatasetSpec) -> None:
     stores.datasets.add_path(spec.name, spec.kind, Path(spec.location))
     lease = stores.checks.claim("checker")
     assert lease is not None
-    stores.checks.finish(lease, spec, DatasetReport().to_json())
+    stores.checks.finish(lease, spec, DatasetReport())
 
 
 def let_leases_end(stores: Stores) -> None:

@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DIGITS
 from store.dataset_checks import CheckLease
 from store.errors import LeaseLost
@@ -57,10 +58,13 @@ def test_progress_is_told_until_it_is_over(waiting: Stores) -> None:
     lease = claim(waiting)
     waiting.checks.beat(lease, 0.5)
     assert waiting.datasets.get("pets").progress == 0.5
-    waiting.checks.finish(lease, None, {"problems": [{"severity": "error"}]})
+    found = DatasetReport()
+    found.add("error", "empty", "there are no images\x00")
+    waiting.checks.finish(lease, None, found)
     entry = waiting.datasets.get("pets")
     assert (entry.state, entry.progress) == (DatasetState.INVALID, None)
-    assert entry.report == {"problems": [{"severity": "error"}]}
+    assert entry.report is not None
+    assert [(problem.code, problem.detail) for problem in entry.report.problems] == [("empty", "there are no images")]
 
 
 def test_a_checker_that_falls_silent_loses_its_check_and_cannot_write_any_more(waiting: Stores) -> None:
@@ -70,7 +74,7 @@ def test_a_checker_that_falls_silent_loses_its_check_and_cannot_write_any_more(w
     assert new.fence == old.fence + 1
     for late in (
         lambda: waiting.checks.beat(old),
-        lambda: waiting.checks.finish(old, DIGITS, {}),
+        lambda: waiting.checks.finish(old, DIGITS, DatasetReport()),
         lambda: waiting.checks.crashed(old, "it fell over"),
         lambda: waiting.checks.give_back(old),
         lambda: waiting.checks.entry(old),
@@ -91,11 +95,9 @@ def test_a_check_that_crashes_again_and_again_is_given_up_with_the_reason(waitin
             let_leases_end(waiting)
     report = waiting.datasets.get("pets").report
     assert report is not None
-    (problem,) = report["problems"]
-    assert (problem["severity"], problem["code"]) == ("error", "check_failed")
-    assert (
-        f"broke off {limit} times, the last time because it fell over for the {limit - 1}th time" in problem["detail"]
-    )
+    (problem,) = report.problems
+    assert (problem.severity, problem.code) == ("error", "check_failed")
+    assert f"broke off {limit} times, the last time because it fell over for the {limit - 1}th time" in problem.detail
 
 
 def test_a_data_set_that_kills_whole_checkers_is_given_up_too(waiting: Stores) -> None:
@@ -109,5 +111,5 @@ def test_a_data_set_that_kills_whole_checkers_is_given_up_too(waiting: Stores) -
 def test_a_check_that_is_given_back_is_taken_again_at_once_and_held_against_nobody(waiting: Stores) -> None:
     for _ in range(2 * waiting.settings.max_crash_streak):
         waiting.checks.give_back(claim(waiting))
-    waiting.checks.finish(claim(waiting), DIGITS, {})
+    waiting.checks.finish(claim(waiting), DIGITS, DatasetReport())
     assert waiting.datasets.get("pets").state == DatasetState.READY

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from autonl_core.datasets.check_report import DatasetReport, failed_report
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store import datasets, events
 from store.dataset_checks import CheckLease
@@ -36,7 +37,7 @@ def ready(stores: Stores, name: str, *, fingerprint: str = "a" * 32) -> DatasetS
     spec = dataclasses.replace(
         DIGITS, name=name, kind=place.kind, location=place.location, fingerprint=fingerprint, manifest=str(manifest)
     )
-    stores.checks.finish(lease, spec, {"problems": []})
+    stores.checks.finish(lease, spec, DatasetReport(images=7))
     return spec
 
 
@@ -60,7 +61,7 @@ def test_a_path_is_checked_first_and_reads_back_with_its_report(stores: Stores) 
     assert (added.created, added.entry.state, added.entry.report) == (True, DatasetState.CHECKING, None)
     spec = ready(stores, "pets")
     entry = stores.datasets.get("pets")
-    assert (entry.spec, entry.report, entry.state) == (spec, {"problems": []}, DatasetState.READY)
+    assert (entry.spec, entry.report, entry.state) == (spec, DatasetReport(images=7), DatasetState.READY)
     assert entry.created_at is not None
     assert [entry.spec.name for entry in stores.datasets.list()] == ["digits", "pets"]
 
@@ -87,14 +88,14 @@ def test_the_name_of_an_invalid_one_can_be_used_again(stores: Stores) -> None:
     stores.datasets.add_path("pets", "folder", PETS)
     old = stores.checks.claim("checker")
     assert old is not None
-    stores.checks.finish(old, None, {"problems": ["bad"]})
+    stores.checks.finish(old, None, failed_report("bad", "bad"))
     assert stores.datasets.get("pets").state == DatasetState.INVALID
     again = stores.datasets.add_path("pets", "folder", PETS)  # its folder was mended, perhaps
     assert (again.created, again.entry.state, again.entry.report) == (True, DatasetState.CHECKING, None)
     lease = stores.checks.claim("checker")
     assert lease is not None
     assert lease.fence > old.fence
-    stores.checks.finish(lease, None, {})
+    stores.checks.finish(lease, None, DatasetReport())
     assert upload(stores, "pets").entry.state == DatasetState.CHECKING
 
 
@@ -105,7 +106,7 @@ def test_an_archive_whose_content_was_checked_is_ready_at_once(stores: Stores) -
     spec = ready(stores, "pets")
     assert upload(stores, "pets") == Added(stores.datasets.get("pets"), created=False)
     other = upload(stores, "cats")
-    assert (other.created, other.entry.state, other.entry.report) == (True, DatasetState.READY, {"problems": []})
+    assert (other.created, other.entry.state, other.entry.report) == (True, DatasetState.READY, DatasetReport(images=7))
     assert other.entry.spec == dataclasses.replace(spec, name="cats")
     assert stores.checks.claim("checker") is None
     assert upload(stores, "dogs", b"PK!").entry.state == DatasetState.CHECKING
@@ -206,7 +207,7 @@ def test_an_archive_that_was_found_invalid_is_checked_anew_when_it_is_sent_again
     upload(stores, "pets")
     lease = stores.checks.claim("checker")
     assert lease is not None
-    stores.checks.finish(lease, None, {"problems": ["too little memory"]})
+    stores.checks.finish(lease, None, failed_report("check_failed", "too little memory"))
     again = upload(stores, "pets")
     assert (again.created, again.entry.state, again.entry.report) == (True, DatasetState.CHECKING, None)
 
@@ -252,7 +253,7 @@ def test_two_who_add_an_invalid_one_again_start_one_check(stores: Stores, monkey
     stores.datasets.add_path("pets", "folder", PETS)
     lease = stores.checks.claim("checker")
     assert lease is not None
-    stores.checks.finish(lease, None, {"problems": ["bad"]})
+    stores.checks.finish(lease, None, failed_report("bad", "bad"))
     fill = datasets._fill
     with ThreadPoolExecutor(1) as pool:
         other: list[Future[Added]] = []
