@@ -23,7 +23,7 @@ from autonl_core.files import write_atomically
 from autonl_core.host_memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.training.evaluate import evaluate
 
 
@@ -91,9 +91,9 @@ def _search(options: argparse.Namespace) -> int:
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
             recent.append(state)
-            records = [{**vars(s), "path": s.path.name} for s in recent[-2:]]
+            records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
             write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
-            for old in recent[:-2]:
+            for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
     recent = list(earlier)

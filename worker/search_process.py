@@ -73,7 +73,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     settings = stores.settings
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
     workspace = Workspace(settings, lease.search_id)
-    saved = retry_while_unavailable(lambda: stores.reports.run_states(lease.search_id))
+    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
     return run_search(
         SearchConfig.model_validate(search.config),
@@ -109,7 +109,7 @@ def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Se
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     kept = [artifact.key for artifact in artifacts]
     for fence in range(1, lease.fence):
-        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", but=kept)
+        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
 
 
 def _memory_crashes(stores: Stores, lease: Lease) -> int:

@@ -16,6 +16,7 @@ from autonl_core.spec.progress import Phase
 from store import models
 from store.searches import SearchPage, search_result
 from store.states import ExitClass, SearchState, StopReason
+from store.transitions import allowed_requests
 
 
 class ProgressView(View):
@@ -201,20 +202,11 @@ class SearchView(View):
         return cls.model_validate(own | extra, from_attributes=True)
 
 
-# What can be asked of a search, and in which states that changes something.
-_REQUESTS = {
-    "cancel": {SearchState.QUEUED, SearchState.RUNNING, SearchState.PAUSING, SearchState.PAUSED},
-    "pause": {SearchState.QUEUED, SearchState.RUNNING},
-    "resume": {SearchState.PAUSING, SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED},
-}
-
-
 def _links(search: models.Search, downloadable: bool) -> dict[str, str]:
     own = f"/searches/{search.id}"
     links = {"self": own} | {name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures")}
-    for request, states in _REQUESTS.items():
-        if search.state in states:
-            links[request] = f"{own}/{request}"
+    for request in allowed_requests(search.state):
+        links[request.value] = f"{own}/{request}"
     if search.best_arch_id is not None:
         links["best"] = f"/architectures/{search.best_arch_id}"
     if downloadable:

@@ -14,9 +14,8 @@ import torch
 
 from autonl_core.errors import CheckpointCorrupt
 from autonl_core.files import check_room, sha256_of, write_atomically
-from autonl_core.spec.progress import SavedState
+from autonl_core.spec.progress import KEPT_RUN_STATES, SavedState
 
-KEPT_STATES = 2
 ROOM_STATES = 3  # this one, and what a search writes besides
 
 State = dict[str, Any]
@@ -46,10 +45,10 @@ class RunStates:
         return SavedState(path, sha256_of(path), self._size_bytes, self.step)
 
     def forget_old(self) -> None:
-        """Delete all but the two newest of this attempt, once the newest is known to whoever resumes."""
-        for old in self._kept[:-KEPT_STATES]:
+        """Delete all but the `KEPT_RUN_STATES` newest of this attempt, once the newest has been reported."""
+        for old in self._kept[:-KEPT_RUN_STATES]:
             old.unlink(missing_ok=True)
-        self._kept = self._kept[-KEPT_STATES:]
+        self._kept = self._kept[-KEPT_RUN_STATES:]
 
 
 def load_newest(

@@ -16,6 +16,8 @@ Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", 
 PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
 StopRequest = Literal["cancel", "pause", "drain"]
 
+KEPT_RUN_STATES = 2  # the newest of a search; older ones are deleted
+
 
 @dataclass(frozen=True)
 class Progress:

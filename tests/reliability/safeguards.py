@@ -99,7 +99,7 @@ SAFEGUARDS = (
         "claim",
         "a claim takes the search whatever its state and fence are by now",
         "store/claims.py",
-        ((", Search.fence == lease.fence - 1, Search.state == SearchState.QUEUED)", ")"),),
+        ((", Search.fence == lease.fence - 1, Search.state.in_(_CLAIMABLE))", ")"),),
         (CLAIMS + "test_a_claim_on_what_was_true_a_moment_ago_is_refused",),
     ),
     Safeguard(
@@ -113,7 +113,7 @@ SAFEGUARDS = (
         "claim-state",
         "a claim takes the search whatever its state is by now",
         "store/claims.py",
-        (("lease.fence - 1, Search.state == SearchState.QUEUED)", "lease.fence - 1)"),),
+        (("lease.fence - 1, Search.state.in_(_CLAIMABLE))", "lease.fence - 1)"),),
         (CLAIMS + "test_a_search_paused_just_before_its_claim_stays_paused",),
     ),
     Safeguard(
@@ -122,7 +122,10 @@ SAFEGUARDS = (
         "store/claims.py",
         (
             (
-                "                beat_at=moment,\n                lease_until=lease_until,\n            )",
+                (
+                    "                beat_at=moment,\n"
+                    "                lease_until=moment + timedelta(seconds=self._settings.lease_s),\n            )"
+                ),
                 "            )",
             ),
         ),
@@ -181,7 +184,7 @@ SAFEGUARDS = (
         "files are written straight to their place",
         "autonl_core/files.py",
         (
-            ('path.with_name(f".{path.name}.{os.getpid()}.tmp")', "path"),
+            ('path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")', "path"),
             ("temporary.unlink(missing_ok=True)", "pass"),
         ),
         (STATES + "test_a_failed_write_leaves_the_old_file_and_no_other",),
@@ -235,7 +238,7 @@ SAFEGUARDS = (
         "numbered-reports",
         "a report that is repeated is stored again",
         "store/leases.py",
-        (("if search.report_seq >= lease.report:", "if False:"),),
+        (("if search.report_seq >= lease.update_number:", "if False:"),),
         (
             REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",
             DATABASE + "test_a_commit_whose_answer_is_lost_is_repeated_and_stored_once",

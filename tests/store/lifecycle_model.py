@@ -21,6 +21,28 @@ MAX_ATTEMPTS = 4
 GIVE_UPS = frozenset({"out-of-memory", "disk-full", "stalled", "poison", "attempts-exhausted"})
 CLAIMED = {SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING}
 FINAL = {SearchState.SUCCEEDED, SearchState.FAILED, SearchState.CANCELLED}
+NEXT_STATES: dict[SearchState, set[SearchState]] = {
+    SearchState.QUEUED: {SearchState.RUNNING, SearchState.PAUSED, SearchState.CANCELLED},
+    SearchState.RUNNING: {
+        SearchState.QUEUED,
+        SearchState.PAUSING,
+        SearchState.CANCELLING,
+        SearchState.SUCCEEDED,
+        SearchState.FAILED,
+    },
+    SearchState.PAUSING: {
+        SearchState.RUNNING,
+        SearchState.PAUSED,
+        SearchState.CANCELLING,
+        SearchState.SUCCEEDED,
+        SearchState.FAILED,
+    },
+    SearchState.PAUSED: {SearchState.QUEUED, SearchState.CANCELLED},
+    SearchState.CANCELLING: {SearchState.CANCELLED},
+    SearchState.CANCELLED: {SearchState.QUEUED},
+    SearchState.FAILED: {SearchState.QUEUED},
+    SearchState.SUCCEEDED: set(),
+}
 
 
 @dataclass

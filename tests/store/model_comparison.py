@@ -11,10 +11,10 @@ from store.claims import LeaseStatus
 from store.db import now
 from store.errors import IdempotencyConflict, LeaseLost, StateConflict
 from store.leases import Lease
-from store.states import ALLOWED, ExitClass, SearchState
+from store.states import ExitClass, SearchState
 from store.stores import Stores
 from tests.store.database_history import all_rows, check_history, check_prediction
-from tests.store.lifecycle_model import LEASE_S, Expected, World
+from tests.store.lifecycle_model import LEASE_S, NEXT_STATES, Expected, World
 from tests.store.sample_rows import CONFIG, WRITES, age, architecture, empty, everything, result, save
 
 RESULT, BEST, SECOND_BEST = result(), architecture(1), architecture(2)
@@ -49,7 +49,7 @@ class BothSides:
             check_history(rows[search.id])
             check_prediction(rows[search.id], search)
             before, state = self._states.get(search.id, SearchState.QUEUED), rows[search.id].search.state
-            assert state == before or state in ALLOWED[before]
+            assert state == before or state in NEXT_STATES[before]
             self._states[search.id] = state
 
     # Users ------------------------------------------------------------------------------------------------------------
@@ -119,14 +119,14 @@ class BothSides:
     def beat(self, lease: Lease) -> None:
         search = self.holder(lease)
         standing = STANDINGS[search.state] if search is not None else LeaseStatus.LOST
-        assert self.stores.claims.look(lease)[0] is standing
+        assert self.stores.claims.status(lease)[0] is standing
         assert self.stores.claims.beat(lease) is standing
         if search is not None:
             search.lease_until_s = self.world.clock_s + LEASE_S
 
     def tell(self, lease: Lease, report: str) -> None:
         """Report a phase, an architecture (with its checkpoint if it is the best kept), or a run state."""
-        search, reports = self._held_by(lease), self.stores.reports
+        search, reports = self._held_by(lease), self.stores.updates
         if report == "saved":
             search.save()
             save(self.stores, lease, len(search.saved))
@@ -197,7 +197,7 @@ class BothSides:
 
     def ring(self) -> None:
         due = [search for search in self.world.searches if search.ring(self.world.clock_s)]
-        assert self.stores.sweeps.due_to_ring() == len(due)
+        assert self.stores.sweeps.due_notifications() == len(due)
 
     # ------------------------------------------------------------------------------------------------------------------
 

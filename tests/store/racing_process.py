@@ -22,7 +22,7 @@ def sweep(stores: Stores) -> None:
     swept = 0
     while is_anything_left(stores):
         swept += len(stores.sweeps.sweep())
-        stores.sweeps.due_to_ring()
+        stores.sweeps.due_notifications()
     print(swept, flush=True)
 
 

@@ -13,6 +13,7 @@ from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.spec import arch_string
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.progress import ArchitectureRecord, Progress
@@ -76,7 +77,7 @@ def result() -> SearchResult:
 
 def save(stores: Stores, lease: Lease, step: int) -> None:
     """A run state that goes as far as `step`."""
-    stores.reports.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
+    stores.updates.saved(lease, step=step, path=f"{lease.fence}/{step}", sha256="0" * 64, size_bytes=1)
 
 
 def crash(stores: Stores, why: str = "boom", exit_class: ExitClass = ExitClass.CRASHED) -> SearchState:
@@ -139,8 +140,8 @@ def everything(stores: Stores, search_id: str) -> object:
     records = [
         stores.searches.attempts(search_id),
         stores.events.after(search_id),
-        stores.reports.metrics_after(search_id),
-        stores.reports.run_states(search_id),
+        stores.updates.metrics_after(search_id),
+        stores.updates.run_states(search_id),
         stores.architectures.of_search(search_id),
         stores.architectures.artifacts(search_id),
     ]
@@ -156,11 +157,11 @@ def empty(stores: Stores) -> None:
 
 # Every write of an attempt that needs its lease.
 WRITES: dict[str, Callable[[Stores, Lease], object]] = {
-    "progress": lambda stores, lease: stores.reports.progress(lease, Progress("searching", 0.9)),
-    "metrics": lambda stores, lease: stores.reports.metrics(lease, "searching", 1, {"loss": 0.0}),
-    "event": lambda stores, lease: stores.reports.event(lease, "stale", {}),
-    "architecture": lambda stores, lease: stores.reports.architecture(lease, architecture(5)),
-    "checkpoint": lambda stores, lease: stores.reports.checkpoint(lease, architecture(5), CHECKPOINT),
+    "progress": lambda stores, lease: stores.updates.progress(lease, Progress("searching", 0.9)),
+    "metrics": lambda stores, lease: stores.updates.metrics(lease, "searching", 1, {"loss": 0.0}),
+    "event": lambda stores, lease: stores.updates.event(lease, EventKind.RESUMED, {}),
+    "architecture": lambda stores, lease: stores.updates.architecture(lease, architecture(5)),
+    "checkpoint": lambda stores, lease: stores.updates.checkpoint(lease, architecture(5), CHECKPOINT),
     "saved": lambda stores, lease: save(stores, lease, 9),
     "finish": lambda stores, lease: stores.claims.finish(lease, result(), FILES),
     "fail": lambda stores, lease: stores.claims.fail(lease, "space-error", "stale"),

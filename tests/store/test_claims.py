@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from autonl_core.spec.event_kinds import EventKind
 from store.claims import LeaseStatus
 from store.db import now
 from store.errors import LeaseLost
@@ -86,7 +87,7 @@ def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
     lease = claim_one(stores)
     stores.control.cancel(lease.search_id)
     assert stores.claims.beat(lease) is LeaseStatus.CANCEL_WANTED
-    assert stores.claims.look(lease) == (LeaseStatus.CANCEL_WANTED, None)
+    assert stores.claims.status(lease) == (LeaseStatus.CANCEL_WANTED, None)
 
 
 class TestFinish:
@@ -117,7 +118,7 @@ class TestFinish:
         lease = claim_one(stores)
         save(stores, lease, 1)
         stores.claims.finish(lease, result(), FILES)
-        assert stores.reports.run_states(lease.search_id) == []
+        assert stores.updates.run_states(lease.search_id) == []
 
 
 def test_a_user_s_mistake_fails_at_once(stores: Stores) -> None:
@@ -132,7 +133,7 @@ def test_a_user_s_mistake_fails_at_once(stores: Stores) -> None:
 def test_a_cancelled_search_keeps_its_best_architecture(stores: Stores) -> None:
     lease = claim_one(stores)
     best = architecture(3, val_top1_pct=91.5)
-    stores.reports.architecture(lease, best)
+    stores.updates.architecture(lease, best)
     stores.control.cancel(lease.search_id)
     assert stores.claims.cancelled(lease) is SearchState.CANCELLED
     assert stores.searches.get(lease.search_id).best_arch_id == best.arch_id
@@ -170,7 +171,7 @@ class TestPause:
         assert stores.claims.claim("worker-2") is None
         stores.control.resume(lease.search_id)
         assert claim(stores).fence == 2
-        assert [state.step for state in stores.reports.run_states(lease.search_id)] == [1]
+        assert [state.step for state in stores.updates.run_states(lease.search_id)] == [1]
 
     def test_one_that_finished_before_it_heard_has_succeeded(self, stores: Stores) -> None:
         lease = claim_one(stores)
@@ -277,7 +278,7 @@ class TestStaleWriter:
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         before = everything(stores, stale.search_id)
-        with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is 1"):
+        with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is attempt 1"):
             write(stores, stale)
         assert everything(stores, stale.search_id) == before
 
@@ -295,11 +296,11 @@ class TestStaleWriter:
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         assert stores.claims.beat(stale) is LeaseStatus.LOST
-        assert stores.claims.look(stale) == (LeaseStatus.LOST, None)
+        assert stores.claims.status(stale) == (LeaseStatus.LOST, None)
 
     def test_a_search_that_never_was_is_named(self, stores: Stores) -> None:
         with pytest.raises(LeaseLost, match="does not exist"):
-            stores.reports.event(Lease("nope", 1), "x", {})
+            stores.updates.event(Lease("nope", 1), EventKind.RESUMED, {})
 
 
 def claim_one(stores: Stores) -> Lease:

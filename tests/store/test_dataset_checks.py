@@ -97,7 +97,7 @@ def test_a_check_that_crashes_again_and_again_is_given_up_with_the_reason(waitin
     assert report is not None
     (problem,) = report.problems
     assert (problem.severity, problem.code) == ("error", "check_failed")
-    assert f"broke off {limit} times, the last time because it fell over for the {limit - 1}th time" in problem.detail
+    assert f"failed {limit} times, the last time because it fell over for the {limit - 1}th time" in problem.detail
 
 
 def test_a_data_set_that_kills_whole_checkers_is_given_up_too(waiting: Stores) -> None:

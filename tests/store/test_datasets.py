@@ -75,9 +75,9 @@ def test_adding_the_same_again_changes_nothing(stores: Stores) -> None:
 
 def test_a_name_is_taken_once(stores: Stores) -> None:
     stores.datasets.add_path("pets", "folder", PETS)
-    with pytest.raises(DatasetExists, match="'pets' is taken by /data/pets"):
+    with pytest.raises(DatasetExists, match="'pets' is already registered from /data/pets"):
         stores.datasets.add_path("pets", "folder", Path("/data/others"))
-    with pytest.raises(DatasetExists, match="'pets' is taken by /data/pets"):
+    with pytest.raises(DatasetExists, match="'pets' is already registered from /data/pets"):
         upload(stores, "pets")
     with pytest.raises(DatasetExists, match="built in"):
         stores.datasets.add_path("digits", "folder", PETS)
@@ -130,7 +130,7 @@ def test_files_go_with_the_last_data_set_that_has_them(stores: Stores) -> None:
     assert files(stores) == set()
     with pytest.raises(NotFound):
         stores.artifacts.open(f"{sheets_folder(spec)}/0.jpg")
-    with pytest.raises(NotFound, match="no data set 'cats'"):
+    with pytest.raises(NotFound, match="no dataset 'cats'"):
         stores.datasets.delete("cats")
 
 
@@ -142,7 +142,7 @@ def test_what_a_search_needs_is_not_deleted(stores: Stores) -> None:
     stores.datasets.add_path("pets", "folder", PETS)
     spec = ready(stores, "pets")
     mine, _ = stores.searches.create(type(samples.CONFIG).model_validate(config), spec)
-    with pytest.raises(DatasetInUse, match=f"search {mine.id} uses data set 'pets'"):
+    with pytest.raises(DatasetInUse, match=f"'pets' is used by search {mine.id}"):
         stores.datasets.delete("pets")
     stores.control.cancel(mine.id)
     stores.datasets.delete("pets")
@@ -241,11 +241,11 @@ def test_a_data_set_is_not_deleted_while_a_search_on_it_is_being_created(
 
         monkeypatch.setattr(events, "append", meanwhile)
         search, _ = stores.searches.create(config, spec)
-        with pytest.raises(DatasetInUse, match=f"search {search.id} uses"):
+        with pytest.raises(DatasetInUse, match=f"is used by search {search.id}"):
             deleting[0].result()
     stores.control.cancel(search.id)
     stores.datasets.delete("pets")
-    with pytest.raises(DatasetChanged, match="'pets' was deleted or added anew"):
+    with pytest.raises(DatasetChanged, match="'pets' was deleted or replaced"):
         stores.searches.create(config, spec)
 
 
@@ -283,5 +283,5 @@ def test_a_deleted_name_has_nothing_to_do_with_its_successor(stores: Stores) -> 
 
 
 def test_an_unknown_one_is_named_with_those_there_are(stores: Stores) -> None:
-    with pytest.raises(NotFound, match="no data set 'cats'; there are: digits"):
+    with pytest.raises(NotFound, match="no dataset 'cats'; the existing ones are: digits"):
         stores.datasets.get("cats")

@@ -63,7 +63,7 @@ def test_the_database_s_clock_is_in_utc_and_goes_on_inside_a_transaction(stores:
 
 
 def test_a_database_that_is_not_supported_says_which_are() -> None:
-    with pytest.raises(ValueError, match=r"names 'mysql'; supported are sqlite.* and postgresql"):
+    with pytest.raises(ValueError, match=r"names 'mysql'; use sqlite.* or postgresql"):
         Database("mysql://host/name")
 
 

@@ -45,7 +45,7 @@ def test_rows_written_before_a_migration_are_there_after_it(empty_database_url: 
     upgrade(empty_database_url)
     stores = open_stores(Settings(database_url=empty_database_url))
     search_id = queue_search(stores)
-    stores.reports.architecture(claim(stores), architecture())
+    stores.updates.architecture(claim(stores), architecture())
     before = kinds(stores, search_id)
     stores.close()
     command.downgrade(alembic_config(empty_database_url), "20261123_01")

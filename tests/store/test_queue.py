@@ -35,13 +35,13 @@ def test_a_dead_broker_holds_nobody_up_and_is_told_in_the_log(caplog: pytest.Log
         began = time.monotonic()
         notifier.notify()
         assert time.monotonic() - began < 0.1
-        wait_for(lambda: "the sweeper will ring again" in caplog.text, "the failure is logged")
+        wait_for(lambda: "the sweeper will notify again" in caplog.text, "the failure is logged")
         notifier.close()
 
 
 def test_the_broker_s_sign_of_life(broker: ValkeyServer) -> None:
     check_broker(broker_url(broker))
-    with pytest.raises(BrokerUnreachable, match="does not answer within 1 s"):
+    with pytest.raises(BrokerUnreachable, match="did not respond within 1 s"):
         check_broker(f"redis://127.0.0.1:{free_port()}/0")
 
 

@@ -51,7 +51,7 @@ def test_ten_times_at_once_it_is_still_one_search(stores: Stores) -> None:
 
 def test_a_key_with_another_body_is_refused(stores: Stores) -> None:
     stores.searches.create(CONFIG, DIGITS, idempotency_key="k", body_sha256="a")
-    with pytest.raises(IdempotencyConflict, match="another body"):
+    with pytest.raises(IdempotencyConflict, match="different body"):
         stores.searches.create(CONFIG, DIGITS, idempotency_key="k", body_sha256="b")
 
 

@@ -34,4 +34,4 @@ def test_a_lease_has_to_outlast_two_beats() -> None:
 
 
 def test_a_child_gets_its_share_of_the_cpu() -> None:
-    assert Settings(threads=3).child_environment()["OMP_NUM_THREADS"] == "3"
+    assert Settings(threads=3).search_process_environment()["OMP_NUM_THREADS"] == "3"

@@ -93,10 +93,10 @@ def test_a_queued_search_is_rung_for_less_and_less_often(stores: Stores, setting
         with stores.database.session_scope() as session:
             then = now(session) - timedelta(seconds=seconds)
             session.execute(update(Search).where(Search.id == search_id).values(last_rung_at=then))
-        return stores.sweeps.due_to_ring()
+        return stores.sweeps.due_notifications()
 
-    assert stores.sweeps.due_to_ring() == 1
-    assert stores.sweeps.due_to_ring() == 0
+    assert stores.sweeps.due_notifications() == 1
+    assert stores.sweeps.due_notifications() == 0
     assert due_after(settings.ring_s + 1) == 1
     assert due_after(settings.ring_s + 1) == 0
     assert due_after(2 * settings.ring_s + 1) == 1
@@ -107,7 +107,7 @@ def test_a_queued_search_is_rung_for_less_and_less_often(stores: Stores, setting
 def test_nobody_rings_for_a_search_that_still_has_to_wait(stores: Stores) -> None:
     queue_search(stores)
     stores.claims.crashed(claim(stores), ExitClass.CRASHED, "boom")
-    assert stores.sweeps.due_to_ring() == 0
+    assert stores.sweeps.due_notifications() == 0
 
 
 def test_the_longest_wait_is_known(stores: Stores) -> None:
