@@ -1,4 +1,4 @@
-"""The description of the API holds for thousands of requests that nobody thought of, valid and invalid ones."""
+"""The API behaves as its OpenAPI description says for thousands of generated requests, valid and invalid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["migrated_sqlite"]
 MIN_REQUESTS = 5000
 MAX_RESPONSE_S = 2.0
 OPERATIONS = 25
-# What the requests must have reached, beyond a success of each operation: otherwise they tried too little.
+# Statuses that the requests must reach, beyond a success of each operation: otherwise they cover too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
     "GET /searches/{search_id}/events": {404, 422},
@@ -37,7 +37,7 @@ REACHED = {
 
 
 def outcome_of(settings: Settings, folder: Path) -> Outcome:
-    """Fuzz a service that has something in it; data sets may be registered from `folder`."""
+    """Fuzz a service with some content; datasets may be registered from `folder`."""
     with serving(settings) as client:
         stores = open_stores(settings)
         try:
@@ -50,8 +50,8 @@ def outcome_of(settings: Settings, folder: Path) -> Outcome:
 @pytest.mark.long
 @pytest.mark.timeout(400)  # it takes a minute on two free cores
 def test_every_answer_is_as_described(migrated_sqlite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = random.Random(1)  # makes the same ids every time, because requests are made up from earlier answers
-    monkeypatch.setattr(secrets, "token_hex", lambda size: chance.randbytes(size).hex())
+    rng = random.Random(1)  # the same ids in every run, because requests are generated from earlier responses
+    monkeypatch.setattr(secrets, "token_hex", lambda size: rng.randbytes(size).hex())
     shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -73,7 +73,7 @@ def test_every_answer_is_as_described(migrated_sqlite: Path, tmp_path: Path, mon
     assert slowest[0] < MAX_RESPONSE_S
 
     assert outcome.requests >= MIN_REQUESTS
-    # All that there are; those of credentials have nothing to do, as the service asks for none.
+    # All checks; those of credentials have nothing to do, because the service requires none.
     assert set(outcome.checks) == {*CHECKS.get_all_names(), "max_response_time"}
     operations = {label for label, _ in outcome.statuses}
     assert len(operations) == OPERATIONS
