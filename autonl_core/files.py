@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a kill or a power cut."""
+"""Files that are either complete or absent, even after a kill or a power failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sha256_of(path: Path) -> str:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut."""
+    """Make renames in `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -26,7 +26,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary sibling of `path`, then fsync and rename it. A failure leaves nothing behind."""
+    """Let `write` fill a temporary file beside `path`, then fsync and rename it. A failure leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -40,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Raises OSError (ENOSPC) if the disk of `folder` has less room: better now than halfway through a file."""
+    """Raise OSError (ENOSPC) if the disk of `folder` has less free space, before a file is written halfway."""
     folder.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
