@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.base import View, mirrors
 from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
+from autonl_core.datasets.spec import dataset_kinds
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
 from store.datasets import DatasetEntry
@@ -70,7 +71,7 @@ class DatasetView(View):
     state: DatasetState = Field(
         description="only a `ready` dataset can be searched on; the report of an `invalid` one says why"
     )
-    kind: Literal["builtin", "folder", "zip"]
+    kind: str = Field(json_schema_extra={"enum": list(dataset_kinds())})
     classes: list[str] | None
     image_size: int | None = Field(description="median of the longer side in pixels")
     default_resolution: int | None = Field(description="of a search that does not specify one")
