@@ -22,8 +22,10 @@ from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.host_memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.training.evaluate import evaluate
 
 
@@ -34,7 +36,7 @@ class Printed(Silent):
         shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if not key.startswith("gate/"))
         _say(f"[{phase}] epoch {epoch}  {shown}")
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         _say(f"[{kind}] {json.dumps(detail)}")
 
     def architecture(self, record: ArchitectureRecord) -> None:
@@ -91,9 +93,9 @@ def _search(options: argparse.Namespace) -> int:
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
             recent.append(state)
-            records = [{**vars(s), "path": s.path.name} for s in recent[-2:]]
+            records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
             write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
-            for old in recent[:-2]:
+            for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
     recent = list(earlier)
@@ -108,9 +110,7 @@ def _search(options: argparse.Namespace) -> int:
         sink=sink,
         stop=sink,
         resume_from=earlier,
-        cache_dir=options.cache_dir,
-        cache_limit_bytes=options.cache_bytes,
-        device=options.device,
+        host=HostOptions(device=options.device, cache_dir=options.cache_dir, cache_limit_bytes=options.cache_bytes),
     )
     (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (options.out / "states.json").unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress
 from store import events
 from store.architectures import put_architecture, put_artifact
@@ -57,7 +58,7 @@ class ReportStore:
             )
             session.add(point)
 
-    def event(self, lease: Lease, kind: str, detail: Mapping[str, Any]) -> None:
+    def event(self, lease: Lease, kind: EventKind, detail: Mapping[str, Any]) -> None:
         """Append an event of the search's own."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten
@@ -51,7 +52,7 @@ class RowSink:
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         self._write(lambda lease: self._reports.metrics(lease, phase, epoch, values))
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         self._write(lambda lease: self._reports.event(lease, kind, detail))
 
     def architecture(self, record: ArchitectureRecord) -> None:

@@ -12,7 +12,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec import macs
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
-from autonl_core.spec.search_space import SpaceFamily, get_space
+from autonl_core.spec.space_families import SpaceFamily, get_space
 from store.datasets import DatasetEntry
 from store.states import DatasetState
 

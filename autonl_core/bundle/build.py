@@ -186,5 +186,4 @@ def _file(path: Path) -> ResultFile:
 
 
 def _still_wanted(run: SearchRun) -> None:
-    run.tell("exporting")
-    run.stop_if_asked()
+    run.still_wanted()

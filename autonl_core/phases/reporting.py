@@ -16,6 +16,7 @@ from autonl_core.errors import is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 from autonl_core.nn.profile import time_layers
+from autonl_core.phases.states import TrainingState
 from autonl_core.report import render
 from autonl_core.report.facts import (
     ArchitectureFacts,
@@ -29,10 +30,10 @@ from autonl_core.report.facts import (
     TestFacts,
 )
 from autonl_core.run.environment import environment
-from autonl_core.run.run_state import State
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec, BlockSpec
 from autonl_core.spec.arch_string import encode
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import (
     COUNTING_RULE,
     block_macs,
@@ -66,7 +67,7 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def write_report(run: SearchRun, state: State, outcome: Outcome) -> dict[str, ResultFile]:
+def write_report(run: SearchRun, state: TrainingState, outcome: Outcome) -> dict[str, ResultFile]:
     """Write report.html, into the folder of the bundle, and report.md; returns both by kind.
 
     Some training images are read again, for samples, and the network runs some fifty times, for the time of its layers.
@@ -81,7 +82,7 @@ def write_report(run: SearchRun, state: State, outcome: Outcome) -> dict[str, Re
     except Exception as error:
         if is_out_of_memory(error) or isinstance(error, OSError):
             raise  # says nothing about the report
-        run.sink.event("report_failed", {"problem": f"{type(error).__name__}: {str(error)[:300]}"})
+        run.reporter.event(EventKind.REPORT_FAILED, {"problem": f"{type(error).__name__}: {str(error)[:300]}"})
         return {}
     paths = {"report-html": outcome.bundle.folder / "report.html", "report-md": run.work_dir / "report.md"}
     paths["report-html"].write_text(report.html, encoding="utf-8")
@@ -89,7 +90,7 @@ def write_report(run: SearchRun, state: State, outcome: Outcome) -> dict[str, Re
     return {kind: ResultFile(path, sha256_of(path), path.stat().st_size) for kind, path in paths.items()}
 
 
-def gather(run: SearchRun, state: State, outcome: Outcome) -> Facts:
+def gather(run: SearchRun, state: TrainingState, outcome: Outcome) -> Facts:
     """Everything that a report tells of `run`, whose phase `training` ended with `state`."""
     arch = outcome.network.arch
     times = time_layers(outcome.network, arch.resolution, run.stop_if_asked)
@@ -102,18 +103,18 @@ def gather(run: SearchRun, state: State, outcome: Outcome) -> Facts:
             params=count_params(arch),
             layers=layer_facts(arch, times),
             space=run.table.space.name,
-            chosen_as=state["origin"],
-            comparison=state["comparison"],
+            chosen_as=state.origin,
+            comparison=state.comparison.to_json(),
         ),
         test=_test(run, state, outcome),
         budget_macs=run.config.flops_budget,
         counting_rule=COUNTING_RULE,
-        history=run.history,
+        history=run.reporter.history,
         run=RunFacts(
             config=run.config.to_json(),
-            seconds_by_phase=run.seconds_so_far("exporting"),
+            seconds_by_phase=run.reporter.seconds_by_phase,
             stop_reason=outcome.stop_reason,
-            exact=run.exact,
+            exact=run.reporter.exact,
             notes=outcome.notes,
             environment=environment(run.device),
             machine=outcome.bundle.machine,
@@ -230,7 +231,7 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
     """The first few training images of each of the first classes, in the order that mixes them."""
     found: dict[int, list[Image]] = {label: [] for label in range(min(SHOWN_CLASSES, len(run.dataset.classes)))}
     seen = 0
-    for x, labels in run.watched("exporting", run.loader.plain(run.data.train)):
+    for x, labels in run.watched(run.loader.plain(run.data.train)):
         for place, label in enumerate(labels.tolist()):
             if label in found and len(found[label]) < SHOWN_IMAGES:
                 found[label].append(_pixels(x[place], run.data))
@@ -240,7 +241,7 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
     return {label: tuple(images) for label, images in found.items()}
 
 
-def _test(run: SearchRun, state: State, outcome: Outcome) -> TestFacts:
+def _test(run: SearchRun, state: TrainingState, outcome: Outcome) -> TestFacts:
     seen, score = outcome.predictions, outcome.bundle.score
     labels, predicted, confidence = seen.labels.numpy(), seen.predicted.numpy(), seen.confidence.numpy()
     mistakes = [
@@ -256,7 +257,7 @@ def _test(run: SearchRun, state: State, outcome: Outcome) -> TestFacts:
         predicted=predicted,
         confidence=confidence,
         mistakes=tuple(mistakes),
-        val_top1_pct=state["val_top1_pct"],
+        val_top1_pct=state.val_top1_pct,
         val_images=len(run.val),
     )
 

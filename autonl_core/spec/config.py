@@ -7,7 +7,7 @@ listed, not just the first. Defaults are for some ten thousand small images; doc
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,9 @@ from pydantic import (
     field_validator,
 )
 
+from autonl_core.registry import Registry
 from autonl_core.spec.formats import ExportFormat
+from autonl_core.spec.zoo import ZOO
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -64,17 +66,12 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Baseline = Literal[  # the names of `zoo.py`
-    "autonl_s",
-    "autonl_l",
-    "mobilenet_v2",
-    "mnasnet_a1",
-    "fbnet_c",
-    "single_path_nas",
-    "proxyless_mobile",
-    "mobilenet_v3_large",
-    "efficientnet_b0",
-]
+if TYPE_CHECKING:
+    Baseline = str
+    AlgorithmName = str
+else:  # what there is, there is as a file: these are the names of the files
+    Baseline = Literal[tuple(ZOO)]
+    AlgorithmName = Literal[Registry("autonl_core.supernet.algorithms", "algorithm").names()]
 
 
 def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -85,7 +82,7 @@ def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
 
 Baselines = Annotated[
     tuple[Baseline, ...],
-    Field(strict=False, max_length=9, json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
+    Field(strict=False, max_length=len(ZOO), json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
     AfterValidator(_each_once),
 ]
 
@@ -202,7 +199,7 @@ class SearchConfig(_Strict):
     )
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
     resolution: int | None = Field(default=None, ge=8, le=512, description="pixels; null: the data set's own size")
-    algorithm: Literal["autonl", "autonl-paper"] = "autonl"
+    algorithm: AlgorithmName = "autonl"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()

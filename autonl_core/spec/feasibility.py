@@ -7,7 +7,8 @@ from autonl_core.errors import BudgetError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import Baseline, SearchConfig
 from autonl_core.spec.scaling import scale_to_macs
-from autonl_core.spec.search_space import SearchSpace, get_space
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from autonl_core.spec.event_kinds import EventKind
+
 Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
 PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
 StopRequest = Literal["cancel", "pause", "drain"]
+KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class ProgressSink(Protocol):
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         """One point of the time series: finite or not, the sink decides how to store it."""
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         """Something a user would want to read later, e.g. `unreadable_images`. `detail` is JSON."""
 
     def architecture(self, record: ArchitectureRecord) -> None:
@@ -99,7 +102,7 @@ class Silent:
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None: ...
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None: ...
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None: ...
 
     def architecture(self, record: ArchitectureRecord) -> None: ...
 

@@ -14,18 +14,19 @@ from torch import nn
 
 from autonl_core.bundle.build import Bundle, make_bundle, pack_bundle
 from autonl_core.bundle.files import model
-from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network, build_network
-from autonl_core.run.search_run import SearchRun, open_run
+from autonl_core.phases.preparing import open_run
+from autonl_core.run.host_options import HostOptions
+from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Silent
 from autonl_core.spec.result import ResultFile
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import Score, evaluate, recalibrate_batch_norm
 
 ALL_FORMATS = ("onnx", "onnx-int8", "pt2", "torchscript")
@@ -59,22 +60,17 @@ def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export:
     """A search that is about to hand over `arch`, which takes all of its budget."""
     budget = count_macs(arch).total
     folder.mkdir(parents=True, exist_ok=True)
-    run = open_run(
+    return open_run(
         SearchConfig.model_validate({"dataset": dataset.name, "flops_budget": budget, "export": export}),
         dataset,
         folder,
         sink=Silent(),
         stop=Silent(),
         resume_from=(),
+        host=HostOptions(save_steps=100),
         cache_dir=folder / "cache",
-        device="cpu",
-        save_steps=100,
-        micro_batches=1,
-        limits=DEFAULT_LIMITS,
-        cache_limit_bytes=0,
+        dataset_report={},
     )
-    run.enter("exporting")
-    return run
 
 
 @dataclass(frozen=True)

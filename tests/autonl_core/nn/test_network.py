@@ -21,7 +21,7 @@ from autonl_core.nn.profile import count_live_macs, count_live_params
 from autonl_core.spec.arch import ArchSpec, LightNLSpec
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.macs import count_macs, count_params
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO, adapt
 from tests.autonl_core.sample_architectures import AUTONL_S, arch_specs, block
 from tests.autonl_core.sample_architectures import network as network_of

@@ -16,9 +16,9 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import scale_baseline
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
-from autonl_core.training.trainer import Trainer
+from autonl_core.training.lost_steps import LostSteps
 from tests.autonl_core.small_searches import QUICK, Recorder, cache, search
 
 __all__ = ["cache"]
@@ -86,10 +86,10 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
 def test_one_that_diverges_has_no_score_and_does_not_fail_the_search(
     stopped: Recorder, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(trainer: Trainer, loss: float) -> bool:
+    def explode(steps: LostSteps, loss: float) -> bool:
         raise Diverged("the loss was nan for 20 steps in a row; lower the learning rate (0.1)")
 
-    monkeypatch.setattr(Trainer, "skip_if_lost", explode)
+    monkeypatch.setattr(LostSteps, "skip", explode)
     recorder = Recorder()
     result = search(tmp_path, cache, recorder=recorder, resume_from=stopped.states, **ASKED)
     (found,) = result.baselines
