@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 _KIND = re.compile(r"^\| `(?P<kind>\w+)` \|", re.MULTILINE)
+_LAYER = re.compile(r"^\| (?P<packages>`\w+(?:/|\.py)?`(?:, `\w+/?`)*) \|", re.MULTILINE)
 _SETTING = re.compile(r"\bAUTONL_([A-Z_]+)\b")
 
 
@@ -76,6 +78,16 @@ def test_tables_are_those_that_the_code_writes(name: str) -> None:
 def test_every_kind_of_event_is_documented_once_and_no_other() -> None:
     documented = _KIND.findall((DOCS / "events.md").read_text(encoding="utf-8"))
     assert sorted(documented) == sorted(EventKind)
+
+
+def test_the_layers_of_the_core_are_described_as_they_are_enforced() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["autonl_core"])
+    section = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## Inside autonl_core")[2]
+    described = [set(re.findall(r"`(\w+)", row["packages"])) for row in _LAYER.finditer(section.partition("\n## ")[0])]
+    assert described == [set(layer.split(" | ")) for layer in layers]
 
 
 def test_the_check_of_links_finds_what_it_looks_for() -> None:
