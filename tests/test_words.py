@@ -88,7 +88,9 @@ RETIRED = (
     Retired(r"\bputs?(ting)?\s+away\b", "clean up, save"),
     Retired(r"\btold\b(?!\s+to\b)", "reported, said; the detail, the message"),
     Retired(r"\btells?\s+(of|about|that|how|what|which|whether)\b", "reports, says, shows"),
-    Retired(r"""(?<![`"'/])\bnobody\b(?![`"'@])|\bsomebody\b|\bwhoever\b""", "another process, no one, the passive"),
+    Retired(
+        r"""(?<![`"'/])\bnobody\b(?![`"'@])|(?<!@)\bsomebody\b|\bwhoever\b""", "another process, no one, the passive"
+    ),
     Retired(r"\bfor\s+good\b(?=[,.;:)\"]|$|\s+(before|after|and|once|by)\b)", "permanently"),
     Retired(r"\b(those|all|ones|names|pictures)\s+(that\s+)?there\s+are\b", "the existing ones; name them"),
     Retired(r"\bthe\s+same\s+story\b", "the same information"),
