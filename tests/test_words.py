@@ -86,7 +86,7 @@ RETIRED = (
     Retired(r"\banew\b", "again"),
     Retired(r"\b(broke|broken|breaks?|breaking)\s+off\b", "failed, interrupted"),
     Retired(r"\bputs?(ting)?\s+away\b", "clean up, save"),
-    Retired(r"\btold\b(?!\s+to\b)", "reported, said; the detail, the message"),
+    Retired(r"\btold\b(?!\s+(to|from|which)\b)", "reported, said; the detail, the message"),
     Retired(r"\btells?\s+(of|about|that|how|what|which|whether)\b", "reports, says, shows"),
     Retired(
         r"""(?<![`"'/])\bnobody\b(?![`"'@])|(?<!@)\bsomebody\b|\bwhoever\b""", "another process, no one, the passive"
