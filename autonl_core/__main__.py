@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     search = commands.add_parser("search", help="run one search; the folder keeps its run states and its checkpoint")
     search.add_argument("--config", type=Path, required=True, help="YAML with the fields of SearchConfig")
     search.add_argument("--out", type=Path, required=True, help="folder for run states, model and result.json")
-    score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a data set's test split")
+    score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a dataset's test split")
     score.add_argument("--checkpoint", type=Path, required=True)
     score.add_argument("--json", action="store_true", help="print JSON")
     which = score.add_mutually_exclusive_group(required=True)
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, help="CPU threads; default: all cores")
-    search.add_argument("--dataset-path", type=Path, help="folder or zip, when the config's data set is not built in")
+    search.add_argument("--dataset-path", type=Path, help="folder or zip, if the dataset of the config is not built in")
     options = parser.parse_args(arguments)
     keep_freed_memory()
     if options.threads:
@@ -127,7 +127,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         dataset = find_dataset(options.dataset)
     if dataset.classes != loaded.classes:
-        raise CheckpointError(f"the checkpoint tells {loaded.classes} apart, the data set has {dataset.classes}")
+        raise CheckpointError(f"the checkpoint classifies into {loaded.classes}, the dataset has {dataset.classes}")
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         data = prepare(
             dataset, loaded.arch.resolution, options.cache_dir or Path(scratch), cache_limit_bytes=options.cache_bytes

@@ -26,7 +26,7 @@ def _migrate(connection: Connection) -> None:
 
 database = Database(context.config.attributes.get("database_url") or Settings().resolved_database_url)
 if database.engine.dialect.name == "sqlite":
-    # SQLite changes a table by writing it anew and dropping the old one, whose rows would take theirs in other tables
+    # SQLite changes a table by writing a new one and dropping the old, whose rows would take theirs in other tables
     # along. References are checked at the end instead; the switch works outside of transactions only.
     event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
 try:

@@ -29,7 +29,7 @@ Member = TypeVar("Member", bound=Named)
 
 
 class UnknownMember(AutonlError):
-    """There is no member of this name; the message lists those there are."""
+    """There is no member of this name; the message lists the known ones."""
 
 
 class DuplicateMember(AutonlError):

@@ -1,4 +1,4 @@
-"""From a configuration and a data set to the search space it means, with everything that can be checked beforehand."""
+"""From a configuration and a dataset to a search space: all that can be known before a search is accepted."""
 
 from __future__ import annotations
 

@@ -125,14 +125,14 @@ class SearchSpace:
 
     def contains(self, arch: ArchSpec) -> bool:
         """Whether some choice of options builds `arch`."""
-        mine = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
-        its = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
+        ours = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
+        given = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
         reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
         for choices in self.blocks:
             options = set(choices.options())
             taken = {count + 1 for count in reached if count < len(arch.blocks) and arch.blocks[count] in options}
             reached = taken | reached if choices.can_skip else taken
-        return mine == its and len(arch.blocks) in reached
+        return ours == given and len(arch.blocks) in reached
 
     def _positions(self) -> Iterator[BlockChoices]:
         channels, size = self.stem_channels, out_size(self.resolution, self.stem_stride)

@@ -1,4 +1,4 @@
-"""Data sets are checked before they can be used: a state, a lease for the check, and the hash of what was uploaded.
+"""Datasets are checked before they can be used: a state, a lease for the check, and the hash of what was uploaded.
 
 Revision: 20261125_01
 """

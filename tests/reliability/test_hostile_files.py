@@ -305,7 +305,7 @@ import sys
 from pathlib import Path
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import load_checkpoint
-from autonl_core.nn.port_weights import load_port_weights
+from autonl_core.nn.weight_formats.pytorch_port import load_port_weights
 from autonl_core.spec.zoo import ZOO
 
 for file in map(Path, sys.argv[1:]):

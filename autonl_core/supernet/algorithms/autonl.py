@@ -64,8 +64,8 @@ class SampledGates:
         total = 0.0
         for _ in range(SUBNETS_PER_BATCH):
             choice = self._sample(rng, progress)
-            for some, labels, share in split(x, y, parts):
-                loss = share * F.cross_entropy(self.supernet.forward_choice(some, choice), labels) / SUBNETS_PER_BATCH
+            for part, labels, share in split(x, y, parts):
+                loss = share * F.cross_entropy(self.supernet.forward_choice(part, choice), labels) / SUBNETS_PER_BATCH
                 loss.backward()
                 total += float(loss.detach())
         return total
@@ -77,8 +77,8 @@ class SampledGates:
         vertex = torch.from_numpy(self.table.vertex_of(self._sample(rng, progress))).float()
         gates = vertex.clone().to(x.device).requires_grad_()
         total, slope = 0.0, torch.zeros_like(vertex, device=x.device)
-        for some, labels, share in split(x, y, parts):
-            loss = share * F.cross_entropy(self.supernet.forward_gated(some, gates), labels)
+        for part, labels, share in split(x, y, parts):
+            loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates), labels)
             slope += torch.autograd.grad(loss, gates)[0]
             total += float(loss.detach())
         if not (math.isfinite(total) and torch.isfinite(slope).all()):

@@ -49,9 +49,9 @@ class NormGates:
         if not self.measured:
             self._begin_open(split(x, y, parts)[0][0])
         total = 0.0
-        for some, labels, share in split(x, y, parts):
+        for part, labels, share in split(x, y, parts):
             gates = self._gates(progress, x.device)
-            logits = self.supernet.forward_gated(some, gates, self._keep_energy)
+            logits = self.supernet.forward_gated(part, gates, self._keep_energy)
             loss = share * F.cross_entropy(logits, labels)
             penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates.cpu()).log()
             (loss + penalty.to(loss)).backward()

@@ -89,7 +89,7 @@ def test_a_fused_network_computes_the_same_without_batch_norms(arch: ArchSpec) -
         x = torch.randn(batch, 3, arch.resolution, arch.resolution)
         expected = network(x)
         assert (fused(x) - expected).abs().max() <= 1e-5 * expected.abs().max()
-        with torch.enable_grad():  # each batch norm by itself, as training would see it
+        with torch.enable_grad():  # each batch norm alone, as training would see it
             unfolded = network(x)
         assert (unfolded - expected).abs().max() <= 1e-5 * expected.abs().max()
 

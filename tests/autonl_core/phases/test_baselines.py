@@ -76,8 +76,8 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
     assert [set(values) for _, _, values in points[3:]] == 3 * [
         {"mobilenet_v2/loss", "mobilenet_v2/train_top1_pct", "mobilenet_v2/lr"}
     ]
-    told = [values for phase, _, values in stopped.points + resumed[1].points if phase == "training"]
-    assert [values for _, _, values in points] == told
+    reported = [values for phase, _, values in stopped.points + resumed[1].points if phase == "training"]
+    assert [values for _, _, values in points] == reported
     assert [len(state["history"][phase]["points"]) for phase in ("searching", "deriving")] == [2, 2]
     seconds = [at_s for _, at_s, _ in points]
     assert seconds == sorted(seconds)

@@ -15,7 +15,5 @@ def test_a_lost_step_is_skipped_and_twenty_in_a_row_end_the_training(lost: float
     assert not steps.skip(1.0)
     for _ in range(19):
         assert steps.skip(lost)
-    with pytest.raises(
-        Diverged, match=r"(nan|inf) for 20 steps in a row; lower the learning rate"
-    ):
+    with pytest.raises(Diverged, match=r"(nan|inf) for 20 steps in a row; lower the learning rate"):
         steps.skip(lost)
