@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from autonl_core.spec.formats import ExportFormat
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -174,7 +174,7 @@ class ExportConfig(_Strict):
     """What the network is handed over as, beside its safetensors file and the bundle, which there always are."""
 
     formats: tuple[ExportFormat, ...] = Field(
-        default=("onnx", "onnx-int8", "pt2"),
+        default=DEFAULT_EXPORT_FORMATS,
         strict=False,
         description="files to download, all of them also in the bundle; torchscript, which PyTorch has deprecated, "
         "only if asked for",

@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,21 @@ import torch
 
 from autonl_core.bundle.archive import check_packed, pack
 from autonl_core.bundle.build import make_bundle, pack_bundle
-from autonl_core.bundle.card import _SNIPPETS, write_card
+from autonl_core.bundle.card import write_card
 from autonl_core.bundle.contents import write_sums
-from autonl_core.bundle.exporting import OPSET, save_onnx, save_pt2, trace
 from autonl_core.bundle.files import model
-from autonl_core.bundle.latency import measure_latency, open_onnx
+from autonl_core.bundle.latency import measure_latency
+from autonl_core.bundle.scoring import CleanScores
 from autonl_core.errors import Interrupted, VerificationError
+from autonl_core.export.formats.onnx import OPSET, open_onnx, save_onnx
+from autonl_core.export.formats.pt2 import save_pt2
+from autonl_core.export.materials import Materials
+from autonl_core.export.tracing import trace
 from autonl_core.files import sha256_of
 from autonl_core.report.markdown import plain as plain_text
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.formats import FORMATS, NetworkFormat
+from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from tests.autonl_core.bundle.small_bundle import Made, finish, plain, start
 
 
@@ -90,7 +93,7 @@ class TestContents:
         monkeypatch.syspath_prepend(str(made.bundle.folder))
         images = np.zeros((5, 3, 8, 8), np.float32)
         scope = {"images": images if "onnx" in name else torch.from_numpy(images)}
-        exec(_SNIPPETS[name], scope)  # noqa: S102  (the very lines that users copy)
+        exec(NETWORK_FORMAT_SPECS[name].usage, scope)  # noqa: S102  (the very lines that users copy)
         assert scope["logits"].shape == (5, 10)
 
 
@@ -131,7 +134,7 @@ class TestOnnx:
 
 def test_a_program_that_finds_no_room_on_the_disk_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     program = trace(model.fuse(plain(made.network)), 8)
-    monkeypatch.setattr("autonl_core.bundle.exporting.write_atomically", lambda path, write: write(path))
+    monkeypatch.setattr("autonl_core.export.formats.pt2.write_atomically", lambda path, write: write(path))
     with pytest.raises(OSError, match="No space left on device"):
         save_pt2(Path("/dev/full"), program)
 
@@ -187,22 +190,17 @@ class TestWithheld:
         kept = {name: found["formats"][name] for name in ("safetensors", "onnx", "onnx-int8")}
         found["formats"] = {name: of | {"disagreeing_beyond_ties": 0, "error": None} for name, of in kept.items()}
 
-        def scored(run: SearchRun, folder: Path) -> dict[str, Any]:
-            there = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
-            return found | {"formats": there}
+        def scored(run: SearchRun, folder: Path) -> CleanScores:
+            present = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
+            return CleanScores.from_json(found | {"formats": present})
 
-        def copied(name: NetworkFormat) -> Callable[..., None]:
-            return lambda *paths: shutil.copyfile(
-                made.bundle.folder / FORMATS[name].file_name, paths[1 if name == "onnx-int8" else 0]
-            )
+        def copied(materials: Materials, path: Path) -> None:
+            shutil.copyfile(made.bundle.folder / path.name, path)
 
-        for name, replacement in {
-            "score_in_clean_process": scored,
-            "trace": lambda network, resolution: None,
-            "save_onnx": copied("onnx"),
-            "quantise": copied("onnx-int8"),
-        }.items():
-            monkeypatch.setattr(f"autonl_core.bundle.build.{name}", replacement)
+        monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
+        monkeypatch.setattr("autonl_core.bundle.exporting.trace", lambda network, resolution: None)
+        for name in ("onnx", "onnx-int8"):
+            monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied))
         return found
 
     def test_a_format_that_loses_too_much_is_left_out_with_the_reason_and_the_others_stand(
@@ -238,7 +236,8 @@ class TestWithheld:
         def quantise(*_: object) -> None:
             raise problem
 
-        monkeypatch.setattr("autonl_core.bundle.build.quantise", quantise)
+        int8 = replace(NETWORK_FORMAT_SPECS["onnx-int8"], make=quantise)
+        monkeypatch.setitem(NETWORK_FORMAT_SPECS, "onnx-int8", int8)
         with pytest.raises(type(problem)):
             finish(start(tmp_path, made.network.arch, formats=("onnx-int8",)), made.network)
 

@@ -11,10 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from autonl_core.bundle.certificate import certify
-from autonl_core.bundle.exporting import save_onnx, trace
 from autonl_core.bundle.files import model
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
+from autonl_core.export.formats.onnx import save_onnx
+from autonl_core.export.tracing import trace
 from autonl_core.nn.network import build_network
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.zoo import ZOO

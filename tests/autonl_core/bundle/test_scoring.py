@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from autonl_core.bundle.scoring import judge
+from autonl_core.bundle.scoring import CleanScores, judge, unscored
 from autonl_core.errors import VerificationError
 from autonl_core.spec.formats import FORMATS
 
 
 def tally(correct: int, **changes: Any) -> dict[str, Any]:
-    """A count over 200 images that agrees with PyTorch, with `changes`."""
+    """A tally of 200 images that agrees with PyTorch, with `changes`."""
     agrees = {"disagreeing_images": 0, "disagreeing_beyond_ties": 0, "max_logit_diff": 0.0, "error": None}
     return {"correct": correct, "top1_pct": correct / 2, **agrees, **changes}
 
@@ -25,14 +25,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def scores(**formats: Any) -> CleanScores:
+    by_name = {name.replace("_", "-"): of_format for name, of_format in formats.items()}
+    whole = {"images": 200, "ties": 0, "pixels_sha256": "", "versions": {}, "formats": by_name}
+    return CleanScores.from_json(whole)
+
+
 def withheld(folder: Path, **formats: Any) -> dict[str, str | None]:
-    found = {"images": 200, "formats": {name.replace("_", "-"): of_format for name, of_format in formats.items()}}
-    return {name: parity.withheld for name, parity in judge(found, folder, 2.0).items()}
+    return {name: parity.withheld for name, parity in judge(scores(**formats), folder, 2.0).items()}
 
 
 def test_what_agrees_is_handed_over_with_its_size_and_digest(folder: Path) -> None:
-    found = {"images": 200, "formats": {"safetensors": tally(150), "onnx": tally(150, max_logit_diff=1e-6)}}
-    parity = judge(found, folder, 2.0)
+    parity = judge(scores(safetensors=tally(150), onnx=tally(150, max_logit_diff=1e-6)), folder, 2.0)
     assert {name: of_format.withheld for name, of_format in parity.items()} == {"safetensors": None, "onnx": None}
     assert (parity["onnx"].correct, parity["onnx"].top1_pct, parity["onnx"].max_logit_diff) == (150, 75.0, 1e-6)
     assert parity["onnx"].size_bytes == 5
@@ -61,10 +65,18 @@ def test_what_cannot_be_scored_is_withheld_with_what_its_runtime_says(folder: Pa
     assert found["torchscript"] == "it cannot be scored: RuntimeError: no such operator"
 
 
+def test_a_file_that_was_not_scored_is_withheld(folder: Path) -> None:
+    (folder / FORMATS["pt2"].file_name).unlink()
+    found = unscored(scores(safetensors=tally(150), onnx=tally(150)), folder)
+    assert {name: parity.withheld for name, parity in found.items()} == dict.fromkeys(
+        ("onnx-int8", "torchscript"), "verify.py did not score it"
+    )
+
+
 def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
     with pytest.raises(VerificationError, match=r"model\.safetensors .* no such tensor"):
         withheld(folder, safetensors=tally(0, error="no such tensor"), onnx=tally(150))
-    with pytest.raises(VerificationError, match="not there"):
+    with pytest.raises(VerificationError, match="is missing"):
         withheld(folder, onnx=tally(150))
 
 
@@ -77,5 +89,5 @@ def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
     ],
 )
 def test_too_little_memory_is_no_fault_of_a_format(folder: Path, said: str) -> None:
-    with pytest.raises(MemoryError, match="onnx, scored by itself"):
+    with pytest.raises(MemoryError, match="onnx, while it was scored"):
         withheld(folder, safetensors=tally(150), onnx=tally(0, error=said))

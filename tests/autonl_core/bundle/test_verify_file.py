@@ -20,6 +20,7 @@ from PIL import Image
 
 from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.files import verify
+from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
 from autonl_core.data.decode import read_image
 from autonl_core.datasets.limits import DEFAULT_LIMITS
@@ -116,7 +117,7 @@ class TestFindings:
         rows = {line.split()[0]: line.split()[1:3] for line in lines[2:-1]}
         expected = {name: [str(made.bundle.parity[name].correct)] * 2 for name in ("safetensors", "onnx", "onnx-int8")}
         assert rows == expected
-        assert lines[-1] == "as reported, and all files are whole"
+        assert lines[-1] == "OK: as reported, and all checksums match"
 
     def test_a_picture_is_put_into_the_class_that_the_network_names(
         self, made: Made, folder: Path, tmp_path: Path,
@@ -138,7 +139,7 @@ class TestFindings:
         (folder / "README.md").write_text("99.9% top-1")
         (folder / "labels.txt").unlink()
         found = self.problems(monkeypatch, capsys)
-        assert found == ["README.md is not what SHA256SUMS says", "labels.txt is missing"]
+        assert found == ["README.md does not match SHA256SUMS", "labels.txt is missing"]
 
     def test_a_bundle_without_its_checkpoint(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -163,7 +164,7 @@ class TestFindings:
         write_sums(folder)
         found = " ".join(self.problems(monkeypatch, capsys))
         assert "safetensors has" in found
-        assert "onnx puts" in found  # compared with the weights that lie there
+        assert "onnx predicts another class" in found  # compared with the weights that lie there
 
     def test_a_file_that_no_runtime_reads(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -180,7 +181,7 @@ class TestFindings:
             np.savez(folder / "test.npz", images=test["images"][1:], labels=test["labels"][1:])
         write_sums(folder)
         (problem,) = self.problems(monkeypatch, capsys)
-        assert "not the 359 test images that were reported on: 358" in problem
+        assert "not the 359 test images that were scored for the report: there are 358" in problem
 
     def test_eight_bits_that_lose_more_than_allowed(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -246,9 +247,10 @@ def test_test_images_that_do_not_fit_in_are_named_and_decoded_from_the_archive(
     folder = tmp_path / "b"
     folder.mkdir()
     write_contents(folder, made.network, dataset, of_archive.data)
+    describe_files(folder, ())
     (folder / "model.safetensors").write_bytes(made.checkpoint.read_bytes())
     assert not (folder / "test.npz").exists()
     found = score_in_clean_process(of_archive, folder)
     images, _ = of_archive.data.test.take(np.arange(len(of_archive.data.test)))
-    assert found["images"] == len(of_archive.data.test) < dataset.test_images
-    assert found["pixels_sha256"] == hashlib.sha256(images.numpy().tobytes()).hexdigest()
+    assert found.images == len(of_archive.data.test) < dataset.test_images
+    assert found.pixels_sha256 == hashlib.sha256(images.numpy().tobytes()).hexdigest()

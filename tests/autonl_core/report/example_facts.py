@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autonl_core.phases.reporting import layer_facts
+from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.report.facts import ArchitectureFacts, DatasetFacts, Facts, Mistake, RunFacts, TestFacts
 from autonl_core.spec.history import History
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params

@@ -134,7 +134,7 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
         "100 MACs (10.00% of the budget)",
         "withheld: it loses 28.3 points",
         "b" * 64,
-        "16.000 (0.500 an image)",
+        "16.000 (0.500 per image)",
         "1 min 30 s",
     )
     for shown in expected:
@@ -145,7 +145,10 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
 @pytest.mark.parametrize(
     ("correct", "said"),
     [
-        (60, "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained alike, which gets 100.0%"),
+        (
+            60,
+            "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which reaches 100.0%",
+        ),
         (57, "It is level with MobileNetV2"),
         (20, "It is 61.7 points better than MobileNetV2"),
     ],
@@ -167,7 +170,7 @@ def test_a_thousand_classes_stay_readable_and_small() -> None:
     assert len(report.html) < 1_000_000
     rows = report.html.count("<tr")
     assert rows < 200
-    assert "The classes that are recognised least" in report.html
+    assert "Classes with the lowest recall" in report.html
     assert 'class="matrix"' not in report.html
     assert 'class="matrix"' in render(facts(PLAIN)).html
 
@@ -180,7 +183,7 @@ def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None
 def test_without_curves_certificate_and_formats_it_is_still_whole() -> None:
     made = facts(history=History(), certificate=None, parity=None, latency_ms=None)
     report = render(replace(made, test=replace(made.test, mistakes=())))
-    assert "every test image was recognised" in report.html
+    assert "every test image was classified correctly" in report.html
     assert "Budget certificate" in report.html
     assert {"class", "cat"} <= cells(report.markdown)
 
