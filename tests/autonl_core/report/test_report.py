@@ -147,7 +147,10 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
     [
         (
             60,
-            "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which reaches 100.0%",
+            (
+                "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which "
+                "reaches 100.0%"
+            ),
         ),
         (57, "It is level with MobileNetV2"),
         (20, "It is 61.7 points better than MobileNetV2"),
