@@ -53,7 +53,7 @@ def as_markdown(facts: Facts) -> str:
     if facts.baselines:
         parts += [
             "## Baselines at equal MACs",
-            plain(" ".join(words.how_far_apart(facts))),
+            plain(" ".join(words.limits_of_comparison(facts))),
             _table(tables.baselines(facts)),
         ]
     if facts.parity:

@@ -103,10 +103,10 @@ def compared(facts: Facts, baseline: BaselineResult) -> str:
     scaled = (
         f"scaled to {short(baseline.macs)} MACs and trained the same way, which reaches {pct(100 * reference / images)}"
     )
-    return f"It is {margin}{side} {title} {scaled}{doubt}."
+    return f"The result is {margin}{side} {title} {scaled}{doubt}."
 
 
-def how_far_apart(facts: Facts) -> list[str]:
+def limits_of_comparison(facts: Facts) -> list[str]:
     """What limits the comparison with baselines."""
     conditions = (
         "Each baseline is scaled in width to within 3% of the budget, trained after the chosen network on the same "

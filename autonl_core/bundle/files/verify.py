@@ -274,7 +274,7 @@ def _percent(tally: Tally, images: int) -> float:
 
 
 def _print_table(found: dict[str, Any]) -> None:
-    print(f"{found['images']} test images, {found['ties']} of them ties")
+    print(f"{found['images']} test images, including {found['ties']} ties")
     print(f"{'format':<12} {'correct':>8} {'reported':>9} {'top-1':>8} {'other class':>12} {'largest difference':>19}")
     for name, tally in found["formats"].items():
         reported = found["reported"].get(name, {}).get("correct", "-")

@@ -148,12 +148,12 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
         (
             60,
             (
-                "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which "
+                "The result is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which "
                 "reaches 100.0%"
             ),
         ),
-        (57, "It is level with MobileNetV2"),
-        (20, "It is 61.7 points better than MobileNetV2"),
+        (57, "The result is level with MobileNetV2"),
+        (20, "The result is 61.7 points better than MobileNetV2"),
     ],
 )
 def test_a_defeat_is_said_as_plainly_as_a_victory(correct: int, said: str) -> None:
