@@ -60,10 +60,10 @@ class Tally:
 
     def add(self, logits: Tensor, reference: Tensor, labels: Tensor) -> None:
         """Count a batch: logits and reference are (B, classes), labels (B,)."""
-        if logits.shape != reference.shape or not bool(torch.isfinite(logits).all()):
-            raise ValueError(
-                f"logits of shape {tuple(logits.shape)} instead of {tuple(reference.shape)}, or not finite"
-            )
+        if logits.shape != reference.shape:
+            raise ValueError(f"logits have shape {tuple(logits.shape)}, expected {tuple(reference.shape)}")
+        if not bool(torch.isfinite(logits).all()):
+            raise ValueError("logits are not finite")
         predicted, expected = logits.argmax(1), reference.argmax(1)
         lead = reference.gather(1, expected[:, None]) - reference.gather(1, predicted[:, None])  # (B, 1)
         self.correct += int((predicted == labels).sum())
