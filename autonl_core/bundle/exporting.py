@@ -90,10 +90,12 @@ def _gather(
 
 def _make(spec: NetworkFormatSpec, materials: Materials, *, required: bool) -> str | None:
     """Write one format; returns why it cannot be made, which leaves the other formats unaffected."""
+    path = materials.folder / spec.file_name
     try:
-        spec.make(materials, materials.folder / spec.file_name)
+        spec.make(materials, path)
     except Exception as error:
         if required or is_out_of_memory(error) or isinstance(error, OSError | AutonlError):
-            raise  # the last three are not the fault of the format
+            raise  # nothing can do without this format, or it is not at fault
+        path.unlink(missing_ok=True)  # whatever was written before the error
         return f"it cannot be made: {type(error).__name__}: {str(error)[:300]}"
     return None
