@@ -57,9 +57,10 @@ class NetworkFormatSpec(FormatSpec):
     Args:
         availability: whether every search makes it ("always"), `export.formats` has it by default, or only names it
             on request.
-        make: `make(materials, path)` writes the file, the same bytes for the same materials. Formats are made in
-            their `order`, and ONNX always is, so that later ones may start from its file. If `make` raises, the format
-            is withheld with the error as the reason; OSError, AutonlError and exhausted memory end the search instead.
+        make: `make(materials, path)` writes the file; in a fresh process, equal materials give equal bytes. Formats are
+            made in their `order`, and ONNX always is, so that later ones may start from its file. If `make` raises,
+            the format is withheld with the error as the reason; OSError, AutonlError and exhausted memory end the
+            search instead.
         opener: how verify.py opens the file. Either a runtime that verify.py knows, or a function named `open_file`:
             `open_file(path, threads)` returns a function from (B, 3, R, R) float32 tensors to (B, classes) logits.
             Its source is shipped in the bundle, so it must import everything it needs inside its body.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -31,6 +34,7 @@ from autonl_core.spec.formats import (
     in_order,
 )
 from autonl_core.spec.search_space import get_space
+from autonl_core.training.evaluate import recalibrate_batch_norm
 from tests.autonl_core.bundle.small_bundle import lively
 
 CLASSES, RESOLUTION = 10, 8
@@ -47,18 +51,20 @@ def images(count: int, seed: int = 0) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder like that of a bundle, with a file of every format, and what they were made from."""
+    """A folder like that of a bundle, with a file of every format, and the network that they hold."""
 
     path: Path
-    materials: Materials
+    network: model.Network
 
     def file(self, name: NetworkFormat) -> Path:
         return self.path / NETWORK_FORMAT_SPECS[name].file_name
 
 
-def make_all(path: Path) -> Folder:
+def make_all(path: Path) -> None:
     """Make every format of the same small network in `path`, in the order in which bundles make them."""
     network = lively(get_space("tiny", RESOLUTION, CLASSES).largest())
+    recalibrate_batch_norm(network, [(images(256, seed), torch.zeros(256)) for seed in range(2)])
+    network.eval()
     checkpoint = path / "checkpoint"
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, checkpoint)
     (path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
@@ -66,24 +72,32 @@ def make_all(path: Path) -> Folder:
     fused = model.fuse(model.load(path / "arch.json", checkpoint))
 
     def calibration() -> Iterator[NDArray[np.float32]]:
-        return (images(32, seed).numpy() for seed in range(2))
+        return (images(32, seed).numpy() for seed in range(8))
 
     metadata: dict[str, object] = {"arch_id": network.arch.arch_id, "classes": [str(n) for n in range(CLASSES)]}
     materials = Materials(checkpoint, fused, trace(fused, RESOLUTION), RESOLUTION, metadata, path, calibration)
     for spec in NETWORK_FORMAT_SPECS.values():
         spec.make(materials, path / spec.file_name)
     describe_files(path, EXPORT_FORMATS)
-    return Folder(path, materials)
+
+
+def made_by_a_fresh_process(path: Path) -> Folder:
+    """As every search makes them: TorchScript numbers its classes by a counter of the process."""
+    code = f"from pathlib import Path; from {__name__} import make_all; make_all(Path({str(path)!r}))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Folder(path, model.fuse(model.load(path / "arch.json", path / "checkpoint")))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return make_all(tmp_path_factory.mktemp("first"))
+    return made_by_a_fresh_process(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return make_all(tmp_path_factory.mktemp("second"))
+    return made_by_a_fresh_process(tmp_path_factory.mktemp("second"))
 
 
 @pytest.fixture
@@ -91,7 +105,13 @@ def opened(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[[Network
     """Opens a format as verify.py does, from what parity.json says about it."""
     monkeypatch.setattr(verify, "HERE", folder.path)
     files = json.loads((folder.path / "parity.json").read_text())["files"]
-    return lambda name: verify._open_format(files[name]["opener"], folder.path / files[name]["file"], threads=1)
+
+    def open_format(name: NetworkFormat) -> verify.Run:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
+            return verify._open_format(files[name]["opener"], folder.path / files[name]["file"], threads=1)
+
+    return open_format
 
 
 @pytest.mark.parametrize("name", NETWORK_FORMATS)
@@ -113,15 +133,16 @@ class TestEveryFormat:
     def test_computes_the_logits_of_the_network_for_any_number_of_images(
         self, name: NetworkFormat, folder: Folder, opened: Callable[[NetworkFormat], verify.Run]
     ) -> None:
-        run = opened(name)
-        for count in (1, 7):
-            x = images(count, seed=9)
-            with torch.inference_mode():
-                logits, expected = run(x), folder.materials.network(x)
-            assert logits.shape == (count, CLASSES)
-            assert logits.dtype == torch.float32
-            error = float((logits - expected).abs().max())
-            assert error < (0.5 * float(expected.std()) if NETWORK_FORMAT_SPECS[name].lossy else 1e-4)
+        run, x = opened(name), images(100, seed=9)
+        with torch.inference_mode():
+            logits, expected = run(x), folder.network(x)
+            assert run(x[:1]).shape == (1, CLASSES)
+        assert (logits.shape, logits.dtype) == (expected.shape, torch.float32)
+        if NETWORK_FORMAT_SPECS[name].lossy:
+            same_class = logits.argmax(1) == expected.argmax(1)
+            assert same_class.float().mean() > 0.5  # guessing: 0.1
+        else:
+            torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
     def test_its_latency_can_be_measured_if_it_says_so(self, name: NetworkFormat, folder: Folder) -> None:
         latency = NETWORK_FORMAT_SPECS[name].latency
