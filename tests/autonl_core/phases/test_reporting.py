@@ -1,4 +1,4 @@
-"""The facts of a report belong to its run: layers add up to the network, counts to the images and to the result."""
+"""The facts of a report match its run: layers add up to the network, counts to the images and the result."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_layers_are_timed_on_a_copy_that_leaves_the_network_as_it_was() -> None:
     assert len(asked) >= 5
 
 
-def test_a_search_hands_over_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+def test_a_search_delivers_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
     result, _ = uninterrupted
     html, markdown = (result.files[kind].path.read_text(encoding="utf-8") for kind in ("report-html", "report-md"))
     scored = f"{result.test_correct:,} of {result.test_images:,}"
