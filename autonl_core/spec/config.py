@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from autonl_core.registry import Registry
-from autonl_core.spec.formats import ExportFormat
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
 from autonl_core.spec.zoo import ZOO
 
 MAX_MACS = 10**12
@@ -171,7 +171,7 @@ class ExportConfig(_Strict):
     """The formats of the result, in addition to its safetensors file and the bundle."""
 
     formats: tuple[ExportFormat, ...] = Field(
-        default=("onnx", "onnx-int8", "pt2"),
+        default=DEFAULT_EXPORT_FORMATS,
         strict=False,
         description="files to download, which the bundle contains as well; torchscript, which PyTorch has deprecated, "
         "only on request",

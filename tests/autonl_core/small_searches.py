@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from autonl_core.bundle.build import Bundle
+from autonl_core.bundle.bundle import Bundle
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
