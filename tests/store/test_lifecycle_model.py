@@ -211,6 +211,10 @@ def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path
             machine = LifecycleHere()
             machine.submits_the_first(MAX_STREAK, exit_class)
             machine.teardown()
+        machine = LifecycleHere()
+        machine.submits_the_first(0, ExitClass.CRASHED)
+        machine.runs_attempts(["saved"], ExitClass.CRASHED, MAX_ATTEMPTS)
+        machine.teardown()
         run_state_machine_as_test(LifecycleHere, settings=effort)
     finally:
         stores.close()
