@@ -74,7 +74,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     settings = stores.settings
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
     workspace = Workspace(settings, lease.search_id)
-    saved = retry_while_unavailable(lambda: stores.reports.run_states(lease.search_id))
+    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
     return run_search(
         SearchConfig.model_validate(search.config),
@@ -102,7 +102,7 @@ def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
     with contextlib.suppress(NotFound):
         entry = retry_while_unavailable(lambda: stores.datasets.get(search.dataset))
         if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
-            return entry.report
+            return entry.report.to_json() if entry.report is not None else None
     return None
 
 
@@ -112,7 +112,7 @@ def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Se
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     kept = [artifact.key for artifact in artifacts]
     for fence in range(1, lease.fence):
-        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", but=kept)
+        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
 
 
 def _memory_crashes(stores: Stores, lease: Lease) -> int:

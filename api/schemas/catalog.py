@@ -98,7 +98,7 @@ class DatasetView(View):
             "sha256": entry.sha256,
             "size_bytes": entry.size_bytes,
             "progress": entry.progress,
-            "report": entry.report if with_report else None,
+            "report": entry.report.to_json() if with_report and entry.report is not None else None,
             "created_at": entry.created_at,
         }
         return cls.model_validate(dict.fromkeys(cls.model_fields) | told | found)

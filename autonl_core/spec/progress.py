@@ -19,6 +19,8 @@ PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "
 StopRequest = Literal["cancel", "pause", "drain"]
 KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
 
+KEPT_RUN_STATES = 2  # the newest of a search; older ones are deleted
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -101,8 +101,8 @@ def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
 ) -> None:
     search_id = start(service)
     lease = samples.claim(stores)
-    stores.reports.progress(lease, Progress("searching", 0.25, epoch=2, epochs=8, eta_s=33.0))
-    stores.reports.architecture(lease, samples.architecture(val_top1_pct=61.25))
+    stores.updates.progress(lease, Progress("searching", 0.25, epoch=2, epochs=8, eta_s=33.0))
+    stores.updates.architecture(lease, samples.architecture(val_top1_pct=61.25))
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120, legacy_windows=False)
     screen = terminal.file
     assert isinstance(screen, io.StringIO)
@@ -130,8 +130,8 @@ def test_a_failed_search_ends_watch_and_status_with_1_and_tells_why(service: htt
 def test_a_running_search_shows_where_it_is(service: httpx.Client, stores: Stores) -> None:
     search_id = start(service)
     lease = samples.claim(stores, owner="box:7")
-    stores.reports.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
-    stores.reports.architecture(lease, samples.architecture(val_top1_pct=91.5))
+    stores.updates.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
+    stores.updates.architecture(lease, samples.architecture(val_top1_pct=91.5))
     shown = autonl("status", search_id).stdout
     for told in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
         assert told in shown

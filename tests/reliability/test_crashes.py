@@ -77,7 +77,7 @@ def test_case_03_zombie_wakes_up(start: Start) -> None:
     wait_for(lambda: slot.status() == runner.status() == psutil.STATUS_STOPPED, "both sleep")
     service.start_worker("second")
     service.wait_for_event(search_id, "claimed", count=2)
-    service.wait_for_event(search_id, "hello", count=2)
+    service.wait_for_event(search_id, "resumed", count=2)
     for process in (runner, slot):
         end(process, signal.SIGCONT)
     service.wait_for_event(search_id, "stale_write_refused")
