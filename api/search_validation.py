@@ -16,7 +16,8 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, SpaceError
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
-from autonl_core.spec.search_space import FAMILIES, SearchSpace
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.space_families import SPACES
 from store.datasets import DatasetStore
 from store.errors import NotFound
 from store.states import DatasetState
@@ -114,7 +115,7 @@ def _resolve(config: SearchConfig, datasets: DatasetStore) -> ValidSearch | _Ref
     try:
         space = resolve_space(config, dataset)
     except SpaceError as error:
-        is_unknown = config.search_space is not None and config.search_space not in FAMILIES
+        is_unknown = config.search_space is not None and config.search_space not in SPACES.names()
         pointer, code = ("/search_space", "unknown_space") if is_unknown else ("/resolution", "not_served")
         return _Refusal([FieldProblem(pointer=pointer, code=code, detail=str(error))])
     except BudgetError as error:

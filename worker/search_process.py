@@ -16,6 +16,7 @@ from typing import Any
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
 from autonl_core.host_memory import keep_freed_memory
+from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
@@ -84,12 +85,14 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
         resume_from=[
             SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved
         ],
-        cache_dir=settings.cache_dir,
-        device=settings.device,
-        save_steps=settings.save_steps,
-        micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-        limits=settings.limits,
-        cache_limit_bytes=settings.cache_bytes,
+        host=HostOptions(
+            device=settings.device,
+            save_steps=settings.save_steps,
+            micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
+            cache_dir=settings.cache_dir,
+            cache_limit_bytes=settings.cache_bytes,
+            limits=settings.limits,
+        ),
         dataset_report=_dataset_report(stores, search),
     )
 

@@ -52,8 +52,8 @@ class RowSink:
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         self._write(lambda lease: self._updates.metrics(lease, phase, epoch, values))
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        self._write(lambda lease: self._updates.event(lease, EventKind(kind), detail))
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        self._write(lambda lease: self._updates.event(lease, kind, detail))
 
     def architecture(self, record: ArchitectureRecord) -> None:
         self._write(lambda lease: self._updates.architecture(lease, record))

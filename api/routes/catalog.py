@@ -11,7 +11,7 @@ from api.problems import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
 from autonl_core.spec.config import Macs
 from autonl_core.spec.scaling import describe_net
-from autonl_core.spec.search_space import FAMILIES
+from autonl_core.spec.space_families import space_families
 from autonl_core.spec.zoo import ZOO
 
 router = APIRouter(tags=["catalog"])
@@ -25,7 +25,7 @@ def list_search_spaces(
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceList:
     """The search spaces, the resolutions they support, and the range of MACs they can reach."""
-    spaces = [SpaceView.from_family(family, resolution, num_classes) for family in FAMILIES.values()]
+    spaces = [SpaceView.from_family(family, resolution, num_classes) for family in space_families()]
     return SpaceList(search_spaces=spaces)
 
 

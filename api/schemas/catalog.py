@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas.base import CountingRule, MacsRange, View
 from autonl_core.spec import macs
-from autonl_core.spec.search_space import SpaceFamily, get_space
+from autonl_core.spec.space_families import SpaceFamily, get_space
 
 
 class SpaceView(View):

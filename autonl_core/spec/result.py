@@ -54,7 +54,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """A published network beside the result; without `test_correct`, its training broke off: `problem` says why."""
+    """A published network beside the result; without `test_correct`, its training failed: `problem` says why."""
 
     name: str
     arch_string: str

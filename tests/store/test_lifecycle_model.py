@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +55,15 @@ UPDATES = st.sampled_from(["preparing", "searching", "architecture", "best kept"
 ENDINGS = st.sampled_from(["finish", "fail", "give back", "stop for a cancel", *sorted(CRASHES)])
 # The index of an existing object, modulo their number; leases are listed newest first.
 NUMBERS = st.integers(min_value=0, max_value=MAX_SEARCHES)
+
+EFFORT = hypothesis_settings(
+    max_examples=int(EXAMPLES or USUAL_EXAMPLES),
+    derandomize=EXAMPLES is None,
+    stateful_step_count=STEPS,
+    # All but `explain`, which traces every line: it takes minutes, and the steps already show what happened.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 T = TypeVar("T")
 
@@ -198,24 +207,25 @@ def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path
         def teardown(self) -> None:
             reached.update(self.world.reached)
 
-    effort = hypothesis_settings(
-        max_examples=int(EXAMPLES or USUAL_EXAMPLES),
-        derandomize=EXAMPLES is None,
-        stateful_step_count=STEPS,
-        # All but `explain`, which traces every line: it takes minutes, and the steps already show what happened.
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow],
-    )
     try:
-        for exit_class in sorted(CRASHES):  # not left to chance: every reason to give up occurs once
-            machine = LifecycleHere()
-            machine.submits_the_first(MAX_STREAK, exit_class)
-            machine.teardown()
-        run_state_machine_as_test(LifecycleHere, settings=effort)
+        reach_every_reason_to_give_up(LifecycleHere)
+        run_state_machine_as_test(LifecycleHere, settings=EFFORT)
     finally:
         stores.close()
     # States and reasons that no example reached would be untested.
     assert reached >= set(SearchState) | GIVE_UPS
+
+
+def reach_every_reason_to_give_up(new_machine: Callable[[], Lifecycle]) -> None:
+    """Let searches fail for each reason once, which random steps rarely do."""
+    for exit_class in sorted(CRASHES):
+        machine = new_machine()
+        machine.submits_the_first(MAX_STREAK, exit_class)
+        machine.teardown()
+    machine = new_machine()
+    machine.submits_the_first(0, ExitClass.CRASHED)
+    machine.runs_attempts(["saved"], ExitClass.CRASHED, MAX_ATTEMPTS)
+    machine.teardown()
 
 
 def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
