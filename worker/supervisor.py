@@ -158,7 +158,7 @@ class SearchLeaseKeeper:
     def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
         if status == LeaseStatus.LOST:
             return LOST
-        request = _REQUESTS.get(status) or ("drain" if self._draining() else None)
+        request: StopRequest | None = _REQUESTS.get(status) or ("drain" if self._draining() else None)
         return LeaseView(held=True, progress=progress_at, stop_request=request)
 
 
@@ -167,8 +167,8 @@ _REQUESTS: Mapping[LeaseStatus, StopRequest] = {
     LeaseStatus.PAUSE_WANTED: "pause",
 }
 _REQUESTED_BY: Mapping[StopRequest | None, str] = {
-    "cancel": "the user requested a cancel",
-    "pause": "the user requested a pause",
+    "cancel": "the user cancelled the search",
+    "pause": "the user paused the search",
     "drain": "the worker was asked to stop",
     None: "the worker was asked to stop",
 }
@@ -196,7 +196,7 @@ _OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
 
 def outcome_of(end: ProcessEnd) -> Outcome:
     """What becomes of an attempt whose process ended like this; a crash unless the table says otherwise."""
-    key = end.returncode if end.cause == Cause.EXITED else end.stop_request
+    key: StopRequest | int | None = end.returncode if end.cause == Cause.EXITED else end.stop_request
     return _OUTCOMES.get((end.cause, key), Outcome.CRASHED)
 
 
