@@ -1,4 +1,4 @@
-"""A stand-in for a search: `python actor.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing, and is real otherwise.
+"""A stand-in for a search: `python scripted_process.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing, and is real otherwise.
 
 It reports, saves run states and hears requests through the very modules that the real child uses.
 """

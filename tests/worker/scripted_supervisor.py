@@ -17,7 +17,7 @@ from store.stores import Stores, open_stores
 from tests.servers import wait_for
 from worker.supervisor import Supervisor
 
-ACTOR = Path(__file__).with_name("actor.py")
+ACTOR = Path(__file__).with_name("scripted_process.py")
 
 
 def command(behaviour: str) -> list[str]:
