@@ -3,9 +3,10 @@
     python -m benchmarks.reading_memory [--archive IMAGES.zip]
 
 Method: in each mode a fresh process scans, prepares and splits the archive, then reads one epoch of training batches
-and the test split. This is the memory that images cost; the benchmark fails above 1 GB. Then it trains and evaluates the
-smallest network of a search space, whose memory comes on top and does not depend on the number of images. 50 times per
-second the resident sets of the process and its decoding processes are added up, counting shared pages once for each.
+and the test split. This is the memory that images cost; the benchmark fails above 1 GB. Then it trains and evaluates
+the smallest network of a search space, whose memory comes on top and does not depend on the number of images. 50 times
+per second the resident sets of the process and its decoding processes are added up, counting shared pages once for
+each.
 """
 
 from __future__ import annotations
