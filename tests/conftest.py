@@ -1,4 +1,4 @@
-"""What every test shares: repeatable examples, and an environment without the settings of whoever runs the tests."""
+"""Shared by all tests: repeatable examples, a clean environment, one set of servers, distribution over processes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,48 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# The same examples in every run, so that a red test is red for everyone; no deadline, because machines stall.
+from tests.servers import migrated_sqlite, postgres
+
+__all__ = ["migrated_sqlite", "postgres"]  # here, so that each process of tests has one, whatever folders it works on
+
+# The same examples in every run, so that a failure is reproducible everywhere; no deadline, because machines stall.
 hypothesis.settings.register_profile("autonl", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("autonl")
 
-# Tests start many processes, and torch is slow where more threads compute than there are cores: one thread each.
+# Tests start many processes, and torch is slow with more threads than cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 for name in list(os.environ):
     if name.startswith("AUTONL_") or name in ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "COLUMNS"):
         del os.environ[name]
 
+# Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+TESTS = Path(__file__).parent
+# Fixtures that take many seconds to set up: all tests that use one run in the same process.
+SHARED_FIXTURES = ("made", "sandbox", "uninterrupted")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that break a whole service take their time: `make reliability` runs them, `make test` the others."""
+    """Mark the tests that break a whole service as `long`, and plan the run for several processes.
+
+    With `--dist loadgroup --no-loadscope-reorder`, a file of short tests runs in one process, so that its fixtures are
+    set up once; long tests are distributed one by one. What may take longest, by its timeout, starts first.
+    """
+    longest_s: dict[Path, float] = {}
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent / "reliability"):
+        if item.path.is_relative_to(TESTS / "reliability"):
             item.add_marker("long")
+        longest_s[item.path] = max(longest_s.get(item.path, 0), _timeout_s(item))
+        group = next((name for name in SHARED_FIXTURES if name in getattr(item, "fixturenames", ())), None)
+        if group is None and not item.get_closest_marker("long"):
+            group = item.path.relative_to(TESTS).as_posix()
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (-longest_s[item.path], item.path, -_timeout_s(item)))
+
+
+def _timeout_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0

@@ -12,9 +12,9 @@ import pytest
 from store.settings import Settings
 from tests.api.conftest import shared_broker
 from tests.api.http_service import serving
-from tests.servers import migrated_sqlite, stores
+from tests.servers import stores
 
-__all__ = ["migrated_sqlite", "service", "settings", "shared_broker", "stores"]
+__all__ = ["service", "settings", "shared_broker", "stores"]
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from store.stores import open_stores
 from tests.api.http_service import serving
 from tests.fuzz.fuzzer import Outcome, fuzz
 from tests.fuzz.seeded_service import stock
-from tests.servers import broker_url, free_port, migrated_sqlite
-
-__all__ = ["migrated_sqlite"]
+from tests.servers import broker_url, free_port
 
 MIN_REQUESTS = 5000
 MAX_RESPONSE_S = 2.0

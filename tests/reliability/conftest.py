@@ -12,9 +12,7 @@ from store.settings import Settings
 from tests.reliability.broker import ForgetfulBroker
 from tests.reliability.proxy import FaultProxy
 from tests.reliability.service import Service
-from tests.servers import PostgresServer, postgres
-
-__all__ = ["postgres"]
+from tests.servers import PostgresServer
 
 # A lease outlasts what a busy machine may hold a process up for, and still ends within a test.
 SHORT: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""A stand-in for a search: `python scripted_process.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing, and is real otherwise.
+"""A stand-in for a search: `python scripted_process.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing.
 
-It reports, saves run states and hears requests through the very modules that the real child uses.
+It writes progress and run states and receives stop requests through the same modules as the real search process.
 """
 
 from __future__ import annotations
