@@ -1,4 +1,4 @@
-"""Killed twenty times at random, a real search ends with the very weights that it would have had."""
+"""Killed many times at random, a real search ends with exactly the weights of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
 from tests.reliability.reference_search import REAL, uninterrupted_weights_sha256
-from tests.reliability.service import end
+from tests.reliability.service import send_signal
 
 KILLS = 20
 LONGER = REAL | {"train": {"epochs": 12, "warmup_epochs": 1}}
@@ -28,12 +28,12 @@ def test_twenty_kills_change_nothing(start: Start, tmp_path: Path) -> None:
     rng = random.Random(20)
     killed_in = []
     for kill in range(1, KILLS + 1):
-        saved = service.kinds(search_id).count("run_state_saved")
+        saved = service.event_kinds(search_id).count("run_state_saved")
         service.wait_for_event(search_id, "claimed", count=kill)
         service.wait_for_event(search_id, "run_state_saved", count=saved + rng.randint(1, 3))
-        time.sleep(rng.uniform(0, 0.05))  # anywhere between two run states, or in the middle of one
+        time.sleep(rng.uniform(0, 0.05))  # anywhere between two run states, or while one is written
         killed_in.append(service.stores.searches.get(search_id).phase)
-        end(service.runner())
+        send_signal(service.search_process())
     service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
     exits = [attempt.exit_class for attempt in service.stores.searches.attempts(search_id)]
     print(f"\n{KILLS} kills, in {', '.join(f'{phase} {killed_in.count(phase)}' for phase in dict.fromkeys(killed_in))}")
