@@ -37,17 +37,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     With `--dist loadgroup --no-loadscope-reorder`, a file of short tests runs in one process, so that its fixtures are
     set up once; long tests are distributed one by one. What may take longest, by its timeout, starts first.
     """
-    longest_s: dict[Path, float] = {}
+    slowest_s: dict[str, float] = {}
     for item in items:
         if item.path.is_relative_to(TESTS / "reliability"):
             item.add_marker("long")
-        longest_s[item.path] = max(longest_s.get(item.path, 0), _timeout_s(item))
-        group = next((name for name in SHARED_FIXTURES if name in getattr(item, "fixturenames", ())), None)
-        if group is None and not item.get_closest_marker("long"):
-            group = item.path.relative_to(TESTS).as_posix()
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (-longest_s[item.path], item.path, -_timeout_s(item)))
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        slowest_s[group] = max(slowest_s.get(group, 0), _timeout_s(item))
+    items.sort(key=_group, reverse=True)  # of the others, the small files of the API come last: processes end together
+    items.sort(key=lambda item: (-slowest_s[_group(item)], _group(item) not in SHARED_FIXTURES))
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests with the same group run in the same process."""
+    for name in getattr(item, "fixturenames", ()):
+        if name in SHARED_FIXTURES:
+            return str(name)
+    if item.get_closest_marker("long"):
+        return item.nodeid
+    return item.path.relative_to(TESTS).as_posix()
 
 
 def _timeout_s(item: pytest.Item) -> float:

@@ -16,7 +16,9 @@ from tests.reliability.conftest import Start
 from tests.reliability.service_history import check_history
 
 STEPS = 4
-SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1").split(",")]
+CHOSEN = os.environ.get("CHAOS_SEEDS")
+MORE_SEEDS = [pytest.param(seed, marks=pytest.mark.repeated) for seed in (2, 3)]
+SEEDS = [int(seed) for seed in CHOSEN.split(",")] if CHOSEN else [1, *MORE_SEEDS]
 
 
 @pytest.mark.timeout(400)
