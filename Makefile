@@ -34,7 +34,7 @@ up: $(INSTALLED)  ## start the service on this machine: broker, migrations, one 
 
 .PHONY: test
 test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers installed from wheels
-	$(BIN)/python -m pytest -q -m "not long" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "not long" $(SPREAD) $(PYTEST_ARGS)
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
