@@ -11,8 +11,6 @@ SHELL := /bin/bash
 
 PIP_TORCH_ARGS ?=
 PYTEST_ARGS ?=
-# Distribution over test processes by the plan of tests/conftest.py.
-SPREAD := --dist loadgroup --no-loadscope-reorder
 SEED ?= 1,2,3
 
 BIN := .venv/bin
@@ -34,15 +32,15 @@ up: $(INSTALLED)  ## start the service on this machine: broker, migrations, one 
 
 .PHONY: test
 test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers installed from wheels
-	$(BIN)/python -m pytest -q -m "not long" $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "not long" $(PYTEST_ARGS)
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
-	$(BIN)/python -m pytest -q -m "long and not repeated" -n 3 $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "long and not repeated" -n 3 $(PYTEST_ARGS)
 
 .PHONY: reliability-long
 reliability-long: $(INSTALLED)  ## repeat some long tests with more of the same: kills, requests, seeds of chaos
-	$(BIN)/python -m pytest -q -m repeated -n 3 $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m repeated -n 3 $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## one seeded run of many faults at once; SEED=7 selects another run

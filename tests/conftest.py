@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+from tests.scheduling import group_of, sort_for_processes
 from tests.servers import migrated_sqlite, postgres
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 __all__ = ["migrated_sqlite", "postgres"]  # here, so that each process of tests has one, whatever folders it works on
 
@@ -26,38 +32,23 @@ for name in list(os.environ):
 # Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-TESTS = Path(__file__).parent
-# Fixtures that take many seconds to set up: all tests that use one run in the same process.
-SHARED_FIXTURES = ("made", "sandbox", "uninterrupted")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that break a whole service as `long`, and plan the run for several processes.
-
-    With `--dist loadgroup --no-loadscope-reorder`, a file of short tests runs in one process, so that its fixtures are
-    set up once; long tests are distributed one by one. What may take longest, by its timeout, starts first.
-    """
-    slowest_s: dict[str, float] = {}
+    """Mark the tests that break a whole service as `long`: `make reliability` runs them, `make test` the others."""
     for item in items:
-        if item.path.is_relative_to(TESTS / "reliability"):
+        if item.path.is_relative_to(Path(__file__).parent / "reliability"):
             item.add_marker("long")
-        group = _group(item)
-        item.add_marker(pytest.mark.xdist_group(group))
-        slowest_s[group] = max(slowest_s.get(group, 0), _timeout_s(item))
-    items.sort(key=_group, reverse=True)  # of the others, the small files of the API come last: processes end together
-    items.sort(key=lambda item: (-slowest_s[_group(item)], _group(item) not in SHARED_FIXTURES))
+    sort_for_processes(items)
 
 
-def _group(item: pytest.Item) -> str:
-    """Tests with the same group run in the same process."""
-    for name in getattr(item, "fixturenames", ()):
-        if name in SHARED_FIXTURES:
-            return str(name)
-    if item.get_closest_marker("long"):
-        return item.nodeid
-    return item.path.relative_to(TESTS).as_posix()
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """With `-n`, distribute tests by the groups of `tests/scheduling.py`, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
 
-def _timeout_s(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker else 0.0
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)
