@@ -1,6 +1,6 @@
-"""The safeguards of the service, how to take each one out, and the tests that then must turn red.
+"""The safeguards of the service, how to remove each one, and the tests that must then fail.
 
-Each is one small replacement of text, taken out alone: a safeguard that another one stands in for would go unwatched.
+Each is removed alone, by a small text replacement: a safeguard backed up by another one would otherwise be untested.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ DATABASE = "tests/reliability/test_database.py::"
 
 
 class Misfit(Exception):
-    """The text to replace is not in the file exactly once: the code moved on, and this list has to follow."""
+    """The text to replace does not occur exactly once: the code has changed, and this list has to follow."""
 
 
 @dataclass(frozen=True)
 class Safeguard:
-    """What holds the service together in one place.
+    """One safeguard in one place of the code.
 
     Args:
-        removed: what is taken out, in words.
-        file: where, relative to the root of the project.
-        edits: pairs of a text that `file` contains exactly once, and what replaces it.
-        tests: pytest's names of the tests that watch the safeguard.
+        removed: a description of the code without it.
+        file: path relative to the root of the project.
+        edits: pairs of a text that occurs exactly once in `file`, and its replacement.
+        tests: pytest node ids of the tests that cover the safeguard.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Safeguard:
         """`source`, the content of the file, without the safeguard.
 
         Raises:
-            Misfit: a text is not there exactly once, or what is left is no Python.
+            Misfit: a text does not occur exactly once, or the result is not valid Python.
         """
         for old, new in self.edits:
             if (count := source.count(old)) != 1:
-                raise Misfit(f"{self.name}: {self.file} contains {count} times, not once: {old!r}")
+                raise Misfit(f"{self.name}: {self.file} contains this text {count} times instead of once: {old!r}")
             source = source.replace(old, new)
         try:
             compile(source, self.file, "exec")
         except SyntaxError as error:
-            raise Misfit(f"{self.name}: {self.file} would not be Python any more: {error}") from error
+            raise Misfit(f"{self.name}: {self.file} would not be valid Python: {error}") from error
         return source
 
     def check(self, root: Path) -> None:
-        """Raises Misfit if the safeguard cannot be taken out of the project at `root`, or a test is not there."""
+        """Raise Misfit if the safeguard cannot be removed from the project at `root`, or a test does not exist."""
         self.remove_from((root / self.file).read_text())
         for test in self.tests:
             file, *_, function = test.split("::")

@@ -49,9 +49,7 @@ from tests.reliability.hostile import (
     unreadable_images,
 )
 from tests.reliability.service import ROOT, Service
-from tests.servers import free_port, migrated_sqlite, wait_for
-
-__all__ = ["migrated_sqlite"]
+from tests.servers import free_port, wait_for
 
 API_MB = 300
 TENSORS_MB = 900  # torch and a network take 350 of it, an image of 64 megapixels 256

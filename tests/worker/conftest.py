@@ -9,9 +9,9 @@ import pytest
 
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.servers import PostgresServer, broker, postgres
+from tests.servers import PostgresServer, broker
 
-__all__ = ["broker", "postgres"]
+__all__ = ["broker"]
 
 ROOT = Path(__file__).parents[2]
 
