@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets.spec import DatasetSpec, find_dataset
+from autonl_core.datasets.scan import find_dataset
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.host_memory import keep_freed_memory

@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, even after a kill or a power cut."""
+"""Files that are either complete or absent, even after a kill or a power failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sha256_of(path: Path) -> str:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut."""
+    """Make renames in `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

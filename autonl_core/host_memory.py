@@ -1,4 +1,4 @@
-"""What becomes of memory that was freed: kept for reuse, or handed back to the kernel."""
+"""Whether freed memory is kept for reuse or returned to the kernel."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ctypes
 import gc
 import platform
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from malloc.h
 _NEVER = -1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's allocator to hand no memory back to the kernel; whether it agreed (elsewhere: no, and no harm done).
+    """Make glibc's allocator keep freed memory; returns whether it does (with another C library: no, harmlessly).
 
-    By default it returns every freed block of more than 32 MiB, and what is free at the heap's end, at once. A training
-    step frees and takes its maps again thousands of times, and each time the kernel clears their pages anew: a third of
-    a CPU step of AutoNL-S at 224 pixels (docs/speed.md). The price: the process stays as large as it ever was.
+    By default it returns every freed block of more than 32 MiB, and free memory at the end of the heap, immediately. A
+    training step frees and allocates its feature maps again thousands of times, and each time the kernel clears their
+    pages: a third of a CPU step of AutoNL-S at 224 pixels (docs/speed.md). The cost: the process never shrinks.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -24,7 +24,7 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> None:
-    """Hand back to the kernel, and to the GPU, whatever is free: memory ran out, and others need it in other pieces."""
+    """Return all free memory to the kernel and the GPU, for other processes or for allocations of other sizes."""
     import torch
 
     gc.collect()

@@ -21,7 +21,7 @@ import torch
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets.spec import find_dataset
+from autonl_core.datasets.scan import find_dataset
 from autonl_core.nn.network import build_network
 from autonl_core.phases.candidates import propose
 from autonl_core.spec.arch import ArchSpec

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from autonl_core.data.prepare import PreparedData, prepare
-from autonl_core.datasets.spec import scan
+from autonl_core.datasets.scan import scan
 from benchmarks.harness import arguments, say, times_interleaved, write_result
 from benchmarks.machine import describe
 from benchmarks.pictures import write_folder

@@ -28,7 +28,7 @@ import torch
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare, split_validation
-from autonl_core.datasets.spec import scan
+from autonl_core.datasets.scan import scan
 from autonl_core.nn.network import build_network
 from autonl_core.spec.config import TrainConfig
 from autonl_core.spec.space_families import get_space

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
 from store.dataset_files import DatasetFiles, Upload
@@ -59,7 +59,7 @@ class DatasetStore:
         self._artifacts = artifacts
         self.files = files
 
-    def add_path(self, name: str, kind: Literal["folder", "zip"], path: Path, *, outdated: str | None = None) -> Added:
+    def add_path(self, name: str, kind: str, path: Path, *, outdated: str | None = None) -> Added:
         """Register the dataset at `path`, to be checked.
 
         One that is already registered stays as it is, unless it is invalid or its fingerprint is `outdated`: then it is
@@ -80,7 +80,7 @@ class DatasetStore:
         path = self.files.archive(sha256)
         with self.files.locked():
             return self._add(
-                _unchecked(name, "zip", path), sha256, upload.size_bytes, place_file=lambda: upload.rename(path)
+                _unchecked(name, UPLOAD_SOURCE, path), sha256, upload.size_bytes, place_file=lambda: upload.rename(path)
             )
 
     def get(self, name: str) -> DatasetEntry:
@@ -206,7 +206,7 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
     row.checked_at = row.created_at if twin is not None else None
 
 
-def _unchecked(name: str, kind: Literal["folder", "zip"], path: Path) -> DatasetSpec:
+def _unchecked(name: str, kind: str, path: Path) -> DatasetSpec:
     return DatasetSpec(name, kind, str(path), (), 0, 0, 0, "")
 
 

@@ -25,9 +25,8 @@ from api.problems import FieldProblem, ProblemError, describe, headers
 from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
 from api.uploads import receive
 from autonl_core.datasets.check_report import MAX_SHEETS
-from autonl_core.datasets.file_source import Kind
-from autonl_core.datasets.spec import has_changed
-from autonl_core.datasets.zip_archive import starts_like_an_archive
+from autonl_core.datasets.scan import has_changed
+from autonl_core.datasets.sources import detect_source, expected_sources
 from autonl_core.spec.config import Name
 from store.datasets import Added, sheets_folder
 from store.errors import NotFound
@@ -177,21 +176,14 @@ async def _read_json(request: Request) -> DatasetBody:
 def _add_path(body: DatasetBody, stores: Stores) -> Added:
     path = _allowed_path(body.path, stores.settings)
     try:
-        kind = _kind_at(path)
-        outdated = _outdated(body.name, path, stores) if kind else None
+        source = detect_source(path)
+        outdated = _outdated(body.name, path, stores) if source else None
     except OSError as error:
         told = f"{path} cannot be read: {error.strerror or error}"
         raise ProblemError(problems.DATASET_INVALID, told) from error
-    if kind is None:
-        raise ProblemError(problems.DATASET_INVALID, f"{path} is neither a folder nor a zip archive")
-    return stores.datasets.add_path(body.name, kind, path, outdated=outdated)
-
-
-def _kind_at(path: Path) -> Kind | None:
-    """Raises OSError if it cannot be looked at: no permission, or a name that is too long."""
-    if path.is_dir():
-        return "folder"
-    return "zip" if path.is_file() and starts_like_an_archive(path) else None
+    if source is None:
+        raise ProblemError(problems.DATASET_INVALID, f"no dataset at {path}: expected {expected_sources()}")
+    return stores.datasets.add_path(body.name, source.name, path, outdated=outdated)
 
 
 def _outdated(name: str, path: Path, stores: Stores) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.base import CountingRule, MacsRange, View
-from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec, dataset_kinds
 from autonl_core.spec import macs
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
@@ -65,7 +65,7 @@ class DatasetView(View):
     state: DatasetState = Field(
         description="only a `ready` one can be searched on; the report of an `invalid` one says why"
     )
-    kind: Literal["builtin", "folder", "zip"]
+    kind: str = Field(json_schema_extra={"enum": list(dataset_kinds())})
     classes: list[str] | None
     image_size: int | None = Field(description="the usual longer side in pixels")
     default_resolution: int | None = Field(description="of a search that names none")

@@ -12,13 +12,15 @@ import numpy as np
 from autonl_core.bundle.files import model
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.datasets.limits import Limits
-from autonl_core.datasets.spec import DatasetSpec, list_items
+from autonl_core.datasets.scan import list_items
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 
 MAX_TEST_BYTES = 64 << 20  # of pixels; a bundle with more lists the test images instead of including them
 SUMS = "SHA256SUMS"
 _VERBATIM = Path(model.__file__).parent
+_READ_BY_VERIFY = ("folder", "zip")  # data sources that verify.py, which imports nothing of ours, can read
 
 
 def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: PreparedData) -> None:
@@ -28,7 +30,7 @@ def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: P
     (folder / "arch.json").write_text(json.dumps(network.arch.to_json(), indent=1) + "\n", encoding="utf-8")
     (folder / "labels.txt").write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
     (folder / "preprocess.json").write_text(json.dumps(preprocessing(data), indent=1) + "\n", encoding="utf-8")
-    if len(data.test) * data.resolution**2 * 3 <= MAX_TEST_BYTES or dataset.kind == "builtin":
+    if len(data.test) * data.resolution**2 * 3 <= MAX_TEST_BYTES or dataset.kind not in _READ_BY_VERIFY:
         _write_test_images(folder / "test.npz", data.test)
     else:
         _write_test_list(folder / "test_files.csv", dataset, Limits(**data.report["limits"]))

@@ -1,1 +1,1 @@
-"""From image files to batches on the device: `prepare` decodes once, `batches` orders, crops and flips."""
+"""From the files of a dataset to batches of pixels: listing, decoding, caching, sampling, augmentation."""

@@ -1,9 +1,9 @@
-"""Random changes of whole batches of images, on the device. What changes how is a function of the draws alone.
+"""Augmentation of whole batches of images on the device, as a function of uniform draws alone.
 
-Every image has a row of uniform draws of its own, so its changes depend neither on its batch nor on what was drawn
-before: a search that is taken up in the middle of an epoch sees what an uninterrupted one sees. The library's classes
-draw from the global generator, and its policies change all images of a batch in the same way; so what is used of it are
-its functions (kornia.enhance), imported only if an option needs them.
+Every image has its own row of draws, so its augmentation depends neither on its batch nor on earlier draws: a search
+that resumes in the middle of an epoch gets the same images as an uninterrupted one. The classes of kornia draw from the
+global generator, and its policies change all images of a batch in the same way; so only its functions (kornia.enhance)
+are used, imported only if an option needs them.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from torch import Tensor
 
 Policy = Literal["none", "randaugment", "trivialaugment"]
 
-SHIFT_DRAWS = 6  # columns that a shift, a mirror image and a blanked square use, also if nothing else is on
-DRAWS = SHIFT_DRAWS + 4 + 3 + 3 * 2  # and those of a crop, of colour jitter, and of two operations of a policy
+SHIFT_DRAWS = 6  # columns for a shift, a flip and a blanked square, drawn even if all of these are off
+DRAWS = SHIFT_DRAWS + 4 + 3 + 3 * 2  # and for a crop, colour jitter, and two operations of a policy
 _CROP, _JITTER, _POLICY = SHIFT_DRAWS, SHIFT_DRAWS + 4, SHIFT_DRAWS + 7
 
-LARGE_PX = 96  # images above are cropped at random by default
+LARGE_PX = 96  # larger images are cropped at random by default
 LARGE_MIN_SCALE = 0.25
 _MAX_ASPECT = 4 / 3
-_RANDAUGMENT = (2, 0.3)  # operations, each of this strength: the paper's for small networks, 9 of 30
+_RANDAUGMENT = (2, 0.3)  # operations and their strength: in the paper 9 of 30, for small networks
 _MAX_ROTATION = math.radians(30)
 _MAX_SHEAR, _MAX_TRANSLATION = 0.3, 0.3  # the latter as a share of the side
-_MAX_FACTOR = 0.9  # colour, contrast, brightness and sharpness are 1 -+ this at full strength
+_MAX_FACTOR = 0.9  # colour, contrast, brightness and sharpness are multiplied by 1 +- this at full strength
 _MAX_LOST_BITS = 4
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What changes at random: a mirror image, a shift of up to `padding_px`, a blanked square, and options.
+    """What is random: a flip, a shift of up to `padding_px`, a blanked square, and optional augmentations.
 
-    With a `crop_min_scale` below 1, a part of at least that share of the area is scaled up, instead of a shift.
+    With a `crop_min_scale` below 1, a crop of at least that share of the area is scaled up, instead of a shift.
     """
 
     flip: bool
@@ -53,19 +53,19 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Whether images are mixed in pairs, and labels with them."""
+        """Whether pairs of images, and their labels, are mixed."""
         return self.mixup > 0 or self.cutmix > 0
 
     @property
     def draws(self) -> int:
-        """How many draws an image needs."""
+        """The number of draws per image."""
         crops, colours = self.crop_min_scale < 1, self.color_jitter > 0 or self.policy != "none"
         return DRAWS if crops or colours else SHIFT_DRAWS
 
     def for_search(self) -> Augmentation:
         """The same without policies and mixing, for short trainings that compare networks.
 
-        These see each image a few times only: what is hard to learn from would make all of them look alike.
+        They see each image only a few times: with strong augmentation, their accuracies would hardly differ.
         """
         return replace(self, policy="none", mixup=0.0, cutmix=0.0)
 
@@ -77,7 +77,7 @@ def augment(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Tensor:
-    """Change (B, R, R, 3) uint8 as the draws, (B, `augmentation.draws`) in [0, 1), say, and normalise.
+    """Augment (B, R, R, 3) uint8 by the draws, (B, `augmentation.draws`) in [0, 1), and normalise.
 
     Returns (B, 3, R, R) float32, channels_last.
     """
@@ -100,7 +100,7 @@ def augment(
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 of mean 0 and deviation 1, channels_last without a copy."""
+    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 with mean 0 and deviation 1, channels_last without a copy."""
     return (
         (pixels.float() - torch.tensor(mean, device=pixels.device) * 255)
         / (torch.tensor(std, device=pixels.device) * 255)
@@ -110,10 +110,10 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 def mix(
     x: Tensor, labels: Tensor, classes: int, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mix every image of a batch with the one opposite to it, and their labels, (B,), as much: (B, classes).
+    """Mix every image with the one at the mirrored position of the batch, and the labels, (B,) to (B, classes), alike.
 
-    mixup blends them, cutmix pastes a rectangle of the other; with both, a coin decides for the batch. The share of the
-    other image is drawn from Beta(a, a). Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019,
+    Mixup blends them, CutMix pastes a square of the other; if both are on, a coin flip decides per batch. The share of
+    the other image is drawn from Beta(a, a). Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019,
     arXiv:1905.04899.
     """
     targets = F.one_hot(labels, classes).float()
@@ -144,7 +144,7 @@ def _shift(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
-    """Blank a square of half the side, its centre anywhere, in about `chance` of the images. u: (B, 3)."""
+    """Blank a square of half the side, centred anywhere, in about `chance` of the images. u: (B, 3)."""
     if not chance:
         return x
     size = x.shape[-1]
@@ -157,7 +157,7 @@ def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
 
 
 def _crop(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
-    """Scale a random part up to the whole, mirrored or not: of an area and an aspect ratio (log-uniform) drawn."""
+    """Scale up a random crop, flipped or not, of random area and aspect ratio (log-uniform)."""
     area = augmentation.crop_min_scale + (1 - augmentation.crop_min_scale) * u[:, _CROP]
     ratio = torch.exp((2 * u[:, _CROP + 1] - 1) * math.log(_MAX_ASPECT))
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)  # shares of the side
@@ -171,11 +171,11 @@ def _crop(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 def _resample(x: Tensor, matrix: Tensor, beyond: str) -> Tensor:
-    """Each pixel from where its own 2x3 matrix, (B, 2, 3) in coordinates from -1 to 1, says."""
+    """Sample every image by its own affine matrix, (B, 2, 3), in coordinates from -1 to 1."""
     size = x.shape[-1]
     centres = (2 * torch.arange(size, dtype=torch.float32, device=x.device) + 1) / size - 1
     m = matrix.float()[:, :, None, None, :]  # (B, 2, 1, 1, 3)
-    # Not affine_grid: the last bits of its matrix products depend on how many images there are.
+    # Not affine_grid: the last bits of its matrix products depend on the batch size.
     grid = (m[..., 0] * centres + m[..., 1] * centres[:, None] + m[..., 2]).permute(0, 2, 3, 1)  # (B, R, R, 2)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode=beyond, align_corners=False)
 
@@ -194,7 +194,7 @@ _Operation = Callable[[Tensor, Tensor], Tensor]  # images (b, 3, R, R) and stren
 
 
 def _operations() -> list[_Operation]:
-    """The changes that both policies choose from. Those of the geometry come first."""
+    """The operations on colour that both policies choose from; `_geometry` has the others."""
     from kornia import enhance
 
     def factor(m: Tensor) -> Tensor:
@@ -214,7 +214,7 @@ def _operations() -> list[_Operation]:
 
 
 def _stretch(x: Tensor) -> Tensor:
-    """Every channel from 0 to 1 (autocontrast); one that is constant stays."""
+    """Stretch every channel to 0..1 (autocontrast); a constant channel is unchanged."""
     low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
     span = high - low
     return torch.where(span > 0, (x - low) / span.clamp(min=1e-6), x)
@@ -224,7 +224,7 @@ _GEOMETRIES = 5  # rotation, two shears, two translations
 
 
 def _geometry(which: Tensor, m: Tensor) -> Tensor:
-    """Matrices, (b, 2, 3), of the geometric operations `which`, (b,) from 0, at strengths m from -1 to 1."""
+    """Matrices (b, 2, 3) of the geometric operations `which`, (b,) from 0, at strengths m from -1 to 1."""
     angle = torch.where(which == 0, _MAX_ROTATION * m, 0.0)
     matrix = torch.zeros(len(m), 2, 3, dtype=m.dtype, device=m.device)
     matrix[:, 0, 0] = matrix[:, 1, 1] = angle.cos()
@@ -253,7 +253,7 @@ def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: tuple[float, ...])
 
 
 def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], mean: tuple[float, ...]) -> Tensor:
-    """Each image by its own operation; those of the same operation together."""
+    """Apply to each image its own operation; images with the same one are processed together."""
     changed = x.clone()
     for number in which.unique().tolist():
         if number < len(operations):
@@ -261,7 +261,7 @@ def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], 
             changed[rows] = operations[number](x[rows], m[rows])
     rows = (which >= len(operations)).nonzero()[:, 0]
     if len(rows):
-        colour = _per_channel(mean, x)  # that lies beyond the border
+        colour = _per_channel(mean, x)  # shown beyond the border
         matrix = _geometry(which[rows] - len(operations), m[rows])
         changed[rows] = _resample(x[rows] - colour, matrix, "zeros") + colour
     return changed.clamp_(0, 1)

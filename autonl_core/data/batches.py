@@ -1,16 +1,16 @@
-"""Batches in an order, and with changes, that are a function of (seed, epoch, index) alone.
+"""Batches whose order and augmentation are functions of (seed, epoch, index) alone.
 
-No random state is carried from batch to batch, so a resumed search sees exactly what an uninterrupted one sees.
-Images stay uint8 until they are on the device; augmentation works on whole batches there.
+No random state is carried from batch to batch, so a resumed search gets exactly the batches of an uninterrupted one.
+Images stay uint8 until they are on the device, where whole batches are augmented.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,19 +23,30 @@ from autonl_core.data.sampling import class_balanced, shuffled
 Stream = Literal[
     "search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout", "mix"
 ]
-_STREAM_NAMES: tuple[str, ...] = get_args(Stream)
+STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, or searches are not repeatable
+    "search": 0,
+    "alpha": 1,
+    "gates": 2,
+    "alpha_gates": 3,
+    "candidates": 4,
+    "finalist": 5,
+    "train": 6,
+    "plain": 7,
+    "dropout": 8,
+    "mix": 9,
+}
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,), or (B, classes) once mixed
 
 
 def random_stream(stream: Stream, seed: int, count: int) -> np.random.Generator:
-    """Random numbers that depend on nothing but the arguments; `count` is an epoch or a step."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([_STREAM_NAMES.index(stream), seed, count])))
+    """A generator that depends on the arguments alone; `count` is an epoch or a step."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([STREAM_NUMBERS[stream], seed, count])))
 
 
 @dataclass(frozen=True)
 class Loader:
-    """Makes batches of one data set on one device."""
+    """Makes batches of one dataset on one device."""
 
     data: PreparedData
     device: torch.device
@@ -52,16 +63,16 @@ class Loader:
         *,
         balanced: bool = False,
     ) -> Iterator[Batch]:
-        """One shuffled, augmented pass, from `first_step` on; a last batch smaller than half is dropped.
+        """One shuffled, augmented pass from `first_step` on; a last batch of less than half the size is dropped.
 
-        The stream `train` alone has all of the augmentation (see `Augmentation.for_search`). `balanced` shows every
-        class as often as the others (see `sampling.class_balanced`).
+        Only the stream `train` gets the full augmentation (see `Augmentation.for_search`). With `balanced`, every
+        class appears equally often (see `sampling.class_balanced`).
         """
         steps = range(first_step, self.steps(images, batch_size))
         yield from self._batches(images, stream, epoch, batch_size, steps, balanced)
 
     def batch(self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, step: int) -> Batch:
-        """The batch of that step of `epoch`, without reading ahead."""
+        """The batch of one step of `epoch`, without reading ahead."""
         (batch,) = self._batches(images, stream, epoch, batch_size, range(step, step + 1), balanced=False)
         return batch
 
@@ -75,7 +86,7 @@ class Loader:
         draws = rng.random((count, augmentation.draws))
         batches = [order[step * batch_size : (step + 1) * batch_size] for step in steps]
         for step, positions, (pixels, labels) in zip(steps, batches, images.take_ahead(batches), strict=True):
-            # by image, not by place in the order, unless an image can come again, and has to look different then
+            # draws go by image, not by place in the order; but a balanced order repeats images, which must then differ
             rows = np.arange(step * batch_size, step * batch_size + len(positions)) if balanced else positions
             x = augment(pixels.to(self.device), draws[rows], augmentation, self.data.mean, self.data.std)
             yield self._mixed(x, labels.to(self.device), augmentation, epoch * self.steps(images, batch_size) + step)
@@ -90,17 +101,17 @@ class Loader:
         return int(self.data.train.labels.max()) + 1  # every class has training images
 
     def steps(self, images: ImageSet, batch_size: int) -> int:
-        """How many batches `epoch` yields."""
+        """The number of batches that `epoch` yields."""
         whole, rest = divmod(len(images), batch_size)
         return max(1, whole + (rest >= batch_size / 2))
 
     def plain(self, images: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
-        """One pass without changes, every image once, in a fixed order that mixes the classes.
+        """One pass without augmentation, every image once, in a fixed order that mixes the classes.
 
-        Without a `batch_size` it is 500, fewer for images above 64 pixels, so that memory stays the same.
+        The default `batch_size` is 500, or fewer for images above 64 pixels, to bound the memory.
 
-        Data sets come sorted by class. Batches of one class would have statistics of their own, and batch norms that
-        are recalibrated or run on them would be badly wrong (measured: 65.0% instead of 70.4% top-1).
+        Datasets are sorted by class. Batches of a single class have untypical statistics, and batch norms that are
+        recalibrated or run on them would be badly off (measured: 65.0% instead of 70.4% top-1).
         """
         batch_size = batch_size or max(16, min(500, 500 * 64**2 // self.data.resolution**2))
         order = random_stream("plain", 0, 0).permutation(len(images))

@@ -1,78 +1,38 @@
-"""Decoding a whole data set once: what can be read, the statistics of its channels, and the pixels if there is room."""
+"""Decode a whole dataset once: which images are readable, channel statistics, and the pixels if they fit."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import weakref
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from autonl_core.data.decode import Images
 from autonl_core.data.decode_pool import Readers, reader_count
 from autonl_core.data.decode_worker import Decoder
-from autonl_core.data.listing import Listing, list_archive, list_folder
-from autonl_core.datasets.layout import Split
+from autonl_core.data.digits import DIGITS_ARCHIVE, DIGITS_SOURCE, write_digits
+from autonl_core.data.listing import Listing, list_files
+from autonl_core.data.sinks import Sink
+from autonl_core.datasets.items import MIN_IMAGES, Item, count_by_class
 from autonl_core.datasets.limits import Limits
-from autonl_core.datasets.spec import TEST_FRACTION, DatasetSpec, Item, list_items
-from autonl_core.datasets.splits import stratified_draw
-from autonl_core.errors import DatasetError, is_disk_full
+from autonl_core.datasets.scan import list_items
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import DatasetError
 
-IMAGES, REPORT, DIGITS_ARCHIVE = "images.npy", "report.json", "digits.zip"
-OWN_GROUP = -1  # of an image that shows a picture of its own
+REPORT = "report.json"
+OWN_GROUP = -1  # group of an image that shares its picture with no other
 SHOWN_PROBLEMS = 100
-ALONE_IMAGES = 2_000  # fewer are decoded in this process: to start readers takes longer
+ALONE_IMAGES = 2_000  # fewer are decoded in this process: starting readers would take longer
 _CHUNK_IMAGES, _CHUNK_BYTES = 256, 16 << 20  # decoded at a time
 _STATISTICS_IMAGES = 20_000
-
-
-class PixelFile:
-    """An .npy file of images, (N, R, R, 3) uint8, filled from its beginning."""
-
-    def __init__(self, path: Path, descriptor: int, start: int) -> None:
-        self.path = path
-        self._descriptor, self._end = descriptor, start
-        self._close = weakref.finalize(self, os.close, descriptor)
-
-    @staticmethod
-    def create(path: Path, count: int, resolution: int) -> PixelFile | None:
-        """A new file, all of its room taken: a disk that fills up later would harm whoever writes. None: no room."""
-        shape = (count, resolution, resolution, 3)
-        with path.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            start = file.tell()
-            try:
-                os.posix_fallocate(file.fileno(), 0, start + int(np.prod(shape)))
-            except OSError as error:
-                path.unlink()
-                if is_disk_full(error):
-                    return None
-                raise
-        return PixelFile(path, os.open(path, os.O_WRONLY | os.O_CLOEXEC), start)
-
-    def append(self, images: Images) -> None:
-        rest = memoryview(np.ascontiguousarray(images).reshape(-1).data)
-        while rest:  # written, not mapped: pages of a mapped file count as memory of this process
-            count = os.pwrite(self._descriptor, rest, self._end)
-            self._end += count
-            rest = rest[count:]
-
-    def close(self) -> None:
-        os.fsync(self._descriptor)
-        self._close()
+_SHOWN_CLASSES = 10
 
 
 class ChannelStatistics:
-    """Mean and standard deviation of every channel, 0 to 1. Sums are of integers, hence equal in any order."""
+    """Mean and standard deviation of every channel, 0 to 1. Sums are integers, hence independent of the order."""
 
     def __init__(self) -> None:
         self._total, self._squares, self._pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
@@ -89,88 +49,69 @@ class ChannelStatistics:
         return mean.tolist(), std.tolist()
 
 
+@dataclass
+class _Findings:
+    """What a build found so far."""
+
+    kept: list[int] = field(default_factory=list)  # rows of readable images
+    problems: list[dict[str, str]] = field(default_factory=list)
+    statistics: ChannelStatistics = field(default_factory=ChannelStatistics)
+
+
 def build(
     dataset: DatasetSpec,
     resolution: int,
     folder: Path,
-    file: PixelFile | None,
+    sink: Sink,
     on_progress: Callable[[float], None],
     limits: Limits,
 ) -> None:
-    """Decode everything once and fill `folder`: pixels go to `file`; without one, the listing of the files stays.
+    """Decode all images once. Readable ones go to `sink`; labels, splits, groups and a report into `folder`.
 
     Raises:
-        DatasetError: the files are gone or changed, or a class has no readable image left in some split.
+        DatasetError: the files are missing or changed, or a class has too few readable images in a split.
     """
     items, listing = _list(dataset, folder, limits)
-    train = [row for row, item in enumerate(items) if item.split == "train"]
-    sampled = set(train[:: max(1, len(train) // _STATISTICS_IMAGES)])
-    statistics, problems, kept = ChannelStatistics(), [], []
-    for rows, images, wrong in _decoded(listing, resolution, folder, limits):
-        good = [position for position in range(len(rows)) if position not in wrong]
-        problems += [{"file": items[rows[position]].member, "problem": why} for position, why in wrong.items()]
-        kept += [rows[position] for position in good]
-        if file is not None:
-            file.append(images[good] if wrong else images)
+    sampled = _sampled_rows(items)
+    found = _Findings()
+    for rows, images, problems in _decoded(listing, resolution, folder, limits):
+        good = [position for position in range(len(rows)) if position not in problems]
+        found.problems += [{"file": items[rows[at]].member, "problem": problem} for at, problem in problems.items()]
+        found.kept += [int(rows[position]) for position in good]
+        sink.append(images[good] if problems else images)
         if measured := [position for position in good if rows[position] in sampled]:
-            statistics.add(images[measured])
+            found.statistics.add(images[measured])
         on_progress(rows[-1] / len(items))
-    _check_readable(dataset, [items[row] for row in kept], problems)
-    if file is not None:
-        file.close()
-        Listing.delete(folder)
-        (folder / DIGITS_ARCHIVE).unlink(missing_ok=True)
-    else:
-        listing.subset(np.array(kept)).save(folder)
-    _write(folder, [items[row] for row in kept], problems, statistics, limits)
+    kept = [items[row] for row in found.kept]
+    _require_readable(dataset, kept, found.problems)
+    sink.close(listing, np.array(found.kept))
+    _write(folder, kept, found, limits)
 
 
-def _write(
-    folder: Path, kept: list[Item], problems: list[dict[str, str]], statistics: ChannelStatistics, limits: Limits
-) -> None:
-    groups = [OWN_GROUP if item.group is None else item.group for item in kept]
-    np.save(folder / "labels.npy", np.array([item.label for item in kept], dtype=np.int64))
-    np.save(folder / "is_test.npy", np.array([item.split == "test" for item in kept]))
-    np.save(folder / "groups.npy", np.array(groups, dtype=np.int64))
-    mean, std = statistics.mean_and_std()
-    report = {"images": len(kept), "unreadable": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
-    (folder / REPORT).write_text(json.dumps(report | {"mean": mean, "std": std, "limits": asdict(limits)}))
+def stored_at(dataset: DatasetSpec, folder: Path) -> tuple[str, Path]:
+    """The kind and path of the data source with the encoded images; those of a built-in dataset are in `folder`."""
+    if dataset.is_builtin:
+        return DIGITS_SOURCE, folder / DIGITS_ARCHIVE
+    return dataset.kind, Path(dataset.location)
 
 
 def _list(dataset: DatasetSpec, folder: Path, limits: Limits) -> tuple[list[Item], Listing]:
-    """All images, and where they lie."""
-    if dataset.kind == "builtin":
-        items = _write_digits(folder / DIGITS_ARCHIVE)
-        return items, list_archive(folder / DIGITS_ARCHIVE, [item.member for item in items], limits)
-    items = list_items(dataset, limits)
-    members = [item.member for item in items]
-    if dataset.kind == "zip":
-        return items, list_archive(Path(dataset.location), members, limits)
-    return items, list_folder(Path(dataset.location), members)
+    """All images, and where they are stored."""
+    kind, path = stored_at(dataset, folder)
+    items = write_digits(path) if dataset.is_builtin else list_items(dataset, limits)
+    return items, list_files(kind, path, [item.member for item in items], limits)
 
 
-def _write_digits(path: Path) -> list[Item]:
-    """The 1,797 digits of scikit-learn, 8x8 with 17 grey levels; a fifth of each class is the test split."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    labels = [int(label) for label in digits.target]
-    tested = stratified_draw(labels, TEST_FRACTION, seed=0)
-    items = []
-    with zipfile.ZipFile(path, "w") as archive:
-        for index, (pixels, label) in enumerate(zip(digits.images, labels, strict=True)):
-            buffer = io.BytesIO()
-            Image.fromarray(np.round(pixels * (255 / 16)).astype(np.uint8)).save(buffer, "png")
-            archive.writestr(f"digit-{index:04d}", buffer.getvalue())
-            split: Split = "test" if index in tested else "train"
-            items.append(Item(split, label, f"digit-{index:04d}"))
-    return items
+def _sampled_rows(items: Sequence[Item]) -> set[int]:
+    """Rows of the training images that the channel statistics are computed from."""
+    train = [row for row, item in enumerate(items) if item.split == "train"]
+    return set(train[:: max(1, len(train) // _STATISTICS_IMAGES)])
 
 
 def _decoded(
     listing: Listing, resolution: int, folder: Path, limits: Limits
 ) -> Iterator[tuple[NDArray[np.int64], Images, dict[int, str]]]:
-    """All images in order, some at a time: their rows, their pixels, and what is wrong at which position."""
+    """All images in order, in chunks: their rows, their pixels, and the problems by position."""
     size = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // (3 * resolution**2)))
     chunks = [np.arange(start, min(start + size, len(listing))) for start in range(0, len(listing), size)]
     if len(listing) < ALONE_IMAGES:
@@ -180,23 +121,31 @@ def _decoded(
         return
     listing.save(folder)
     readers = Readers(folder, listing, resolution, limits, reader_count())
-    for rows, (images, wrong) in zip(chunks, readers.decode_ahead(chunks), strict=True):
-        yield rows, images, wrong
+    for rows, (images, problems) in zip(chunks, readers.decode_ahead(chunks), strict=True):
+        yield rows, images, problems
 
 
-def _check_readable(dataset: DatasetSpec, kept: list[Item], problems: list[dict[str, str]]) -> None:
-    """A class that lost its images to damage cannot be learned or tested: say which, and why."""
-    counts = Counter((item.label, item.split) for item in kept)
-    needed: tuple[tuple[Split, int], ...] = (("train", 2), ("test", 1))  # one of the training images validates
-    lost = [
-        f"{name!r} ({split}: {counts[label, split]} of {least})"
-        for label, name in enumerate(dataset.classes)
-        for split, least in needed
-        if counts[label, split] < least
+def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequence[dict[str, str]]) -> None:
+    """A class that lost its images to damage cannot be trained or tested: name the class and the first problem."""
+    short = [
+        f"{count.name!r} ({split}: {readable} of {MIN_IMAGES[split]})"
+        for count in count_by_class(dataset.classes, kept)
+        for split, readable in count.missing_splits()
     ]
-    if lost:
+    if short:
         first = f"; first problem: {problems[0]['file']}: {problems[0]['problem']}" if problems else ""
         raise DatasetError(
-            f"data set {dataset.name!r}: too few readable images for {', '.join(lost[:10])}; "
+            f"dataset {dataset.name!r}: too few readable images for {', '.join(short[:_SHOWN_CLASSES])}; "
             f"{len(problems)} files are unreadable{first}"
         )
+
+
+def _write(folder: Path, kept: Sequence[Item], found: _Findings, limits: Limits) -> None:
+    groups = [OWN_GROUP if item.group is None else item.group for item in kept]
+    np.save(folder / "labels.npy", np.array([item.label for item in kept], dtype=np.int64))
+    np.save(folder / "is_test.npy", np.array([item.split == "test" for item in kept]))
+    np.save(folder / "groups.npy", np.array(groups, dtype=np.int64))
+    mean, std = found.statistics.mean_and_std()
+    problems = found.problems
+    report = {"images": len(kept), "unreadable": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
+    (folder / REPORT).write_text(json.dumps(report | {"mean": mean, "std": std, "limits": asdict(limits)}))

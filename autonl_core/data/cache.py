@@ -1,7 +1,7 @@
-"""The folder of prepared data sets: who builds, who uses, what must go when room is short.
+"""The folder of prepared datasets: shared use, one builder at a time, eviction when space is short.
 
-`<root>/<name>/` is one prepared data set, `<name>.lock` of it is held by everybody who uses it, and one builder at a
-time holds `<name>.build`. Locks are the kernel's (flock): they end with the process that holds them, however it ends.
+`<root>/<name>/` is one prepared dataset. All its users hold a shared lock on `<name>.lock`; its builder holds
+`<name>.build`. The locks are the kernel's (flock): they end with the process that holds them, however it ends.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-WAIT_S = 0.2  # between two looks at a lock that another process holds
-DISK_RESERVE_BYTES = (
-    1 << 30
-)  # that a cache leaves for run states and artifacts, or half of what is free if that is less
+WAIT_S = 0.2  # between two attempts to take a lock
+DISK_RESERVE_BYTES = 1 << 30  # left free for run states and artifacts, or half of the free space if that is less
 
 
 class Lock:
-    """An advisory lock on a file, held until `release`, or until this object or its process is gone."""
+    """An advisory lock on a file, held until `release`, or until this object or its process ends."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -40,7 +38,7 @@ class Lock:
         except BaseException:
             os.close(descriptor)
             raise
-        if not current:  # held by another, or deleted by it after we opened the file
+        if not current:  # held by another, or its file was deleted after we opened it
             os.close(descriptor)
             return None
         return Lock(path, descriptor)
@@ -49,13 +47,13 @@ class Lock:
         self._close()
 
     def delete(self) -> None:
-        """Release it and leave no file: who waits for it makes a new one."""
+        """Release the lock and delete its file; a waiting process creates a new one."""
         self.path.unlink(missing_ok=True)
         self._close()
 
 
 class Entry:
-    """A prepared data set that is not deleted as long as this object lives."""
+    """A prepared dataset, which is not evicted as long as this object exists."""
 
     def __init__(self, folder: Path, lock: Lock) -> None:
         self.folder = folder
@@ -63,29 +61,29 @@ class Entry:
 
 
 class Cache:
-    """Prepared data sets below `root`, in at most `limit_bytes`; 0: as many as the disk has room for."""
+    """Prepared datasets in `root`, in at most `limit_bytes`; 0: as many as fit on the disk."""
 
     def __init__(self, root: Path, limit_bytes: int = 0) -> None:
         self.root, self.limit_bytes = root, limit_bytes
         root.mkdir(parents=True, exist_ok=True)
 
     def open(self, name: str) -> Entry | None:
-        """The entry of that name, in use from now on; None if there is none."""
+        """The entry of this name, in use from now on; None if there is none."""
         folder = self.root / name
         if not folder.is_dir():
             return None
-        lock = _wait_for(self._lock_path(name), shared=True)  # others hold it for a moment only: who evicts it
+        lock = _wait_for(self._lock_path(name), shared=True)  # held exclusively only for a moment, to evict it
         if not folder.is_dir():
-            lock.release()  # its file stays: others may hold it by now, as a lock that is shared
+            lock.release()  # do not delete its file: another process may hold the shared lock by now
             return None
-        os.utime(lock.path)  # when it was used last
+        os.utime(lock.path)  # records the last use
         return Entry(folder, lock)
 
     @contextlib.contextmanager
     def building(self, name: str, on_wait: Callable[[], None]) -> Iterator[Path]:
-        """A new folder to build the entry `name` in, by one process at a time; see `publish`.
+        """A new folder to build the entry `name` in, for one process at a time; finish with `publish`.
 
-        Whatever is left in it at the end is deleted, also by the next builder if this one is killed.
+        The folder is deleted at the end unless published; if this process is killed, by the next builder.
         """
         lock = _wait_for(self.root / f"{name}.build", on_wait=on_wait)
         unfinished = self.root / f"{name}.tmp"
@@ -98,16 +96,16 @@ class Cache:
             lock.delete()
 
     def publish(self, unfinished: Path, name: str) -> Entry:
-        """Make what was built in the folder of `building` the entry `name`, in use from now on."""
+        """Turn the folder from `building` into the entry `name`, in use from now on."""
         lock = _wait_for(self._lock_path(name), shared=True)
         unfinished.rename(self.root / name)
         return Entry(self.root / name, lock)
 
     @contextlib.contextmanager
     def room_for(self, needed_bytes: int) -> Iterator[bool]:
-        """Whether so much fits, after deleting entries that nobody uses if need be, the longest unused first.
+        """Whether `needed_bytes` fit, after evicting unused entries if necessary, least recently used first.
 
-        No other process decides the same before the `with` block ends: take the room inside of it.
+        No other process can decide the same until the `with` block ends: allocate the space inside it.
         """
         lock = _wait_for(self.root / "room.lock")
         try:
@@ -120,7 +118,7 @@ class Cache:
             lock.delete()
 
     def size_bytes(self) -> int:
-        """Bytes of all files below the root, half-built entries included."""
+        """Bytes of all files in the root, including entries that are being built."""
         total = 0
         for path in self.root.rglob("*"):
             with contextlib.suppress(FileNotFoundError):  # another process deletes
@@ -134,12 +132,12 @@ class Cache:
         return not self.limit_bytes or self.size_bytes() + needed_bytes <= self.limit_bytes
 
     def _could_fit(self, needed_bytes: int) -> bool:
-        """Whether it is worth to delete anything."""
+        """Whether evicting entries could help."""
         within_limit = not self.limit_bytes or needed_bytes <= self.limit_bytes
         return within_limit and needed_bytes <= shutil.disk_usage(self.root).free + self.size_bytes()
 
     def _delete_abandoned(self) -> None:
-        """Delete what was left by processes that were killed while they built or deleted an entry."""
+        """Delete what processes left behind that were killed while they built or evicted an entry."""
         for folder in self.root.glob("*.old"):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in self.root.glob("*.tmp"):
@@ -160,7 +158,7 @@ class Cache:
         if folder.is_dir():
             leaving = self.root / f"{name}.old"
             shutil.rmtree(leaving, ignore_errors=True)
-            folder.rename(leaving)  # so that a kill halfway leaves no entry that misses files
+            folder.rename(leaving)  # if killed halfway, no entry with missing files remains
             shutil.rmtree(leaving)
         lock.delete()
 

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to the square of pixels that a network is fed. No torch: readers stay small."""
+"""From the bytes of an image file to the square of pixels that a network gets. No PyTorch: it would bloat readers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_imag
 from autonl_core.datasets.limits import Limits
 from autonl_core.errors import ImageError
 
-_BAND_ROWS = 64  # of a large image that are converted at a time
+_BAND_ROWS = 64  # rows of a large image converted at a time
 
 Images = NDArray[np.uint8]
 
 
 def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
-    """The image whose file is `data`, (R, R, 3), or why it cannot be read."""
+    """Decode the bytes of an image file: (R, R, 3) uint8, or the reason why it cannot be read."""
     try:
         with open_image(data, limits) as image:
             image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
@@ -25,12 +25,12 @@ def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
         raise
     except ImageError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001  (decoders raise anything on damaged bytes; the image is reported)
+    except Exception as error:  # noqa: BLE001  (decoders raise anything on damaged bytes; the problem is reported)
         return describe(error)
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The decoded image, turned as its camera meant it to be seen."""
+    """The decoded image, rotated or mirrored as its EXIF orientation says."""
     image.load()
     if len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES:
         ImageOps.exif_transpose(image, in_place=True)
@@ -38,7 +38,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def fit(image: Image.Image, resolution: int) -> Images:
-    """RGB, shorter side scaled to `resolution`, centre square: (R, R, 3) uint8."""
+    """Convert to RGB, scale the shorter side to `resolution`, crop the centre square: (R, R, 3) uint8."""
     rgb = reduced_rgb(image, min(image.size) // (2 * resolution))
     if rgb.size != (resolution, resolution):
         rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
@@ -46,7 +46,7 @@ def fit(image: Image.Image, resolution: int) -> Images:
 
 
 def reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, both sides smaller by a whole `factor`: band by band, because conversions take many times the memory."""
+    """Convert to RGB and divide both sides by a whole `factor`, in bands: conversions need many times the memory."""
     top = _top_level(image)
     if factor < 2:
         return _to_rgb(image, top)
@@ -60,7 +60,7 @@ def reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _top_level(image: Image.Image) -> float:
-    """What is white in an image of one deep channel; 0 for all others."""
+    """The white level of an image with one deep channel; 0 for all others."""
     if image.mode.startswith("I;16"):
         return 65535.0
     if image.mode not in ("I", "F"):
@@ -72,7 +72,7 @@ def _top_level(image: Image.Image) -> float:
 
 
 def _to_rgb(image: Image.Image, top: float) -> Image.Image:
-    """Eight bits and three colours: deep grey levels scaled, not clipped; transparency laid on white."""
+    """Eight bits and three channels: deep grey levels are scaled, not clipped; transparency is blended with white."""
     if top:
         grey = np.asarray(image, dtype=np.float64)
         return Image.fromarray(np.round(grey.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")

@@ -1,7 +1,7 @@
-"""Reader processes: images decoded ahead of their use, in the order in which they are asked for.
+"""Reader processes: images decoded ahead of their use, in the order in which they are requested.
 
-Every reader has at most one request, and decodes its share of one batch while the search computes on the batch before:
-that bounds the memory, and nobody ever writes to a reader that is itself waiting to be read.
+Every reader has at most one request, and decodes its share of one batch while the search computes on the previous one.
+This bounds the memory, and avoids deadlock: this process never writes to a reader that is blocked on its output.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import sys
 import time
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.data.decode import Images
-from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY
+from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Handshake
 from autonl_core.data.listing import Listing
 from autonl_core.datasets.limits import Limits
 
 MAX_READERS = 4
-PATIENCE_S = 600.0  # without a byte from a reader that has a request
+PATIENCE_S = 600.0  # without a byte from a reader that has a request, before giving up
 
 Rows = NDArray[np.int64]
 
 
 @dataclass
 class Request:
-    """Images that readers are at work on; `images` and `problems` are complete once it is `settled`."""
+    """Images that readers are decoding; `images` and `problems` are complete once it is `settled`."""
 
     shares: list[Rows]
     images: Images
@@ -45,9 +45,9 @@ class Request:
 
 
 class Readers:
-    """A few processes that decode images of one listing, which `folder` holds, at one resolution.
+    """A few processes that decode images of one listing, saved in `folder`, at one resolution.
 
-    Not for use by several threads. The processes end with this object or with this process.
+    Not thread-safe. The processes end with this object or with this process.
     """
 
     def __init__(
@@ -63,8 +63,7 @@ class Readers:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pending: Request | None = None
         weakref.finalize(self, _end, self._processes)
-        told = {"folder": str(folder), "location": str(listing.location), "is_archive": listing.is_archive}
-        line = json.dumps(told | {"resolution": resolution, "limits": asdict(limits)}).encode() + b"\n"
+        line = Handshake(str(folder), listing.kind, str(listing.path), resolution, limits).to_line()
         command = [sys.executable, "-m", "autonl_core.data.decode_worker"]
         for _ in range(count):
             self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0))
@@ -75,16 +74,16 @@ class Readers:
         return [process.pid for process in self._processes]
 
     def decode(self, rows: Rows) -> tuple[Images, dict[int, str]]:
-        """Images of these rows, (B, R, R, 3) uint8; and for those that cannot be read, why, by position.
+        """Images of these rows, (B, R, R, 3) uint8, and the problems of those that cannot be read, by position.
 
         Raises:
             MemoryError: a reader ran out of memory.
-            RuntimeError: a reader died, or has been silent for too long.
+            RuntimeError: a reader died, or sent nothing for `patience_s`.
         """
         return self._result(self._request(rows))
 
     def decode_ahead(self, wanted: Iterable[Rows]) -> Iterator[tuple[Images, dict[int, str]]]:
-        """The same for one batch of rows after the other; readers are one batch ahead. Raises as `decode` does."""
+        """The same for a sequence of batches of rows; readers are one batch ahead. Raises as `decode` does."""
         ahead: Request | None = None
         try:
             for rows in wanted:
@@ -98,13 +97,13 @@ class Readers:
             if ahead is not None:
                 yield self._result(ahead)
         finally:
-            if ahead is not None:  # left early: what was decoded for it is of no use
+            if ahead is not None:  # the caller stopped early: its images are not needed
                 ahead.dropped = True
 
     def _request(self, rows: Rows) -> Request:
-        self._settle()  # somebody else may have asked for images ahead of their use
+        self._settle()  # another iterator may have requested images ahead
         if not self._processes:
-            raise RuntimeError("reader processes ended after an earlier error")
+            raise RuntimeError("the reader processes were stopped after an earlier error")
         shares = np.array_split(rows, len(self._processes))
         size = self.resolution
         request = Request(shares, np.empty((len(rows), size, size, 3), dtype=np.uint8))
@@ -119,7 +118,7 @@ class Readers:
         return request.images, request.problems
 
     def _settle(self) -> None:
-        """Receive whatever readers are at work on."""
+        """Receive the images that readers are decoding, if any."""
         request, self._pending = self._pending, None
         if request is None:
             return
@@ -128,7 +127,7 @@ class Readers:
             for process, share in zip(self._processes, request.shares, strict=True):
                 self._receive_share(process, request, start, len(share))
                 start += len(share)
-        except BaseException:  # answers would no longer belong to requests
+        except BaseException:  # later answers would no longer match their requests
             self._give_up()
             raise
         request.settled = True
@@ -166,8 +165,8 @@ class Readers:
         while into:
             if not _is_readable(descriptor, self.patience_s):
                 raise RuntimeError(
-                    f"reader process {process.pid} has been silent for {self.patience_s:g} s; is it stopped, or the "
-                    "disk of the data set away?"
+                    f"reader process {process.pid} sent nothing for {self.patience_s:g} s; it may be stopped, or the "
+                    "storage of the dataset may not respond"
                 )
             count = os.readv(descriptor, [into])
             if count == 0:
@@ -175,20 +174,20 @@ class Readers:
             into = into[count:]
 
     def _death(self, process: subprocess.Popen[bytes]) -> Exception:
-        """What to raise for a reader that closed its pipe."""
+        """The exception for a reader that closed its pipe."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
         code = process.returncode
         if code == OUT_OF_MEMORY:
             return MemoryError(f"reader process {process.pid} ran out of memory")
-        how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with {code}"
+        how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exited with {code}"
         return RuntimeError(
-            f"reader process {process.pid} {how} while it decoded images; its log is that of the search"
+            f"reader process {process.pid} {how} while it decoded images; its output is in the log of the search"
         )
 
 
 def reader_count() -> int:
-    """As many as there are cores, but few."""
+    """One per core, up to MAX_READERS."""
     return max(1, min(MAX_READERS, os.cpu_count() or 1))
 
 
@@ -199,7 +198,7 @@ def _is_readable(descriptor: int, timeout_s: float) -> bool:
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """End readers: by the end of their input, or by force."""
+    """Stop readers by closing their input, and kill those that do not end within 2 s."""
     for process in processes:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

@@ -1,9 +1,8 @@
-"""A process that decodes images for a search: `python -m autonl_core.data.decode_worker`. Loads no torch.
+"""A process that decodes images for a search: `python -m autonl_core.data.decode_worker`. Does not import PyTorch.
 
-The first line of standard input is JSON: where the listing and its files lie, resolution, limits. Then come requests, a
-count and so many rows; the answer to each is the length of a JSON text, that text (what is wrong with which image) and
-the pixels, zeros for images that cannot be read. The end of standard input, which the kernel brings about however the
-search ends, ends this process too.
+The first line of standard input is a `Handshake` in JSON. Then come requests: a count, and that many rows. The answer
+to each is the length of a JSON text, that text (the problems by position) and the pixels, zeros for images that cannot
+be read. The process ends at the end of standard input, which the kernel causes however the search process ends.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,21 +20,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.data.decode import Images, read_image
-from autonl_core.data.listing import Files, Listing
+from autonl_core.data.listing import ListedFiles, Listing
 from autonl_core.datasets.limits import Limits
 
 OUT_OF_MEMORY = 3  # exit code
 LENGTH = struct.Struct("<Q")
 
 
+@dataclass(frozen=True)
+class Handshake:
+    """What a worker is to decode."""
+
+    folder: str  # of the saved listing
+    kind: str  # of the data source
+    path: str  # of the data source
+    resolution: int
+    limits: Limits
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @staticmethod
+    def from_line(line: bytes) -> Handshake:
+        data = json.loads(line)
+        return Handshake(**{**data, "limits": Limits(**data["limits"])})
+
+
 class Decoder:
     """Decodes the images of a listing at one resolution."""
 
     def __init__(self, listing: Listing, resolution: int, limits: Limits) -> None:
-        self.files, self.resolution, self.limits = Files(listing, limits), resolution, limits
+        self.files, self.resolution, self.limits = ListedFiles(listing, limits), resolution, limits
 
     def decode(self, rows: NDArray[np.int64]) -> tuple[Images, dict[int, str]]:
-        """Images of these rows, (B, R, R, 3) uint8; and for those that cannot be read, why, by position."""
+        """Images of these rows, (B, R, R, 3) uint8, and the problems of those that cannot be read, by position."""
         images = np.zeros((len(rows), self.resolution, self.resolution, 3), dtype=np.uint8)
         problems: dict[int, str] = {}
         for position, row in enumerate(rows.tolist()):
@@ -47,7 +66,7 @@ class Decoder:
 
 
 def serve(decoder: Decoder, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     while len(head := requests.read(LENGTH.size)) == LENGTH.size:
         (count,) = LENGTH.unpack(head)
         wanted = requests.read(8 * count)
@@ -61,14 +80,14 @@ def serve(decoder: Decoder, requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's goes to the search as well, which then ends us
-    told = json.loads(sys.stdin.buffer.readline())
-    listing = Listing.load(Path(told["folder"]), Path(told["location"]), is_archive=told["is_archive"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the search process too, which then closes our input
+    handshake = Handshake.from_line(sys.stdin.buffer.readline())
+    listing = Listing.load(Path(handshake.folder), handshake.kind, Path(handshake.path))
     try:
-        serve(Decoder(listing, told["resolution"], Limits(**told["limits"])), sys.stdin.buffer, sys.stdout.buffer)
+        serve(Decoder(listing, handshake.resolution, handshake.limits), sys.stdin.buffer, sys.stdout.buffer)
     except MemoryError:
         return OUT_OF_MEMORY
-    except BrokenPipeError:  # the search is gone, and with it whoever could read the rest
+    except BrokenPipeError:  # the search process is gone: there is no reader for the remaining output
         os._exit(0)
     return 0
 

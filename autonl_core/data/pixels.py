@@ -1,7 +1,7 @@
-"""Decoded images by row: in memory, in a file of pixels, or decoded anew each time they are asked for.
+"""Decoded images by row: in memory, in a file of pixels, or decoded whenever they are requested.
 
-All of them give the same pixels. None of them keeps what it read: files are read, not mapped, because the pages of a
-mapped file count as memory of the process that touched them.
+All return the same pixels and cache none. Files are read, not mapped, because the pages of a mapped file count as
+memory of the process that touched them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Pixels(Protocol):
     """Images of one resolution R, by row."""
 
     def read(self, rows: Rows) -> Images:
-        """(B, R, R, 3) uint8. Raises DatasetError if files are gone or changed since they were prepared."""
+        """(B, R, R, 3) uint8. Raises DatasetError if files are missing or changed since they were prepared."""
 
     def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
-        """The same for one batch of rows after the other; the next may be read before it is asked for."""
+        """The same for a sequence of batches of rows; the next may be read before it is requested."""
 
 
 class ArrayPixels:
@@ -49,11 +49,11 @@ class ArrayPixels:
 
 
 class CachedPixels:
-    """Images of an .npy file, (N, R, R, 3) uint8, one read per image."""
+    """Images in an .npy file, (N, R, R, 3) uint8, one read per image."""
 
     def __init__(self, path: Path, entry: Entry | None = None) -> None:
         self.path = path
-        self._entry = entry  # in use as long as this object lives
+        self._entry = entry  # in use as long as this object exists
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._descriptor)
         mapped = np.load(path, mmap_mode="r")
@@ -65,7 +65,7 @@ class CachedPixels:
         for image, row in zip(images, rows.tolist(), strict=True):
             if os.preadv(self._descriptor, [image], self._start + row * self._image_bytes) < self._image_bytes:
                 raise DatasetError(
-                    f"{self.path} is too short to hold image {row}; delete its folder to prepare it anew"
+                    f"{self.path} is too short to contain image {row}; delete its folder to prepare it again"
                 )
         return images
 
@@ -74,9 +74,9 @@ class CachedPixels:
 
 
 class ShardedPixels:
-    """Images that reader processes decode each time, from the files of a data set where they lie.
+    """Images that reader processes decode each time, from the files of the dataset.
 
-    `entry.folder` holds their listing. The processes start when the first image is asked for.
+    `entry.folder` has their listing. The processes start when the first image is requested.
     """
 
     def __init__(self, entry: Entry, listing: Listing, resolution: int, limits: Limits) -> None:
@@ -103,7 +103,7 @@ class ShardedPixels:
             position, problem = min(problems.items())
             name = self._listing.name(int(rows[position]))
             raise DatasetError(
-                f"{len(problems)} images of {self._listing.location} changed or were damaged since they were prepared; "
-                f"the first is {name!r}: {problem}; add the data set again"
+                f"{len(problems)} images of {self._listing.path} changed or were damaged since they were prepared; "
+                f"the first is {name!r}: {problem}; add the dataset again"
             )
         return images

@@ -1,8 +1,8 @@
-"""Decode a data set once, at one resolution, for this search and all later ones on the same images.
+"""Decode a dataset once, at one resolution, for this search and all later ones on the same images.
 
-`cache_dir/<fingerprint>-r<R>/` holds the decoded images. Where there is no room for them, a folder `<...>-sharded`
-holds a listing of the encoded files instead, which reader processes decode in every epoch: the same pixels, more
-slowly. That costs no disk. Files are read where they lie, one read each, which is cheap beside decoding them.
+`cache_dir/<fingerprint>-r<R>/` has the decoded images. If they do not fit, a folder `<...>-sharded` has a listing of
+the encoded files instead, which reader processes decode in every epoch: the same pixels, more slowly, but without disk
+space. Files are read in place, one read each, which is cheap compared to decoding.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.data.build import DIGITS_ARCHIVE, IMAGES, OWN_GROUP, REPORT, PixelFile, build
+from autonl_core.data.build import OWN_GROUP, REPORT, build, stored_at
 from autonl_core.data.cache import Cache, Entry
 from autonl_core.data.listing import Listing
 from autonl_core.data.pixels import CachedPixels, Pixels, ShardedPixels
+from autonl_core.data.sinks import IMAGES, ListingSink, PixelSink
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
+from autonl_core.datasets.sources import get_source
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.datasets.splits import stratified_draw
 from autonl_core.errors import DatasetError
@@ -34,9 +36,9 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one split, on disk until they are used: `labels` and `groups` are (N,) int64, by row of `pixels`.
+    """Images of one split, on disk until they are used. `labels` and `groups` are (N,) int64, by row of `pixels`.
 
-    Images of one group show the same picture; `OWN_GROUP` is a picture of its own.
+    Images of one group show the same picture; `OWN_GROUP` marks an image without a group.
     """
 
     pixels: Pixels
@@ -57,15 +59,15 @@ class ImageSet:
         return torch.from_numpy(self.pixels.read(rows)), torch.from_numpy(self.labels[rows])
 
     def take_ahead(self, batches: Iterable[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same for one batch of positions after the other; the next may be read before it is asked for."""
-        rows = [self.indices[positions] for positions in batches]
-        for some, images in zip(rows, self.pixels.read_ahead(rows), strict=True):
-            yield torch.from_numpy(images), torch.from_numpy(self.labels[some])
+        """The same for a sequence of batches of positions; the next may be read before it is requested."""
+        batches_of_rows = [self.indices[positions] for positions in batches]
+        for rows, images in zip(batches_of_rows, self.pixels.read_ahead(batches_of_rows), strict=True):
+            yield torch.from_numpy(images), torch.from_numpy(self.labels[rows])
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared data set. `mean` and `std` are per channel, of the training images, in units of 0 to 1."""
+    """A prepared dataset. `mean` and `std` are per channel, of the training images, on a scale of 0 to 1."""
 
     train: ImageSet
     test: ImageSet
@@ -76,7 +78,7 @@ class PreparedData:
 
     @property
     def sharded(self) -> bool:
-        """Whether images are decoded each time they are used, because there was no room for them decoded."""
+        """Whether images are decoded each time they are used, because the decoded ones did not fit."""
         return isinstance(self.train.pixels, ShardedPixels)
 
 
@@ -88,39 +90,38 @@ def prepare(
     limits: Limits = DEFAULT_LIMITS,
     cache_limit_bytes: int = 0,
 ) -> PreparedData:
-    """The data set at `resolution`, prepared now or by an earlier search; if by one that runs, after waiting for it.
+    """The dataset at `resolution`, prepared now, by an earlier search, or by a running one, which is waited for.
 
-    Decoded images that nobody uses are deleted, the longest unused first, to keep `cache_dir` below
-    `cache_limit_bytes` (0: as the disk allows). If these do not fit even so, they are not stored but decoded whenever
-    they are used.
+    Unused entries are evicted, least recently used first, to keep `cache_dir` below `cache_limit_bytes` (0: as the disk
+    allows). If the decoded images do not fit even so, they are not stored but decoded whenever they are used.
 
     Raises:
-        DatasetError: the files are gone or changed, or a class has no readable image left in some split.
+        DatasetError: the files are missing or changed, or a class has too few readable images in a split.
     """
     cache = Cache(cache_dir, cache_limit_bytes)
     name = f"{dataset.fingerprint}-r{resolution}"
     if (entry := cache.open(name)) is not None:
         return _cached(entry, resolution)
     with cache.building(name, on_wait=lambda: on_progress(0.0)) as folder:
-        if (entry := cache.open(name)) is not None:  # another search was at work on it
+        if (entry := cache.open(name)) is not None:  # another search has just built it
             return _cached(entry, resolution)
         count = dataset.train_images + dataset.test_images
         with cache.room_for(count * resolution**2 * 3) as fits:
-            file = PixelFile.create(folder / IMAGES, count, resolution) if fits else None
-        if file is not None:
-            build(dataset, resolution, folder, file, on_progress, limits)
-            return_freed_memory()  # of the lists of files, a kilobyte each
+            sink = PixelSink.create(folder, count, resolution) if fits else None
+        if sink is not None:
+            build(dataset, resolution, folder, sink, on_progress, limits)
+            return_freed_memory()  # of the lists of files, about a kilobyte per file
             return _cached(cache.publish(folder, name), resolution)
         sharded = _sharded_name(dataset, name)
         if (entry := cache.open(sharded)) is None:
-            build(dataset, resolution, folder, None, on_progress, limits)
+            build(dataset, resolution, folder, ListingSink(folder), on_progress, limits)
             return_freed_memory()
             entry = cache.publish(folder, sharded)
         return _sharded(entry, dataset, resolution)
 
 
 def split_validation(train: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training images in two: those that fit weights, and a stratified `fraction` that only ever judges.
+    """Split training images into those that fit weights and a stratified `fraction` for validation.
 
     Images that show the same picture stay together.
     """
@@ -138,15 +139,15 @@ def _shared(groups: NDArray[np.int64]) -> list[int | None] | None:
 
 
 def _sharded_name(dataset: DatasetSpec, name: str) -> str:
-    """Where members lie differs between archives of the same content, so this archive has a listing of its own."""
-    if dataset.kind != "zip":
+    """The entry with the listing of this dataset: another archive of equal content has other locations."""
+    if dataset.is_builtin:
         return f"{name}-sharded"
     try:
-        found = Path(dataset.location).stat()
+        mark = get_source(dataset.kind).storage_mark(Path(dataset.location))
     except OSError as error:
-        raise DatasetError(f"no data set at {dataset.location}: {error.strerror}") from error
-    mark = hashlib.sha256(f"{dataset.location} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()
-    return f"{name}-sharded-{mark[:16]}"
+        raise DatasetError(f"no dataset at {dataset.location}: {error.strerror}") from error
+    suffix = f"-{hashlib.sha256(mark.encode()).hexdigest()[:16]}" if mark else ""
+    return f"{name}-sharded{suffix}"
 
 
 def _cached(entry: Entry, resolution: int) -> PreparedData:
@@ -154,9 +155,8 @@ def _cached(entry: Entry, resolution: int) -> PreparedData:
 
 
 def _sharded(entry: Entry, dataset: DatasetSpec, resolution: int) -> PreparedData:
-    limits = Limits(**json.loads((entry.folder / REPORT).read_text())["limits"])  # that all of its images kept to
-    location = entry.folder / DIGITS_ARCHIVE if dataset.kind == "builtin" else Path(dataset.location)
-    listing = Listing.load(entry.folder, location, is_archive=dataset.kind != "folder")
+    limits = Limits(**json.loads((entry.folder / REPORT).read_text())["limits"])  # those it was built with
+    listing = Listing.load(entry.folder, *stored_at(dataset, entry.folder))
     return _load(entry, ShardedPixels(entry, listing, resolution, limits), resolution)
 
 

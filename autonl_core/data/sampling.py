@@ -1,4 +1,4 @@
-"""The order in which an epoch shows the images of a set."""
+"""The order of images in an epoch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def shuffled(count: int, rng: np.random.Generator) -> Positions:
 
 
 def class_balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> Positions:
-    """As many images as there are, of every class the same number, or one more; in a random order.
+    """As many positions as there are images, equally many of every class or one more, in random order.
 
-    Images of a rare class come again, each as often as the others of it, or once more; of a frequent one some are left
-    out, other ones in every epoch.
+    Images of a rare class are repeated, each equally often or once more; some images of a frequent class are skipped,
+    different ones in every epoch.
     """
     present = rng.permutation(np.unique(labels))
     whole, rest = divmod(len(labels), len(present))
     chosen = []
     for place, label in enumerate(present.tolist()):
-        of_class = np.flatnonzero(labels == label)
+        positions = np.flatnonzero(labels == label)
         wanted = whole + (place < rest)
-        rounds = [rng.permutation(of_class) for _ in range(-(-wanted // len(of_class)))]
-        chosen.append(np.concatenate(rounds)[:wanted] if rounds else of_class[:0])
+        rounds = [rng.permutation(positions) for _ in range(-(-wanted // len(positions)))]
+        chosen.append(np.concatenate(rounds)[:wanted] if rounds else positions[:0])
     return rng.permutation(np.concatenate(chosen))

@@ -1,1 +1,1 @@
-"""The check of a dataset before it may be used: everything that is wrong with it, at once."""
+"""The check that a dataset must pass before it is used: reports all problems at once."""

@@ -1,4 +1,4 @@
-"""Contact sheets: one picture per class, of images spread evenly over it, for a person to look at."""
+"""Contact sheets: for each class one picture with a sample of its images, for people to inspect."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from PIL import Image
 
 from autonl_core.data.decode import fit, upright
 from autonl_core.datasets.check_report import MAX_SHEETS
-from autonl_core.datasets.file_source import FileSource
+from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.image_files import open_image
+from autonl_core.datasets.items import Item
 from autonl_core.datasets.limits import Limits
-from autonl_core.datasets.spec import Item
 
 COLUMNS, ROWS = 8, 3
 TILE_PX, GAP_PX = 64, 2
@@ -21,7 +21,7 @@ TILE_PX, GAP_PX = 64, 2
 def write_sheets(
     files: FileSource, classes: Sequence[str], items: Sequence[Item], folder: Path, limits: Limits
 ) -> list[Path]:
-    """A JPEG file for each class, named by its label."""
+    """Write a JPEG file for each of the first `MAX_SHEETS` classes, named by its label."""
     by_class: list[list[str]] = [[] for _ in classes]
     for item in items:
         by_class[item.label].append(item.member)
@@ -41,6 +41,6 @@ def _sheet(files: FileSource, members: Sequence[str], limits: Limits) -> Image.I
     for place, member in enumerate(members):
         with open_image(files.read(member), limits) as image:
             image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
-            tile = fit(upright(image), TILE_PX)  # the square that a network is fed
+            tile = fit(upright(image), TILE_PX)  # the square that a network gets
         sheet.paste(Image.fromarray(tile), (place % COLUMNS * step, place // COLUMNS * step))
     return sheet

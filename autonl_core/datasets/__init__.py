@@ -1,1 +1,1 @@
-"""What a dataset is before any pixel is decoded: names, layout, splits, archives, limits. Never loads numpy."""
+"""What a dataset is before any pixel is decoded: names, layout, splits, sources, limits. Never imports NumPy."""

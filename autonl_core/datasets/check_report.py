@@ -1,4 +1,4 @@
-"""What the check of a data set tells: problems, each with the files it is about and the way out, and figures."""
+"""The report of a dataset check: problems, each with its files and how to fix it, and statistics."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "info"]
 
 SHOWN_FILES = 20
-MAX_SHEETS = 1000  # of a data set with more classes, the first have a contact sheet
+MAX_SHEETS = 1000  # contact sheets; classes beyond that have none
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
 class DatasetProblem:
-    """Something a person should know. An error keeps the data set from being used; nothing else does."""
+    """A finding of the check. A dataset with an error cannot be used; other severities do not prevent its use."""
 
     severity: Severity
-    code: str  # stable word for programs
-    detail: str  # what it means, and what to do
-    files: list[str]  # the first of them
-    count: int  # of all files it is about; 0: it is about the whole
+    code: str  # stable, for programs
+    detail: str  # what it means, and how to fix it
+    files: list[str]  # the first SHOWN_FILES
+    count: int  # of all affected files; 0 if it concerns the whole dataset
 
 
 @dataclass
 class DatasetReport:
-    """Filled by a check, step by step; plain JSON as it is stored and shown."""
+    """Filled by a check step by step; stored and shown as JSON."""
 
     problems: list[DatasetProblem] = field(default_factory=list)
-    files: int = 0  # of whatever kind
-    images: int = 0  # that are used
+    files: int = 0  # images or not
+    images: int = 0  # usable ones
     classes: list[dict[str, Any]] = field(default_factory=list)  # name, train, test
     sizes: dict[str, Any] = field(default_factory=dict)  # pixels
     formats: dict[str, int] = field(default_factory=dict)
     duplicates: dict[str, int] = field(default_factory=dict)
-    sheets: int = 0  # classes that have a contact sheet, from the first one on
+    sheets: int = 0  # contact sheets: one for each of the first classes
     seconds: float = 0.0
 
     def add(
         self, severity: Severity, code: str, detail: str, files: Sequence[str] = (), count: int | None = None
     ) -> None:
-        """Note a problem."""
+        """Add a problem; `count` defaults to the number of `files`."""
         shown = list(files[:SHOWN_FILES])
         self.problems.append(DatasetProblem(severity, code, detail, shown, len(files) if count is None else count))
 
@@ -50,7 +50,7 @@ class DatasetReport:
         return any(problem.severity == "error" for problem in self.problems)
 
     def to_json(self) -> dict[str, Any]:
-        """Worst problems first."""
+        """The report as JSON, most severe problems first."""
         data = asdict(self)
         data["problems"].sort(key=lambda problem: _RANK[problem["severity"]])
         return data
@@ -65,7 +65,7 @@ class DatasetReport:
 
 
 def failed_report(code: str, detail: str) -> DatasetReport:
-    """The report of a check that came to nothing."""
+    """The report of a check that could not be completed."""
     report = DatasetReport()
     report.add("error", code, detail)
     return report

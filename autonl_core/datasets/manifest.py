@@ -1,7 +1,7 @@
-"""The list of images that the check of a data set leaves: split, class, name and group of each.
+"""The images of a dataset that passed its check: split, class, name and group of each.
 
-A JSON file, written once and named by a hash of its content, so that whoever knows its name, as a `DatasetSpec` does,
-notices when it changes. An image that duplicates one of the test split is not in it.
+A manifest is a JSON file, written once and named by a hash of its content. A `DatasetSpec` stores that hash as its
+fingerprint, so a later change is detected. Training images that duplicate a test image are not listed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, content: str, classes: Sequence[str], rows: Iterable[Row]) -> Path:
-    """Write the list into `folder`; the same list again is the same file."""
+    """Write a manifest into `folder` and return its path, which is the same for the same content."""
     lines = ",\n".join(json.dumps(row) for row in rows)
     head = json.dumps({"format": _FORMAT, "content": content, "classes": list(classes)})
     text = f'{head[:-1]}, "items": [\n{lines}\n]}}\n'.encode()
@@ -42,20 +42,18 @@ def write_manifest(folder: Path, content: str, classes: Sequence[str], rows: Ite
 
 
 def manifest_fingerprint(path: Path) -> str:
-    """The hash of its content that the name of a manifest holds."""
+    """The hash of its content, which is part of a manifest's name."""
     return path.name.removesuffix(_SUFFIX)
 
 
 def read_manifest(path: Path, fingerprint: str) -> Manifest:
-    """The manifest at `path`. Raises DatasetError if it is gone, or is not the one of this fingerprint."""
+    """The manifest at `path`. Raises DatasetError if it cannot be read or does not have this fingerprint."""
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise DatasetError(
-            f"the list of images {path} cannot be read ({error.strerror}); add the data set anew"
-        ) from error
+        raise DatasetError(f"the manifest {path} cannot be read ({error.strerror}); add the dataset again") from error
     if _hash(text) != fingerprint:
-        raise DatasetError(f"the list of images {path} was changed; add the data set anew")
+        raise DatasetError(f"the manifest {path} was modified; add the dataset again")
     data = json.loads(text)
     return Manifest(data["content"], tuple(data["classes"]), tuple(tuple(row) for row in data["items"]))
 

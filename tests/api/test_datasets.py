@@ -189,7 +189,7 @@ def test_what_is_no_data_set_is_refused_with_what_was_found(client: httpx.Client
     elif name == "pipe":
         os.mkfifo(path)
     problem = refusal(client.post("/datasets", json={"name": "x", "path": str(path)}), 422, "dataset-invalid")
-    assert f"{path} is neither a folder nor a zip archive" in problem["detail"]
+    assert f"no dataset at {path}: expected a folder or a zip archive" in problem["detail"]
 
 
 def test_without_a_root_no_path_is_accepted_and_the_way_out_is_told(settings: Settings, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small data sets for tests: scikit-learn's digits as class folders in a zip, with true or shuffled labels."""
+"""Small datasets for tests: scikit-learn's digits as class folders in a zip, with true or shuffled labels."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from autonl_core.datasets.file_source import open_source
-from autonl_core.datasets.spec import DatasetSpec, scan
+from autonl_core.datasets.scan import scan
+from autonl_core.datasets.sources import open_source
+from autonl_core.datasets.spec import DatasetSpec
 
 PER_CLASS = 100
 
 
 def read_members(spec: DatasetSpec, members: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """The names and bytes of files of a data set, in order."""
+    """The names and bytes of files of a dataset, in order."""
     with open_source(Path(spec.location), kind=spec.kind) as files:
         for member in members:
             yield member, files.read(member)
 
 
 def digits_zip(path: Path, *, shuffled: bool = False) -> DatasetSpec:
-    """A thousand digits; `shuffled` deals the same images to the classes at random."""
+    """A thousand digits; `shuffled` assigns the same images to random classes."""
     digits = load_digits()
     chosen = [i for label in range(10) for i in np.flatnonzero(digits.target == label)[:PER_CLASS]]
     labels = [int(digits.target[i]) for i in chosen]

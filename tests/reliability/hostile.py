@@ -1,4 +1,4 @@
-"""Files that mean harm: archives, images and checkpoints of which no honest program would write the like."""
+"""Hostile files: archives, images and checkpoints that no legitimate tool would produce."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GOOD: tuple[Entry, ...] = tuple(
 
 
 def archive(*entries: Entry, good: Iterable[Entry] = GOOD) -> bytes:
-    """A data set that is well, and in the same archive what is not."""
+    """A valid dataset, and hostile entries in the same archive."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for name, data in (*good, *entries):
@@ -102,7 +102,7 @@ def tar(mode: str, *entries: Entry) -> bytes:
 
 
 def refused_archives(marker: Path) -> dict[str, tuple[bytes, str]]:
-    """Files for a data set, and the words that their refusal is to contain."""
+    """Files to add as a dataset, and words that the reason for their refusal must contain."""
     evil = picture(99)
     link, device = stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666
     not_utf8 = patched(archive(), "cat/3.png", flags=0x800).replace(b"cat/3.png", b"cat/\xff.png")
@@ -119,20 +119,20 @@ def refused_archives(marker: Path) -> dict[str, tuple[bytes, str]]:
         "link": (archive((entry("cat/evil.png", mode=link), b"/etc/passwd")), "is a link or a device"),
         "link to a folder": (archive((entry("cat/more", mode=link), b"/etc")), "is a link or a device"),
         "device": (archive((entry("cat/evil.png", mode=device), b"")), "is a link or a device"),
-        "twice": (archive(("cat/1.pnG", evil)).replace(b"1.pnG", b"1.png"), "is there twice"),
-        "twice in other words": (archive(("cat/.//1.png", evil)), "is there twice"),
+        "twice": (archive(("cat/1.pnG", evil)).replace(b"1.pnG", b"1.png"), "appears twice"),
+        "twice in other words": (archive(("cat/.//1.png", evil)), "appears twice"),
         "encrypted": (patched(archive(), "cat/3.png", flags=1), "'cat/3.png' is encrypted"),
         "bzip2": (archive((entry("cat/b.png", method=zipfile.ZIP_BZIP2), ZEROS)), "compressed by method 12"),
         "lzma": (archive((entry("cat/b.png", method=zipfile.ZIP_LZMA), ZEROS)), "compressed by method 14"),
-        "bomb": (archive(("cat/bomb.png", ZEROS * 200)), "claim to hold 209,71"),
-        "many small bombs": (archive(*((f"cat/b{n}.png", ZEROS) for n in range(150))), "claim to hold 157,28"),
+        "bomb": (archive(("cat/bomb.png", ZEROS * 200)), "claim to expand to 209,71"),
+        "many small bombs": (archive(*((f"cat/b{n}.png", ZEROS) for n in range(150))), "claim to expand to 157,28"),
         "too many": (crowded(300_000), "it has 300,000 members, more than 250,000"),
         "a million": (crowded(1_000_000), "it has 1,000,000 members, more than 250,000"),
         "other version": (patched(archive(), "cat/3.png", version=99), "not a readable zip archive"),
         "name of no text": (not_utf8, "not a readable zip archive"),
         "list beyond the end": (archive()[:-10] + b"\xff\xff\xff\x7f" + archive()[-6:], "not a readable zip archive"),
-        "archive in an archive": (archive(("cat/more.zip", archive()), good=()), "holds no images"),
-        "checkpoint": (pickled(marker), "holds no images"),
+        "archive in an archive": (archive(("cat/more.zip", archive()), good=()), "has no images"),
+        "checkpoint": (pickled(marker), "has no images"),
         "way up in the middle": (archive(("train/../../../evil/1.png", evil)), out),
         "only a way up": (archive(("..", b"")), out),
         "network drive": (archive(("//host/share/evil.png", evil)), out),
@@ -146,11 +146,11 @@ def refused_archives(marker: Path) -> dict[str, tuple[bytes, str]]:
         "class of control characters": (archive(("a\tb/1.png", evil)), "class folder named 'a\\tb'"),
         "no folders": (archive(*((f"{n}.png", picture(n)) for n in range(9)), good=()), "no class folders"),
         "one class": (archive(*((f"cat/{n}.png", picture(n)) for n in range(9)), good=()), "one class, 'cat'"),
-        "hidden files alone": (archive(("__MACOSX/cat/._1.png", evil), (".a/1.png", evil), good=()), "holds no images"),
+        "hidden files alone": (archive(("__MACOSX/cat/._1.png", evil), (".a/1.png", evil), good=()), "has no images"),
         "empty files alone": (archive(*((f"{c}/1.png", b"") for c in "ab"), good=()), "too few usable images"),
-        "folders alone": (archive(("cat/", b""), ("dog/", b""), good=()), "holds no images"),
+        "folders alone": (archive(("cat/", b""), ("dog/", b""), good=()), "has no images"),
         "too many classes": (archive(*((f"{n}/1.png", b"") for n in range(10_001)), good=()), "10,001 class folders"),
-        "splits and classes": (archive(("train/cat/1.png", evil)), "and beside them 'cat', 'dog'"),
+        "splits and classes": (archive(("train/cat/1.png", evil)), "but also 'cat', 'dog' next to them"),
     }  # fmt: skip
 
 
@@ -374,5 +374,5 @@ def refused_checkpoints(marker: Path) -> dict[str, tuple[bytes, str]]:
         "no architecture": (described(arch="[1]"), damaged),
         "no names": (described(classes="3"), damaged),
         "no preprocessing": (described(preprocessing="[]"), damaged),
-        "no data set": (described(dataset="null"), damaged),
+        "no dataset": (described(dataset="null"), damaged),
     }

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from autonl_core.data.prepare import prepare
-from autonl_core.datasets.spec import scan
+from autonl_core.datasets.scan import scan
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import build_network
 from autonl_core.spec.space_families import get_space

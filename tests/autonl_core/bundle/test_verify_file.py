@@ -24,7 +24,7 @@ from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
 from autonl_core.data.decode import read_image
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.datasets.spec import scan
+from autonl_core.datasets.scan import scan
 from tests.autonl_core.bundle.small_bundle import Made, start
 from tests.autonl_core.digit_archives import digits_zip
 

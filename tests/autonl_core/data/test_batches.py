@@ -1,4 +1,4 @@
-"""Batches: an order and changes that depend on seed, epoch and image alone."""
+"""Batches: order and augmentation depend on seed, epoch and image alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from autonl_core.data.augment import Augmentation
-from autonl_core.data.batches import Batch, Loader, random_stream
+from autonl_core.data.batches import STREAM_NUMBERS, Batch, Loader, random_stream
 from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData
 
@@ -41,7 +41,7 @@ def test_a_last_batch_smaller_than_half_is_dropped(count: int, steps: int) -> No
     assert loader.steps(loader.data.train, 8) == steps == len(epoch(loader, 0))
 
 
-def test_an_epoch_taken_up_in_the_middle_goes_on_as_if_it_had_not_been_left() -> None:
+def test_an_epoch_resumed_in_the_middle_equals_an_uninterrupted_one() -> None:
     loader = make_loader(Augmentation(flip=True, padding_px=2, erase=0.5))
     whole, rest = epoch(loader, 3), epoch(loader, 3, first_step=1)
     assert len(rest) == len(whole) - 1
@@ -50,7 +50,7 @@ def test_an_epoch_taken_up_in_the_middle_goes_on_as_if_it_had_not_been_left() ->
         assert torch.equal(labels, labels_again)
 
 
-def test_changes_belong_to_the_image_not_to_its_place_in_a_batch() -> None:
+def test_augmentation_depends_on_the_image_not_on_its_place_in_a_batch() -> None:
     loader = make_loader(Augmentation(flip=True, padding_px=2))
     by_label = {
         int(label): x for images, labels in epoch(loader, 0, 8) for x, label in zip(images, labels, strict=True)
@@ -60,7 +60,7 @@ def test_changes_belong_to_the_image_not_to_its_place_in_a_batch() -> None:
             assert torch.equal(x, by_label[int(label)])
 
 
-def test_without_changes_images_come_as_they_are_in_channels_last() -> None:
+def test_without_augmentation_images_are_unchanged_in_channels_last() -> None:
     x, labels = epoch(make_loader(), 0)[0]
     assert x.shape == (8, 3, 6, 6)
     assert x.is_contiguous(memory_format=torch.channels_last)
@@ -93,6 +93,15 @@ def test_streams_are_independent_and_repeatable() -> None:
     assert np.array_equal(first, random_stream("train", 0, 1).random(4))
     for other in (random_stream("train", 0, 2), random_stream("train", 1, 1), random_stream("search", 0, 1)):
         assert not np.array_equal(first, other.random(4))
+
+
+def test_numbers_of_streams_never_change() -> None:
+    """They are part of every seed: with other numbers, an old search could not be repeated."""
+    assert STREAM_NUMBERS == {
+        "search": 0, "alpha": 1, "gates": 2, "alpha_gates": 3, "candidates": 4,
+        "finalist": 5, "train": 6, "plain": 7, "dropout": 8, "mix": 9,
+    }  # fmt: skip
+    assert random_stream("train", 3, 5).integers(1 << 30, size=2).tolist() == [519914934, 939815840]
 
 
 def test_a_plain_pass_shows_every_image_once_always_in_the_same_order() -> None:

@@ -1,4 +1,4 @@
-"""The folder of prepared data sets: one builder at a time, nothing deleted that is in use, no more than the limit."""
+"""The folder of prepared datasets: one builder at a time, no entry evicted that is in use, no more than the limit."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_second_builder_waits_for_the_first(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_the_longest_unused_goes_first_and_what_is_in_use_stays(tmp_path: Path) -> None:
+def test_the_least_recently_used_is_evicted_first_and_what_is_in_use_stays(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit_bytes=3500)
     held = build(cache, "held")
     for name in ("old", "young"):
@@ -77,7 +77,7 @@ def test_the_longest_unused_goes_first_and_what_is_in_use_stays(tmp_path: Path) 
     assert names(cache) == {"held", "young"}
     with cache.room_for(3000) as fits:
         assert not fits
-    assert names(cache) == {"held"}  # it did what it could
+    assert names(cache) == {"held"}  # it evicted what it could
     assert held.folder.is_dir()
     del held
     with cache.room_for(3000) as fits:
@@ -95,7 +95,7 @@ def test_nothing_is_deleted_for_what_can_never_fit(tmp_path: Path) -> None:
     assert names(cache) == {"a"}
 
 
-def test_opening_is_using(tmp_path: Path) -> None:
+def test_opening_counts_as_use(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit_bytes=2500)
     for name in ("a", "b"):
         build(cache, name)
@@ -106,7 +106,7 @@ def test_opening_is_using(tmp_path: Path) -> None:
         assert names(cache) == {"a"}
 
 
-def test_a_builder_that_was_killed_blocks_nobody_and_its_leftovers_go(tmp_path: Path) -> None:
+def test_a_killed_builder_blocks_no_other_and_its_leftovers_are_deleted(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from autonl_core.data.cache import Cache\n"
         "with Cache(Path(sys.argv[1])).building('a', on_wait=lambda: None) as folder:\n"
@@ -117,7 +117,7 @@ def test_a_builder_that_was_killed_blocks_nobody_and_its_leftovers_go(tmp_path: 
         assert process.stdout.readline() == "ready\n"
         cache = Cache(tmp_path, limit_bytes=1500)
         with cache.room_for(1000) as fits:
-            assert not fits  # the room of a builder that lives is taken
+            assert not fits  # the space of a running builder is taken
         process.send_signal(signal.SIGKILL)
         process.wait()
     with cache.room_for(1000) as fits:
@@ -125,7 +125,7 @@ def test_a_builder_that_was_killed_blocks_nobody_and_its_leftovers_go(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_whose_file_was_deleted_is_no_lock(tmp_path: Path) -> None:
+def test_a_lock_whose_file_was_deleted_is_not_held(tmp_path: Path) -> None:
     first = Lock.take(tmp_path / "lock")
     assert first is not None
     assert Lock.take(tmp_path / "lock") is None
@@ -154,15 +154,15 @@ def test_waiting_for_an_entry_that_is_being_evicted_ends_without_it(tmp_path: Pa
     assert found == [None]
 
 
-def test_who_comes_too_late_for_an_entry_takes_no_lock_from_who_builds_it_anew(
+def test_opening_an_entry_too_late_takes_no_lock_from_its_next_builder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Evicted between a look and a lock, and locked by its next builder before the second look."""
+    """Evicted between the first check and the lock, and locked by its next builder before the second check."""
     cache = Cache(tmp_path)
-    looks = iter([True, False])
-    monkeypatch.setattr(Path, "is_dir", lambda path: next(looks))
+    answers = iter([True, False])
+    monkeypatch.setattr(Path, "is_dir", lambda path: next(answers))
     builder = Lock.take(tmp_path / "a.lock", shared=True)
     assert builder is not None
     assert cache.open("a") is None
-    assert Lock.take(tmp_path / "a.lock") is None  # nobody may evict what the builder is about to publish
+    assert Lock.take(tmp_path / "a.lock") is None  # no process may evict what the builder is about to publish
     builder.release()

@@ -1,4 +1,4 @@
-"""Without room for decoded images: the same pixels in the same order, from reader processes that harm nobody."""
+"""Without space for decoded images: the same pixels in the same order, from reader processes that fail cleanly."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from PIL import Image
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Batch, Loader
 from autonl_core.data.decode_pool import Readers
-from autonl_core.data.listing import Files, list_archive, list_folder
+from autonl_core.data.listing import ListedFiles, list_files
 from autonl_core.data.pixels import CachedPixels, ShardedPixels
 from autonl_core.data.prepare import PreparedData, prepare
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.datasets.spec import DIGITS, DatasetSpec, scan
+from autonl_core.datasets.scan import scan
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import DatasetError
 
 SIZE = 16
-TOO_LITTLE = 10_000  # bytes: fewer than any of the sets here takes when decoded
+TOO_LITTLE = 10_000  # bytes: less than any dataset here takes when decoded
 
 
 def photo(seed: int, side: int = 24) -> Image.Image:
@@ -70,9 +71,9 @@ def batches(data: PreparedData, first_step: int = 0) -> list[Batch]:
     return [*loader.epoch(data.train, "train", 1, 4, first_step), *loader.plain(data.test, 3)]
 
 
-def assert_equal(some: list[Batch], others: list[Batch]) -> None:
-    assert len(some) == len(others) > 1
-    for (x, labels), (other_x, other_labels) in zip(some, others, strict=True):
+def assert_equal(batches: list[Batch], others: list[Batch]) -> None:
+    assert len(batches) == len(others) > 1
+    for (x, labels), (other_x, other_labels) in zip(batches, others, strict=True):
         assert torch.equal(x, other_x)
         assert torch.equal(labels, other_labels)
 
@@ -89,7 +90,7 @@ def test_the_same_pixels_in_the_same_order(kind: str, folder: Path, tmp_path: Pa
     cached, sharded = both(spec, tmp_path)
     assert (cached.mean, cached.std) == (sharded.mean, sharded.std)
     assert_equal(batches(cached), batches(sharded))
-    assert_equal(batches(cached, first_step=2), batches(sharded, first_step=2))  # taken up in the middle of an epoch
+    assert_equal(batches(cached, first_step=2), batches(sharded, first_step=2))  # resumed in the middle of an epoch
 
 
 def test_streams_that_take_turns_do_not_mix_up(folder: Path, tmp_path: Path) -> None:
@@ -129,22 +130,22 @@ def test_many_images_are_prepared_by_readers_with_the_same_result(
 def test_a_second_search_does_not_decode_everything_again(folder: Path, tmp_path: Path) -> None:
     spec = scan("f", folder)
     prepare(spec, SIZE, tmp_path, cache_limit_bytes=TOO_LITTLE)
-    asked: list[float] = []
-    again = prepare(spec, SIZE, tmp_path, asked.append, cache_limit_bytes=TOO_LITTLE)
+    updates: list[float] = []
+    again = prepare(spec, SIZE, tmp_path, updates.append, cache_limit_bytes=TOO_LITTLE)
     assert again.sharded
-    assert asked == []
-    assert not prepare(spec, SIZE, tmp_path).sharded  # once there is room, it is used
-    assert not prepare(spec, SIZE, tmp_path, cache_limit_bytes=TOO_LITTLE).sharded  # what is there, is there
+    assert updates == []
+    assert not prepare(spec, SIZE, tmp_path).sharded  # once there is space, it is used
+    assert not prepare(spec, SIZE, tmp_path, cache_limit_bytes=TOO_LITTLE).sharded  # what was decoded is used
 
 
 def test_the_same_content_under_another_name_is_prepared_once(folder: Path, tmp_path: Path) -> None:
     one, other = zipped(folder, tmp_path / "one.zip"), zipped(folder, tmp_path / "other.zip", zipfile.ZIP_DEFLATED)
     first = prepare(scan("one", one), SIZE, tmp_path / "cache")
-    asked: list[float] = []
-    second = prepare(scan("other", other), SIZE, tmp_path / "cache", asked.append)
-    assert asked == []
+    updates: list[float] = []
+    second = prepare(scan("other", other), SIZE, tmp_path / "cache", updates.append)
+    assert updates == []
     assert_equal(batches(first), batches(second))
-    # but members lie elsewhere, and sharded sets are read from the archive that was asked for
+    # but members have other offsets, so a sharded dataset is read from the archive it was requested for
     data = [prepare(scan(p.stem, p), SIZE, tmp_path / "s", cache_limit_bytes=TOO_LITTLE) for p in (one, other)]
     assert_equal(batches(data[0]), batches(data[1]))
 
@@ -153,17 +154,18 @@ def test_an_image_that_changes_is_an_error_that_names_it(folder: Path, tmp_path:
     root = write_folder(tmp_path / "images")
     data = prepare(scan("f", root), SIZE, tmp_path / "cache", cache_limit_bytes=TOO_LITTLE)
     photo(1).save(root / "bird" / "7.jpg", quality=30)
-    with pytest.raises(DatasetError, match=r"1 images of .* changed .* 'bird/7.jpg'.*add the data set again"):
+    with pytest.raises(DatasetError, match=r"1 images of .* changed .* 'bird/7.jpg'.*add the dataset again"):
         data.train.take(np.arange(len(data.train)))
 
 
-def test_what_was_listed_is_read_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+def test_listed_files_are_read_and_changed_ones_are_not(folder: Path, tmp_path: Path) -> None:
     names = ["bird/0.jpg", "çedilla/1.jpg"]
     archive = zipped(folder, tmp_path / "z.zip", zipfile.ZIP_DEFLATED)
     wanted = [(folder / name).read_bytes() for name in names]
-    for listing in (list_folder(folder, names), list_archive(archive, names, DEFAULT_LIMITS)):
+    for kind, path in (("folder", folder), ("zip", archive)):
+        listing = list_files(kind, path, names, DEFAULT_LIMITS)
         assert [listing.name(row) for row in range(len(listing))] == names
-        files = Files(listing, DEFAULT_LIMITS)
+        files = ListedFiles(listing, DEFAULT_LIMITS)
         assert [files.read(row) for row in range(2)] == wanted
     content = bytearray(archive.read_bytes())
     start = content.index(b"bird/0.jpg") + 100
@@ -184,7 +186,7 @@ class TestReaders:
     def data(self, folder: Path, tmp_path: Path) -> PreparedData:
         return prepare(scan("f", folder), SIZE, tmp_path / "cache", cache_limit_bytes=TOO_LITTLE)
 
-    def test_a_reader_that_is_killed_is_told_at_once(self, data: PreparedData) -> None:
+    def test_a_killed_reader_is_reported_immediately(self, data: PreparedData) -> None:
         readers = self.make(data)
         readers.decode(np.arange(4))
         others = readers.pids
@@ -192,16 +194,16 @@ class TestReaders:
         with pytest.raises(RuntimeError, match=f"reader process {others[1]} was killed by SIGKILL"):
             readers.decode(np.arange(4))
         assert not any(psutil.pid_exists(pid) for pid in others)
-        with pytest.raises(RuntimeError, match="earlier error"):  # not the answer to another question
+        with pytest.raises(RuntimeError, match="earlier error"):  # not the answer to another request
             readers.decode(np.arange(4))
 
-    def test_a_reader_that_says_nothing_is_not_waited_for_forever(self, data: PreparedData) -> None:
+    def test_a_silent_reader_is_not_waited_for_forever(self, data: PreparedData) -> None:
         readers = self.make(data, patience_s=0.3)
         psutil.Process(readers.pids[0]).suspend()
-        with pytest.raises(RuntimeError, match=r"silent for 0\.3 s"):
+        with pytest.raises(RuntimeError, match=r"sent nothing for 0\.3 s"):
             readers.decode(np.arange(4))
 
-    def test_a_reader_without_memory_says_so(self, data: PreparedData) -> None:
+    def test_a_reader_that_runs_out_of_memory_reports_it(self, data: PreparedData) -> None:
         readers = self.make(data)
         readers.decode(np.arange(4))
         psutil.Process(readers.pids[0]).rlimit(psutil.RLIMIT_AS, (1, 1))
@@ -219,7 +221,7 @@ class TestReaders:
         seen = [len(asked) for _ in self.make(data).decode_ahead(wanted())]
         assert seen == [2, 3, 4, 4]
 
-    def test_readers_end_with_what_they_work_for(self, data: PreparedData) -> None:
+    def test_readers_end_with_the_object_that_started_them(self, data: PreparedData) -> None:
         readers = self.make(data)
         readers.decode(np.arange(4))
         pids = readers.pids
@@ -231,7 +233,7 @@ class TestReaders:
     def test_readers_die_with_a_search_that_is_killed(self, data: PreparedData, folder: Path, tmp_path: Path) -> None:
         code = (
             "import sys, time, numpy as np; from pathlib import Path\n"
-            "from autonl_core.data.prepare import prepare; from autonl_core.datasets.spec import scan\n"
+            "from autonl_core.data.prepare import prepare; from autonl_core.datasets.scan import scan\n"
             f"data = prepare(scan('f', Path(sys.argv[1])), {SIZE}, Path(sys.argv[2]), cache_limit_bytes={TOO_LITTLE})\n"
             "batches = data.train.take_ahead([np.arange(8)] * 100); next(batches)\n"
             "print(*data.train.pixels.readers.pids, flush=True); time.sleep(600)"

@@ -1,4 +1,4 @@
-"""Decoding: what reaches the network, what is reported, and the cache in between."""
+"""Preparing a dataset: the pixels that a network gets, what is reported, and the cache in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from autonl_core.data.decode import Images
 from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData, prepare, split_validation
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
-from autonl_core.datasets.spec import DIGITS, list_items, scan
+from autonl_core.datasets.scan import list_items, scan
+from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import DatasetError
 
 
@@ -74,7 +75,7 @@ def test_every_colour_mode_becomes_rgb_at_the_resolution(mode: str, tmp_path: Pa
     assert pixels(data.train).shape[1:] == (8, 8, 3)
 
 
-def test_deep_grey_levels_are_scaled_and_transparency_lies_on_white(tmp_path: Path) -> None:
+def test_deep_grey_levels_are_scaled_and_transparency_is_blended_with_white(tmp_path: Path) -> None:
     ramp = Image.fromarray(np.full((10, 10), 32768, dtype=np.uint16))
     clear = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
     files = {f"blue/{n}.png": png(ramp) for n in range(6)} | {f"red/{n}.png": png(clear) for n in range(6)}
@@ -139,13 +140,13 @@ def test_searches_that_start_together_decode_once(tmp_path: Path, monkeypatch: p
     first = threading.Thread(target=lambda: found.append(prepare(spec, 8, tmp_path / "cache")))
     first.start()
     assert begun.wait(30)
-    found.append(prepare(spec, 8, tmp_path / "cache", on_progress=lambda share: waited.set()))  # told while it waits
+    found.append(prepare(spec, 8, tmp_path / "cache", on_progress=lambda share: waited.set()))  # called while it waits
     first.join(30)
     assert len(builds) == 1
     assert np.array_equal(pixels(found[0].train), pixels(found[1].train))
 
 
-def test_another_search_evicts_what_nobody_uses_and_spares_what_is_used(tmp_path: Path) -> None:
+def test_another_search_evicts_unused_entries_and_no_others(tmp_path: Path) -> None:
     cache, spec = tmp_path / "cache", scan("colours", colour_zip(tmp_path / "c.zip"))
     small = prepare(spec, 8, cache)
     room = 3 * 24**2 * 12 + 3000

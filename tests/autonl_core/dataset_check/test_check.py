@@ -1,4 +1,4 @@
-"""The check of a data set: all that is wrong with it at once, with files and severities, and splits that never leak."""
+"""The dataset check: all problems at once, with files and severities, and splits without leakage."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from PIL import Image
 
 from autonl_core.dataset_check.check import Checked, check_dataset
 from autonl_core.datasets.limits import Limits
-from autonl_core.datasets.spec import list_items
+from autonl_core.datasets.scan import list_items
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 
 Files = dict[str, bytes]
 
 
 def good(count: int = 25, *, split: bool = True, first: int = 0) -> Files:
-    """Two classes of different pictures, with enough images that nothing is said about them."""
+    """Two classes of different pictures, with enough images that nothing is reported."""
     files: Files = {}
     for number in range(count):
         for label, name in enumerate(("cat", "dog")):
@@ -36,7 +36,7 @@ def check(folder: Path, files: Files, **options: Any) -> Checked:
     return check_dataset("pets", packed(folder / "pets.zip", files), work, **options)
 
 
-def told(checked: Checked) -> dict[str, tuple[str, list[str], int]]:
+def findings(checked: Checked) -> dict[str, tuple[str, list[str], int]]:
     """Severity, files and count by code."""
     problems = checked.report.to_json()["problems"]
     assert [p["severity"] for p in problems] == sorted(
@@ -45,9 +45,9 @@ def told(checked: Checked) -> dict[str, tuple[str, list[str], int]]:
     return {p["code"]: (p["severity"], p["files"], p["count"]) for p in problems}
 
 
-def test_of_a_good_one_there_is_nothing_to_say(tmp_path: Path) -> None:
+def test_a_good_dataset_has_no_findings(tmp_path: Path) -> None:
     checked = check(tmp_path, good())
-    assert told(checked) == {}
+    assert findings(checked) == {}
     spec, report = checked.spec, checked.report.to_json()
     assert spec is not None
     assert (spec.classes, spec.train_images, spec.test_images, spec.image_size) == (("cat", "dog"), 40, 10, 32)
@@ -60,7 +60,7 @@ def test_of_a_good_one_there_is_nothing_to_say(tmp_path: Path) -> None:
     assert [sheet.read_bytes()[:3] for sheet in checked.sheets] == [b"\xff\xd8\xff"] * 2  # JPEG
 
 
-def test_all_problems_are_told_at_once_with_their_files(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_with_their_files(tmp_path: Path) -> None:
     rotated = Image.Exif()
     rotated[0x0112] = 6
     picture = photo(999, 32)
@@ -87,7 +87,7 @@ def test_all_problems_are_told_at_once_with_their_files(tmp_path: Path) -> None:
         "train/.DS_Store": b"",
     }
     checked = check(tmp_path, good() | odd)
-    found = told(checked)
+    found = findings(checked)
     expected: dict[str, tuple[str, list[str]]] = {
         "unreadable_images": ("warning", ["empty.png", "text.png", "truncated.jpg"]),
         "cmyk": ("info", ["cmyk.jpg"]),
@@ -120,14 +120,14 @@ def _animation(frames: list[Image.Image]) -> bytes:
     return buffer.getvalue()
 
 
-def test_training_images_that_duplicate_test_images_are_left_out_and_told(tmp_path: Path) -> None:
+def test_training_images_that_duplicate_test_images_are_not_used_and_reported(tmp_path: Path) -> None:
     files = good()
     files["train/cat/same.png"] = files["test/cat/004.png"]
     files["train/cat/near.jpg"] = encoded(photo(2 * 9, 32), "JPEG", quality=60)  # test/cat/009.png
     files["train/dog/twice.png"] = files["train/dog/000.png"]
     files["train/dog/wrong.png"] = files["train/cat/001.png"]
     checked = check(tmp_path, files)
-    found = told(checked)
+    found = findings(checked)
     assert found["duplicates_across_splits"] == ("warning", ["train/cat/near.jpg", "train/cat/same.png"], 2)
     assert found["duplicates_in_several_classes"][1] == ["train/cat/001.png", "train/dog/wrong.png"]
     assert found["exact_duplicates"][2] == 6
@@ -141,13 +141,13 @@ def test_training_images_that_duplicate_test_images_are_left_out_and_told(tmp_pa
 
 
 @pytest.mark.parametrize("first", range(0, 3000, 1000))
-def test_a_draw_keeps_what_shows_the_same_picture_together(tmp_path: Path, first: int) -> None:
+def test_a_draw_keeps_images_of_the_same_picture_together(tmp_path: Path, first: int) -> None:
     files = good(split=False, first=first)
     for number in range(8):
         files[f"cat/copy-{number}.jpg"] = encoded(photo(first + 2 * number, 32), "JPEG", quality=80)
     checked = check(tmp_path, files)
     assert checked.spec is not None
-    assert "duplicates_across_splits" not in told(checked)
+    assert "duplicates_across_splits" not in findings(checked)
     items = {item.member: item for item in list_items(checked.spec)}
     assert len(items) == len(files)
     for number in range(8):
@@ -157,7 +157,7 @@ def test_a_draw_keeps_what_shows_the_same_picture_together(tmp_path: Path, first
     assert Counter(item.split for item in items.values() if item.label == 0)["test"] in (6, 7)  # a fifth of 33
 
 
-def test_classes_without_enough_usable_images_are_errors_all_of_them(tmp_path: Path) -> None:
+def test_all_classes_without_enough_usable_images_are_errors(tmp_path: Path) -> None:
     files = good()
     for name in ("fox", "owl", "rat"):
         files |= {
@@ -167,7 +167,7 @@ def test_classes_without_enough_usable_images_are_errors_all_of_them(tmp_path: P
     files["test/ant/0.png"] = encoded(photo(5000, 32))
     checked = check(tmp_path, files)
     assert checked.spec is None
-    found = told(checked)
+    found = findings(checked)
     differing = [problem.files for problem in checked.report.problems if problem.code == "class_sets_differ"]
     assert differing == [["owl", "rat"], ["ant"]]  # only for training, only for testing
     severity, names, count = found["class_too_small"]
@@ -181,7 +181,7 @@ def test_classes_without_enough_usable_images_are_errors_all_of_them(tmp_path: P
     assert "unreadable_images" in found
 
 
-def test_names_that_look_like_mistakes_are_told(tmp_path: Path) -> None:
+def test_names_that_look_like_mistakes_are_reported(tmp_path: Path) -> None:
     files = good()
     cafe = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
     names = [cafe, unicodedata.normalize("NFD", cafe), "Cat", "New folder (2)", "trees copy"]
@@ -190,17 +190,17 @@ def test_names_that_look_like_mistakes_are_told(tmp_path: Path) -> None:
             folder = "test" if number % 5 == 4 else "train"
             files[f"{folder}/{name}/{number}.png"] = encoded(photo(7000 + 50 * place + number, 32))
     files["train/dog/train/0.png"] = encoded(photo(9000, 32))
-    found = told(check(tmp_path, files))
+    found = findings(check(tmp_path, files))
     assert sorted(found["similar_class_names"][1]) == sorted([*names[:3], "cat"])
     assert found["suspicious_class_names"][1] == ["New folder (2)", "trees copy"]
     assert found["split_inside_class"][1] == ["train/dog/train/0.png"]
 
 
-def test_folders_around_it_and_validation_images_are_told(tmp_path: Path) -> None:
+def test_wrapping_folders_and_validation_images_are_reported(tmp_path: Path) -> None:
     files = {f"photos/set/{name}": data for name, data in good().items()}
     files |= {f"photos/set/val/{name}/0.png": encoded(photo(800 + i, 32)) for i, name in enumerate(("cat", "dog"))}
     checked = check(tmp_path, files)
-    assert {code: severity for code, (severity, *_) in told(checked).items()} == {
+    assert {code: severity for code, (severity, *_) in findings(checked).items()} == {
         "wrapping_folder": "info",
         "validation_joins_training": "info",
     }
@@ -212,13 +212,13 @@ def test_imbalance_and_few_images_are_warnings(tmp_path: Path) -> None:
     files = good(split=False, count=40)
     files = {name: data for name, data in files.items() if not name.startswith("dog/") or name < "dog/005"}
     checked = check(tmp_path, files)
-    found = told(checked)
+    found = findings(checked)
     assert (found["few_images"][0], found["few_images"][1]) == ("warning", ["dog (4 training)"])
     assert "imbalance" not in found  # 32 to 4: eight times as many
     assert checked.spec is not None
     few = {name: data for name, data in files.items() if not name.startswith("dog/") or name < "dog/003"}
     (tmp_path / "more").mkdir()
-    assert told(check(tmp_path / "more", few))["imbalance"][0] == "warning"  # 32 to 2
+    assert findings(check(tmp_path / "more", few))["imbalance"][0] == "warning"  # 32 to 2
 
 
 @pytest.mark.parametrize(
@@ -226,12 +226,12 @@ def test_imbalance_and_few_images_are_warnings(tmp_path: Path) -> None:
     [
         ({"a/1.png": b"", "b": b""}, "no_class_folders", "one class, 'a'"),
         ({"1.png": b"", "2.png": b""}, "no_class_folders", "no class folders"),
-        ({"a/1.txt": b""}, "no_class_folders", "holds no images"),
-        ({"train/a/1.png": b"", "more/1.png": b""}, "no_class_folders", "and beside them 'more'"),
+        ({"a/1.txt": b""}, "no_class_folders", "has no images"),
+        ({"train/a/1.png": b"", "more/1.png": b""}, "no_class_folders", "but also 'more' next to them"),
         ({"../a/1.png": b""}, "zip_refused", "must have a relative name"),
     ],
 )
-def test_what_cannot_be_read_as_a_data_set_is_reported(tmp_path: Path, files: Files, code: str, words: str) -> None:
+def test_what_cannot_be_read_as_a_dataset_is_reported(tmp_path: Path, files: Files, code: str, words: str) -> None:
     checked = check(tmp_path, files)
     assert checked.spec is None
     first = checked.report.to_json()["problems"][0]
@@ -239,12 +239,12 @@ def test_what_cannot_be_read_as_a_data_set_is_reported(tmp_path: Path, files: Fi
     assert words in first["detail"]
 
 
-def test_what_is_no_archive_or_gone_is_reported(tmp_path: Path) -> None:
+def test_a_broken_or_missing_archive_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "pets.zip"
     path.write_bytes(b"PK\x03\x04 and no more")
-    assert told(check_dataset("pets", path, tmp_path)).keys() == {"zip_refused"}
+    assert findings(check_dataset("pets", path, tmp_path)).keys() == {"zip_refused"}
     path.unlink()
-    assert told(check_dataset("pets", path, tmp_path)).keys() == {"zip_refused"}
+    assert findings(check_dataset("pets", path, tmp_path)).keys() == {"zip_refused"}
 
 
 def test_a_folder_is_checked_like_an_archive(tmp_path: Path) -> None:
@@ -271,5 +271,5 @@ def test_the_same_content_gives_the_same_fingerprint_and_other_content_another(t
 def test_limits_of_single_images_are_reported(tmp_path: Path) -> None:
     files = good() | {"train/cat/large.png": encoded(photo(1234, 64))}
     checked = check(tmp_path, files, limits=Limits(image_pixels=64 * 64 - 1))
-    assert told(checked)["unreadable_images"] == ("warning", ["train/cat/large.png"], 1)
+    assert findings(checked)["unreadable_images"] == ("warning", ["train/cat/large.png"], 1)
     assert "4,095" in checked.report.problems[0].detail

@@ -1,4 +1,4 @@
-"""Duplicates: planted ones are found, all exact and nearly all changed ones; different pictures are left alone."""
+"""Duplicates: planted ones are found, all exact and nearly all modified ones; different pictures are not reported."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PIL import Image
 from autonl_core.dataset_check import duplicates
 from autonl_core.dataset_check.duplicates import STRICTNESS, Duplicates, find_duplicates
 from autonl_core.dataset_check.inspect import Inspected, inspect
-from autonl_core.datasets.file_source import open_source
 from autonl_core.datasets.limits import DEFAULT_LIMITS
+from autonl_core.datasets.sources import open_source
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 
 COUNT = 120

@@ -1,0 +1,81 @@
+"""Findings about single images: unreadable or unusual ones, and extreme sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autonl_core.dataset_check.findings import LONG_SIDES, Finding
+from autonl_core.dataset_check.inspect import ImageTrait, Inspected
+from autonl_core.datasets.check_report import DatasetReport
+
+EXTREME_SIZE = 8  # times larger or smaller than usual
+_TINY_PX = 8
+
+_TRAITS = (
+    (ImageTrait.ANIMATED, Finding.ANIMATED),
+    (ImageTrait.CMYK, Finding.CMYK),
+    (ImageTrait.DEEP, Finding.DEEP),
+    (ImageTrait.ALPHA, Finding.ALPHA),
+    (ImageTrait.ROTATED, Finding.EXIF_ROTATION),
+)
+
+
+def check_images(images: Inspected, report: DatasetReport) -> None:
+    """Report unreadable and unusual images, and fill in the statistics of formats and sizes."""
+    _report_unreadable(images, report)
+    _report_traits(images, report)
+    report.formats = dict(sorted(images.formats.items()))
+    rows = images.readable
+    if not len(rows):
+        return
+    sizes = images.sizes[rows]  # (N, 2)
+    report.sizes = _size_statistics(sizes)
+    _report_extreme_sizes(images, rows, sizes, report)
+    _report_extreme_ratios(images, rows, sizes, report)
+
+
+def _report_unreadable(images: Inspected, report: DatasetReport) -> None:
+    if images.problems:
+        first, problem = next(iter(images.problems.items()))
+        names = [images.names[row] for row in images.problems]
+        Finding.UNREADABLE_IMAGES.add_to(report, names, first=images.names[first], problem=problem)
+
+
+def _report_traits(images: Inspected, report: DatasetReport) -> None:
+    for trait, finding in _TRAITS:
+        rows = np.flatnonzero(images.traits & trait.value)
+        if len(rows):
+            finding.add_to(report, _names(images, rows))
+
+
+def _size_statistics(sizes: NDArray[np.int32]) -> dict[str, dict[str, float]]:
+    """Of width and height, in pixels. `sizes`: (N, 2)."""
+    low, middle, high = sizes.min(axis=0), np.median(sizes, axis=0), sizes.max(axis=0)
+    return {
+        name: {"min": int(low[side]), "median": float(middle[side]), "max": int(high[side])}
+        for side, name in enumerate(("width", "height"))
+    }
+
+
+def _report_extreme_sizes(
+    images: Inspected, rows: NDArray[np.int64], sizes: NDArray[np.int32], report: DatasetReport
+) -> None:
+    shorter, longer = sizes.min(axis=1), sizes.max(axis=1)
+    usual = float(np.median(longer))
+    extreme = (shorter < _TINY_PX) & (usual > _TINY_PX) | (longer > EXTREME_SIZE * usual)
+    extreme |= longer * EXTREME_SIZE < usual
+    if extreme.any():
+        Finding.EXTREME_SIZES.add_to(report, _names(images, rows[extreme]), usual=usual)
+
+
+def _report_extreme_ratios(
+    images: Inspected, rows: NDArray[np.int64], sizes: NDArray[np.int32], report: DatasetReport
+) -> None:
+    long = sizes.max(axis=1) > LONG_SIDES * sizes.min(axis=1)
+    if long.any():
+        Finding.EXTREME_ASPECT_RATIOS.add_to(report, _names(images, rows[long]))
+
+
+def _names(images: Inspected, rows: NDArray[np.int64]) -> list[str]:
+    return [images.names[row] for row in rows.tolist()]

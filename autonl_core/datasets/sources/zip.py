@@ -1,0 +1,102 @@
+"""A zip archive, read in place (see `datasets/zip_archive.py` for which archives are refused)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import weakref
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from autonl_core.datasets.data_source import FileSource, Location
+from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.zip_archive import FIRST_BYTES, open_archive, read_member, starts_like_an_archive
+from autonl_core.errors import DatasetError
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a member: signature, length of its name, length of its extra field
+
+
+class ZipArchive:
+    """Files are marked by size and CRC-32, which every read checks."""
+
+    name = "zip"
+    title = "a zip archive"
+
+    def detect(self, path: Path) -> bool:
+        return path.is_file() and starts_like_an_archive(path)
+
+    @contextlib.contextmanager
+    def open(self, path: Path, limits: Limits, within: tuple[Path, ...]) -> Iterator[FileSource]:
+        with self._archive(path, limits) as archive:
+            yield _OpenArchive(archive, limits)
+
+    def locate(self, path: Path, members: Iterable[str], limits: Limits) -> Iterator[Location]:
+        with self._archive(path, limits) as archive:
+            for member in members:
+                try:
+                    info = archive.getinfo(member)
+                except KeyError:
+                    yield Location(member)
+                else:
+                    deflated = info.compress_type != zipfile.ZIP_STORED
+                    yield Location(member, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
+
+    def reader(self, path: Path, limits: Limits) -> _ArchiveReader:
+        return _ArchiveReader(path, limits)
+
+    def storage_mark(self, path: Path) -> str:
+        found = path.stat()
+        return f"{path} {found.st_size} {found.st_mtime_ns}"
+
+    @contextlib.contextmanager
+    def _archive(self, path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
+        if not path.is_file():
+            raise DatasetError(f"no dataset at {path}: it is not {self.title}")
+        with open_archive(path, limits) as archive:
+            yield archive
+
+
+class _OpenArchive:
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+        self._archive = archive
+        self._limits = limits
+        self.marks = {
+            info.filename: f"{info.file_size}-{info.CRC:08x}" for info in archive.infolist() if not info.is_dir()
+        }
+
+    def read(self, name: str) -> bytes:
+        return read_member(self._archive, name, self._limits)
+
+
+class _ArchiveReader:
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._limits = limits
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, location: Location) -> bytes:
+        if not 0 < location.size_bytes <= self._limits.image_bytes:
+            return b""
+        try:
+            data = self._member(location)
+        except (OSError, ValueError, struct.error, zlib.error):
+            return b""
+        return data if len(data) == location.size_bytes and zlib.crc32(data) == location.mark else b""
+
+    def _member(self, location: Location) -> bytes:
+        header = os.pread(self._descriptor, _LOCAL_HEADER.size, location.offset)
+        signature, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(header)
+        if signature != FIRST_BYTES:
+            return b""
+        start = location.offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+        if not location.deflated:
+            return os.pread(self._descriptor, min(location.stored_bytes, location.size_bytes), start)
+        stored_bytes = min(location.stored_bytes, 2 * location.size_bytes + 1024)  # a wrong size costs no memory
+        inflator = zlib.decompressobj(-zlib.MAX_WBITS)
+        return inflator.decompress(os.pread(self._descriptor, stored_bytes, start), location.size_bytes)
+
+
+MEMBER = ZipArchive()
