@@ -1,6 +1,6 @@
 """`python -m api --fd N`: serve on a listening socket that the parent process opened.
 
-The parent knows at once whether the port is free, and connections wait, not fail, while this process is started again.
+The parent knows at once whether the port is free, and connections wait instead of failing while this process restarts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import uvicorn
 from api.app import create_app
 from store.settings import Settings
 
-STOP_S = 3  # for answers under way when told to stop; event streams end then and are taken up again by the client
+STOP_S = 3  # for responses under way at shutdown; event streams end then, and clients reconnect
 
 
 def main() -> None:

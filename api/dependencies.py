@@ -1,4 +1,4 @@
-"""What routes get handed: the stores of the process, and the headers that many of them read."""
+"""Parameters that routes share: the stores of the process, ids, times, and conditional headers."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ def _stores(request: Request) -> Stores:
 
 
 StoresDep = Annotated[Stores, Depends(_stores)]
-# What no database can hold is taken out, so that an impossible id is simply not found.
+# Characters that no database can store are removed, so that an impossible id is simply not found.
 PlainText = Annotated[str, AfterValidator(plain_text), StringConstraints(max_length=64)]
 SearchId = Annotated[PlainText, Path(description="id of a search")]
 ArchId = Annotated[PlainText, Path(description="id of an architecture")]
-OfSearch = Annotated[PlainText | None, Query(alias="search_id", description="as this search found it")]
-IfNoneMatch = Annotated[str | None, Header(description="an ETag: answers 304 while it is still current")]
-IfMatch = Annotated[str | None, Header(description="an ETag: answers 412 unless it is still current")]
+SearchIdQuery = Annotated[PlainText | None, Query(alias="search_id", description="the search that found it")]
+IfNoneMatch = Annotated[str | None, Header(description="an ETag; the response is 304 while it is current")]
+IfMatch = Annotated[str | None, Header(description="an ETag; the response is 412 unless it is current")]
 IdempotencyKey = Annotated[
     Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None,
-    Header(description="repeating a request with the same key and body gives the first answer again"),
+    Header(description="repeating a request with the same key and body returns the first response again"),
 ]
-
 
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -42,21 +41,21 @@ _ANY_DATETIME = TypeAdapter(datetime)
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def _parse_moment(text: object) -> datetime:
-    """A time in RFC 3339, and nothing else that pydantic takes for one: seconds since 1970, a date, no zone."""
+def _parse_timestamp(text: object) -> datetime:
+    """A time in RFC 3339, and nothing else that pydantic accepts: seconds since 1970, a date, a time without a zone."""
     try:
         if not isinstance(text, str) or _RFC_3339.fullmatch(text) is None:
             raise ValueError
-        moment = _ANY_DATETIME.validate_python(text)
+        timestamp = _ANY_DATETIME.validate_python(text)
     except ValueError:
-        raise ValueError("must be a time with its zone, as in 2026-01-31T12:00:00Z") from None
+        raise ValueError("must be a time with a time zone, as in 2026-01-31T12:00:00Z") from None
     try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # in its own zone it is a moment of the years 1 to 9999, in UTC it is not
-        return _EARLIEST if moment.year == 1 else _LATEST
+        return timestamp.astimezone(UTC)
+    except OverflowError:  # within the years 1 to 9999 in its own zone, but not in UTC
+        return _EARLIEST if timestamp.year == 1 else _LATEST
 
 
-Moment = Annotated[datetime, PlainValidator(_parse_moment, json_schema_input_type=datetime), Query()]
+Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp, json_schema_input_type=datetime), Query()]
 
 
 def make_etag(content: bytes) -> str:
@@ -65,14 +64,14 @@ def make_etag(content: bytes) -> str:
 
 
 def matches(etag: str, header: str) -> bool:
-    """Whether a header of entity tags names `etag`, or any."""
+    """Whether a header lists the entity tag `etag`, or is `*`."""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return etag in tags or "*" in tags
 
 
 def require_match(etag: str, if_match: str | None) -> None:
-    """Raises the problem `precondition-failed` if the client decided on another version than `etag`."""
+    """Raise the problem `precondition-failed` if the client names another version than `etag`."""
     if if_match is not None and not matches(etag, if_match):
         raise ProblemError(
-            problems.PRECONDITION_FAILED, f"the search is now {etag}, not what If-Match names: look again"
+            problems.PRECONDITION_FAILED, f"the search is now {etag}, which If-Match does not list; GET it again"
         )

@@ -1,4 +1,4 @@
-"""Turns every exception into a problem document, so that no client ever sees another form of error."""
+"""Turns every exception into a problem document, so that clients see errors in one form only."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ from store.errors import (
 from store.json_values import plain_json, plain_text
 
 DATABASE_RETRY_S = 5
-NOT_SENT_AS_JSON = "send the body as JSON, with Content-Type: application/json"
-_PLAINER = {
+_MAX_POINTER = 200  # characters
+SEND_AS_JSON = "send the body as JSON, with Content-Type: application/json"
+_PLAIN_DETAILS = {  # by pydantic error type, where its own message is about Python
     "dict_type": "must be a JSON object",
-    "extra_forbidden": "there is no such field",
+    "extra_forbidden": "unknown field",
     "missing": "is required",
     "model_attributes_type": "must be a JSON object",
     "model_type": "must be a JSON object",
 }
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_SOURCES = frozenset({"body", "query", "path", "header"})
-_BY_STATUS: Mapping[int, ProblemType] = {
+_FIELD_SOURCES = frozenset({"body", "query", "path", "header"})
+_TYPE_BY_STATUS: Mapping[int, ProblemType] = {
     HTTPStatus.BAD_REQUEST: problems.MALFORMED_REQUEST,
     HTTPStatus.NOT_FOUND: problems.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: problems.METHOD_NOT_ALLOWED,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: problems.PAYLOAD_TOO_LARGE,
 }
-_STORE_ERRORS: Mapping[type[StoreError], ProblemType] = {
+_TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     NotFound: problems.NOT_FOUND,
     StateConflict: problems.STATE_CONFLICT,
     IdempotencyConflict: problems.IDEMPOTENCY_KEY_REUSE,
@@ -53,17 +54,17 @@ _STORE_ERRORS: Mapping[type[StoreError], ProblemType] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every error with a problem document."""
-    app.add_exception_handler(ProblemError, _problem)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(StoreError, _store)
+    """Make `app` respond to every error with a problem document."""
+    app.add_exception_handler(ProblemError, _handle_problem)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(StoreError, _handle_store_error)
     for unavailable in UNAVAILABLE:
-        app.add_exception_handler(unavailable, _database_down)
+        app.add_exception_handler(unavailable, _handle_unavailable_database)
 
 
-def respond(request: Request, error: ProblemError) -> Response:
-    """The response that carries `error`."""
+def problem_response(request: Request, error: ProblemError) -> Response:
+    """`error` as a response."""
     problem = Problem(
         type=error.kind.uri,
         title=error.kind.title,
@@ -74,7 +75,7 @@ def respond(request: Request, error: ProblemError) -> Response:
         errors=error.errors or None,
         **error.extra,
     )
-    # The path and field names come from the client: whatever UTF-8 cannot hold is taken out.
+    # The path and field names come from the client: what UTF-8 cannot encode is removed.
     content = plain_json(problem.model_dump(mode="python", exclude_none=True))
     return JSONResponse(content, error.kind.status, headers=error.headers, media_type=problems.MEDIA_TYPE)
 
@@ -82,60 +83,69 @@ def respond(request: Request, error: ProblemError) -> Response:
 def field_problems(errors: Iterable[Mapping[str, Any]], source: str | None = None) -> list[FieldProblem]:
     """Validation errors as field problems, without the values that were sent.
 
-    `source` says where the fields come from; None: the first part of each location does.
+    Args:
+        source: where the fields come from; None: the first part of each location names it.
     """
-    found: list[FieldProblem] = []
+    listed: list[FieldProblem] = []
     for error in errors:
         location = [str(part) for part in error["loc"]]
-        origin = source or (location.pop(0) if location and location[0] in _SOURCES else "body")
-        path = location if origin != "body" else ["", *(p.replace("~", "~0").replace("/", "~1") for p in location)]
-        pointer = plain_text("/".join(path)) if location else ""
-        detail = _PLAINER.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-        shown = pointer if len(pointer) <= 200 else pointer[:200] + "…"
-        found.append(
-            FieldProblem.model_validate({"source": origin, "pointer": shown, "code": error["type"], "detail": detail})
-        )
-    return found
+        origin = source or (location.pop(0) if location and location[0] in _FIELD_SOURCES else "body")
+        detail = _PLAIN_DETAILS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+        values = {"source": origin, "pointer": _pointer(origin, location), "code": error["type"], "detail": detail}
+        listed.append(FieldProblem.model_validate(values))
+    return listed
 
 
-async def _problem(request: Request, error: Exception) -> Response:
+def _pointer(source: str, location: list[str]) -> str:
+    """A JSON pointer into a body, or the name of a parameter; cut where a client made it very long."""
+    if not location:
+        return ""
+    if source == "body":
+        location = ["", *(part.replace("~", "~0").replace("/", "~1") for part in location)]
+    pointer = plain_text("/".join(location))
+    return pointer if len(pointer) <= _MAX_POINTER else pointer[:_MAX_POINTER] + "…"
+
+
+async def _handle_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return respond(request, error)
+    return problem_response(request, error)
 
 
-async def _validation(request: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     listed = error.errors()
     if listed and listed[0]["type"] == "json_invalid":
         place = listed[0]["loc"][-1]
         reason = listed[0]["ctx"]["error"]
-        return respond(request, ProblemError(problems.MALFORMED_REQUEST, f"not JSON at character {place}: {reason}"))
-    if isinstance(error.body, bytes):  # left unread because of its media type
-        return respond(request, ProblemError(problems.MALFORMED_REQUEST, NOT_SENT_AS_JSON))
-    return respond(request, problems.invalid(field_problems(listed)))
+        return problem_response(
+            request, ProblemError(problems.MALFORMED_REQUEST, f"invalid JSON at character {place}: {reason}")
+        )
+    if isinstance(error.body, bytes):  # not parsed, because of its media type
+        return problem_response(request, ProblemError(problems.MALFORMED_REQUEST, SEND_AS_JSON))
+    return problem_response(request, problems.invalid_fields(field_problems(listed)))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = _BY_STATUS.get(error.status_code, problems.INTERNAL)
+    kind = _TYPE_BY_STATUS.get(error.status_code, problems.INTERNAL)
     path = request.url.path[:200]
     details = {
-        problems.NOT_FOUND.name: f"there is nothing at {path}; /openapi.json lists all paths",
+        problems.NOT_FOUND.name: f"no resource at {path}; /openapi.json lists all paths",
         problems.METHOD_NOT_ALLOWED.name: f"{request.method} is not allowed on {path}",
-        problems.PAYLOAD_TOO_LARGE.name: error.detail,  # said where the limit is known
-        problems.MALFORMED_REQUEST.name: "the body cannot be read: nested too deeply, or a number with too many digits",
+        problems.PAYLOAD_TOO_LARGE.name: error.detail,  # written where the limit is known
+        problems.MALFORMED_REQUEST.name: "the body is nested too deeply, or has a number with too many digits",
     }
     detail = details.get(kind.name, problems.INTERNAL.example)
     headers = dict(error.headers or {})
-    if kind is problems.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
+    if kind is problems.METHOD_NOT_ALLOWED and (allowed := _allowed_methods(request)):
         headers["Allow"] = allowed
-    return respond(request, ProblemError(kind, detail, headers=headers))
+    return problem_response(request, ProblemError(kind, detail, headers=headers))
 
 
-def _allowed(request: Request) -> str:
-    """All methods of a path, each a route of its own: the router names those of the first one only.
+def _allowed_methods(request: Request) -> str:
+    """The methods of a path. Each is a separate route, and the router itself names only those of the first.
 
-    Empty below a mount, which answers by itself.
+    Empty below a mount, which sets its own `Allow`.
     """
     return ", ".join(
         method
@@ -144,18 +154,18 @@ def _allowed(request: Request) -> str:
     )
 
 
-async def _store(request: Request, error: Exception) -> Response:
-    kind = _STORE_ERRORS.get(type(error)) if isinstance(error, StoreError) else None
+async def _handle_store_error(request: Request, error: Exception) -> Response:
+    kind = _TYPE_BY_STORE_ERROR.get(type(error)) if isinstance(error, StoreError) else None
     if isinstance(error, PageTokenError):
-        wrong = FieldProblem(source="query", pointer="page_token", code="page_token", detail=str(error))
-        return respond(request, problems.invalid([wrong]))
+        field = FieldProblem(source="query", pointer="page_token", code="page_token", detail=str(error))
+        return problem_response(request, problems.invalid_fields([field]))
     if kind is None:
         raise error
     extra: dict[str, Any] = {"state": error.state} if isinstance(error, StateConflict) else {}
-    return respond(request, ProblemError(kind, str(error), **extra))
+    return problem_response(request, ProblemError(kind, str(error), **extra))
 
 
-async def _database_down(request: Request, error: Exception) -> Response:
+async def _handle_unavailable_database(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(DATABASE_RETRY_S)}
-    detail = f"the database does not answer ({type(error).__name__}); nothing was changed"
-    return respond(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
+    detail = f"the database does not respond ({type(error).__name__}); nothing was changed"
+    return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))

@@ -1,4 +1,4 @@
-"""The outermost layer of every response: request id, security headers, counts, body limit, unexpected errors."""
+"""The outermost layer of every response: request id, security headers, counters, body limit, unexpected errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.error_handlers import respond
+from api.error_handlers import problem_response
 from api.problems import ProblemError
 
 log = logging.getLogger("autonl.api")
 UPLOAD_TYPE = "application/zip"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# The page needs nothing but itself: no other host, no inline script or style, no frame around it.
+# The page needs only its own files: no other host, no inline script or style, and no frame around it.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -37,7 +37,7 @@ SECURITY_HEADERS = {
 
 
 class RequestCounts:
-    """Requests since the process started, by method, route and status, and the seconds they took."""
+    """Requests since the process started, by method, route and status, and the seconds spent on them."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -49,7 +49,7 @@ class RequestCounts:
         self.seconds[route] += seconds  # type: ignore[assignment]
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: int) -> None:
@@ -61,9 +61,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        scope["autonl.request_id"] = request_id
+        request_id = scope["autonl.request_id"] = _request_id(scope)
         started = time.monotonic()
         status = 0
 
@@ -71,11 +69,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                _add_headers(MutableHeaders(scope=message), request_id)
             await send(message)
 
         try:
@@ -83,30 +77,43 @@ class Edge:
             await self.app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
             log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
-            if status:  # too late for another answer: the server cuts the connection, which the client notices
+            if status:  # too late for another response: the server cuts the connection, which the client notices
                 raise
             error = ProblemError(problems.INTERNAL, problems.INTERNAL.example)
-            await respond(Request(scope), error)(scope, receive, send_with_headers)
+            await problem_response(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             self.counts.count(scope, status, time.monotonic() - started)
         return None
 
 
+def _request_id(scope: Scope) -> str:
+    """The client's own id if it is harmless, else a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _add_headers(headers: MutableHeaders, request_id: str) -> None:
+    headers["X-Request-Id"] = request_id
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "no-store")
+
+
 def is_upload(scope: Scope) -> bool:
     """Whether the request sends an archive: the only body that may be large, and that is never held in memory."""
-    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-    return scope["method"] == "POST" and scope["path"] == "/datasets" and kind == UPLOAD_TYPE
+    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return scope["method"] == "POST" and scope["path"] == "/datasets" and content_type == UPLOAD_TYPE
 
 
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:
     """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims."""
-    received = 0
+    received_bytes = 0
 
     async def receive_limited() -> Message:
-        nonlocal received
+        nonlocal received_bytes
         message = await receive()
-        received += len(message.get("body", b""))
-        if received > max_body_bytes:
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > max_body_bytes:
             raise HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body is larger than {max_body_bytes:,} bytes")
         return message
 

@@ -1,4 +1,4 @@
-"""The web page: static files that use the same API as everybody."""
+"""The web page: static files that use the same public API as every other client."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Errors of the API as RFC 9457 problem documents: their types, the exception that carries one, their OpenAPI form.
 
-Every problem has `type title status detail instance request_id`, and `errors` when single fields are to blame. A
-problem says what was sent, what is allowed and what to do; it never repeats a body back.
+Every problem has `type title status detail instance request_id`, and `errors` when individual fields are at fault. A
+problem names the value, the limit and the way out; it never echoes a body.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE = "application/problem+json"
 MAX_LISTED = 100  # fields listed in one problem; a body of a megabyte can have many more
+_MAX_SUMMARIZED = 5  # of them repeated in `detail`
 
 
 class FieldProblem(BaseModel):
@@ -21,12 +22,12 @@ class FieldProblem(BaseModel):
 
     source: Literal["body", "query", "path", "header"] = "body"
     pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or the name of the parameter")
-    code: str = Field(description="stable word for programs, e.g. `greater_than_equal`")
+    code: str = Field(description="stable identifier for programs, e.g. `greater_than_equal`")
     detail: str
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). Some types have further members, e.g. `feasible_range`."""
+    """An error (RFC 9457). Some types have additional members, e.g. `feasible_range`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -41,15 +42,15 @@ class Problem(BaseModel):
 
 @dataclass(frozen=True)
 class ProblemType:
-    """A kind of error, the same in every response; `advice` is what its page tells."""
+    """A kind of error. `advice` is what GET `/problems/NAME` says about it."""
 
     name: str
     status: int
     title: str
     advice: str
-    example: str  # a `detail` as it may be sent
-    extra: Mapping[str, Any] = field(default_factory=dict)  # further members of the example
-    headers: tuple[str, ...] = ()  # that always come with it
+    example: str  # of a `detail`
+    extra: Mapping[str, Any] = field(default_factory=dict)  # additional members of the example
+    headers: tuple[str, ...] = ()  # that every such response has
 
     @property
     def uri(self) -> str:
@@ -68,8 +69,8 @@ def _declare(*args: Any, **kwargs: Any) -> ProblemType:
 INVALID_REQUEST = _declare(
     "invalid-request",
     422,
-    "The request has invalid fields",
-    "`errors` lists every field that is wrong and why. Correct them all and send the request again.",
+    "Invalid fields",
+    "`errors` lists every invalid field and the reason. Correct them all and send the request again.",
     "1 problem: /seed: Input should be a valid integer",
     {
         "errors": [
@@ -80,14 +81,14 @@ INVALID_REQUEST = _declare(
 MALFORMED_REQUEST = _declare(
     "malformed-request",
     400,
-    "The request cannot be read",
-    "The body is not JSON. Check quotes, commas, nesting and encoding (UTF-8).",
-    "the body cannot be read as JSON",
+    "Malformed request",
+    "The body is not valid JSON. Check quotes, commas, nesting and encoding (UTF-8).",
+    "invalid JSON at character 10: Expecting ':' delimiter",
 )
 BUDGET_INFEASIBLE = _declare(
     "budget-infeasible",
     422,
-    "No network of the search space fits this budget",
+    "No network in the search space fits this budget",
     "Choose a `flops_budget` inside `feasible_range`, another resolution, or another search space.",
     "flops_budget 1,000 is below the smallest network of 'tiny' at 8 pixels and 10 classes; "
     "choose between 192,928 and 628,928 MACs",
@@ -96,119 +97,121 @@ BUDGET_INFEASIBLE = _declare(
 DATASET_INVALID = _declare(
     "dataset-invalid",
     422,
-    "The data set cannot be used",
-    "A data set is a zip archive, or a folder on a disk the service can read, of class folders. `detail` says what was "
-    "found instead. What is wrong inside, the report of its check tells: GET /datasets/NAME.",
-    "this is no zip archive: it starts with b'\\x1f\\x8b\\x08\\x00'; pack the class folders as a zip",
+    "Invalid dataset",
+    "A dataset is a zip archive of class folders, or such a folder on a disk that the service can read. `detail` says "
+    "what was found instead. Problems inside the dataset are in the report of its check: GET /datasets/NAME.",
+    "not a zip archive: it starts with b'\\x1f\\x8b\\x08\\x00'; pack the class folders as a zip",
 )
 DATASET_EXISTS = _declare(
     "dataset-exists",
     409,
-    "The data set name is taken",
-    "Another content is registered under this name. Searches refer to it: register yours under another name.",
-    "data set 'photos' is registered with another content; choose another name",
+    "Dataset name already taken",
+    "Other content is registered under this name, and searches may refer to it. Register yours under another name.",
+    "dataset 'photos' is registered with other content; choose another name",
 )
 NOT_FOUND = _declare(
     "not-found",
     404,
-    "There is nothing here",
-    "Check the id or name; the collection above it lists what there is.",
+    "Not found",
+    "Check the id or name; the parent collection lists what exists.",
     "no search '0123456789abcdef'; GET /searches lists them",
 )
 METHOD_NOT_ALLOWED = _declare(
     "method-not-allowed",
     405,
-    "This method is not allowed here",
-    "`Allow` names the methods of this path; /openapi.json describes all paths.",
+    "Method not allowed",
+    "`Allow` lists the methods of this path; /openapi.json describes all paths.",
     "PUT is not allowed on /searches",
 )
 STATE_CONFLICT = _declare(
     "state-conflict",
     409,
     "The search is in a state that does not allow this",
-    "`state` is the state it is in; `links` of the search name what can be asked of it. Delete only what is final.",
-    "search 0123456789abcdef is succeeded; it cannot be cancelled any more",
+    "`state` is the current state; `links` of the search list the requests that it allows. Only a final search can be "
+    "deleted.",
+    "search 0123456789abcdef is succeeded; it can no longer be cancelled",
     {"state": "succeeded"},
 )
 CHECKPOINT_NOT_READY = _declare(
     "checkpoint-not-ready",
     409,
-    "There is no checkpoint yet",
-    "While the search runs, ask again after `Retry-After` seconds, or pause it: it then keeps its best so far.",
-    "search 0123456789abcdef is running; the checkpoint is there once it has succeeded",
+    "No checkpoint yet",
+    "While the search runs, try again after `Retry-After` seconds, or pause it: it then saves its best network so far.",
+    "search 0123456789abcdef is running; the checkpoint will be available once it has succeeded",
     {"state": "running"},
 )
 REPORT_NOT_READY = _declare(
     "report-not-ready",
     409,
-    "There is no report yet",
-    "It is written at the end of a search. While it runs, ask again after `Retry-After` seconds.",
-    "search 0123456789abcdef is running; its report is there once it has succeeded",
+    "No report yet",
+    "The report is written at the end of a search. While it runs, try again after `Retry-After` seconds.",
+    "search 0123456789abcdef is running; its report will be available once it has succeeded",
     {"state": "running"},
 )
 IDEMPOTENCY_KEY_REUSE = _declare(
     "idempotency-key-reuse",
     422,
-    "This idempotency key was used for another request",
-    "Repeat the very same body with the same key, or send a new body with a new key.",
+    "Idempotency key already used for another request",
+    "Repeat the same body with this key, or send the new body with a new key.",
     "idempotency key 'a1' already created search 0123456789abcdef from another body",
 )
 PRECONDITION_FAILED = _declare(
     "precondition-failed",
     412,
-    "It changed since you looked",
-    "`If-Match` names a version that is no longer current. GET it again and decide anew.",
-    'the search is now "5f2b", not what If-Match names',
+    "The search has changed",
+    "`If-Match` names a version that is no longer current. GET the search again before you decide.",
+    'the search is now "5f2b", which If-Match does not list; GET it again',
 )
 DATASET_IN_USE = _declare(
     "dataset-in-use",
     409,
-    "The data set is in use",
-    "Searches that are not final need it: cancel them or wait, then delete. Built-in data sets stay.",
-    "search 0123456789abcdef uses data set 'photos'; cancel it, or wait until it ends",
+    "Dataset in use",
+    "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
+    "search 0123456789abcdef uses dataset 'photos'; cancel it, or wait until it ends",
 )
 INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",
     507,
-    "The service has no room for this",
-    "Nothing was kept. Make room on the disk of the service, delete data sets that are not needed, or send less.",
+    "Insufficient storage",
+    "Nothing was stored. Free space on the disk of the service, delete datasets that are no longer needed, or send "
+    "less.",
     "1,048,576 bytes are free, 20,971,520 needed",
 )
 PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",
     413,
-    "The body is too large",
-    "Only an archive, sent to /datasets with Content-Type: application/zip, may be large. Limits are settings: "
+    "Body too large",
+    "Only an archive, sent to /datasets with Content-Type: application/zip, may be large. The limits are settings: "
     "AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = _declare(
     "range-not-satisfiable",
     416,
-    "The range lies outside the file",
-    "`Content-Range` tells the size of the file.",
-    "bytes=900000- begins after the last of 512000 bytes",
+    "Range outside the file",
+    "`Content-Range` gives the size of the file.",
+    "the range covers none of the file's 512000 bytes",
     headers=("Content-Range",),
 )
 UNAVAILABLE = _declare(
     "unavailable",
     503,
-    "The service cannot answer just now",
-    "Nothing was changed. Ask again after `Retry-After` seconds; a POST with an Idempotency-Key is safe to repeat.",
-    "the database does not answer",
+    "Service temporarily unavailable",
+    "Nothing was changed. Try again after `Retry-After` seconds; a POST with an Idempotency-Key is safe to repeat.",
+    "the database does not respond",
     headers=("Retry-After",),
 )
 INTERNAL = _declare(
     "internal",
     500,
-    "The service made a mistake",
-    "Please report it with the `request_id`, under which the log holds the details.",
-    "an unexpected error; the log has it under this request id",
+    "Internal server error",
+    "Please report it with the `request_id`, under which the log of the service has the details.",
+    "unexpected error; the log of the service has details under this request id",
 )
 
 
 class ProblemError(Exception):
-    """Raised anywhere in the API to answer with a problem."""
+    """Raised anywhere in the API to respond with a problem."""
 
     def __init__(
         self,
@@ -227,27 +230,26 @@ class ProblemError(Exception):
         self.extra = extra
 
 
-def invalid(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST, **extra: Any) -> ProblemError:
-    """The problem that lists `errors`; `detail` names them all in one line, as far as that stays readable."""
-    listed = list(errors[:MAX_LISTED])
-    shown = "; ".join(f"{error.pointer or 'the body'}: {error.detail}" for error in listed[:5])
+def invalid_fields(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST, **extra: Any) -> ProblemError:
+    """The problem that lists `errors`; `detail` summarizes the first of them in one line."""
+    shown = "; ".join(f"{error.pointer or 'the body'}: {error.detail}" for error in errors[:_MAX_SUMMARIZED])
     count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
-    rest = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
-    return ProblemError(kind, f"{count}: {shown}{rest}", errors=listed, **extra)
+    rest = f"; and {len(errors) - _MAX_SUMMARIZED} more" if len(errors) > _MAX_SUMMARIZED else ""
+    return ProblemError(kind, f"{count}: {shown}{rest}", errors=errors[:MAX_LISTED], **extra)
 
 
 _HEADERS = {
-    "Content-Disposition": "`attachment`, and a name for the file",
-    "Content-Security-Policy": "it runs no script and loads nothing",
-    "Content-Range": "which bytes these are, and of how many",
-    "ETag": "names this version; of a checkpoint it is the SHA-256",
-    "Location": "path of what was made",
+    "Content-Disposition": "`attachment`, with a file name",
+    "Content-Security-Policy": "allows no scripts and no external resources",
+    "Content-Range": "which bytes these are, and the size of the file",
+    "ETag": "identifies this version; for a file it is the SHA-256",
+    "Location": "path of the new resource",
     "Repr-Digest": "SHA-256 of the whole file (RFC 9530)",
-    "Retry-After": "seconds until it pays to ask again",
+    "Retry-After": "seconds to wait before the next request",
 }
 
 
-def headers(*names: str) -> dict[str, Any]:
+def header_schemas(*names: str) -> dict[str, Any]:
     """The OpenAPI form of headers that a response always has."""
     return {
         name: {"description": _HEADERS[name], "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -255,8 +257,8 @@ def headers(*names: str) -> dict[str, Any]:
     }
 
 
-def describe(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of a route that can answer with these problems, an example each."""
+def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI `responses` of a route that can respond with these problems, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         response = responses.setdefault(
@@ -264,17 +266,20 @@ def describe(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
             {
                 "description": kind.title,
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
-                **({"headers": headers(*kind.headers)} if kind.headers else {}),
+                **({"headers": header_schemas(*kind.headers)} if kind.headers else {}),
             },
         )
-        example = {
-            "type": kind.uri,
-            "title": kind.title,
-            "status": kind.status,
-            "detail": kind.example,
-            "instance": "/searches",
-            "request_id": "4f1d2c3b5a697887",
-            **kind.extra,
-        }
-        response["content"][MEDIA_TYPE]["examples"][kind.name] = {"summary": kind.title, "value": example}
+        response["content"][MEDIA_TYPE]["examples"][kind.name] = {"summary": kind.title, "value": _example(kind)}
     return responses
+
+
+def _example(kind: ProblemType) -> dict[str, Any]:
+    return {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.example,
+        "instance": "/searches",
+        "request_id": "4f1d2c3b5a697887",
+        **kind.extra,
+    }

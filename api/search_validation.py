@@ -1,4 +1,4 @@
-"""Everything that can be known about a search before it is accepted, and all that is wrong with it at once."""
+"""Validates a search before it is accepted, and reports everything that is wrong with it in one response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidato
 from pydantic_core import ErrorDetails
 
 from api import problems
-from api.error_handlers import NOT_SENT_AS_JSON, field_problems
+from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, SpaceError
@@ -22,12 +22,12 @@ from store.datasets import DatasetStore
 from store.errors import NotFound
 from store.states import DatasetState
 
-_DECIDING = ("dataset", "flops_budget", "search_space", "resolution")  # what `resolve_space` depends on
+_SPACE_FIELDS = ("dataset", "flops_budget", "search_space", "resolution")  # what `resolve_space` depends on
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A body that is no SearchConfig, kept so that its other problems can be told together with these."""
+class InvalidBody:
+    """A body that is no SearchConfig, kept so that problems beyond its schema are reported together with these."""
 
     body: Any
     errors: Sequence[ErrorDetails]
@@ -37,15 +37,15 @@ def _keep_errors(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
         return validate(value)
     except ValidationError as error:
-        return Rejected(value, error.errors(include_url=False, include_context=False, include_input=False))
+        return InvalidBody(value, error.errors(include_url=False, include_context=False, include_input=False))
 
 
-# In a route and in OpenAPI a SearchConfig; in fact possibly `Rejected`. Give it to `check_search`.
+# In a route and in OpenAPI a SearchConfig; in fact possibly an `InvalidBody`. Pass it to `validate_search`.
 SearchBody = Annotated[SearchConfig, WrapValidator(_keep_errors)]
 
 
 @dataclass(frozen=True)
-class CheckedSearch:
+class ValidSearch:
     """A search that can be accepted."""
 
     config: SearchConfig
@@ -53,67 +53,80 @@ class CheckedSearch:
     space: SearchSpace
 
 
-def check_search(body: SearchConfig | Rejected, datasets: DatasetStore) -> CheckedSearch:
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a search cannot be accepted. `feasible_macs` only if its budget is out of range."""
+
+    errors: list[FieldProblem]
+    feasible_macs: tuple[int, int] | None = None
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """Further members of the problem document."""
+        if self.feasible_macs is None:
+            return {}
+        low, high = self.feasible_macs
+        return {"feasible_range": {"min_macs": low, "max_macs": high}}
+
+
+def validate_search(body: SearchConfig | InvalidBody, datasets: DatasetStore) -> ValidSearch:
     """The search that `body` asks for.
 
     Raises:
-        ProblemError: `budget-infeasible` if that is all that is wrong, else `invalid-request`; both list every field.
+        ProblemError: `budget-infeasible` if nothing else is wrong, otherwise `invalid-request`; both list every field.
     """
-    if isinstance(body, Rejected):
-        if isinstance(body.body, bytes):  # left unread because of its media type
-            raise ProblemError(problems.MALFORMED_REQUEST, NOT_SENT_AS_JSON)
-        found = field_problems(body.errors, source="body")
-        more, feasible = _problems_of_valid_part(body, datasets)
-        raise problems.invalid([*found, *more], **feasible)
-    listed, feasible, checked = _resolve(body, datasets)
-    if checked is None:
-        only_budget = bool(feasible)
-        kind = problems.BUDGET_INFEASIBLE if only_budget else problems.INVALID_REQUEST
-        error = problems.invalid(listed, kind, **feasible)
-        if only_budget:
-            error.detail = listed[0].detail
-        raise error
-    return checked
+    if isinstance(body, InvalidBody):
+        raise _invalid_body_problem(body, datasets)
+    search = _resolve(body, datasets)
+    if isinstance(search, ValidSearch):
+        return search
+    if search.feasible_macs is None:
+        raise problems.invalid_fields(search.errors)
+    error = problems.invalid_fields(search.errors, problems.BUDGET_INFEASIBLE, **search.members)
+    error.detail = search.errors[0].detail
+    raise error
 
 
-def _problems_of_valid_part(body: Rejected, datasets: DatasetStore) -> tuple[list[FieldProblem], dict[str, Any]]:
-    """What else is wrong with a body of which some fields are already refused."""
+def _invalid_body_problem(body: InvalidBody, datasets: DatasetStore) -> ProblemError:
+    if isinstance(body.body, bytes):  # not parsed, because of its media type
+        return ProblemError(problems.MALFORMED_REQUEST, SEND_AS_JSON)
+    refusal = _validate_valid_fields(body, datasets)
+    return problems.invalid_fields([*field_problems(body.errors, source="body"), *refusal.errors], **refusal.members)
+
+
+def _validate_valid_fields(body: InvalidBody, datasets: DatasetStore) -> _Refusal:
+    """What else is wrong with a body some of whose fields do not fit the schema."""
     if not isinstance(body.body, dict) or not all(error["loc"] for error in body.errors):
-        return [], {}
-    refused = {error["loc"][0] for error in body.errors}
-    deciding = {
-        name: body.body[name] for name in (*_DECIDING, "baselines") if name in body.body and name not in refused
-    }
-    if refused.isdisjoint(_DECIDING):
-        listed, feasible, _ = _resolve(SearchConfig.model_validate(deciding), datasets)
-        return listed, feasible
-    if "dataset" in deciding:
-        return _find_dataset(deciding["dataset"], datasets)[0], {}
-    return [], {}
+        return _Refusal([])
+    invalid = {error["loc"][0] for error in body.errors}
+    fields = (*_SPACE_FIELDS, "baselines")
+    valid = {name: body.body[name] for name in fields if name in body.body and name not in invalid}
+    if invalid.isdisjoint(_SPACE_FIELDS):
+        search = _resolve(SearchConfig.model_validate(valid), datasets)
+        return search if isinstance(search, _Refusal) else _Refusal([])
+    dataset = _find_dataset(valid["dataset"], datasets) if "dataset" in valid else None
+    return _Refusal([dataset] if isinstance(dataset, FieldProblem) else [])
 
 
-def _resolve(
-    config: SearchConfig, datasets: DatasetStore
-) -> tuple[list[FieldProblem], dict[str, Any], CheckedSearch | None]:
-    listed, dataset = _find_dataset(config.dataset, datasets)
-    if dataset is None:
-        return listed, {}, None
+def _resolve(config: SearchConfig, datasets: DatasetStore) -> ValidSearch | _Refusal:
+    dataset = _find_dataset(config.dataset, datasets)
+    if isinstance(dataset, FieldProblem):
+        return _Refusal([dataset])
     try:
         space = resolve_space(config, dataset)
     except SpaceError as error:
-        unknown = config.search_space is not None and config.search_space not in SPACES.names()
-        pointer, code = ("/search_space", "unknown_space") if unknown else ("/resolution", "not_served")
-        return [FieldProblem(pointer=pointer, code=code, detail=str(error))], {}, None
+        is_unknown = config.search_space is not None and config.search_space not in SPACES.names()
+        pointer, code = ("/search_space", "unknown_space") if is_unknown else ("/resolution", "not_served")
+        return _Refusal([FieldProblem(pointer=pointer, code=code, detail=str(error))])
     except BudgetError as error:
-        low, high = error.feasible_macs
-        wrong = FieldProblem(pointer="/flops_budget", code="infeasible", detail=str(error))
-        return [wrong], {"feasible_range": {"min_macs": low, "max_macs": high}}, None
-    listed = _problems_of_baselines(config, space)
-    return listed, {}, None if listed else CheckedSearch(config, dataset, space)
+        field = FieldProblem(pointer="/flops_budget", code="infeasible", detail=str(error))
+        return _Refusal([field], error.feasible_macs)
+    unscalable = _validate_baselines(config, space)
+    return _Refusal(unscalable) if unscalable else ValidSearch(config, dataset, space)
 
 
-def _problems_of_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldProblem]:
-    """Networks that no width multiplier brings to the budget."""
+def _validate_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldProblem]:
+    """The baselines that no width multiplier brings to the budget."""
     listed = []
     for index, name in enumerate(config.baselines):
         try:
@@ -123,16 +136,16 @@ def _problems_of_baselines(config: SearchConfig, space: SearchSpace) -> list[Fie
     return listed
 
 
-def _find_dataset(name: str, datasets: DatasetStore) -> tuple[list[FieldProblem], DatasetSpec | None]:
+def _find_dataset(name: str, datasets: DatasetStore) -> DatasetSpec | FieldProblem:
     try:
         entry = datasets.get(name)
     except NotFound as error:
-        return [FieldProblem(pointer="/dataset", code="unknown_dataset", detail=str(error))], None
-    if entry.state != DatasetState.READY:
-        way_out = {
-            DatasetState.CHECKING: f"wait until GET /datasets/{name} says that it is ready",
-            DatasetState.INVALID: f"GET /datasets/{name} reports what is wrong with it",
-        }
-        told = f"data set {name!r} is {entry.state}: {way_out[entry.state]}"
-        return [FieldProblem(pointer="/dataset", code="dataset_not_ready", detail=told)], None
-    return [], entry.spec
+        return FieldProblem(pointer="/dataset", code="unknown_dataset", detail=str(error))
+    if entry.state == DatasetState.READY:
+        return entry.spec
+    way_out = {
+        DatasetState.CHECKING: f"wait until GET /datasets/{name} reports it as ready",
+        DatasetState.INVALID: f"GET /datasets/{name} reports what is wrong with it",
+    }
+    detail = f"dataset {name!r} is {entry.state}: {way_out[entry.state]}"
+    return FieldProblem(pointer="/dataset", code="dataset_not_ready", detail=detail)

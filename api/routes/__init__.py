@@ -1,1 +1,1 @@
-"""The paths of the API, one module per noun. Routes parse, call a store, and answer."""
+"""The paths of the API, one module per resource. Routes parse, call a store, and respond."""

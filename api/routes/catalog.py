@@ -1,13 +1,13 @@
-"""What can be searched, and what the problem types mean."""
+"""Search spaces and published networks."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from api import problems
-from api.problems import ProblemError, describe
+from api.problems import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
 from autonl_core.spec.config import Macs
 from autonl_core.spec.scaling import describe_net
@@ -17,34 +17,27 @@ from autonl_core.spec.zoo import ZOO
 router = APIRouter(tags=["catalog"])
 
 
-@router.get("/search-spaces", responses=describe(problems.INVALID_REQUEST))
+@router.get("/search-spaces", responses=problem_responses(problems.INVALID_REQUEST))
 def list_search_spaces(
-    resolution: Annotated[int | None, Query(ge=1, le=512, description="pixels; tells the feasible MACs there")] = None,
+    resolution: Annotated[
+        int | None, Query(ge=1, le=512, description="pixels; adds the MACs range that is feasible there")
+    ] = None,
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceList:
-    """The search spaces, the resolutions they serve, and which MACs they can reach."""
-    return SpaceList(search_spaces=[SpaceView.of(family, resolution, num_classes) for family in space_families()])
+    """The search spaces, the resolutions they support, and the range of MACs they can reach."""
+    spaces = [SpaceView.from_family(family, resolution, num_classes) for family in space_families()]
+    return SpaceList(search_spaces=spaces)
 
 
-@router.get("/baselines", responses=describe(problems.INVALID_REQUEST))
+@router.get("/baselines", responses=problem_responses(problems.INVALID_REQUEST))
 def list_baselines(
     resolution: Annotated[int, Query(ge=4, le=512, description="pixels")] = 224,
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 1000,
     flops_budget: Annotated[
-        Macs | None, Query(description='scale every network to these MACs by its width: an integer or "300M"')
+        Macs | None,
+        Query(description='scale the width of every network to these MACs: an integer, or text such as "300M"'),
     ] = None,
 ) -> BaselineList:
-    """Published mobile networks to compare results with, as they are or scaled to a budget."""
+    """Published mobile networks to compare results with, as published or scaled to a budget."""
     described = (describe_net(net, resolution, num_classes, flops_budget) for net in ZOO.values())
     return BaselineList(baselines=[BaselineView.model_validate(net) for net in described])
-
-
-@router.get("/problems/{name}", responses=describe(problems.NOT_FOUND, problems.INVALID_REQUEST))
-def explain_problem(name: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
-    """What a problem type means and what to do about it."""
-    kind = problems.TYPES.get(name)
-    if kind is None:
-        raise ProblemError(
-            problems.NOT_FOUND, f"there is no problem type of this name; there are: {', '.join(problems.TYPES)}"
-        )
-    return {"type": kind.uri, "title": kind.title, "status": kind.status, "advice": kind.advice}

@@ -1,14 +1,14 @@
-"""Data sets: which there are, adding and deleting them, and what their check found.
+"""Datasets: list, get, add and delete them, with the findings of their checks.
 
-A data set is added by sending a zip archive, or by naming a folder or archive that lies on the service's own disk. The
-answer comes at once; the check goes on in a process of its own (`worker/checker.py`).
+A dataset is added by uploading a zip archive, or by naming a folder or archive on the service's own disk. The response
+comes at once; the check runs in a process of its own (`worker/checker.py`).
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
@@ -19,10 +19,10 @@ from starlette.exceptions import HTTPException
 
 from api import problems
 from api.dependencies import PlainText, StoresDep
-from api.error_handlers import NOT_SENT_AS_JSON
+from api.error_handlers import SEND_AS_JSON
 from api.middleware import UPLOAD_TYPE, is_upload
-from api.problems import FieldProblem, ProblemError, describe, headers
-from api.schemas.catalog import DatasetBody, DatasetList, DatasetView
+from api.problems import FieldProblem, ProblemError, header_schemas, problem_responses
+from api.schemas.datasets import DatasetBody, DatasetList, DatasetView
 from api.uploads import receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.scan import has_changed
@@ -34,25 +34,25 @@ from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores
 
-POLL_S = 1
+POLL_S = 1  # how often to poll a dataset that is being checked
 _JSON_TYPES = ("application/json", "")
 
-router = APIRouter(prefix="/datasets", tags=["data sets"])
+router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
 @router.get("")
 def list_datasets(stores: StoresDep) -> DatasetList:
-    """The built-in data sets, then the registered ones by name, whatever their state, without their reports."""
-    return DatasetList(datasets=[DatasetView.of(entry, with_report=False) for entry in stores.datasets.list()])
+    """The built-in datasets, then the registered ones by name, in any state, without their reports."""
+    return DatasetList(datasets=[DatasetView.from_entry(entry, with_report=False) for entry in stores.datasets.list()])
 
 
-@router.get("/{name}", responses=describe(problems.NOT_FOUND, problems.INVALID_REQUEST))
+@router.get("/{name}", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
 def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> DatasetView:
-    """One data set, with the report of its check. `Retry-After` says when to look again, while it is checked."""
+    """A dataset, with the report of its check. While that runs, `Retry-After` says when to poll again."""
     entry = stores.datasets.get(name)
     if entry.state == DatasetState.CHECKING:
         response.headers["Retry-After"] = str(POLL_S)
-    return DatasetView.of(entry)
+    return DatasetView.from_entry(entry)
 
 
 @router.post(
@@ -62,7 +62,7 @@ def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> Datas
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "An archive itself, or where one lies, or a folder, on the disk of the service.",
+            "description": "A zip archive, or the path of a folder or archive on the disk of the service.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/DatasetBody"}},
                 UPLOAD_TYPE: {"schema": {"type": "string", "format": "binary"}},
@@ -70,10 +70,14 @@ def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> Datas
         }
     },
     responses={
-        200: {"model": DatasetView, "description": "It was there already", "headers": headers("Location")},
-        201: {"model": DatasetView, "description": "This content was checked before", "headers": headers("Location")},
-        202: {"description": "It is being checked", "headers": headers("Location", "Retry-After")},
-        **describe(
+        200: {"model": DatasetView, "description": "Already registered", "headers": header_schemas("Location")},
+        201: {
+            "model": DatasetView,
+            "description": "Created; this content has been checked before",
+            "headers": header_schemas("Location"),
+        },
+        202: {"description": "Created; the check has started", "headers": header_schemas("Location", "Retry-After")},
+        **problem_responses(
             problems.MALFORMED_REQUEST,
             problems.PAYLOAD_TOO_LARGE,
             problems.INVALID_REQUEST,
@@ -87,31 +91,30 @@ async def add_dataset(
     request: Request,
     response: Response,
     stores: StoresDep,
-    name: Annotated[Name | None, Query(description="of an archive that is sent; JSON has a `name` of its own")] = None,
+    name: Annotated[Name | None, Query(description="for an uploaded archive; a JSON body has its own `name`")] = None,
 ) -> DatasetView:
-    """Add a data set: send a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
+    """Add a dataset: upload a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
     application/zip" ".../datasets?name=photos"`), or register a path. It can be searched on once it is `ready`.
     """
     if is_upload(request.scope):
         if name is None:
-            wrong = FieldProblem(
-                source="query", pointer="name", code="name_missing", detail="name the data set: ?name=NAME"
-            )
-            raise problems.invalid([wrong])
+            detail = "an uploaded archive needs a dataset name: ?name=NAME"
+            field = FieldProblem(source="query", pointer="name", code="name_missing", detail=detail)
+            raise problems.invalid_fields([field])
         added = await receive(request, stores, name)
     else:
         body = await _read_json(request)
         added = await run_in_threadpool(_add_path, body, stores)
-    return _answer(added, response)
+    return _added_response(added, response)
 
 
 @router.delete(
     "/{name}",
     status_code=204,
-    responses=describe(problems.NOT_FOUND, problems.DATASET_IN_USE, problems.INVALID_REQUEST),
+    responses=problem_responses(problems.NOT_FOUND, problems.DATASET_IN_USE, problems.INVALID_REQUEST),
 )
 def delete_dataset(name: PlainText, stores: StoresDep) -> None:
-    """Forget a data set, and delete what was uploaded unless another data set has the same content."""
+    """Delete a dataset, and its uploaded archive unless another dataset has the same content."""
     stores.datasets.delete(name)
 
 
@@ -119,8 +122,8 @@ def delete_dataset(name: PlainText, stores: StoresDep) -> None:
     "/{name}/sheets/{label}",
     response_class=Response,
     responses={
-        200: {"content": {"image/jpeg": {}}, "description": "The picture"},
-        **describe(problems.NOT_FOUND, problems.INVALID_REQUEST),
+        200: {"content": {"image/jpeg": {}}, "description": "The contact sheet"},
+        **problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST),
     },
 )
 def get_sheet(
@@ -128,18 +131,16 @@ def get_sheet(
     label: Annotated[int, PathParameter(ge=0, lt=MAX_SHEETS, description="index of the class in `classes`")],
     stores: StoresDep,
 ) -> Response:
-    """A contact sheet of one class: images spread evenly over it."""
+    """The contact sheet of a class: images sampled evenly from it."""
     entry = stores.datasets.get(name)
     if entry.report is None or label >= entry.report.sheets:
-        told = (
-            f"data set {name!r} ({entry.state}) has no contact sheet of class {label}; `report.sheets` tells how many"
-        )
-        raise ProblemError(problems.NOT_FOUND, told)
+        detail = f"dataset {name!r} ({entry.state}) has no contact sheet {label}; `report.sheets` is their number"
+        raise ProblemError(problems.NOT_FOUND, detail)
     with stores.artifacts.open(f"{sheets_folder(entry.spec)}/{label}.jpg") as file:
-        return Response(file.read(), media_type="image/jpeg")  # some 50 KB
+        return Response(file.read(), media_type="image/jpeg")  # about 50 KB
 
 
-def _answer(added: Added, response: Response) -> DatasetView:
+def _added_response(added: Added, response: Response) -> DatasetView:
     entry = added.entry
     response.headers["Location"] = f"/datasets/{entry.spec.name}"
     if entry.state == DatasetState.CHECKING:
@@ -147,29 +148,25 @@ def _answer(added: Added, response: Response) -> DatasetView:
         response.status_code = 202
     else:
         response.status_code = 201 if added.created else 200
-    return DatasetView.of(entry)
+    return DatasetView.from_entry(entry)
 
 
 async def _read_json(request: Request) -> DatasetBody:
-    """The body, validated. Raises what FastAPI would, so that it is told like every other wrong body."""
+    """The validated body. Raises what FastAPI would, so that it is reported like every other invalid body."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
-        told = f"{NOT_SENT_AS_JSON}; or a zip archive, with Content-Type: {UPLOAD_TYPE}"
-        raise ProblemError(problems.MALFORMED_REQUEST, told)
+        detail = f"{SEND_AS_JSON}; or a zip archive, with Content-Type: {UPLOAD_TYPE}"
+        raise ProblemError(problems.MALFORMED_REQUEST, detail)
     content = await request.body()
     try:
         return DatasetBody.model_validate(json.loads(content))
     except json.JSONDecodeError as error:
-        wrong: dict[str, Any] = {
-            "type": "json_invalid",
-            "loc": ("body", error.pos),
-            "msg": "",
-            "ctx": {"error": error.msg},
-        }
-        raise RequestValidationError([wrong]) from error
+        location = ("body", error.pos)
+        invalid = {"type": "json_invalid", "loc": location, "msg": "", "ctx": {"error": error.msg}}
+        raise RequestValidationError([invalid]) from error
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestValidationError([{**wrong, "loc": ("body", *wrong["loc"])} for wrong in found]) from error
-    except (RecursionError, ValueError) as error:  # nested too deeply, a number of too many digits, no UTF-8
+        listed = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**field, "loc": ("body", *field["loc"])} for field in listed]) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, a number of too many digits, or not UTF-8
         raise HTTPException(problems.MALFORMED_REQUEST.status) from error
 
 
@@ -179,15 +176,15 @@ def _add_path(body: DatasetBody, stores: Stores) -> Added:
         source = detect_source(path)
         outdated = _outdated(body.name, path, stores) if source else None
     except OSError as error:
-        told = f"{path} cannot be read: {error.strerror or error}"
-        raise ProblemError(problems.DATASET_INVALID, told) from error
+        detail = f"{path} cannot be read: {error.strerror or error}"
+        raise ProblemError(problems.DATASET_INVALID, detail) from error
     if source is None:
         raise ProblemError(problems.DATASET_INVALID, f"no dataset at {path}: expected {expected_sources()}")
     return stores.datasets.add_path(body.name, source.name, path, outdated=outdated)
 
 
 def _outdated(name: str, path: Path, stores: Stores) -> str | None:
-    """The fingerprint of the data set that is registered already, if its images are not those of its check any more."""
+    """The fingerprint of the registered dataset of this name, if its images have changed since its check."""
     try:
         entry = stores.datasets.get(name)
     except NotFound:
@@ -198,25 +195,25 @@ def _outdated(name: str, path: Path, stores: Stores) -> str | None:
 
 
 def _allowed_path(text: str, settings: Settings) -> Path:
-    """The real path that `text` means. Raises ProblemError unless it lies below a folder the operator opened."""
+    """The path `text` with links resolved. Raises ProblemError unless it is inside a folder the operator allows."""
     roots = [root.resolve() for root in settings.dataset_roots]
     if not roots:
-        raise _refused(
-            "this service registers no data sets by path; send the archive itself, or have its operator allow a "
-            "folder: AUTONL_DATASET_ROOTS"
+        raise _path_problem(
+            "this service does not register datasets by path; upload the archive instead, or have its operator allow "
+            "a folder: AUTONL_DATASET_ROOTS"
         )
     path = Path(text) if "\0" not in text else None
     if path is None or not path.is_absolute():
-        raise _refused("must be an absolute path on the disk of the service")
+        raise _path_problem("must be an absolute path on the disk of the service")
     try:
         real = path.resolve()
-    except (OSError, RuntimeError, UnicodeError) as error:  # too long, or links in a circle
-        raise _refused(f"is no usable path: {type(error).__name__}") from error
+    except (OSError, RuntimeError, UnicodeError) as error:  # too long, or a loop of links
+        raise _path_problem(f"is not a usable path: {type(error).__name__}") from error
     if not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(str(root) for root in roots)
-        raise _refused(f"lies outside the folders that this service may read: {allowed}")
+        raise _path_problem(f"is outside the folders that this service may read: {allowed}")
     return real
 
 
-def _refused(reason: str) -> ProblemError:
-    return problems.invalid([FieldProblem(pointer="/path", code="path_not_allowed", detail=reason)])
+def _path_problem(reason: str) -> ProblemError:
+    return problems.invalid_fields([FieldProblem(pointer="/path", code="path_not_allowed", detail=reason)])

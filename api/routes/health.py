@@ -1,4 +1,4 @@
-"""Is the process alive, can it serve, and what is it doing."""
+"""Liveness, readiness, and metrics of the service."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from api import problems
 from api.dependencies import StoresDep
 from api.error_handlers import DATABASE_RETRY_S
 from api.middleware import RequestCounts
-from api.problems import ProblemError, describe
-from api.schemas.catalog import Health, Readiness
+from api.problems import ProblemError, problem_responses
+from api.schemas.health import Health, Readiness
 from store.db import UNAVAILABLE
 from store.errors import BrokerUnreachable, SchemaOutdated
 from store.migrate import check_schema
@@ -26,14 +26,17 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/healthz")
 async def get_health() -> Health:
-    """The process answers. Asks nothing else, so a broken database does not restart healthy processes."""
+    """Service health: the process responds.
+
+    Depends on nothing else, so that a database failure does not restart healthy processes.
+    """
     return Health()
 
 
-@router.get("/readyz", responses=describe(problems.UNAVAILABLE))
+@router.get("/readyz", responses=problem_responses(problems.UNAVAILABLE))
 def get_readiness(stores: StoresDep) -> Readiness:
-    """Database, schema and broker are there. 503 tells which is not."""
-    checks = {"database": _check_database(stores), "broker": _check_broker(stores)}
+    """Service readiness: database, schema and broker are available. 503 says which of them is not."""
+    checks = {"database": _database_state(stores), "broker": _broker_state(stores)}
     failing = [f"{name}: {state}" for name, state in checks.items() if state != "ok"]
     if failing:
         headers = {"Retry-After": str(DATABASE_RETRY_S)}
@@ -41,24 +44,24 @@ def get_readiness(stores: StoresDep) -> Readiness:
     return Readiness(checks=checks)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=describe(problems.UNAVAILABLE))
+@router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses(problems.UNAVAILABLE))
 def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
-    """The service in numbers, in the Prometheus text format."""
+    """Metrics of the service in the Prometheus text format."""
     lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _check_database(stores: Stores) -> str:
+def _database_state(stores: Stores) -> str:
     try:
         check_schema(stores.database)
     except SchemaOutdated as error:
         return str(error)
     except UNAVAILABLE as error:
-        return f"does not answer ({type(error).__name__})"
+        return f"does not respond ({type(error).__name__})"
     return "ok"
 
 
-def _check_broker(stores: Stores) -> str:
+def _broker_state(stores: Stores) -> str:
     try:
         check_broker(stores.settings.broker_url, BROKER_TIMEOUT_S)
     except BrokerUnreachable as error:
@@ -71,7 +74,7 @@ def _search_lines(stores: Stores) -> Iterator[str]:
     yield "# TYPE autonl_searches gauge"
     for state, count in stores.searches.count_by_state().items():
         yield f'autonl_searches{{state="{state}"}} {count}'
-    yield "# HELP autonl_oldest_queued_seconds How long the search that waits longest has been waiting."
+    yield "# HELP autonl_oldest_queued_seconds How long the oldest queued search has been waiting."
     yield "# TYPE autonl_oldest_queued_seconds gauge"
     yield f"autonl_oldest_queued_seconds {stores.sweeps.oldest_wait_s():.3f}"
 
@@ -81,7 +84,7 @@ def _request_lines(counts: RequestCounts) -> Iterator[str]:
     yield "# TYPE autonl_http_requests_total counter"
     for (method, route, status), count in sorted(counts.requests.items()):
         yield f'autonl_http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
-    yield "# HELP autonl_http_request_seconds_total Time spent on requests, streams included."
+    yield "# HELP autonl_http_request_seconds_total Seconds spent on requests, streams included."
     yield "# TYPE autonl_http_request_seconds_total counter"
     for route, seconds in sorted(counts.seconds.items()):
         yield f'autonl_http_request_seconds_total{{route="{route}"}} {seconds:.6f}'

@@ -1,5 +1,5 @@
-"""What the API answers, and how it is made from rows: one module per noun.
+"""The bodies of responses and how they are built from rows and from the core's values: one module per resource.
 
-Times are RFC 3339 UTC, accuracies percent, MACs and bytes named. The body of `POST /searches` is
-`autonl_core.spec.config.SearchConfig` itself.
+Times are RFC 3339 in UTC, accuracies are percentages, and fields that hold MACs or bytes say so. The body of
+`POST /searches` is `autonl_core.spec.config.SearchConfig` itself.
 """

@@ -1,4 +1,4 @@
-"""Architectures, with what each block costs."""
+"""Architectures, with the cost of every block."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from api.schemas.base import CountingRule, View
+from api.schemas.base import CountingRule, View, mirrors
 from autonl_core.spec import macs
-from autonl_core.spec.arch import Activation, ArchSpec, Divisor, SeGate
+from autonl_core.spec.arch import Activation, ArchSpec, LightNLSpec, SeGate
+from autonl_core.spec.progress import ArchitectureRecord
 from store import models
 
 
+@mirrors(
+    ArchitectureRecord,
+    without={"arch"},
+    descriptions={"trained": "false: the accuracies are those of the supernet's weights"},
+)
 class ArchitectureSummary(View):
-    """An architecture in numbers. Accuracies that were not measured are null."""
-
-    arch_id: str
-    arch_string: str
-    macs: int
-    params: int
-    val_top1_pct: float | None
-    test_top1_pct: float | None
-    test_top5_pct: float | None
-    trained: bool = Field(description="false: the accuracies are those of the supernet's weights")
+    """The figures of an architecture. Accuracies that were not measured are null."""
 
 
+@mirrors(LightNLSpec)
 class LightNLView(View):
-    nl_ratio: float
-    nl_stride: int
-    divisor: Divisor
+    """The LightNL layer of a block."""
 
 
 class BlockView(View):
-    """One block, with what it costs."""
+    """A block and its cost."""
 
     in_channels: int
     out_channels: int
@@ -44,14 +40,14 @@ class BlockView(View):
     light_nl: LightNLView | None
     activation: Activation
     residual: bool
-    in_size: int = Field(description="rows (and columns) of its input")
+    in_size: int = Field(description="height and width of its input in pixels")
     out_size: int
     macs: int
     params: int
 
 
 class ArchitectureView(ArchitectureSummary):
-    """An architecture, whole: `arch` is its data form, `blocks` the same with costs."""
+    """A complete architecture: `arch` is its JSON form, `blocks` the same with costs."""
 
     search_id: str
     arch: dict[str, Any]
@@ -59,9 +55,9 @@ class ArchitectureView(ArchitectureSummary):
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def of(cls, row: models.Architecture) -> Self:
-        own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
-        return cls.model_validate(own | {"blocks": _blocks(ArchSpec.from_json(row.arch))}, from_attributes=True)
+    def from_row(cls, row: models.Architecture) -> Self:
+        stored = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        return cls.model_validate(stored | {"blocks": _blocks(ArchSpec.from_json(row.arch))}, from_attributes=True)
 
 
 class ArchitectureList(View):

@@ -1,4 +1,4 @@
-"""What a running search tells: events, metrics, logs."""
+"""How a running search is followed: events, metrics and logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autonl_core.spec.progress import Phase
 
 
 class EventView(View):
-    """Something that happened; `seq` counts 1, 2, 3, ... in each search."""
+    """An event; `seq` counts 1, 2, 3, ... in each search."""
 
     seq: int
     kind: str
@@ -23,12 +23,12 @@ class EventView(View):
 
 class EventList(View):
     events: list[EventView]
-    last_seq: int = Field(description="pass it as `after` to get what comes next")
-    final: bool = Field(description="nothing will come any more")
+    last_seq: int = Field(description="pass it as `after` to get the next ones")
+    final: bool = Field(description="no more events will follow")
 
 
 class MetricPoint(View):
-    """One point of the time series; a value that was not finite is null."""
+    """A point of the time series; a value that was not finite is null."""
 
     seq: int
     attempt: int = Field(validation_alias="fence")
@@ -40,11 +40,11 @@ class MetricPoint(View):
 
 class MetricList(View):
     points: list[MetricPoint]
-    last_seq: int = Field(description="pass it as `after` to get what comes next")
+    last_seq: int = Field(description="pass it as `after` to get the next ones")
 
 
 class AttemptLog(View):
-    """The end of the log of one attempt."""
+    """The end of an attempt's log."""
 
     attempt: int
     lines: list[str]

@@ -1,4 +1,4 @@
-"""Searches: one line of the list, and the whole."""
+"""Searches: the summary in lists, and the full view."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
-from api.schemas.base import CountingRule, MacsRange, View
+from api.schemas.base import CountingRule, MacsRange, View, mirrors
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
-from autonl_core.spec.progress import Phase
+from autonl_core.spec.progress import Phase, Progress
+from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
 from store.searches import SearchPage, search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
 
 
+@mirrors(Progress)
 class ProgressView(View):
-    """Where a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the phase."""
-
-    phase: Phase
-    fraction: float
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    eta_s: float | None
+    """How far a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the current phase."""
 
 
 class AttemptView(View):
-    """One try of a search: its number, which worker made it, how it ended."""
+    """An attempt to run a search: its number, its worker, and how it ended."""
 
     attempt: int = Field(validation_alias="fence")
     owner: str
@@ -50,81 +44,64 @@ class ErrorView(View):
 
 
 class FileView(View):
-    """A file to download, as `checkpoint?format=`."""
+    """A file to download with `checkpoint?format=`."""
 
-    name: str
+    name: str = Field(validation_alias=AliasPath("path", "name"))
     sha256: str
     size_bytes: int
 
 
+@mirrors(
+    FormatParity,
+    descriptions={
+        "correct": "correctly classified test images; null: it could not be evaluated",
+        "max_logit_diff": "largest difference of any logit from the safetensors file",
+        "disagreeing_images": "test images assigned to another class than by the safetensors file",
+        "withheld": "why the file is not available; null: it is",
+    },
+)
 class ParityView(View):
-    """The network in one format, scored on the whole test split by a process that has none of our code."""
-
-    correct: int | None = Field(description="test images; null: it could not be scored at all")
-    top1_pct: float | None
-    max_logit_diff: float | None = Field(description="the largest difference of a logit to the safetensors file")
-    disagreeing_images: int | None = Field(description="test images that it puts into another class than that file")
-    size_bytes: int | None
-    sha256: str | None
-    withheld: str | None = Field(description="why the file is not handed over; null: it is")
+    """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
 
 
+@mirrors(Certificate)
 class CertificateView(View):
-    """MACs of one image, counted on the nodes of the exported graph alone."""
-
-    counted_on: str
-    rule: str
-    resolution: int
-    target_macs: int
-    achieved_macs: int
-    slack_macs: int
-    slack_pct: float
-    by_op: dict[str, int]
+    """MACs of one image, counted from the nodes of the exported graph alone."""
 
 
+@mirrors(BaselineResult, descriptions={"test_correct": "null: its training failed, see `problem`"})
 class BaselineResultView(View):
-    """A published network, scaled to the budget and trained with the recipe of the result."""
-
-    name: str
-    arch_string: str
-    macs: int
-    params: int
-    test_correct: int | None = Field(description="null: its training broke off, see `problem`")
-    test_top1_pct: float | None
-    problem: str | None
+    """A published network, scaled to the budget and trained with the same recipe as the result."""
 
 
+@mirrors(
+    SearchResult,
+    without={"checkpoint"},
+    types={
+        "architecture": ArchitectureSummary,
+        "stop_reason": StopReason,
+        "files": dict[str, FileView],
+        "parity": dict[NetworkFormat, ParityView],
+        "certificate": CertificateView | None,
+        "baselines": list[BaselineResultView],
+    },
+    descriptions={
+        "slack_pct": "unused share of the budget",
+        "exact": "false: not exactly repeatable, because hardware, threads or versions changed, or memory ran out",
+        "files": "the files to download, by format",
+        "parity": "accuracy of the network in each format, including withheld ones",
+        "certificate": "that the network stays within its budget",
+        "latency_ms": "median time of a forward pass on `machine`, by format and batch size",
+        "machine": "where the search ran: processor and threads",
+        "baselines": "in the order of the configuration",
+    },
+)
 class ResultView(View):
-    """What a succeeded search hands over."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    architecture: ArchitectureSummary
-    flops_budget: int
-    slack_pct: float = Field(description="of the budget, unused")
-    test_correct: int
-    test_images: int
-    checkpoint_sha256: str
-    weights_sha256: str
-    seconds_by_phase: dict[str, float]
-    comparison: dict[str, Any]
-    stop_reason: StopReason
-    exact: bool = Field(description="false: other hardware, threads or versions took over, or memory ran out")
-    notes: list[str]
-    files: dict[str, FileView] = Field(default={}, description="what can be downloaded, by format")
-    parity: dict[NetworkFormat, ParityView] = Field(
-        default={}, description="what each format of the network scores, those withheld included"
-    )
-    certificate: CertificateView | None = Field(default=None, description="that the network keeps to its budget")
-    latency_ms: dict[str, dict[str, float]] = Field(
-        default={}, description="median time of a forward pass on `machine`, by form and images in a batch"
-    )
-    machine: dict[str, Any] = Field(default={}, description="that searched: processor and threads")
-    baselines: list[BaselineResultView] = Field(default=[], description="in the order of the configuration")
+    """What a search produced."""
 
 
 class SearchSummary(View):
-    """One line of the list of searches."""
+    """A search in a list."""
 
     id: str
     state: SearchState
@@ -139,31 +116,32 @@ class SearchSummary(View):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, search: models.Search) -> Self:
+    def from_row(cls, search: models.Search) -> Self:
         result = search_result(search)
-        extra = {
+        derived = {
             "flops_budget": search.config["flops_budget"],
-            "macs": result.architecture.macs if result is not None else None,
-            "test_top1_pct": result.architecture.test_top1_pct if result is not None else None,
+            "macs": result.architecture.macs if result else None,
+            "test_top1_pct": result.architecture.test_top1_pct if result else None,
         }
-        own = {name: getattr(search, name) for name in cls.model_fields if name not in extra}
-        return cls.model_validate(own | extra)
+        stored = {name: getattr(search, name) for name in cls.model_fields if name not in derived}
+        return cls.model_validate(stored | derived)
 
 
 class SearchList(View):
     """Searches, newest first."""
 
     searches: list[SearchSummary]
-    next_page_token: str | None = Field(description="pass it as `page_token` with the same filter; null: no more")
+    next_page_token: str | None = Field(description="pass it as `page_token` with the same filter; null: last page")
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def of(cls, page: SearchPage) -> Self:
-        return cls(searches=[SearchSummary.of(row) for row in page.searches], next_page_token=page.next_page_token)
+    def from_page(cls, page: SearchPage) -> Self:
+        searches = [SearchSummary.from_row(row) for row in page.searches]
+        return cls(searches=searches, next_page_token=page.next_page_token)
 
 
 class SearchView(View):
-    """A search: what was asked, where it is, what came of it. A failed search is an answer, not an HTTP error."""
+    """A search: configuration, progress and result. A failed search is a normal response, not an HTTP error."""
 
     id: str
     state: SearchState
@@ -171,7 +149,7 @@ class SearchView(View):
     stop_reason: StopReason | None
     dataset: str
     flops_budget: int
-    config: dict[str, Any] = Field(description="a SearchConfig with all defaults")
+    config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")
     progress: ProgressView | None
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
     result: ResultView | None
@@ -185,40 +163,40 @@ class SearchView(View):
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def of(
+    def from_row(
         cls,
         search: models.Search,
         attempts: Sequence[models.Attempt],
         best: models.Architecture | None,
-        downloadable: bool,
+        is_downloadable: bool,
     ) -> Self:
-        extra = {
+        result = search_result(search)
+        derived = {
             "flops_budget": search.config["flops_budget"],
             "best": best,
+            "result": result,
             "attempts": attempts,
-            "links": _links(search, downloadable),
+            "links": _links(search, result, is_downloadable),
         }
-        own = {name: getattr(search, name) for name in cls.model_fields if hasattr(search, name) and name not in extra}
-        return cls.model_validate(own | extra, from_attributes=True)
+        names = [name for name in cls.model_fields if hasattr(search, name) and name not in derived]
+        return cls.model_validate({name: getattr(search, name) for name in names} | derived, from_attributes=True)
 
 
-def _links(search: models.Search, downloadable: bool) -> dict[str, str]:
+def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:
     own = f"/searches/{search.id}"
     links = {"self": own} | {name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures")}
-    for request in allowed_requests(search.state):
-        links[request.value] = f"{own}/{request}"
+    links |= {request.value: f"{own}/{request}" for request in allowed_requests(search.state)}
     if search.best_arch_id is not None:
         links["best"] = f"/architectures/{search.best_arch_id}"
-    if downloadable:
+    if is_downloadable:
         links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
-    result = search_result(search)
     if result is not None and "report-html" in result.files:
         links["report"] = f"{own}/report"
     return links
 
 
 class PlanView(View):
-    """The answer to `validate_only`: the search would be accepted, and this is what it would search in."""
+    """The response to `validate_only`: the search would be accepted, and this is what it would search in."""
 
     valid: Literal[True] = True
     dataset: str

@@ -19,14 +19,14 @@ __all__ = ["client", "database_url", "settings", "stores"]
 
 @pytest.fixture(scope="session")
 def shared_broker() -> Iterator[str]:
-    """The URL of a broker for all tests of the API: none of them reads what is in it."""
+    """The URL of a broker for all tests of the API: none of them reads from it."""
     with ValkeyServer(port=free_port()) as server:
         yield broker_url(server)
 
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, migrated_sqlite: Path, shared_broker: str, tmp_path: Path) -> Settings:
-    """Settings of a service with a migrated database, a broker, and a root for data sets."""
+    """Settings of a service with a migrated database, a broker, and a root for datasets."""
     if "database_url" in request.fixturenames:
         url: str = request.getfixturevalue("database_url")
     else:

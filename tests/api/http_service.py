@@ -1,4 +1,4 @@
-"""The application behind a real HTTP server, and a worker's reports without a worker."""
+"""The application behind a real HTTP server, and what workers write, without workers."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def start(client: httpx.Client, **changes: Any) -> str:
 
 
 def check_datasets(settings: Settings) -> None:
-    """Do what a checker does, without processes of its own."""
+    """Run the pending dataset checks in this process."""
     with contextlib.closing(open_stores(settings)) as stores, tempfile.TemporaryDirectory() as folder:
         while (lease := stores.checks.claim("checker")) is not None:
             check(stores, lease, Path(folder))
 
 
 def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None) -> Lease:
-    """Do what a worker does with the search that waits longest: claim it, report a result, hand over `content`."""
+    """Do what a worker does with the oldest queued search: claim it, finish it with a result, and store `content`."""
     lease = samples.claim(stores)
     contents = {"safetensors": ("model.safetensors", content)}
     if report is not None:
@@ -77,7 +77,7 @@ def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, repor
 
 
 def refusal(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
-    """The problem document of `answer`, checked for what all of them have."""
+    """The problem document of `answer`, with what all of them have asserted."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()

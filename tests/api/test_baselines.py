@@ -1,4 +1,4 @@
-"""Published networks: as they are, scaled to a budget, and asked for beside a result."""
+"""Published networks: as published, scaled to a budget, and requested as baselines of a search."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_out_of_reach_is_null(client: httpx.Client) -> None:
         ("num_classes", "1"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(client: httpx.Client, name: str, value: str) -> None:
+def test_an_invalid_parameter_is_refused_by_name(client: httpx.Client, name: str, value: str) -> None:
     answer = client.get("/baselines", params={name: value})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [name]
@@ -63,12 +63,14 @@ def test_a_search_that_wants_them_keeps_their_names(client: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("asked", ["mobilenet_v2", ["alexnet"], ["fbnet_c", "fbnet_c"], [None], {}])
-def test_what_is_no_list_of_different_networks_is_refused(client: httpx.Client, asked: object) -> None:
+def test_anything_but_a_list_of_different_networks_is_refused(client: httpx.Client, asked: object) -> None:
     problem = refusal(client.post("/searches", json=SEARCH | {"baselines": asked}), 422, "invalid-request")
     assert {error["pointer"].split("/")[1] for error in problem["errors"]} == {"baselines"}
 
 
-def test_one_that_no_width_brings_to_the_budget_is_named_by_its_place(client: httpx.Client, stores: Stores) -> None:
+def test_a_baseline_that_no_width_brings_to_the_budget_is_named_by_its_index(
+    client: httpx.Client, stores: Stores
+) -> None:
     classes = tuple(map(str, range(1000)))  # the last layer of the published ones alone costs 1280 MACs a class
     register(stores, DatasetSpec("thousand", "zip", "/thousand.zip", classes, 8, 5000, 1000, "0" * 32))
     asked = {"dataset": "thousand", "flops_budget": 500_000}

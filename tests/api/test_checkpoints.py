@@ -1,4 +1,4 @@
-"""Downloads: whole, in ranges, unchanged, and before there is anything to download."""
+"""Downloads: whole, in ranges, revalidated, and before there is anything to download."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def link(client: httpx.Client, stores: Stores, tmp_path: Path) -> str:
     return checkpoint
 
 
-def test_the_headers_name_and_seal_the_file(client: httpx.Client, link: str) -> None:
+def test_the_headers_give_name_size_and_digest(client: httpx.Client, link: str) -> None:
     answer = client.get(link)
     assert answer.headers["ETag"] == ETAG
     assert answer.headers["Content-Length"] == str(len(CONTENT))
@@ -97,9 +97,9 @@ def test_each_format_has_its_own_file_name_and_type(client: httpx.Client, stores
     start(client)
     lease, result = samples.claim(stores), samples.result()
     files, content = {}, {"bundle": b"PK", "onnx": b"ONNX", "onnx-int8": b"INT8"}
-    for kind, of_kind in content.items():
+    for kind, data in content.items():
         source = tmp_path / kind
-        source.write_bytes(of_kind)
+        source.write_bytes(data)
         files[kind] = stores.artifacts.put(f"{lease.search_id}/1/{kind}", source)
     stores.claims.finish(lease, result, files)
     path = f"/architectures/{result.architecture.arch_id}/checkpoint"
@@ -124,12 +124,12 @@ def test_a_format_that_is_not_there_is_refused_with_the_reason(client: httpx.Cli
     eight_bits = refusal(client.get(path, params={"format": "onnx-int8"}), 409, "checkpoint-not-ready")
     assert "withheld onnx-int8: it loses 14.4 points, more than 2.0" in eight_bits["detail"]
     not_asked_for = refusal(client.get(path, params={"format": "torchscript"}), 409, "checkpoint-not-ready")
-    assert "was not asked for torchscript" in not_asked_for["detail"]
+    assert "was not asked to export torchscript" in not_asked_for["detail"]
     assert "it has safetensors" in not_asked_for["detail"]
 
 
-def test_an_unknown_architecture_and_an_unknown_format_are_told_apart(client: httpx.Client, link: str) -> None:
+def test_an_unknown_architecture_and_an_unknown_format_get_different_errors(client: httpx.Client, link: str) -> None:
     assert client.get("/architectures/0000000000000000/checkpoint").status_code == 404
-    wrong = client.get(link, params={"format": "pickle"})
-    assert wrong.status_code == 422
-    assert wrong.json()["errors"][0]["pointer"] == "format"
+    invalid = client.get(link, params={"format": "pickle"})
+    assert invalid.status_code == 422
+    assert invalid.json()["errors"][0]["pointer"] == "format"

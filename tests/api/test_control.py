@@ -1,4 +1,4 @@
-"""Cancel, pause and resume over HTTP: what is offered, what is answered, what is kept."""
+"""Cancel, pause and resume over HTTP: what links offer, what responses say, what is kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_paused_search_offers_its_best_so_far(client: httpx.Client, paused: st
     assert found["attempts"][0]["exit_class"] == "paused"
 
 
-def test_it_goes_on_when_resumed(client: httpx.Client, stores: Stores, paused: str) -> None:
+def test_it_continues_when_resumed(client: httpx.Client, stores: Stores, paused: str) -> None:
     answer = client.post(f"/searches/{paused}/resume")
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
     assert samples.claim(stores).fence == 2
@@ -57,7 +57,7 @@ def test_a_request_that_comes_too_late_names_the_state(client: httpx.Client, sto
     assert f"cannot be {request_name.removesuffix('e').removesuffix('l')}" in answer.json()["detail"]
 
 
-def test_a_request_about_an_older_version_is_refused(client: httpx.Client) -> None:
+def test_a_request_based_on_an_older_version_is_refused(client: httpx.Client) -> None:
     search_id = start(client)
     before = client.get(f"/searches/{search_id}").headers["ETag"]
     assert client.post(f"/searches/{search_id}/pause", headers={"If-Match": before}).status_code == 202

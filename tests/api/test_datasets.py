@@ -1,4 +1,4 @@
-"""Data sets: what is built in, what a path may be, the check and its report, what a refusal tells."""
+"""Datasets: the built-in one, which paths are accepted, the check and its report, and what refusals say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.api.http_service import SEARCH, check_datasets, refusal, serving, sta
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data set of two classes with five images each, below the folder that the service may read."""
+    """A dataset of two classes with five images each, inside the folder that the service may read."""
     root = tmp_path / "pictures" / "shapes"
     for shade, name in ((0, "dark"), (100, "light")):
         (root / name).mkdir(parents=True)
@@ -71,12 +71,15 @@ def test_a_search_on_what_is_not_ready_is_refused_with_the_way_out(
     client: httpx.Client, settings: Settings, folder: Path
 ) -> None:
     client.post("/datasets", json={"name": "shapes", "path": str(folder / "dark")})
-    for state, told in (("checking", "wait until GET /datasets/shapes"), ("invalid", "reports what is wrong with it")):
+    for state, way_out in (
+        ("checking", "wait until GET /datasets/shapes"),
+        ("invalid", "reports what is wrong with it"),
+    ):
         problem = refusal(client.post("/searches", json=SEARCH | {"dataset": "shapes"}), 422, "invalid-request")
-        (wrong,) = problem["errors"]
-        assert (wrong["pointer"], wrong["code"]) == ("/dataset", "dataset_not_ready")
-        assert f"is {state}: " in wrong["detail"]
-        assert told in wrong["detail"]
+        (field,) = problem["errors"]
+        assert (field["pointer"], field["code"]) == ("/dataset", "dataset_not_ready")
+        assert f"is {state}: " in field["detail"]
+        assert way_out in field["detail"]
         check_datasets(settings)
 
 
@@ -93,7 +96,7 @@ def test_what_cannot_be_used_is_invalid_and_its_report_says_why(
     assert (first["severity"], first["code"], first["count"]) == ("error", "class_too_small", 1)
     assert first["files"] == ["light (0 training, 0 test, 5 left out)"]
     assert (second["severity"], second["code"], second["count"]) == ("warning", "unreadable_images", 5)
-    # Mended, it is added again under the same name.
+    # Once repaired, it is added again under the same name.
     for number, file in enumerate(sorted((folder / "light").iterdir())):
         Image.new("L", (12, 10), 100 + 20 * number).save(file)
     assert client.post("/datasets", json={"name": "shapes", "path": str(folder)}).status_code == 202
@@ -101,7 +104,7 @@ def test_what_cannot_be_used_is_invalid_and_its_report_says_why(
     assert client.get("/datasets/shapes").json()["state"] == "ready"
 
 
-def test_a_folder_that_changed_is_checked_anew_when_it_is_added_again(
+def test_a_changed_folder_is_checked_again_when_it_is_added_again(
     client: httpx.Client, settings: Settings, folder: Path
 ) -> None:
     body = {"name": "shapes", "path": str(folder)}
@@ -116,7 +119,7 @@ def test_a_folder_that_changed_is_checked_anew_when_it_is_added_again(
     assert (again.status_code, again.json()["state"], again.json()["report"]["images"]) == (200, "ready", 11)
 
 
-def test_a_name_that_no_disk_can_have_is_refused(client: httpx.Client, folder: Path) -> None:
+def test_a_path_that_no_disk_can_have_is_refused(client: httpx.Client, folder: Path) -> None:
     path = str(folder / ("a" * 300))
     problem = refusal(client.post("/datasets", json={"name": "x", "path": path}), 422, "dataset-invalid")
     assert "File name too long" in problem["detail"]
@@ -145,7 +148,7 @@ def test_a_contact_sheet_shows_each_class(client: httpx.Client, settings: Settin
     refusal(client.get("/datasets/digits/sheets/0"), 404, "not-found")
 
 
-def test_a_data_set_is_deleted_unless_a_search_needs_it(client: httpx.Client, settings: Settings, folder: Path) -> None:
+def test_a_dataset_is_deleted_unless_a_search_needs_it(client: httpx.Client, settings: Settings, folder: Path) -> None:
     client.post("/datasets", json={"name": "shapes", "path": str(folder)})
     check_datasets(settings)
     search_id = start(client, dataset="shapes", flops_budget="900k")
@@ -156,11 +159,11 @@ def test_a_data_set_is_deleted_unless_a_search_needs_it(client: httpx.Client, se
     refusal(client.get("/datasets/shapes"), 404, "not-found")
     refusal(client.delete("/datasets/shapes"), 404, "not-found")
     refusal(client.delete("/datasets/digits"), 409, "dataset-in-use")
-    assert len(list(folder.rglob("*.png"))) == 10  # what lies elsewhere is not ours to delete
+    assert len(list(folder.rglob("*.png"))) == 10  # files outside the service are not deleted
     assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
 
 
-def test_only_what_lies_below_a_root_can_be_registered(client: httpx.Client, folder: Path, tmp_path: Path) -> None:
+def test_only_paths_inside_a_root_can_be_registered(client: httpx.Client, folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "secrets"
     outside.mkdir()
     (folder.parent / "link").symlink_to(outside)
@@ -182,7 +185,9 @@ def test_only_what_lies_below_a_root_can_be_registered(client: httpx.Client, fol
 
 
 @pytest.mark.parametrize("name", ["missing", "no.zip", "pipe"])
-def test_what_is_no_data_set_is_refused_with_what_was_found(client: httpx.Client, folder: Path, name: str) -> None:
+def test_a_path_that_holds_no_dataset_is_refused_with_what_was_found(
+    client: httpx.Client, folder: Path, name: str
+) -> None:
     path = folder.parent / name
     if name == "no.zip":
         path.write_bytes(b"no archive")
@@ -192,14 +197,14 @@ def test_what_is_no_data_set_is_refused_with_what_was_found(client: httpx.Client
     assert f"no dataset at {path}: expected a folder or a zip archive" in problem["detail"]
 
 
-def test_without_a_root_no_path_is_accepted_and_the_way_out_is_told(settings: Settings, folder: Path) -> None:
+def test_without_a_root_no_path_is_accepted_and_the_refusal_names_the_setting(settings: Settings, folder: Path) -> None:
     with serving(settings.model_copy(update={"dataset_roots": ()})) as client:
         refused = client.post("/datasets", json={"name": "shapes", "path": str(folder)})
     assert refused.status_code == 422
     assert "AUTONL_DATASET_ROOTS" in refused.json()["detail"]
 
 
-def test_search_spaces_tell_what_they_can_reach(client: httpx.Client) -> None:
+def test_search_spaces_report_the_macs_they_can_reach(client: httpx.Client) -> None:
     spaces = client.get("/search-spaces").json()["search_spaces"]
     assert {space["name"] for space in spaces} == {"tiny", "mobile-32", "mobile-224"}
     assert all(space["macs_range"] is None for space in spaces)

@@ -1,4 +1,4 @@
-"""Server-sent events: everything that happened, in order, from where the client left off, to the end."""
+"""Server-sent events: everything that happened, in order, from where the client stopped reading, to the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.store import sample_rows as samples
 
 
 def read_stream(client: httpx.Client, path: str, **headers: str) -> tuple[str, list[dict[str, Any]]]:
-    """Listen to the end of a stream; its first line and its events, each checked against its id."""
+    """Read a stream to its end; its first line and its events, each with a matching id line."""
     with client.stream("GET", path, headers={"Accept": "text/event-stream"} | headers) as answer:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
@@ -37,17 +37,17 @@ def test_a_finished_search_is_replayed_and_the_stream_ends(
     assert (events[0]["kind"], events[-1]["kind"]) == ("created", "succeeded")
 
 
-def test_a_client_goes_on_where_it_was_cut_off(client: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+def test_a_client_continues_where_it_was_cut_off(client: httpx.Client, stores: Stores, tmp_path: Path) -> None:
     path = f"/searches/{start(client)}/events"
     run_to_success(stores, tmp_path)
     everything = read_stream(client, path)[1]
     assert read_stream(client, path, **{"Last-Event-ID": "1"})[1] == everything[1:]
     assert read_stream(client, f"{path}?after=2")[1] == everything[2:]
-    # the header is what a browser adds when it connects again; the address still says where it once began
+    # a browser adds the header when it reconnects; the URL still says where it once began
     assert read_stream(client, f"{path}?after=0", **{"Last-Event-ID": "1"})[1] == everything[1:]
 
 
-def test_a_client_that_saw_the_last_event_is_told_not_to_come_back(client: httpx.Client) -> None:
+def test_a_client_that_has_the_last_event_is_told_not_to_reconnect(client: httpx.Client) -> None:
     path = f"/searches/{start(client)}"
     client.post(f"{path}/cancel")
     last = read_stream(client, f"{path}/events")[1][-1]
@@ -69,14 +69,14 @@ def test_events_arrive_while_the_search_runs(client: httpx.Client, stores: Store
     listener.start()
     wait_for(lambda: "created" in heard, "the first event arrives")
     lease = samples.claim(stores)
-    wait_for(lambda: "claimed" in heard, "the claim is heard of")
+    wait_for(lambda: "claimed" in heard, "the claim arrives")
     stores.claims.fail(lease, "DatasetError", "too few images")
     listener.join(20)
     assert heard[-2:] == ["failed", "END"]
 
 
 def stream_while_deleted(client: httpx.Client, stores: Stores) -> list[str]:
-    """What a stream still says, to its end, about a search that is cancelled and deleted under it."""
+    """The rest of the lines of a stream whose search is cancelled and deleted meanwhile."""
     search_id = start(client)
     with client.stream("GET", f"/searches/{search_id}/events") as answer:
         lines = answer.iter_lines()
@@ -87,6 +87,6 @@ def stream_while_deleted(client: httpx.Client, stores: Stores) -> list[str]:
 
 
 def test_a_deleted_search_ends_its_streams(client: httpx.Client, stores: Stores) -> None:
-    # A stream may look between the two and end with the cancel, rightly. One of these finds the search gone.
+    # A stream may rightly read the cancel between the two and end with it. At least one finds the search deleted.
     endings = [stream_while_deleted(client, stores) for _ in range(4)]
     assert any("cancelled" not in "".join(lines) for lines in endings)

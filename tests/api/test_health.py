@@ -1,4 +1,4 @@
-"""Alive, ready, small and quick: the API as a process of its own, and as its operator sees it."""
+"""Health, readiness, size and start-up time of the API as a process, and its metrics."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def api_process(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}", psutil.Process(process.pid)
         finally:
             process.terminate()
-            assert process.wait(20) == -signal.SIGTERM  # uvicorn ends its work, then dies of the signal it got
+            assert process.wait(20) == -signal.SIGTERM  # uvicorn shuts down, then re-raises the signal
 
 
 def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
@@ -83,7 +83,7 @@ def test_ready_means_database_schema_and_broker(settings: Settings, tmp_path: Pa
         assert client.get("/healthz").status_code == 200
 
 
-def test_a_search_is_accepted_at_once_while_the_broker_is_away_or_silent(settings: Settings) -> None:
+def test_a_search_is_accepted_at_once_while_the_broker_is_down_or_silent(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
         for port in (free_port(), silent.getsockname()[1]):
             changed = settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{port}/0"})
@@ -94,7 +94,7 @@ def test_a_search_is_accepted_at_once_while_the_broker_is_away_or_silent(setting
                 assert time.monotonic() - began < 1.5
 
 
-def test_a_database_that_is_away_is_a_503_that_says_when_to_ask_again(settings: Settings) -> None:
+def test_an_unavailable_database_is_a_503_that_says_when_to_retry(settings: Settings) -> None:
     nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none"
     with serving(settings.model_copy(update={"database_url": nowhere})) as client:
         for answer in (client.get("/searches"), client.post("/searches", json=SEARCH), client.get("/metrics")):

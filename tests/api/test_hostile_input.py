@@ -1,7 +1,7 @@
-"""Case 19: hostile input, in bodies, paths, queries and headers, on both databases.
+"""Case 19: hostile input in bodies, paths, queries and headers, on both databases.
 
-All of it is answered within a second by a problem document of the 4xx kind that repeats no value from a body or a
-header, and the service is well afterwards.
+Each request gets a 4xx problem document within a second that echoes no value from a body or a header, and the service
+is healthy afterwards.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tests.api.http_service import CONTENT, SEARCH, refusal, run_to_success, sta
 pytestmark = pytest.mark.usefixtures("database_url")  # SQLite and PostgreSQL, which differ in what they can hold
 
 MAX_S = 1.0
-SECRET = "hunter2"  # whoever sends it must not read it again, in a log or on a screen
+SECRET = "hunter2"  # must never be echoed, in a log or on a screen
 
 
 def search(field: str, value: str) -> bytes:
-    """The JSON of a search of which one field is what it is not."""
+    """The JSON of a search with one field replaced."""
     others = {"dataset": '"digits"', "flops_budget": '"400k"'} | {field: value}
     return ("{" + ", ".join(f'"{name}": {text}' for name, text in others.items()) + "}").encode()
 
@@ -64,13 +64,13 @@ URLS: dict[str, tuple[str, str, int, str]] = {
     "unknown architecture": ("GET", "/architectures/0123456789abcdef/checkpoint", 404, "not-found"),
     "NUL for a search": ("GET", "/searches/%00", 404, "not-found"),
     "NUL in the id of a search to delete": ("DELETE", "/searches/a%00b", 404, "not-found"),
-    "NUL for a data set": ("GET", "/datasets/%00", 404, "not-found"),
+    "NUL for a dataset": ("GET", "/datasets/%00", 404, "not-found"),
     "NUL for an architecture": ("GET", "/architectures/%00/checkpoint?search_id=%00", 404, "not-found"),
     "NUL for a static file": ("GET", "/static/%00", 404, "not-found"),
     "NUL for a problem": ("GET", "/problems/%00", 404, "not-found"),
     "half a surrogate pair for a search": ("GET", "/searches/%ed%a0%80", 404, "not-found"),
     "way up from a search": ("GET", "/searches/..%2f..%2fetc%2fpasswd", 404, "not-found"),
-    "way up from a data set": ("GET", "/datasets/..%2f..%2fetc%2fpasswd", 404, "not-found"),
+    "way up from a dataset": ("GET", "/datasets/..%2f..%2fetc%2fpasswd", 404, "not-found"),
     "way up from the static files": ("GET", "/static/..%2fapp.py", 404, "not-found"),
     "way up in other words": ("GET", "/static/%2e%2e%2fapp.py", 404, "not-found"),
     "root of the disk": ("GET", "/static//etc/passwd", 404, "not-found"),

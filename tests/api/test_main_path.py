@@ -138,7 +138,7 @@ def test_cancelling_is_idempotent_and_refused_once_it_is_too_late(
     assert late.json()["state"] == "succeeded"
 
 
-def test_a_change_decided_on_an_old_version_is_refused(client: httpx.Client) -> None:
+def test_a_change_based_on_an_old_version_is_refused(client: httpx.Client) -> None:
     path = f"/searches/{start(client)}"
     etag = client.get(path).headers["ETag"]
     refused = client.post(f"{path}/cancel", headers={"If-Match": '"something else"'})
@@ -159,7 +159,7 @@ def test_the_same_request_sent_twice_starts_one_search(client: httpx.Client) -> 
     assert len(client.get("/searches").json()["searches"]) == 1
 
 
-def test_validate_only_tells_the_feasible_range_and_creates_nothing(client: httpx.Client) -> None:
+def test_validate_only_returns_the_feasible_range_and_creates_nothing(client: httpx.Client) -> None:
     answer = client.post("/searches?validate_only=true", json=SEARCH)
     assert answer.status_code == 200
     plan = answer.json()

@@ -1,4 +1,4 @@
-"""The description of the API: complete, with every error declared, and an example of each that is one."""
+"""The OpenAPI description: complete, with every error declared and a valid example of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web page, without a browser: it is served whole, asks no other host, and calls paths that exist."""
+"""The web page, without a browser: all its files are served, it uses no other host, and it calls paths that exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_page_and_all_its_files_are_served(client: httpx.Client) -> None:
         assert client.get(linked).status_code == 200, linked
 
 
-def test_a_browser_is_told_to_load_nothing_from_elsewhere(client: httpx.Client) -> None:
+def test_browsers_may_load_nothing_from_other_hosts(client: httpx.Client) -> None:
     headers = client.get("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"

@@ -1,4 +1,4 @@
-"""What the API refuses: always a problem document, naming all that is wrong, repeating nothing that was sent."""
+"""What the API refuses: always with a problem document that lists every error and echoes nothing that was sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_budget_that_no_network_meets_is_refused_with_the_range(client: httpx.
         assert client.post("/searches?validate_only=true", json=SEARCH | {"flops_budget": beyond}).status_code == 422
 
 
-def test_all_problems_are_listed_at_once_also_those_of_meaning(client: httpx.Client) -> None:
+def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: httpx.Client) -> None:
     body = {"dataset": "nope", "flops_budget": True, "seed": "x", "bogus": 1, "supernet": {"epochs": 1.5, "lr": -1}}
     problem = refusal(client.post("/searches", json=body), 422, "invalid-request")
     assert pointers(problem) == {"/dataset", "/flops_budget", "/seed", "/bogus", "/supernet/epochs", "/supernet/lr"}
@@ -64,7 +64,7 @@ def test_all_problems_are_listed_at_once_also_those_of_meaning(client: httpx.Cli
         ("text", ""),
     ],
 )
-def test_a_wrong_field_is_named_by_its_pointer(client: httpx.Client, body: Any, pointer: str) -> None:
+def test_an_invalid_field_is_named_by_its_pointer(client: httpx.Client, body: Any, pointer: str) -> None:
     assert pointers(refusal(client.post("/searches", json=body), 422, "invalid-request")) == {pointer}
 
 
@@ -130,7 +130,7 @@ def test_every_refusal_is_a_problem(client: httpx.Client, method: str, path: str
         ("DELETE", "/static/app.js", {"GET", "HEAD"}),
     ],
 )
-def test_a_refused_method_is_told_all_that_are_allowed(
+def test_a_refused_method_gets_all_that_are_allowed(
     client: httpx.Client, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = client.request(method, path)

@@ -1,4 +1,4 @@
-"""Reports: as a page or as Markdown, unchanged, harmless, and before there is one."""
+"""Reports: as HTML or Markdown, revalidated, harmless, and before there is one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_its_form_is_what_was_asked_for(
     assert answer.headers["Vary"] == "Accept"
 
 
-def test_its_tag_is_its_digest_and_it_is_not_sent_twice(client: httpx.Client, path: str) -> None:
+def test_its_etag_is_its_digest_and_it_is_not_sent_twice(client: httpx.Client, path: str) -> None:
     etag = f'"{hashlib.sha256(HTML.encode()).hexdigest()}"'
     head = client.head(f"{path}/report")
     assert (head.headers["ETag"], head.content) == (etag, b"")

@@ -45,7 +45,7 @@ def left(settings: Settings) -> set[str]:
 
 
 def pieces(content: bytes, size: int) -> Iterator[bytes]:
-    """In chunks, whose total nobody announces."""
+    """In chunks, without a Content-Length."""
     for start in range(0, len(content), size):
         yield content[start : start + size]
 
@@ -74,7 +74,7 @@ def test_an_archive_is_stored_checked_and_can_be_searched_on(client: httpx.Clien
 def test_the_same_archive_is_recognised_by_its_content(client: httpx.Client, settings: Settings) -> None:
     content = archive()
     send(client, "shapes", content)
-    assert send(client, "shapes", content).status_code == 202  # there, and not checked yet
+    assert send(client, "shapes", content).status_code == 202  # registered, but not checked yet
     check_datasets(settings)
     before = left(settings)
     again = send(client, "shapes", pieces(content, 1000))
@@ -89,7 +89,7 @@ def test_the_same_archive_is_recognised_by_its_content(client: httpx.Client, set
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_what_is_too_large_is_refused_and_leaves_nothing(settings: Settings, announced: bool) -> None:
+def test_an_upload_that_is_too_large_is_refused_and_leaves_nothing(settings: Settings, announced: bool) -> None:
     content = archive()
     small = settings.model_copy(update={"max_upload_bytes": len(content) - 1})
     with serving(small) as client:
@@ -101,7 +101,7 @@ def test_what_is_too_large_is_refused_and_leaves_nothing(settings: Settings, ann
 
 
 @pytest.mark.parametrize("content", [b"", b"Rar!\x1a\x07", b"\x1f\x8b\x08\x00 tar", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_archive_is_refused_at_its_first_bytes(
+def test_an_upload_that_is_no_archive_is_refused_at_its_first_bytes(
     client: httpx.Client, settings: Settings, content: bytes
 ) -> None:
     problem = refusal(send(client, "shapes", content), 422, "dataset-invalid")
@@ -109,15 +109,15 @@ def test_what_is_no_archive_is_refused_at_its_first_bytes(
     assert left(settings) == set()
 
 
-def test_a_name_is_needed_and_checked(client: httpx.Client, settings: Settings) -> None:
+def test_an_upload_needs_a_valid_name(client: httpx.Client, settings: Settings) -> None:
     for params in ({}, {"name": "../../etc/cron.d/x"}, {"name": "a\x00b"}):
         answer = client.post("/datasets", params=params, content=archive(), headers=ZIP)
-        (wrong,) = refusal(answer, 422, "invalid-request")["errors"]
-        assert (wrong["source"], wrong["pointer"]) == ("query", "name")
+        (field,) = refusal(answer, 422, "invalid-request")["errors"]
+        assert (field["source"], field["pointer"]) == ("query", "name")
     assert left(settings) == set()
 
 
-def test_other_media_types_are_told_what_is_taken(client: httpx.Client, settings: Settings) -> None:
+def test_other_media_types_are_refused_with_the_accepted_ones(client: httpx.Client, settings: Settings) -> None:
     for kind in ("multipart/form-data; boundary=x", "application/x-tar", "application/gzip"):
         answer = client.post("/datasets?name=shapes", content=archive(), headers={"Content-Type": kind})
         problem = refusal(answer, 400, "malformed-request")
@@ -125,25 +125,25 @@ def test_other_media_types_are_told_what_is_taken(client: httpx.Client, settings
     assert left(settings) == set()
 
 
-def test_an_upload_that_is_broken_off_leaves_nothing(client: httpx.Client, settings: Settings) -> None:
+def test_an_interrupted_upload_leaves_nothing(client: httpx.Client, settings: Settings) -> None:
     content = archive()
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
         head = "POST /datasets?name=shapes HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\n"
         connection.sendall(head.encode() + b"Content-Length: 99999999\r\n\r\n" + content)
         wait_for(lambda: left(settings), "the upload has begun", timeout_s=10)
-    wait_for(lambda: not left(settings), "nothing is left of it", timeout_s=10)
+    wait_for(lambda: not left(settings), "its file is deleted", timeout_s=10)
     assert client.get("/datasets/shapes").status_code == 404
 
 
-def test_a_start_of_the_service_deletes_what_killed_ones_left(settings: Settings) -> None:
+def test_the_service_deletes_at_startup_what_killed_ones_left(settings: Settings) -> None:
     settings.datasets_dir.mkdir()
     (settings.datasets_dir / "dead.part").write_bytes(b"PK")
-    with Upload(settings.datasets_dir), serving(settings):  # one is still being written, by another process perhaps
+    with Upload(settings.datasets_dir), serving(settings):  # one is still being written, as by another process
         assert len(left(settings)) == 1
         assert "dead.part" not in left(settings)
 
 
-def test_a_disk_without_room_is_told_before_anything_is_read(
+def test_a_full_disk_is_reported_before_anything_is_read(
     client: httpx.Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = shutil.disk_usage(settings.data_dir)._replace(free=1000)
@@ -154,7 +154,7 @@ def test_a_disk_without_room_is_told_before_anything_is_read(
     assert left(settings) == set()
 
 
-def test_a_disk_that_fills_up_midway_is_told_and_nothing_is_left(
+def test_a_disk_that_fills_up_midway_is_reported_and_nothing_is_left(
     client: httpx.Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "_BLOCK_BYTES", 1000)
@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_midway_is_told_and_nothing_is_left(
 
 
 def test_memory_does_not_grow_with_the_upload(client: httpx.Client, settings: Settings) -> None:
-    """64 MB of noise pass through: the process, this one, holds a few blocks of it at a time."""
+    """64 MB of noise are uploaded: this process holds only a few blocks of it at a time."""
     noise = os.urandom(1 << 20)
 
     def much() -> Iterator[bytes]:
@@ -191,6 +191,6 @@ def test_memory_does_not_grow_with_the_upload(client: httpx.Client, settings: Se
 
 
 def resident_kb() -> int:
-    """The most that this process has held."""
+    """The peak memory of this process."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))

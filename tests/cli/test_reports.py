@@ -21,7 +21,7 @@ def test_a_report_is_downloaded_in_either_format(
     search_id = start(service)
     early = autonl("report", search_id)
     assert (early.exit_code, list(tmp_path.glob("autonl-*"))) == (2, [])
-    assert "its report is there once it has succeeded" in early.stderr
+    assert "its report will be available once it has succeeded" in early.stderr
     run_to_success(stores, tmp_path, report=HTML)
     fetched = autonl("report", search_id)
     assert (fetched.exit_code, f"autonl-{search_id}-report.html" in fetched.stdout) == (0, True)

@@ -1,4 +1,4 @@
-"""Requests made up from the description of the API, the same in every run, and every answer held against it."""
+"""Requests generated from the OpenAPI description, the same in every run, with every response validated against it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from api.problems import TYPES
 from tests.fuzz.seeded_service import Stock
 
 STREAM_S = 1.0  # how long a stream of events is listened to at most
-# Refusals of requests that are well formed. No schema can tell these: they depend on what is stored, on the operator's
-# settings, or on how fields go together. Every other refusal of a request that fits the description is a fault.
-_OF_MEANING = {
+# Refusals of well-formed requests that no schema can express: they depend on stored data, on the operator's settings,
+# or on combinations of fields. Every other refusal of a request that fits the description is a defect.
+_SEMANTIC_PROBLEMS = {
     "budget-infeasible",
     "dataset-invalid",
     "idempotency-key-reuse",
     "precondition-failed",
     "range-not-satisfiable",
 }
-_FIELDS_OF_MEANING = {
+_SEMANTIC_FIELD_CODES = {
     "dataset_not_ready",
     "infeasible",
     "name_missing",
@@ -43,26 +43,26 @@ _FIELDS_OF_MEANING = {
 
 @dataclass
 class Outcome:
-    """What came of all requests."""
+    """The results of all requests."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     seconds: list[tuple[float, str]] = field(default_factory=list)
     checks: Counter[str] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)  # the first of each kind, with a request that shows it
-    errors: list[str] = field(default_factory=list)  # of the fuzzer itself, or of the way to the service
+    errors: list[str] = field(default_factory=list)  # of the fuzzer itself, or of the connection
 
     @property
     def requests(self) -> int:
         return sum(self.phases.values())
 
     def answers(self, operation: str) -> set[int]:
-        """The statuses that an operation answered with."""
+        """The statuses that an operation responded with."""
         return {status for label, status in self.statuses if label == operation}
 
 
 def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int) -> Outcome:
-    """Try every operation: the edges of each schema, random requests, then operations one after the other."""
+    """Try every operation: the edge cases of each schema, random requests, then sequences of operations."""
     config = schemathesis.Config.from_dict(_config(base_url, stocked, max_examples, max_scenarios))
     schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json", config=config)
     schema.hook(filter_failure)
@@ -81,20 +81,20 @@ def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int
 def filter_failure(
     context: schemathesis.HookContext, failure: Failure, case: schemathesis.Case[Any], response: schemathesis.Response
 ) -> bool:
-    """Whether a finding is one: not if a well-formed request was refused for its meaning."""
+    """Whether a finding is a defect: not if a well-formed request was refused for its meaning."""
     if not isinstance(failure, RejectedPositiveData):
         return True
     problem = response.json()
-    if problem["type"].removeprefix("/problems/") in _OF_MEANING:
+    if problem["type"].removeprefix("/problems/") in _SEMANTIC_PROBLEMS:
         return False
     errors = problem.get("errors", [])
     return not errors or any(
-        error["code"] not in _FIELDS_OF_MEANING and not _is_whole_but_no_integer(error, case.body) for error in errors
+        error["code"] not in _SEMANTIC_FIELD_CODES and not _is_integral_float(error, case.body) for error in errors
     )
 
 
-def _is_whole_but_no_integer(error: dict[str, str], body: Any) -> bool:
-    """48.0 where an integer is asked for. JSON Schema calls it one; the service takes only what is written as one."""
+def _is_integral_float(error: dict[str, str], body: Any) -> bool:
+    """Whether the value is like 48.0, an integer to JSON Schema; the service accepts only integers written as such."""
     if error["code"] != "int_type":
         return False
     for name in error["pointer"].split("/")[1:]:
@@ -156,12 +156,12 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
             },
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
-            # Five headers and parameters decide together what is sent of a file.
+            # Five headers and parameters together decide what is sent of a file.
             {
                 "include-path": "/architectures/{arch_id}/checkpoint",
                 "parameters": {
                     "path.arch_id": _sometimes("architectures", 0.8),
-                    "query.format": _sometimes("formats", 0.8),  # the one that is there
+                    "query.format": _sometimes("formats", 0.8),  # the only one that exists
                     "query.search_id": _sometimes("finished"),
                     "header.Range": _sometimes("ranges", 0.8),
                     "header.if-none-match": _sometimes("tags"),
@@ -178,11 +178,11 @@ def _sometimes(dictionary: str, probability: float = 0.5) -> dict[str, Any]:
 
 @contextmanager
 def _timing(outcome: Outcome) -> Iterator[None]:
-    """Measure every request as a client does: from the call until the last byte is here."""
+    """Time every request as a client does: from the call until the last byte has arrived."""
     started: dict[str, float] = {}
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-        # Only a stream from its beginning is sure to bring an event soon; others may rightly be silent for long.
+        # Only a stream from the beginning is sure to send an event soon; others may rightly stay silent for long.
         if case.path.endswith("/events") and (case.query or "last-event-id" in case.headers):
             case.headers["Accept"] = "application/json"
         started[case.id] = time.perf_counter()

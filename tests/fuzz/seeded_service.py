@@ -1,4 +1,4 @@
-"""A service with something in it, so that requests made up from its description also meet what exists."""
+"""A service with content, so that requests generated from its description also refer to what exists."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from store.stores import Stores
 from tests.api.http_service import check_datasets, run_to_success, start
 from tests.store import sample_rows as samples
 
-_FINISHED = 12  # searches that may be deleted without a route losing the only row that it can answer from
+_FINISHED = 12  # enough that deleting some never leaves a route without a row to respond from
 
 
 @dataclass(frozen=True)
 class Stock:
-    """What is there: searches in every state, data sets, the architecture that has a checkpoint."""
+    """What exists: searches in every state, datasets, the architecture that has a checkpoint."""
 
     searches: list[str]
     finished: list[str]
     arch_id: str
     datasets: list[str]
     dataset_paths: list[str]
-    kept_dataset: str  # that no request deletes: it has contact sheets to show
+    kept_dataset: str  # never deleted by a request: it has contact sheets
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
-    """Fill a new service. `folder` is one that data sets may be registered from."""
+    """Fill a new service. Datasets may be registered from `folder`."""
     paths = [str(_pictures(folder / name)) for name in ("shapes", "more", "kept")]
     for name, path in (("shapes", paths[0]), ("kept", paths[2])):
         added = client.post("/datasets", json={"name": name, "path": path})
@@ -52,7 +52,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
 
 
 def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
-    """A search in every state that is not final but for `queued`, and a cancelled one; all were running once."""
+    """A search in every non-final state except `queued`, and a cancelled one; all have been running."""
     found = []
     for asked, answered in (
         (None, False),
@@ -74,10 +74,10 @@ def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
 
 
 def _pictures(folder: Path) -> Path:
-    chance = random.Random(folder.name)
+    rng = random.Random(folder.name)
     for darkest, name in ((0, "dark"), (155, "light")):
         (folder / name).mkdir(parents=True)
         for number in range(5):
-            pixels = bytes(chance.randrange(darkest, darkest + 100) for _ in range(12 * 10))
+            pixels = bytes(rng.randrange(darkest, darkest + 100) for _ in range(12 * 10))
             Image.frombytes("L", (12, 10), pixels).save(folder / name / f"{number}.png")
     return folder

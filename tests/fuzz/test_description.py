@@ -70,7 +70,7 @@ def test_every_answer_is_as_described(
             broker_url=broker_url(broker),
             dataset_roots=(pictures,),
         )
-        outcome = outcome_of(settings, pictures)
+        outcome = outcome_of(settings, pictures, max_examples, max_scenarios)
 
     slowest = max(outcome.seconds)
     print(f"{outcome.requests:,} requests {dict(outcome.phases)}, the slowest took {slowest[0]:.2f} s: {slowest[1]}")

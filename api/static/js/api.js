@@ -1,6 +1,6 @@
-// The calls of the service that this page makes.
+// The API calls that this page makes.
 
-/** An answer that is a problem document (RFC 9457), or no answer at all. */
+/** A response that is a problem document (RFC 9457), or no response at all. */
 export class Problem extends Error {
   constructor(document) {
     super(document.detail ?? document.title);
@@ -13,10 +13,10 @@ async function call(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers: { Accept: "application/json", ...options.headers } });
   } catch {
-    throw new Problem({ title: "The service does not answer", detail: "Is it still running? This page tries again." });
+    throw new Problem({ title: "No connection", detail: "The service does not respond. Is it running? This page keeps trying." });
   }
   if (response.status === 204) return null;
-  const body = await response.json().catch(() => ({ title: `The answer cannot be read (status ${response.status})` }));
+  const body = await response.json().catch(() => ({ title: `The response cannot be read (status ${response.status})` }));
   if (!response.ok) throw new Problem(body);
   return body;
 }
@@ -36,7 +36,7 @@ export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name
 export const getSpaces = (resolution, classes) =>
   call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
 export const getReady = () => call("/readyz");
-// `request` is one that the links of the search name: cancel, pause or resume.
+// `request` is one that the links of the search list: cancel, pause or resume.
 export const ask = (search, request) => call(search.links[request], { method: "POST" });
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
 export const createSearch = (config, key) =>
@@ -46,7 +46,7 @@ export const createSearch = (config, key) =>
     body: JSON.stringify(config),
   });
 
-/** Upload a zip archive. Not by `fetch`, which does not tell how far it is. */
+/** Upload a zip archive. `fetch` does not report upload progress, so this uses XMLHttpRequest. */
 export function uploadDataset(name, archive, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -54,9 +54,9 @@ export function uploadDataset(name, archive, onProgress) {
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/zip");
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
-    request.addEventListener("error", () => reject(new Problem({ title: "The upload broke off", detail: "Nothing of it was kept; try again." })));
+    request.addEventListener("error", () => reject(new Problem({ title: "Upload interrupted", detail: "The upload was interrupted and nothing was stored. Try again." })));
     request.addEventListener("load", () => {
-      let body = { title: `The answer cannot be read (status ${request.status})` };
+      let body = { title: `The response cannot be read (status ${request.status})` };
       try {
         body = JSON.parse(request.responseText);
       } catch {

@@ -1,9 +1,9 @@
-// An architecture drawn block by block: height is width in channels, colour is kernel size, LightNL wears a cap.
+// An architecture drawn block by block: height shows channels, color shows kernel size, LightNL blocks have a cap.
 
 import { h } from "./dom.js";
 import * as format from "./format.js";
 
-/** The drawing of an architecture view of the API. */
+/** Draw an architecture as the API returns it. */
 export function architectureDrawing(architecture) {
   const { arch, blocks } = architecture;
   const widest = Math.max(...blocks.map((block) => block.out_channels), arch.stem_channels);
@@ -17,9 +17,9 @@ export function architectureDrawing(architecture) {
       "ol",
       { class: "blocks", "aria-label": "Blocks from input to output" },
       end("input", `${arch.resolution}²`, "pixels"),
-      end("stem", "3×3", `${arch.stem_channels} wide`, `${first}²`),
+      end("stem", "3×3", `${arch.stem_channels} ch`, `${first}²`),
       blocks.map((block, index) => blockCard(block, index, widest, costliest, index === 0 ? first : blocks[index - 1].out_size)),
-      end("head", "1×1", `${arch.head_channels} wide`, `${last}²`),
+      end("head", "1×1", `${arch.head_channels} ch`, `${last}²`),
       end("classes", String(arch.num_classes), "linear"),
     ),
     legend(blocks),
@@ -32,7 +32,7 @@ function blockCard(block, index, widest, costliest, sizeBefore) {
   const words = [
     `Block ${index + 1}: ${block.kernel_size}×${block.kernel_size} kernel, expansion ${block.expand_ratio}`,
     `${block.in_channels} to ${block.out_channels} channels, stride ${block.stride}`,
-    block.se_ratio ? `squeeze-excite ${block.se_ratio}` : null,
+    block.se_ratio ? `squeeze-excite ratio ${block.se_ratio}` : null,
     nl ? `LightNL: ratio ${nl.nl_ratio}, stride ${nl.nl_stride}` : null,
     block.residual ? "residual" : "no residual",
     `${format.count(block.macs)} MACs, ${format.count(block.params)} parameters`,
@@ -76,6 +76,6 @@ function legend(blocks) {
     kernels.map((size) => h("span", {}, h("i", { class: `swatch k${size}` }), `${size}×${size} kernel`)),
     h("span", {}, h("i", { class: "swatch cap-swatch" }), "LightNL (ratio · stride)"),
     h("span", {}, h("i", { class: "swatch cost-swatch" }), "share of MACs"),
-    h("span", {}, "height: channels; e: expansion; n²: map size"),
+    h("span", {}, "height: channels; k: kernel; e: expansion; n²: feature map size"),
   );
 }

@@ -1,4 +1,4 @@
-// Curves of a search's metrics as small SVG charts, one per quantity, with a readout under the pointer.
+// A search's metrics as small SVG charts, one per quantity, with a readout at the pointer.
 
 import { h, svg } from "./dom.js";
 import * as format from "./format.js";
@@ -7,14 +7,14 @@ const WIDTH = 360;
 const HEIGHT = 150;
 const MARGIN = { top: 12, right: 10, bottom: 20, left: 46 };
 const MOST_CHARTS = 8;
-const MOST_POINTS = 400; // a curve has no more pixels than that
+const MOST_POINTS = 400; // a chart has no more pixels across
 
-/** Charts of `points`; every metric's curve, the ones that people ask for first. `budget` is drawn where MACs are. */
+/** A chart for each metric of `points`, most important first. The `budget` is drawn into charts of MACs. */
 export function metricCharts(points, budget) {
   const series = new Map();
   for (const point of points) {
     for (const [name, value] of Object.entries(point.values)) {
-      if (name.includes("/") || value === null) continue; // "gate/..." are hundreds, and a picture of their own
+      if (name.includes("/") || value === null) continue; // there are hundreds of "gate/..." metrics
       if (!series.has(name)) series.set(name, []);
       series.get(name).push({ x: point.seq, y: value, phase: point.phase, epoch: point.epoch });
     }
@@ -24,7 +24,7 @@ export function metricCharts(points, budget) {
 }
 
 function rank(name) {
-  if (name.startsWith("finalist")) return 9; // candidates that were trained a little: details
+  if (name.startsWith("finalist")) return 9; // of briefly trained candidates: details
   const order = ["top1", "loss", "macs"];
   const found = order.findIndex((part) => name.includes(part));
   return found < 0 ? order.length : found;
@@ -86,7 +86,7 @@ function ticks(low, high) {
   return found;
 }
 
-// Each phase has a curve of its own: between two of them nothing was measured.
+// Each phase has its own curve: nothing was measured between two of them.
 const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index].phase;
 const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
 const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");

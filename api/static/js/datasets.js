@@ -1,4 +1,4 @@
-// Data sets: which there are, adding one from this computer, and what the check of one found.
+// Datasets: list them, upload one from this computer, and show the findings of its check.
 
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
@@ -7,11 +7,11 @@ import * as format from "./format.js";
 const EVERY_MS = 1000;
 const SHOWN_CLASSES = 24;
 
-/** Show all data sets in `main`; returns the function that stops looking again. */
+/** Show all datasets in `main`; returns a function that stops the updates. */
 export function showDatasets(main) {
-  document.title = "Data sets · AutoNL";
+  document.title = "Datasets · AutoNL";
   const list = h("section", { class: "part" });
-  replace(main, h("section", { class: "part" }, h("h1", {}, "Data sets")), uploadPart(), list);
+  replace(main, h("section", { class: "part" }, h("h1", {}, "Datasets")), uploadPart(), list);
   const update = async () => {
     const { datasets } = await api.getDatasets();
     replace(list, table(["name", "state", "classes", "training images", "test images", "pixels"], datasets.map(row)));
@@ -20,9 +20,9 @@ export function showDatasets(main) {
   return regularly(update, (problem) => replace(list, notice(problem)));
 }
 
-/** Show the data set `name` in `main`; returns the function that stops looking again. */
+/** Show the dataset `name` in `main`; returns a function that stops the updates. */
 export function showDataset(main, name) {
-  document.title = `Data set ${name} · AutoNL`;
+  document.title = `Dataset ${name} · AutoNL`;
   const parts = Object.fromEntries(["head", "problems", "classes"].map((part) => [part, h("section", { class: "part" })]));
   replace(main, Object.values(parts));
   const update = async () => {
@@ -35,10 +35,10 @@ export function showDataset(main, name) {
   return regularly(update, (problem) => replace(parts.head, notice(problem)));
 }
 
-/** Run `update` now, and again while it says that something is going to change. */
+/** Run `update` now, and again as long as it returns true. */
 function regularly(update, onProblem) {
   let stopped = false;
-  const look = async () => {
+  const poll = async () => {
     let again = true;
     try {
       again = await update();
@@ -46,16 +46,16 @@ function regularly(update, onProblem) {
       onProblem(problem);
       again = problem.document?.status !== 404;
     }
-    if (again && !stopped) setTimeout(() => stopped || look(), EVERY_MS);
+    if (again && !stopped) setTimeout(() => stopped || poll(), EVERY_MS);
   };
-  look();
+  poll();
   return () => {
     stopped = true;
   };
 }
 
 function uploadPart() {
-  const said = h("p", { class: "hint", role: "status" });
+  const message = h("p", { class: "hint", role: "status" });
   const bar = h("div", { class: "bar", share: 0, role: "progressbar", "aria-label": "Upload", hidden: true });
   const name = h("input", { id: "new-dataset", required: true, autocomplete: "off", spellcheck: "false", placeholder: "flowers" });
   const file = h("input", { id: "new-archive", type: "file", required: true, accept: ".zip,application/zip" });
@@ -64,7 +64,7 @@ function uploadPart() {
     event.preventDefault();
     const [archive] = file.files;
     if (!name.value.trim() || !archive) {
-      said.textContent = "Choose a name and a zip archive.";
+      message.textContent = "Enter a name and choose a zip archive.";
       return;
     }
     button.disabled = true;
@@ -72,11 +72,11 @@ function uploadPart() {
     try {
       const dataset = await api.uploadDataset(name.value.trim(), archive, (share) => {
         bar.style.setProperty("--share", share);
-        said.textContent = share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing …";
+        message.textContent = share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…";
       });
       location.hash = `#/datasets/${dataset.name}`;
     } catch (problem) {
-      replace(said, (problem.document?.errors ?? []).map(({ detail }) => `${detail} `), problem.document?.errors ? null : problem.message);
+      replace(message, (problem.document?.errors ?? []).map(({ detail }) => `${detail} `), problem.document?.errors ? null : problem.message);
     } finally {
       button.disabled = false;
       bar.hidden = true;
@@ -84,13 +84,13 @@ function uploadPart() {
   };
   return h("section", { class: "part" },
     h("h2", {}, "Add your images"),
-    h("p", { class: "hint" }, "A zip of class folders: ", h("code", {}, "train/CLASS/…"), " and ", h("code", {}, "test/CLASS/…"),
-      ", or ", h("code", {}, "CLASS/…"), " alone, of which a fifth is set aside for testing."),
+    h("p", { class: "hint" }, "A zip archive of class folders: ", h("code", {}, "train/CLASS/…"), " and ", h("code", {}, "test/CLASS/…"),
+      ", or ", h("code", {}, "CLASS/…"), " without splits, in which case a fifth is set aside for testing."),
     h("form", { class: "upload", novalidate: true, onsubmit: submit },
       h("div", {}, h("label", { for: "new-dataset" }, "Name"), name),
       h("div", {}, h("label", { for: "new-archive" }, "Archive"), file),
       button),
-    bar, said);
+    bar, message);
 }
 
 function row(dataset) {
@@ -101,7 +101,7 @@ function row(dataset) {
 function head(dataset) {
   const message = h("span", { class: "hint", role: "status" });
   const remove = async () => {
-    if (!confirm("Delete this data set and its images?")) return;
+    if (!confirm("Delete this dataset and its images?")) return;
     try {
       await api.deleteDataset(dataset.name);
       location.hash = "#/datasets";
@@ -109,7 +109,7 @@ function head(dataset) {
       message.textContent = problem.message;
     }
   };
-  const counts = dataset.train_images === null ? "Being checked: every image is opened and compared with the others." :
+  const counts = dataset.train_images === null ? "Checking: every image is opened and compared with the others." :
     `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images in ` +
     `${format.count(dataset.classes.length)} classes, ${dataset.image_size} pixels`;
   return h("div", { class: "detail-head" },
@@ -120,8 +120,8 @@ function head(dataset) {
 
 function problems(dataset) {
   if (!dataset.report) return null;
-  const found = dataset.report.problems; // the worst first
-  if (found.length === 0) return h("div", {}, h("h2", {}, "Check"), h("p", {}, "Nothing to complain about."));
+  const found = dataset.report.problems; // most severe first
+  if (found.length === 0) return h("div", {}, h("h2", {}, "Check"), h("p", {}, "No problems found."));
   return h("div", {}, h("h2", {}, `Check (${found.length})`), h("ul", { class: "findings" }, found.map(finding)));
 }
 
@@ -143,7 +143,7 @@ function classes(dataset) {
   const left = report.classes.length - shown.length;
   return h("div", {},
     h("h2", {}, `Classes (${format.count(report.classes.length)})`),
-    h("p", { class: "hint" }, "Training and test images that are used, and some of them."),
+    h("p", { class: "hint" }, "Numbers of training + test images in use, with a sample of each class."),
     h("div", { class: "sheets" }, shown.map(figure)),
     left ? h("p", { class: "hint" }, `and ${format.count(left)} more`) : null);
 }

@@ -1,4 +1,4 @@
-// One search: where it is, what it found, how it got there. Looks again every second until the search is final.
+// One search: progress, result and history. Polled every second until the search is final.
 
 import * as api from "./api.js";
 import { architectureDrawing } from "./architecture.js";
@@ -18,16 +18,16 @@ export function showWelcome(main) {
       "section",
       { class: "welcome" },
       h("h1", {}, "A classifier for your images, within your budget"),
-      h("p", {}, "Choose a data set and how many multiply-adds one image may cost. A search learns where to spend them: ",
-        "kernel sizes, expansion, depth, and which blocks get a lightweight non-local layer. It trains the network it finds, ",
-        "checks it on images it never saw, and hands you one file."),
-      h("p", { class: "hint" }, "Start a search, or pick one to watch."),
+      h("p", {}, "Choose a dataset and how many multiply-adds (MACs) the network may use per image. The search learns where to spend them: ",
+        "kernel sizes, expansion, depth, and which blocks get a lightweight non-local layer. It then trains the network it found, ",
+        "evaluates it on held-out test images, and gives you a file to download."),
+      h("p", { class: "hint" }, "Start a search, or select one to follow."),
     ),
   );
   return () => {};
 }
 
-/** Show the search `id` in `main`; returns the function that stops it. */
+/** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
     ["head", "problem", "phases", "numbers", "budget", "error", "downloads", "architecture", "charts", "attempts"].map((name) => [
@@ -42,11 +42,11 @@ export function showDetail(main, id, onChange) {
   const shown = { points: [], metricSeq: 0, events: [], eventSeq: 0, archKey: null, state: null, stopped: false };
   document.title = `Search ${id} · AutoNL`;
 
-  async function look() {
+  async function poll() {
     if (shown.stopped) return;
     if (!document.hidden || shown.state === null) await update();
-    // A final search may be resumed, here or elsewhere.
-    if (!shown.stopped) setTimeout(look, FINAL.includes(shown.state) ? 5 * EVERY_MS : EVERY_MS);
+    // A final search may be resumed, from here or by another client.
+    if (!shown.stopped) setTimeout(poll, FINAL.includes(shown.state) ? 5 * EVERY_MS : EVERY_MS);
   }
 
   async function update() {
@@ -66,13 +66,13 @@ export function showDetail(main, id, onChange) {
     }
   }
 
-  look();
+  poll();
   return () => {
     shown.stopped = true;
   };
 }
 
-/** Fetch the metrics and events that are new. */
+/** Fetch new metrics and events. */
 async function follow(id, shown) {
   const [metrics, events] = await Promise.all([api.getMetrics(id, shown.metricSeq), api.getEvents(id, shown.eventSeq)]);
   shown.points.push(...metrics.points);
@@ -101,7 +101,7 @@ function render(parts, search, shown, architecture, actions) {
   if (architecture) {
     replace(parts.architecture, h("h2", {}, search.result ? "Architecture" : "Best architecture so far"), architectureDrawing(architecture));
   }
-  if (shown.newPoints) replace(parts.charts, h("h2", {}, "Curves"), h("div", { class: "chart-grid" }, metricCharts(shown.points, search.flops_budget)));
+  if (shown.newPoints) replace(parts.charts, h("h2", {}, "Metrics"), h("div", { class: "chart-grid" }, metricCharts(shown.points, search.flops_budget)));
   replace(parts.attempts, attempts(search));
 }
 
@@ -115,8 +115,8 @@ function head(search, { onChange }) {
       message.textContent = problem.message;
     }
   };
-  const ask = (request, title, style, said) => !search.links[request] ? null
-    : h("button", { type: "button", class: style, onclick: () => act(() => api.ask(search, request), () => { message.textContent = said; onChange(); }) }, title);
+  const ask = (request, title, style, done) => !search.links[request] ? null
+    : h("button", { type: "button", class: style, onclick: () => act(() => api.ask(search, request), () => { message.textContent = done; onChange(); }) }, title);
   const remove = h("button", { type: "button", class: "quiet-button", onclick: () => {
     if (confirm("Delete this search and its files?")) act(() => api.deleteSearch(search.id), () => { location.hash = "#/"; });
   } }, "Delete");
@@ -129,9 +129,9 @@ function head(search, { onChange }) {
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.report ? h("a", { class: "primary button", href: search.links.report }, "Report") : null,
       search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
-      ask("resume", "Resume", "quiet-button", "it goes on from its last run state"),
-      ask("pause", "Pause", "quiet-button", "asked to pause; it saves what it found"),
-      ask("cancel", "Cancel", "danger", "asked to stop; it saves what it found"),
+      ask("resume", "Resume", "quiet-button", "resuming from the last run state"),
+      ask("pause", "Pause", "quiet-button", "pausing: the best network so far is kept"),
+      ask("cancel", "Cancel", "danger", "cancelling: the best network so far is kept"),
       FINAL.includes(search.state) ? remove : null,
       message),
   );
@@ -150,9 +150,9 @@ function phases(search) {
 }
 
 function whereabouts(search, progress) {
-  if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to go on with it." : "Waiting for a worker.";
-  if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. It goes on when it is resumed.`;
-  if (search.finished_at) return `Ended ${format.ago(search.finished_at)}, after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
+  if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker.";
+  if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
+  if (search.finished_at) return `Finished ${format.ago(search.finished_at)} after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
   if (!progress) return "Starting.";
   const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.phase];
   if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
@@ -168,8 +168,8 @@ function budget(search) {
   const over = used > 1;
   return h("div", {},
     h("h2", {}, "Budget"),
-    h("div", { class: `gauge${over ? " over" : ""}`, share: Math.min(used, 1), role: "meter", "aria-valuemin": 0, "aria-valuemax": search.flops_budget, "aria-valuenow": best.macs, "aria-label": "MACs of the budget" }),
-    h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · still above the budget" : ` · ${format.percent(100 * (1 - used))} unused`));
+    h("div", { class: `gauge${over ? " over" : ""}`, share: Math.min(used, 1), role: "meter", "aria-valuemin": 0, "aria-valuemax": search.flops_budget, "aria-valuenow": best.macs, "aria-label": "Share of the MACs budget used" }),
+    h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · above the budget" : ` · ${format.percent(100 * (1 - used))} unused`));
 }
 
 function numbers(search) {
@@ -178,7 +178,7 @@ function numbers(search) {
   const result = search.result;
   const tiles = [
     result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.count(result.test_images)} images`] : null,
-    ["Validation top-1", format.percent(best.val_top1_pct), result ? "when it was chosen" : "supernet weights"],
+    ["Validation top-1", format.percent(best.val_top1_pct), result ? "when selected" : "with supernet weights"],
     ["MACs", format.macs(best.macs, 4), "per image"],
     ["Parameters", format.macs(best.params, 4), `${format.macs(4 * best.params)}B as float32`],
     result ? ["Time", format.duration(Object.values(result.seconds_by_phase).reduce((a, b) => a + b, 0)), longest(result.seconds_by_phase)] : null,
@@ -188,10 +188,10 @@ function numbers(search) {
 
 function longest(seconds) {
   const [phase, time] = Object.entries(seconds).reduce((a, b) => (b[1] > a[1] ? b : a));
-  return `${format.duration(time)} of it ${phase}`;
+  return `${format.duration(time)} of it in ${phase}`;
 }
 
-/** What a succeeded search can hand over, each with its size and what it scored by itself. */
+/** The files of a succeeded search, each with its size and its own test accuracy. */
 function downloads(search) {
   const files = Object.entries(search.result?.files ?? {});
   const link = (kind) => kind === "report-html" ? search.links.report : kind === "report-md" ? `${search.links.report}?format=markdown`
@@ -215,14 +215,14 @@ function errorBox(search) {
 function attempts(search) {
   if (search.attempts.length === 0) return null;
   const rows = search.attempts.map((attempt) => h("tr", {},
-    h("td", {}, attempt.attempt), h("td", {}, attempt.exit_class ?? "runs"), h("td", {}, format.clock(attempt.started_at)),
+    h("td", {}, attempt.attempt), h("td", {}, attempt.exit_class ?? "running"), h("td", {}, format.clock(attempt.started_at)),
     h("td", {}, attempt.ended_at ? format.duration((Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000) : "–"),
     h("td", {}, attempt.owner), h("td", {}, attempt.detail ?? "")));
-  const head = ["#", "ended", "from", "for", "worker", "reason"].map((title) => h("th", { scope: "col" }, title));
+  const head = ["#", "outcome", "started", "duration", "worker", "reason"].map((title) => h("th", { scope: "col" }, title));
   return h("div", {}, h("h2", {}, "Attempts"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
 
-/** The log of events, closed at first; `show` keeps it open or closed as it is. */
+/** The event log, collapsed at first; `show` updates it without opening or closing it. */
 function eventSection() {
   const title = h("h2", {}, "Events");
   const list = h("ol", { class: "events-list" });

@@ -1,4 +1,4 @@
-// Building elements without markup: text is always text, so nothing from the service can become HTML.
+// Builds elements without markup: text stays text, so nothing from the service can become HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -14,7 +14,7 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Put `children` into `parent` in place of what is there. */
+/** Replace the contents of `parent` with `children`. */
 export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }

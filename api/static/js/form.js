@@ -1,11 +1,11 @@
-// The form that starts a search. What is allowed is asked of the service, never known here.
+// The form that starts a search. Limits come from the service; none are hard-coded here.
 
 import { createSearch, getDatasets, getSpaces } from "./api.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
 
 let datasets = [];
-let range = null; // feasible MACs of the chosen data set and resolution
+let range = null; // feasible MACs for the chosen dataset and resolution
 
 export async function startForm(onStarted) {
   byId("new-search").addEventListener("submit", (event) => submit(event, onStarted));
@@ -15,7 +15,7 @@ export async function startForm(onStarted) {
   byId("budget-slider").addEventListener("input", () => {
     if (range) byId("budget").value = format.macs(fromSlider(Number(byId("budget-slider").value)));
   });
-  byId("dataset").addEventListener("focus", loadDatasets); // one may have been added meanwhile
+  byId("dataset").addEventListener("focus", loadDatasets); // one may have been added in the meantime
   await loadDatasets();
 }
 
@@ -49,8 +49,8 @@ async function showRange() {
     const space = spaces.find((candidate) => candidate.macs_range);
     range = space?.macs_range ?? null;
     hint.textContent = space
-      ? `${format.macs(range.min_macs)} to ${format.macs(range.max_macs)} is feasible at ${resolution} pixels (${space.name})`
-      : `No search space serves ${resolution} pixels.`;
+      ? `${format.macs(range.min_macs)} to ${format.macs(range.max_macs)} MACs are feasible at ${resolution} pixels (${space.name})`
+      : `No search space supports ${resolution} pixels.`;
   } catch (problem) {
     range = null;
     hint.textContent = problem.message;
@@ -68,7 +68,7 @@ function placeSlider(wanted) {
   byId("budget-slider").value = (1000 * (wanted - range.min_macs)) / (range.max_macs - range.min_macs);
 }
 
-/** The budget at a place of the slider, rounded to what the field can show without leaving the range. */
+/** The budget at a slider position, rounded to what the field can show, within the range. */
 function fromSlider(place) {
   const exact = range.min_macs + (place / 1000) * (range.max_macs - range.min_macs);
   const step = 10 ** (Math.floor(Math.log10(exact)) - 2);
@@ -120,7 +120,7 @@ function showProblems(form, box, problem) {
   const lines = listed.map(({ pointer, detail }) => h("li", {}, h("b", {}, pointer.slice(1) || "body"), ` ${detail}`));
   replace(
     box,
-    h("p", {}, problem.document?.title ?? "That did not work"),
+    h("p", {}, problem.document?.title ?? "The search could not be started"),
     lines.length ? h("ul", {}, lines) : h("p", {}, problem.message),
   );
   box.hidden = false;

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Numbers and times in readable form.
 
 const whole = new Intl.NumberFormat("en");
 
@@ -21,7 +21,7 @@ export function bytes(number) {
   return `${number} B`;
 }
 
-/** "4.5M" -> 4500000; null if it is no number of MACs. */
+/** "4.5M" -> 4500000; null if it is not a number of MACs. */
 export function parseMacs(text) {
   const match = /^\s*(\d+(?:\.\d{1,9})?)([kMG]?)\s*$/.exec(text);
   return match ? Math.round(Number(match[1]) * { "": 1, k: 1e3, M: 1e6, G: 1e9 }[match[2]]) : null;

@@ -1,4 +1,4 @@
-// The page: which search is shown, and when to look again.
+// The page: which view is shown, and when it is refreshed.
 
 import { getReady } from "./api.js";
 import { showDataset, showDatasets } from "./datasets.js";
@@ -10,7 +10,7 @@ import { refreshList, startList } from "./list.js";
 const LIST_EVERY_MS = 3000;
 const READY_EVERY_MS = 15000;
 
-let leave = () => {}; // stops what the shown view does in the background
+let leave = () => {}; // stops the background updates of the current view
 
 const VIEWS = [
   [/^#\/searches\/([0-9a-f]+)$/, (main, id) => showDetail(main, id, refreshList)],
@@ -36,7 +36,7 @@ async function showReadiness() {
   }
 }
 
-/** Run `work` every `everyMs`, never while the page is hidden or the last run still goes on. */
+/** Run `work` every `everyMs`, except while the page is hidden or the previous run has not finished. */
 function regularly(work, everyMs) {
   let busy = false;
   setInterval(async () => {
