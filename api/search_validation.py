@@ -16,7 +16,8 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, SpaceError
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
-from autonl_core.spec.search_space import FAMILIES, SearchSpace
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.space_families import SPACES
 from store.datasets import DatasetStore
 from store.errors import NotFound
 from store.states import DatasetState
@@ -100,7 +101,7 @@ def _resolve(
     try:
         space = resolve_space(config, dataset)
     except SpaceError as error:
-        unknown = config.search_space is not None and config.search_space not in FAMILIES
+        unknown = config.search_space is not None and config.search_space not in SPACES.names()
         pointer, code = ("/search_space", "unknown_space") if unknown else ("/resolution", "not_served")
         return [FieldProblem(pointer=pointer, code=code, detail=str(error))], {}, None
     except BudgetError as error:

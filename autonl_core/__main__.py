@@ -22,8 +22,10 @@ from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.host_memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.training.evaluate import evaluate
 
 
@@ -34,7 +36,7 @@ class Printed(Silent):
         shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if not key.startswith("gate/"))
         _say(f"[{phase}] epoch {epoch}  {shown}")
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         _say(f"[{kind}] {json.dumps(detail)}")
 
     def architecture(self, record: ArchitectureRecord) -> None:
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     search = commands.add_parser("search", help="run one search; the folder keeps its run states and its checkpoint")
     search.add_argument("--config", type=Path, required=True, help="YAML with the fields of SearchConfig")
     search.add_argument("--out", type=Path, required=True, help="folder for run states, model and result.json")
-    score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a data set's test split")
+    score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a dataset's test split")
     score.add_argument("--checkpoint", type=Path, required=True)
     score.add_argument("--json", action="store_true", help="print JSON")
     which = score.add_mutually_exclusive_group(required=True)
@@ -64,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, help="CPU threads; default: all cores")
-    search.add_argument("--dataset-path", type=Path, help="folder or zip, when the config's data set is not built in")
+    search.add_argument("--dataset-path", type=Path, help="folder or zip, if the dataset of the config is not built in")
     options = parser.parse_args(arguments)
     keep_freed_memory()
     if options.threads:
@@ -91,9 +93,9 @@ def _search(options: argparse.Namespace) -> int:
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
             recent.append(state)
-            records = [{**vars(s), "path": s.path.name} for s in recent[-2:]]
+            records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
             write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
-            for old in recent[:-2]:
+            for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
     recent = list(earlier)
@@ -108,9 +110,7 @@ def _search(options: argparse.Namespace) -> int:
         sink=sink,
         stop=sink,
         resume_from=earlier,
-        cache_dir=options.cache_dir,
-        cache_limit_bytes=options.cache_bytes,
-        device=options.device,
+        host=HostOptions(device=options.device, cache_dir=options.cache_dir, cache_limit_bytes=options.cache_bytes),
     )
     (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (options.out / "states.json").unlink(missing_ok=True)
@@ -127,7 +127,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         dataset = find_dataset(options.dataset)
     if dataset.classes != loaded.classes:
-        raise CheckpointError(f"the checkpoint tells {loaded.classes} apart, the data set has {dataset.classes}")
+        raise CheckpointError(f"the checkpoint classifies into {loaded.classes}, the dataset has {dataset.classes}")
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         data = prepare(
             dataset, loaded.arch.resolution, options.cache_dir or Path(scratch), cache_limit_bytes=options.cache_bytes

@@ -4,7 +4,7 @@ AutonlError
 ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
-├── DatasetError        a data set is missing, malformed or too small
+├── DatasetError        a dataset is missing, malformed or too small
 ├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
@@ -39,7 +39,7 @@ class BudgetError(AutonlError):
 
 
 class DatasetError(AutonlError):
-    """A data set is missing, malformed or too small to search on."""
+    """A dataset is missing, malformed or too small to search on."""
 
 
 class ImageError(AutonlError):
@@ -71,7 +71,7 @@ class Interrupted(AutonlError):
 
 
 # How libraries that have no type for it say that memory ran out: torch on CPU; ONNX Runtime; the convolutions below
-# torch, which do not tell why they fail, but with shapes that worked a step before there is no other reason; libraries
+# torch, which do not say why they fail, but with shapes that worked a step before there is no other reason; libraries
 # of CUDA.
 _OUT_OF_MEMORY = (
     "can't allocate memory",

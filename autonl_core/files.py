@@ -1,17 +1,21 @@
-"""Files that are there whole or not at all, also after a kill or a power cut."""
+"""Files that are either complete or absent, even after a kill or a power cut."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """The hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -25,22 +29,27 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary sibling of `path`, then fsync and rename it. A failure leaves nothing behind."""
+def write_atomically(path: Path, write: Callable[[Path], T]) -> T:
+    """Let `write` fill a temporary sibling of `path`, then fsync it and rename it to `path`; returns what `write` does.
+
+    A failure leaves nothing behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A random name: threads of one process, or processes of several hosts, may write the same file.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        write(temporary)
+        result = write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
         fsync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+    return result
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Raises OSError (ENOSPC) if the disk of `folder` has less room: better now than halfway through a file."""
+    """Fail early, rather than halfway through a file. Raises OSError (ENOSPC) if the disk of `folder` is too full."""
     folder.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:

@@ -23,12 +23,12 @@ from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
 from autonl_core.datasets.spec import find_dataset
 from autonl_core.nn.network import build_network
-from autonl_core.phases.deriving import propose
+from autonl_core.phases.candidates import propose
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import decode, encode
 from autonl_core.spec.config import TrainConfig
 from autonl_core.spec.macs import count_macs, count_params
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer

@@ -31,7 +31,7 @@ from autonl_core.data.prepare import prepare, split_validation
 from autonl_core.datasets.spec import scan
 from autonl_core.nn.network import build_network
 from autonl_core.spec.config import TrainConfig
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer
 from benchmarks.harness import RESULTS, say

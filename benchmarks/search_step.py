@@ -29,9 +29,9 @@ from torch import nn
 
 from autonl_core.nn.network import build_network
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
+from autonl_core.supernet.algorithms.autonl import SampledGates
 from autonl_core.supernet.gates import GateTable
-from autonl_core.supernet.learners import SampledGates
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.optim import sgd
 from benchmarks.harness import RESULTS, say

@@ -1,4 +1,4 @@
-# The API, the sweeper and the migrations: everything but the search itself, hence without torch.
+# The API, the sweeper and the migrations: everything except searches and dataset checks, and therefore without torch.
 FROM python:3.11-slim
 
 RUN useradd --uid 10001 --no-create-home autonl \

@@ -1,4 +1,4 @@
-# A worker: the same, with torch and what else a search computes with. The wheel of torch brings CUDA along.
+# Workers and checkers: as the API image, plus torch and the other packages that searches need. The torch wheel includes CUDA.
 FROM python:3.11-slim
 
 RUN useradd --uid 10001 --no-create-home autonl \

@@ -1,4 +1,4 @@
-"""Runs migrations inside one transaction, on the database of the settings or the one that the caller names."""
+"""Runs the migrations in one transaction, on the database that the caller names or else the one in the settings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from store.db import Database
 from store.models import Base
 from store.settings import Settings
 
-_LOCK = 7_130_219_884  # any number, the same in every process that migrates
+_LOCK = 7_130_219_884  # an arbitrary number, the same in every process that migrates
 
 
 def _migrate(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":  # SQLite holds its one write lock already
+    if connection.dialect.name == "postgresql":  # on SQLite, the transaction already holds the only write lock
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     context.configure(
         connection=connection,
@@ -26,8 +26,8 @@ def _migrate(connection: Connection) -> None:
 
 database = Database(context.config.attributes.get("database_url") or Settings().resolved_database_url)
 if database.engine.dialect.name == "sqlite":
-    # SQLite changes a table by writing it anew and dropping the old one, whose rows would take theirs in other tables
-    # along. References are checked at the end instead; the switch works outside of transactions only.
+    # To alter a table on SQLite, Alembic copies it and drops the original, which would cascade to the rows that refer
+    # to it. So foreign keys are off during a migration; the pragma only works outside of transactions.
     event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
 try:
     with database.engine.begin() as connection:

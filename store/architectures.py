@@ -1,4 +1,4 @@
-"""Architectures that searches told about, and the files made of them."""
+"""Architectures that searches reported, and the files exported from them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ class ArchitectureStore:
         self._database = database
 
     def of_search(self, search_id: str) -> Sequence[Architecture]:
-        """All architectures of a search, the newest first."""
+        """All architectures of a search, newest first."""
         query = select(Architecture).where(Architecture.search_id == search_id)
         with self._database.read_scope() as session:
             return session.scalars(query.order_by(Architecture.updated_at.desc(), Architecture.arch_id)).all()
 
     def get(self, arch_id: str, *, search_id: str | None = None) -> Architecture:
-        """An architecture; if several searches found it, a trained one first, then the newest. Raises NotFound."""
+        """An architecture. If several searches found it, a trained record comes first, then the newest.
+
+        Raises:
+            NotFound: no search, or not this one, reported such an architecture.
+        """
         query = select(Architecture).where(Architecture.arch_id == arch_id)
         if search_id is not None:
             query = query.where(Architecture.search_id == search_id)
@@ -38,18 +42,18 @@ class ArchitectureStore:
         with self._database.read_scope() as session:
             architecture = session.scalars(query.limit(1)).one_or_none()
         if architecture is None:
-            of_search = f" in search {search_id!r}" if search_id is not None else ""
-            raise NotFound(f"no architecture {arch_id!r}{of_search}")
+            scope = f" in search {search_id!r}" if search_id is not None else ""
+            raise NotFound(f"no architecture {arch_id!r}{scope}")
         return architecture
 
     def artifacts(self, search_id: str) -> Sequence[Artifact]:
-        """The files of a search, the newest first."""
+        """The files of a search, newest first."""
         query = select(Artifact).where(Artifact.search_id == search_id)
         with self._database.read_scope() as session:
             return session.scalars(query.order_by(Artifact.created_at.desc(), Artifact.id)).all()
 
     def artifact(self, arch_id: str, kind: str, *, search_id: str | None = None) -> Artifact | None:
-        """The newest file of this kind made of an architecture, or None if there is none (yet)."""
+        """The newest file of an architecture in the format `kind`, or None if there is none yet."""
         query = select(Artifact).where(Artifact.arch_id == arch_id, Artifact.kind == kind)
         if search_id is not None:
             query = query.where(Artifact.search_id == search_id)
@@ -60,7 +64,10 @@ class ArchitectureStore:
 def put_artifact(
     session: Session, search: Search, arch_id: str, kind: str, stored: StoredFile, moment: datetime
 ) -> None:
-    """Make a stored file downloadable as `kind`, its format, of an architecture of `search`, whose row is locked."""
+    """Make a stored file downloadable as the format `kind` of an architecture.
+
+    This transaction must have locked the row of `search`.
+    """
     artifact = Artifact(
         id=secrets.token_hex(8),
         search_id=search.id,
@@ -75,9 +82,9 @@ def put_artifact(
 
 
 def put_architecture(session: Session, search: Search, record: ArchitectureRecord, moment: datetime) -> None:
-    """Write `record` as the current best of `search`, whose row this transaction must have locked.
+    """Store `record` as the current best of `search`, whose row this transaction must have locked.
 
-    Accuracies that an earlier record of the same architecture had, and this one lacks, stay.
+    Accuracies that an earlier record of the same architecture had and this one lacks are kept.
     """
     row = session.get(Architecture, (search.id, record.arch_id))
     if row is None:

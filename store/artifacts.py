@@ -1,11 +1,10 @@
-"""Files that users download. Put once, complete or not at all, named by a key that cannot leave the root."""
+"""Files that users download: stored completely or not at all, under a key that cannot point outside the root."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlparse
 
+from autonl_core.files import write_atomically
 from store.errors import ArtifactError, NotFound
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -29,34 +29,26 @@ class StoredFile:
 
 
 class ArtifactStore(Protocol):
-    """Where artifacts lie."""
+    """Storage for artifacts."""
 
     def put(self, key: str, source: Path) -> StoredFile:
-        """Copy the file at `source` under `key`; when this returns, it is complete and durable."""
+        """Copy the file at `source` to `key`; when this returns, the copy is complete and durable."""
 
     def open(self, key: str) -> BinaryIO:
-        """The file, for reading from its start. Raises NotFound."""
+        """The file, opened for reading. Raises NotFound."""
 
-    def delete_folder(self, prefix: str, *, but: Collection[str] = ()) -> None:
-        """Delete everything whose key begins with the folder `prefix`, but for the keys named."""
+    def delete_folder(self, prefix: str, *, keep: Collection[str] = ()) -> None:
+        """Delete everything below the folder `prefix`, except the keys in `keep`."""
 
 
 class FileArtifactStore:
-    """Artifacts as files below a root folder, which every API and worker host must see."""
+    """Artifacts as files below a root folder, which every API and worker host must share."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put(self, key: str, source: Path) -> StoredFile:
-        target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            sha256, size_bytes = _copy_durably(source, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        sha256, size_bytes = write_atomically(self._path(key), lambda temporary: _copy(source, temporary))
         return StoredFile(key, sha256, size_bytes)
 
     def open(self, key: str) -> BinaryIO:
@@ -69,55 +61,46 @@ class FileArtifactStore:
             raise ArtifactError(f"artifact {key!r} cannot be opened: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
 
-    def delete_folder(self, prefix: str, *, but: Collection[str] = ()) -> None:
+    def delete_folder(self, prefix: str, *, keep: Collection[str] = ()) -> None:
         folder = self._path(prefix)
-        if not but:
+        if not keep:
             shutil.rmtree(folder, ignore_errors=True)
             return
-        kept = {self._path(key) for key in but}
+        kept = {self._path(key) for key in keep}
         for file in folder.rglob("*"):
             if file not in kept and not file.is_dir():
                 file.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        """Where `key` lies. Raises ArtifactError for a key that is malformed or leaves the root, also by a link."""
+        """The path of `key`. Raises ArtifactError if it is malformed, or points outside the root, even by a link."""
         if not _KEY.fullmatch(key):
-            raise ArtifactError(f"artifact key {key!r} is malformed: names of letters, digits, '.', '_', '-' and '/'")
+            raise ArtifactError(f"artifact key {key!r} is malformed; use letters, digits, '.', '_', '-' and '/'")
         root = self._root.resolve()
         path = root / key
         if not path.parent.resolve().is_relative_to(root):
-            raise ArtifactError(f"artifact key {key!r} leads out of the store")
+            raise ArtifactError(f"artifact key {key!r} points outside the store")
         return path
 
 
 def open_artifacts(url: str) -> ArtifactStore:
-    """The store that an artifact URL names. Raises ArtifactError for one that cannot be served."""
+    """The store that an artifact URL names. Raises ArtifactError if the URL is not supported."""
     parsed = urlparse(url)
     if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
         return FileArtifactStore(Path(unquote(parsed.path)))
     if parsed.scheme == "":
         return FileArtifactStore(Path(url))
     raise ArtifactError(
-        f"ARTIFACT_URL names {parsed.scheme}://, which is not supported yet; give a folder that every host sees, "
+        f"ARTIFACT_URL begins with {parsed.scheme}://, which is not supported; use a folder that every host shares, "
         "as file:///folder"
     )
 
 
-def _copy_durably(source: Path, target: Path) -> tuple[str, int]:
+def _copy(source: Path, target: Path) -> tuple[str, int]:
+    """The SHA-256 and the size of what was copied, taken on the way so that the file is read once."""
     digest, size_bytes = hashlib.sha256(), 0
     with source.open("rb") as reader, target.open("xb") as writer:
         while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)
             size_bytes += len(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
     return digest.hexdigest(), size_bytes
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

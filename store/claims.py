@@ -1,7 +1,7 @@
-"""The life of an attempt: a claim takes a queued search, beats keep it, and exactly one of the endings closes it.
+"""The life of an attempt: a claim takes a queued search, beats keep its lease, and exactly one ending closes it.
 
-Every method after the claim is fenced: with a lease that is gone it raises LeaseLost and changes nothing. A cancel that
-was accepted before an ending always wins: the search ends `cancelled`, keeping what it found.
+Every method after the claim is fenced: with a lost lease it raises LeaseLost and changes nothing. A cancel that was
+accepted before an ending always wins: the search ends `cancelled` and keeps what it found.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
 from store import events, outcomes
 from store.architectures import put_architecture, put_artifact
@@ -23,13 +24,15 @@ from store.leases import Lease, require_lease
 from store.models import Attempt, Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
+from store.transitions import Action, sources_of
 
 _CLAIM_TRIES = 20
+_CLAIMABLE = sources_of(Action.CLAIM)
 LOG_TAIL_CHARS = 8000
 
 
 class LeaseStatus(StrEnum):
-    """What a supervisor learns when it beats or looks."""
+    """What a supervisor learns about its lease, and about requests of users."""
 
     HELD = "held"
     PAUSE_WANTED = "pause_wanted"
@@ -45,24 +48,24 @@ _LEASE_STATUSES = {
 
 
 class ClaimStore:
-    """Claims and their outcomes. Times are compared by the database's clock only."""
+    """Claims, and the endings of attempts. Times are only ever compared by the database's clock."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
 
     def claim(self, owner: str) -> Lease | None:
-        """Take the search that has waited longest, or None if none is due.
+        """Claim the due search that was created first, or return None if none is due.
 
-        The right to it comes from a conditional UPDATE, so two claimers never take the same one; the row lock, where
-        the database has one, only keeps them from queueing for it.
+        The conditional UPDATE in `_take` decides, so no two workers can claim the same search. The row lock, where the
+        database has one, only spares them from competing for the same row.
         """
         for _ in range(_CLAIM_TRIES):
             with self._database.session_scope() as session:
                 moment = now(session)
                 due = (
                     select(Search.id, Search.fence)
-                    .where(Search.state == SearchState.QUEUED, Search.next_run_at <= moment)
+                    .where(Search.state.in_(_CLAIMABLE), Search.next_run_at <= moment)
                     .order_by(Search.created_at, Search.id)
                     .limit(1)
                     .with_for_update(skip_locked=True)
@@ -73,7 +76,7 @@ class ClaimStore:
                 lease = Lease(candidate.id, candidate.fence + 1)
                 if self._take(session, lease, owner, moment):
                     return lease
-        return None  # others were faster every time; the next ring tries again
+        return None  # another worker was faster every time; the next notification triggers another try
 
     def beat(self, lease: Lease) -> LeaseStatus:
         """Extend the lease, unless it is lost."""
@@ -87,8 +90,8 @@ class ClaimStore:
             )
             return _lease_status(session.execute(statement).scalar_one_or_none())
 
-    def look(self, lease: Lease) -> tuple[LeaseStatus, datetime | None]:
-        """The same answer as `beat`, without a write, and when the search last told of progress."""
+    def status(self, lease: Lease) -> tuple[LeaseStatus, datetime | None]:
+        """What `beat` would return, without writing, and when the search last reported progress."""
         query = select(Search.state, Search.progress_at).where(
             Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
         )
@@ -97,7 +100,7 @@ class ClaimStore:
         return (_lease_status(row.state), row.progress_at) if row else (LeaseStatus.LOST, None)
 
     def finish(self, lease: Lease, result: SearchResult, files: Mapping[str, StoredFile]) -> SearchState:
-        """Close the search with its result. Its files, by format, stay downloadable even if a cancel came first."""
+        """Close the search with its result. Its `files`, by format, stay downloadable even if a cancel came first."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
@@ -109,7 +112,7 @@ class ClaimStore:
             return outcomes.succeeded(session, search, result, moment)
 
     def fail(self, lease: Lease, error_type: str, detail: str) -> SearchState:
-        """Close the search with an error that trying again cannot mend."""
+        """Close the search with an error that a retry cannot fix."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
@@ -118,13 +121,13 @@ class ClaimStore:
             return outcomes.failed(session, search, ExitClass.REFUSED, error_type, plain_text(detail), moment)
 
     def cancelled(self, lease: Lease, detail: str = "") -> SearchState:
-        """Close the search after a cancel that was asked for."""
+        """Close the search after a requested cancel."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease, Search.state == SearchState.CANCELLING)
             return outcomes.cancelled(session, search, now(session), detail)
 
-    def gave_back(self, lease: Lease, detail: str = "the worker was told to stop") -> SearchState:
-        """The process saved and left, as it was asked to: the search waits, paused or queued, without a penalty."""
+    def gave_back(self, lease: Lease, detail: str = "the worker was asked to stop") -> SearchState:
+        """The search process saved and exited as requested: the search is paused, or queued again without penalty."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
@@ -135,24 +138,23 @@ class ClaimStore:
             return outcomes.drained(session, search, moment, detail)
 
     def crashed(self, lease: Lease, exit_class: ExitClass, detail: str) -> SearchState:
-        """End an attempt that broke: try again after a wait, or give up after too many without a new run state."""
+        """End a crashed attempt: retry with backoff, or give up after too many without a new run state."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease, crash_streak=Search.crash_streak + 1)
             return outcomes.crashed(session, search, exit_class, plain_text(detail), self._settings)
 
     def attach_log(self, lease: Lease, log: str) -> None:
-        """Keep the end of an attempt's log with the attempt, also after it ended."""
+        """Store the end of an attempt's log with the attempt, which may have ended."""
         tail = plain_text(log)[-LOG_TAIL_CHARS:]
         statement = update(Attempt).where(Attempt.search_id == lease.search_id, Attempt.fence == lease.fence)
         with self._database.session_scope() as session:
             session.execute(statement.values(log_tail=tail))
 
     def _take(self, session: Session, lease: Lease, owner: str, moment: datetime) -> bool:
-        """Move the search to running if nobody else did, with its attempt and first beat; False: somebody did."""
-        lease_until = moment + timedelta(seconds=self._settings.lease_s)
+        """Start the attempt, with its first beat; False if the search was claimed or changed in the meantime."""
         statement = (
             update(Search)
-            .where(Search.id == lease.search_id, Search.fence == lease.fence - 1, Search.state == SearchState.QUEUED)
+            .where(Search.id == lease.search_id, Search.fence == lease.fence - 1, Search.state.in_(_CLAIMABLE))
             .values(
                 state=SearchState.RUNNING,
                 fence=lease.fence,
@@ -161,7 +163,7 @@ class ClaimStore:
                 report_seq=0,
                 claimed_at=moment,
                 beat_at=moment,
-                lease_until=lease_until,
+                lease_until=moment + timedelta(seconds=self._settings.lease_s),
             )
             .returning(Search)
             .execution_options(synchronize_session=False)
@@ -171,7 +173,7 @@ class ClaimStore:
             return False
         search.started_at = search.started_at or moment
         session.add(Attempt(search_id=search.id, fence=lease.fence, owner=owner, started_at=moment))
-        events.append(session, search, "claimed", moment, {"attempt": lease.fence, "owner": owner})
+        events.append(session, search, EventKind.CLAIMED, moment, {"attempt": lease.fence, "owner": owner})
         return True
 
 

@@ -1,15 +1,17 @@
-"""What users may ask of a search that exists: to cancel it, to pause it, to let it go on.
+"""What users can request of an existing search: cancel, pause, resume.
 
-Each request locks the row first, so whichever of it and a worker's ending comes first wins, and the answer is the state
-that came of it. A running search hears of it from its supervisor, which reads the row as it beats.
+Each request locks the row first. Of a request and the end of an attempt, the one that gets the lock first wins, and the
+answer is the resulting state. The supervisor of a running search learns of the request when it reads the row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.db import Database, now
 from store.errors import StateConflict
@@ -17,71 +19,56 @@ from store.leases import lock_row
 from store.models import Search
 from store.searches import unknown_search
 from store.states import SearchState, StopReason
+from store.transitions import Action, allowed_requests, is_done, transition
+
+_PAST_PARTICIPLES = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.RESUME: "resumed"}
 
 
 class ControlStore:
-    """Cancel, pause and resume. All of them may be repeated: asking for what is so already changes nothing."""
+    """Cancel, pause and resume. All of them are idempotent: repeating a request changes nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def cancel(self, search_id: str) -> Search:
-        """End a waiting search at once, ask a running one to stop; either keeps the best it found.
+        """Cancel a waiting search at once, or ask a running one to stop; both keep the best architecture so far.
 
         Raises:
             NotFound: no such search.
             StateConflict: it already succeeded or failed.
         """
-        with self._database.session_scope() as session:
-            search, moment = _lock(session, search_id), now(session)
-            if search.state in (SearchState.QUEUED, SearchState.PAUSED):
-                search.stop_reason, search.finished_at = StopReason.CANCELLED, moment
-                search.cancel_requested_at = moment
-                _move(session, search, SearchState.CANCELLED, "cancelled", moment)
-            elif search.state in (SearchState.RUNNING, SearchState.PAUSING):
-                search.cancel_requested_at = moment
-                _move(session, search, SearchState.CANCELLING, "cancel_requested", moment)
-            elif search.state not in (SearchState.CANCELLING, SearchState.CANCELLED):
-                raise _refused(search, "cancelled")
-            return search
+        return self._request(Action.CANCEL, search_id, _apply_cancel)
 
     def pause(self, search_id: str) -> Search:
-        """Hold a queued search back at once, ask a running one to save and free its worker.
+        """Pause a queued search at once, or ask a running one to save its run state and free its worker.
 
         Raises:
             NotFound: no such search.
             StateConflict: it is being cancelled, or is final.
         """
-        with self._database.session_scope() as session:
-            search, moment = _lock(session, search_id), now(session)
-            if search.state == SearchState.QUEUED:
-                _move(session, search, SearchState.PAUSED, "paused", moment)
-            elif search.state == SearchState.RUNNING:
-                _move(session, search, SearchState.PAUSING, "pause_requested", moment)
-            elif search.state not in (SearchState.PAUSING, SearchState.PAUSED):
-                raise _refused(search, "paused")
-            return search
+        return self._request(Action.PAUSE, search_id, _apply_pause)
 
     def resume(self, search_id: str) -> Search:
-        """Let a paused, failed or cancelled search go on from its last run state, with a clean record of crashes.
+        """Continue a paused, failed or cancelled search from its last run state, with its crash counters reset.
 
-        A search that is still pausing takes it back: its process saves and leaves, and the next attempt goes on.
+        For a search that is still pausing, the pause is withdrawn: its process saves and exits, and the next attempt
+        continues.
 
         Raises:
             NotFound: no such search.
             StateConflict: it is being cancelled, or succeeded.
         """
+        return self._request(Action.RESUME, search_id, _apply_resume)
+
+    def _request(self, request: Action, search_id: str, apply: Callable[[Search, datetime], EventKind]) -> Search:
+        """Change the state, then let `apply` set what belongs to the new state and name the event."""
         with self._database.session_scope() as session:
             search, moment = _lock(session, search_id), now(session)
-            if search.state in (SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED):
-                search.attempts = search.crash_streak = search.ring_count = 0
-                search.next_run_at, search.last_rung_at = moment, None
-                search.cancel_requested_at = search.finished_at = search.stop_reason = search.error = None
-                _move(session, search, SearchState.QUEUED, "resume_requested", moment)
-            elif search.state == SearchState.PAUSING:
-                _move(session, search, SearchState.RUNNING, "resume_requested", moment)
-            elif search.state not in (SearchState.QUEUED, SearchState.RUNNING):
-                raise _refused(search, "resumed")
+            if request in allowed_requests(search.state):
+                transition(search, request)
+                events.append(session, search, apply(search, moment), moment)
+            elif not is_done(request, search.state):
+                raise _conflict(search, request)
             return search
 
 
@@ -93,10 +80,30 @@ def _lock(session: Session, search_id: str) -> Search:
     return search
 
 
-def _move(session: Session, search: Search, state: SearchState, kind: str, moment: datetime) -> None:
-    search.state = state
-    events.append(session, search, kind, moment)
+def _apply_cancel(search: Search, moment: datetime) -> EventKind:
+    search.cancel_requested_at = moment
+    if search.state == SearchState.CANCELLING:
+        return EventKind.CANCEL_REQUESTED
+    search.stop_reason, search.finished_at = StopReason.CANCELLED, moment
+    return EventKind.CANCELLED
 
 
-def _refused(search: Search, wanted: str) -> StateConflict:
-    return StateConflict(f"search {search.id} is {search.state}; it cannot be {wanted} any more", state=search.state)
+def _apply_pause(search: Search, _moment: datetime) -> EventKind:
+    return EventKind.PAUSE_REQUESTED if search.state == SearchState.PAUSING else EventKind.PAUSED
+
+
+def _apply_resume(search: Search, moment: datetime) -> EventKind:
+    if search.state == SearchState.QUEUED:  # not RUNNING: a withdrawn pause continues the same attempt
+        search.attempts = search.crash_streak = search.ring_count = 0
+        search.next_run_at, search.last_rung_at = moment, None
+        search.cancel_requested_at = search.finished_at = search.stop_reason = search.error = None
+    return EventKind.RESUME_REQUESTED
+
+
+def _conflict(search: Search, request: Action) -> StateConflict:
+    possible = ", ".join(allowed_requests(search.state)) or "none"
+    return StateConflict(
+        f"search {search.id} is {search.state}; it cannot be {_PAST_PARTICIPLES[request]}. "
+        f"Requests possible in this state: {possible}",
+        state=search.state,
+    )

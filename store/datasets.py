@@ -1,22 +1,23 @@
-"""The data sets that searches can name: the built-in ones, and those registered in the database.
+"""The datasets that searches can use: the built-in ones, and those registered in the database.
 
-A data set is added in the state `checking`, which makes its row the job of a checker (`store/dataset_checks.py`). An
+A dataset is added in the state `checking`, which makes its row the job of a checker (`store/dataset_checks.py`). An
 archive whose content was checked before, under whatever name, is ready at once.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
 from store.dataset_files import DatasetFiles, Upload
@@ -26,13 +27,15 @@ from store.json_values import plain_json
 from store.models import Dataset, Search
 from store.states import FINAL, DatasetState
 
+_SHOWN_NAMES = 20  # in the error about an unknown dataset
+
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A data set. Built-in ones have no `created_at` and no `report`; counts of one that is not ready are zero."""
+    """A dataset. Built-in ones have no `created_at` and no `report`; the counts of one that is not ready are zero."""
 
     spec: DatasetSpec
-    report: Mapping[str, Any] | None = None
+    report: DatasetReport | None = None
     created_at: datetime | None = None
     state: DatasetState = DatasetState.READY
     sha256: str | None = None
@@ -42,14 +45,14 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class Added:
-    """What adding a data set led to; `created`: it was not there before."""
+    """The result of adding a dataset; `created` is False if it was already registered."""
 
     entry: DatasetEntry
     created: bool
 
 
 class DatasetStore:
-    """Registered data sets; the built-in ones are always there."""
+    """Registered datasets, and the built-in ones."""
 
     def __init__(self, database: Database, files: DatasetFiles, artifacts: ArtifactStore) -> None:
         self._database = database
@@ -57,11 +60,13 @@ class DatasetStore:
         self.files = files
 
     def add_path(self, name: str, kind: Literal["folder", "zip"], path: Path, *, outdated: str | None = None) -> Added:
-        """Register what lies at `path`, to be checked. What is registered already stays as it is, unless it is invalid,
-        or its fingerprint is `outdated`: then it is checked anew.
+        """Register the dataset at `path`, to be checked.
+
+        One that is already registered stays as it is, unless it is invalid or its fingerprint is `outdated`: then it is
+        checked again.
 
         Raises:
-            DatasetExists: the name is taken by a built-in, or by another place.
+            DatasetExists: the name is taken by a built-in dataset, or by another path.
         """
         return self._add(_unchecked(name, kind, path), None, None, outdated=outdated)
 
@@ -69,56 +74,58 @@ class DatasetStore:
         """Register a complete upload under `name`, to be checked, or ready if its content was checked before.
 
         Raises:
-            DatasetExists: the name is taken by a built-in, or by other content.
+            DatasetExists: the name is taken by a built-in dataset, or by other content.
         """
         sha256 = upload.complete()
         path = self.files.archive(sha256)
         with self.files.locked():
             return self._add(
-                _unchecked(name, "zip", path), sha256, upload.size_bytes, place=lambda: upload.rename(path)
+                _unchecked(name, "zip", path), sha256, upload.size_bytes, place_file=lambda: upload.rename(path)
             )
 
     def get(self, name: str) -> DatasetEntry:
-        """The data set of this name. Raises NotFound, naming those there are."""
+        """The dataset of this name. Raises NotFound, listing the existing ones."""
         if name in BUILTIN:
             return DatasetEntry(BUILTIN[name])
         with self._database.read_scope() as session:
             row = session.get(Dataset, name)
         if row is None:
-            known = ", ".join(entry.spec.name for entry in self.list()[:20])
-            raise NotFound(f"no data set {name!r}; there are: {known}")
+            known = ", ".join(entry.spec.name for entry in self.list()[:_SHOWN_NAMES])
+            raise NotFound(f"no dataset {name!r}; the existing ones are: {known}")
         return entry_of(row)
 
     def list(self) -> list[DatasetEntry]:
-        """The built-in data sets, then the registered ones by name."""
+        """The built-in datasets, then the registered ones by name."""
         with self._database.read_scope() as session:
             rows = session.scalars(select(Dataset).order_by(Dataset.name)).all()
         return [DatasetEntry(spec) for spec in BUILTIN.values()] + [entry_of(row) for row in rows]
 
     def delete(self, name: str) -> None:
-        """Forget a data set, and delete its files unless another one has the same.
+        """Delete a dataset, and its files unless another dataset has the same content.
 
         Raises:
-            NotFound: there is none of this name.
-            DatasetInUse: it is built in, or a search that is not final is about it.
+            NotFound: no such dataset.
+            DatasetInUse: it is built in, or used by a search that is not final.
         """
         if name in BUILTIN:
-            raise DatasetInUse(f"data set {name!r} is built in, and cannot be deleted")
+            raise DatasetInUse(f"dataset {name!r} is built in and cannot be deleted")
         with self.files.locked():
             with self._database.session_scope() as session:
-                # The row first: its lock waits for searches that are just being created, which hold it too.
+                # The row first: its lock waits for searches that are being created, which hold a lock on it too.
                 row = session.scalars(delete(Dataset).where(Dataset.name == name).returning(Dataset)).one_or_none()
                 using = select(Search.id).where(Search.dataset == name, Search.state.not_in(FINAL)).limit(1)
                 if row is not None and (search_id := session.scalars(using).first()) is not None:
-                    raise DatasetInUse(f"search {search_id} uses data set {name!r}; cancel it, or wait until it ends")
+                    raise DatasetInUse(
+                        f"dataset {name!r} is used by search {search_id}; cancel the search, or wait until it ends"
+                    )
             if row is None:
-                self.get(name)  # raises, naming those there are
+                self.get(name)  # raises NotFound, listing the existing ones
             else:
                 self._delete_sheets(entry_of(row))
             self.delete_unnamed()
 
     def sweep_files(self) -> None:
-        """Delete what killed processes left."""
+        """Delete files that killed processes left behind."""
         self.files.delete_parts()
         with self.files.locked():
             self.delete_unnamed()
@@ -128,11 +135,12 @@ class DatasetStore:
         named: set[str] = set()
         for entry in self.list():
             named |= {Path(entry.spec.location).name, Path(entry.spec.manifest).name}
-        self.files.delete_but(named)
+        self.files.delete_except(named)
 
-    def _delete_sheets(self, gone: DatasetEntry) -> None:
-        if gone.spec.manifest and not any(entry.spec.fingerprint == gone.spec.fingerprint for entry in self.list()):
-            self._artifacts.delete_folder(sheets_folder(gone.spec))
+    def _delete_sheets(self, deleted: DatasetEntry) -> None:
+        fingerprint = deleted.spec.fingerprint
+        if deleted.spec.manifest and not any(entry.spec.fingerprint == fingerprint for entry in self.list()):
+            self._artifacts.delete_folder(sheets_folder(deleted.spec))
 
     def _add(
         self,
@@ -141,11 +149,11 @@ class DatasetStore:
         size_bytes: int | None,
         *,
         outdated: str | None = None,
-        place: Callable[[], None] = lambda: None,
+        place_file: Callable[[], None] = lambda: None,
     ) -> Added:
-        """`place` puts the file where the row says: just before the commit, so that no row names a missing file."""
+        """`place_file` moves the file to its location just before the commit, so that no row names a missing file."""
         if spec.name in BUILTIN:
-            raise DatasetExists(f"data set {spec.name!r} is built in; choose another name")
+            raise DatasetExists(f"dataset {spec.name!r} is built in; choose another name")
         try:
             with self._database.session_scope() as session:
                 row = session.get(Dataset, spec.name, with_for_update=True)
@@ -153,37 +161,39 @@ class DatasetStore:
                     if row.sha256 != sha256 or (sha256 is None and row.spec["location"] != spec.location):
                         raise DatasetExists(_taken(entry_of(row)))
                     if outdated is None or row.spec["fingerprint"] != outdated:
-                        place()
+                        place_file()
                         return Added(entry_of(row), created=False)
                 row = Dataset() if row is None else row
                 _fill(session, row, spec, sha256, size_bytes)
                 session.add(row)
                 session.flush()
-                place()
-        except IntegrityError:  # another one of this name, a moment earlier
-            return self._add(spec, sha256, size_bytes, outdated=outdated, place=place)
+                place_file()
+        except IntegrityError:  # another process added a dataset of this name in the meantime
+            return self._add(spec, sha256, size_bytes, outdated=outdated, place_file=place_file)
         return Added(entry_of(row), created=True)
 
 
 def sheets_folder(spec: DatasetSpec) -> str:
-    """Where the contact sheets of a data set lie in the artifact store."""
+    """The folder of a dataset's contact sheets in the artifact store."""
     return f"datasets/{spec.fingerprint}"
 
 
 def entry_of(row: Dataset) -> DatasetEntry:
     spec = DatasetSpec.from_json(row.spec)
-    return DatasetEntry(spec, row.report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress)
+    report = DatasetReport.from_json(row.report) if row.report is not None else None
+    return DatasetEntry(spec, report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress)
 
 
 def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> None:
-    """A new data set in `row`, or in the place of an invalid or outdated one; ready if the same archive is."""
+    """Put a new dataset into `row`, which may hold an invalid or outdated one; ready if the same archive already is."""
     twin = None
     if sha256 is not None:
         ready = Dataset.sha256 == sha256, Dataset.state == DatasetState.READY
         twin = session.scalars(select(Dataset).where(*ready).limit(1)).first()
     row.name = spec.name
     row.sha256, row.size_bytes = sha256, size_bytes
-    # Whoever still checks what was here before must not write about this, not even after the name was deleted.
+    # A check of the previous dataset of this name that is still running must not write to this one, even if the name
+    # was deleted in between: hence a new fence, and a random one for a new row.
     row.fence = (row.fence or secrets.randbelow(1 << 30)) + 1
     row.owner = row.lease_until = row.progress = None
     row.crashes = 0
@@ -200,10 +210,10 @@ def _unchecked(name: str, kind: Literal["folder", "zip"], path: Path) -> Dataset
     return DatasetSpec(name, kind, str(path), (), 0, 0, 0, "")
 
 
-def _taken(known: DatasetEntry) -> str:
-    place = "an upload" if known.sha256 else known.spec.location
-    content = known.sha256 or known.spec.fingerprint
+def _taken(registered: DatasetEntry) -> str:
+    origin = "an upload" if registered.sha256 else registered.spec.location
+    content = registered.sha256 or registered.spec.fingerprint or "not checked yet"
     return (
-        f"data set {known.spec.name!r} is taken by {place} ({known.state}, {content or 'not checked yet'}): "
-        "choose another name, or delete that one first"
+        f"dataset {registered.spec.name!r} is already registered from {origin} ({registered.state}, {content}); "
+        "choose another name, or delete that dataset first"
     )

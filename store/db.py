@@ -15,14 +15,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-# Up to 3.51.2 a checkpoint of the write-ahead log can race with a reset of it and damage the file.
+# Before 3.51.3, a checkpoint of the write-ahead log can race with a reset of the log and damage the file.
 WAL_SAFE_SINCE = (3, 51, 3)
-# Raised by every store when the database is down, too slow or unreachable: nothing was changed, asking again may help.
+# Raised by every store when the database is down, too slow or unreachable. Nothing was changed; a retry may help.
 UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
 _SQLITE_BUSY_S = 30
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
-    # Whoever falls asleep inside a transaction is put out before those who wait for its locks give up.
+    # A client that hangs inside a transaction is disconnected before those that wait for its locks time out.
     "options": "-c statement_timeout=30s -c lock_timeout=15s -c idle_in_transaction_session_timeout=10s",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -32,7 +32,7 @@ _POSTGRES_OPTIONS: dict[str, Any] = {
 
 
 class Database:
-    """Sessions on one database. Cheap to make, connects on first use; never share one across a fork."""
+    """Sessions on one database. Cheap to create, connects on first use; never share one across a fork."""
 
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(make_url(url))
@@ -40,14 +40,14 @@ class Database:
 
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
-        """One transaction that may write: commits at the end, rolls back on any exception. The only commit there is."""
+        """One transaction that may write: commits at the end, rolls back on any exception. Nothing else commits."""
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.commit()
 
     @contextmanager
     def read_scope(self) -> Iterator[Session]:
-        """One transaction that only reads; whatever it changed is rolled back. It takes no write lock on SQLite."""
+        """One transaction that only reads: any change is rolled back. It takes no write lock on SQLite."""
         with Session(self._reading, expire_on_commit=False) as session:
             yield session
             session.expunge_all()  # the rows stay readable after the rollback
@@ -58,10 +58,10 @@ class Database:
 
 
 def now(session: Session) -> datetime:
-    """The time by the database's clock, in UTC; the one clock that leases are compared with.
+    """The time by the database's clock, in UTC. Leases are compared with no other clock.
 
-    PostgreSQL's `clock_timestamp` goes on inside a transaction, unlike `now()`, which would be early after a wait for a
-    lock. SQLite has no clock of its own: its processes share the host's.
+    PostgreSQL's `clock_timestamp` advances inside a transaction, unlike `now()`, which would be too early after a wait
+    for a lock. SQLite has no clock of its own: its processes share the host's.
     """
     if session.get_bind().dialect.name == "sqlite":
         return datetime.now(UTC)
@@ -80,18 +80,18 @@ def _make_engine(url: URL) -> Engine:
     if url.drivername == "postgresql+psycopg":
         return create_engine(url, connect_args=_POSTGRES_OPTIONS, pool_pre_ping=True, pool_recycle=1800)
     raise ValueError(
-        f"DATABASE_URL names {url.drivername!r}; supported are sqlite:///FILE and postgresql://USER:PASSWORD@HOST/NAME"
+        f"DATABASE_URL names {url.drivername!r}; use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
     )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver at its first write
+    connection.isolation_level = None  # transactions begin below, not in the driver at the first write
     connection.execute("PRAGMA foreign_keys=ON")
     journal_mode = "WAL" if sqlite3.sqlite_version_info >= WAL_SAFE_SINCE else "DELETE"
     connection.execute(f"PRAGMA journal_mode={journal_mode}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at once: a transaction that reads first and then writes could otherwise fail as busy."""
+    """Take the write lock at once; otherwise a transaction that reads before it writes could fail as busy."""
     reading = connection.get_execution_options().get("autonl_read_only", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

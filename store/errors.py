@@ -1,24 +1,26 @@
 """Every error the store raises on purpose.
 
 StoreError
-├── NotFound             no such search, data set, architecture or artifact
-├── StateConflict        the search is in a state from which the wanted change is not allowed
-├── IdempotencyConflict  an idempotency key came back with another body
-├── PageTokenError       a page token is malformed, or was made for another filter
-├── DatasetExists        a data set name is taken by another content
-├── DatasetInUse         a data set is needed by a search, or built in
-├── DatasetChanged       a data set is not any more what the caller saw of it
+├── NotFound             no such search, dataset, architecture or artifact
+├── StateConflict        a request does not apply in the search's current state
+├── ForbiddenTransition  the transition table has no such change of state; a bug in the caller
+├── IdempotencyConflict  an idempotency key was reused with a different body
+├── PageTokenError       a page token is malformed, or was issued for another filter
+├── DatasetExists        a dataset name is taken by other content
+├── DatasetInUse         a dataset is used by a search, or built in
+├── DatasetChanged       a dataset was deleted or replaced since the caller read it
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
-├── AlreadyWritten       a repeated report was stored the first time
+├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
-└── ArtifactError        an artifact key is malformed, or the artifact URL cannot be served
+├── ArtifactError        an artifact key or URL cannot be used
+└── BrokerUnreachable    the broker does not respond
 """
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """Base of all errors of the store. The message names the value and the way out."""
+    """Base of all errors of the store. The message names the value and how to fix it."""
 
 
 class NotFound(StoreError):
@@ -26,39 +28,43 @@ class NotFound(StoreError):
 
 
 class StateConflict(StoreError):
-    """The search is in `state`, from which the wanted change is not allowed."""
+    """The search is in `state`, in which the request does not apply."""
 
     def __init__(self, message: str, *, state: str) -> None:
         super().__init__(message)
         self.state = state
 
 
+class ForbiddenTransition(StoreError):
+    """The transition table has no such change of state. Callers check the state first, so this is a bug."""
+
+
 class IdempotencyConflict(StoreError):
-    """The idempotency key was used before, with another request body."""
+    """The idempotency key was used before, with a different request body."""
 
 
 class PageTokenError(StoreError):
-    """The page token is malformed, or belongs to a listing with another filter."""
+    """The page token is malformed, or was issued for a listing with another filter."""
 
 
 class DatasetExists(StoreError):
-    """The data set name is taken, and what lies behind it is not the same."""
+    """The dataset name is taken, and the registered content is different."""
 
 
 class DatasetInUse(StoreError):
-    """The data set cannot be deleted: a search that is not final uses it, or it is built in."""
+    """The dataset cannot be deleted: a search that is not final uses it, or it is built in."""
 
 
 class DatasetChanged(StoreError):
-    """The data set was deleted or added anew since the caller looked at it: look again."""
+    """The dataset was deleted or replaced since the caller read it; read it again."""
 
 
 class LeaseLost(StoreError):
-    """The writer's lease is gone: it must stop and can overwrite nothing."""
+    """The writer's lease is lost: it must stop, and every further write is refused."""
 
 
 class AlreadyWritten(StoreError):
-    """A report that is repeated, because its answer got lost, was stored the first time: nothing is left to do."""
+    """An update was repeated because its answer got lost, but it had been stored. There is nothing left to do."""
 
 
 class SchemaOutdated(StoreError):
@@ -70,4 +76,4 @@ class ArtifactError(StoreError):
 
 
 class BrokerUnreachable(StoreError):
-    """The broker does not answer; searches are accepted all the same and start when it is back."""
+    """The broker does not respond. Searches are still accepted, and start when it is back."""

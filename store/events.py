@@ -1,6 +1,6 @@
-"""The numbered, append-only log of what happened to each search.
+"""The numbered, append-only event log of each search.
 
-An event is written in the same transaction as what it tells of, so the log and the rows never disagree.
+An event is written in the same transaction as the change it records, so the log and the rows never disagree.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from autonl_core.spec.event_kinds import EventKind
 from store.db import Database, now
 from store.json_values import plain_json
 from store.leases import Lease, lock_row
@@ -21,14 +22,16 @@ from store.states import FINAL
 MAX_EVENTS = 1000
 
 
-def append(session: Session, search: Search, kind: str, at: datetime, detail: Mapping[str, Any] | None = None) -> None:
-    """Log `kind` as the next event of `search`, whose row this transaction must have locked."""
+def append(
+    session: Session, search: Search, kind: EventKind, at: datetime, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Log the next event of `search`, whose row this transaction must have locked."""
     search.event_seq += 1
     event = Event(
         search_id=search.id,
         seq=search.event_seq,
         fence=search.fence,
-        kind=kind,
+        kind=kind.value,
         at=at,
         detail=plain_json(detail or {}),
     )
@@ -36,19 +39,19 @@ def append(session: Session, search: Search, kind: str, at: datetime, detail: Ma
 
 
 class EventStore:
-    """Reads the event logs, and keeps the one event that an attempt may write without a lease."""
+    """Reads the event logs, and writes the one event for which an attempt needs no lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def stale_write(self, lease: Lease, what: str) -> None:
-        """Tell that a write of an attempt whose search moved on was refused. Says nothing once the search is final."""
+        """Log that a write of an outdated attempt was refused; does nothing once the search is final."""
         moved_on = Search.id == lease.search_id, Search.fence > lease.fence, Search.state.not_in(FINAL)
         with self._database.session_scope() as session:
             search = lock_row(session, *moved_on)
             if search is not None:
                 detail = {"attempt": lease.fence, "what": what}
-                append(session, search, "stale_write_refused", now(session), detail)
+                append(session, search, EventKind.STALE_WRITE_REFUSED, now(session), detail)
 
     def after(self, search_id: str, seq: int = 0, *, limit: int = MAX_EVENTS) -> Sequence[Event]:
         """The events of a search numbered above `seq`, in order, at most `limit` of them."""

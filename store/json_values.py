@@ -1,4 +1,4 @@
-"""Makes any JSON-like value safe for every database: no NaN, no infinities, no NUL, no lone surrogates."""
+"""Values that every database can store as JSON: no NaN, no infinities, no NUL, no lone surrogates."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 
 def plain_text(text: str) -> str:
-    """`text` without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+    """`text` without NUL and lone surrogates, which PostgreSQL and UTF-8 cannot represent."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def plain_json(value: Any) -> Any:
-    """`value` as JSON that both databases store alike; a number that is not finite becomes null."""
+    """`value` as JSON that both databases store identically; a number that is not finite becomes null.
+
+    Raises:
+        TypeError: part of it has no JSON form.
+    """
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""The right to write about a running search, and the one conditional UPDATE that checks it.
+"""The right to write to a running search, and the one conditional UPDATE that checks it.
 
 A claim raises the search's fence by one. Every later write of that attempt is `... WHERE id AND fence AND still
-claimed`; zero rows changed means that the lease is lost, and the reason is looked up only then.
+claimed`. If it changes no row, the lease is lost; only then is the reason looked up.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from store.states import CLAIMED
 
 @dataclass(frozen=True)
 class Lease:
-    """What a claim gives: the right to write about this search while its fence is the newest."""
+    """Returned by a claim: the right to write to this search for as long as its fence is the newest.
+
+    `update_number` numbers the progress updates of an attempt, 1, 2, ..., so that a repeated one is recognised; 0 for a
+    write that is not numbered.
+    """
 
     search_id: str
     fence: int
-    report: int = 0  # number of the write that is about to come, 1, 2, ... in each attempt; 0: it is not numbered
+    update_number: int = 0
 
 
 def require_lease(session: Session, lease: Lease, *conditions: ColumnElement[bool], **changes: Any) -> Search:
@@ -31,24 +35,26 @@ def require_lease(session: Session, lease: Lease, *conditions: ColumnElement[boo
 
     Raises:
         LeaseLost: another attempt owns the search, it is no longer claimed, or one of `conditions` does not hold.
-        AlreadyWritten: this very write was committed before, and only the answer got lost.
+        AlreadyWritten: this very update was committed before, and only the answer got lost.
     """
     fenced = Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
     search = lock_row(session, *fenced, *conditions, **changes)
     if search is None:
         raise LeaseLost(_explain(session, lease))
-    if lease.report:
-        if search.report_seq >= lease.report:
+    if lease.update_number:
+        if search.report_seq >= lease.update_number:
             raise AlreadyWritten(
-                f"report {lease.report} of attempt {lease.fence} of search {lease.search_id} is stored"
+                f"update {lease.update_number} of attempt {lease.fence} of search {lease.search_id} is already stored"
             )
-        search.report_seq = lease.report
+        search.report_seq = lease.update_number
     return search
 
 
 def lock_row(session: Session, *conditions: ColumnElement[bool], **changes: Any) -> Search | None:
-    """The search that meets `conditions`, with `changes` applied, locked against other writers until the transaction
-    ends; None if there is none. One UPDATE, since SQLite knows no other lock on rows.
+    """The search that meets `conditions`, with `changes` applied, or None if there is none.
+
+    The row stays locked against other writers until the transaction ends. Locking takes an UPDATE, because SQLite has
+    no other lock on rows.
     """
     statement = update(Search).where(*conditions).values(**(changes or {"fence": Search.fence})).returning(Search)
     options = {"populate_existing": True, "synchronize_session": False}
@@ -58,7 +64,10 @@ def lock_row(session: Session, *conditions: ColumnElement[bool], **changes: Any)
 def _explain(session: Session, lease: Lease) -> str:
     search = session.get(Search, lease.search_id)
     if search is None:
-        return f"search {lease.search_id} does not exist (any more)"
+        return f"search {lease.search_id} does not exist, or was deleted"
     if search.fence != lease.fence:
-        return f"search {lease.search_id} is at attempt {search.fence}, owned by {search.owner}; this is {lease.fence}"
+        return (
+            f"search {lease.search_id} is at attempt {search.fence}, owned by {search.owner}; "
+            f"this is attempt {lease.fence}"
+        )
     return f"search {lease.search_id} is {search.state}, and no longer held by attempt {lease.fence}"

@@ -1,4 +1,4 @@
-"""Brings the database to the newest schema, and tells whether it is there. `python -m store.migrate` upgrades."""
+"""Upgrades the database to the newest schema, and checks whether it is. `python -m store.migrate` upgrades."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.settings import Settings
 
 
 def alembic_config(database_url: str) -> Config:
-    """What Alembic needs to know, without an ini file."""
+    """Alembic's configuration, without an ini file."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     config.attributes["database_url"] = database_url
@@ -24,7 +24,7 @@ def alembic_config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Apply the missing migrations. Safe to run again, and from several processes at once."""
+    """Apply the missing migrations. Safe to repeat, and to run from several processes at once."""
     command.upgrade(alembic_config(database_url), "head")
 
 
@@ -35,7 +35,7 @@ def check_schema(database: Database) -> None:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:
         raise SchemaOutdated(
-            f"the database is at schema {current or 'none'}, this version needs {head}; run: python -m store.migrate"
+            f"the database schema is {current or 'missing'}, this version needs {head}; run: python -m store.migrate"
         )
 
 

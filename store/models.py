@@ -1,7 +1,7 @@
-"""The tables. One row of `searches` is one job: nothing else, no broker message, decides what happens to it.
+"""The tables. One row of `searches` is one job: it alone decides what happens to the search, never a broker message.
 
-Every write of a running search names its `fence`, which each claim raises by one; so a worker that lost its lease can
-change nothing. `events`, `metrics` and `attempts` are append-only.
+Every write of a running search names its `fence`, which each claim raises by one, so a worker that lost its lease
+cannot change anything. `events`, `metrics` and `attempts` are append-only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC: with its zone on PostgreSQL, as naive UTC text on SQLite, always aware in Python."""
+    """A time in UTC: with its time zone on PostgreSQL, as naive UTC text on SQLite, always aware in Python."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -76,8 +76,10 @@ _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 
 
 def _words(kind: type[StrEnum], length: int = 16) -> Enum:
-    """An enum stored as its plain words, so that the table reads well and a new word needs no type change."""
-    return Enum(kind, native_enum=False, length=length, values_callable=lambda words: [word.value for word in words])
+    """An enum stored as text, so that rows are readable and a new member needs no change of the column type."""
+    return Enum(
+        kind, native_enum=False, length=length, values_callable=lambda members: [member.value for member in members]
+    )
 
 
 def _of_search() -> ForeignKey:
@@ -85,7 +87,7 @@ def _of_search() -> ForeignKey:
 
 
 class Search(Base):
-    """One search: what was asked, where it is, who runs it, how it ended."""
+    """One search: its configuration, its progress, who runs it, how it ended."""
 
     __tablename__ = "searches"
 
@@ -112,7 +114,7 @@ class Search(Base):
     saved_step: Mapped[int] = mapped_column(Integer, default=0)  # highest run state so far
     event_seq: Mapped[int] = mapped_column(Integer, default=0)
     metric_seq: Mapped[int] = mapped_column(Integer, default=0)
-    report_seq: Mapped[int] = mapped_column(Integer, default=0)  # last numbered report of the newest attempt
+    report_seq: Mapped[int] = mapped_column(Integer, default=0)  # newest numbered update of the newest attempt
     ring_count: Mapped[int] = mapped_column(Integer, default=0)
 
     created_at: Mapped[datetime]
@@ -144,7 +146,7 @@ class Search(Base):
 
 
 class Attempt(Base):
-    """One claim of a search, from its first beat to its end."""
+    """One claim of a search, and how it ended."""
 
     __tablename__ = "attempts"
 
@@ -161,7 +163,7 @@ class Attempt(Base):
 
 
 class Event(Base):
-    """Something that happened to a search; `seq` counts 1, 2, 3, ... without gaps in each search."""
+    """Something that happened to a search; `seq` counts 1, 2, 3, ... per search, without gaps."""
 
     __tablename__ = "events"
 
@@ -174,7 +176,7 @@ class Event(Base):
 
 
 class Metric(Base):
-    """One point of a search's time series; a value that was not finite is null."""
+    """One point of a search's time series; values that were not finite are null."""
 
     __tablename__ = "metrics"
 
@@ -188,7 +190,7 @@ class Metric(Base):
 
 
 class Architecture(Base):
-    """An architecture a search told about: its best at some time, or its result."""
+    """An architecture that a search reported: its best at some time, or its result."""
 
     __tablename__ = "architectures"
 
@@ -235,20 +237,19 @@ class Artifact(Base):
 
 
 class Dataset(Base):
-    """A registered data set. Built-in ones have no row. A row that is `checking` is the job of a checker."""
+    """A registered dataset. Built-in ones have no row. A row in the state `checking` is the job of a checker."""
 
     __tablename__ = "datasets"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     state: Mapped[DatasetState] = mapped_column(_words(DatasetState))
-    spec: Mapped[dict[str, Any]]  # DatasetSpec; before it is ready, only where it lies
-    report: Mapped[dict[str, Any] | None]
+    spec: Mapped[dict[str, Any]]  # DatasetSpec; until it is ready, only its location
+    report: Mapped[dict[str, Any] | None]  # DatasetReport
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
-    fence: Mapped[int] = mapped_column(
-        Integer
-    )  # raised by every claim; the checks of a name and of its successor differ
+    # Raised by every claim. A new dataset of a deleted name continues at a different number.
+    fence: Mapped[int] = mapped_column(Integer)
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None]
     crashes: Mapped[int] = mapped_column(Integer)

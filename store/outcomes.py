@@ -1,4 +1,4 @@
-"""How an attempt ends, and what becomes of its search. Called inside the transaction that holds the search's row."""
+"""How an attempt ends, and what becomes of its search. Called inside the transaction that locked the search's row."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
 from store import events
 from store.db import now
@@ -16,38 +17,39 @@ from store.json_values import plain_json, plain_text
 from store.models import Attempt, RunState, Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState, StopReason
+from store.transitions import Action, transition
 
-# Memory that ran out runs out again: the second attempt computes in smaller parts, and there is no third.
+# A search that ran out of memory will do so again. Its second attempt uses smaller micro-batches; there is no third.
 MAX_MEMORY_CRASHES = 2
-# What a search is failed with when a whole streak broke in one way; any other streak is poison.
-_ONE_WAY = {
+# The error type of a search whose whole crash streak ended in one way; any other streak is "poison".
+_UNIFORM_STREAKS = {
     ExitClass.OUT_OF_MEMORY: "out-of-memory",
     ExitClass.DISK_FULL: "disk-full",
     ExitClass.STALLED: "stalled",
 }
-_WAY_OUT = {
-    "out-of-memory": "give the worker more memory, or lower the batch sizes or the resolution; then resume the search",
-    "disk-full": "free space below the data folder and in the artifact store, then resume the search",
-    "stalled": "see the logs of its attempts; raise AUTONL_STALL_S if it only is slow; then resume the search",
-    "poison": "see the logs of its attempts; once the cause is mended, resume the search",
-    "attempts-exhausted": "find out what ends its workers, then resume the search",
+_REMEDIES = {
+    "out-of-memory": "Give the worker more memory, or lower the batch sizes or the resolution; then resume the search.",
+    "disk-full": "Free disk space in the data folder and in the artifact store, then resume the search.",
+    "stalled": "Read the logs of its attempts; if it is slow but not stuck, raise AUTONL_STALL_S; then resume it.",
+    "poison": "Read the logs of its attempts, fix the cause, then resume the search.",
+    "attempts-exhausted": "Find out what keeps ending its workers, then resume the search.",
 }
 
 
 def succeeded(session: Session, search: Search, result: SearchResult, moment: datetime) -> SearchState:
     search.result = plain_json(result.to_json())
     search.stop_reason = StopReason(result.stop_reason)
-    _close(session, search, SearchState.SUCCEEDED, ExitClass.SUCCEEDED, moment)
-    # Those of any other end are kept: `resume` may want them.
+    _close(session, search, Action.SUCCEED, ExitClass.SUCCEEDED, moment)
+    # A search that ended in any other way keeps its run states, because it can be resumed.
     session.execute(delete(RunState).where(RunState.search_id == search.id))
-    events.append(session, search, "succeeded", moment, {"arch_id": result.architecture.arch_id})
+    events.append(session, search, EventKind.SUCCEEDED, moment, {"arch_id": result.architecture.arch_id})
     return search.state
 
 
 def cancelled(session: Session, search: Search, moment: datetime, detail: str) -> SearchState:
     search.stop_reason = StopReason.CANCELLED
-    _close(session, search, SearchState.CANCELLED, ExitClass.CANCELLED, moment, plain_text(detail) or None)
-    events.append(session, search, "cancelled", moment, {"best_arch_id": search.best_arch_id})
+    _close(session, search, Action.FINISH_CANCEL, ExitClass.CANCELLED, moment, plain_text(detail) or None)
+    events.append(session, search, EventKind.CANCELLED, moment, {"best_arch_id": search.best_arch_id})
     return search.state
 
 
@@ -56,20 +58,20 @@ def failed(
 ) -> SearchState:
     search.stop_reason = StopReason.ERROR
     search.error = {"type": error_type, "detail": detail}
-    _close(session, search, SearchState.FAILED, exit_class, moment, detail)
-    events.append(session, search, "failed", moment, search.error)
+    _close(session, search, Action.FAIL, exit_class, moment, detail)
+    events.append(session, search, EventKind.FAILED, moment, search.error)
     return search.state
 
 
 def paused(session: Session, search: Search, exit_class: ExitClass, moment: datetime, detail: str) -> SearchState:
     _end_attempt(session, search, exit_class, detail, moment)
-    search.state = SearchState.PAUSED
-    events.append(session, search, "paused", moment, {"best_arch_id": search.best_arch_id})
+    transition(search, Action.FINISH_PAUSE)
+    events.append(session, search, EventKind.PAUSED, moment, {"best_arch_id": search.best_arch_id})
     return search.state
 
 
 def drained(session: Session, search: Search, moment: datetime, detail: str) -> SearchState:
-    """Its worker stops: another goes on at once, and the attempt does not count against the limit."""
+    """Its worker stops: another one can claim the search at once, and the attempt does not count towards the limit."""
     _end_attempt(session, search, ExitClass.DRAINED, detail, moment)
     search.attempts -= 1
     _requeue(session, search, moment, detail, wait_s=0)
@@ -77,48 +79,54 @@ def drained(session: Session, search: Search, moment: datetime, detail: str) -> 
 
 
 def crashed(session: Session, search: Search, exit_class: ExitClass, detail: str, settings: Settings) -> SearchState:
-    """What follows a crash of `search`, whose row is locked and whose streak already counts this crash."""
+    """End a crashed attempt of `search`, whose row is locked and whose streak already includes this crash.
+
+    The search is queued again with backoff, or fails once a limit is reached. A requested cancel or pause comes first.
+    """
     moment = now(session)
     if search.state == SearchState.CANCELLING:
         return cancelled(session, search, moment, detail)
     if search.state == SearchState.PAUSING:
         return paused(session, search, exit_class, moment, detail)
     _end_attempt(session, search, exit_class, detail, moment)
-    streak = _streak(session, search)
+    streak = _crash_streak(session, search)
     error_type = _reason_to_give_up(search, streak, settings)
     if error_type is None:
         wait_s = settings.crash_backoff_s * 2 ** (search.crash_streak - 1)
         _requeue(session, search, moment, f"{exit_class}: {detail}", wait_s=wait_s)
         return search.state
-    limit = (
-        f"all {search.attempts} attempts are used up"
-        if error_type == "attempts-exhausted"
-        else f"{len(streak)} attempts in a row ended without a new run state"
-    )
-    reasons = "; ".join(f"attempt {a.fence}: {a.exit_class}: {a.detail}" for a in streak[-settings.max_crash_streak :])
-    return failed(
-        session, search, exit_class, error_type, f"{limit}: {reasons}. {_WAY_OUT[error_type].capitalize()}.", moment
-    )
+    failure = _describe_failure(search, streak[-settings.max_crash_streak :], len(streak), error_type)
+    return failed(session, search, exit_class, error_type, failure, moment)
 
 
-def _streak(session: Session, search: Search) -> Sequence[Attempt]:
-    """The attempts that crashed since the last new run state, first to last; the last is the one that ends now."""
-    this = session.get_one(Attempt, (search.id, search.fence))
-    asked_to_stop = Attempt.exit_class.in_([ExitClass.DRAINED, ExitClass.PAUSED])
-    query = select(Attempt).where(Attempt.search_id == search.id, Attempt.fence < search.fence, ~asked_to_stop)
+def _crash_streak(session: Session, search: Search) -> Sequence[Attempt]:
+    """The attempts that crashed since the last new run state, oldest first; the last one is ending now."""
+    current = session.get_one(Attempt, (search.id, search.fence))
+    stopped_on_request = Attempt.exit_class.in_([ExitClass.DRAINED, ExitClass.PAUSED])
+    query = select(Attempt).where(Attempt.search_id == search.id, Attempt.fence < search.fence, ~stopped_on_request)
     earlier = session.scalars(query.order_by(Attempt.fence.desc()).limit(search.crash_streak - 1)).all()
-    return [*reversed(earlier), this]
+    return [*reversed(earlier), current]
 
 
 def _reason_to_give_up(search: Search, streak: Sequence[Attempt], settings: Settings) -> str | None:
-    """The type of the error to fail with; None: try again."""
-    ways = Counter(attempt.exit_class for attempt in streak)
-    if ways[ExitClass.OUT_OF_MEMORY] >= MAX_MEMORY_CRASHES:
+    """The error type to fail with, or None to try again."""
+    counts = Counter(attempt.exit_class for attempt in streak)
+    if counts[ExitClass.OUT_OF_MEMORY] >= MAX_MEMORY_CRASHES:
         return "out-of-memory"
     if search.crash_streak >= settings.max_crash_streak:
-        only = streak[-1].exit_class if len(ways) == 1 else None
-        return _ONE_WAY.get(only, "poison") if only is not None else "poison"
+        exit_class = streak[-1].exit_class if len(counts) == 1 else None
+        return _UNIFORM_STREAKS.get(exit_class, "poison") if exit_class is not None else "poison"
     return "attempts-exhausted" if search.attempts >= settings.max_attempts else None
+
+
+def _describe_failure(search: Search, shown: Sequence[Attempt], streak_length: int, error_type: str) -> str:
+    """Which limit was reached, how each of the `shown` attempts ended, and what to do about it."""
+    if error_type == "attempts-exhausted":
+        limit = f"all {search.attempts} attempts are used up"
+    else:
+        limit = f"{streak_length} attempts in a row ended without a new run state"
+    endings = "; ".join(f"attempt {attempt.fence}: {attempt.exit_class}: {attempt.detail}" for attempt in shown)
+    return f"{limit}: {endings}. {_REMEDIES[error_type]}"
 
 
 def _end_attempt(session: Session, search: Search, exit_class: ExitClass, detail: str | None, moment: datetime) -> None:
@@ -130,21 +138,22 @@ def _end_attempt(session: Session, search: Search, exit_class: ExitClass, detail
 
 
 def _requeue(session: Session, search: Search, moment: datetime, reason: str, *, wait_s: float) -> None:
-    search.state = SearchState.QUEUED
+    transition(search, Action.REQUEUE)
     search.next_run_at = moment + timedelta(seconds=wait_s)
     search.last_rung_at = None
     search.ring_count = 0
-    events.append(session, search, "requeued", moment, {"reason": reason, "wait_s": wait_s})
+    events.append(session, search, EventKind.REQUEUED, moment, {"reason": reason, "wait_s": wait_s})
 
 
 def _close(
     session: Session,
     search: Search,
-    state: SearchState,
+    action: Action,
     exit_class: ExitClass,
     moment: datetime,
     detail: str | None = None,
 ) -> None:
+    """End the attempt, and with it the search."""
     _end_attempt(session, search, exit_class, detail, moment)
-    search.state = state
+    transition(search, action)
     search.finished_at = moment

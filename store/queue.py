@@ -1,7 +1,7 @@
-"""The notifier: tells workers that something is queued. The only file with queue and task names.
+"""The notifier: wakes workers when a search is queued. The only module that names the queue and its task.
 
-A ring carries no content, and losing, doubling or reordering rings costs seconds, never a search: the rows are the
-truth, and the sweeper rings again.
+A notification carries no content. Losing, repeating or reordering notifications costs seconds, never a search: the rows
+decide what runs, and the sweeper notifies again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from store.errors import BrokerUnreachable
 
 QUEUE_NAME = "searches"
 TASK_NAME = "autonl.run_searches"
-MAX_OUTSTANDING = 64  # rings waiting in the broker; more would tell the workers nothing new
+MAX_OUTSTANDING = 64  # notifications waiting in the broker; more of them would wake no more workers
 
 TRANSPORT_OPTIONS: dict[str, Any] = {
     "visibility_timeout": 86400,
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerNotifier:
-    """Rings from a thread of its own, so that a dead or silent broker never holds up a request or a sweep."""
+    """Publishes from a thread of its own, so that a dead or silent broker never delays a request or a sweep."""
 
     def __init__(self, broker_url: str) -> None:
         self._broker_url = broker_url
@@ -43,7 +43,7 @@ class WorkerNotifier:
         self._thread: threading.Thread | None = None
 
     def notify(self, times: int = 1) -> None:
-        """Ask for rings, one per worker slot that should look; returns at once. Failures are logged, not raised."""
+        """Request notifications, one per worker slot to wake. Returns at once; failures are logged, not raised."""
         with self._changed:
             self._wanted = min(self._wanted + times, MAX_OUTSTANDING)
             if self._thread is None and not self._closing:
@@ -52,7 +52,7 @@ class WorkerNotifier:
             self._changed.notify()
 
     def close(self, timeout_s: float = 5) -> None:
-        """Send what was asked for, waiting at most `timeout_s`, and stop."""
+        """Send what was requested, waiting at most `timeout_s`, and stop."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -66,11 +66,13 @@ class WorkerNotifier:
             try:
                 _publish(app, times)
             except (OperationalError, redis.RedisError, OSError) as error:
-                log.warning("the broker did not take %d ring(s): %s; the sweeper will ring again", times, error)
+                log.warning(
+                    "the broker did not accept %d notification(s): %s; the sweeper will notify again", times, error
+                )
         app.close()
 
     def _next(self) -> int:
-        """Wait until rings are wanted and take them all; 0 when closing."""
+        """Wait until notifications are requested and take them all; 0 when closing."""
         with self._changed:
             self._changed.wait_for(lambda: self._wanted > 0 or self._closing)
             times, self._wanted = self._wanted, 0
@@ -78,14 +80,14 @@ class WorkerNotifier:
 
 
 def check_broker(broker_url: str, timeout_s: float = 1) -> None:
-    """Ask the broker for a sign of life. Raises BrokerUnreachable."""
+    """Ping the broker. Raises BrokerUnreachable."""
     try:
         with redis.Redis.from_url(
             broker_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None
-        ) as r:
-            r.ping()
+        ) as client:
+            client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        raise BrokerUnreachable(f"the broker does not answer within {timeout_s:g} s: {error}") from error
+        raise BrokerUnreachable(f"the broker did not respond within {timeout_s:g} s: {error}") from error
 
 
 def _publish(app: Celery, times: int) -> None:

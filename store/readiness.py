@@ -1,4 +1,7 @@
-"""`python -m store.readiness`: can this host work? Ends with 0 if the database is migrated and the broker answers."""
+"""Readiness of this host: can it reach a migrated database and the broker?
+
+`python -m store.readiness` exits with code 0 if it can; otherwise it prints each problem and exits with code 1.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,27 @@ from store.migrate import check_schema
 from store.queue import check_broker
 from store.settings import Settings
 
+_BROKER_TIMEOUT_S = 5
 
-def problems(settings: Settings) -> list[str]:
-    """What keeps this host from working, a sentence each; empty if nothing does."""
-    found = []
+
+def readiness_problems(settings: Settings) -> list[str]:
+    """Why this host is not ready, one sentence per problem; empty if it is."""
+    problems = []
     database = Database(settings.resolved_database_url)
     try:
         check_schema(database)
     except UNAVAILABLE as error:
-        found.append(f"the database does not answer: {error}")
+        problems.append(f"the database does not respond: {error}")
     except SchemaOutdated as error:
-        found.append(str(error))
+        problems.append(str(error))
     finally:
         database.close()
     try:
-        check_broker(settings.broker_url, timeout_s=5)
+        check_broker(settings.broker_url, timeout_s=_BROKER_TIMEOUT_S)
     except BrokerUnreachable as error:
-        found.append(str(error))
-    return found
+        problems.append(str(error))
+    return problems
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(problems(Settings())) or 0)
+    sys.exit("\n".join(readiness_problems(Settings())) or 0)

@@ -1,4 +1,4 @@
-"""Searches as their users see them: create, look up, list, delete. What workers do is in `claims.py`."""
+"""Searches as users see them: create, get, list, delete. What workers do is in `claims.py`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.result import SearchResult
 from store import events
 from store.db import Database, now
 from store.errors import DatasetChanged, IdempotencyConflict, NotFound, PageTokenError, StateConflict
@@ -44,7 +46,7 @@ class SearchFilter:
 
 @dataclass(frozen=True)
 class SearchPage:
-    """Some searches, newest first, and how to get the next ones; no token: these were the last."""
+    """Searches, newest first. `next_page_token` requests the next page; None on the last one."""
 
     searches: Sequence[Search]
     next_page_token: str | None
@@ -64,13 +66,13 @@ class SearchStore:
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
     ) -> tuple[Search, bool]:
-        """Accept a search, or find the one that the same request created before.
+        """Queue a new search, or find the one that the same request created before.
 
         Returns:
             The search, and whether this call created it.
         Raises:
-            IdempotencyConflict: the key was used with another body.
-            DatasetChanged: the data set is not `dataset` any more.
+            IdempotencyConflict: the key was used with a different body.
+            DatasetChanged: the registered dataset is no longer `dataset`.
         """
         if idempotency_key is not None and (known := self._find_by_key(idempotency_key)) is not None:
             return _same_request(known, body_sha256), False
@@ -78,30 +80,19 @@ class SearchStore:
             with self._database.session_scope() as session:
                 moment = now(session)
                 _release_old_key(session, idempotency_key, moment)
-                search = Search(
-                    id=secrets.token_hex(8),
-                    config=config.to_json(),
-                    dataset=dataset.name,
-                    dataset_spec=dataset.to_json(),
-                    idempotency_key=idempotency_key,
-                    body_sha256=body_sha256,
-                    state=SearchState.QUEUED,
-                    fence=0,
-                    event_seq=0,
-                    created_at=moment,
-                    next_run_at=moment,
-                )
+                search = _new_search(config, dataset, moment)
+                search.idempotency_key, search.body_sha256 = idempotency_key, body_sha256
                 session.add(search)
                 session.flush()
-                _hold_dataset(session, dataset)
+                _lock_dataset(session, dataset)
                 detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
-                events.append(session, search, "created", moment, detail)
+                events.append(session, search, EventKind.CREATED, moment, detail)
             return search, True
         except IntegrityError:
             known = self._find_by_key(idempotency_key) if idempotency_key is not None else None
             if known is None:
                 raise
-            return _same_request(known, body_sha256), False  # the same request, a moment earlier
+            return _same_request(known, body_sha256), False  # created by the same request in the meantime
 
     def get(self, search_id: str) -> Search:
         """The search. Raises NotFound."""
@@ -109,7 +100,7 @@ class SearchStore:
             return _get(session, search_id)
 
     def attempts(self, search_id: str) -> Sequence[Attempt]:
-        """All attempts of a search, first to last, with how each ended and the end of its log."""
+        """All attempts of a search, oldest first."""
         with self._database.read_scope() as session:
             return session.scalars(select(Attempt).where(Attempt.search_id == search_id).order_by(Attempt.fence)).all()
 
@@ -117,7 +108,7 @@ class SearchStore:
         """The searches that match, newest first.
 
         Raises:
-            PageTokenError: the token is malformed, or was made for another filter.
+            PageTokenError: the token is malformed, or was issued for another filter.
         """
         page_size = min(max(page_size, 1), MAX_PAGE_SIZE)
         query = _matching(wanted).order_by(Search.created_at.desc(), Search.id.desc()).limit(page_size + 1)
@@ -127,18 +118,18 @@ class SearchStore:
             query = query.where(or_(Search.created_at < created_at, older))
         with self._database.read_scope() as session:
             found = session.scalars(query).all()
-        shown = found[:page_size]
-        more = len(found) > page_size
-        return SearchPage(shown, _make_token(shown[-1], wanted) if more else None)
+        page = found[:page_size]
+        has_more = len(found) > page_size
+        return SearchPage(page, _make_token(page[-1], wanted) if has_more else None)
 
     def states_of(self, search_ids: Sequence[str]) -> dict[str, SearchState]:
-        """The states of those of the searches that exist."""
+        """The state of each of these searches; those that do not exist are left out."""
         query = select(Search.id, Search.state).where(Search.id.in_(search_ids))
         with self._database.read_scope() as session:
             return {row.id: row.state for row in session.execute(query)}
 
     def count_by_state(self) -> dict[SearchState, int]:
-        """How many searches are in each state; states without any are there, with 0."""
+        """How many searches are in each state, including states without any."""
         counts = dict.fromkeys(SearchState, 0)
         with self._database.read_scope() as session:
             for state, count in session.execute(select(Search.state, func.count()).group_by(Search.state)):
@@ -146,45 +137,60 @@ class SearchStore:
         return counts
 
     def delete(self, search_id: str) -> None:
-        """Delete a final search with all its rows; its files are the caller's to delete, after this.
+        """Delete a final search with all its rows. Afterwards, the caller has to delete its files.
 
         Raises:
             NotFound: no such search.
             StateConflict: it is not final yet.
         """
         with self._database.session_scope() as session:
-            gone = delete(Search).where(Search.id == search_id, Search.state.in_(FINAL)).returning(Search.id)
-            if session.scalars(gone).one_or_none() is None:
+            statement = delete(Search).where(Search.id == search_id, Search.state.in_(FINAL)).returning(Search.id)
+            if session.scalars(statement).one_or_none() is None:
                 state = _get(session, search_id).state
                 raise StateConflict(
                     f"search {search_id} is {state}; only a final search can be deleted: cancel it first", state=state
                 )
 
     def _find_by_key(self, idempotency_key: str) -> Search | None:
-        """The search that this key created, unless that is longer ago than keys are kept."""
+        """The search that this key created, unless the key has expired."""
         query = select(Search).where(Search.idempotency_key == idempotency_key)
         with self._database.read_scope() as session:
-            return session.scalars(query.where(Search.created_at >= _oldest_key(now(session)))).one_or_none()
+            return session.scalars(query.where(Search.created_at >= _expiry(now(session)))).one_or_none()
 
 
-def _oldest_key(moment: datetime) -> datetime:
+def _new_search(config: SearchConfig, dataset: DatasetSpec, moment: datetime) -> Search:
+    return Search(
+        id=secrets.token_hex(8),
+        config=config.to_json(),
+        dataset=dataset.name,
+        dataset_spec=dataset.to_json(),
+        state=SearchState.QUEUED,
+        fence=0,
+        event_seq=0,
+        created_at=moment,
+        next_run_at=moment,
+    )
+
+
+def _expiry(moment: datetime) -> datetime:
+    """The keys of searches created before this time have expired at `moment`."""
     return moment - timedelta(seconds=IDEMPOTENCY_KEPT_S)
 
 
 def _release_old_key(session: Session, idempotency_key: str | None, moment: datetime) -> None:
-    """A key may be used anew once it is older than keys are kept; the search that it created stays."""
+    """Allow an expired key to be used again. The search that it created stays, without a key."""
     if idempotency_key is not None:
-        old = Search.idempotency_key == idempotency_key, Search.created_at < _oldest_key(moment)
-        session.execute(update(Search).where(*old).values(idempotency_key=None))
+        expired = Search.idempotency_key == idempotency_key, Search.created_at < _expiry(moment)
+        session.execute(update(Search).where(*expired).values(idempotency_key=None))
 
 
-def _hold_dataset(session: Session, dataset: DatasetSpec) -> None:
-    """Keep the data set from being deleted until the search that needs it is there for all to see."""
+def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
+    """Prevent the dataset from being deleted before the search that uses it is committed. Raises DatasetChanged."""
     if dataset.name in BUILTIN:
         return
     row = session.get(Dataset, dataset.name, with_for_update={"read": True})
     if row is None or row.state != DatasetState.READY or row.spec["fingerprint"] != dataset.fingerprint:
-        raise DatasetChanged(f"data set {dataset.name!r} was deleted or added anew meanwhile; look at it again")
+        raise DatasetChanged(f"dataset {dataset.name!r} was deleted or replaced in the meantime; read it again")
 
 
 def _get(session: Session, search_id: str) -> Search:
@@ -194,6 +200,11 @@ def _get(session: Session, search_id: str) -> Search:
     return search
 
 
+def search_result(search: Search) -> SearchResult | None:
+    """The result of a search; None unless it succeeded. Its paths are bare file names."""
+    return SearchResult.from_json(search.result) if search.result is not None else None
+
+
 def unknown_search(search_id: str) -> NotFound:
     return NotFound(f"no search {search_id!r}; GET /searches lists them")
 
@@ -201,7 +212,7 @@ def unknown_search(search_id: str) -> NotFound:
 def _same_request(search: Search, body_sha256: str | None) -> Search:
     if search.body_sha256 != body_sha256:
         raise IdempotencyConflict(
-            f"idempotency key {search.idempotency_key!r} already created search {search.id} from another body; "
+            f"idempotency key {search.idempotency_key!r} already created search {search.id} from a different body; "
             "send the same body again, or use a new key"
         )
     return search
@@ -228,10 +239,14 @@ def _read_token(token: str, wanted: SearchFilter) -> tuple[datetime, str]:
         content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         digest, created_at, search_id = json.loads(content)
         if not isinstance(search_id, str):
-            raise TypeError("the id is not a text")
+            raise TypeError("the id is not a string")
         last = datetime.fromisoformat(created_at).astimezone(UTC), plain_text(search_id)
     except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError) as error:
-        raise PageTokenError("page_token is malformed; take it unchanged from the answer before") from error
+        raise PageTokenError(
+            "page_token is malformed; use the next_page_token of the previous page unchanged"
+        ) from error
     if digest != wanted.digest():
-        raise PageTokenError("page_token belongs to a listing with another filter; repeat that filter, or start anew")
+        raise PageTokenError(
+            "page_token was issued for another filter; repeat that filter, or omit the token to start again"
+        )
     return last

@@ -1,7 +1,7 @@
-"""Everything that can be set from outside. The only reader of the environment.
+"""All settings of the service. The only module that reads the environment.
 
 Each field is read from `AUTONL_<NAME>`; the three service URLs also from their plain names `DATABASE_URL`, `BROKER_URL`
-and `ARTIFACT_URL`. Nothing set means the embedded shape: SQLite and files below `data_dir`.
+and `ARTIFACT_URL`. By default the service is embedded: SQLite and files in `data_dir`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def _url(name: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """Settings of one process, fixed at its start. Seconds may be fractions."""
+    """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)
 
     data_dir: Path = Field(
-        default=Path("autonl-data"), description="database, run states, logs and caches lie below it"
+        default=Path("autonl-data"), description="folder of the database, run states, logs and caches"
     )
     database_url: str = Field(
         default="", validation_alias=_url("database_url"), description="empty: SQLite in data_dir"
@@ -36,48 +36,58 @@ class Settings(BaseSettings):
         default="", validation_alias=_url("artifact_url"), description="empty: data_dir/artifacts"
     )
 
-    beat_s: float = Field(default=10, gt=0, description="time between two beats of a supervisor")
-    lease_s: float = Field(default=60, gt=0, description="a claim without a beat for this long is stale")
-    poll_s: float = Field(default=1, gt=0, description="how often a supervisor looks for a cancel, a drain or an exit")
-    sweep_s: float = Field(default=5, gt=0, description="time between two sweeps")
-    ring_s: float = Field(default=5, gt=0, description="first wait before a queued search is rung again; doubles")
-    ring_max_s: float = Field(default=60, gt=0, description="longest wait before a queued search is rung again")
-    stop_grace_s: float = Field(default=60, gt=0, description="time to save and leave before a child is killed")
-    stall_s: float = Field(default=1800, gt=0, description="a child without progress for this long is killed")
+    beat_s: float = Field(default=10, gt=0, description="interval at which supervisors extend their leases")
+    lease_s: float = Field(default=60, gt=0, description="without a beat for this long, an attempt loses its search")
+    poll_s: float = Field(
+        default=1, gt=0, description="interval at which supervisors check for a cancel, a drain or an exit"
+    )
+    sweep_s: float = Field(default=5, gt=0, description="interval of the sweeper")
+    ring_s: float = Field(default=5, gt=0, description="wait before the first repeated notification; doubles")
+    ring_max_s: float = Field(default=60, gt=0, description="longest wait between repeated notifications")
+    stop_grace_s: float = Field(default=60, gt=0, description="time to save and exit before a search process is killed")
+    stall_s: float = Field(default=1800, gt=0, description="a process without progress for this long is killed")
     crash_backoff_s: float = Field(default=5, ge=0, description="wait after a crash; doubles with the crash streak")
-    max_crash_streak: int = Field(default=3, ge=1, description="crashes in a row without a new run state")
+    max_crash_streak: int = Field(
+        default=3, ge=1, description="crashes in a row, without a new run state, before giving up"
+    )
     max_attempts: int = Field(
-        default=50, ge=1, description="claims of one search until it is resumed, drained ones aside"
+        default=50, ge=1, description="attempts of a search before giving up; drained ones do not count"
     )
 
-    save_steps: int = Field(default=200, ge=1, description="training steps between two run states of one epoch")
+    save_steps: int = Field(default=200, ge=1, description="training steps between run states within an epoch")
     child_memory_bytes: int = Field(
-        default=0, ge=0, description="address space of a search's process; 0: as much as there is"
+        default=0, ge=0, description="limit of a search process's address space; 0: unlimited"
     )
 
     cache_bytes: int = Field(
-        default=0, ge=0, description="of prepared data sets on one host; 0: as many as its disk has room for"
+        default=0, ge=0, description="limit of the cache of prepared datasets on one host; 0: the space on its disk"
     )
 
-    check_poll_s: float = Field(default=1, gt=0, description="how often a checker looks for data sets to check")
+    check_poll_s: float = Field(default=1, gt=0, description="interval at which a checker looks for datasets to check")
     check_memory_bytes: int = Field(
-        default=4 << 30, ge=0, description="address space of the process that checks a data set; 0: as much as there is"
+        default=4 << 30, ge=0, description="limit of a check process's address space; 0: unlimited"
     )
 
-    max_body_bytes: int = Field(default=1 << 20, ge=1, description="of a request body")
-    max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="of an archive sent as a data set")
-    max_dataset_files: int = Field(default=Limits.files, ge=1, description="in an archive; 1 KB of memory each")
-    max_folder_files: int = Field(default=Limits.folder_files, ge=1, description="in a data set that is a folder")
-    max_content_bytes: int = Field(default=Limits.content_bytes, ge=1, description="in an archive, decompressed")
-    max_content_ratio: int = Field(default=Limits.ratio, ge=1, description="of these to the archive's own bytes")
-    max_image_bytes: int = Field(default=Limits.image_bytes, ge=1, description="of one image's file")
-    max_image_pixels: int = Field(default=Limits.image_pixels, ge=1, description="of one image")
-    max_classes: int = Field(default=Limits.classes, ge=2, description="of a data set")
+    max_body_bytes: int = Field(default=1 << 20, ge=1, description="limit of a request body")
+    max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="limit of an uploaded archive")
+    max_dataset_files: int = Field(
+        default=Limits.files, ge=1, description="files in an archive; each takes 1 KB of memory"
+    )
+    max_folder_files: int = Field(default=Limits.folder_files, ge=1, description="files in a dataset folder")
+    max_content_bytes: int = Field(
+        default=Limits.content_bytes, ge=1, description="limit of an archive's decompressed content"
+    )
+    max_content_ratio: int = Field(
+        default=Limits.ratio, ge=1, description="largest ratio of decompressed to compressed bytes"
+    )
+    max_image_bytes: int = Field(default=Limits.image_bytes, ge=1, description="limit of one image file")
+    max_image_pixels: int = Field(default=Limits.image_pixels, ge=1, description="pixels of one image")
+    max_classes: int = Field(default=Limits.classes, ge=2, description="classes of a dataset")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="folders below which a data set may be registered by path; a list as in PATH"
+        default=(), description="folders in which datasets may be registered by path; separated as in PATH"
     )
 
-    url: str = Field(default="http://127.0.0.1:8000", description="the service that the command line talks to")
+    url: str = Field(default="http://127.0.0.1:8000", description="base URL that the command line connects to")
 
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="CPU threads of one search")
@@ -109,7 +119,7 @@ class Settings(BaseSettings):
         if self.beat_s * 2 > self.lease_s:
             raise ValueError(
                 f"AUTONL_BEAT_S is {self.beat_s:g} and AUTONL_LEASE_S is {self.lease_s:g}: a lease must outlast two "
-                "beats, or one late beat costs the search; raise the lease or beat more often"
+                "beats, or a single late beat loses the search; raise AUTONL_LEASE_S or lower AUTONL_BEAT_S"
             )
         return self
 
@@ -117,39 +127,39 @@ class Settings(BaseSettings):
     def _a_memory_limit_is_for_the_cpu(self) -> Self:
         if self.child_memory_bytes and self.device == "cuda":
             raise ValueError(
-                "AUTONL_CHILD_MEMORY_BYTES limits the address space, of which CUDA takes far more than it uses; "
-                "limit the memory of the worker's control group instead"
+                f"AUTONL_CHILD_MEMORY_BYTES is {self.child_memory_bytes}, but CUDA reserves far more address space "
+                "than it uses; set it to 0, and limit the memory of the worker's control group instead"
             )
         return self
 
     @property
     def resolved_database_url(self) -> str:
-        """The database to use: what was set, or SQLite in the data folder."""
+        """The database URL: as set, or SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir / 'autonl.db'}"
 
     @property
     def resolved_artifact_url(self) -> str:
-        """Where artifacts go: what was set, or a folder in the data folder."""
+        """The artifact URL: as set, or a folder in the data folder."""
         return self.artifact_url or (self.data_dir / "artifacts").as_uri()
 
     @property
     def searches_dir(self) -> Path:
-        """Work folders and logs of searches; every worker host must see the same one, to resume elsewhere."""
+        """Work folders and logs of searches; worker hosts must share it to resume each other's searches."""
         return self.data_dir / "searches"
 
     @property
     def datasets_dir(self) -> Path:
-        """Uploaded archives and manifests; every API, checker and worker host must see the same one."""
+        """Uploaded archives and manifests; all API, checker and worker hosts must share it."""
         return self.data_dir / "datasets"
 
     @property
     def cache_dir(self) -> Path:
-        """Decoded images, shared by the searches of one host; may be deleted at any time."""
+        """Decoded images, shared by the searches on one host; may be deleted at any time."""
         return self.data_dir / "cache"
 
     @property
     def limits(self) -> Limits:
-        """Of data sets, in the words of the core."""
+        """The limits of datasets, as the core takes them."""
         return Limits(
             upload_bytes=self.max_upload_bytes,
             files=self.max_dataset_files,
@@ -162,14 +172,14 @@ class Settings(BaseSettings):
         )
 
     def environment(self) -> dict[str, str]:
-        """The environment for another process of the same service: this one's, with all of these settings."""
+        """The environment for another process of the same service: the current one, plus all of these settings."""
         own = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
             own[f"AUTONL_{name.upper()}"] = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
         return dict(os.environ) | own
 
-    def child_environment(self) -> dict[str, str]:
-        """The environment of a search's own process: the same, with its share of the CPU."""
+    def search_process_environment(self) -> dict[str, str]:
+        """The environment of a search process: the same, with its number of CPU threads."""
         threads = str(self.threads)
         return self.environment() | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}

@@ -1,13 +1,12 @@
-"""The states of searches and data sets, which may follow which, and the words for how searches and attempts end."""
+"""The states of searches and datasets, and how searches and attempts end. The transitions are in `transitions.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 
 class SearchState(StrEnum):
-    """Where a search is in its life. The states in `CLAIMED` hold a lease, those in `FINAL` are ends."""
+    """The state of a search. Those in `CLAIMED` hold a lease, those in `FINAL` are final until a user resumes."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -23,37 +22,8 @@ class SearchState(StrEnum):
         return self in FINAL
 
 
-ALLOWED: Mapping[SearchState, frozenset[SearchState]] = {
-    SearchState.QUEUED: frozenset({SearchState.RUNNING, SearchState.PAUSED, SearchState.CANCELLED}),
-    SearchState.RUNNING: frozenset(
-        {
-            SearchState.QUEUED,
-            SearchState.PAUSING,
-            SearchState.CANCELLING,
-            SearchState.SUCCEEDED,
-            SearchState.FAILED,
-        }
-    ),
-    # A search that finishes, or fails for good, before it hears the pause has nothing left to go on with.
-    SearchState.PAUSING: frozenset(
-        {
-            SearchState.RUNNING,
-            SearchState.PAUSED,
-            SearchState.CANCELLING,
-            SearchState.SUCCEEDED,
-            SearchState.FAILED,
-        }
-    ),
-    SearchState.PAUSED: frozenset({SearchState.QUEUED, SearchState.CANCELLED}),
-    SearchState.CANCELLING: frozenset({SearchState.CANCELLED}),
-    # Ends, unless a user asks to resume: then the search goes on from its last run state.
-    SearchState.CANCELLED: frozenset({SearchState.QUEUED}),
-    SearchState.FAILED: frozenset({SearchState.QUEUED}),
-    SearchState.SUCCEEDED: frozenset(),
-}
-
 FINAL = frozenset({SearchState.CANCELLED, SearchState.SUCCEEDED, SearchState.FAILED})
-# Somebody holds, or held, a lease.
+# The search has an owner, whose lease may have expired.
 CLAIMED = frozenset({SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING})
 
 
@@ -61,22 +31,22 @@ class StopReason(StrEnum):
     """Why a final search stopped."""
 
     CONVERGED = "converged"
-    BUDGET_SPENT = "budget_spent"
+    BUDGET_SPENT = "budget_spent"  # never produced; still part of the public API schema
     COLLAPSED = "collapsed"
     CANCELLED = "cancelled"
     ERROR = "error"
 
 
 class ExitClass(StrEnum):
-    """How an attempt ended. The classes in `CRASHES` are retried with backoff and counted as a streak."""
+    """How an attempt ended. Those in `CRASHES` are retried with backoff and count towards the crash streak."""
 
     SUCCEEDED = "succeeded"
-    REFUSED = "refused"  # an error the user must act on: trying again cannot help
+    REFUSED = "refused"  # an error that the user must fix; a retry cannot help
     CANCELLED = "cancelled"
     PAUSED = "paused"
-    DRAINED = "drained"  # the worker was told to stop; the search goes on elsewhere
+    DRAINED = "drained"  # the worker was asked to stop; the search continues elsewhere
     CRASHED = "crashed"
-    KILLED = "killed"  # by a signal from outside; the kernel's out-of-memory killer is the usual sender
+    KILLED = "killed"  # by a signal from outside, usually from the kernel's out-of-memory killer
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     STALLED = "stalled"  # no progress for too long
@@ -96,7 +66,7 @@ CRASHES = frozenset(
 
 
 class DatasetState(StrEnum):
-    """Where a data set is: only a ready one can be searched on; an invalid one has a report that says why."""
+    """The state of a dataset. Only a ready one can be searched on; the report of an invalid one says why."""
 
     CHECKING = "checking"
     READY = "ready"

@@ -16,19 +16,19 @@ from store.events import EventStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.sweeps import SweepStore
-from store.updates import ReportStore
+from store.updates import UpdateStore
 
 
 @dataclass(frozen=True)
 class Stores:
-    """One store per noun. Opening connects to nothing; close them, and never carry them across a fork."""
+    """One store per kind of row. Opening them does not connect yet; close them, and never share them across a fork."""
 
     settings: Settings
     database: Database
     searches: SearchStore
     control: ControlStore
     claims: ClaimStore
-    reports: ReportStore
+    updates: UpdateStore
     sweeps: SweepStore
     events: EventStore
     architectures: ArchitectureStore
@@ -41,7 +41,7 @@ class Stores:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """The stores that `settings` name. Raises ArtifactError or ValueError for a URL that cannot be served."""
+    """The stores that `settings` name. Raises ArtifactError or ValueError if a URL is not supported."""
     database = Database(settings.resolved_database_url)
     artifacts = open_artifacts(settings.resolved_artifact_url)
     return Stores(
@@ -50,7 +50,7 @@ def open_stores(settings: Settings) -> Stores:
         searches=SearchStore(database),
         control=ControlStore(database),
         claims=ClaimStore(database, settings),
-        reports=ReportStore(database),
+        updates=UpdateStore(database),
         sweeps=SweepStore(database, settings),
         events=EventStore(database),
         architectures=ArchitectureStore(database),

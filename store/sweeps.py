@@ -1,4 +1,4 @@
-"""Repairs: takes searches away from workers that fell silent, and tells which queued ones to ring for."""
+"""Repairs: ends attempts whose workers fell silent, and says how many notifications the queued searches need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from store.models import Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
 
-_AT_ONCE = 100
+_BATCH_SIZE = 100  # searches handled by one call
+_MAX_DOUBLINGS = 16
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class SweepStore:
 
     def sweep(self) -> list[Swept]:
         """End every stale attempt: its search is queued again, or closed if it crashed too often or was cancelled."""
-        # A claim whose first beat never came has no lease_until to compare with: then the time of the claim counts.
+        # A claim whose first beat never came has no lease_until; its lease counts from the claim.
         deadline = func.coalesce(Search.lease_until, Search.claimed_at)
         with self._database.read_scope() as session:
             stale = Search.state.in_(CLAIMED), deadline < now(session)
-            found = session.execute(select(Search.id, Search.fence, Search.owner).where(*stale).limit(_AT_ONCE)).all()
+            query = select(Search.id, Search.fence, Search.owner).where(*stale).limit(_BATCH_SIZE)
+            found = session.execute(query).all()
         swept = []
         for search_id, fence, owner in found:
             lease = Lease(search_id, fence)
@@ -50,28 +52,28 @@ class SweepStore:
                     reason = f"no beat from {owner} for {self._settings.lease_s:g} s"
                     state = outcomes.crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
             except LeaseLost:
-                continue  # it beat, ended, or was swept by another sweeper since we looked
+                continue  # since the query above, it beat, ended, or was swept by another sweeper
             swept.append(Swept(lease, state))
         return swept
 
-    def due_to_ring(self) -> int:
-        """How many rings the queued searches need now. Asking counts as ringing: the next one waits twice as long."""
+    def due_notifications(self) -> int:
+        """How many notifications the queued searches need now. Each counts as sent: the wait for the next doubles."""
         with self._database.session_scope() as session:
             moment = now(session)
             queued = (
                 select(Search.id, Search.ring_count, Search.last_rung_at)
                 .where(Search.state == SearchState.QUEUED, Search.next_run_at <= moment)
                 .order_by(Search.created_at, Search.id)
-                .limit(_AT_ONCE)
+                .limit(_BATCH_SIZE)
             )
             due = [row.id for row in session.execute(queued) if self._is_due(row.ring_count, row.last_rung_at, moment)]
             if due:
-                rung = update(Search).where(Search.id.in_(due), Search.state == SearchState.QUEUED)
-                session.execute(rung.values(last_rung_at=moment, ring_count=Search.ring_count + 1))
+                statement = update(Search).where(Search.id.in_(due), Search.state == SearchState.QUEUED)
+                session.execute(statement.values(last_rung_at=moment, ring_count=Search.ring_count + 1))
             return len(due)
 
     def oldest_wait_s(self) -> float:
-        """How long the search that is due and waits longest has been waiting, in seconds; 0 if none waits."""
+        """How long the search that has been due the longest has waited, in seconds; 0 if none is due."""
         with self._database.read_scope() as session:
             moment = now(session)
             waiting = Search.state == SearchState.QUEUED, Search.next_run_at <= moment
@@ -83,5 +85,6 @@ class SweepStore:
     def _is_due(self, ring_count: int, last_rung_at: datetime | None, moment: datetime) -> bool:
         if last_rung_at is None:
             return True
-        wait_s = min(self._settings.ring_s * 2 ** min(max(ring_count - 1, 0), 16), self._settings.ring_max_s)
+        doublings = min(max(ring_count - 1, 0), _MAX_DOUBLINGS)
+        wait_s = min(self._settings.ring_s * 2**doublings, self._settings.ring_max_s)
         return last_rung_at + timedelta(seconds=wait_s) <= moment

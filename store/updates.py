@@ -1,6 +1,6 @@
-"""What a running search tells: progress, metrics, architectures, run states, events. Every write is fenced.
+"""Progress updates: what a search writes while it runs. Progress, metrics, architectures, run states, events.
 
-A lease that is gone makes each of the writes raise LeaseLost and change nothing.
+Every write is fenced: with a lost lease it raises LeaseLost and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress
 from store import events
 from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
@@ -20,24 +21,23 @@ from store.json_values import plain_json
 from store.leases import Lease, require_lease
 from store.models import Metric, RunState
 
-KEPT_RUN_STATES = 2  # the newest, over all attempts; the files of older ones are deleted by the search
 MAX_METRICS = 5000
 
 
-class ReportStore:
-    """Writes and reads what searches tell about themselves."""
+class UpdateStore:
+    """Writes progress updates, and reads the metrics and run states among them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def progress(self, lease: Lease, progress: Progress) -> None:
-        """Replace the search's progress; a new phase is also an event."""
+        """Replace the search's progress; a new phase is also logged as an event."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
             if search.phase != progress.phase:
                 search.phase = progress.phase
-                events.append(session, search, "phase", moment, {"phase": progress.phase})
+                events.append(session, search, EventKind.PHASE, moment, {"phase": progress.phase})
             search.progress = plain_json(asdict(progress))
             search.progress_at = moment
 
@@ -57,33 +57,37 @@ class ReportStore:
             )
             session.add(point)
 
-    def event(self, lease: Lease, kind: str, detail: Mapping[str, Any]) -> None:
-        """Append an event of the search's own."""
+    def event(self, lease: Lease, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        """Log an event that the search itself reports."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             events.append(session, search, kind, now(session), detail)
 
     def architecture(self, lease: Lease, record: ArchitectureRecord) -> None:
-        """The search's current best is now this one."""
+        """Make `record` the search's current best."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
             put_architecture(session, search, record, moment)
             detail = {"arch_id": record.arch_id, "macs": record.macs, "val_top1_pct": record.val_top1_pct}
-            events.append(session, search, "architecture", moment, detail)
+            events.append(session, search, EventKind.ARCHITECTURE, moment, detail)
 
     def checkpoint(self, lease: Lease, record: ArchitectureRecord, stored: StoredFile) -> None:
-        """A search that stops early keeps its best so far: this architecture, with a checkpoint to download."""
+        """Keep the best architecture of a search that stops early, with a checkpoint to download."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
             put_architecture(session, search, record, moment)
             put_artifact(session, search, record.arch_id, "safetensors", stored, moment)
             detail = {"arch_id": record.arch_id, "macs": record.macs, "sha256": stored.sha256}
-            events.append(session, search, "best_kept", moment, detail)
+            events.append(session, search, EventKind.BEST_KEPT, moment, detail)
 
     def saved(self, lease: Lease, *, step: int, path: str, sha256: str, size_bytes: int) -> None:
-        """A run state lies at `path`, relative to the searches folder. One that goes further ends the crash streak."""
+        """Record a run state at `path`, relative to the searches folder; a step never reached before ends the streak.
+
+        Rows of older run states are deleted, so that `KEPT_RUN_STATES` of them remain over all attempts; the search
+        deletes their files.
+        """
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
@@ -102,10 +106,10 @@ class ReportStore:
                 search.crash_streak = 0
             outdated = delete(RunState).where(RunState.search_id == search.id, RunState.step <= step - KEPT_RUN_STATES)
             session.execute(outdated)
-            events.append(session, search, "run_state_saved", moment, {"step": step, "size_bytes": size_bytes})
+            events.append(session, search, EventKind.RUN_STATE_SAVED, moment, {"step": step, "size_bytes": size_bytes})
 
     def run_states(self, search_id: str) -> Sequence[RunState]:
-        """The run states to resume from, the one that got furthest first."""
+        """The run states to resume from, the most advanced one first."""
         query = select(RunState).where(RunState.search_id == search_id)
         with self._database.read_scope() as session:
             return session.scalars(query.order_by(RunState.step.desc(), RunState.fence.desc())).all()

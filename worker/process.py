@@ -33,7 +33,7 @@ class ChildProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=settings.child_environment(),
+                env=settings.search_process_environment(),
             )
         self._reaped = False
 

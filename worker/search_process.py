@@ -16,6 +16,7 @@ from typing import Any
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
 from autonl_core.host_memory import keep_freed_memory
+from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
@@ -73,7 +74,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     settings = stores.settings
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
     workspace = Workspace(settings, lease.search_id)
-    saved = retry_while_unavailable(lambda: stores.reports.run_states(lease.search_id))
+    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
     return run_search(
         SearchConfig.model_validate(search.config),
@@ -84,12 +85,14 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
         resume_from=[
             SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved
         ],
-        cache_dir=settings.cache_dir,
-        device=settings.device,
-        save_steps=settings.save_steps,
-        micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-        limits=settings.limits,
-        cache_limit_bytes=settings.cache_bytes,
+        host=HostOptions(
+            device=settings.device,
+            save_steps=settings.save_steps,
+            micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
+            cache_dir=settings.cache_dir,
+            cache_limit_bytes=settings.cache_bytes,
+            limits=settings.limits,
+        ),
         dataset_report=_dataset_report(stores, search),
     )
 
@@ -99,7 +102,7 @@ def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
     with contextlib.suppress(NotFound):
         entry = retry_while_unavailable(lambda: stores.datasets.get(search.dataset))
         if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
-            return entry.report
+            return entry.report.to_json() if entry.report is not None else None
     return None
 
 
@@ -109,7 +112,7 @@ def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Se
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     kept = [artifact.key for artifact in artifacts]
     for fence in range(1, lease.fence):
-        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", but=kept)
+        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
 
 
 def _memory_crashes(stores: Stores, lease: Lease) -> int:

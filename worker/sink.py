@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten
@@ -28,7 +29,7 @@ class RowSink:
     """A `ProgressSink` that writes to the store. Every method raises LeaseLost if the search has another owner."""
 
     def __init__(self, stores: Stores, lease: Lease, workspace: Workspace) -> None:
-        self._reports = stores.reports
+        self._updates = stores.updates
         self._artifacts = stores.artifacts
         self._lease = lease
         self._workspace = workspace
@@ -42,39 +43,39 @@ class RowSink:
         if progress.phase == self._told_phase and moment - self._told_at < PROGRESS_INTERVAL_S:
             return
         try:
-            self._reports.progress(self._lease, progress)
+            self._updates.progress(self._lease, progress)
         except UNAVAILABLE as error:
             log.warning("progress not stored: %s", error)
             return
         self._told_phase, self._told_at = progress.phase, moment
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
-        self._write(lambda lease: self._reports.metrics(lease, phase, epoch, values))
+        self._write(lambda lease: self._updates.metrics(lease, phase, epoch, values))
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        self._write(lambda lease: self._reports.event(lease, kind, detail))
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        self._write(lambda lease: self._updates.event(lease, kind, detail))
 
     def architecture(self, record: ArchitectureRecord) -> None:
-        self._write(lambda lease: self._reports.architecture(lease, record))
+        self._write(lambda lease: self._updates.architecture(lease, record))
 
     def saved(self, state: SavedState) -> None:
         path = self._workspace.relative(state.path)
         self._write(
-            lambda lease: self._reports.saved(
+            lambda lease: self._updates.saved(
                 lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
             )
         )
 
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
         stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{checkpoint.name}", checkpoint)
-        self._write(lambda lease: self._reports.checkpoint(lease, record, stored))
+        self._write(lambda lease: self._updates.checkpoint(lease, record, stored))
 
-    def _write(self, report: Callable[[Lease], None]) -> None:
-        """Make a report, once: a commit whose answer gets lost is repeated, and known by its number."""
+    def _write(self, update: Callable[[Lease], None]) -> None:
+        """Write an update exactly once: when the answer to a commit gets lost, its number identifies the repetition."""
         self._number += 1
-        lease = replace(self._lease, report=self._number)
+        lease = replace(self._lease, update_number=self._number)
         with contextlib.suppress(AlreadyWritten):
-            retry_while_unavailable(lambda: report(lease))
+            retry_while_unavailable(lambda: update(lease))
 
 
 def retry_while_unavailable(write: Callable[[], T]) -> T:

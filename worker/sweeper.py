@@ -75,7 +75,7 @@ class Sweeper:
                     Workspace(settings, search_id).delete_run_states()
 
     def _ring(self) -> None:
-        due = self._stores.sweeps.due_to_ring()
+        due = self._stores.sweeps.due_notifications()
         if due:
             self._notifier.notify(due)
         waiting_s = self._stores.sweeps.oldest_wait_s()

@@ -11,7 +11,7 @@ from api.problems import ProblemError, describe
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
 from autonl_core.spec.config import Macs
 from autonl_core.spec.scaling import describe_net
-from autonl_core.spec.search_space import FAMILIES
+from autonl_core.spec.space_families import space_families
 from autonl_core.spec.zoo import ZOO
 
 router = APIRouter(tags=["catalog"])
@@ -23,7 +23,7 @@ def list_search_spaces(
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceList:
     """The search spaces, the resolutions they serve, and which MACs they can reach."""
-    return SpaceList(search_spaces=[SpaceView.of(family, resolution, num_classes) for family in FAMILIES.values()])
+    return SpaceList(search_spaces=[SpaceView.of(family, resolution, num_classes) for family in space_families()])
 
 
 @router.get("/baselines", responses=describe(problems.INVALID_REQUEST))

@@ -17,6 +17,7 @@ from api.problems import ProblemError, describe
 from api.routes.searches import POLL_S
 from autonl_core.spec.formats import FORMATS, FileFormat
 from store.models import Artifact, Search
+from store.searches import search_result
 from store.states import SearchState
 from store.stores import Stores
 
@@ -157,11 +158,11 @@ def _not_ready(stores: Stores, arch_id: str, search_id: str | None, file_format:
 
 def _why_never(search: Search, arch_id: str, file_format: FileFormat) -> str:
     """Why a search that is over has no such file of this architecture."""
-    result = search.result or {}
-    if result.get("architecture", {}).get("arch_id") != arch_id:
+    result = search_result(search)
+    if result is None or result.architecture.arch_id != arch_id:
         return f"search {search.id} {search.state} without a {file_format} file of this architecture; see its `result`"
-    withheld = result.get("parity", {}).get(file_format, {}).get("withheld")
-    if withheld:
-        return f"search {search.id} withheld {file_format}: {withheld}"
-    there = ", ".join(result.get("files", {}))
+    parity = result.parity.get(file_format) if file_format != "bundle" else None
+    if parity is not None and parity.withheld:
+        return f"search {search.id} withheld {file_format}: {parity.withheld}"
+    there = ", ".join(result.files)
     return f"search {search.id} was not asked for {file_format}, see `export.formats`; it has {there or 'no file'}"

@@ -131,7 +131,7 @@ def get_sheet(
 ) -> Response:
     """A contact sheet of one class: images spread evenly over it."""
     entry = stores.datasets.get(name)
-    if entry.report is None or label >= entry.report["sheets"]:
+    if entry.report is None or label >= entry.report.sheets:
         told = (
             f"data set {name!r} ({entry.state}) has no contact sheet of class {label}; `report.sheets` tells how many"
         )

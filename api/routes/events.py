@@ -74,7 +74,7 @@ def get_metrics(
 ) -> MetricList:
     """The time series of a search: losses, accuracies, expected MACs, and what else the algorithm reports."""
     stores.searches.get(search_id)
-    rows = stores.reports.metrics_after(search_id, after)
+    rows = stores.updates.metrics_after(search_id, after)
     points = [MetricPoint.model_validate(row) for row in rows]
     if names is not None:
         wanted = {name.strip() for name in names.split(",")}

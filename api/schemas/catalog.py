@@ -12,7 +12,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec import macs
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
-from autonl_core.spec.search_space import SpaceFamily, get_space
+from autonl_core.spec.space_families import SpaceFamily, get_space
 from store.datasets import DatasetEntry
 from store.states import DatasetState
 
@@ -98,7 +98,7 @@ class DatasetView(View):
             "sha256": entry.sha256,
             "size_bytes": entry.size_bytes,
             "progress": entry.progress,
-            "report": entry.report if with_report else None,
+            "report": entry.report.to_json() if with_report and entry.report is not None else None,
             "created_at": entry.created_at,
         }
         return cls.model_validate(dict.fromkeys(cls.model_fields) | told | found)

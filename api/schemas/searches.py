@@ -14,8 +14,9 @@ from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.progress import Phase
 from store import models
-from store.searches import SearchPage
+from store.searches import SearchPage, search_result
 from store.states import ExitClass, SearchState, StopReason
+from store.transitions import allowed_requests
 
 
 class ProgressView(View):
@@ -139,11 +140,11 @@ class SearchSummary(View):
 
     @classmethod
     def of(cls, search: models.Search) -> Self:
-        found = (search.result or {}).get("architecture", {})
+        result = search_result(search)
         extra = {
             "flops_budget": search.config["flops_budget"],
-            "macs": found.get("macs"),
-            "test_top1_pct": found.get("test_top1_pct"),
+            "macs": result.architecture.macs if result is not None else None,
+            "test_top1_pct": result.architecture.test_top1_pct if result is not None else None,
         }
         own = {name: getattr(search, name) for name in cls.model_fields if name not in extra}
         return cls.model_validate(own | extra)
@@ -201,25 +202,17 @@ class SearchView(View):
         return cls.model_validate(own | extra, from_attributes=True)
 
 
-# What can be asked of a search, and in which states that changes something.
-_REQUESTS = {
-    "cancel": {SearchState.QUEUED, SearchState.RUNNING, SearchState.PAUSING, SearchState.PAUSED},
-    "pause": {SearchState.QUEUED, SearchState.RUNNING},
-    "resume": {SearchState.PAUSING, SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED},
-}
-
-
 def _links(search: models.Search, downloadable: bool) -> dict[str, str]:
     own = f"/searches/{search.id}"
     links = {"self": own} | {name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures")}
-    for request, states in _REQUESTS.items():
-        if search.state in states:
-            links[request] = f"{own}/{request}"
+    for request in allowed_requests(search.state):
+        links[request.value] = f"{own}/{request}"
     if search.best_arch_id is not None:
         links["best"] = f"/architectures/{search.best_arch_id}"
     if downloadable:
         links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
-    if "report-html" in (search.result or {}).get("files", {}):
+    result = search_result(search)
+    if result is not None and "report-html" in result.files:
         links["report"] = f"{own}/report"
     return links
 

@@ -1,11 +1,15 @@
-"""What a finished search hands over: one network in several formats, scored in each by a process without our code.
+"""The bundle of a finished search: one network in several formats, each scored in a process without this package.
 
-exporting    the network of files/model.py as torch.export program, ONNX, TorchScript
-quantising   ONNX in eight bits, calibrated on training images
-onnx_macs    MACs counted on the ONNX graph: the budget certificate
-latency      how long one image and a batch take, in each form
-scoring      files/verify.py in a clean process, and what is withheld
-documents    model card, preprocessing, labels, sums
-archive      the zip, the same bytes for the same files
-build        all of it, in order
+build             everything below, in order
+bundle            what was made and measured
+contents          arch.json, preprocessing, labels, test images, checksums
+exporting         the network in every format; the formats themselves are in autonl_core/export
+checkpoint_check  weights, MACs and parameters of the checkpoint, read back from disk
+certificate       the budget certificate; its MACs are counted by onnx_macs
+latency           how long one image and a batch take in each form
+scoring           files/verify.py in a clean process, and which formats are withheld
+parity            parity.json: what verify.py opens, and what it compares with
+card              the model card
+archive           the zip, the same bytes for the same files
+files/            shipped as they are: model.py, verify.py
 """

@@ -1,4 +1,4 @@
-"""The bundle as a zip archive: equal files, equal bytes, whenever and wherever it is packed."""
+"""The bundle as a zip archive: equal files give equal bytes, whenever and wherever they are packed."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 from autonl_core.errors import VerificationError
 from autonl_core.files import write_atomically
+from autonl_core.spec.formats import NETWORK_FORMAT_SPECS
 
-_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can store
 _READABLE = 0o100644 << 16
-_STORED = frozenset(
-    {".safetensors", ".onnx", ".pt2", ".pt", ".npz"}
-)  # compressed already, or hardly smaller if they were
+# Compressed already, or hardly smaller if they were.
+_STORED = {Path(spec.file_name).suffix for spec in NETWORK_FORMAT_SPECS.values()} | {".npz"}
 _CHUNK_BYTES = 1 << 20
 
 
 def pack(folder: Path, archive: Path, name: str) -> None:
-    """Write all files right in `folder` to `archive`, in the order of their names, below a folder called `name`."""
+    """Write the files in `folder`, sorted by name, to the zip file `archive`, inside a folder called `name`."""
     write_atomically(archive, lambda temporary: _pack(folder, temporary, name))
 
 
 def check_packed(archive: Path, name: str, sha256_by_file: Mapping[str, str]) -> None:
-    """Raises VerificationError unless `archive` holds just these files, each with its SHA-256."""
+    """Raises VerificationError unless `archive` holds exactly these files, each with its SHA-256."""
     with zipfile.ZipFile(archive) as packed:
         found = {info.filename: _sha256(packed, info) for info in packed.infolist()}
     expected = {f"{name}/{file}": sha256 for file, sha256 in sha256_by_file.items()}
-    wrong = sorted(file for file in found.keys() | expected.keys() if found.get(file) != expected.get(file))
-    if wrong:
-        raise VerificationError(f"{archive.name}: not what was scored: {', '.join(wrong)}")
+    differing = sorted(file for file in found.keys() | expected.keys() if found.get(file) != expected.get(file))
+    if differing:
+        raise VerificationError(f"{archive.name}: differs from what was scored: {', '.join(differing)}")
 
 
 def _pack(folder: Path, target: Path, name: str) -> None:
@@ -39,7 +39,7 @@ def _pack(folder: Path, target: Path, name: str) -> None:
         for file in sorted(folder.iterdir()):
             info = zipfile.ZipInfo(f"{name}/{file.name}", _TIME)
             info.external_attr = _READABLE
-            info.create_system = 3  # as on Unix, everywhere
+            info.create_system = 3  # Unix, on every system
             info.compress_type = zipfile.ZIP_STORED if file.suffix in _STORED else zipfile.ZIP_DEFLATED
             info.file_size = file.stat().st_size
             with file.open("rb") as reader, packed.open(info, "w") as writer:

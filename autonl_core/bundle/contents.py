@@ -1,4 +1,4 @@
-"""What lies in a bundle beside the network: how to feed it and read it, and the images that it was tested on."""
+"""The files of a bundle beside the network: how to prepare its input, read its output, and what it was tested on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autonl_core.datasets.spec import DatasetSpec, list_items
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 
-MAX_TEST_BYTES = 64 << 20  # of pixels in a bundle; where there are more, the bundle names the files
+MAX_TEST_BYTES = 64 << 20  # of pixels; a bundle with more lists the test images instead of including them
 SUMS = "SHA256SUMS"
 _VERBATIM = Path(model.__file__).parent
 
@@ -35,7 +35,7 @@ def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: P
 
 
 def preprocessing(data: PreparedData) -> dict[str, object]:
-    """How to make an input of a picture, for people as well as for programs."""
+    """How to turn an image file into an input of the network, readable by people and programs."""
     return {
         "resolution": data.resolution,
         "mean": list(data.mean),
@@ -43,18 +43,18 @@ def preprocessing(data: PreparedData) -> dict[str, object]:
         "colours": "RGB",
         "layout": "(B, 3, R, R) float32",
         "steps": [
-            "turn the picture upright as its EXIF data says, lay transparency on white, make it RGB",
-            f"scale its shorter side to {data.resolution} pixels (bilinear) and cut out the centre square",
-            "divide by 255, subtract `mean`, divide by `std`, by channel",
+            "rotate the image according to its EXIF data, composite transparency onto white, convert to RGB",
+            f"scale its shorter side to {data.resolution} pixels (bilinear) and crop the centre square",
+            "divide by 255; per channel, subtract `mean` and divide by `std`",
         ],
         "code": "decode() and normalise() in verify.py",
-        "max_image_bytes": data.report["limits"]["image_bytes"],  # larger ones were not read
+        "max_image_bytes": data.report["limits"]["image_bytes"],  # larger files were not read
         "max_image_pixels": data.report["limits"]["image_pixels"],
     }
 
 
 def write_sums(folder: Path) -> dict[str, str]:
-    """Write SHA256SUMS, as `sha256sum -c` reads it; returns the digest of every file, of that one too."""
+    """Write SHA256SUMS, as `sha256sum -c` reads it; returns the digest of every file, including SHA256SUMS."""
     sums = {file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.name != SUMS}
     lines = (f"{digest}  {name}\n" for name, digest in sums.items())
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")

@@ -1,126 +1,101 @@
-"""The network as programs for other runtimes, all made from the bundle's own model.py with batch norms folded."""
+"""The trained network in every format that a search asked for."""
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import warnings
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch.export import ExportedProgram
+import numpy as np
+from numpy.typing import NDArray
 
 from autonl_core.bundle.files import model
-from autonl_core.files import write_atomically
+from autonl_core.bundle.scoring import without_file
+from autonl_core.data.batches import Loader
+from autonl_core.data.prepare import ImageSet
+from autonl_core.errors import AutonlError, is_out_of_memory
+from autonl_core.export.format_spec import NetworkFormatSpec
+from autonl_core.export.materials import Materials
+from autonl_core.export.tracing import trace
+from autonl_core.nn.network import Network
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
+from autonl_core.spec.result import FormatParity
 
-OPSET = 20
-INPUT, OUTPUT, BATCH = "images", "logits", "batch"
-
-
-def trace(network: model.Network, resolution: int) -> ExportedProgram:
-    """The program of `network` for any batch size, (B, 3, R, R) -> (B, classes)."""
-    example = torch.zeros(2, 3, resolution, resolution)  # two: a size of one would be taken for a constant
-    with quiet(), torch.no_grad():
-        program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim(BATCH)},))
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of this machine
-    return program
-
-
-def save_pt2(path: Path, program: ExportedProgram) -> None:
-    """Write a .pt2 file, which `torch.export.load` reads."""
-    with quiet():
-        write_atomically(path, lambda temporary: _save_program(program, temporary))
+CERTIFIED: NetworkFormat = "onnx"  # made by every search: the budget certificate counts its graph
+CALIBRATION_IMAGES = 256
+_CALIBRATION_BATCH = 32
 
 
-def save_torchscript(path: Path, network: model.Network, resolution: int) -> None:
-    """Write a TorchScript file, which `torch.jit.load` reads. PyTorch has deprecated it, and says so at every use."""
-    example = torch.zeros(2, 3, resolution, resolution)
-    with quiet(), torch.no_grad():
-        # It warns of sizes that it takes for constants, which they are.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # missing in the stub
-        traced = torch.jit.freeze(torch.jit.trace(network, example))
-        buffer = io.BytesIO()  # given a path, it would write its name, a temporary one, into the file
-        torch.jit.save(traced, buffer)
-    write_atomically(path, lambda temporary: _without_debugging(buffer, temporary))
+def export_network(
+    run: SearchRun, folder: Path, checkpoint: Path, network: Network, still_wanted: Callable[[], None]
+) -> dict[NetworkFormat, FormatParity]:
+    """Write the network into `folder` in every format; returns the formats that could not be made, with the reason.
+
+    Args:
+        folder: of the bundle, with arch.json and preprocess.json.
+        checkpoint: safetensors file of `network`.
+        still_wanted: called between formats; raises Interrupted if the search should stop.
+
+    Raises:
+        Interrupted: the search was asked to stop.
+        Exception: the checkpoint cannot be traced or exported to ONNX: without a graph there is no certificate.
+    """
+    materials = _gather(run, folder, checkpoint, network, still_wanted)
+    still_wanted()
+    failed: dict[NetworkFormat, FormatParity] = {}
+    for name, spec in NETWORK_FORMAT_SPECS.items():
+        required = name == CERTIFIED or spec.availability == "always"
+        if required or name in run.config.export.formats:
+            reason = _make(spec, materials, required=required)
+            if reason is not None:
+                failed[name] = without_file(reason)
+            still_wanted()
+    return failed
 
 
-def save_onnx(path: Path, program: ExportedProgram, facts: Mapping[str, Any]) -> None:
-    """Write an ONNX file of opset OPSET, with `facts` as its metadata and nothing about the machine it was made on."""
-    with quiet():
-        made = torch.onnx.export(
-            program, (), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
-        )
-    assert made is not None
-    proto = made.model_proto
-    _forget_the_machine(proto)
-    _name_batch(proto)
-    for name, value in facts.items():
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
-    write_atomically(path, lambda temporary: _write(temporary, proto.SerializeToString(deterministic=True)))
+def calibration_batches(loader: Loader, train: ImageSet) -> Iterator[NDArray[np.float32]]:
+    """Evenly spaced training images without augmentation, in batches (B, 3, R, R)."""
+    count = min(CALIBRATION_IMAGES, len(train))
+    chosen = train.subset(np.linspace(0, len(train) - 1, count).round().astype(np.int64))
+    for x, _ in loader.plain(chosen, _CALIBRATION_BATCH):
+        yield np.ascontiguousarray(x.cpu().numpy())
 
 
-def _save_program(program: ExportedProgram, path: Path) -> None:
-    buffer = io.BytesIO()  # given a path, torch insists on the suffix, and on a full disk ends the process
-    torch.export.save(program, buffer)
-    path.write_bytes(buffer.getbuffer())
+def _gather(
+    run: SearchRun, folder: Path, checkpoint: Path, network: Network, still_wanted: Callable[[], None]
+) -> Materials:
+    fused = model.fuse(model.load(folder / "arch.json", checkpoint))
+    resolution = network.arch.resolution
+
+    def calibration() -> Iterator[NDArray[np.float32]]:
+        for batch in calibration_batches(run.loader, run.data.train):
+            still_wanted()
+            yield batch
+
+    return Materials(
+        checkpoint=checkpoint,
+        network=fused,
+        program=trace(fused, resolution),
+        resolution=resolution,
+        metadata={
+            "arch_id": network.arch.arch_id,
+            "classes": list(run.dataset.classes),
+            "preprocess": json.loads((folder / "preprocess.json").read_text(encoding="utf-8")),
+        },
+        folder=folder,
+        calibration=calibration,
+    )
 
 
-def _without_debugging(saved: io.BytesIO, target: Path) -> None:
-    """Copy a TorchScript archive but for its debugging records, which are stack traces with paths of this machine."""
-    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as kept:
-        for name in source.namelist():
-            if not name.endswith(".debug_pkl"):
-                kept.writestr(zipfile.ZipInfo(name), source.read(name))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-
-
-def _forget_the_machine(proto: Any) -> None:
-    """Remove stack traces with paths of this machine, and everything else that the exporter notes for itself."""
-    graph = proto.graph
-    del proto.metadata_props[:], graph.metadata_props[:]
-    for noted in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        del noted.metadata_props[:]
-        noted.ClearField("doc_string")
-    proto.ClearField("doc_string")
-    graph.ClearField("doc_string")
-
-
-def _name_batch(proto: Any) -> None:
-    """Call the free dimension of input, output and all between by its name, not by the exporter's symbol."""
-    graph = proto.graph
-    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    for value in _values(graph):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param:
-                dim.dim_param = BATCH if dim.dim_param == symbol else dim.dim_param.replace(symbol, BATCH)
-
-
-def _values(graph: Any) -> Iterable[Any]:
-    return (*graph.input, *graph.output, *graph.value_info)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the exporters say about themselves: deprecations inside of torch, operators of other packages."""
-    chatty = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in chatty]
-    for logger in chatty:
-        logger.setLevel(logging.ERROR)
+def _make(spec: NetworkFormatSpec, materials: Materials, *, required: bool) -> str | None:
+    """Write one format; returns why it cannot be made, which leaves the other formats unaffected."""
+    path = materials.folder / spec.file_name
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(chatty, levels, strict=True):
-            logger.setLevel(level)
+        spec.make(materials, path)
+    except Exception as error:
+        if required or is_out_of_memory(error) or isinstance(error, OSError | AutonlError):
+            raise  # nothing can do without this format, or it is not at fault
+        path.unlink(missing_ok=True)  # whatever was written before the error
+        return f"it cannot be made: {type(error).__name__}: {str(error)[:300]}"
+    return None

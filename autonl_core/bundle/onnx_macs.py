@@ -1,12 +1,12 @@
-"""MACs counted on an ONNX graph: nodes and the shapes between them, and nothing of ours.
+"""MACs counted on an ONNX graph, from its nodes and shapes alone: no code is shared with the other two counts.
 
-The rule is that of `autonl_core/spec/macs.py`, said in operators:
+The rule is that of `autonl_core/spec/macs.py`, expressed in operators:
 
-    Conv, Gemm, MatMul, Einsum                 one multiply-add for every product that the operator is defined by
-    GlobalAveragePool, ReduceMean, ReduceSum   one for every value that is pooled
+    Conv, Gemm, MatMul, Einsum                 one for every product in the definition of the operator
+    GlobalAveragePool, ReduceMean, ReduceSum   one for every value pooled
     normalisation, activations, gates, additions, scaling, layout      none
 
-An operator that is not listed here raises: a graph that cannot be counted has no certificate.
+Any other operator is an error: a graph that cannot be counted gets no certificate.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ FREE = frozenset(f"{_ELEMENTWISE} {_LAYOUT} {_EIGHT_BITS}".split())
 
 
 def count_onnx_macs(path: Path, resolution: int) -> dict[str, int]:
-    """MACs of one image of `resolution` pixels by operator, from the file at `path` alone.
+    """MACs of one image of `resolution` pixels, by operator, from the ONNX file at `path`.
 
     Raises:
-        VerificationError: an operator that is not known, or a shape that cannot be inferred.
+        VerificationError: an operator is unknown, or a shape cannot be inferred.
     """
     import onnx
 
@@ -51,7 +51,7 @@ def count_onnx_macs(path: Path, resolution: int) -> dict[str, int]:
 
 
 def _fix_input(graph: Any, resolution: int) -> None:
-    """One image: what was inferred for another batch size is forgotten."""
+    """Set the batch size to 1 and drop shapes that were inferred for another one."""
     del graph.value_info[:]
     for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 3, resolution, resolution), strict=True):
         dim.dim_value = size
@@ -60,7 +60,7 @@ def _fix_input(graph: Any, resolution: int) -> None:
 
 
 def _shapes(graph: Any) -> dict[str, Shape | None]:
-    """The shape of every tensor; None where a dimension is open."""
+    """The shape of every tensor; None if a dimension is unknown."""
     shapes: dict[str, Shape | None] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.output, *graph.value_info):
         dims = value.type.tensor_type.shape.dim
@@ -71,12 +71,12 @@ def _shapes(graph: Any) -> dict[str, Shape | None]:
 
 def _count(node: Any, shapes: Mapping[str, Shape | None]) -> int:
     if node.domain not in ("", "ai.onnx"):
-        raise VerificationError(f"operator {node.domain}.{node.op_type} of node {node.name!r} is not a standard one")
+        raise VerificationError(f"operator {node.domain}.{node.op_type} of node {node.name!r} is not standard")
     if node.op_type in FREE:
         return 0
     count = _COUNTED.get(node.op_type)
     if count is None:
-        raise VerificationError(f"what operator {node.op_type} of node {node.name!r} costs is not known")
+        raise VerificationError(f"the cost of operator {node.op_type} of node {node.name!r} is unknown")
     names = [name for name in (*node.input, node.output[0]) if name]
     known = [shapes.get(name) for name in names]
     closed = [shape for shape in known if shape is not None]
@@ -86,7 +86,7 @@ def _count(node: Any, shapes: Mapping[str, Shape | None]) -> int:
 
 
 def _conv(node: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Every output value is a sum over one filter: (C_in / groups) * kernel."""
+    """Every output value sums over one filter: (C_in / groups) * kernel."""
     return math.prod(output) * math.prod(inputs[1][1:])
 
 
@@ -101,7 +101,7 @@ def _matmul(node: Any, inputs: Sequence[Shape], output: Shape) -> int:
 
 
 def _einsum(node: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """One product for every combination of all indices, times one less than the operands that are multiplied."""
+    """One product for every combination of all indices; two operands only."""
     equation = next(attribute.s for attribute in node.attribute if attribute.name == "equation").decode()
     terms = [term.strip() for term in equation.partition("->")[0].split(",")]
     if "." in equation or len(terms) != 2:

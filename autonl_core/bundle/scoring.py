@@ -1,4 +1,4 @@
-"""Scored = shipped: the bundle's own verify.py scores every format, in a process that has none of our code."""
+"""Every format is scored by the bundle's own verify.py, in a process that cannot import this package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,89 +16,146 @@ from autonl_core.errors import VerificationError, is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.run.search_run import SearchRun
 from autonl_core.run.watched_process import run_watched
-from autonl_core.spec.formats import FORMATS, NetworkFormat
+from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity
 
-_FOREIGN = {"autonl_core", "safetensors"}  # what users of a bundle do not have
-_FINISHED = (0, 1)  # exit codes of verify.py: as reported, or not, which before anything was reported means nothing
+REFERENCE: NetworkFormat = "safetensors"  # the format that all others are compared with
+_FOREIGN = {"autonl_core", "safetensors"}  # packages that users of a bundle do not have
+_FINISHED = (0, 1)  # exit codes of verify.py: as reported, and not; before anything was reported the two are equal
 
 
-def score_in_clean_process(run: SearchRun, folder: Path) -> dict[str, Any]:
-    """What `verify.py --json` in `folder` finds; see there for the fields.
+@dataclass(frozen=True)
+class Tally:
+    """What verify.py found for one format; differences are to the reference. With an `error`, all else is void."""
+
+    correct: int
+    top1_pct: float
+    disagreeing_images: int  # predicted to be of another class
+    disagreeing_beyond_ties: int  # of these, those that rounding cannot explain
+    max_logit_diff: float
+    error: str | None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Tally:
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class CleanScores:
+    """What verify.py found in a bundle, by format; `ties` are images whose class rounding may decide."""
+
+    images: int
+    ties: int
+    pixels_sha256: str
+    versions: Mapping[str, str]  # of the packages that scored
+    formats: Mapping[NetworkFormat, Tally]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CleanScores:
+        return cls(
+            images=data["images"],
+            ties=data["ties"],
+            pixels_sha256=data["pixels_sha256"],
+            versions=data["versions"],
+            formats={name: Tally.from_json(tally) for name, tally in data["formats"].items()},
+        )
+
+
+def score_in_clean_process(run: SearchRun, folder: Path) -> CleanScores:
+    """Run `verify.py --json` in `folder`.
 
     Raises:
-        RuntimeError, MemoryError: the process broke, and says nothing about the files: to be tried again.
+        RuntimeError, MemoryError: the process failed, which says nothing about the files; the search is retried.
+        VerificationError: verify.py loaded a package that its users do not have.
     """
-    command = [
-        sys.executable,
-        "-I",
-        "-B",
-        str(folder / "verify.py"),
-        "--json",
-        "--threads",
-        str(torch.get_num_threads()),
-    ]
+    command = [sys.executable, "-I", "-B", str(folder / "verify.py"), "--json"]
+    command += ["--threads", str(torch.get_num_threads())]
     if not (folder / "test.npz").exists():
         command += ["--data", run.dataset.location]
-    with tempfile.TemporaryDirectory(prefix="autonl-verify-") as elsewhere:
-        done = run_watched(run, command, Path(elsewhere))
+    with tempfile.TemporaryDirectory(prefix="autonl-verify-") as empty:
+        done = run_watched(run, command, Path(empty))
     if done.returncode not in _FINISHED or not done.stdout:
-        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        broke = MemoryError if reason.startswith("MemoryError") else RuntimeError
-        raise broke(f"the process that verifies broke with code {done.returncode}: {reason}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    if foreign := _FOREIGN & set(found["imported"]):
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        failure = MemoryError if reason.startswith("MemoryError") else RuntimeError
+        raise failure(f"verify.py failed with exit code {done.returncode}: {reason}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if foreign := _FOREIGN & set(answer["imported"]):
         raise VerificationError(f"verify.py loaded {', '.join(sorted(foreign))}, which its users do not have")
-    return found
+    return CleanScores.from_json(answer)
 
 
-def judge(found: Mapping[str, Any], folder: Path, int8_max_drop_points: float) -> dict[NetworkFormat, FormatParity]:
-    """Parity of every format that was scored; those that must not be handed over are withheld.
+def judge(scores: CleanScores, folder: Path, int8_max_drop_points: float) -> dict[NetworkFormat, FormatParity]:
+    """Parity of every format that was scored; formats that fail are withheld, with the reason.
 
     Raises:
-        MemoryError: it ran out while a format was scored, which says nothing about the file: to be tried again.
+        MemoryError: memory ran out while a format was scored, which says nothing about the file; the search is retried.
         VerificationError: the safetensors file itself cannot be scored.
     """
-    parity: dict[NetworkFormat, FormatParity] = {}
-    for name, tally in found["formats"].items():
-        if tally["error"] and is_out_of_memory(RuntimeError(tally["error"])):
-            raise MemoryError(f"{name}, scored by itself: {tally['error']}")
-        file = folder / FORMATS[name].file_name
-        parity[name] = FormatParity(
-            correct=None if tally["error"] else tally["correct"],
-            top1_pct=None if tally["error"] else tally["top1_pct"],
-            max_logit_diff=None if tally["error"] else tally["max_logit_diff"],
-            disagreeing_images=None if tally["error"] else tally["disagreeing_images"],
-            size_bytes=file.stat().st_size,
-            sha256=sha256_of(file),
-            withheld=f"it cannot be scored: {tally['error']}" if tally["error"] else None,
+    for name, tally in scores.formats.items():
+        if tally.error and is_out_of_memory(RuntimeError(tally.error)):
+            raise MemoryError(f"{name}, while it was scored: {tally.error}")
+    reference = scores.formats.get(REFERENCE)
+    if reference is None or reference.error:
+        reason = reference.error if reference else "it is missing"
+        raise VerificationError(f"model.safetensors cannot be scored: {reason}")
+    return {
+        name: _parity(
+            tally,
+            folder / NETWORK_FORMAT_SPECS[name].file_name,
+            _lost_too_much(tally, reference, int8_max_drop_points)
+            if NETWORK_FORMAT_SPECS[name].lossy
+            else _disagrees(tally, scores.images),
         )
-    reference = parity.get("safetensors")
-    if reference is None or reference.top1_pct is None:
-        reason = reference.withheld if reference else "it is not there"
-        raise VerificationError(f"model.safetensors cannot be scored by itself: {reason}")
-    for name, tally in found["formats"].items():
-        reason = parity[name].withheld or _reason(
-            name, tally, found["images"], reference.top1_pct, int8_max_drop_points
-        )
-        parity[name] = replace(parity[name], withheld=reason)
-    return parity
+        for name, tally in scores.formats.items()
+    }
 
 
-def _reason(
-    name: NetworkFormat, tally: Mapping[str, Any], images: int, reference_pct: float, int8_max_drop_points: float
-) -> str | None:
-    """Why a format must not be handed over; None: it may."""
-    if name == "onnx-int8":
-        lost = reference_pct - tally["top1_pct"]
-        if lost > int8_max_drop_points:
-            return (
-                f"eight bits have a top-1 of {tally['top1_pct']:.2f}%, {lost:.2f} points below PyTorch "
-                f"({reference_pct:.2f}%); export.int8_max_drop_points allows {int8_max_drop_points}"
-            )
-    elif tally["disagreeing_beyond_ties"]:
-        return (
-            f"it puts {tally['disagreeing_beyond_ties']} of {images} test images into another class than PyTorch, "
-            f"without a tie; logits differ by up to {tally['max_logit_diff']:.2g}"
-        )
-    return None
+def unscored(scores: CleanScores, folder: Path) -> dict[NetworkFormat, FormatParity]:
+    """Formats whose file lies in `folder`, but which verify.py did not score: withheld."""
+    return {
+        name: without_file("verify.py did not score it")
+        for name, spec in NETWORK_FORMAT_SPECS.items()
+        if name not in scores.formats and (folder / spec.file_name).exists()
+    }
+
+
+def without_file(reason: str) -> FormatParity:
+    """Parity of a format that is withheld for `reason` and was never scored."""
+    return FormatParity(None, None, None, None, None, None, withheld=reason)
+
+
+def _parity(tally: Tally, file: Path, withheld: str | None) -> FormatParity:
+    size_bytes, sha256 = file.stat().st_size, sha256_of(file)
+    if tally.error is not None:
+        failed = without_file(f"it cannot be scored: {tally.error}")
+        return replace(failed, size_bytes=size_bytes, sha256=sha256)
+    return FormatParity(
+        correct=tally.correct,
+        top1_pct=tally.top1_pct,
+        max_logit_diff=tally.max_logit_diff,
+        disagreeing_images=tally.disagreeing_images,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        withheld=withheld,
+    )
+
+
+def _lost_too_much(tally: Tally, reference: Tally, max_drop_points: float) -> str | None:
+    """Why a lossy format is withheld; None: it is delivered."""
+    lost = reference.top1_pct - tally.top1_pct
+    if lost <= max_drop_points:
+        return None
+    return (
+        f"its top-1 is {tally.top1_pct:.2f}%, {lost:.2f} points below PyTorch ({reference.top1_pct:.2f}%); "
+        f"export.int8_max_drop_points allows {max_drop_points}"
+    )
+
+
+def _disagrees(tally: Tally, images: int) -> str | None:
+    """Why a format that must agree with PyTorch is withheld; None: it is delivered."""
+    if not tally.disagreeing_beyond_ties:
+        return None
+    return (
+        f"it predicts another class than PyTorch for {tally.disagreeing_beyond_ties} of {images} test images, "
+        f"not due to rounding; logits differ by up to {tally.max_logit_diff:.2g}"
+    )

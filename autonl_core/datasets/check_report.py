@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "info"]
@@ -55,9 +55,17 @@ class DatasetReport:
         data["problems"].sort(key=lambda problem: _RANK[problem["severity"]])
         return data
 
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> DatasetReport:
+        """The inverse of `to_json`; fields that an earlier version did not write get their defaults."""
+        names = {each.name for each in fields(DatasetReport)}
+        values = {name: value for name, value in data.items() if name in names}
+        values["problems"] = [DatasetProblem(**problem) for problem in data.get("problems", ())]
+        return DatasetReport(**values)
 
-def failed_report(code: str, detail: str) -> dict[str, Any]:
+
+def failed_report(code: str, detail: str) -> DatasetReport:
     """The report of a check that came to nothing."""
     report = DatasetReport()
     report.add("error", code, detail)
-    return report.to_json()
+    return report

@@ -1,7 +1,7 @@
 """A trained network as one safetensors file: tensors, and as metadata all that is needed to use it.
 
 No pickle: reading it runs no code. Metadata: architecture, class names, channel mean and deviation, resolution, MACs
-and the rule they are counted by, data set name and fingerprint, and the format's version.
+and the rule they are counted by, dataset name and fingerprint, and the format's version.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 looks at an `ArchSpec`.
 
 `count_live_macs` watches every layer run and multiplies out the shapes that it sees. `count_torch_macs` asks PyTorch's
-own counter, which sees every convolution and matrix product below them, whoever calls it.
+own counter, which sees every convolution and matrix product below them, whichever module calls it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ Member = TypeVar("Member", bound=Named)
 
 
 class UnknownMember(AutonlError):
-    """There is no member of this name; the message lists those there are."""
+    """There is no member of this name; the message lists the known ones."""
 
 
 class DuplicateMember(AutonlError):
@@ -42,10 +42,11 @@ class Registry(Generic[Member]):
     Args:
         package: dotted name; it is imported, its modules only when a member is asked for.
         kind: what a member is called in messages.
+        separator: what stands in names for the `_` of file names.
     """
 
-    def __init__(self, package: str, kind: str) -> None:
-        self.package, self.kind = package, kind
+    def __init__(self, package: str, kind: str, separator: str = "-") -> None:
+        self.package, self.kind, self.separator = package, kind, separator
 
     def names(self) -> tuple[str, ...]:
         """The names of all members in alphabetical order. Imports none of them.
@@ -84,7 +85,7 @@ class Registry(Generic[Member]):
             for module in pkgutil.iter_modules([folder]):
                 if module.name.startswith("_"):
                     continue
-                name = module.name.replace("_", "-")
+                name = module.name.replace("_", self.separator)
                 if name in found:
                     raise DuplicateMember(f"two files in {self.package} define the {self.kind} {name!r}; remove one")
                 found[name] = f"{self.package}.{module.name}"

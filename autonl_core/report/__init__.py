@@ -1,4 +1,4 @@
-"""The report of a search: `render(facts)` gives it as one HTML file and as Markdown. It computes nothing new."""
+"""The report of a search: `render(facts)` returns it as one HTML page and as Markdown. It computes nothing new."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ __all__ = ["Facts", "Report", "render"]
 
 @dataclass(frozen=True)
 class Report:
-    """A report in both forms. Equal facts give equal texts."""
+    """A report in both forms. Equal facts give equal text."""
 
     html: str
     markdown: str
 
 
 def render(facts: Facts) -> Report:
+    """The report of `facts` in both forms."""
     return Report(as_html(facts), as_markdown(facts))

@@ -1,6 +1,6 @@
-"""What a report tells, as plain facts: numbers, names and arrays. Whoever ran the search gathers them.
+"""The content of a report: numbers, names and arrays, gathered by `phases/reporting.py`.
 
-Every number names its split and its unit. Nothing here, and nothing in this package, loads tensor code.
+Every number names its split and its unit. Nothing in this package loads tensor code.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Image = NDArray[np.uint8]  # (R, R, 3)
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """The images that were learned from and tested on. Counts are per class, (classes,), of images that can be read.
+    """The images that were used. Counts are per class, (classes,), and cover readable images only.
 
-    During the search `val_counts` of the training images only judged; the network that is handed over learned from
-    them too. `samples` are training images by class; `warnings` what a check of the data set found.
+    `val_counts` are those of the training images that the search held out for validation; the final training used them
+    as well. `samples` are training images by class; `warnings` are findings of the dataset check.
     """
 
     name: str
@@ -45,7 +45,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """Stem, a block, head or classifier. Times are medians of one image through the eager network, norms folded."""
+    """Stem, a block, head or classifier. Times are medians for one image in eager PyTorch with folded batch norms."""
 
     name: str
     summary: str
@@ -54,26 +54,28 @@ class LayerFacts:
     macs: int
     params: int
     time_ms: float
-    light_nl: str = ""  # its ratio and stride; empty: the layer has none
+    light_nl: str = ""  # ratio and stride; empty if the layer has no LightNL
     light_nl_macs: int = 0
     light_nl_ms: float = 0.0
 
 
 @dataclass(frozen=True)
 class ArchitectureFacts:
+    """The chosen architecture, and how candidates compared."""
+
     arch_id: str
     arch_string: str
     macs: int
     params: int
     layers: tuple[LayerFacts, ...]
     space: str
-    chosen_as: str  # where the chosen candidate came from
-    comparison: Mapping[str, Any]  # of candidates at the same MACs, by origin
+    chosen_as: str  # origin of the chosen candidate
+    comparison: Mapping[str, Any]  # mean and best top-1 of candidates at equal MACs, by origin
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that was taken for another class, and how sure the network was (0 to 1)."""
+    """A test image with a wrong prediction, and the confidence of that prediction (0 to 1)."""
 
     label: int
     predicted: int
@@ -83,7 +85,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class TestFacts:
-    """What the network says of the test split: labels, answers and confidence, (N,) each, and the worst mistakes."""
+    """Results on the test split: labels, predictions and confidence, (N,) each, and the most confident mistakes."""
 
     correct: int
     correct_top5: int
@@ -93,15 +95,15 @@ class TestFacts:
     predicted: Counts
     confidence: NDArray[np.float32]
     mistakes: tuple[Mistake, ...]
-    val_top1_pct: float | None  # of the finalist, when it was chosen
+    val_top1_pct: float | None  # of the chosen candidate after its short training
     val_images: int
 
-    __test__ = False  # no test class, whatever its name looks like
+    __test__ = False  # keeps pytest from collecting it
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """How the search was run. `seconds_by_phase` is up to the report."""
+    """How the search was run. `seconds_by_phase` ends where the report was written."""
 
     config: Mapping[str, Any]
     seconds_by_phase: Mapping[str, float]
@@ -114,7 +116,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything. `latency_ms` is by form of the network, then by batch size."""
+    """Everything that a report shows. `latency_ms` is by form of the network, then by batch size."""
 
     dataset: DatasetFacts
     architecture: ArchitectureFacts

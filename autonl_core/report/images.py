@@ -1,4 +1,4 @@
-"""Images of the data set as `data:` URIs, small enough for many of them to fit one page."""
+"""Images of the dataset as `data:` URIs, small enough that one page can hold many."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from PIL import Image as Pillow
 
 from autonl_core.report.facts import Image
 
-PIXELATED = 48  # images up to this side are shown as they are, every pixel a square
-_SIDE = 96  # of larger ones
+PIXELATED = 48  # pixels; images up to this side are shown unscaled, with square pixels
+_SIDE = 96  # pixels, of larger images after scaling
 
 
 def image_uri(image: Image) -> str:
-    """One image: PNG as it is, or, above 48 pixels, a JPEG of 96."""
+    """One image: as PNG, or, above 48 pixels, scaled to a JPEG of 96."""
     return strip_uri([image])
 
 
 def strip_uri(images: Sequence[Image]) -> str:
-    """Images side by side, a little white between them."""
+    """Images side by side, with a white gap between them."""
     side = images[0].shape[0]
     shown = [image if side <= PIXELATED else _reduced(image) for image in images]
     side = shown[0].shape[0]

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no script, no network, pictures inside."""
+"""The report as one self-contained HTML file: no scripts, no network, pictures embedded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEMPLATES = Environment(
 
 
 def as_html(facts: Facts) -> str:
-    """The whole report."""
+    """The whole report as HTML."""
     test = facts.test
     low, high = wilson_pct(test.correct, test.images)
     return _TEMPLATES.get_template("report.html.jinja").render(
@@ -43,7 +43,7 @@ def as_html(facts: Facts) -> str:
 
 
 def _layers(facts: Facts) -> list[dict[str, Any]]:
-    """Every layer with its shares, 0 to 1, and whether the map shrinks in it."""
+    """Every layer with its shares, 0 to 1, and whether it shrinks the feature map."""
     layers = facts.architecture.layers
     time_ms = max(1e-9, sum(layer.time_ms for layer in layers))
     most_macs = max(layer.macs for layer in layers)
@@ -84,7 +84,7 @@ def _mistakes(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _matrix(facts: Facts) -> list[dict[str, Any]]:
-    """The confusion matrix row by row with a strength of 0 to 1 for each cell; nothing where it would be too large."""
+    """The rows of the confusion matrix, with a colour strength of 0 to 1 per cell; empty if it would be too large."""
     if len(facts.dataset.classes) > tables.ALL_CLASSES:
         return []
     found = confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes))
@@ -105,7 +105,7 @@ def _matrix(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _recalls(facts: Facts) -> list[dict[str, Any]]:
-    """Recall of each shown class with its interval, for bars; the classes of the table beside them."""
+    """Recall of each class, for bars; empty if there are too many classes."""
     scores = class_scores(confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes)))
     if len(scores) > tables.ALL_CLASSES:
         return []

@@ -1,7 +1,7 @@
 """The pictures of a report, drawn by matplotlib as SVG: equal facts give equal bytes.
 
-Each is drawn once, in the colours of `LIGHT`; the dark form is the same text with other colours. Only words of our own
-are drawn: names from outside could ask for glyphs or formulas that no font and no parser has.
+Each is drawn once, in the colours of `LIGHT`; the dark variant is the same text with other colours. No user-supplied
+names are drawn: they could contain glyphs that the font lacks, or text that is parsed as a formula.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DARK = {"ink": "#e6edeb", "soft": "#9aaba7", "line": "#2b3734", "main": "#2dbfae
         "third": "#8fabf0", "bad": "#ff8a7e", "fourth": "#c19be6"}  # fmt: skip
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "autonl",
-    "svg.fonttype": "none",  # text stays text: small, sharp, and in the reader's own font
+    "svg.fonttype": "none",  # text stays text: small, sharp, in a font of the reader's system
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -57,10 +57,10 @@ _STYLE: dict[Any, Any] = {
 _GATES = {
     "kernel": "kernel 5",
     "expand": "expansion 6",
-    "present": "block is kept",
+    "present": "block kept",
     "light_nl": "LightNL",
-    "nl_ratio": "its ratio 0.25",
-    "nl_stride": "its stride 1",
+    "nl_ratio": "LightNL ratio 0.25",
+    "nl_stride": "LightNL stride 1",
 }
 _COLOURS = ("main", "second", "third", "fourth", "bad", "soft")
 _macs = FuncFormatter(lambda value, _: short(value))
@@ -68,7 +68,7 @@ _macs = FuncFormatter(lambda value, _: short(value))
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG in light and dark, and what it shows in words."""
+    """An SVG in a light and a dark variant, with alternative text."""
 
     name: str
     svg: str
@@ -87,7 +87,7 @@ class Picture:
 
 
 def draw_all(facts: Facts) -> dict[str, Picture]:
-    """The pictures that there are facts for, by name."""
+    """All pictures that `facts` has data for, by name."""
     drawn = (_cost(facts), _search(facts), _gates(facts), _training(facts), _baselines(facts), _confidence(facts))
     return {picture.name: picture for picture in drawn if picture is not None}
 
@@ -112,7 +112,7 @@ def _whole(axes: Axes) -> None:
 
 
 def _cost(facts: Facts) -> Picture:
-    """Shares of MACs and time, layer by layer; what LightNL takes of each in its own colour."""
+    """Shares of MACs and time by layer, with the part of LightNL in its own colour."""
     layers = facts.architecture.layers
     macs = np.array([layer.macs for layer in layers]) / facts.architecture.macs
     times = np.array([layer.time_ms for layer in layers])
@@ -123,13 +123,15 @@ def _cost(facts: Facts) -> Picture:
     def draw(figure: Figure) -> None:
         axes = figure.subplots(2, 1, sharex=True)
         at = np.arange(len(layers))
-        for panel, shares, of_nl, title in (
+        for panel, shares, nl_shares, title in (
             (axes[0], macs, nl_macs, f"Share of {short(facts.architecture.macs)} MACs"),
             (axes[1], times / total_ms, nl_times, f"Share of {total_ms:.2f} ms (eager, one image)"),
         ):
-            panel.bar(at, shares - of_nl, 0.72, color=LIGHT["main"], label="layer")
+            panel.bar(at, shares - nl_shares, 0.72, color=LIGHT["main"], label="layer")
             if nl_macs.any():
-                panel.bar(at, of_nl, 0.72, bottom=shares - of_nl, color=LIGHT["second"], label="LightNL in it")
+                panel.bar(
+                    at, nl_shares, 0.72, bottom=shares - nl_shares, color=LIGHT["second"], label="of which LightNL"
+                )
             panel.set_title(title)
             panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             panel.grid(axis="x", visible=False)
@@ -139,12 +141,12 @@ def _cost(facts: Facts) -> Picture:
         axes[1].set_xticks(at, names, rotation=90 if len(names) > 14 else 0)
         axes[1].set_xlabel("layer")
 
-    alt = "bars: the share of each layer in MACs and in measured time, and LightNL's part of it"
+    alt = "bar charts: the share of each layer in MACs and in measured time, and the part of LightNL in each"
     return _draw("cost", alt, (8.4, 4.2), draw)
 
 
 def _search(facts: Facts) -> Picture | None:
-    """Loss, accuracy, MACs against the budget, and the multiplier, over the epochs of the supernet."""
+    """Loss, accuracy, MACs against the budget, multiplier and gate entropy, by epoch of the supernet."""
     curve = facts.history.curve
     if not facts.history.of("searching"):
         return None
@@ -154,9 +156,13 @@ def _search(facts: Facts) -> Picture | None:
         mark = "o" if len(facts.history.of("searching")) < 40 else ""
         for panel, title, curves in (
             (axes[0, 0], "Cross-entropy", (("loss", "training"), ("val_loss", "validation"))),
-            (axes[0, 1], "Top-1 of the derived network", (("val_top1_pct", "validation, supernet's weights"),)),
+            (axes[0, 1], "Top-1 of the derived network", (("val_top1_pct", "validation, supernet weights"),)),
             (axes[1, 0], "MACs of one image", (("expected_macs", "expected"), ("derived_macs", "derived network"))),
-            (axes[1, 1], "Pressure and certainty", (("lambda", "lambda"), ("gate_entropy", "bits left per gate"))),
+            (
+                axes[1, 1],
+                "Budget multiplier and gate entropy",
+                (("lambda", "lambda"), ("gate_entropy", "bits per gate")),
+            ),
         ):
             for (name, label), colour in zip(curves, _COLOURS, strict=False):
                 panel.plot(*curve("searching", name), color=LIGHT[colour], label=label, marker=mark, markersize=3)
@@ -168,14 +174,14 @@ def _search(facts: Facts) -> Picture | None:
         for panel in axes.flat:
             panel.legend()
         for panel in axes[1]:
-            panel.set_xlabel("epoch of the supernet")
+            panel.set_xlabel("supernet epoch")
 
     alt = "curves over the search: loss, accuracy, expected MACs against the budget, lambda and gate entropy"
     return _draw("search", alt, (8.4, 5.0), draw)
 
 
 def _gates(facts: Facts) -> Picture | None:
-    """How likely every gate is open, over the epochs, one panel for each kind of gate."""
+    """The probability that each gate is open, by epoch, one panel per kind of gate."""
     points = facts.history.of("searching")
     names = [name for name in (points[-1].values if points else ()) if name.startswith("gate/")]
     if not names:
@@ -189,9 +195,9 @@ def _gates(facts: Facts) -> Picture | None:
         for panel, kind in zip(axes, kinds, strict=True):
             table = np.full((positions, len(points)), np.nan)
             for name in names:
-                place, _, its_kind = name[5:].partition(".")
-                if its_kind == kind:
-                    table[int(place)] = [point.values.get(name, np.nan) for point in points]
+                position, _, gate_kind = name[5:].partition(".")
+                if gate_kind == kind:
+                    table[int(position)] = [point.values.get(name, np.nan) for point in points]
             extent = (epochs[0] - 0.5, epochs[-1] + 0.5, positions - 0.5, -0.5)
             shown = panel.imshow(
                 table, aspect="auto", vmin=0, vmax=1, cmap="viridis", interpolation="none", extent=extent
@@ -202,21 +208,21 @@ def _gates(facts: Facts) -> Picture | None:
             panel.set_xlabel("epoch")
         axes[0].set_ylabel("position in the supernet")
         axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.colorbar(shown, ax=list(axes), label="probability that it is open", pad=0.01)
+        figure.colorbar(shown, ax=list(axes), label="probability of being open", pad=0.01)
 
-    return _draw("gates", "heat maps: the probability of every gate over the epochs of the search", (8.4, 3.4), draw)
+    return _draw("gates", "heat maps: the probability of every gate by epoch of the search", (8.4, 3.4), draw)
 
 
 def _training(facts: Facts) -> Picture | None:
-    """Training of the chosen network and of the baselines."""
+    """Loss and accuracy of the chosen network and the baselines during training."""
     if not facts.history.of("training"):
         return None
-    found = [("", "chosen network")]
-    found += [(f"{b.name}/", find_net(b.name).title) for b in facts.baselines]
+    networks = [("", "chosen network")]
+    networks += [(f"{b.name}/", find_net(b.name).title) for b in facts.baselines]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots(1, 2)
-        for (prefix, title), colour in zip(found, _COLOURS * 2, strict=False):
+        for (prefix, title), colour in zip(networks, _COLOURS * 2, strict=False):
             for panel, name in zip(axes, ("loss", "train_top1_pct"), strict=True):
                 panel.plot(*facts.history.curve("training", prefix + name), color=LIGHT[colour], label=title)
         axes[0].set_title("Cross-entropy, augmented training images")
@@ -227,11 +233,11 @@ def _training(facts: Facts) -> Picture | None:
             panel.set_xlabel("epoch")
             panel.legend()
 
-    return _draw("training", "curves of loss and accuracy over the epochs of training", (8.4, 2.9), draw)
+    return _draw("training", "curves of loss and accuracy by epoch of training", (8.4, 2.9), draw)
 
 
 def _baselines(facts: Facts) -> Picture | None:
-    """Test top-1 with intervals, the result above the baselines."""
+    """Test top-1 with intervals; the result comes first, then the baselines."""
     scored = [b for b in facts.baselines if b.test_correct is not None]
     if not scored:
         return None
@@ -246,8 +252,8 @@ def _baselines(facts: Facts) -> Picture | None:
             top1 = 100 * correct / images
             colour = LIGHT["main"] if place == 0 else LIGHT["soft"]
             axes.errorbar(top1, place, xerr=[[top1 - low], [high - top1]], color=colour, marker="o", capsize=3)
-            said = f"{title}: {top1:.1f}%"
-            axes.annotate(said, (top1, place), (0, 7), textcoords="offset points", ha="center", color=colour)
+            label = f"{title}: {top1:.1f}%"
+            axes.annotate(label, (top1, place), (0, 7), textcoords="offset points", ha="center", color=colour)
         axes.set_yticks([])
         axes.set_ylim(len(counts) - 0.4, -0.7)
         axes.margins(x=0.25)
@@ -260,25 +266,25 @@ def _baselines(facts: Facts) -> Picture | None:
 
 
 def _confidence(facts: Facts) -> Picture:
-    """How sure the network is where it is right and where it is wrong, and how often it is right when so sure."""
-    right = facts.test.labels == facts.test.predicted
+    """Confidence of correct and wrong predictions, and accuracy by confidence."""
+    correct = facts.test.labels == facts.test.predicted
     confidence = facts.test.confidence
     edges = np.linspace(0, 1, 11)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots(1, 2)
-        axes[0].hist([confidence[right], confidence[~right]], edges, stacked=True,
-                     color=[LIGHT["main"], LIGHT["bad"]], label=["right", "wrong"])  # fmt: skip
+        axes[0].hist([confidence[correct], confidence[~correct]], edges, stacked=True,
+                     color=[LIGHT["main"], LIGHT["bad"]], label=["correct", "wrong"])  # fmt: skip
         axes[0].set_title("Test images by confidence")
         axes[0].legend(loc="upper left")
         bins = np.clip(np.digitize(confidence, edges) - 1, 0, 9)
         seen = np.bincount(bins, minlength=10)
         used = np.flatnonzero(seen)
-        accuracy = np.bincount(bins, weights=right, minlength=10)[used] / seen[used]
-        sure = np.bincount(bins, weights=confidence, minlength=10)[used] / seen[used]
-        axes[1].plot([0, 1], [0, 1], color=LIGHT["soft"], linewidth=1, linestyle="--", label="as sure as it should be")
-        axes[1].plot(sure, accuracy, color=LIGHT["main"], marker="o", markersize=4, label="this network")
-        axes[1].set_title("Right as often as it is sure?")
+        accuracy = np.bincount(bins, weights=correct, minlength=10)[used] / seen[used]
+        mean_confidence = np.bincount(bins, weights=confidence, minlength=10)[used] / seen[used]
+        axes[1].plot([0, 1], [0, 1], color=LIGHT["soft"], linewidth=1, linestyle="--", label="perfectly calibrated")
+        axes[1].plot(mean_confidence, accuracy, color=LIGHT["main"], marker="o", markersize=4, label="this network")
+        axes[1].set_title("Accuracy by confidence")
         axes[1].legend(loc="lower right")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         for panel in axes:

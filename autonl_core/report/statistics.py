@@ -1,4 +1,4 @@
-"""What can be said of a classifier from finitely many answers."""
+"""Statistics of a classifier on a finite test split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Z = 1.959963984540054  # two-sided 95%
 
 
 def wilson_pct(correct: int, images: int) -> tuple[float, float]:
-    """The 95% interval of Wilson (1927) for a share, in percent: holds for few images and near 0 and 100 as well."""
+    """The 95% interval of Wilson (1927) for a share, in percent: valid for few images and near 0 and 100 as well."""
     if images == 0:
         return 0.0, 100.0
     share, z2 = correct / images, _Z**2
@@ -23,22 +23,22 @@ def wilson_pct(correct: int, images: int) -> tuple[float, float]:
 
 
 def noise_points(first: int, second: int, images: int) -> float:
-    """Percentage points that two counts of correct answers differ by through chance alone, in 95 of 100 cases.
+    """Percentage points below which, in 95% of cases, the difference of two counts of correct images is chance.
 
-    As if the networks had been tested on images of their own; on the same images it is a little less.
+    Assumes independent test images for the two networks; on the same images the value is a little smaller.
     """
     variance = sum((correct / images) * (1 - correct / images) / images for correct in (first, second))
     return 100 * _Z * math.sqrt(variance)
 
 
 def confusion(labels: Counts, predicted: Counts, classes: int) -> Counts:
-    """(classes, classes): how often an image of the class of a row was taken for that of a column."""
+    """(classes, classes): images of the row's class that were predicted to be of the column's."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How many of the test images of a class were recognised."""
+    """Test images of a class, and how many of them were predicted correctly."""
 
     label: int
     correct: int
@@ -50,13 +50,13 @@ class ClassScore:
 
 
 def class_scores(table: Counts) -> list[ClassScore]:
-    """The rows of a confusion matrix."""
+    """The score of every class, from a confusion matrix."""
     return [ClassScore(label, int(row[label]), int(row.sum())) for label, row in enumerate(table)]
 
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Images of `label` taken for `predicted`, of all the test images of `label`."""
+    """How many of the `images` of class `label` were predicted to be of class `predicted`."""
 
     label: int
     predicted: int
@@ -65,9 +65,9 @@ class ConfusedPair:
 
 
 def most_confused(table: Counts, most: int) -> list[ConfusedPair]:
-    """The pairs confused most often, the worst first; equal ones in the order of the classes."""
-    wrong = table.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    pairs = [tuple(int(i) for i in np.unravel_index(place, wrong.shape)) for place in order]
-    return [ConfusedPair(a, b, int(wrong[a, b]), int(table[a].sum())) for a, b in pairs if wrong[a, b]]
+    """The pairs confused most often, in descending order; ties are in the order of the classes."""
+    mistakes = table.copy()
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
+    pairs = [tuple(int(i) for i in np.unravel_index(place, mistakes.shape)) for place in order]
+    return [ConfusedPair(a, b, int(mistakes[a, b]), int(table[a].sum())) for a, b in pairs if mistakes[a, b]]

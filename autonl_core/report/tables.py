@@ -1,4 +1,4 @@
-"""The tables that both forms of a report share. Cells are text; a form escapes them for itself."""
+"""The tables that the HTML and the Markdown report share. Cells are plain text; each form escapes them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from autonl_core.report.facts import Facts
 from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
 from autonl_core.report.words import duration, origin, pct, short_bytes
-from autonl_core.spec.formats import FORMATS
+from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS
 from autonl_core.spec.zoo import find_net
 
-ALL_CLASSES = 30  # up to here every class is shown; of more, the extremes
+ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
 _EXTREMES = 20
 _PAIRS = 30
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below a head. `named` are the columns that hold names, not numbers."""
+    """Rows of text below a head. `named` lists the columns of names; all others hold numbers."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -25,7 +25,7 @@ class Table:
 
 
 def class_counts(facts: Facts) -> Table:
-    """Images per class and split; of many classes the smallest and the largest."""
+    """Images per class and split; if there are many classes, only the smallest and the largest."""
     data = facts.dataset
     order = list(range(len(data.classes)))
     if len(order) > ALL_CLASSES:
@@ -40,26 +40,26 @@ def class_counts(facts: Facts) -> Table:
         )
         for label in order
     ]
-    total = ("all", *(f"{int(counts.sum()):,}" for counts in (data.train_counts, data.val_counts, data.test_counts)))
-    return Table(("class", "training images", "of them validating", "test images"), (*rows, total))
+    total = ("total", *(f"{int(counts.sum()):,}" for counts in (data.train_counts, data.val_counts, data.test_counts)))
+    return Table(("class", "training images", "of which for validation", "test images"), (*rows, total))
 
 
 def certificate(facts: Facts) -> Table | None:
-    """The budget and what the exported graph was counted to cost."""
+    """The budget and the MACs counted on the exported graph."""
     found = facts.certificate
     if found is None:
         return None
     rows = [
         ("counted on", found.counted_on),
         ("input", f"{found.resolution}×{found.resolution} pixels, one image"),
-        ("rule", found.rule),
+        ("counting rule", found.rule),
         ("budget", f"{found.target_macs:,} MACs"),
         ("counted", f"{found.achieved_macs:,} MACs"),
         ("by formula", f"{facts.architecture.macs:,} MACs"),
         ("unused", f"{found.slack_macs:,} MACs ({pct(found.slack_pct, 2)} of the budget)"),
-        *((f"of them {name}", f"{macs:,} MACs") for name, macs in found.by_op.items()),
+        *((f"of which {name}", f"{macs:,} MACs") for name, macs in found.by_op.items()),
     ]
-    return Table(("what", "value"), tuple(rows), (0, 1))
+    return Table(("quantity", "value"), tuple(rows), (0, 1))
 
 
 def layers(facts: Facts) -> Table:
@@ -80,12 +80,12 @@ def layers(facts: Facts) -> Table:
         )
         for layer in arch.layers
     ]
-    head = ("layer", "what", "LightNL", "output", "parameters", "MACs", "share of MACs", "ms", "share of time")
+    head = ("layer", "operations", "LightNL", "output", "parameters", "MACs", "share of MACs", "ms", "share of time")
     return Table(head, tuple(rows), (0, 1, 2))
 
 
 def candidates(facts: Facts) -> Table:
-    """What networks of equal MACs scored on validation images with the supernet's weights, by where they came from."""
+    """Validation accuracy of candidates at equal MACs with the supernet's weights, by origin."""
     comparison = facts.architecture.comparison
     mean, best = comparison.get("mean", {}), comparison.get("best", {})
     rows = [(origin(name), f"{mean[name]:.1f}%", f"{best[name]:.1f}%") for name in mean]
@@ -93,7 +93,7 @@ def candidates(facts: Facts) -> Table:
 
 
 def baselines(facts: Facts) -> Table:
-    """The result first, then the published networks in the order they were asked for."""
+    """The result first, then the published networks in the order of the configuration."""
     low, high = wilson_pct(facts.test.correct, facts.test.images)
     arch, images = facts.architecture, facts.test.images
     rows = [
@@ -114,11 +114,11 @@ def baselines(facts: Facts) -> Table:
         low, high = wilson_pct(baseline.test_correct, images)
         top1 = pct(100 * baseline.test_correct / images)
         rows.append((*cost, f"{baseline.test_correct:,} of {images:,}", top1, f"{pct(low)} to {pct(high)}"))
-    return Table(("network", "MACs", "parameters", "test images right", "test top-1", "95% interval"), tuple(rows))
+    return Table(("network", "MACs", "parameters", "correct test images", "test top-1", "95% interval"), tuple(rows))
 
 
 def scored_classes(facts: Facts) -> Table:
-    """Recall of every class; of many classes that of the worst."""
+    """Recall and precision of every class; if there are many classes, only of those with the lowest recall."""
     table = confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes))
     scores = class_scores(table)
     if len(scores) > ALL_CLASSES:
@@ -126,42 +126,43 @@ def scored_classes(facts: Facts) -> Table:
     rows = []
     for score in scores:
         low, high = wilson_pct(score.correct, score.images)
-        named = int(table[:, score.label].sum())
-        precision = pct(100 * score.correct / named) if named else "–"
-        recognised = pct(score.top1_pct) if score.images else "–"
+        predicted = int(table[:, score.label].sum())
+        precision = pct(100 * score.correct / predicted) if predicted else "–"
+        recall = pct(score.top1_pct) if score.images else "–"
         counted = f"{score.correct:,} of {score.images:,}"
-        rows.append((facts.dataset.classes[score.label], counted, recognised, f"{low:.0f}% to {high:.0f}%", precision))
-    head = ("class", "test images recognised", "recall", "95% interval", "precision")
+        rows.append((facts.dataset.classes[score.label], counted, recall, f"{low:.0f}% to {high:.0f}%", precision))
+    head = ("class", "correct test images", "recall", "95% interval", "precision")
     return Table(head, tuple(rows))
 
 
 def confused_pairs(facts: Facts, most: int = _PAIRS) -> Table:
-    """Which classes are taken for which."""
+    """Which classes are confused with which."""
     names = facts.dataset.classes
     table = confusion(facts.test.labels, facts.test.predicted, len(names))
     rows = [
         (names[pair.label], names[pair.predicted], f"{pair.count:,}", pct(100 * pair.count / pair.images))
         for pair in most_confused(table, most)
     ]
-    head = ("true class", "taken for", "test images", "of the test images of the class")
+    head = ("true class", "predicted class", "test images", "share of the true class")
     return Table(head, tuple(rows), (0, 1))
 
 
 def mistakes(facts: Facts) -> Table:
+    """The wrong predictions with the highest confidence."""
     names = facts.dataset.classes
     rows = [(names[m.label], names[m.predicted], pct(100 * m.confidence)) for m in facts.test.mistakes]
-    return Table(("true class", "taken for", "confidence"), tuple(rows), (0, 1))
+    return Table(("true class", "predicted class", "confidence"), tuple(rows), (0, 1))
 
 
 def formats(facts: Facts) -> Table:
-    """Every format as a process without the search's code scored it."""
+    """Every format with its scores, measured in a process that cannot import the search's code."""
     rows = []
     for name, parity in (facts.parity or {}).items():
         scored = "–" if parity.top1_pct is None else f"{pct(parity.top1_pct, 2)} ({parity.correct:,})"
         rows.append(
             (
                 FORMATS[name].file_name,
-                "withheld: " + parity.withheld if parity.withheld else "handed over",
+                "withheld: " + parity.withheld if parity.withheld else "delivered",
                 scored,
                 _count(parity.disagreeing_images),
                 "–" if parity.max_logit_diff is None else f"{parity.max_logit_diff:.2g}",
@@ -169,7 +170,7 @@ def formats(facts: Facts) -> Table:
                 parity.sha256 or "–",
             )
         )
-    head = ("file", "state", "test top-1 (right)", "test images decided otherwise", "largest logit difference", "bytes",
+    head = ("file", "state", "test top-1 (correct)", "predictions that differ", "largest logit difference", "bytes",
             "SHA-256")  # fmt: skip
     return Table(head, tuple(rows), (0, 1, 6))
 
@@ -181,13 +182,12 @@ def _count(number: int | None) -> str:
 LATENCY_FORMS = {
     "eager": "PyTorch, as trained",
     "fused": "PyTorch, batch norms folded",
-    "onnx": "ONNX Runtime, float32",
-    "onnx-int8": "ONNX Runtime, 8 bits",
+    **{name: spec.latency.title for name, spec in NETWORK_FORMAT_SPECS.items() if spec.latency is not None},
 }
 
 
 def latency(facts: Facts) -> Table | None:
-    """Milliseconds of a batch, and of an image in it."""
+    """Milliseconds per batch, and per image in it."""
     found = facts.latency_ms or {}
     if not found:
         return None
@@ -195,7 +195,7 @@ def latency(facts: Facts) -> Table | None:
     rows = []
     for form, by_size in found.items():
         times = (
-            f"{by_size[str(size)]:.3f}" + (f" ({by_size[str(size)] / size:.3f} an image)" if size > 1 else "")
+            f"{by_size[str(size)]:.3f}" + (f" ({by_size[str(size)] / size:.3f} per image)" if size > 1 else "")
             if str(size) in by_size
             else "–"
             for size in sizes
@@ -205,21 +205,22 @@ def latency(facts: Facts) -> Table | None:
 
 
 def seconds(facts: Facts) -> Table:
+    """Time by phase."""
     by_phase = facts.run.seconds_by_phase
     rows = [(phase, duration(value), pct(100 * value / sum(by_phase.values()))) for phase, value in by_phase.items()]
-    return Table(("phase", "time", "share"), (*rows, ("all", duration(sum(by_phase.values())), "")))
+    return Table(("phase", "time", "share"), (*rows, ("total", duration(sum(by_phase.values())), "")))
 
 
 def settings(facts: Facts) -> Table:
-    """The configuration with all defaults, then versions and machine."""
+    """The configuration with all defaults, then machine and versions."""
     rows: list[tuple[str, str]] = []
     for name, value in facts.run.config.items():
         if isinstance(value, dict):
             rows += [(f"{name}.{key}", _plain(inner)) for key, inner in value.items()]
         else:
             rows.append((name, _plain(value)))
-    told = {**facts.run.machine, **facts.run.environment}
-    rows += [(name, _plain(value)) for name, value in told.items()]
+    measured_on = {**facts.run.machine, **facts.run.environment}
+    rows += [(name, _plain(value)) for name, value in measured_on.items()]
     return Table(("setting", "value"), tuple(rows), (0, 1))
 
 
@@ -232,19 +233,19 @@ def _plain(value: object) -> str:
 
 
 def summary(facts: Facts) -> Table:
-    """The few numbers to compare searches by."""
+    """The key figures, to compare searches by."""
     test, arch = facts.test, facts.architecture
     low, high = wilson_pct(test.correct, test.images)
     rows = [
         ("test top-1", pct(100 * test.correct / test.images, 2), f"{test.correct:,} of {test.images:,} images"),
-        ("its 95% interval", f"{low:.1f}–{pct(high)}", "Wilson"),
+        ("95% interval", f"{low:.1f}–{pct(high)}", "Wilson"),
         ("test top-5", pct(100 * test.correct_top5 / test.images, 2), f"cross-entropy {test.loss:.3f}"),
-        ("MACs of one image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
+        ("MACs per image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
         ("parameters", f"{arch.params:,}", f"{short_bytes(4 * arch.params)} as float32"),
-        ("latency of one image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum of layers"),
-        ("time of the search", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
+        ("latency per image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum over layers"),
+        ("search time", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
     ]
     if test.val_top1_pct is not None:
-        note = f"of {test.val_images:,} images, when it was chosen, briefly trained"
+        note = f"on {test.val_images:,} images, after the short training it was chosen by"
         rows.insert(3, ("validation top-1", pct(test.val_top1_pct), note))
-    return Table(("what", "value", "note"), tuple(rows), (0, 2))
+    return Table(("figure", "value", "note"), tuple(rows), (0, 2))

@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, field
 
 from autonl_core.spec.config import SearchConfig
+from autonl_core.supernet.learner import ALGORITHMS
+
+_ENOUGH = 0.005  # of all work: after less, the speed is not known well enough for an estimate
 
 
 @dataclass
@@ -22,33 +25,34 @@ class Pace:
         return min(0.999, self.done / self.total) if self.total else 0.0
 
     def eta_s(self) -> float | None:
-        """Seconds to the end at the speed of this attempt; None until there is a speed to speak of."""
+        """Seconds to the end at the speed of this attempt; None until enough work is done to estimate."""
         worked = self.done - self.done_at_start
-        if worked < 0.005 * self.total:
+        if worked < _ENOUGH * self.total:
             return None
         return (time.monotonic() - self.started) * max(0.0, self.total - self.done) / worked
 
+    def resume(self, done: float) -> None:
+        """Go on from where an earlier attempt was; its speed does not count."""
+        self.done = self.done_at_start = done
 
-def child_work(config: SearchConfig) -> float:
+
+def training_work(config: SearchConfig) -> float:
     """Work of training one image in a network of the budget, in MACs: forward, and twice that backward."""
     return 3.0 * config.flops_budget
 
 
-def supernet_work(config: SearchConfig, largest_macs: int) -> float:
-    """The same for one image in the supernet."""
-    if config.algorithm == "autonl-paper":
-        return 3.0 * largest_macs
-    # two children, on the way from above to the budget, and the full supernet in every fourth step
-    return 2 * 1.3 * child_work(config) + 3.0 * largest_macs / 4
+def searching_work(config: SearchConfig, largest_macs: int) -> float:
+    """The same for one image of the supernet's training, in a space whose largest network has `largest_macs`."""
+    return ALGORITHMS.get(config.algorithm).macs_per_image(config, largest_macs)
 
 
 def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train_images: int) -> float:
     """All work of a search in image-MACs, from the configuration alone."""
-    finalist_passes, survivors = 0, config.supernet.finalists
-    while survivors > 1:
-        finalist_passes += survivors * config.supernet.finalist_epochs
-        survivors = survivors // 2
-    search = config.supernet.epochs * fit_images * supernet_work(config, largest_macs)
+    finalist_passes, finalists = 0, config.supernet.finalists
+    while finalists > 1:
+        finalist_passes += finalists * config.supernet.finalist_epochs
+        finalists = finalists // 2
+    search = config.supernet.epochs * fit_images * searching_work(config, largest_macs)
     trained = 1 + len(config.baselines)  # networks that learn from all training images
     passes = finalist_passes * fit_images + trained * config.train.epochs * train_images
-    return search + passes * child_work(config)
+    return search + passes * training_work(config)

@@ -6,7 +6,8 @@ temporary file, fsynced, renamed; its name carries its number and its SHA-256.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,64 @@ import torch
 
 from autonl_core.errors import CheckpointCorrupt
 from autonl_core.files import check_room, sha256_of, write_atomically
-from autonl_core.spec.progress import SavedState
+from autonl_core.run.host_options import SAVE_STEPS
+from autonl_core.spec.history import History
+from autonl_core.spec.progress import KEPT_RUN_STATES, SavedState
 
-KEPT_STATES = 2
 ROOM_STATES = 3  # this one, and what a search writes besides
 
-State = dict[str, Any]
+StateDict = dict[str, Any]  # as it is saved: nested dicts, lists and tuples of tensors, numbers and strings
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What every run state holds besides the state of its phase: of which search it is, and what has been done."""
+
+    config: Mapping[str, Any]  # SearchConfig as JSON
+    dataset: str  # its fingerprint
+    seconds_by_phase: Mapping[str, float]
+    history: History
+    work_done: float
+    exact: bool
+    micro_batches: int
+    environment: Mapping[str, str | int]
+
+    def to_state(self) -> StateDict:
+        """Plain values: `from_state` gives the header back."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"history": self.history.to_state(), "seconds_by_phase": dict(self.seconds_by_phase)}
+
+    @staticmethod
+    def from_state(state: StateDict) -> RunHeader:
+        """The header of a run state; one of an earlier version lacks what is newer."""
+        return RunHeader(
+            config=state["config"],
+            dataset=state["dataset"],
+            seconds_by_phase=state["seconds_by_phase"],
+            history=History.from_state(state.get("history", {})),
+            work_done=state["work_done"],
+            exact=state["exact"],
+            micro_batches=state.get("micro_batches", 1),
+            environment=state["environment"],
+        )
 
 
 class RunStates:
-    """The run states of one attempt, in a folder of its own; numbers go on from those of earlier attempts."""
+    """The run states of one attempt, in a folder of its own; numbers go on from those of earlier attempts.
 
-    def __init__(self, folder: Path, earlier: Sequence[SavedState]) -> None:
+    Args:
+        save_steps: training steps after which a new run state is due.
+    """
+
+    def __init__(self, folder: Path, earlier: Sequence[SavedState], save_steps: int = SAVE_STEPS) -> None:
         self.folder = folder
         self.step = max((state.step for state in earlier), default=0)
         self._size_bytes = max((state.size_bytes for state in earlier), default=0)
         self._kept: list[Path] = []
+        self._save_steps = save_steps
+        self._steps_unsaved = 0
 
-    def save(self, state: State) -> SavedState:
+    def save(self, state: StateDict) -> SavedState:
         """Write `state`. Older ones stay until `forget_old`.
 
         Raises:
@@ -43,18 +84,24 @@ class RunStates:
         self.step += 1
         self._size_bytes = path.stat().st_size
         self._kept.append(path)
+        self._steps_unsaved = 0
         return SavedState(path, sha256_of(path), self._size_bytes, self.step)
 
+    def due_after_step(self) -> bool:
+        """Count one more training step; whether `save_steps` of them were made since the last run state."""
+        self._steps_unsaved += 1
+        return self._steps_unsaved >= self._save_steps
+
     def forget_old(self) -> None:
-        """Delete all but the two newest of this attempt, once the newest is known to whoever resumes."""
-        for old in self._kept[:-KEPT_STATES]:
+        """Delete all but the newest of this attempt, once the newest is recorded where a resume will look for it."""
+        for old in self._kept[:-KEPT_RUN_STATES]:
             old.unlink(missing_ok=True)
-        self._kept = self._kept[-KEPT_STATES:]
+        self._kept = self._kept[-KEPT_RUN_STATES:]
 
 
 def load_newest(
     states: Sequence[SavedState], device: torch.device, on_bad: Callable[[SavedState, str], None]
-) -> State | None:
+) -> StateDict | None:
     """The newest good state, or None if there were none to begin with. Bad ones are reported and passed over.
 
     Raises:
@@ -63,7 +110,7 @@ def load_newest(
     for saved in sorted(states, key=lambda state: state.step, reverse=True):
         problem = _problem_of(saved)
         if problem is None:
-            state: State = torch.load(saved.path, map_location=device, weights_only=True)
+            state: StateDict = torch.load(saved.path, map_location=device, weights_only=True)
             return state
         on_bad(saved, problem)
     if states:

@@ -156,7 +156,7 @@ class BlockSpec:
 
 @dataclass(frozen=True)
 class ArchSpec:
-    """A whole network, including the input it is meant for and the classes it tells apart.
+    """A whole network, including its input size and the number of classes.
 
     `activation` is that of stem and head. `hidden_channels` is the width of a linear layer between the pooled head and
     the classifier, as MobileNetV3 has one; 0 means none.

@@ -1,13 +1,13 @@
-"""What a user can ask of a search. One set of classes validates the API body, the stored JSON and a YAML file.
+"""The settings of a search. One set of classes validates the API body, the stored JSON and a YAML file.
 
 Strict: unknown fields, numbers in quotes, booleans for integers, NaN and infinities are refused, and every problem is
-listed, not just the first. Defaults are for some ten thousand small images; docs/search.md has what they reach.
+listed, not just the first. Defaults suit about ten thousand small images; docs/search.md says what they reach.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,9 @@ from pydantic import (
     field_validator,
 )
 
-from autonl_core.spec.formats import ExportFormat
+from autonl_core.registry import Registry
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+from autonl_core.spec.zoo import ZOO
 
 MAX_MACS = 10**12
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -64,17 +66,12 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Baseline = Literal[  # the names of `zoo.py`
-    "autonl_s",
-    "autonl_l",
-    "mobilenet_v2",
-    "mnasnet_a1",
-    "fbnet_c",
-    "single_path_nas",
-    "proxyless_mobile",
-    "mobilenet_v3_large",
-    "efficientnet_b0",
-]
+if TYPE_CHECKING:
+    Baseline = str
+    AlgorithmName = str
+else:  # the names of the files that define them
+    Baseline = Literal[tuple(ZOO)]
+    AlgorithmName = Literal[Registry("autonl_core.supernet.algorithms", "algorithm").names()]
 
 
 def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -85,7 +82,7 @@ def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
 
 Baselines = Annotated[
     tuple[Baseline, ...],
-    Field(strict=False, max_length=9, json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
+    Field(strict=False, max_length=len(ZOO), json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
     AfterValidator(_each_once),
 ]
 
@@ -104,12 +101,12 @@ class SupernetConfig(_Strict):
     epochs: int = Field(default=6, ge=1, le=1000, description="passes over the training images by the supernet")
     warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
     ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
-    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two children share each batch")
+    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
     alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
     candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn from the learned distribution")
     generations: int = Field(default=2, ge=0, le=100, description="rounds of mutation of the best candidates")
-    finalists: int = Field(default=4, ge=1, le=32, description="candidates trained a little before one is chosen")
+    finalists: int = Field(default=4, ge=1, le=32, description="candidates that train briefly before one is chosen")
     finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
     paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
 
@@ -138,7 +135,7 @@ class TrainConfig(_Strict):
 class AugmentConfig(_Strict):
     """Random changes of training images, applied in batches on the device."""
 
-    horizontal_flip: bool | None = Field(default=None, description="null: as the data set asks")
+    horizontal_flip: bool | None = Field(default=None, description="null: as the dataset suggests")
     crop_padding: float = Field(
         default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
     )
@@ -171,13 +168,13 @@ class AugmentConfig(_Strict):
 
 
 class ExportConfig(_Strict):
-    """What the network is handed over as, beside its safetensors file and the bundle, which there always are."""
+    """The formats of the result, in addition to its safetensors file and the bundle."""
 
     formats: tuple[ExportFormat, ...] = Field(
-        default=("onnx", "onnx-int8", "pt2"),
+        default=DEFAULT_EXPORT_FORMATS,
         strict=False,
-        description="files to download, all of them also in the bundle; torchscript, which PyTorch has deprecated, "
-        "only if asked for",
+        description="files to download, which the bundle contains as well; torchscript, which PyTorch has deprecated, "
+        "only on request",
     )
     int8_max_drop_points: float = Field(
         default=2.0,
@@ -196,20 +193,22 @@ class ExportConfig(_Strict):
 class SearchConfig(_Strict):
     """One search. Only `dataset` and `flops_budget` are required."""
 
-    dataset: Name = Field(description="name of a registered data set, see GET /datasets", examples=["digits"])
+    dataset: Name = Field(description="name of a registered dataset, see GET /datasets", examples=["digits"])
     flops_budget: Macs = Field(
         description='upper limit of the MACs of one image, an integer or "300M"', examples=["400k", 400_000]
     )
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
-    resolution: int | None = Field(default=None, ge=8, le=512, description="pixels; null: the data set's own size")
-    algorithm: Literal["autonl", "autonl-paper"] = "autonl"
+    resolution: int | None = Field(
+        default=None, ge=8, le=512, description="pixels; null: the size of the dataset's images"
+    )
+    algorithm: AlgorithmName = "autonl"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
     baselines: Baselines = Field(
         default=(),
-        description="published networks, scaled to the same MACs and trained with the same recipe, to compare with",
+        description="published networks to compare with, scaled to the same MACs and trained with the same recipe",
         examples=[["mobilenet_v2"]],
     )
     augment: AugmentConfig = AugmentConfig()

@@ -1,4 +1,4 @@
-"""From a configuration and a data set to the search space it means, with everything that can be checked beforehand."""
+"""From a configuration and a dataset to a search space: all that can be known before a search is accepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from autonl_core.errors import BudgetError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import Baseline, SearchConfig
 from autonl_core.spec.scaling import scale_to_macs
-from autonl_core.spec.search_space import SearchSpace, get_space
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224

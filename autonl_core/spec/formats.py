@@ -1,40 +1,51 @@
-"""The forms in which a trained network is handed over: their names, files, and what they are sent as."""
+"""The formats in which a trained network is delivered, as the API, the command line and the configuration name them.
+
+They are the members of `autonl_core/export/formats`; this module lists none of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-FileFormat = Literal["safetensors", "onnx", "onnx-int8", "pt2", "torchscript", "bundle"]
-ExportFormat = Literal["onnx", "onnx-int8", "pt2", "torchscript"]  # a search can be asked for; the others always are
-NetworkFormat = Literal["safetensors", "onnx", "onnx-int8", "pt2", "torchscript"]  # what can be scored
+from autonl_core.export.format_spec import FormatSpec, NetworkFormatSpec
+from autonl_core.registry import DuplicateMember, Registry
 
-FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
-NETWORK_FORMATS: tuple[NetworkFormat, ...] = get_args(NetworkFormat)
+REGISTRY = Registry[FormatSpec]("autonl_core.export.formats", "export format")
 
 
-@dataclass(frozen=True)
-class FormatFacts:
-    """`file_name` in a bundle and in the folder of an attempt, `ending` of the name under which it is downloaded."""
+def in_order(formats: Iterable[FormatSpec]) -> dict[str, FormatSpec]:
+    """Formats by name, in the order in which they are listed everywhere.
 
-    file_name: str
-    ending: str
-    media_type: str
-    summary: str
+    Raises:
+        DuplicateMember: two formats have the same file name or the same ending.
+    """
+    ordered = sorted(formats, key=lambda spec: (spec.order, spec.name))
+    by_place: dict[tuple[str, str], FormatSpec] = {}
+    for spec in ordered:
+        for place in (("file name", spec.file_name), ("ending", spec.ending)):
+            other = by_place.setdefault(place, spec)
+            if other is not spec:
+                raise DuplicateMember(
+                    f"the export formats {other.name!r} and {spec.name!r} have the same {place[0]}, {place[1]}; "
+                    "change one"
+                )
+    return {spec.name: spec for spec in ordered}
 
 
-_BYTES = "application/octet-stream"
-FORMATS: dict[FileFormat, FormatFacts] = {
-    "safetensors": FormatFacts(
-        "model.safetensors", ".safetensors", _BYTES, "weights, architecture, preprocessing and labels, without code"
-    ),
-    "onnx": FormatFacts("model.onnx", ".onnx", _BYTES, "float32, batch norms folded, any batch size"),
-    "onnx-int8": FormatFacts(
-        "model.int8.onnx", ".int8.onnx", _BYTES, "eight bits, calibrated on training images, any batch size"
-    ),
-    "pt2": FormatFacts("model.pt2", ".pt2", _BYTES, "a program of torch.export, any batch size"),
-    "torchscript": FormatFacts(
-        "model.torchscript.pt", ".torchscript.pt", _BYTES, "for old runtimes; PyTorch has deprecated it"
-    ),
-    "bundle": FormatFacts("bundle.zip", ".zip", "application/zip", "all of these, with model card and verify.py"),
-}
+FORMATS = in_order(REGISTRY.members())
+NETWORK_FORMAT_SPECS = {name: spec for name, spec in FORMATS.items() if isinstance(spec, NetworkFormatSpec)}
+
+FILE_FORMATS = tuple(FORMATS)
+NETWORK_FORMATS = tuple(NETWORK_FORMAT_SPECS)  # what verify.py scores
+EXPORT_FORMATS = tuple(name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.availability != "always")
+DEFAULT_EXPORT_FORMATS = tuple(name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.availability == "default")
+
+if TYPE_CHECKING:  # the names are known at run time only
+    FileFormat: TypeAlias = str
+    ExportFormat: TypeAlias = str
+    NetworkFormat: TypeAlias = str
+else:
+    FileFormat = Literal[FILE_FORMATS]
+    ExportFormat = Literal[EXPORT_FORMATS]  # what `export.formats` may name; the others are always made
+    NetworkFormat = Literal[NETWORK_FORMATS]

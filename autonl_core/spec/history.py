@@ -1,4 +1,4 @@
-"""The curves of a run, as its report draws them: every point that was told, bounded, and part of the run states."""
+"""The curves of a run, as its report draws them: every point that was reported, bounded, and part of the run states."""
 
 from __future__ import annotations
 

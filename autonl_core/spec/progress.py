@@ -1,7 +1,7 @@
-"""How a running search speaks to the outside, and hears from it: the only way out of the core.
+"""How a running search reports to the outside, and hears from it: the only way out of the core.
 
 `run_search` calls a `ProgressSink` and asks a `StopToken`; what these do (print, write a database row, nothing) is
-none of its business. All calls come from the thread that runs the search, in order. A sink may raise: the search
+not its concern. All calls come from the thread that runs the search, in order. A sink may raise: the search
 then ends with that exception, and nothing more is reported.
 """
 
@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from autonl_core.spec.event_kinds import EventKind
+
 Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
 PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
 StopRequest = Literal["cancel", "pause", "drain"]
+KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
+
+KEPT_RUN_STATES = 2  # the newest of a search; older ones are deleted
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class ArchitectureRecord:
-    """An architecture worth telling about: the current best of a search, or its result.
+    """An architecture worth reporting: the current best of a search, or its result.
 
     `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on the validation split, on shared or briefly
     trained weights while the search goes on (`trained` False); `test_top1_pct` on the test split, once, at the end.
@@ -63,7 +68,7 @@ class SavedState:
 
 
 class ProgressSink(Protocol):
-    """Receives what a search has to tell."""
+    """Receives what a search reports."""
 
     def progress(self, progress: Progress) -> None:
         """The search moved; at least every few seconds."""
@@ -71,8 +76,8 @@ class ProgressSink(Protocol):
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         """One point of the time series: finite or not, the sink decides how to store it."""
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Something a user would want to read later, e.g. `unreadable_images`. `detail` is JSON."""
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        """Something a user may want to read later, e.g. `unreadable_images`. `detail` is JSON."""
 
     def architecture(self, record: ArchitectureRecord) -> None:
         """The current best architecture changed."""
@@ -93,13 +98,13 @@ class StopToken(Protocol):
 
 
 class Silent:
-    """A sink that listens to nothing and a token that never stops: for scripts and tests."""
+    """A sink that drops everything and a token that never stops: for scripts and tests."""
 
     def progress(self, progress: Progress) -> None: ...
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None: ...
 
-    def event(self, kind: str, detail: Mapping[str, Any]) -> None: ...
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None: ...
 
     def architecture(self, record: ArchitectureRecord) -> None: ...
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.progress import ArchitectureRecord
 
-StopReason = Literal["converged", "budget_spent", "collapsed"]
+StopReason = Literal["converged", "collapsed"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """A published network beside the result; without `test_correct`, its training broke off: `problem` says why."""
+    """A published network beside the result; without `test_correct`, its training failed: `problem` says why."""
 
     name: str
     arch_string: str
@@ -102,3 +102,37 @@ class SearchResult:
         }
         data["baselines"] = [baseline.to_json() for baseline in self.baselines]
         return data
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> SearchResult:
+        """The inverse of `to_json`, except that paths come back as bare file names.
+
+        Also reads what earlier versions stored: fields they did not write get their defaults, and fields that have
+        since been dropped are ignored.
+
+        Raises:
+            TypeError: a field without a default is missing.
+        """
+        values = _known_fields(SearchResult, data)
+        values["architecture"] = ArchitectureRecord(**_known_fields(ArchitectureRecord, data["architecture"]))
+        values["checkpoint"] = Path(data["checkpoint"])
+        values["notes"] = tuple(data.get("notes", ()))
+        values["files"] = {
+            kind: ResultFile(Path(file["name"]), file["sha256"], file["size_bytes"])
+            for kind, file in data.get("files", {}).items()
+        }
+        values["parity"] = {
+            network_format: FormatParity(**_known_fields(FormatParity, parity))
+            for network_format, parity in data.get("parity", {}).items()
+        }
+        if (certificate := data.get("certificate")) is not None:
+            values["certificate"] = Certificate(**_known_fields(Certificate, certificate))
+        baselines = data.get("baselines", ())
+        values["baselines"] = tuple(BaselineResult(**_known_fields(BaselineResult, each)) for each in baselines)
+        return SearchResult(**values)
+
+
+def _known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `data` that are fields of the dataclass `kind`."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}

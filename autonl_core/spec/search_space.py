@@ -10,10 +10,9 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-from autonl_core.errors import SpaceError
 from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec
 from autonl_core.spec.macs import block_macs, count_macs, head_macs, out_size, stem_macs
 
@@ -126,14 +125,14 @@ class SearchSpace:
 
     def contains(self, arch: ArchSpec) -> bool:
         """Whether some choice of options builds `arch`."""
-        mine = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
-        its = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
+        ours = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
+        given = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
         reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
         for choices in self.blocks:
             options = set(choices.options())
             taken = {count + 1 for count in reached if count < len(arch.blocks) and arch.blocks[count] in options}
             reached = taken | reached if choices.can_skip else taken
-        return mine == its and len(arch.blocks) in reached
+        return ours == given and len(arch.blocks) in reached
 
     def _positions(self) -> Iterator[BlockChoices]:
         channels, size = self.stem_channels, out_size(self.resolution, self.stem_stride)
@@ -154,101 +153,3 @@ class SearchSpace:
                     nl_strides=() if stage.fixed else self.nl_strides,
                 )
                 channels, size = stage.out_channels, out_size(size, stage.stride if first else 1)
-
-
-@dataclass(frozen=True)
-class SpaceFamily:
-    """A named skeleton, and the resolutions it is made for."""
-
-    name: str
-    summary: str
-    resolutions: range
-    stem_channels: int
-    stem_stride: int
-    head_channels: int
-    stages: tuple[StageSpec, ...] = field(default=())
-
-
-_SE = (0.25, 0.5)  # the published rule: a quarter in the first block of a late stage, half in the others
-
-FAMILIES: dict[str, SpaceFamily] = {
-    family.name: family
-    for family in (
-        SpaceFamily(
-            name="mobile-224",
-            summary="the skeleton of the published AutoNL networks, for photographs of 96 to 320 pixels",
-            resolutions=range(96, 321),
-            stem_channels=32,
-            stem_stride=2,
-            head_channels=1280,
-            stages=(
-                StageSpec(16, 1, 1, fixed=True),
-                StageSpec(24, 4, 2),
-                StageSpec(40, 4, 2),
-                StageSpec(80, 4, 2, _SE),
-                StageSpec(96, 4, 1, _SE),
-                StageSpec(192, 4, 2, _SE),
-                StageSpec(320, 1, 1, (0.5, 0.5)),
-            ),
-        ),
-        SpaceFamily(
-            name="mobile-32",
-            summary="for small images of 24 to 95 pixels: narrow while maps are large, deep at a quarter and an eighth",
-            resolutions=range(24, 96),
-            stem_channels=16,
-            stem_stride=1,
-            head_channels=256,
-            stages=(
-                StageSpec(16, 1, 2, fixed=True),
-                StageSpec(16, 3, 1),
-                StageSpec(32, 4, 2, _SE),
-                StageSpec(80, 5, 2, _SE),
-            ),
-        ),
-        SpaceFamily(
-            name="tiny",
-            summary="for tests and thumbnails of 8 to 23 pixels",
-            resolutions=range(8, 24),
-            stem_channels=16,
-            stem_stride=1,
-            head_channels=128,
-            stages=(
-                StageSpec(16, 1, 1, fixed=True),
-                StageSpec(24, 2, 2),
-                StageSpec(40, 2, 2, _SE),
-            ),
-        ),
-    )
-}
-
-
-def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpace:
-    """The named space, or the one made for `resolution` when `name` is None, bound to this input and class count.
-
-    Raises:
-        SpaceError: the name is unknown, or the space is not made for this resolution.
-    """
-    if name is None:
-        fitting = [family.name for family in FAMILIES.values() if resolution in family.resolutions]
-        if not fitting:
-            raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
-        name = fitting[0]
-    if name not in FAMILIES:
-        raise SpaceError(f"search space {name!r} is unknown; known are {', '.join(FAMILIES)}")
-    family = FAMILIES[name]
-    if resolution not in family.resolutions:
-        raise SpaceError(f"search space {name!r} does not serve {resolution} pixels; {_served()}")
-    return SearchSpace(
-        name=family.name,
-        resolution=resolution,
-        num_classes=num_classes,
-        stem_channels=family.stem_channels,
-        stem_stride=family.stem_stride,
-        stages=family.stages,
-        head_channels=family.head_channels,
-    )
-
-
-def _served() -> str:
-    spans = (f"{family.name}: {family.resolutions[0]} to {family.resolutions[-1]}" for family in FAMILIES.values())
-    return "pixels served: " + ", ".join(spans)

@@ -26,7 +26,7 @@ _NEEDED = {
     "o": "out_channels",
 }
 _WORD = re.compile(r"(?P<name>[a-z]+)(?P<value>\d[\d.\-]*)?")
-_FLAGS = ("noskip", "sw")  # "sw", Swish, is what that code uses whether told or not
+_FLAGS = ("noskip", "sw")  # "sw", Swish, is what that code uses with or without it
 _MAX_REPEATS = 64
 
 

@@ -1,4 +1,4 @@
-"""Landing on the budget: the controller during the search, exact projection and exact sampling at its end.
+"""Landing exactly on the budget: the best-scoring network within it, and random ones as a distribution has them.
 
 The MACs of a network are a sum over positions of a table look-up (`gates.py`), so "the most likely network within the
 budget" is a multiple-choice knapsack, and "a random network within the budget, as the learned distribution has it" is
@@ -23,33 +23,6 @@ _SAMPLING_BINS = 1024
 _NEVER = -1e300
 
 Floats = NDArray[np.float64]
-
-
-@dataclass
-class BudgetController:
-    """Holds the MACs of the *hard* architecture at a budget that tightens over the search.
-
-    With h = log(F / B_k) the search adds lambda h + rho/2 h^2 to its loss and lambda rises by eta h per step (the
-    method of multipliers). F is evaluated at the hard architecture, because constraining expected MACs leaves the hard
-    network far off. B_k falls geometrically from `start_macs` to `budget_macs`.
-    """
-
-    start_macs: int
-    budget_macs: int
-    rho: float = 1.0
-    eta: float = 0.02
-    multiplier: float = 0.0
-
-    def target_macs(self, progress: float) -> float:
-        """B_k after the share `progress` (0 to 1) of the ramp."""
-        share = min(1.0, max(0.0, progress))
-        return float(self.start_macs ** (1 - share) * self.budget_macs**share)
-
-    def pressure(self, hard_macs: float, progress: float) -> float:
-        """The derivative of the penalty in log F, after a step of the multiplier."""
-        h = math.log(hard_macs / self.target_macs(progress))
-        self.multiplier += self.eta * h
-        return self.multiplier + self.rho * h
 
 
 @dataclass(frozen=True)
@@ -213,3 +186,8 @@ class BandSampler:
             choice.append(option)
             place -= shifts[option]
         return tuple(reversed(choice))
+
+
+def most_likely(table: GateTable, p: Floats, budget_macs: int) -> Choice:
+    """The most likely network within the budget: the derived architecture if the search ended now."""
+    return project(table, log_scores(table.option_probabilities(p)), *band(budget_macs)).choice

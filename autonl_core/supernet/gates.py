@@ -1,13 +1,8 @@
 """Gates: the binary choices of a search space, their probabilities, and exact MACs as a function of them.
 
-Every position of the supernet has up to six gates, each open (the larger choice) or closed:
-
-    kernel      5x5 instead of 3x3            present   the layer is there instead of skipped
-    expand      6x instead of 3x              light_nl  LightNL is inserted
-    nl_ratio    .25 instead of .125           nl_stride stride 1 instead of 2
-
-An *option* is one concrete block of a position, a *choice* one option index per position. Gates that an option makes
-meaningless (all others of a skipped layer) are "free": an option's probability does not depend on them.
+Every position of the supernet has up to six gates (`spec/gate_kinds.py`). An *option* is one concrete block of a
+position, a *choice* one option index per position. The probability of an option does not depend on gates that are free
+in it.
 
 The MACs of a block depend on its own gates only, so a network's MACs are a sum over positions of a table look-up, and
 their expectation under independent gates is multilinear: exact at every vertex, no proxy (`expected_macs`).
@@ -22,10 +17,8 @@ import torch
 from torch import Tensor
 
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.search_space import BlockChoices, Option, SearchSpace
-
-GATE_NAMES = ("kernel", "expand", "present", "light_nl", "nl_ratio", "nl_stride")
-OPEN, CLOSED, FREE = 1, 0, -1
+from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
+from autonl_core.spec.search_space import Option, SearchSpace
 
 Choice = tuple[int, ...]  # one option index per position
 
@@ -44,7 +37,7 @@ class GateTable:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
         self.gates = [
-            Gate(position, name) for position, choices in enumerate(space.blocks) for name in _gates_of(choices)
+            Gate(position, kind.name) for position, choices in enumerate(space.blocks) for kind in gates_of(choices)
         ]
         self.index = {gate: i for i, gate in enumerate(self.gates)}
         self.options: list[list[Option]] = [choices.options() for choices in space.blocks]
@@ -79,23 +72,23 @@ class GateTable:
         """Per position, the probability of every option when gates open independently with probabilities `p`."""
         result = []
         for settings, (start, stop) in zip(self.settings, self._spans(), strict=True):
-            mine = p[start:stop]
-            factors = np.where(settings == OPEN, mine, np.where(settings == CLOSED, 1.0 - mine, 1.0))
+            own = p[start:stop]
+            factors = np.where(settings == OPEN, own, np.where(settings == CLOSED, 1.0 - own, 1.0))
             result.append(factors.prod(axis=1))
         return result
 
     def expected_macs(self, p: Tensor) -> Tensor:
         """Expected MACs, a float64 scalar, differentiable in `p`, (gates,). Exact where all of `p` is 0 or 1."""
         gate_index, is_open, is_closed, cost = self._padded()
-        mine = torch.cat([p.double(), p.new_zeros(1, dtype=torch.float64)])[gate_index]  # (positions, options, 6)
-        factors = is_open * mine + is_closed * (1 - mine) + (1 - is_open - is_closed)
+        own = torch.cat([p.double(), p.new_zeros(1, dtype=torch.float64)])[gate_index]  # (positions, options, 6)
+        factors = is_open * own + is_closed * (1 - own) + (1 - is_open - is_closed)
         return (factors.prod(dim=2) * cost).sum() + self.space.fixed_macs
 
     def _spans(self) -> list[tuple[int, int]]:
         """Where the gates of every position lie in the gate vector."""
         spans, start = [], 0
         for choices in self.space.blocks:
-            stop = start + len(_gates_of(choices))
+            stop = start + len(gates_of(choices))
             spans.append((start, stop))
             start = stop
         return spans
@@ -103,14 +96,14 @@ class GateTable:
     def _settings(self, position: int) -> np.ndarray:
         """(options, gates of the position): OPEN, CLOSED or FREE."""
         choices = self.space.blocks[position]
-        names = _gates_of(choices)
-        rows = [[_setting(choices, option, name) for name in names] for option in self.options[position]]
-        return np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
+        kinds = gates_of(choices)
+        rows = [[kind.setting(choices, option) for kind in kinds] for option in self.options[position]]
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(kinds))
 
     def _padded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Settings and costs of all positions in rectangular tensors, so that one product serves all."""
         if self._tables is None:
-            shape = (len(self.options), max(len(options) for options in self.options), len(GATE_NAMES))
+            shape = (len(self.options), max(len(options) for options in self.options), len(GATE_KINDS))
             gate_index = torch.full(shape, len(self.gates), dtype=torch.long)  # the padded gate is always free
             settings = torch.full(shape, FREE, dtype=torch.long)
             cost = torch.zeros(shape[:2], dtype=torch.float64)
@@ -121,34 +114,3 @@ class GateTable:
                 cost[position, :count] = torch.from_numpy(self.costs[position]).double()
             self._tables = gate_index, (settings == OPEN).double(), (settings == CLOSED).double(), cost
         return self._tables
-
-
-def _gates_of(choices: BlockChoices) -> list[str]:
-    """Names of the gates a position has, in the order of GATE_NAMES: none where there is nothing to choose."""
-    offered = {
-        "kernel": len(choices.kernel_sizes) > 1,
-        "expand": len(choices.expand_ratios) > 1,
-        "present": choices.can_skip,
-        "light_nl": bool(choices.nl_ratios),
-        "nl_ratio": len(choices.nl_ratios) > 1,
-        "nl_stride": len(choices.nl_strides) > 1,
-    }
-    return [name for name in GATE_NAMES if offered[name]]
-
-
-def _setting(choices: BlockChoices, option: Option, name: str) -> int:
-    if option is None:
-        return CLOSED if name == "present" else FREE
-    if name == "present":
-        return OPEN
-    if name == "kernel":
-        return int(option.kernel_size == choices.kernel_sizes[-1])
-    if name == "expand":
-        return int(option.expand_ratio == choices.expand_ratios[-1])
-    if name == "light_nl":
-        return int(option.light_nl is not None)
-    if option.light_nl is None:
-        return FREE
-    if name == "nl_ratio":
-        return int(option.light_nl.nl_ratio == choices.nl_ratios[-1])
-    return int(option.light_nl.nl_stride == choices.nl_strides[-1])

@@ -63,8 +63,8 @@ class Examiner:
         confidence, predicted = (value.cpu() for value in logits.float().softmax(dim=1).max(dim=1))
         labels = labels.cpu()
         self._answers.append((labels, predicted, confidence))
-        wrong = torch.where(predicted != labels, confidence, -1.0)
-        most = wrong.topk(min(self._mistakes, len(wrong)))
+        mistaken = torch.where(predicted != labels, confidence, -1.0)  # (B,), below 0 where it is right
+        most = mistaken.topk(min(self._mistakes, len(mistaken)))
         for value, place in zip(most.values.tolist(), most.indices.tolist(), strict=True):
             if value >= 0:
                 self._worst.append(

@@ -23,9 +23,14 @@ T = TypeVar("T")
 class MicroBatches:
     """How many parts a batch is computed in; doubles when memory runs out, up to `MAX_PARTS`."""
 
-    def __init__(self, parts: int = 1) -> None:
+    def __init__(self, parts: int = 1, on_split: Callable[[int], None] = lambda parts: None) -> None:
+        """`on_split` is called with every new number of parts."""
         self.parts = min(max(parts, 1), MAX_PARTS)
-        self.on_split: Callable[[int], None] = lambda parts: None  # told the new number
+        self._on_split = on_split
+
+    def raise_to(self, parts: int) -> None:
+        """Compute in at least so many parts from now on: memory did not suffice for fewer before."""
+        self.parts = max(self.parts, parts)
 
     def step(self, compute: Callable[[int], T]) -> T:
         """`compute(parts)`, again with more parts if memory runs out. It has to clear gradients before it adds any.
@@ -43,7 +48,7 @@ class MicroBatches:
                     raise StepTooLarge(f"memory runs out even for a {MAX_PARTS}th of a batch: {error}") from error
             return_freed_memory()
             self.parts *= 2  # outside of the handler, which would keep the tensors of the failed step alive
-            self.on_split(self.parts)
+            self._on_split(self.parts)
 
 
 def split(x: Tensor, labels: Tensor, parts: int) -> list[tuple[Tensor, Tensor, float]]:

@@ -12,14 +12,12 @@ import torch.nn.functional as F
 
 from autonl_core.data.batches import Loader, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
-from autonl_core.errors import Diverged
 from autonl_core.nn.network import Network
 from autonl_core.spec.config import TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
+from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split
 from autonl_core.training.optim import WeightAverage, cosine_lr, set_lr, sgd
-
-MAX_LOST_STEPS = 20  # steps in a row with a loss that is not finite
 
 
 class Trainer:
@@ -43,7 +41,7 @@ class Trainer:
         self.optimizer = sgd(network, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.position = (0, 0)
-        self.lost_steps = 0
+        self.lost_steps = LostSteps("the loss", f"lower the learning rate ({config.lr})")
         self.epoch_loss = self.epoch_correct = 0.0
         self.epoch_images = 0
 
@@ -70,7 +68,7 @@ class Trainer:
 
     @property
     def unreported(self) -> bool:
-        """An epoch ended whose metrics nobody took yet."""
+        """An epoch ended whose metrics were not taken yet."""
         return self.position[1] == 0 and self.epoch_images > 0
 
     def take_epoch_metrics(self) -> dict[str, float]:
@@ -96,7 +94,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "position": list(self.position),
             "epoch_sums": [self.epoch_loss, self.epoch_correct, self.epoch_images],
-            "lost_steps": self.lost_steps,
+            "lost_steps": self.lost_steps.in_a_row,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -105,7 +103,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.position = (state["position"][0], state["position"][1])
         self.epoch_loss, self.epoch_correct, self.epoch_images = state["epoch_sums"]
-        self.lost_steps = state["lost_steps"]
+        self.lost_steps.in_a_row = state["lost_steps"]
 
     def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
         config = self.config
@@ -115,7 +113,7 @@ class Trainer:
             draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
             torch.manual_seed(int(draw))
         value, correct = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
-        if self.skip_if_lost(value):
+        if self.lost_steps.skip(value):
             return
         self.optimizer.step()
         self.average.update(self.parameters)
@@ -127,20 +125,11 @@ class Trainer:
         """Gradients of the mean loss of a batch, computed in parts; returns that loss and how many were right."""
         self.optimizer.zero_grad()
         value, correct = 0.0, 0
-        for some, their_labels, share in split(x, labels, parts):
-            logits = self.network(some)
-            loss = share * F.cross_entropy(logits, their_labels, label_smoothing=self.config.label_smoothing)
+        for part, part_labels, share in split(x, labels, parts):
+            logits = self.network(part)
+            loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
             loss.backward()
             value += float(loss.detach())
-            named = their_labels if their_labels.dim() == 1 else their_labels.argmax(1)  # mixed: by the larger share
-            correct += int((logits.detach().argmax(1) == named).sum())
+            classes = part_labels if part_labels.dim() == 1 else part_labels.argmax(1)  # mixed: by the larger share
+            correct += int((logits.detach().argmax(1) == classes).sum())
         return value, correct
-
-    def skip_if_lost(self, loss: float) -> bool:
-        """Whether to skip a step whose loss is not finite. Raises Diverged after too many in a row."""
-        self.lost_steps = 0 if math.isfinite(loss) else self.lost_steps + 1
-        if self.lost_steps >= MAX_LOST_STEPS:
-            raise Diverged(
-                f"the loss was {loss} for {self.lost_steps} steps in a row; lower the learning rate ({self.config.lr})"
-            )
-        return self.lost_steps > 0

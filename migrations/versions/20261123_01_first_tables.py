@@ -1,4 +1,4 @@
-"""The first tables: searches and what they tell, artifacts, data sets.
+"""The first tables: searches and what they write, artifacts, datasets.
 
 Revision: 20261123_01
 """

@@ -1,4 +1,4 @@
-"""Searches can be paused: two more states, of which `pausing` still holds its lease. Reports are numbered.
+"""Searches can be paused: two more states, of which `pausing` still holds a lease. Progress updates are numbered.
 
 Revision: 20261124_01
 """
@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Paused searches are queued again; one that is just saving must have left first."""
+    """Paused searches are queued again. Stop the workers first: a search that is pausing must have saved and exited."""
     op.execute("UPDATE searches SET state = 'queued' WHERE state = 'paused'")
     op.execute("UPDATE searches SET state = 'running' WHERE state = 'pausing'")
     op.execute("UPDATE attempts SET exit_class = 'drained' WHERE exit_class = 'paused'")
@@ -36,7 +36,7 @@ def downgrade() -> None:
 
 
 def _replace(*, claimed: str, states: str) -> None:
-    """Rewrite what depends on the list of states."""
+    """Replace the constraints and the index that depend on the list of states."""
     op.drop_index("ix_searches_claimed", "searches")
     with op.batch_alter_table("searches") as table:
         table.drop_constraint(op.f("ck_searches_owner_holds_claim"), type_="check")

@@ -1,4 +1,4 @@
-"""Data sets are checked before they can be used: a state, a lease for the check, and the hash of what was uploaded.
+"""Datasets are checked before they can be used: a state, a lease for the check, and the hash of the upload.
 
 Revision: 20261125_01
 """
@@ -38,7 +38,7 @@ def _new_columns() -> list[sa.Column[Any]]:
 
 
 def upgrade() -> None:
-    """Those that are there already were counted when they were registered: they stay usable."""
+    """Datasets that are already registered stay usable: their images were counted at registration."""
     for column in _new_columns():
         op.add_column("datasets", column)
     op.execute("UPDATE datasets SET checked_at = created_at")
@@ -56,7 +56,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What is not ready is forgotten; it can be added again."""
+    """Datasets that are not ready are deleted; they can be added again."""
     op.execute("DELETE FROM datasets WHERE state <> 'ready'")
     op.drop_index("ix_datasets_checking", "datasets")
     op.drop_index(op.f("ix_datasets_sha256"), "datasets")

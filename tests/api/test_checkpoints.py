@@ -82,7 +82,7 @@ def test_while_the_search_runs_there_is_no_checkpoint_yet(client: httpx.Client, 
     search_id = start(client)
     lease = samples.claim(stores)
     record = samples.architecture()
-    stores.reports.architecture(lease, record)
+    stores.updates.architecture(lease, record)
     path = f"/architectures/{record.arch_id}/checkpoint"
     early = client.get(path)
     assert (early.status_code, early.json()["type"]) == (409, "/problems/checkpoint-not-ready")

@@ -21,7 +21,7 @@ def paused(client: httpx.Client, stores: Stores, tmp_path: Path) -> str:
     source = tmp_path / "best.safetensors"
     source.write_bytes(CONTENT)
     stored = stores.artifacts.put(f"{search_id}/{lease.fence}/best.safetensors", source)
-    stores.reports.checkpoint(lease, samples.architecture(val_top1_pct=88.0), stored)
+    stores.updates.checkpoint(lease, samples.architecture(val_top1_pct=88.0), stored)
     stores.claims.gave_back(lease)
     return search_id
 

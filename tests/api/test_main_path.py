@@ -74,9 +74,9 @@ def test_the_list_is_newest_first_filtered_and_paged(client: httpx.Client, store
 def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Client, stores: Stores) -> None:
     path = f"/searches/{start(client)}"
     lease = samples.claim(stores)
-    stores.reports.progress(lease, Progress("searching", 0.25, epoch=1, epochs=4, step=5, steps=20, eta_s=12.0))
-    stores.reports.metrics(lease, "searching", 1, {"loss": float("inf"), "val_top1_pct": 50.0})
-    stores.reports.architecture(lease, samples.architecture(val_top1_pct=50.0))
+    stores.updates.progress(lease, Progress("searching", 0.25, epoch=1, epochs=4, step=5, steps=20, eta_s=12.0))
+    stores.updates.metrics(lease, "searching", 1, {"loss": float("inf"), "val_top1_pct": 50.0})
+    stores.updates.architecture(lease, samples.architecture(val_top1_pct=50.0))
 
     search = client.get(path).json()
     assert search["progress"] == {

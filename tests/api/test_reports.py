@@ -80,7 +80,7 @@ def test_before_the_end_there_is_none_yet(client: httpx.Client, stores: Stores) 
     assert refusal(answer, 409, "report-not-ready")["state"] == "queued"
     assert answer.headers["Retry-After"] == "2"
     lease = samples.claim(stores)
-    stores.reports.architecture(lease, samples.architecture(seed=1))
+    stores.updates.architecture(lease, samples.architecture(seed=1))
     assert refusal(client.get(report), 409, "report-not-ready")["state"] == "running"
     client.post(report.replace("/report", "/pause")).raise_for_status()
     stores.claims.gave_back(lease)

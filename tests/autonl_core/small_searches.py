@@ -11,12 +11,14 @@ from unittest import mock
 
 import pytest
 
-from autonl_core.bundle.build import Bundle
+from autonl_core.bundle.bundle import Bundle
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
+from autonl_core.phases.finishing import CHECKPOINT_NAME
+from autonl_core.run.host_options import HostOptions
 from autonl_core.run.search_run import SearchRun
-from autonl_core.search import CHECKPOINT_NAME, run_search
+from autonl_core.search import run_search
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
@@ -76,8 +78,7 @@ class Recorder(Silent):
 
 def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
     """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
-    run.tell("exporting")
-    run.stop_if_asked()
+    run.still_wanted()
     nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
     return Bundle(run.work_dir, score, {}, nothing, {}, {})
 
@@ -98,21 +99,19 @@ def search(
     **changes: Any,
 ) -> SearchResult:
     """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for."""
-    options = {
-        name: changes.pop(name)
-        for name in ("resume_from", "save_steps", "micro_batches", "cache_limit_bytes")
-        if name in changes
-    }
+    host_names = ("save_steps", "micro_batches", "cache_limit_bytes")
+    host = HostOptions(cache_dir=cache_dir, **{name: changes.pop(name) for name in host_names if name in changes})
+    resume_from = changes.pop("resume_from", ())
     config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not bundle:
-            stack.enter_context(mock.patch("autonl_core.search.make_bundle", checkpoint_alone))
-            stack.enter_context(mock.patch("autonl_core.search.pack_bundle", packed_alone))
+            stack.enter_context(mock.patch("autonl_core.phases.finishing.make_bundle", checkpoint_alone))
+            stack.enter_context(mock.patch("autonl_core.phases.finishing.pack_bundle", packed_alone))
         if not bundle and not report:
-            stack.enter_context(mock.patch("autonl_core.search.write_report", return_value={}))
-        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, cache_dir=cache_dir, **options)
+            stack.enter_context(mock.patch("autonl_core.phases.finishing.write_report", return_value={}))
+        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
 
 
 @pytest.fixture(scope="session")

@@ -101,8 +101,8 @@ def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
 ) -> None:
     search_id = start(service)
     lease = samples.claim(stores)
-    stores.reports.progress(lease, Progress("searching", 0.25, epoch=2, epochs=8, eta_s=33.0))
-    stores.reports.architecture(lease, samples.architecture(val_top1_pct=61.25))
+    stores.updates.progress(lease, Progress("searching", 0.25, epoch=2, epochs=8, eta_s=33.0))
+    stores.updates.architecture(lease, samples.architecture(val_top1_pct=61.25))
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120, legacy_windows=False)
     screen = terminal.file
     assert isinstance(screen, io.StringIO)
@@ -132,8 +132,8 @@ def test_for_a_failed_search_watch_and_status_print_the_reason_and_exit_with_cod
 def test_status_shows_the_progress_of_a_running_search(service: httpx.Client, stores: Stores) -> None:
     search_id = start(service)
     lease = samples.claim(stores, owner="box:7")
-    stores.reports.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
-    stores.reports.architecture(lease, samples.architecture(val_top1_pct=91.5))
+    stores.updates.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
+    stores.updates.architecture(lease, samples.architecture(val_top1_pct=91.5))
     shown = autonl("status", search_id).stdout
     for text in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
         assert text in shown

@@ -63,8 +63,8 @@ def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:
     ):
         found.append(start(client))
         lease = samples.claim(stores)
-        stores.reports.metrics(lease, "searching", 1, {"loss": 1.5, "val_top1_pct": float("nan")})
-        stores.reports.architecture(lease, samples.architecture(seed=1, val_top1_pct=50.0))
+        stores.updates.metrics(lease, "searching", 1, {"loss": 1.5, "val_top1_pct": float("nan")})
+        stores.updates.architecture(lease, samples.architecture(seed=1, val_top1_pct=50.0))
         if asked:
             client.post(f"/searches/{found[-1]}/{asked}").raise_for_status()
         if answered:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 
 Entry = tuple[zipfile.ZipInfo | str, bytes]
 ZEROS = bytes(1 << 20)

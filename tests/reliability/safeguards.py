@@ -10,7 +10,7 @@ from pathlib import Path
 
 CLAIMS = "tests/store/test_claims.py::"
 SWEEPS = "tests/store/test_sweeps.py::"
-REPORTS = "tests/store/test_updates.py::"
+UPDATES = "tests/store/test_updates.py::"
 STATES = "tests/autonl_core/run/test_run_state.py::"
 SUPERVISOR = "tests/worker/test_supervisor.py::"
 SWEEPER = "tests/worker/test_sweeper.py::"
@@ -66,7 +66,7 @@ class Safeguard:
 SAFEGUARDS = (
     Safeguard(
         "fence",
-        "a write does not ask whether its fence is the newest",
+        "a write does not check that its fence is the newest",
         "store/leases.py",
         (
             (
@@ -78,14 +78,14 @@ SAFEGUARDS = (
     ),
     Safeguard(
         "still-claimed",
-        "a write does not ask whether its search is still claimed",
+        "a write does not check that its search is still claimed",
         "store/leases.py",
         ((", Search.fence == lease.fence, Search.state.in_(CLAIMED)", ", Search.fence == lease.fence"),),
         (CLAIMS + "TestStaleWriter::test_it_cannot_touch_a_final_search",),
     ),
     Safeguard(
         "beat-fence",
-        "a beat does not ask whether its fence is the newest",
+        "a beat does not check that its fence is the newest",
         "store/claims.py",
         (
             (
@@ -93,54 +93,57 @@ SAFEGUARDS = (
                 "Search.state.in_(CLAIMED))\n                .values(beat_at",
             ),
         ),
-        (CLAIMS + "TestStaleWriter::test_its_beats_and_looks_say_that_the_lease_is_lost",),
+        (CLAIMS + "TestStaleWriter::test_its_beats_and_status_reads_say_that_the_lease_is_lost",),
     ),
     Safeguard(
         "claim",
-        "a claim takes the search whatever its state and fence are by now",
+        "a claim ignores the current state and fence of the search",
         "store/claims.py",
-        ((", Search.fence == lease.fence - 1, Search.state == SearchState.QUEUED)", ")"),),
-        (CLAIMS + "test_a_claim_on_what_was_true_a_moment_ago_is_refused",),
+        ((", Search.fence == lease.fence - 1, Search.state.in_(_CLAIMABLE))", ")"),),
+        (CLAIMS + "test_a_claim_based_on_an_outdated_row_is_refused",),
     ),
     Safeguard(
         "claim-fence",
-        "a claim takes the search whatever its fence is by now",
+        "a claim ignores the current fence of the search",
         "store/claims.py",
         ((", Search.fence == lease.fence - 1, ", ", "),),
         (CLAIMS + "test_no_two_attempts_get_the_same_fence",),
     ),
     Safeguard(
         "claim-state",
-        "a claim takes the search whatever its state is by now",
+        "a claim ignores the current state of the search",
         "store/claims.py",
-        (("lease.fence - 1, Search.state == SearchState.QUEUED)", "lease.fence - 1)"),),
+        (("lease.fence - 1, Search.state.in_(_CLAIMABLE))", "lease.fence - 1)"),),
         (CLAIMS + "test_a_search_paused_just_before_its_claim_stays_paused",),
     ),
     Safeguard(
         "first-beat",
-        "a claim is no beat: the lease begins with the first beat after it",
+        "a claim is not the first beat: the lease begins with the beat after it",
         "store/claims.py",
         (
             (
-                "                beat_at=moment,\n                lease_until=lease_until,\n            )",
+                (
+                    "                beat_at=moment,\n"
+                    "                lease_until=moment + timedelta(seconds=self._settings.lease_s),\n            )"
+                ),
                 "            )",
             ),
         ),
         (
             CLAIMS + "test_a_claim_is_an_attempt_with_its_first_beat",
-            SWEEPS + "test_an_attempt_that_beats_is_left_alone",
+            SWEEPS + "test_an_attempt_that_beats_is_not_swept",
         ),
     ),
     Safeguard(
         "claim-without-beat",
-        "a claim without any beat never gets stale",
+        "a claim without a beat never becomes stale",
         "store/sweeps.py",
         (("func.coalesce(Search.lease_until, Search.claimed_at)", "Search.lease_until"),),
-        (SWEEPS + "test_a_claim_without_any_beat_counts_from_the_claim",),
+        (SWEEPS + "test_the_lease_of_a_claim_without_a_beat_counts_from_the_claim",),
     ),
     Safeguard(
         "sweep",
-        "a sweep repairs nothing of what it finds",
+        "a sweep ends none of the stale attempts that it finds",
         "store/sweeps.py",
         (("for search_id, fence, owner in found:", "for search_id, fence, owner in found[:0]:"),),
         (
@@ -149,8 +152,8 @@ SAFEGUARDS = (
         ),
     ),
     Safeguard(
-        "sweep-looks-twice",
-        "a repair does not ask whether the attempt has beaten since it was found",
+        "sweep-checks-again",
+        "a sweep does not check whether the attempt has beaten since it was found",
         "store/sweeps.py",
         (("require_lease(session, lease, deadline < now(session), ", "require_lease(session, lease, "),),
         (SWEEPS + "test_a_beat_that_comes_just_before_the_repair_keeps_the_lease",),
@@ -178,10 +181,10 @@ SAFEGUARDS = (
     ),
     Safeguard(
         "atomic-save",
-        "files are written straight to their place",
+        "files are written directly under their final name",
         "autonl_core/files.py",
         (
-            ('path.with_name(f".{path.name}.{os.getpid()}.tmp")', "path"),
+            ('path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")', "path"),
             ("temporary.unlink(missing_ok=True)", "pass"),
         ),
         (STATES + "test_a_failed_write_leaves_the_old_file_and_no_other",),
@@ -229,24 +232,24 @@ SAFEGUARDS = (
         "a search that finishes after its cancel succeeds",
         "store/claims.py",
         (('return outcomes.cancelled(session, search, moment, "the search finished after the cancel")', "pass"),),
-        (CLAIMS + "TestFinish::test_a_cancel_that_came_first_wins_but_the_file_stays",),
+        (CLAIMS + "TestFinish::test_a_cancel_that_came_first_wins_but_the_files_stay",),
     ),
     Safeguard(
-        "numbered-reports",
-        "a report that is repeated is stored again",
+        "numbered-updates",
+        "a repeated update is stored again",
         "store/leases.py",
-        (("if search.report_seq >= lease.report:", "if False:"),),
+        (("if search.report_seq >= lease.update_number:", "if False:"),),
         (
-            REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",
+            UPDATES + "test_a_numbered_update_is_stored_once_and_each_attempt_counts_from_one",
             DATABASE + "test_a_commit_whose_answer_is_lost_is_repeated_and_stored_once",
         ),
     ),
     Safeguard(
-        "numbers-begin-anew",
-        "an attempt goes on with the numbers of the one before, which began at 1 as well",
+        "numbers-restart",
+        "the update numbers of an attempt are compared with those of the previous one, which also began at 1",
         "store/claims.py",
         (("                report_seq=0,\n", ""),),
-        (REPORTS + "test_a_numbered_report_is_stored_once_and_each_attempt_counts_anew",),
+        (UPDATES + "test_a_numbered_update_is_stored_once_and_each_attempt_counts_from_one",),
     ),
     Safeguard(
         "streak-reset",
@@ -257,16 +260,16 @@ SAFEGUARDS = (
     ),
     Safeguard(
         "streak-goes-on",
-        "a run state that was saved before ends the crash streak",
+        "saving the same step again ends the crash streak",
         "store/updates.py",
         (("if step > search.saved_step:", "if step:"),),
-        (CLAIMS + "TestCrash::test_repeating_an_old_run_state_does_not",),
+        (CLAIMS + "TestCrash::test_saving_the_same_step_again_does_not_end_the_streak",),
     ),
     Safeguard(
         "poison-limit",
-        "a search that crashes again and again is never given up",
+        "a search that keeps crashing never fails",
         "store/outcomes.py",
         (("if search.crash_streak >= settings.max_crash_streak:", "if False:"),),
-        (CLAIMS + "TestCrash::test_too_many_in_a_row_fail_with_the_reason_of_each",),
+        (CLAIMS + "TestCrash::test_too_many_crashes_in_a_row_fail_the_search_and_list_each_of_them",),
     ),
 )

@@ -80,7 +80,7 @@ def _check_attempts(stores: Stores, search_id: str) -> None:
 def _check_files(stores: Stores, search_id: str, steps: int) -> None:
     """Every file named in a row exists, with the content it had when it was recorded."""
     search = stores.searches.get(search_id)
-    for saved in stores.reports.run_states(search_id):
+    for saved in stores.updates.run_states(search_id):
         assert sha256_of(stores.settings.searches_dir / saved.path) == saved.sha256
     for artifact in stores.architectures.artifacts(search_id):
         with stores.artifacts.open(artifact.key) as file:

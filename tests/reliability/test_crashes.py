@@ -77,7 +77,7 @@ def test_case_03_frozen_attempt_wakes_after_its_lease(start: Start) -> None:
     wait_for(lambda: supervisor.status() == search_process.status() == psutil.STATUS_STOPPED, "both are frozen")
     service.start_worker("second")
     service.wait_for_event(search_id, "claimed", count=2)
-    service.wait_for_event(search_id, "hello", count=2)
+    service.wait_for_event(search_id, "resumed", count=2)
     for process in (search_process, supervisor):
         send_signal(process, signal.SIGCONT)
     service.wait_for_event(search_id, "stale_write_refused")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from autonl_core.spec.event_kinds import EventKind
 from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
@@ -129,13 +130,13 @@ def test_a_commit_whose_answer_is_lost_is_repeated_and_stored_once(postgres: Pos
     sink = RowSink(stores, lease, Workspace(settings, search_id))
     for number in range(3):
         proxy.lose_reply(b"COMMIT")
-        sink.event("note", {"number": number})
+        sink.event(EventKind.CANDIDATES_SCORED, {"count": number})
         assert proxy.lost.is_set()
         proxy.lose_reply(b"COMMIT")
         sink.metrics("searching", number, {"loss": 1.0})
         assert proxy.lost.is_set()
-    assert kinds(stores, search_id) == ["created", "claimed", "note", "note", "note"]
-    assert [point.epoch for point in stores.reports.metrics_after(search_id)] == [0, 1, 2]
+    assert kinds(stores, search_id) == ["created", "claimed", *["candidates_scored"] * 3]
+    assert [point.epoch for point in stores.updates.metrics_after(search_id)] == [0, 1, 2]
     assert Lease(search_id, 1) == lease
     stores.close()
     proxy.close()

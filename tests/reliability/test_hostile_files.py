@@ -26,7 +26,7 @@ from autonl_core.data.prepare import prepare
 from autonl_core.datasets.spec import scan
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import build_network
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from store.settings import Settings
 from tests.api.http_service import SEARCH
 from tests.reliability.audited_module import peak_mb
@@ -303,7 +303,7 @@ import sys
 from pathlib import Path
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import load_checkpoint
-from autonl_core.nn.port_weights import load_port_weights
+from autonl_core.nn.weight_formats.pytorch_port import load_port_weights
 from autonl_core.spec.zoo import ZOO
 
 for file in map(Path, sys.argv[1:]):

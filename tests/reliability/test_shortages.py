@@ -77,14 +77,14 @@ def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
     search_id = service.post(**REAL)
     service.wait_for_event(search_id, "run_state_saved", count=2)
     service.stop("roomy")
-    good = service.stores.reports.run_states(search_id)
+    good = service.stores.updates.run_states(search_id)
     service.start_worker("cramped", behaviour=None, file_bytes=64 << 10)
     service.wait_for_state(search_id, SearchState.FAILED, timeout_s=120)
     error = service.stores.searches.get(search_id).error
     assert error is not None
     assert error["type"] == "disk-full"
     assert "Free space" in error["detail"]
-    assert [path(service, s) for s in service.stores.reports.run_states(search_id)] == [path(service, s) for s in good]
+    assert [path(service, s) for s in service.stores.updates.run_states(search_id)] == [path(service, s) for s in good]
     assert set(files(service, search_id)) == {path(service, state) for state in good}
     service.stop("cramped")
     service.start_worker("roomy", behaviour=None)
@@ -137,7 +137,7 @@ def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
     search_id, hopeless = service.post(**REAL), service.post(**REAL | {"seed": 1})
     for damage in (flip, truncate):
         interrupt(service, search_id)
-        newest, _ = service.stores.reports.run_states(search_id)
+        newest, _ = service.stores.updates.run_states(search_id)
         damage(path(service, newest))
         service.start_worker(behaviour=None)
         service.wait_for_event(search_id, "checkpoint_corrupt", count=1 + (damage is truncate))
@@ -146,7 +146,7 @@ def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
     assert result is not None
     assert (result["weights_sha256"], result["exact"]) == (expected, True)
     interrupt(service, hopeless)
-    for state, damage in zip(service.stores.reports.run_states(hopeless), (flip, truncate), strict=True):
+    for state, damage in zip(service.stores.updates.run_states(hopeless), (flip, truncate), strict=True):
         damage(path(service, state))
     service.start_worker(behaviour=None)
     service.wait_for_state(hopeless, SearchState.FAILED)

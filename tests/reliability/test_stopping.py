@@ -58,7 +58,7 @@ class TestCancel:
         service.start_worker(behaviour="deaf")
         search_id = service.post()
         search_process = service.search_process()
-        service.wait_for_event(search_id, "hello")
+        service.wait_for_event(search_id, "resumed")
         asked = time.monotonic()
         service.client.post(f"/searches/{search_id}/cancel").raise_for_status()
         service.wait_for_state(search_id, SearchState.CANCELLED)

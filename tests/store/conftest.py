@@ -1,4 +1,4 @@
-"""Real databases for the tests of the stores."""
+"""Fixtures: the stores on real databases."""
 
 from __future__ import annotations
 

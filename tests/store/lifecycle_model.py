@@ -1,7 +1,7 @@
-"""What should become of searches, in plain Python: the prediction that the stores are compared with.
+"""A model of the lifecycle of searches in plain Python, whose predictions the stores are compared with.
 
-Written from the reliability contract, not from the stores, whose code it never calls. Time is a number of seconds that
-only `World.clock_s` tells; a wait that is exactly over counts as over, because the real clock always ran a little more.
+It is written from the reliability contract and never calls the code of the stores. Time is a number of seconds,
+`World.clock_s`. A wait that is exactly over counts as over, because the real clock is always slightly ahead.
 """
 
 from __future__ import annotations
@@ -21,11 +21,33 @@ MAX_ATTEMPTS = 4
 GIVE_UPS = frozenset({"out-of-memory", "disk-full", "stalled", "poison", "attempts-exhausted"})
 CLAIMED = {SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING}
 FINAL = {SearchState.SUCCEEDED, SearchState.FAILED, SearchState.CANCELLED}
+NEXT_STATES: dict[SearchState, set[SearchState]] = {
+    SearchState.QUEUED: {SearchState.RUNNING, SearchState.PAUSED, SearchState.CANCELLED},
+    SearchState.RUNNING: {
+        SearchState.QUEUED,
+        SearchState.PAUSING,
+        SearchState.CANCELLING,
+        SearchState.SUCCEEDED,
+        SearchState.FAILED,
+    },
+    SearchState.PAUSING: {
+        SearchState.RUNNING,
+        SearchState.PAUSED,
+        SearchState.CANCELLING,
+        SearchState.SUCCEEDED,
+        SearchState.FAILED,
+    },
+    SearchState.PAUSED: {SearchState.QUEUED, SearchState.CANCELLED},
+    SearchState.CANCELLING: {SearchState.CANCELLED},
+    SearchState.CANCELLED: {SearchState.QUEUED},
+    SearchState.FAILED: {SearchState.QUEUED},
+    SearchState.SUCCEEDED: set(),
+}
 
 
 @dataclass
 class Expected:
-    """One search, as it should be."""
+    """The predicted state of one search."""
 
     id: str
     key: str | None
@@ -34,19 +56,19 @@ class Expected:
     next_run_s: float
     state: SearchState = SearchState.QUEUED
     fence: int = 0
-    attempts: int = 0  # that count against the limit
-    broken: list[ExitClass] = field(default_factory=list)  # how attempts broke since the last new run state
+    attempts: int = 0  # those that count towards the limit
+    crashes: list[ExitClass] = field(default_factory=list)  # since the last new run state
     lease_until_s: float = 0
-    rung_s: float | None = None
-    rings: int = 0
-    saved: list[tuple[int, int]] = field(default_factory=list)  # (step, fence) of every accepted run state
+    notified_s: float | None = None
+    notifications: int = 0
+    saved: list[tuple[int, int]] = field(default_factory=list)  # (step, fence) of each accepted run state
     points: int = 0
     phase: str | None = None
     best_arch_id: str | None = None
     error_type: str | None = None
     exits: list[ExitClass | None] = field(default_factory=list)  # of attempts 1, 2, 3, ...; None: still open
-    told: list[tuple[int, str]] = field(default_factory=list)  # (fence, kind) of every event
-    reached: set[str] = field(default_factory=set)  # the world's
+    events: list[tuple[int, str]] = field(default_factory=list)  # (fence, kind)
+    reached: set[str] = field(default_factory=set)  # shared by all searches, see `World.reached`
 
     @property
     def claimed(self) -> bool:
@@ -58,18 +80,18 @@ class Expected:
 
     @property
     def kept_run_states(self) -> list[tuple[int, int]]:
-        """The two that got furthest; none once nothing is left to go on with."""
+        """The two most advanced; none after a success, when there is nothing left to resume."""
         return [] if self.state == SearchState.SUCCEEDED else sorted(self.saved)[-2:]
 
-    def tell(self, kind: str) -> None:
-        self.told.append((self.fence, kind))
+    def log(self, kind: str) -> None:
+        self.events.append((self.fence, kind))
 
     def move(self, state: SearchState, kind: str) -> None:
         self.state = state
         self.reached.add(state)
-        self.tell(kind)
+        self.log(kind)
 
-    # What a worker does -----------------------------------------------------------------------------------------------
+    # Workers ----------------------------------------------------------------------------------------------------------
 
     def be_claimed(self, clock_s: float) -> None:
         self.fence += 1
@@ -80,14 +102,14 @@ class Expected:
 
     def save(self) -> None:
         self.saved.append((len(self.saved) + 1, self.fence))
-        self.broken.clear()
-        self.tell("run_state_saved")
+        self.crashes.clear()
+        self.log("run_state_saved")
 
-    def tell_phase(self, phase: str) -> None:
+    def report_phase(self, phase: str) -> None:
         self.points += 1
         if self.phase != phase:
             self.phase = phase
-            self.tell("phase")
+            self.log("phase")
 
     def finish(self, arch_id: str) -> None:
         self.best_arch_id = arch_id
@@ -101,24 +123,24 @@ class Expected:
         if self.state == SearchState.PAUSING:
             self._end(SearchState.PAUSED, ExitClass.PAUSED, "paused")
         elif self._end(SearchState.QUEUED, ExitClass.DRAINED, "requeued") == SearchState.QUEUED:
-            self.attempts -= 1  # a drain is no fault of the search
+            self.attempts -= 1  # a drain does not count towards the limit
             self._wait_until(clock_s)
 
-    def crash(self, way: ExitClass, clock_s: float) -> None:
-        self.broken.append(way)
+    def crash(self, exit_class: ExitClass, clock_s: float) -> None:
+        self.crashes.append(exit_class)
         if self.state == SearchState.PAUSING:
-            self._end(SearchState.PAUSED, way, "paused")
+            self._end(SearchState.PAUSED, exit_class, "paused")
             return
         reason = self._reason_to_give_up()
         if reason is not None:
-            if self._end(SearchState.FAILED, way, "failed") == SearchState.FAILED:
+            if self._end(SearchState.FAILED, exit_class, "failed") == SearchState.FAILED:
                 self.error_type = reason
                 self.reached.add(reason)
-        elif self._end(SearchState.QUEUED, way, "requeued") == SearchState.QUEUED:
-            self._wait_until(clock_s + BACKOFF_S * 2 ** (len(self.broken) - 1))
+        elif self._end(SearchState.QUEUED, exit_class, "requeued") == SearchState.QUEUED:
+            self._wait_until(clock_s + BACKOFF_S * 2 ** (len(self.crashes) - 1))
 
     def _end(self, state: SearchState, exit_class: ExitClass, kind: str) -> SearchState:
-        """The open attempt ends, and with it the search goes to `state`, unless a cancel came first: that wins."""
+        """End the open attempt and move the search to `state`, unless a cancel was requested first, which wins."""
         if self.state == SearchState.CANCELLING:
             state, kind = SearchState.CANCELLED, "cancelled"
             exit_class = ExitClass.CANCELLED
@@ -127,18 +149,18 @@ class Expected:
         return state
 
     def _reason_to_give_up(self) -> str | None:
-        if self.broken.count(ExitClass.OUT_OF_MEMORY) == 2:
+        if self.crashes.count(ExitClass.OUT_OF_MEMORY) == 2:
             return "out-of-memory"
-        if len(self.broken) == MAX_STREAK:
-            if self.broken == [ExitClass.DISK_FULL] * MAX_STREAK:
+        if len(self.crashes) == MAX_STREAK:
+            if self.crashes == [ExitClass.DISK_FULL] * MAX_STREAK:
                 return "disk-full"
-            return "stalled" if self.broken == [ExitClass.STALLED] * MAX_STREAK else "poison"
+            return "stalled" if self.crashes == [ExitClass.STALLED] * MAX_STREAK else "poison"
         return "attempts-exhausted" if self.attempts == MAX_ATTEMPTS else None
 
     def _wait_until(self, next_run_s: float) -> None:
-        self.next_run_s, self.rung_s, self.rings = next_run_s, None, 0
+        self.next_run_s, self.notified_s, self.notifications = next_run_s, None, 0
 
-    # What a user asks for: True if that is allowed --------------------------------------------------------------------
+    # Requests of users: True if allowed -------------------------------------------------------------------------------
 
     def cancel(self) -> bool:
         if self.state in (SearchState.QUEUED, SearchState.PAUSED):
@@ -157,22 +179,24 @@ class Expected:
     def resume(self, clock_s: float) -> bool:
         if self.state in (SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED):
             self.attempts, self.error_type = 0, None
-            self.broken.clear()
+            self.crashes.clear()
             self._wait_until(clock_s)
             self.move(SearchState.QUEUED, "resume_requested")
         elif self.state == SearchState.PAUSING:
             self.move(SearchState.RUNNING, "resume_requested")
         return self.state in (SearchState.QUEUED, SearchState.RUNNING)
 
-    # What the sweeper does --------------------------------------------------------------------------------------------
+    # The sweeper ------------------------------------------------------------------------------------------------------
 
-    def ring(self, clock_s: float) -> bool:
-        """Whether it is rung for now: at first, then after waits that double."""
+    def notify(self, clock_s: float) -> bool:
+        """Whether workers are notified now: at once, then after waits that double."""
         if not self.is_due(clock_s):
             return False
-        if self.rung_s is not None and clock_s < self.rung_s + min(RING_S * 2 ** (self.rings - 1), RING_MAX_S):
-            return False
-        self.rung_s, self.rings = clock_s, self.rings + 1
+        if self.notified_s is not None:
+            wait_s = min(RING_S * 2 ** (self.notifications - 1), RING_MAX_S)
+            if clock_s < self.notified_s + wait_s:
+                return False
+        self.notified_s, self.notifications = clock_s, self.notifications + 1
         return True
 
     def is_due(self, clock_s: float) -> bool:
@@ -183,23 +207,23 @@ class Expected:
 
 
 class World:
-    """All searches that were not deleted, oldest first, and the time."""
+    """All searches that were not deleted, oldest first, and the clock."""
 
     def __init__(self) -> None:
         self.clock_s = 0.0
         self.searches: list[Expected] = []
-        self.reached: set[str] = set()  # every state that a search was in, and every reason to give one up
+        self.reached: set[str] = set()  # states that any search was in, and reasons for giving up
 
     def submit(self, search_id: str, key: str | None, body: str) -> None:
         for search in self.searches:
             if key is not None and search.key == key:
-                search.key = None  # older than keys are kept, or it would have been found
+                search.key = None  # it has expired, or the search would have been found
         added = Expected(search_id, key, body, created_s=self.clock_s, next_run_s=self.clock_s, reached=self.reached)
-        added.tell("created")
+        added.log("created")
         self.searches.append(added)
 
     def known(self, key: str | None) -> Expected | None:
-        """The search that `key` still stands for."""
+        """The search that `key` created, unless the key has expired."""
         for search in self.searches:
             if key is not None and search.key == key and self.clock_s < search.created_s + KEY_KEPT_S:
                 return search

@@ -1,4 +1,4 @@
-"""Does each thing that can happen to a search to the real stores and to the model, and compares their answers."""
+"""Applies each operation on searches to the real stores and to the model, and compares their answers."""
 
 from __future__ import annotations
 
@@ -11,45 +11,54 @@ from store.claims import LeaseStatus
 from store.db import now
 from store.errors import IdempotencyConflict, LeaseLost, StateConflict
 from store.leases import Lease
-from store.states import ALLOWED, ExitClass, SearchState
+from store.states import ExitClass, SearchState
 from store.stores import Stores
 from tests.store.database_history import all_rows, check_history, check_prediction
-from tests.store.lifecycle_model import LEASE_S, Expected, World
-from tests.store.sample_rows import CONFIG, WRITES, age, architecture, empty, everything, result, save
+from tests.store.lifecycle_model import LEASE_S, NEXT_STATES, Expected, World
+from tests.store.sample_rows import (
+    CONFIG,
+    WRITES,
+    architecture,
+    delete_all_searches,
+    let_time_pass,
+    result,
+    save,
+    stored_data,
+)
 
 RESULT, BEST, SECOND_BEST = result(), architecture(1), architecture(2)
-STANDINGS = {
+LEASE_STATUSES = {
     SearchState.RUNNING: LeaseStatus.HELD,
     SearchState.PAUSING: LeaseStatus.PAUSE_WANTED,
     SearchState.CANCELLING: LeaseStatus.CANCEL_WANTED,
 }
 
 
-class BothSides:
-    """The stores, emptied at first, and a model of what should be in them."""
+class StoresAndModel:
+    """The stores, without any search at first, and the model of what they should contain."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
         self.world = World()
-        self.leases: list[Lease] = []  # all that were ever given
-        self._states: dict[str, SearchState] = {}  # as the last look found them
+        self.leases: list[Lease] = []  # all that were ever granted
+        self._states: dict[str, SearchState] = {}  # at the last check
         self._files = 0
-        empty(stores)
+        delete_all_searches(stores)
 
     def holder(self, lease: Lease) -> Expected | None:
-        """The search that `lease` still gives the right to write about."""
+        """The search that `lease` still holds; None if the lease is lost."""
         search = self.world.find(lease.search_id)
         return search if search is not None and search.fence == lease.fence and search.claimed else None
 
     def check(self) -> None:
-        """Every row is as predicted, has a possible history, and came to its state in one allowed step."""
+        """Check that every row is as predicted, has a valid history, and reached its state in one allowed step."""
         rows = all_rows(self.stores)
         assert rows.keys() == {search.id for search in self.world.searches}
         for search in self.world.searches:
             check_history(rows[search.id])
             check_prediction(rows[search.id], search)
             before, state = self._states.get(search.id, SearchState.QUEUED), rows[search.id].search.state
-            assert state == before or state in ALLOWED[before]
+            assert state == before or state in NEXT_STATES[before]
             self._states[search.id] = state
 
     # Users ------------------------------------------------------------------------------------------------------------
@@ -68,7 +77,7 @@ class BothSides:
             assert search.id == known.id
 
     def ask(self, search: Expected, request: str) -> None:
-        """Cancel, pause, resume or delete the search, or be refused."""
+        """Cancel, pause, resume or delete the search; a request that is not allowed must be refused."""
         before, control = search.state, self.stores.control
         if request == "delete":
             self._delete(search)
@@ -106,43 +115,43 @@ class BothSides:
         return lease
 
     def take(self, lease: Lease) -> None:
-        """The second half of a claim, by a worker held up since it saw the search due: others may have been faster."""
+        """The second half of a claim, by a worker that was delayed after it saw the search due."""
         search = self.world.find(lease.search_id)
         with self.stores.database.session_scope() as session:
             taken = self.stores.claims._take(session, lease, "worker-late", now(session))
-        still_there = search is not None and search.state == SearchState.QUEUED and search.fence == lease.fence - 1
-        assert taken == still_there
+        is_unchanged = search is not None and search.state == SearchState.QUEUED and search.fence == lease.fence - 1
+        assert taken == is_unchanged
         if search is not None and taken:
             self.leases.append(lease)
             search.be_claimed(self.world.clock_s)
 
     def beat(self, lease: Lease) -> None:
         search = self.holder(lease)
-        standing = STANDINGS[search.state] if search is not None else LeaseStatus.LOST
-        assert self.stores.claims.look(lease)[0] is standing
-        assert self.stores.claims.beat(lease) is standing
+        status = LEASE_STATUSES[search.state] if search is not None else LeaseStatus.LOST
+        assert self.stores.claims.status(lease)[0] is status
+        assert self.stores.claims.beat(lease) is status
         if search is not None:
             search.lease_until_s = self.world.clock_s + LEASE_S
 
-    def tell(self, lease: Lease, report: str) -> None:
-        """Report a phase, an architecture (with its checkpoint if it is the best kept), or a run state."""
-        search, reports = self._held_by(lease), self.stores.reports
-        if report == "saved":
+    def update(self, lease: Lease, update: str) -> None:
+        """Write a progress update: a phase, an architecture (with a checkpoint if it is the best kept), a run state."""
+        search, updates = self._held_by(lease), self.stores.updates
+        if update == "saved":
             search.save()
             save(self.stores, lease, len(search.saved))
-        elif report == "best kept":
+        elif update == "best kept":
             search.best_arch_id = BEST.arch_id
-            search.tell("best_kept")
-            reports.checkpoint(lease, BEST, self._new_file(lease))
-        elif report == "architecture":
+            search.log("best_kept")
+            updates.checkpoint(lease, BEST, self._new_file(lease))
+        elif update == "architecture":
             search.best_arch_id = SECOND_BEST.arch_id
-            search.tell("architecture")
-            reports.architecture(lease, SECOND_BEST)
+            search.log("architecture")
+            updates.architecture(lease, SECOND_BEST)
         else:
-            phase: Phase = "preparing" if report == "preparing" else "searching"
-            search.tell_phase(phase)
-            reports.progress(lease, Progress(phase, 0.5))
-            reports.metrics(lease, phase, 1, {"loss": 0.5})
+            phase: Phase = "preparing" if update == "preparing" else "searching"
+            search.report_phase(phase)
+            updates.progress(lease, Progress(phase, 0.5))
+            updates.metrics(lease, phase, 1, {"loss": 0.5})
 
     def end(self, lease: Lease, ending: str) -> None:
         """End an attempt as `ending` says; the name of an exit class is a crash of that class."""
@@ -158,7 +167,7 @@ class BothSides:
             state = claims.gave_back(lease)
         elif ending == "stop for a cancel":
             if search.state != SearchState.CANCELLING:
-                with pytest.raises(LeaseLost):  # nobody asked for one
+                with pytest.raises(LeaseLost):  # no cancel was requested
                     claims.cancelled(lease)
                 return
             search.give_back(clock_s)
@@ -169,24 +178,24 @@ class BothSides:
         assert state is search.state
 
     def write_too_late(self, lease: Lease, name: str) -> None:
-        before = everything(self.stores, lease.search_id)
+        before = stored_data(self.stores, lease.search_id)
         with pytest.raises(LeaseLost):
             WRITES[name](self.stores, lease)
-        assert everything(self.stores, lease.search_id) == before
+        assert stored_data(self.stores, lease.search_id) == before
 
-    def tell_of_stale_write(self, lease: Lease) -> None:
-        """What a worker does once its write was refused; by then the search may have gone further, or ended."""
+    def log_stale_write(self, lease: Lease) -> None:
+        """What a worker does after its write was refused; by then the search may have moved on, or ended."""
         self.stores.events.stale_write(lease, "saved")
         search = self.world.find(lease.search_id)
         if search is not None and search.fence > lease.fence and not search.final:
-            search.tell("stale_write_refused")
+            search.log("stale_write_refused")
 
     # Time, and the sweeper --------------------------------------------------------------------------------------------
 
     def wait(self, seconds: int) -> None:
         self.world.clock_s += seconds
         for search in self.world.searches:
-            age(self.stores, search.id, seconds)
+            let_time_pass(self.stores, search.id, seconds)
 
     def sweep(self) -> None:
         stale = [search for search in self.world.searches if search.is_stale(self.world.clock_s)]
@@ -195,9 +204,9 @@ class BothSides:
         swept = {swept.lease: swept.state for swept in self.stores.sweeps.sweep()}
         assert swept == {Lease(search.id, search.fence): search.state for search in stale}
 
-    def ring(self) -> None:
-        due = [search for search in self.world.searches if search.ring(self.world.clock_s)]
-        assert self.stores.sweeps.due_to_ring() == len(due)
+    def notify(self) -> None:
+        due = [search for search in self.world.searches if search.notify(self.world.clock_s)]
+        assert self.stores.sweeps.due_notifications() == len(due)
 
     # ------------------------------------------------------------------------------------------------------------------
 

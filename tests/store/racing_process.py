@@ -1,6 +1,7 @@
 """One of several processes that race for searches until none is left: `python -m tests.store.racing_process ROLE`.
 
-A claimer claims and finishes searches as fast as it can; a sweeper repairs and rings, and prints how many it repaired.
+The role "claim" claims and ends searches as fast as it can; "sweep" sweeps and notifies, and prints how many attempts
+it ended.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def sweep(stores: Stores) -> None:
     swept = 0
     while is_anything_left(stores):
         swept += len(stores.sweeps.sweep())
-        stores.sweeps.due_to_ring()
+        stores.sweeps.due_notifications()
     print(swept, flush=True)
 
 

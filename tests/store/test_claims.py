@@ -1,15 +1,18 @@
-"""The life of an attempt, on both databases: claims, beats, endings, and what a lost lease can still do (nothing)."""
+"""The life of an attempt, on both databases: claims, beats, endings, and writes with a lost lease."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from autonl_core.spec.event_kinds import EventKind
 from store.claims import LeaseStatus
 from store.db import now
 from store.errors import LeaseLost
 from store.leases import Lease
+from store.searches import search_result
 from store.settings import Settings
 from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
@@ -20,22 +23,22 @@ from tests.store.sample_rows import (
     architecture,
     claim,
     crash,
-    everything,
     make_due,
     queue_search,
     result,
     save,
+    stored_data,
 )
 
 
-def test_the_search_that_waits_longest_is_claimed_first(stores: Stores) -> None:
+def test_the_oldest_queued_search_is_claimed_first(stores: Stores) -> None:
     queued = [queue_search(stores) for _ in range(3)]
     assert [claim(stores).search_id for _ in range(3)] == queued
     assert stores.claims.claim("worker-1") is None
 
 
-def test_a_claim_on_what_was_true_a_moment_ago_is_refused(stores: Stores) -> None:
-    """The row lock that PostgreSQL adds must not be what keeps two claimers apart: SQLite has none."""
+def test_a_claim_based_on_an_outdated_row_is_refused(stores: Stores) -> None:
+    """The row lock of PostgreSQL must not be what prevents a double claim: SQLite has none."""
     lease = claim_one(stores)
     with stores.database.session_scope() as session:
         assert stores.claims._take(session, lease, "worker-2", now(session)) is False
@@ -43,7 +46,7 @@ def test_a_claim_on_what_was_true_a_moment_ago_is_refused(stores: Stores) -> Non
 
 
 def test_no_two_attempts_get_the_same_fence(stores: Stores) -> None:
-    """The search is queued again, as it was a moment ago, but an attempt has been in between."""
+    """The search is queued, as the second worker saw it, but there was another attempt in between."""
     lease = claim_one(stores)
     stores.claims.gave_back(lease)
     with stores.database.session_scope() as session:
@@ -80,31 +83,30 @@ def test_a_beat_extends_the_lease(stores: Stores) -> None:
     assert after > before
 
 
-def test_beats_and_looks_bring_the_wish_to_cancel(stores: Stores) -> None:
+def test_beats_and_status_reads_return_a_requested_cancel(stores: Stores) -> None:
     lease = claim_one(stores)
     stores.control.cancel(lease.search_id)
     assert stores.claims.beat(lease) is LeaseStatus.CANCEL_WANTED
-    assert stores.claims.look(lease) == (LeaseStatus.CANCEL_WANTED, None)
+    assert stores.claims.status(lease) == (LeaseStatus.CANCEL_WANTED, None)
 
 
 class TestFinish:
-    def test_the_result_the_network_and_its_file_are_there_together(self, stores: Stores) -> None:
+    def test_the_result_its_architecture_and_its_files_are_stored_together(self, stores: Stores) -> None:
         lease = claim_one(stores)
         assert stores.claims.finish(lease, result(), FILES) is SearchState.SUCCEEDED
         search = stores.searches.get(lease.search_id)
         assert search.stop_reason is StopReason.CONVERGED
         assert search.best_arch_id == result().architecture.arch_id
-        assert search.result is not None
-        assert search.result["test_correct"] == 352
-        assert search.result["comparison"] == {"random_top1_pct": None}  # not a number, hence null
+        stored = search_result(search)
+        assert stored == replace(result(), comparison={"random_top1_pct": None})  # NaN is stored as null
         artifact = stores.architectures.artifact(result().architecture.arch_id, "safetensors")
         assert artifact is not None
         assert artifact.sha256 == CHECKPOINT.sha256
-        kinds_of = {a.kind: a.sha256 for a in stores.architectures.artifacts(search.id)}
-        assert kinds_of == {kind: stored.sha256 for kind, stored in FILES.items()}
+        sha256s = {artifact.kind: artifact.sha256 for artifact in stores.architectures.artifacts(search.id)}
+        assert sha256s == {kind: stored.sha256 for kind, stored in FILES.items()}
         assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.SUCCEEDED
 
-    def test_a_cancel_that_came_first_wins_but_the_file_stays(self, stores: Stores) -> None:
+    def test_a_cancel_that_came_first_wins_but_the_files_stay(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.cancel(lease.search_id)
         assert stores.claims.finish(lease, result(), FILES) is SearchState.CANCELLED
@@ -112,14 +114,14 @@ class TestFinish:
         assert (search.stop_reason, search.result) == (StopReason.CANCELLED, None)
         assert stores.architectures.artifact(result().architecture.arch_id, "safetensors") is not None
 
-    def test_run_states_are_forgotten(self, stores: Stores) -> None:
+    def test_run_states_are_deleted(self, stores: Stores) -> None:
         lease = claim_one(stores)
         save(stores, lease, 1)
         stores.claims.finish(lease, result(), FILES)
-        assert stores.reports.run_states(lease.search_id) == []
+        assert stores.updates.run_states(lease.search_id) == []
 
 
-def test_a_user_s_mistake_fails_at_once(stores: Stores) -> None:
+def test_a_user_error_fails_the_search_without_a_retry(stores: Stores) -> None:
     lease = claim_one(stores)
     assert stores.claims.fail(lease, "dataset-error", "no images\x00 at all") is SearchState.FAILED
     search = stores.searches.get(lease.search_id)
@@ -131,14 +133,14 @@ def test_a_user_s_mistake_fails_at_once(stores: Stores) -> None:
 def test_a_cancelled_search_keeps_its_best_architecture(stores: Stores) -> None:
     lease = claim_one(stores)
     best = architecture(3, val_top1_pct=91.5)
-    stores.reports.architecture(lease, best)
+    stores.updates.architecture(lease, best)
     stores.control.cancel(lease.search_id)
     assert stores.claims.cancelled(lease) is SearchState.CANCELLED
     assert stores.searches.get(lease.search_id).best_arch_id == best.arch_id
     assert stores.architectures.get(best.arch_id).val_top1_pct == 91.5
 
 
-def test_nobody_cancels_a_search_that_was_not_asked_to(stores: Stores) -> None:
+def test_a_search_cannot_end_cancelled_without_a_request(stores: Stores) -> None:
     lease = claim_one(stores)
     with pytest.raises(LeaseLost):
         stores.claims.cancelled(lease)
@@ -159,7 +161,7 @@ class TestDrain:
 
 
 class TestPause:
-    def test_a_search_that_saved_and_left_waits_until_it_is_resumed(self, stores: Stores) -> None:
+    def test_a_search_that_saved_and_exited_is_paused_until_it_is_resumed(self, stores: Stores) -> None:
         lease = claim_one(stores)
         save(stores, lease, 1)
         stores.control.pause(lease.search_id)
@@ -169,14 +171,14 @@ class TestPause:
         assert stores.claims.claim("worker-2") is None
         stores.control.resume(lease.search_id)
         assert claim(stores).fence == 2
-        assert [state.step for state in stores.reports.run_states(lease.search_id)] == [1]
+        assert [state.step for state in stores.updates.run_states(lease.search_id)] == [1]
 
-    def test_one_that_finished_before_it_heard_has_succeeded(self, stores: Stores) -> None:
+    def test_a_search_that_finishes_before_it_notices_the_pause_succeeds(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.pause(lease.search_id)
         assert stores.claims.finish(lease, result(), FILES) is SearchState.SUCCEEDED
 
-    def test_a_pause_taken_back_in_time_costs_an_attempt_and_nothing_else(self, stores: Stores) -> None:
+    def test_a_pause_withdrawn_in_time_costs_one_attempt_and_nothing_else(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.pause(lease.search_id)
         assert stores.control.resume(lease.search_id).state is SearchState.RUNNING
@@ -196,9 +198,9 @@ class TestCrash:
             assert (search.next_run_at - ended_at).total_seconds() == pytest.approx(expected_s, abs=0.5)
             make_due(stores, search_id)
 
-    def test_too_many_in_a_row_fail_with_the_reason_of_each(self, stores: Stores) -> None:
+    def test_too_many_crashes_in_a_row_fail_the_search_and_list_each_of_them(self, stores: Stores) -> None:
         search_id = queue_search(stores)
-        states = [crash(stores, why) for why in ("one", "two", "three")]
+        states = [crash(stores, detail) for detail in ("one", "two", "three")]
         assert states == [SearchState.QUEUED, SearchState.QUEUED, SearchState.FAILED]
         error = stores.searches.get(search_id).error
         assert error is not None
@@ -215,16 +217,16 @@ class TestCrash:
         assert stores.claims.crashed(lease, ExitClass.CRASHED, "boom") is SearchState.QUEUED
         assert stores.searches.get(search_id).crash_streak == 1
 
-    def test_repeating_an_old_run_state_does_not(self, stores: Stores) -> None:
+    def test_saving_the_same_step_again_does_not_end_the_streak(self, stores: Stores) -> None:
         search_id = queue_search(stores)
         for expected in (SearchState.QUEUED, SearchState.QUEUED, SearchState.FAILED):
             lease = claim(stores)
-            save(stores, lease, 1)  # only the first is news
+            save(stores, lease, 1)  # only the first one is new
             assert stores.claims.crashed(lease, ExitClass.CRASHED, "boom") is expected
             if expected is SearchState.QUEUED:
                 make_due(stores, search_id)
 
-    def test_memory_that_ran_out_twice_is_not_tried_a_third_time(self, stores: Stores) -> None:
+    def test_a_search_that_ran_out_of_memory_twice_is_not_retried(self, stores: Stores) -> None:
         search_id = queue_search(stores)
         assert crash(stores, "too much", ExitClass.OUT_OF_MEMORY) is SearchState.QUEUED
         assert crash(stores, "still too much", ExitClass.OUT_OF_MEMORY) is SearchState.FAILED
@@ -234,7 +236,7 @@ class TestCrash:
         assert "lower the batch sizes" in error["detail"]
 
     @pytest.mark.parametrize(
-        ("ways", "error_type"),
+        ("exit_classes", "error_type"),
         [
             ([ExitClass.DISK_FULL] * 3, "disk-full"),
             ([ExitClass.STALLED] * 3, "stalled"),
@@ -242,31 +244,31 @@ class TestCrash:
             ([ExitClass.LEASE_LOST] * 3, "poison"),
         ],
     )
-    def test_a_streak_that_broke_in_one_way_is_failed_with_its_name(
-        self, stores: Stores, ways: list[ExitClass], error_type: str
+    def test_a_streak_of_one_exit_class_determines_the_error_type(
+        self, stores: Stores, exit_classes: list[ExitClass], error_type: str
     ) -> None:
         search_id = queue_search(stores)
-        for way in ways:
-            state = crash(stores, "why", way)
+        for exit_class in exit_classes:
+            state = crash(stores, "boom", exit_class)
         assert state is SearchState.FAILED
         error = stores.searches.get(search_id).error
         assert error is not None
         assert error["type"] == error_type
 
-    def test_one_that_was_asked_to_pause_is_paused_and_not_tried_again(self, stores: Stores) -> None:
+    def test_a_pausing_search_that_crashes_is_paused_and_not_retried(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.pause(lease.search_id)
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.PAUSED
         assert stores.claims.claim("worker-1") is None
 
-    def test_a_cancelled_search_is_not_tried_again(self, stores: Stores) -> None:
+    def test_a_cancelling_search_that_crashes_is_cancelled_and_not_retried(self, stores: Stores) -> None:
         lease = claim_one(stores)
         stores.control.cancel(lease.search_id)
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
 
 
 class TestStaleWriter:
-    """A supervisor or child that lost its lease, and does not know it yet."""
+    """A supervisor or search process that lost its lease and does not know it yet."""
 
     @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
     def test_it_cannot_touch_the_attempt_that_followed(
@@ -275,32 +277,33 @@ class TestStaleWriter:
         stale = claim_one(stores)
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
-        before = everything(stores, stale.search_id)
-        with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is 1"):
+        before = stored_data(stores, stale.search_id)
+        with pytest.raises(LeaseLost, match="at attempt 2, owned by worker-2; this is attempt 1"):
             write(stores, stale)
-        assert everything(stores, stale.search_id) == before
+        assert stored_data(stores, stale.search_id) == before
 
     @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
     def test_it_cannot_touch_a_final_search(self, stores: Stores, write: Callable[[Stores, Lease], object]) -> None:
         lease = claim_one(stores)
         stores.claims.fail(lease, "dataset-error", "no images")
-        before = everything(stores, lease.search_id)
+        before = stored_data(stores, lease.search_id)
         with pytest.raises(LeaseLost, match="is failed"):
             write(stores, lease)
-        assert everything(stores, lease.search_id) == before
+        assert stored_data(stores, lease.search_id) == before
 
-    def test_its_beats_and_looks_say_that_the_lease_is_lost(self, stores: Stores) -> None:
+    def test_its_beats_and_status_reads_say_that_the_lease_is_lost(self, stores: Stores) -> None:
         stale = claim_one(stores)
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         assert stores.claims.beat(stale) is LeaseStatus.LOST
-        assert stores.claims.look(stale) == (LeaseStatus.LOST, None)
+        assert stores.claims.status(stale) == (LeaseStatus.LOST, None)
 
-    def test_a_search_that_never_was_is_named(self, stores: Stores) -> None:
+    def test_an_unknown_search_is_named(self, stores: Stores) -> None:
         with pytest.raises(LeaseLost, match="does not exist"):
-            stores.reports.event(Lease("nope", 1), "x", {})
+            stores.updates.event(Lease("nope", 1), EventKind.RESUMED, {})
 
 
 def claim_one(stores: Stores) -> Lease:
+    """Create a search and claim it."""
     queue_search(stores)
     return claim(stores)

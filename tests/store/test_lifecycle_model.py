@@ -1,4 +1,4 @@
-"""Requests, claims, reports, endings, faults and waits in any order: the stores do what a model in plain Python says.
+"""Requests, claims, updates, endings, faults and waits in any order: the stores do what the model predicts.
 
 The examples are the same in every run. For more of them, and new ones each time:
 `LIFECYCLE_EXAMPLES=2000 pytest tests/store/test_lifecycle_model.py --timeout=0`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,21 +40,30 @@ from tests.store.lifecycle_model import (
     RING_MAX_S,
     RING_S,
 )
-from tests.store.model_comparison import BothSides
+from tests.store.model_comparison import StoresAndModel
 from tests.store.sample_rows import WRITES
 
 EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
 USUAL_EXAMPLES = 60
 STEPS = 50
-MOST_SEARCHES = 3
+MAX_SEARCHES = 3
 
 KEYS = ["a", "b"]
 BODIES = st.sampled_from(["1", "2"])
 REQUESTS = st.sampled_from(["resume", "resume", "pause", "cancel", "delete"])
-REPORTS = st.sampled_from(["preparing", "searching", "architecture", "best kept", "saved"])
+UPDATES = st.sampled_from(["preparing", "searching", "architecture", "best kept", "saved"])
 ENDINGS = st.sampled_from(["finish", "fail", "give back", "stop for a cancel", *sorted(CRASHES)])
-# Which one of those that there are: the first, the second, ... round and round; of leases, the newest first.
-NUMBERS = st.integers(min_value=0, max_value=MOST_SEARCHES)
+# The index of an existing object, modulo their number; leases are listed newest first.
+NUMBERS = st.integers(min_value=0, max_value=MAX_SEARCHES)
+
+EFFORT = hypothesis_settings(
+    max_examples=int(EXAMPLES or USUAL_EXAMPLES),
+    derandomize=EXAMPLES is None,
+    stateful_step_count=STEPS,
+    # All but `explain`, which traces every line: it takes minutes, and the steps already show what happened.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 T = TypeVar("T")
 
@@ -64,49 +73,49 @@ def picked(options: Sequence[T], number: int) -> T:
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """Some users, some workers of which any may be late, and a sweeper."""
+    """Users, workers of which any may be late, and a sweeper."""
 
     def __init__(self, stores: Stores) -> None:
         super().__init__()
-        self.both = BothSides(stores)
-        self.world = self.both.world
-        self.seen: list[Lease] = []  # what claimers saw due, as the lease that they are about to take
+        self.pair = StoresAndModel(stores)
+        self.world = self.pair.world
+        self.seen: list[Lease] = []  # what workers saw due, as the lease that they are about to take
 
     def held(self) -> list[Lease]:
-        return [lease for lease in self.both.leases[::-1] if self.both.holder(lease)]
+        return [lease for lease in self.pair.leases[::-1] if self.pair.holder(lease)]
 
     def stale(self) -> list[Lease]:
-        return [lease for lease in self.both.leases[::-1] if not self.both.holder(lease)]
+        return [lease for lease in self.pair.leases[::-1] if not self.pair.holder(lease)]
 
     # Users ------------------------------------------------------------------------------------------------------------
 
-    @initialize(times=st.sampled_from([0, 0, MAX_STREAK - 1, MAX_STREAK]), way=st.sampled_from(sorted(CRASHES)))
-    def submits_the_first(self, times: int, way: ExitClass) -> None:
-        """Left to chance alone, hardly any search would break often enough in one way: some begin like that."""
-        self.both.submit(None, "1")
-        self.runs_attempts([], way, times)
+    @initialize(times=st.sampled_from([0, 0, MAX_STREAK - 1, MAX_STREAK]), exit_class=st.sampled_from(sorted(CRASHES)))
+    def submits_the_first(self, times: int, exit_class: ExitClass) -> None:
+        """By chance alone, hardly any search would crash often enough in one way, so some begin like that."""
+        self.pair.submit(None, "1")
+        self.runs_attempts([], exit_class, times)
 
-    @precondition(lambda self: len(self.world.searches) < MOST_SEARCHES)
+    @precondition(lambda self: len(self.world.searches) < MAX_SEARCHES)
     @rule(key=st.sampled_from([None, *KEYS]), body=BODIES)
     def submits(self, key: str | None, body: str) -> None:
-        self.both.submit(key, body)
+        self.pair.submit(key, body)
 
     @precondition(lambda self: any(self.world.known(key) for key in KEYS))
     @rule(number=NUMBERS, body=BODIES)
     def submits_again(self, number: int, body: str) -> None:
-        self.both.submit(picked([key for key in KEYS if self.world.known(key)], number), body)
+        self.pair.submit(picked([key for key in KEYS if self.world.known(key)], number), body)
 
     @precondition(lambda self: bool(self.world.searches))
     @rule(number=NUMBERS, request=REQUESTS)
     def asks_to(self, request: str, number: int) -> None:
         running_first = sorted(self.world.searches, key=lambda search: not search.claimed)
-        self.both.ask(picked(running_first, number), request)
+        self.pair.ask(picked(running_first, number), request)
 
     # Workers ----------------------------------------------------------------------------------------------------------
 
     @rule(owner=st.sampled_from(["worker-1", "worker-2", "worker-3"]))
     def claims(self, owner: str) -> None:
-        self.both.claim(owner)
+        self.pair.claim(owner)
 
     @precondition(lambda self: bool(self.world.first_due()))
     @rule()
@@ -118,63 +127,63 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.seen))
     @rule(number=NUMBERS)
     def takes_what_it_saw(self, number: int) -> None:
-        self.both.take(picked(self.seen[::-1], number))
+        self.pair.take(picked(self.seen[::-1], number))
 
     @precondition(lambda self: bool(self.held()))
-    @rule(number=NUMBERS, report=REPORTS)
-    def tells(self, number: int, report: str) -> None:
-        self.both.tell(picked(self.held(), number), report)
+    @rule(number=NUMBERS, update=UPDATES)
+    def updates(self, number: int, update: str) -> None:
+        self.pair.update(picked(self.held(), number), update)
 
     @precondition(lambda self: bool(self.held()))
     @rule(number=NUMBERS, ending=ENDINGS)
     def ends(self, number: int, ending: str) -> None:
-        self.both.end(picked(self.held(), number), ending)
+        self.pair.end(picked(self.held(), number), ending)
 
-    @rule(reports=st.lists(REPORTS, max_size=2), ending=ENDINGS, times=st.sampled_from([1, MAX_ATTEMPTS]))
-    def runs_attempts(self, reports: list[str], ending: str, times: int) -> None:
-        """Several steps at once, because it takes many attempts until a search is given up."""
+    @rule(updates=st.lists(UPDATES, max_size=2), ending=ENDINGS, times=st.sampled_from([1, MAX_ATTEMPTS]))
+    def runs_attempts(self, updates: list[str], ending: str, times: int) -> None:
+        """Several steps at once, because it takes many attempts until a search fails."""
         for _ in range(times):
-            self.both.wait(RING_MAX_S)
-            lease = self.both.claim("worker-1")
-            self.both.check()
+            self.pair.wait(RING_MAX_S)
+            lease = self.pair.claim("worker-1")
+            self.pair.check()
             if lease is not None:
-                for report in reports:
-                    self.both.tell(lease, report)
-                self.both.end(lease, ending)
-            self.both.check()
+                for update in updates:
+                    self.pair.update(lease, update)
+                self.pair.end(lease, ending)
+            self.pair.check()
 
-    @precondition(lambda self: bool(self.both.leases))
+    @precondition(lambda self: bool(self.pair.leases))
     @rule(number=NUMBERS)
     def beats(self, number: int) -> None:
-        self.both.beat(picked(self.both.leases[::-1], number))
+        self.pair.beat(picked(self.pair.leases[::-1], number))
 
     @precondition(lambda self: bool(self.stale()))
-    @rule(number=NUMBERS, name=st.sampled_from(sorted(WRITES)), tells_of_it=st.booleans())
-    def writes_too_late(self, number: int, name: str, tells_of_it: bool) -> None:
+    @rule(number=NUMBERS, name=st.sampled_from(sorted(WRITES)), logs_it=st.booleans())
+    def writes_too_late(self, number: int, name: str, logs_it: bool) -> None:
         lease = picked(self.stale(), number)
-        self.both.write_too_late(lease, name)
-        if tells_of_it:
-            self.both.tell_of_stale_write(lease)
+        self.pair.write_too_late(lease, name)
+        if logs_it:
+            self.pair.log_stale_write(lease)
 
     # Time, and the sweeper --------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([BACKOFF_S, LEASE_S, RING_MAX_S, KEY_KEPT_S]))
     def waits(self, seconds: int) -> None:
-        self.both.wait(seconds)
+        self.pair.wait(seconds)
 
     @rule()
-    def sweeps_and_rings(self) -> None:
-        self.both.sweep()
-        self.both.ring()
+    def sweeps_and_notifies(self) -> None:
+        self.pair.sweep()
+        self.pair.notify()
 
-    # After each of these ----------------------------------------------------------------------------------------------
+    # After each step -------------------------------------------------------------------------------------------------
 
     @invariant()
     def everything_is_as_predicted(self) -> None:
-        self.both.check()
+        self.pair.check()
 
 
-@pytest.mark.timeout(600)  # half a minute if all is well; a failure is first made as short as it can be
+@pytest.mark.timeout(600)  # half a minute if it passes; a failing example is shrunk first
 def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path,
@@ -198,24 +207,25 @@ def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path
         def teardown(self) -> None:
             reached.update(self.world.reached)
 
-    effort = hypothesis_settings(
-        max_examples=int(EXAMPLES or USUAL_EXAMPLES),
-        derandomize=EXAMPLES is None,
-        stateful_step_count=STEPS,
-        # All but `explain`, which traces every line, and so takes minutes to say what the steps show.
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow],
-    )
     try:
-        for way in sorted(CRASHES):  # whatever chance brings, every way to be given up comes once
-            machine = LifecycleHere()
-            machine.submits_the_first(MAX_STREAK, way)
-            machine.teardown()
-        run_state_machine_as_test(LifecycleHere, settings=effort)
+        reach_every_reason_to_give_up(LifecycleHere)
+        run_state_machine_as_test(LifecycleHere, settings=EFFORT)
     finally:
         stores.close()
-    # Examples that never get that far would prove nothing about it.
+    # States and reasons that no example reached would be untested.
     assert reached >= set(SearchState) | GIVE_UPS
+
+
+def reach_every_reason_to_give_up(new_machine: Callable[[], Lifecycle]) -> None:
+    """Let searches fail for each reason once, which random steps rarely do."""
+    for exit_class in sorted(CRASHES):
+        machine = new_machine()
+        machine.submits_the_first(MAX_STREAK, exit_class)
+        machine.teardown()
+    machine = new_machine()
+    machine.submits_the_first(0, ExitClass.CRASHED)
+    machine.runs_attempts(["saved"], ExitClass.CRASHED, MAX_ATTEMPTS)
+    machine.teardown()
 
 
 def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:

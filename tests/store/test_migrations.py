@@ -1,4 +1,4 @@
-"""Migrations and tables say the same, on both databases."""
+"""Migrations and models describe the same tables, on both databases."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return Settings(database_url=server.new_database()).resolved_database_url
 
 
-def test_the_tables_of_the_models_are_those_of_the_migrations(empty_database_url: str) -> None:
+def test_the_migrations_create_the_tables_of_the_models(empty_database_url: str) -> None:
     upgrade(empty_database_url)
     command.check(alembic_config(empty_database_url))
 
 
-def test_down_and_up_again_ends_at_the_same_tables(empty_database_url: str) -> None:
+def test_a_downgrade_and_an_upgrade_lead_to_the_same_tables(empty_database_url: str) -> None:
     upgrade(empty_database_url)
     command.downgrade(alembic_config(empty_database_url), "base")
     upgrade(empty_database_url)
     command.check(alembic_config(empty_database_url))
 
 
-def test_rows_written_before_a_migration_are_there_after_it(empty_database_url: str) -> None:
+def test_rows_survive_a_downgrade_and_an_upgrade(empty_database_url: str) -> None:
     upgrade(empty_database_url)
     stores = open_stores(Settings(database_url=empty_database_url))
     search_id = queue_search(stores)
-    stores.reports.architecture(claim(stores), architecture())
+    stores.updates.architecture(claim(stores), architecture())
     before = kinds(stores, search_id)
     stores.close()
     command.downgrade(alembic_config(empty_database_url), "20261123_01")
@@ -56,7 +56,7 @@ def test_rows_written_before_a_migration_are_there_after_it(empty_database_url: 
     stores.close()
 
 
-def test_a_database_that_is_not_migrated_is_refused_with_the_way_out(empty_database_url: str) -> None:
+def test_an_outdated_schema_is_refused_with_the_command_that_upgrades_it(empty_database_url: str) -> None:
     database = Database(empty_database_url)
     with pytest.raises(SchemaOutdated, match=r"python -m store\.migrate"):
         check_schema(database)
@@ -65,11 +65,11 @@ def test_a_database_that_is_not_migrated_is_refused_with_the_way_out(empty_datab
     database.close()
 
 
-def test_two_at_once_do_not_disturb_each_other(empty_database_url: str) -> None:
+def test_two_concurrent_upgrades_both_succeed(empty_database_url: str) -> None:
     command_line = [sys.executable, "-m", "store.migrate"]
     environment = os.environ | {"DATABASE_URL": empty_database_url}
-    both = [subprocess.Popen(command_line, cwd=ROOT, env=environment) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    upgrades = [subprocess.Popen(command_line, cwd=ROOT, env=environment) for _ in range(2)]
+    assert [process.wait(60) for process in upgrades] == [0, 0]
     database = Database(empty_database_url)
     check_schema(database)
     database.close()

@@ -1,4 +1,4 @@
-"""Several processes at one database: every search runs exactly once."""
+"""Several processes on one database: every search runs exactly once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RACE_S = 100
 
 
 def queue_many(stores: Stores, count: int) -> None:
-    """`count` new searches, in one transaction: that they are created one by one is not what is raced here."""
+    """Create `count` searches in one transaction; their creation is not part of the race."""
     with stores.database.session_scope() as session:
         moment = now(session)
         row = {
@@ -39,7 +39,7 @@ def queue_many(stores: Stores, count: int) -> None:
 
 
 def race(settings: Settings, *roles: str) -> Sequence[str]:
-    """Run one process for each role, all starting together, until they are done; what each one printed."""
+    """Run one process per role, all starting together, until they end; returns what each one printed."""
     environment = os.environ | {
         "DATABASE_URL": settings.resolved_database_url,
         "AUTONL_DATA_DIR": str(settings.data_dir),
@@ -74,7 +74,7 @@ def race(settings: Settings, *roles: str) -> Sequence[str]:
 
 
 def histories(stores: Stores) -> Counter[tuple[str, ...]]:
-    """What happened to the searches, in order, and to how many of them."""
+    """The event kinds of each search, in order, and how many searches have the same."""
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     with stores.database.read_scope() as session:
         for search_id, kind in session.execute(select(Event.search_id, Event.kind).order_by(Event.seq)):
@@ -82,8 +82,8 @@ def histories(stores: Stores) -> Counter[tuple[str, ...]]:
     return Counter(map(tuple, kinds.values()))
 
 
-def runs(stores: Stores) -> Counter[ExitClass | None]:
-    """How the attempts of all searches ended."""
+def exit_classes(stores: Stores) -> Counter[ExitClass | None]:
+    """How many attempts of all searches ended in each way."""
     with stores.database.read_scope() as session:
         return Counter(session.scalars(select(Attempt.exit_class)).all())
 
@@ -92,14 +92,14 @@ def runs(stores: Stores) -> Counter[ExitClass | None]:
 def test_six_processes_run_each_search_exactly_once(stores: Stores, settings: Settings) -> None:
     queue_many(stores, 500)
     race(settings, *["claim"] * CLAIMERS)
-    assert stores.searches.count_by_state()[SearchState.FAILED] == 500  # as the racers end them
+    assert stores.searches.count_by_state()[SearchState.FAILED] == 500  # the ending that the racers write
     assert histories(stores) == {("claimed", "failed"): 500}
-    assert runs(stores) == {ExitClass.REFUSED: 500}
+    assert exit_classes(stores) == {ExitClass.REFUSED: 500}
 
 
 @pytest.mark.timeout(2 * RACE_S)
 def test_case_11_two_sweepers_and_six_claimers_do_nothing_twice(stores: Stores, settings: Settings) -> None:
-    """Half of the searches begin as a dead worker left them: each is taken from it once, and then runs once."""
+    """Half of the searches begin with an expired lease of a dead worker: each is swept once, and then runs once."""
     queue_many(stores, 200)
     for _ in range(100):
         expire(stores, claim(stores, "dead-worker"))
@@ -107,4 +107,4 @@ def test_case_11_two_sweepers_and_six_claimers_do_nothing_twice(stores: Stores, 
     assert int(first) + int(second) == 100
     assert stores.searches.count_by_state()[SearchState.FAILED] == 200
     assert histories(stores) == {("claimed", "failed"): 100, ("claimed", "requeued", "claimed", "failed"): 100}
-    assert runs(stores) == {ExitClass.REFUSED: 200, ExitClass.LEASE_LOST: 100}
+    assert exit_classes(stores) == {ExitClass.REFUSED: 200, ExitClass.LEASE_LOST: 100}

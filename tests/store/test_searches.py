@@ -1,4 +1,4 @@
-"""Searches as their users see them, on both databases."""
+"""Searches as users see them, on both databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.stores import Stores
 from tests.store.sample_rows import CONFIG, FILES, claim, kinds, queue_search, result
 
 
-def test_a_new_search_is_queued_and_reads_back_as_it_was_asked(stores: Stores) -> None:
+def test_a_new_search_is_queued_and_read_back_as_requested(stores: Stores) -> None:
     search = stores.searches.get(queue_search(stores))
     assert search.state is SearchState.QUEUED
     assert SearchConfig.model_validate(search.config) == CONFIG
@@ -37,7 +37,7 @@ def test_the_same_request_twice_is_one_search(stores: Stores) -> None:
     assert again.id == first.id
 
 
-def test_ten_times_at_once_it_is_still_one_search(stores: Stores) -> None:
+def test_ten_concurrent_identical_requests_create_one_search(stores: Stores) -> None:
     def create(_: int) -> tuple[str, bool]:
         search, created = stores.searches.create(CONFIG, DIGITS, idempotency_key="k", body_sha256="a")
         return search.id, created
@@ -49,13 +49,13 @@ def test_ten_times_at_once_it_is_still_one_search(stores: Stores) -> None:
     assert len(stores.searches.list(SearchFilter()).searches) == 1
 
 
-def test_a_key_with_another_body_is_refused(stores: Stores) -> None:
+def test_a_key_with_a_different_body_is_refused(stores: Stores) -> None:
     stores.searches.create(CONFIG, DIGITS, idempotency_key="k", body_sha256="a")
-    with pytest.raises(IdempotencyConflict, match="another body"):
+    with pytest.raises(IdempotencyConflict, match="different body"):
         stores.searches.create(CONFIG, DIGITS, idempotency_key="k", body_sha256="b")
 
 
-def test_pages_show_every_search_once_newest_first(stores: Stores) -> None:
+def test_pages_list_every_search_once_newest_first(stores: Stores) -> None:
     created = [queue_search(stores) for _ in range(7)]
     listed, token = [], None
     while True:
@@ -64,11 +64,11 @@ def test_pages_show_every_search_once_newest_first(stores: Stores) -> None:
         token = page.next_page_token
         if token is None:
             break
-        queue_search(stores)  # a search that comes in between must not shift the pages
+        queue_search(stores)  # a search created in between must not shift the pages
     assert listed == created[::-1]
 
 
-def test_filters_select_by_state_data_set_and_time(stores: Stores) -> None:
+def test_filters_select_by_state_dataset_and_time(stores: Stores) -> None:
     early, late = queue_search(stores), queue_search(stores)
     stores.control.cancel(early)
 
@@ -95,7 +95,7 @@ def test_a_page_token_belongs_to_its_filter(stores: Stores) -> None:
         stores.searches.list(SearchFilter(state=SearchState.QUEUED), page_token=token)
 
 
-def test_counts_name_every_state(stores: Stores) -> None:
+def test_counts_include_every_state(stores: Stores) -> None:
     queue_search(stores)
     counts = stores.searches.count_by_state()
     assert counts[SearchState.QUEUED] == 1
@@ -103,7 +103,7 @@ def test_counts_name_every_state(stores: Stores) -> None:
 
 
 class TestDelete:
-    def test_a_final_search_goes_with_everything_it_told(self, stores: Stores) -> None:
+    def test_a_final_search_is_deleted_with_all_its_rows(self, stores: Stores) -> None:
         search_id = queue_search(stores)
         stores.claims.finish(claim(stores), result(), FILES)
         stores.searches.delete(search_id)

@@ -1,4 +1,4 @@
-"""What can be set from outside."""
+"""Settings from the environment, their defaults and their validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from store.settings import Settings
 
 
-def test_nothing_set_is_the_embedded_shape(tmp_path: Path) -> None:
+def test_the_default_is_the_embedded_service(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     assert settings.resolved_database_url == f"sqlite:///{tmp_path}/autonl.db"
     assert settings.resolved_artifact_url == f"file://{tmp_path}/artifacts"
@@ -18,20 +18,20 @@ def test_nothing_set_is_the_embedded_shape(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "AUTONL_DATABASE_URL"])
-def test_service_urls_have_a_plain_and_a_full_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_service_urls_have_a_short_and_a_full_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "postgresql://user:secret@db/autonl")
     assert Settings().resolved_database_url == "postgresql+psycopg://user:secret@db/autonl"
 
 
-def test_data_set_roots_are_a_list_as_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_dataset_roots_are_separated_as_in_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUTONL_DATASET_ROOTS", f"{tmp_path}/a:{tmp_path}/b")
     assert Settings().dataset_roots == (tmp_path / "a", tmp_path / "b")
 
 
-def test_a_lease_has_to_outlast_two_beats() -> None:
+def test_a_lease_must_outlast_two_beats() -> None:
     with pytest.raises(ValidationError, match="AUTONL_BEAT_S is 10 and AUTONL_LEASE_S is 15"):
         Settings(beat_s=10, lease_s=15)
 
 
-def test_a_child_gets_its_share_of_the_cpu() -> None:
-    assert Settings(threads=3).child_environment()["OMP_NUM_THREADS"] == "3"
+def test_a_search_process_gets_its_number_of_cpu_threads() -> None:
+    assert Settings(threads=3).search_process_environment()["OMP_NUM_THREADS"] == "3"

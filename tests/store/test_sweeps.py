@@ -1,4 +1,4 @@
-"""Repairs, on both databases: stale attempts end, live ones stay, queued searches are rung for."""
+"""Repairs, on both databases: stale attempts end, live ones continue, workers are notified of queued searches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from store.sweeps import Swept
 from tests.store.sample_rows import claim, expire, kinds, make_due, queue_search
 
 
-def test_an_attempt_that_beats_is_left_alone(stores: Stores) -> None:
+def test_an_attempt_that_beats_is_not_swept(stores: Stores) -> None:
     queue_search(stores)
     claim(stores)
     assert stores.sweeps.sweep() == []
@@ -34,10 +34,10 @@ def test_a_stale_attempt_ends_and_its_search_is_queued_again(stores: Stores) -> 
     (attempt,) = stores.searches.attempts(search_id)
     assert (attempt.exit_class, attempt.detail) == (ExitClass.LEASE_LOST, "no beat from worker-1 for 60 s")
     assert kinds(stores, search_id) == ["created", "claimed", "requeued"]
-    assert stores.sweeps.sweep() == []  # the repair is done once
+    assert stores.sweeps.sweep() == []  # each attempt is swept once
 
 
-def test_a_claim_without_any_beat_counts_from_the_claim(stores: Stores) -> None:
+def test_the_lease_of_a_claim_without_a_beat_counts_from_the_claim(stores: Stores) -> None:
     search_id = queue_search(stores)
     lease = claim(stores)
     with stores.database.session_scope() as session:
@@ -66,7 +66,7 @@ def test_a_beat_that_comes_just_before_the_repair_keeps_the_lease(
     assert stores.claims.beat(lease) is LeaseStatus.HELD
 
 
-def test_a_stale_attempt_whose_cancel_was_asked_ends_cancelled(stores: Stores) -> None:
+def test_a_stale_attempt_of_a_cancelling_search_ends_cancelled(stores: Stores) -> None:
     search_id = queue_search(stores)
     lease = claim(stores)
     stores.control.cancel(search_id)
@@ -86,17 +86,17 @@ def test_a_search_whose_workers_keep_dying_fails(stores: Stores, settings: Setti
     assert search.error["detail"].count("lease_lost") == settings.max_crash_streak
 
 
-def test_a_queued_search_is_rung_for_less_and_less_often(stores: Stores, settings: Settings) -> None:
+def test_notifications_of_a_queued_search_are_repeated_less_and_less_often(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
 
     def due_after(seconds: float) -> int:
         with stores.database.session_scope() as session:
             then = now(session) - timedelta(seconds=seconds)
             session.execute(update(Search).where(Search.id == search_id).values(last_rung_at=then))
-        return stores.sweeps.due_to_ring()
+        return stores.sweeps.due_notifications()
 
-    assert stores.sweeps.due_to_ring() == 1
-    assert stores.sweeps.due_to_ring() == 0
+    assert stores.sweeps.due_notifications() == 1
+    assert stores.sweeps.due_notifications() == 0
     assert due_after(settings.ring_s + 1) == 1
     assert due_after(settings.ring_s + 1) == 0
     assert due_after(2 * settings.ring_s + 1) == 1
@@ -104,13 +104,13 @@ def test_a_queued_search_is_rung_for_less_and_less_often(stores: Stores, setting
         assert due_after(settings.ring_max_s + 1) == 1
 
 
-def test_nobody_rings_for_a_search_that_still_has_to_wait(stores: Stores) -> None:
+def test_there_is_no_notification_of_a_search_that_is_not_due(stores: Stores) -> None:
     queue_search(stores)
     stores.claims.crashed(claim(stores), ExitClass.CRASHED, "boom")
-    assert stores.sweeps.due_to_ring() == 0
+    assert stores.sweeps.due_notifications() == 0
 
 
-def test_the_longest_wait_is_known(stores: Stores) -> None:
+def test_oldest_wait_s_is_the_longest_wait_of_a_due_search(stores: Stores) -> None:
     assert stores.sweeps.oldest_wait_s() == 0
     search_id = queue_search(stores)
     with stores.database.session_scope() as session:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autonl_core.files import sha256_of, write_atomically
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import Progress, SavedState
 from store.artifacts import StoredFile
 from store.errors import LeaseLost
@@ -49,7 +50,7 @@ class Actor:
         self.lifeline.hold()
         self.workspace = Workspace(stores.settings, lease.search_id)
         self.sink = RowSink(stores, lease, self.workspace)
-        self.sink.event("hello", {"pid": os.getpid()})
+        self.sink.event(EventKind.RESUMED, {"pid": os.getpid()})
 
     def save(self, step: int, link: str) -> None:
         path = self.workspace.attempt_dir(self.lease.fence) / f"state-{step}"
@@ -79,7 +80,7 @@ class Actor:
 
     def _resume(self) -> tuple[int, str]:
         """The newest run state that is what was saved: its step, and what all steps came to."""
-        for saved in self.stores.reports.run_states(self.lease.search_id):
+        for saved in self.stores.updates.run_states(self.lease.search_id):
             path = self.workspace.absolute(saved.path)
             if path.is_file() and sha256_of(path) == saved.sha256:
                 state = json.loads(path.read_text())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from autonl_core.spec.event_kinds import EventKind
 from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
@@ -57,14 +58,14 @@ def process(settings: Settings, behaviour: str) -> Iterator[subprocess.Popen[byt
 
 
 def child_pid(stores: Stores, search_id: str, fence: int = 1) -> int:
-    """The process of an attempt, once it has said hello."""
+    """The process of an attempt, once it has reported its start."""
 
-    def hello() -> list[int]:
+    def reported() -> list[int]:
         events = stores.events.after(search_id)
-        return [event.detail["pid"] for event in events if event.kind == "hello" and event.fence == fence]
+        return [event.detail["pid"] for event in events if event.kind == EventKind.RESUMED and event.fence == fence]
 
-    wait_for(hello, f"attempt {fence} says hello")
-    return hello()[0]
+    wait_for(reported, f"attempt {fence} reports its start")
+    return reported()[0]
 
 
 def is_gone(pid: int) -> bool:

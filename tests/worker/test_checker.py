@@ -73,7 +73,7 @@ def test_a_crashing_check_is_tried_again_and_then_given_up_with_what_it_said(ope
     assert state(opened) == DatasetState.INVALID
     report = opened.datasets.get("pets").report
     assert report is not None
-    assert "left with code 3: what a picture" in report["problems"][0]["detail"]
+    assert "left with code 3: what a picture" in report.problems[0].detail
     assert not checker.tick(threading.Event())
 
 
@@ -86,8 +86,8 @@ def test_memory_that_does_not_suffice_is_told_as_such(opened: Stores, settings: 
         stores.close()
     report = opened.datasets.get("pets").report
     assert report is not None
-    assert report["problems"][0]["code"] == "check_failed"
-    assert "AUTONL_CHECK_MEMORY_BYTES" in report["problems"][0]["detail"]
+    assert report.problems[0].code == "check_failed"
+    assert "AUTONL_CHECK_MEMORY_BYTES" in report.problems[0].detail
 
 
 def test_a_check_dies_with_its_checker_and_another_one_takes_over(opened: Stores, settings: Settings) -> None:
@@ -121,7 +121,7 @@ def test_a_check_without_progress_is_ended(opened: Stores, settings: Settings) -
         stores.close()
     report = opened.datasets.get("pets").report
     assert report is not None
-    assert "it made no progress for 0.5 s" in report["problems"][0]["detail"]
+    assert "it made no progress for 0.5 s" in report.problems[0].detail
 
 
 def test_a_deleted_data_set_ends_its_check(opened: Stores) -> None:
@@ -153,7 +153,7 @@ def test_checkers_of_the_same_process_number_keep_their_logs_apart(opened: Store
     for name in ("pets", "cats"):
         report = opened.datasets.get(name).report
         assert report is not None
-        assert f"it was {name}." in report["problems"][0]["detail"]
+        assert f"it was {name}." in report.problems[0].detail
     assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
 
 

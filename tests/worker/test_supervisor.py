@@ -176,7 +176,7 @@ def test_a_search_without_a_supervisor_leaves_by_itself(stores: Stores, settings
     lease = claim(stores)
     orphan = subprocess.Popen(
         [*command("endless"), lease.search_id, str(lease.fence)],
-        env=settings.child_environment(),
+        env=settings.search_process_environment(),
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

@@ -1,1 +1,1 @@
-"""Files that go into every bundle as they are. They import nothing of ours: users have them without us."""
+"""Files that are copied into every bundle unchanged. They import nothing from this package: users do not have it."""

@@ -1,9 +1,10 @@
-"""The network of this bundle in plain PyTorch: built from arch.json, with the weights of model.safetensors.
+"""The network of this bundle in plain PyTorch: architecture from arch.json, weights from model.safetensors.
 
     network = load("arch.json", "model.safetensors")    # in evaluation mode
     logits = network(images)                            # (B, 3, R, R) float32 -> (B, classes)
 
-Images are RGB, scaled and normalised as preprocess.json says; logits are in the order of labels.txt. Needs torch alone.
+Images are RGB, scaled and normalised as described in preprocess.json; logits are in the order of labels.txt. Needs
+only torch.
 
 A stem (3x3 convolution), blocks (inverted residuals, each with an optional squeeze-excite and an optional LightNL, the
 lightweight non-local block of arXiv:2004.01961), a head (1x1 convolution), global average pooling, a classifier.
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 BN_EPS = 1e-3
-MAX_HEADER_BYTES = 100_000_000  # of a safetensors file, the limit of its format
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors format
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "swish": F.silu,
     "relu": F.relu,
@@ -44,7 +45,7 @@ DTYPES = {
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch normalisation, and an activation unless it is None."""
+    """Convolution, batch normalisation and, unless `activation` is None, an activation."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int, activation: str | None
@@ -61,7 +62,7 @@ class ConvNorm(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Channels scaled by a gate that is computed from their means (Hu et al., 2018)."""
+    """Squeeze-excite: channels scaled by a gate computed from their means (Hu et al., 2018)."""
 
     def __init__(self, channels: int, squeezed_channels: int, activation: str, gate: str) -> None:
         super().__init__()
@@ -77,9 +78,9 @@ class SqueezeExcite(nn.Module):
 
 
 class LightNL(nn.Module):
-    """z = x + BN(DWConv3x3(y)) with y = x_c x_sc^T x_s / d, in whichever order of the two products is cheaper.
+    """z = x + BN(DWConv3x3(y)) with y = x_c x_sc^T x_s / d, computed in the cheaper order of the two products.
 
-    x_c: the first C' channels; x_s: every s-th row and column; x_sc: both; d: the number of positions, or their aspect.
+    x_c: the first C' channels; x_s: every s-th row and column; x_sc: both; d: number of positions, or height / width.
     """
 
     def __init__(self, channels: int, nl_ratio: float, nl_stride: int, divisor: str) -> None:
@@ -109,7 +110,7 @@ class LightNL(nn.Module):
 
 
 class Block(nn.Module):
-    """Expand, depthwise, squeeze-excite, project, LightNL, residual. Parts that it does not have are None."""
+    """Expand, depthwise, squeeze-excite, project, LightNL, residual. Parts that the block lacks are None."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         super().__init__()
@@ -139,7 +140,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """The network that a dictionary like arch.json describes."""
+    """The network described by the content of an arch.json."""
 
     def __init__(self, arch: dict[str, Any]) -> None:
         super().__init__()
@@ -166,17 +167,17 @@ def load(arch: str | Path, weights: str | Path) -> Network:
     """The network of an arch.json with the weights of a model.safetensors, in evaluation mode.
 
     Raises:
-        ValueError: the weights are not a safetensors file.
-        RuntimeError: they are of another architecture.
+        ValueError: `weights` is not a safetensors file.
+        RuntimeError: the weights belong to another architecture.
     """
-    with torch.device("meta"):  # no memory for weights that are about to be replaced
+    with torch.device("meta"):  # no memory for weights that are replaced right away
         network = Network(json.loads(Path(arch).read_text(encoding="utf-8")))
     network.load_state_dict(read_safetensors(weights), assign=True)
     return network.eval().requires_grad_(False)
 
 
 def fuse(network: Network) -> Network:
-    """A copy for inference, in which every batch norm is folded into its convolution."""
+    """A copy for inference, with every batch norm folded into its convolution."""
     fused = copy.deepcopy(network).eval()
     for layer in list(fused.modules()):
         if isinstance(layer, ConvNorm) and isinstance(layer.norm, nn.BatchNorm2d):
@@ -187,15 +188,15 @@ def fuse(network: Network) -> Network:
 
 
 def read_safetensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file: eight bytes of header length, a JSON header, then the values.
+    """The tensors of a safetensors file: 8 bytes of header length, a JSON header, then the values.
 
     Raises:
-        ValueError: it is not such a file, or a tensor lies outside of it.
+        ValueError: it is not a safetensors file, or a tensor lies outside of it.
     """
     data = Path(path).read_bytes()
     length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
     if not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
-        raise ValueError(f"{path} is not a safetensors file: its header would have {length} bytes")
+        raise ValueError(f"{path} is not a safetensors file: its header would be {length} bytes long")
     values = memoryview(bytearray(data[8 + length :]))
     try:
         header = json.loads(data[8 : 8 + length].decode("utf-8"))
@@ -207,14 +208,14 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
 def _tensor(values: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> Tensor:
     start, stop = data_offsets
     if not 0 <= start <= stop <= len(values):
-        raise ValueError(f"a tensor from byte {start} to {stop} lies outside of the {len(values)} there are")
+        raise ValueError(f"a tensor from byte {start} to {stop} lies outside the {len(values)} bytes of values")
     if start == stop:
         return torch.empty(shape, dtype=DTYPES[dtype])
     return torch.frombuffer(values[start:stop], dtype=DTYPES[dtype]).reshape(shape)
 
 
 def expanded_width(in_channels: int, ratio: float) -> int:
-    """A whole ratio multiplies exactly; any other is rounded to a multiple of 8, never below 90%, as in MobileNetV3."""
+    """Channels times ratio; for a fractional ratio rounded to a multiple of 8, never below 90%, as in MobileNetV3."""
     width = in_channels * ratio
     if float(ratio).is_integer():
         return int(width)

@@ -1,10 +1,11 @@
-"""Score every format of this bundle on its test images, and compare with what was reported when it was made.
+"""Score every format of this bundle on its test images, and compare with the scores reported when it was made.
 
-    python verify.py                        on the test images that lie here; exit code 0 if all is as reported
-    python verify.py --data images.zip      on the test images of the original archive or folder
-    python verify.py --image cat.jpg        name the class of a picture
+    python verify.py                        use the test images in this folder
+    python verify.py --data images.zip      use the test images in the original archive or folder
+    python verify.py --image cat.jpg        classify an image
 
-Needs torch, numpy, pillow and onnxruntime, and nothing of the program that made the bundle.
+Exit code 1 unless everything is as reported. Needs torch, numpy, pillow and onnxruntime, and nothing of the program
+that made the bundle.
 """
 
 from __future__ import annotations
@@ -35,19 +36,12 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
-FILES = {  # what can be scored; the first is what the others are compared with
-    "safetensors": "model.safetensors",
-    "onnx": "model.onnx",
-    "onnx-int8": "model.int8.onnx",
-    "pt2": "model.pt2",
-    "torchscript": "model.torchscript.pt",
-}
-TIE = 1e-4  # two classes whose logits differ by less may change places: rounding decides
+TIE = 1e-4  # two classes whose logits differ by less may swap: rounding decides
 IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS_OF_FORMAT = {"TIFF": 32 * 10**6, "WEBP": 16 * 10**6}
 MAX_EXIF_BYTES = 64 << 10
 MAX_JPEG_SCANS = 100
-BAND_ROWS = 64  # of a large image that are converted at a time
+BAND_ROWS = 64  # rows of a large image that are converted at a time
 
 Images = NDArray[np.uint8]
 Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) float32
@@ -55,23 +49,25 @@ Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) 
 
 @dataclass
 class Tally:
-    """What one format did so far; differences are to the first format."""
+    """The counts of one format so far; differences are relative to the first format, safetensors."""
 
     correct: int = 0
-    disagreeing_images: int = 0  # put into another class
-    disagreeing_beyond_ties: int = 0
+    disagreeing_images: int = 0  # predicted to be of another class
+    disagreeing_beyond_ties: int = 0  # of these, those that rounding cannot explain
     max_logit_diff: float = 0.0
     seconds: float = 0.0
     error: str | None = None  # why it cannot be scored
 
     def add(self, logits: Tensor, reference: Tensor, labels: Tensor) -> None:
         """Count a batch: logits and reference are (B, classes), labels (B,)."""
-        if logits.shape != reference.shape or not bool(torch.isfinite(logits).all()):
-            raise ValueError(f"it computes logits of shape {tuple(logits.shape)}, or some that are not finite")
-        named, expected = logits.argmax(1), reference.argmax(1)
-        lead = reference.gather(1, expected[:, None]) - reference.gather(1, named[:, None])  # (B, 1), of the expected
-        self.correct += int((named == labels).sum())
-        self.disagreeing_images += int((named != expected).sum())
+        if logits.shape != reference.shape:
+            raise ValueError(f"logits have shape {tuple(logits.shape)}, expected {tuple(reference.shape)}")
+        if not bool(torch.isfinite(logits).all()):
+            raise ValueError("logits are not finite")
+        predicted, expected = logits.argmax(1), reference.argmax(1)
+        lead = reference.gather(1, expected[:, None]) - reference.gather(1, predicted[:, None])  # (B, 1)
+        self.correct += int((predicted == labels).sum())
+        self.disagreeing_images += int((predicted != expected).sum())
         self.disagreeing_beyond_ties += int((lead >= TIE).sum())
         self.max_logit_diff = max(self.max_logit_diff, float((logits - reference).abs().max()))
 
@@ -81,7 +77,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     preprocess = _read_json("preprocess.json")
     if options.image:
-        return _name(options, preprocess)
+        return _classify(options, preprocess)
     found = verify(options, preprocess)
     if options.json:
         print(json.dumps(found))
@@ -91,9 +87,9 @@ def main() -> int:
 
 
 def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str, Any]:
-    """Everything that is found, as plain JSON; `problems` is empty if all is as it should be."""
-    reported = _read_json("parity.json") if (HERE / "parity.json").exists() else {}
-    runs, tallies = _open_formats(options.threads)
+    """Everything that was found, as plain JSON; `problems` is empty if all is as reported."""
+    reported = _read_json("parity.json")
+    runs, tallies = _open_formats(reported["files"], options.threads)
     images, ties, pixels = score(runs, tallies, _batches(options.data, preprocess), preprocess)
     problems = check_sums() + _compare(tallies, images, ties, pixels, reported)
     return {
@@ -112,22 +108,22 @@ def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str,
 def score(
     runs: dict[str, Run], tallies: dict[str, Tally], batches: Iterable[tuple[Images, Any]], preprocess: dict[str, Any]
 ) -> tuple[int, int, str]:
-    """Run all formats on every batch. Returns the images, those where rounding decides, and the SHA-256 of pixels."""
+    """Run all formats on every batch. Returns the number of images, that of ties, and the SHA-256 of all pixels."""
     images = ties = 0
     digest = hashlib.sha256()
-    for pixels, of_batch in batches:
-        labels, x = torch.from_numpy(of_batch), normalise(pixels, preprocess)
+    for pixels, classes in batches:
+        labels, x = torch.from_numpy(classes), normalise(pixels, preprocess)
         reference: Tensor | None = None
         for name, run in runs.items():
             tally = tallies[name]
             if tally.error is not None:
                 continue
-            began = time.perf_counter()
-            with _refusing(tally), torch.inference_mode():
+            started = time.perf_counter()
+            with _recording_errors(tally), torch.inference_mode():
                 logits = run(x)
                 reference = logits if reference is None else reference
                 tally.add(logits, reference, labels)
-            tally.seconds += time.perf_counter() - began
+            tally.seconds += time.perf_counter() - started
         if reference is not None:
             best = reference.topk(2, dim=1).values  # (B, 2)
             ties += int((best[:, 0] - best[:, 1] < TIE).sum())
@@ -137,7 +133,7 @@ def score(
 
 
 def normalise(pixels: Images, preprocess: dict[str, Any]) -> Tensor:
-    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 of mean 0 and deviation 1, by channel."""
+    """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 with mean 0 and standard deviation 1 per channel."""
     mean, std = (torch.tensor(preprocess[name]) * 255 for name in ("mean", "std"))
     return ((torch.from_numpy(pixels).float() - mean) / std).permute(0, 3, 1, 2).contiguous()
 
@@ -145,44 +141,65 @@ def normalise(pixels: Images, preprocess: dict[str, Any]) -> Tensor:
 # Formats --------------------------------------------------------------------------------------------------------------
 
 
-def _open_formats(threads: int) -> tuple[dict[str, Run], dict[str, Tally]]:
+def _open_formats(files: dict[str, Any], threads: int) -> tuple[dict[str, Run], dict[str, Tally]]:
+    """Open every file of this folder that `files`, from parity.json, describes."""
     runs: dict[str, Run] = {}
     tallies: dict[str, Tally] = {}
-    for name, file_name in FILES.items():
-        path = HERE / file_name
+    for name, entry in files.items():
+        path = HERE / entry["file"]
         if path.exists():
             tallies[name] = Tally()
-            with _refusing(tallies[name]), warnings.catch_warnings():
+            with _recording_errors(tallies[name]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PyTorch has deprecated TorchScript
-                runs[name] = _open_format(name, path, threads)
+                runs[name] = _open_format(entry["opener"], path, threads)
     if not runs:
-        raise SystemExit(
-            f"{HERE} holds none of {', '.join(FILES.values())}: run verify.py where the bundle was unpacked"
-        )
+        names = ", ".join(entry["file"] for entry in files.values())
+        raise SystemExit(f"{HERE} contains none of {names}: run verify.py in the folder that the bundle unpacks to")
     return runs, tallies
 
 
-def _open_format(name: str, path: Path, threads: int) -> Run:
-    if name == "safetensors":
-        network: Run = _model().load(HERE / "arch.json", path)
-        return network
-    if name == "pt2":
-        program: Run = torch.export.load(path).module()
-        return program
-    if name == "torchscript":
-        script: Run = torch.jit.load(str(path))
-        return script
+def _open_format(opener: str, path: Path, threads: int) -> Run:
+    """Open the file at `path` with a runtime, or with a Python module of this folder that defines `open_file`."""
+    open_file = RUNTIMES.get(opener) or _module(opener).open_file
+    run: Run = open_file(path, threads)
+    return run
+
+
+def _open_safetensors(path: Path, _: int) -> Run:
+    network: Run = _module("model.py").load(HERE / "arch.json", path)
+    return network
+
+
+def _open_torch_export(path: Path, _: int) -> Run:
+    program: Run = torch.export.load(path).module()
+    return program
+
+
+def _open_torchscript(path: Path, _: int) -> Run:
+    script: Run = torch.jit.load(str(path))
+    return script
+
+
+def _open_onnx(path: Path, threads: int) -> Run:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    given, made = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return lambda x: torch.from_numpy(session.run([made], {given: x.numpy()})[0])
+    input_name, output_name = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return lambda x: torch.from_numpy(session.run([output_name], {input_name: x.numpy()})[0])
 
 
-def _model() -> Any:
-    """The module model.py beside this file, wherever Python looks for modules, and without a trace of it here."""
+RUNTIMES: dict[str, Callable[[Path, int], Run]] = {
+    "model.py": _open_safetensors,
+    "onnxruntime": _open_onnx,
+    "torch.export": _open_torch_export,
+    "torch.jit": _open_torchscript,
+}
+
+
+def _module(file_name: str) -> Any:
+    """A Python module of this folder, wherever else Python would look for it, and without writing bytecode."""
     sys.dont_write_bytecode = True
-    spec = importlib.util.spec_from_file_location("model", HERE / "model.py")
+    spec = importlib.util.spec_from_file_location(Path(file_name).stem, HERE / file_name)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -191,8 +208,8 @@ def _model() -> Any:
 
 
 @contextlib.contextmanager
-def _refusing(tally: Tally) -> Iterator[None]:
-    """A format that raises is out, with the reason; the others go on. Without memory none can."""
+def _recording_errors(tally: Tally) -> Iterator[None]:
+    """An error excludes this format and is recorded; the others continue. Running out of memory ends the program."""
     try:
         yield
     except MemoryError:
@@ -205,7 +222,7 @@ def _refusing(tally: Tally) -> Iterator[None]:
 
 
 def check_sums() -> list[str]:
-    """What differs from SHA256SUMS."""
+    """Files that differ from SHA256SUMS."""
     sums = HERE / "SHA256SUMS"
     if not sums.exists():
         return ["SHA256SUMS is missing"]
@@ -216,37 +233,39 @@ def check_sums() -> list[str]:
         if not path.exists():
             problems.append(f"{name} is missing")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            problems.append(f"{name} is not what SHA256SUMS says")
+            problems.append(f"{name} does not match SHA256SUMS")
     return problems
 
 
 def _compare(tallies: dict[str, Tally], images: int, ties: int, pixels: str, reported: dict[str, Any]) -> list[str]:
-    """What differs from the figures of parity.json."""
-    if not reported:
-        return ["parity.json is missing"]
+    """Differences to the scores in parity.json."""
+    if "formats" not in reported:
+        return ["parity.json contains no scores"]
     if images != reported["images"] or pixels != reported["pixels_sha256"]:
-        return [f"these are not the {reported['images']} test images that were reported on: {images}, or other pixels"]
+        difference = f"there are {images}, or their pixels differ"
+        return [f"these are not the {reported['images']} test images that were scored for the report: {difference}"]
     problems = []
     for name, tally in tallies.items():
-        figures = reported["formats"].get(name)
+        scores = reported["formats"].get(name)
         if tally.error is not None:
             problems.append(f"{name} cannot be scored: {tally.error}")
-        elif figures is None:
-            problems.append(f"{name} was not reported on")
-        elif name == "onnx-int8":  # rounds as this processor does, which need not be the one that it was made on
+        elif scores is None:
+            problems.append(f"{name} has no reported score")
+        elif reported["files"][name]["lossy"]:  # 8-bit arithmetic rounds differently on different processors
             lost = _percent(next(iter(tallies.values())), images) - _percent(tally, images)
             if lost > reported["int8_max_drop_points"]:
-                problems.append(f"{name} loses {lost:.2f} points, more than {reported['int8_max_drop_points']}")
+                problems.append(f"{name} loses {lost:.2f} points, {reported['int8_max_drop_points']} are allowed")
         else:
-            problems += _compare_exact(name, tally, figures["correct"], ties)
+            problems += _compare_exact(name, tally, scores["correct"], ties)
     return problems
 
 
 def _compare_exact(name: str, tally: Tally, reported: int, ties: int) -> list[str]:
     if abs(tally.correct - reported) > ties:
-        return [f"{name} has {tally.correct} images right, {reported} were reported, and only {ties} are ties"]
+        return [f"{name} has {tally.correct} images correct; {reported} were reported, and only {ties} are ties"]
     if tally.disagreeing_beyond_ties:
-        return [f"{name} puts {tally.disagreeing_beyond_ties} images into another class than PyTorch, without a tie"]
+        count = tally.disagreeing_beyond_ties
+        return [f"{name} predicts another class than PyTorch for {count} images, not due to rounding"]
     return []
 
 
@@ -255,7 +274,7 @@ def _percent(tally: Tally, images: int) -> float:
 
 
 def _print_table(found: dict[str, Any]) -> None:
-    print(f"{found['images']} test images, {found['ties']} of them ties")
+    print(f"{found['images']} test images, including {found['ties']} ties")
     print(f"{'format':<12} {'correct':>8} {'reported':>9} {'top-1':>8} {'other class':>12} {'largest difference':>19}")
     for name, tally in found["formats"].items():
         reported = found["reported"].get(name, {}).get("correct", "-")
@@ -266,14 +285,14 @@ def _print_table(found: dict[str, Any]) -> None:
         print(f"{row} {tally['disagreeing_images']:>12} {tally['max_logit_diff']:>19.2g}")
     for problem in found["problems"]:
         print(f"PROBLEM: {problem}")
-    print("as reported, and all files are whole" if found["ok"] else "NOT as reported")
+    print("OK: as reported, and all checksums match" if found["ok"] else "FAILED: not as reported")
 
 
 # Images ---------------------------------------------------------------------------------------------------------------
 
 
 def _batches(data: Path | None, preprocess: dict[str, Any]) -> Iterator[tuple[Images, Any]]:
-    """Pixels (B, R, R, 3) uint8 and labels (B,) int64 of the test images, in the order that they were scored in."""
+    """Pixels (B, R, R, 3) uint8 and labels (B,) int64 of the test images, in the order in which they were scored."""
     resolution = preprocess["resolution"]
     size = max(16, min(256, 256 * 64**2 // resolution**2))
     if data is None and (HERE / "test.npz").exists():
@@ -283,9 +302,11 @@ def _batches(data: Path | None, preprocess: dict[str, Any]) -> Iterator[tuple[Im
             yield pixels[start : start + size], labels[start : start + size]
         return
     if data is None:
-        raise SystemExit("the test images are too large to lie here: give the archive or folder of them with --data")
+        raise SystemExit(
+            "this bundle does not include its test images: pass the archive or folder they came from with --data"
+        )
     if not (HERE / "test_files.csv").exists():
-        raise SystemExit("the test images lie here, in test.npz: leave --data out")
+        raise SystemExit("this bundle includes its test images, in test.npz: leave --data out")
     batch: list[tuple[Images, int]] = []
     for image, label in _decoded(data, preprocess):
         batch.append((image, label))
@@ -301,7 +322,7 @@ def _stacked(batch: list[tuple[Images, int]]) -> tuple[Images, Any]:
 
 
 def _decoded(data: Path, preprocess: dict[str, Any]) -> Iterator[tuple[Images, int]]:
-    """The images of test_files.csv; those that nobody can read were not scored either."""
+    """The images listed in test_files.csv, without damaged ones, which were not scored for the report either."""
     with contextlib.ExitStack() as stack:
         archive = None if data.is_dir() else stack.enter_context(zipfile.ZipFile(data))
         listing = stack.enter_context((HERE / "test_files.csv").open(encoding="utf-8", newline=""))
@@ -319,16 +340,18 @@ def _content(data: Path, archive: zipfile.ZipFile | None, member: str, max_bytes
         with (data / member).open("rb") if archive is None else archive.open(member) as file:
             return file.read(max_bytes + 1)
     except (FileNotFoundError, KeyError) as error:
-        raise SystemExit(f"{data} does not hold {member}: it is not what the network was tested on") from error
+        raise SystemExit(
+            f"{data} does not contain {member}: it is not the dataset that the network was tested on"
+        ) from error
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return b""  # damaged: no image, as it was when the test images were scored
+        return b""  # damaged: skipped, as it was when the test images were scored
 
 
 def decode(content: bytes, preprocess: dict[str, Any]) -> Images:
-    """An image file as the network saw it: upright, RGB, shorter side scaled, centre square, (R, R, 3) uint8.
+    """The input of the network for an image file: upright, RGB, shorter side scaled, centre crop; (R, R, 3) uint8.
 
     Raises:
-        ValueError, OSError and whatever else decoders raise: it cannot be read, or is too large.
+        ValueError, OSError and other errors of decoders: the image cannot be read, or is too large.
     """
     resolution, most = preprocess["resolution"], preprocess["max_image_pixels"]
     if len(content) > preprocess["max_image_bytes"]:
@@ -349,7 +372,7 @@ def decode(content: bytes, preprocess: dict[str, Any]) -> Images:
 
 
 def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, both sides smaller by a whole `factor`, band by band."""
+    """RGB, both sides reduced by an integer `factor`, band by band."""
     top = _top_level(image)
     if factor < 2:
         return _to_rgb(image, top)
@@ -362,7 +385,7 @@ def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _top_level(image: Image.Image) -> float:
-    """What is white in an image of one deep channel; 0 for all others."""
+    """The value of white in an image with one channel of more than 8 bits; 0 for all other images."""
     if image.mode.startswith("I;16"):
         return 65535.0
     if image.mode not in ("I", "F"):
@@ -374,7 +397,7 @@ def _top_level(image: Image.Image) -> float:
 
 
 def _to_rgb(image: Image.Image, top: float) -> Image.Image:
-    """Deep grey levels scaled, transparency laid on white."""
+    """Convert to RGB: deep grey levels are scaled, transparency is composited onto white."""
     if top:
         grey = np.asarray(image, dtype=np.float64)
         return Image.fromarray(np.round(grey.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
@@ -387,32 +410,34 @@ def _to_rgb(image: Image.Image, top: float) -> Image.Image:
 # Command line ---------------------------------------------------------------------------------------------------------
 
 
-def _name(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
-    """Print the class of a picture, and how sure the network is."""
+def _classify(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
+    """Print the class of an image and its probability."""
     labels = (HERE / "labels.txt").read_text(encoding="utf-8").split("\n")
-    runs, _ = _open_formats(options.threads)
+    runs, _ = _open_formats(_read_json("parity.json")["files"], options.threads)
     pixels = np.stack([decode(options.image.read_bytes(), preprocess)])  # (1, R, R, 3)
     with torch.inference_mode():
-        shares = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
-    best = int(shares.argmax())
+        probabilities = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
+    best = int(probabilities.argmax())
     if options.json:
-        print(json.dumps({"class": labels[best], "probability_pct": 100 * float(shares[best])}))
+        print(json.dumps({"class": labels[best], "probability_pct": 100 * float(probabilities[best])}))
     else:
-        print(f"{labels[best]}  {100 * float(shares[best]):.1f}%")
+        print(f"{labels[best]}  {100 * float(probabilities[best]):.1f}%")
     return 0
 
 
 def _read_json(name: str) -> dict[str, Any]:
+    if not (HERE / name).exists():
+        raise SystemExit(f"{HERE / name} is missing: run verify.py in the folder that the bundle unpacks to")
     content: dict[str, Any] = json.loads((HERE / name).read_text(encoding="utf-8"))
     return content
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="zip archive or folder that test_files.csv names the images of")
-    parser.add_argument("--image", type=Path, help="name the class of this picture, and score nothing")
+    parser.add_argument("--data", type=Path, help="zip archive or folder with the images listed in test_files.csv")
+    parser.add_argument("--image", type=Path, help="classify this image, and score nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the processor")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     return parser.parse_args()
 
 

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
 from autonl_core.nn.blocks.light_nl_function import (
     NormalisedProduct,
+    Settings,
     maps_of,
     positions_last,
     sample_positions,
@@ -81,7 +82,7 @@ class LightNL(nn.Module):
         mean, variance, momentum = self._running_statistics() if track else (None, None, 0.0)
         mixed_precision = torch.is_autocast_enabled(x.device.type)  # left to autograd, which casts what has to be cast
         if channels_first_is_cheaper(x, compact_channels, nl_stride) and not mixed_precision:
-            kernel, settings = self.depthwise.weight, (compact_channels, nl_stride, divisor, norm.eps)
+            kernel, settings = self.depthwise.weight, Settings(compact_channels, nl_stride, divisor, norm.eps)
             return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
         y = self.depthwise(light_nl_product(x, compact_channels, nl_stride, divisor))
         return x + F.batch_norm(y, mean, variance, norm.weight, norm.bias, True, momentum, norm.eps)

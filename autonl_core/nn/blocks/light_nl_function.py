@@ -57,48 +57,47 @@ class NormalisedProduct(torch.autograd.Function):
         running_mean: Tensor | None,
         running_variance: Tensor | None,
         momentum: float,
-        settings: tuple[int, int, float, float],
+        settings: Settings,
     ) -> Tensor:
-        of = Settings(*settings)
-        x_s = sample_positions(x, of.nl_stride)  # (B, r, C)
-        affinity = _affinity(x_s, of)  # (B, C', C)
-        y = maps_of(torch.bmm(positions_last(x)[:, :, : of.compact_channels], affinity), *x.shape[2:])
+        x_s = sample_positions(x, settings.nl_stride)  # (B, r, C)
+        affinity = _affinity(x_s, settings)  # (B, C', C)
+        y = maps_of(torch.bmm(positions_last(x)[:, :, : settings.compact_channels], affinity), *x.shape[2:])
         convolved = F.conv2d(y, kernel, None, 1, 1, 1, x.shape[1])
         z, mean, inverse_std = torch.native_batch_norm(
-            convolved, scale, shift, running_mean, running_variance, True, momentum, of.eps
+            convolved, scale, shift, running_mean, running_variance, True, momentum, settings.eps
         )
-        keep = _KEPT_SHARE * of.compact_channels <= x.shape[2] * x.shape[3]
+        keep = _KEPT_SHARE * settings.compact_channels <= x.shape[2] * x.shape[3]
         ctx.save_for_backward(x, kernel, scale, convolved, mean, inverse_std, affinity if keep else None)
-        ctx.settings = of
+        ctx.settings = settings
         return z.add_(x)  # in place: batch norm does not need its output again
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, z_grad: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel, scale, convolved, mean, inverse_std, affinity = ctx.saved_tensors
-        of: Settings = ctx.settings
-        x_s = sample_positions(x, of.nl_stride)
+        settings: Settings = ctx.settings
+        x_s = sample_positions(x, settings.nl_stride)
         if affinity is None:
-            affinity = _affinity(x_s, of)
-        y = maps_of(torch.bmm(positions_last(x)[:, :, : of.compact_channels], affinity), *x.shape[2:])
+            affinity = _affinity(x_s, settings)
+        y = maps_of(torch.bmm(positions_last(x)[:, :, : settings.compact_channels], affinity), *x.shape[2:])
         convolved_grad, scale_grad, shift_grad = torch.ops.aten.native_batch_norm_backward(
-            z_grad, convolved, scale, None, None, mean, inverse_std, True, of.eps, [True, True, True]
+            z_grad, convolved, scale, None, None, mean, inverse_std, True, settings.eps, [True, True, True]
         )
         y_grad, kernel_grad, _ = torch.ops.aten.convolution_backward(
             convolved_grad, y, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], x.shape[1], [True, True, False]
         )
         del y, convolved_grad  # two maps less while the products run
-        x_grad = _add_product_gradient(z_grad, y_grad, x, x_s, affinity, of)
+        x_grad = _add_product_gradient(z_grad, y_grad, x, x_s, affinity, settings)
         return x_grad, kernel_grad, scale_grad, shift_grad, None, None, None, None
 
 
-def _affinity(x_s: Tensor, of: Settings) -> Tensor:
+def _affinity(x_s: Tensor, settings: Settings) -> Tensor:
     """A: (B, C', r) x (B, r, C) -> (B, C', C)."""
-    return scaled_bmm(x_s[:, :, : of.compact_channels].mT, x_s, 1 / of.divisor)
+    return scaled_bmm(x_s[:, :, : settings.compact_channels].mT, x_s, 1 / settings.divisor)
 
 
 def _add_product_gradient(
-    z_grad: Tensor, y_grad: Tensor, x: Tensor, x_s: Tensor, affinity: Tensor, of: Settings
+    z_grad: Tensor, y_grad: Tensor, x: Tensor, x_s: Tensor, affinity: Tensor, settings: Settings
 ) -> Tensor:
     """`z_grad` plus what reaches x through y = x_c A and A = x_sc^T x_s / d, in the memory of `y_grad`.
 
@@ -106,21 +105,21 @@ def _add_product_gradient(
     wide, are computed transposed: as (B, positions, C') they take twice the time.
     """
     height, width = x.shape[2:]
-    x_c = positions_last(x)[:, :, : of.compact_channels]  # (B, HW, C')
+    x_c = positions_last(x)[:, :, : settings.compact_channels]  # (B, HW, C')
     total = positions_last(y_grad)  # (B, HW, C): G, until nothing needs it any more
-    d = scaled_bmm(x_c.mT, total, 1 / of.divisor)  # (B, C', HW) x (B, HW, C) -> (B, C', C)
+    d = scaled_bmm(x_c.mT, total, 1 / settings.divisor)  # (B, C', HW) x (B, HW, C) -> (B, C', C)
     narrow = torch.bmm(affinity, total.mT)  # (B, C', C) x (B, C, HW) -> (B, C', HW)
-    if of.nl_stride == 1:
+    if settings.nl_stride == 1:
         narrow.baddbmm_(d, x_s.mT)  # (B, C', C) x (B, C, HW)
         torch.baddbmm(positions_last(z_grad), x_c, d, out=total)  # (B, HW, C') x (B, C', C) -> (B, HW, C)
-        total[:, :, : of.compact_channels].add_(narrow.mT)
+        total[:, :, : settings.compact_channels].add_(narrow.mT)
         return maps_of(total, height, width)
     total.copy_(positions_last(z_grad))
-    total[:, :, : of.compact_channels].add_(narrow.mT)
-    through_samples = torch.bmm(x_s[:, :, : of.compact_channels], d)  # (B, r, C') x (B, C', C) -> (B, r, C)
-    through_samples[:, :, : of.compact_channels].add_(torch.bmm(d, x_s.mT).mT)
+    total[:, :, : settings.compact_channels].add_(narrow.mT)
+    through_samples = torch.bmm(x_s[:, :, : settings.compact_channels], d)  # (B, r, C') x (B, C', C) -> (B, r, C)
+    through_samples[:, :, : settings.compact_channels].add_(torch.bmm(d, x_s.mT).mT)
     x_grad = maps_of(total, height, width)
-    coarse = x_grad[:, :, :: of.nl_stride, :: of.nl_stride]
+    coarse = x_grad[:, :, :: settings.nl_stride, :: settings.nl_stride]
     coarse.add_(maps_of(through_samples, *coarse.shape[2:]))
     return x_grad
 

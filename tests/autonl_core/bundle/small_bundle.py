@@ -1,4 +1,4 @@
-"""A small real bundle, and places to unpack it: made once for all tests, since exporters take seconds."""
+"""A small real bundle, made once for all tests, since exporters take seconds."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ import pytest
 import torch
 from torch import nn
 
-from autonl_core.bundle.build import Bundle, make_bundle, pack_bundle
+from autonl_core.bundle.build import make_bundle, pack_bundle
+from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.files import model
-from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network, build_network
-from autonl_core.run.search_run import SearchRun, open_run
+from autonl_core.phases.preparing import open_run
+from autonl_core.run.host_options import HostOptions
+from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.formats import EXPORT_FORMATS
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Silent
 from autonl_core.spec.result import ResultFile
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import Score, evaluate, recalibrate_batch_norm
-
-ALL_FORMATS = ("onnx", "onnx-int8", "pt2", "torchscript")
 
 
 def lively(arch: ArchSpec, seed: int = 0) -> Network:
-    """An untrained network of which every part does something: batch norms centre, scale and shift, LightNL adds."""
+    """An untrained network in which every part has an effect: batch norms centre, scale and shift, LightNL adds."""
     network = build_network(arch, seed=seed).requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for layer in reversed(list(network.modules())):  # batch norms before the LightNL that they are in
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5, generator=generator)
             nn.init.uniform_(layer.bias, -0.2, 0.2, generator=generator)
-        elif isinstance(layer, LightNL):  # cubic in what comes in: strong ones, one after the other, overflow
+        elif isinstance(layer, LightNL):  # cubic in its input: several strong ones in a row would overflow
             layer.norm.weight.mul_(0.1)
     nn.init.normal_(network.classifier.weight, std=0.1, generator=generator)
     size = min(arch.resolution, 40)
@@ -49,37 +50,32 @@ def lively(arch: ArchSpec, seed: int = 0) -> Network:
 
 
 def plain(network: Network) -> model.Network:
-    """The same network by the file that lies in bundles."""
+    """The same network, built by the model.py of bundles."""
     rebuilt = model.Network(network.arch.to_json())
     rebuilt.load_state_dict(network.state_dict())
     return rebuilt.eval().requires_grad_(False)
 
 
 def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export: Any) -> SearchRun:
-    """A search that is about to hand over `arch`, which takes all of its budget."""
+    """A search that is about to export `arch`, which uses its whole budget."""
     budget = count_macs(arch).total
     folder.mkdir(parents=True, exist_ok=True)
-    run = open_run(
+    return open_run(
         SearchConfig.model_validate({"dataset": dataset.name, "flops_budget": budget, "export": export}),
         dataset,
         folder,
         sink=Silent(),
         stop=Silent(),
         resume_from=(),
+        host=HostOptions(save_steps=100),
         cache_dir=folder / "cache",
-        device="cpu",
-        save_steps=100,
-        micro_batches=1,
-        limits=DEFAULT_LIMITS,
-        cache_limit_bytes=0,
+        dataset_report={},
     )
-    run.enter("exporting")
-    return run
 
 
 @dataclass(frozen=True)
 class Made:
-    """A bundle, and what it was made of."""
+    """A bundle, and what it was made from."""
 
     run: SearchRun
     network: Network
@@ -89,13 +85,13 @@ class Made:
     files: Mapping[str, ResultFile]
 
     def copy(self, target: Path) -> Path:
-        """A copy of its folder, to be damaged."""
+        """A copy of its folder, for a test to damage."""
         shutil.copytree(self.bundle.folder, target)
         return target
 
 
 def finish(run: SearchRun, network: Network) -> Made:
-    """Do what a search does in the end."""
+    """Do what a search does at its end."""
     checkpoint = run.work_dir / "model.safetensors"
     save_checkpoint(checkpoint, network, run.dataset, run.data)
     score = evaluate(network, run.loader.plain(run.data.test))
@@ -105,9 +101,9 @@ def finish(run: SearchRun, network: Network) -> Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A bundle of all formats: squeeze-excite and LightNL, on digits, not trained, which changes nothing here."""
+    """A bundle of all formats: squeeze-excite and LightNL, on digits; untrained, which makes no difference here."""
     arch = get_space("tiny", 8, 10).largest()
-    run = start(tmp_path_factory.mktemp("made"), arch, formats=ALL_FORMATS, int8_max_drop_points=100.0)
+    run = start(tmp_path_factory.mktemp("made"), arch, formats=EXPORT_FORMATS, int8_max_drop_points=100.0)
     network = lively(arch)
     recalibrate_batch_norm(network, run.loader.plain(run.data.train), 500)
     return finish(run, network.eval())

@@ -1,4 +1,4 @@
-"""A bundle as a whole: what lies in it, what it says, the same bytes again, and what it refuses."""
+"""A bundle as a whole: its files, its model card, reproducible bytes, and what is withheld or refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,26 @@ import torch
 
 from autonl_core.bundle.archive import check_packed, pack
 from autonl_core.bundle.build import make_bundle, pack_bundle
-from autonl_core.bundle.card import _SNIPPETS, write_card
+from autonl_core.bundle.card import write_card
 from autonl_core.bundle.contents import write_sums
-from autonl_core.bundle.exporting import OPSET, save_onnx, save_pt2, trace
 from autonl_core.bundle.files import model
-from autonl_core.bundle.latency import measure_latency, open_onnx
+from autonl_core.bundle.latency import measure_latency
+from autonl_core.bundle.scoring import CleanScores
 from autonl_core.errors import Interrupted, VerificationError
+from autonl_core.export.formats.onnx import OPSET, open_onnx, save_onnx
+from autonl_core.export.formats.pt2 import save_pt2
+from autonl_core.export.materials import Materials
+from autonl_core.export.tracing import trace
 from autonl_core.files import sha256_of
 from autonl_core.report.markdown import plain as plain_text
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.formats import FORMATS, NetworkFormat
+from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from tests.autonl_core.bundle.small_bundle import Made, finish, plain, start
 
 
 class TestContents:
-    def test_everything_that_a_user_needs_lies_in_it(self, made: Made) -> None:
+    def test_it_contains_everything_that_a_user_needs(self, made: Made) -> None:
         files = {file.name for file in made.bundle.folder.iterdir()}
         assert files == {
             "model.safetensors", "model.onnx", "model.int8.onnx", "model.pt2", "model.torchscript.pt",
@@ -61,7 +64,7 @@ class TestContents:
             assert 0 < parity.max_logit_diff < 1e-4
         assert made.bundle.parity["onnx-int8"].max_logit_diff not in (None, 0.0)
 
-    def test_the_card_has_the_figures(self, made: Made) -> None:
+    def test_the_card_states_scores_and_cost(self, made: Made) -> None:
         card = (made.bundle.folder / "README.md").read_text()
         assert f"{made.bundle.score.top1_pct:.2f}% top-1" in card
         assert f"{made.bundle.certificate.achieved_macs:,} multiply-adds" in card
@@ -76,7 +79,7 @@ class TestContents:
         assert sorted([*listed, "README.md"]) == sorted(file.name for file in made.bundle.folder.iterdir())
         assert not [line for line in card.splitlines() if line.endswith(" ")]
 
-    def test_the_card_shows_names_of_classes_as_they_are(self, made: Made, tmp_path: Path) -> None:
+    def test_the_card_shows_class_names_literally(self, made: Made, tmp_path: Path) -> None:
         classes = ("<img src=x>", "a*b*", *made.run.dataset.classes[2:])
         run = replace(made.run, dataset=replace(made.run.dataset, classes=classes))
         write_card(run, made.network, replace(made.bundle, folder=made.copy(tmp_path / "b")))
@@ -90,12 +93,12 @@ class TestContents:
         monkeypatch.syspath_prepend(str(made.bundle.folder))
         images = np.zeros((5, 3, 8, 8), np.float32)
         scope = {"images": images if "onnx" in name else torch.from_numpy(images)}
-        exec(_SNIPPETS[name], scope)  # noqa: S102  (the very lines that users copy)
+        exec(NETWORK_FORMAT_SPECS[name].usage, scope)  # noqa: S102  (the very lines that users copy)
         assert scope["logits"].shape == (5, 10)
 
 
 class TestOnnx:
-    def test_takes_any_number_of_images_and_names_what_it_takes(self, made: Made) -> None:
+    def test_accepts_any_number_of_images_and_names_its_input_and_output(self, made: Made) -> None:
         session = onnxruntime.InferenceSession(str(made.bundle.folder / "model.onnx"))
         (given,), (answer,) = session.get_inputs(), session.get_outputs()
         assert (given.name, given.shape, answer.name, answer.shape) == (
@@ -107,7 +110,7 @@ class TestOnnx:
         np.testing.assert_allclose(whole, ones, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(whole, made.network(x).numpy(), rtol=1e-4, atol=1e-4)
 
-    def test_is_a_graph_of_standard_operators_that_says_how_to_use_it(self, made: Made) -> None:
+    def test_is_a_graph_of_standard_operators_with_metadata_for_its_use(self, made: Made) -> None:
         import onnx
 
         proto = onnx.load(made.bundle.folder / "model.onnx")
@@ -118,7 +121,9 @@ class TestOnnx:
         assert json.loads(facts["classes"]) == list(made.run.dataset.classes)
         assert json.loads(facts["preprocess"])["resolution"] == 8
 
-    def test_tells_nothing_about_the_machine_and_is_the_same_when_made_again(self, made: Made, tmp_path: Path) -> None:
+    def test_contains_nothing_about_the_machine_and_is_the_same_when_made_again(
+        self, made: Made, tmp_path: Path
+    ) -> None:
         content = (made.bundle.folder / "model.onnx").read_bytes()
         assert b".py" not in content.replace(b"verify.py", b"")  # its metadata names that one
         assert str(Path.cwd()).encode() not in content
@@ -129,14 +134,14 @@ class TestOnnx:
         assert (tmp_path / "again.onnx").read_bytes() == content
 
 
-def test_a_program_that_finds_no_room_on_the_disk_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_when_a_program_is_saved(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     program = trace(model.fuse(plain(made.network)), 8)
-    monkeypatch.setattr("autonl_core.bundle.exporting.write_atomically", lambda path, write: write(path))
+    monkeypatch.setattr("autonl_core.export.formats.pt2.write_atomically", lambda path, write: write(path))
     with pytest.raises(OSError, match="No space left on device"):
         save_pt2(Path("/dev/full"), program)
 
 
-def test_no_file_tells_where_it_was_made(made: Made) -> None:
+def test_no_file_contains_paths_of_this_machine(made: Made) -> None:
     here = [str(Path.cwd()).encode(), str(made.bundle.folder.parent).encode(), b"site-packages"]
     for file in made.bundle.folder.iterdir():
         contents = [file.read_bytes()]
@@ -167,7 +172,7 @@ class TestArchive:
         with pytest.raises(VerificationError, match=r"model\.onnx: changed since verify\.py scored it"):
             pack_bundle(made.run, replace(made.bundle, folder=copy), made.network)
 
-    def test_anything_else_in_it_is_noticed(self, made: Made, tmp_path: Path) -> None:
+    def test_any_other_content_is_detected(self, made: Made, tmp_path: Path) -> None:
         copy = made.copy(tmp_path / "copy")
         sums = write_sums(copy)
         (copy / "labels.txt").write_text("other\n")
@@ -178,34 +183,29 @@ class TestArchive:
 
 
 class TestWithheld:
-    """With what exporters and the clean process gave for the bundle that was made: neither is needed again."""
+    """With the files and scores of the bundle that was made, so that neither exporters nor verify.py run again."""
 
     @pytest.fixture(autouse=True)
     def reported(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        """What the clean process finds in every bundle of these tests; to be changed."""
+        """What the clean process reports for every bundle of these tests; for tests to change."""
         found: dict[str, Any] = json.loads((made.bundle.folder / "parity.json").read_text())
         kept = {name: found["formats"][name] for name in ("safetensors", "onnx", "onnx-int8")}
         found["formats"] = {name: of | {"disagreeing_beyond_ties": 0, "error": None} for name, of in kept.items()}
 
-        def scored(run: SearchRun, folder: Path) -> dict[str, Any]:
-            there = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
-            return found | {"formats": there}
+        def scored(run: SearchRun, folder: Path) -> CleanScores:
+            present = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
+            return CleanScores.from_json(found | {"formats": present})
 
-        def copied(name: NetworkFormat) -> Callable[..., None]:
-            return lambda *paths: shutil.copyfile(
-                made.bundle.folder / FORMATS[name].file_name, paths[1 if name == "onnx-int8" else 0]
-            )
+        def copied(materials: Materials, path: Path) -> None:
+            shutil.copyfile(made.bundle.folder / path.name, path)
 
-        for name, replacement in {
-            "score_in_clean_process": scored,
-            "trace": lambda network, resolution: None,
-            "save_onnx": copied("onnx"),
-            "quantise": copied("onnx-int8"),
-        }.items():
-            monkeypatch.setattr(f"autonl_core.bundle.build.{name}", replacement)
+        monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
+        monkeypatch.setattr("autonl_core.bundle.exporting.trace", lambda network, resolution: None)
+        for name in ("onnx", "onnx-int8"):
+            monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied))
         return found
 
-    def test_a_format_that_loses_too_much_is_left_out_with_the_reason_and_the_others_stand(
+    def test_a_format_that_loses_too_much_is_withheld_with_the_reason_and_the_others_are_delivered(
         self, made: Made, tmp_path: Path, reported: dict[str, Any]
     ) -> None:
         reported["formats"]["onnx-int8"] |= {"correct": 0, "top1_pct": 0.0}
@@ -220,7 +220,7 @@ class TestWithheld:
         assert f"Withheld: onnx-int8, because {plain_text(reason)}" in (bundle.folder / "README.md").read_text()
         assert "model.int8.onnx" not in (bundle.folder / "SHA256SUMS").read_text()
 
-    def test_a_format_that_cannot_be_made_is_too_and_one_not_asked_for_is_not_there(
+    def test_so_is_a_format_that_cannot_be_made_and_one_not_asked_for_is_absent(
         self, made: Made, tmp_path: Path
     ) -> None:
         run = start(tmp_path, made.network.arch, formats=("pt2",))
@@ -229,24 +229,25 @@ class TestWithheld:
         assert again.files.keys() == {"safetensors", "bundle"}
         assert bundle.parity.keys() == {"safetensors", "pt2"}
         assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ")
-        assert bundle.certificate == made.bundle.certificate  # counted all the same
+        assert bundle.certificate == made.bundle.certificate  # counted nevertheless
 
     @pytest.mark.parametrize("problem", [Interrupted("cancel"), OSError(28, "No space left on device")])
-    def test_a_stop_or_a_full_disk_is_no_fault_of_a_format(
+    def test_a_stop_or_a_full_disk_is_not_blamed_on_a_format(
         self, problem: Exception, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def quantise(*_: object) -> None:
             raise problem
 
-        monkeypatch.setattr("autonl_core.bundle.build.quantise", quantise)
+        int8 = replace(NETWORK_FORMAT_SPECS["onnx-int8"], make=quantise)
+        monkeypatch.setitem(NETWORK_FORMAT_SPECS, "onnx-int8", int8)
         with pytest.raises(type(problem)):
             finish(start(tmp_path, made.network.arch, formats=("onnx-int8",)), made.network)
 
     @pytest.mark.parametrize(("more", "allowed"), [(0, True), (1, False)])
-    def test_a_checkpoint_that_scores_otherwise_than_the_network_did_ends_the_search(
+    def test_a_checkpoint_with_another_score_than_the_network_fails_the_search(
         self, more: int, allowed: bool, made: Made, tmp_path: Path, reported: dict[str, Any]
     ) -> None:
-        """By more images than there are ties: these are left to rounding."""
+        """Beyond the number of ties, which rounding may decide."""
         reported["ties"] = 3
         run = start(tmp_path, made.network.arch, formats=())
         ours = replace(made.score, correct=made.score.correct + 3 + more)
@@ -256,7 +257,7 @@ class TestWithheld:
             with pytest.raises(VerificationError, match="in a process of its own"):
                 make_bundle(run, made.checkpoint, made.network, ours)
 
-    def test_other_test_images_end_it_too(self, made: Made, tmp_path: Path, reported: dict[str, Any]) -> None:
+    def test_so_does_another_number_of_test_images(self, made: Made, tmp_path: Path, reported: dict[str, Any]) -> None:
         reported["images"] -= 1
         with pytest.raises(VerificationError, match="reads 358 test images, the search 359"):
             finish(start(tmp_path, made.network.arch, formats=()), made.network)
@@ -273,14 +274,14 @@ class TestLatency:
     def test_the_exported_graph_is_no_slower_than_pytorch_on_one_image(self, made: Made) -> None:
         assert made.bundle.latency_ms["onnx"]["1"] <= made.bundle.latency_ms["eager"]["1"]
 
-    def test_a_runtime_that_has_answered_leaves_the_processor_to_the_next_one(self, made: Made) -> None:
+    def test_an_idle_runtime_does_not_occupy_the_processor(self, made: Made) -> None:
         form = open_onnx(made.bundle.folder / "model.onnx", threads=2)
         form(torch.zeros(32, 3, 8, 8))
         began = time.process_time()
         time.sleep(0.05)
         assert time.process_time() - began < 0.01  # threads that wait by spinning take all of it
 
-    def test_a_stop_is_heard_between_rounds(self, made: Made) -> None:
+    def test_a_stop_takes_effect_between_rounds(self, made: Made) -> None:
         def stop() -> None:
             raise InterruptedError
 

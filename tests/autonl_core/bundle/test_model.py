@@ -1,4 +1,4 @@
-"""model.py, the file that lies in bundles, computes what our own blocks compute, from the same names and numbers."""
+"""model.py, the file shipped in bundles, computes the same as the package's own blocks, with the same tensor names."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_light_nl_is_the_same_bit_for_bit_in_both_orders_of_its_products(
 
 
 class TestLoad:
-    def test_the_file_that_safetensors_wrote_is_read_without_it(self, tmp_path: Path) -> None:
+    def test_a_file_written_by_safetensors_is_read_without_that_package(self, tmp_path: Path) -> None:
         arch = network(block(8, 8, se_ratio=0.25, light_nl=LightNLSpec(0.25, 1)))
         ours = build_network(arch, seed=3).eval()
         save_file({k: v.contiguous() for k, v in ours.state_dict().items()}, tmp_path / "weights", {"who": "we"})
@@ -125,7 +125,7 @@ class TestLoad:
             struct.pack("<Q", 57) + b'{"a":{"dtype":"X99","shape":[1],"data_offsets":[0,   4]}}' + b"0000",
         ],
     )
-    def test_what_is_no_such_file_is_refused(self, content: bytes, tmp_path: Path) -> None:
+    def test_any_other_content_is_refused(self, content: bytes, tmp_path: Path) -> None:
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(ValueError, match=r"safetensors|JSON|Expecting|outside"):
             model.read_safetensors(tmp_path / "bad")

@@ -1,4 +1,4 @@
-"""MACs of ONNX graphs: worked by hand node by node, and equal to the published networks' as they are exported."""
+"""MACs of ONNX graphs: by hand for single nodes, and equal to the formula for exported published networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from autonl_core.bundle.certificate import certify
-from autonl_core.bundle.exporting import save_onnx, trace
 from autonl_core.bundle.files import model
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
+from autonl_core.export.formats.onnx import save_onnx
+from autonl_core.export.tracing import trace
 from autonl_core.nn.network import build_network
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.zoo import ZOO
@@ -68,7 +69,7 @@ def test_matrix_products_multiply_out_and_so_does_einsum(tmp_path: Path) -> None
     assert count_onnx_macs(graph(tmp_path / "g", [einsum], w=(6, 5)), 6) == {"Einsum": 3 * 6 * 5 * 6}
 
 
-def test_what_is_not_known_is_not_counted_as_nothing(tmp_path: Path) -> None:
+def test_unknown_operators_and_shapes_are_errors_not_zero(tmp_path: Path) -> None:
     transposed = helper.make_node("ConvTranspose", ["images", "w"], ["y"])
     with pytest.raises(VerificationError, match="ConvTranspose"):
         count_onnx_macs(graph(tmp_path / "g", [transposed], w=(3, 4, 3, 3)), 8)
@@ -95,7 +96,7 @@ def test_an_exported_published_network_costs_what_it_does_by_formula(tmp_path: P
 
 
 class TestCertificate:
-    def test_says_what_was_counted_and_what_is_left(self, made: Made) -> None:
+    def test_states_what_was_counted_and_what_is_unused(self, made: Made) -> None:
         arch = made.network.arch
         certificate = certify(made.bundle.folder / "model.onnx", arch, count_macs(arch).total + 100)
         assert certificate.achieved_macs == sum(certificate.by_op.values()) == count_macs(arch).total
@@ -104,7 +105,7 @@ class TestCertificate:
         assert certificate.slack_pct == pytest.approx(100 * 100 / certificate.target_macs)
         assert {"Conv", "Gemm", "MatMul", "ReduceMean"} == certificate.by_op.keys()
 
-    def test_nothing_above_the_budget_gets_one(self, made: Made) -> None:
+    def test_is_refused_above_the_budget(self, made: Made) -> None:
         assert made.bundle.certificate.slack_macs == 0
         budget = made.bundle.certificate.achieved_macs
         onnx_file = made.bundle.folder / "model.onnx"
@@ -112,7 +113,7 @@ class TestCertificate:
         with pytest.raises(VerificationError, match="exceed the budget"):
             certify(onnx_file, made.network.arch, budget - 1)
 
-    def test_nor_does_a_graph_of_another_network(self, made: Made, tmp_path: Path) -> None:
+    def test_is_refused_for_the_graph_of_another_network(self, made: Made, tmp_path: Path) -> None:
         conv = helper.make_node("Conv", ["images", "w"], ["y"])
         with pytest.raises(VerificationError, match="by formula"):
             certify(graph(tmp_path / "g", [conv], w=(8, 3, 3, 3)), made.network.arch, 10**9)

@@ -1,4 +1,4 @@
-"""What is withheld, and what makes a search fail: decided from counts alone."""
+"""Which formats are withheld, and what makes a search fail: decided from counts alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from autonl_core.bundle.scoring import judge
+from autonl_core.bundle.scoring import CleanScores, judge, unscored
 from autonl_core.errors import VerificationError
 from autonl_core.spec.formats import FORMATS
 
 
 def tally(correct: int, **changes: Any) -> dict[str, Any]:
-    """A count over 200 images that agrees with PyTorch, with `changes`."""
+    """A tally of 200 images that agrees with PyTorch, with `changes`."""
     agrees = {"disagreeing_images": 0, "disagreeing_beyond_ties": 0, "max_logit_diff": 0.0, "error": None}
     return {"correct": correct, "top1_pct": correct / 2, **agrees, **changes}
 
@@ -25,21 +25,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def scores(**formats: Any) -> CleanScores:
+    by_name = {name.replace("_", "-"): of_format for name, of_format in formats.items()}
+    whole = {"images": 200, "ties": 0, "pixels_sha256": "", "versions": {}, "formats": by_name}
+    return CleanScores.from_json(whole)
+
+
 def withheld(folder: Path, **formats: Any) -> dict[str, str | None]:
-    found = {"images": 200, "formats": {name.replace("_", "-"): of_format for name, of_format in formats.items()}}
-    return {name: parity.withheld for name, parity in judge(found, folder, 2.0).items()}
+    return {name: parity.withheld for name, parity in judge(scores(**formats), folder, 2.0).items()}
 
 
-def test_what_agrees_is_handed_over_with_its_size_and_digest(folder: Path) -> None:
-    found = {"images": 200, "formats": {"safetensors": tally(150), "onnx": tally(150, max_logit_diff=1e-6)}}
-    parity = judge(found, folder, 2.0)
+def test_a_format_that_agrees_is_delivered_with_its_size_and_digest(folder: Path) -> None:
+    parity = judge(scores(safetensors=tally(150), onnx=tally(150, max_logit_diff=1e-6)), folder, 2.0)
     assert {name: of_format.withheld for name, of_format in parity.items()} == {"safetensors": None, "onnx": None}
     assert (parity["onnx"].correct, parity["onnx"].top1_pct, parity["onnx"].max_logit_diff) == (150, 75.0, 1e-6)
     assert parity["onnx"].size_bytes == 5
     assert parity["onnx"].sha256 == "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
 
 
-def test_ties_may_change_places_and_nothing_else_may(folder: Path) -> None:
+def test_only_ties_may_be_predicted_differently(folder: Path) -> None:
     tie, no_tie = {"disagreeing_images": 3}, {"disagreeing_images": 3, "disagreeing_beyond_ties": 1}
     found = withheld(folder, safetensors=tally(150), onnx=tally(149, **tie), pt2=tally(150, **no_tie))
     assert (found["safetensors"], found["onnx"]) == (None, None)
@@ -48,7 +52,7 @@ def test_ties_may_change_places_and_nothing_else_may(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("correct", "kept"), [(160, True), (146, True), (145, False), (0, False)])
-def test_eight_bits_may_lose_so_many_points_and_no_more(folder: Path, correct: int, kept: bool) -> None:
+def test_a_lossy_format_may_lose_the_allowed_points_and_no_more(folder: Path, correct: int, kept: bool) -> None:
     """2.0 points of 75% are left at 146 of 200 images, 73%."""
     found = withheld(folder, safetensors=tally(150), onnx_int8=tally(correct, disagreeing_beyond_ties=9))
     assert (found["onnx-int8"] is None) == kept
@@ -56,15 +60,23 @@ def test_eight_bits_may_lose_so_many_points_and_no_more(folder: Path, correct: i
         assert "int8_max_drop_points allows 2.0" in str(found["onnx-int8"])
 
 
-def test_what_cannot_be_scored_is_withheld_with_what_its_runtime_says(folder: Path) -> None:
+def test_a_file_that_cannot_be_scored_is_withheld_with_the_error_of_its_runtime(folder: Path) -> None:
     found = withheld(folder, safetensors=tally(150), torchscript=tally(0, error="RuntimeError: no such operator"))
     assert found["torchscript"] == "it cannot be scored: RuntimeError: no such operator"
 
 
-def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
+def test_a_file_that_was_not_scored_is_withheld(folder: Path) -> None:
+    (folder / FORMATS["pt2"].file_name).unlink()
+    found = unscored(scores(safetensors=tally(150), onnx=tally(150)), folder)
+    assert {name: parity.withheld for name, parity in found.items()} == dict.fromkeys(
+        ("onnx-int8", "torchscript"), "verify.py did not score it"
+    )
+
+
+def test_without_a_scored_checkpoint_the_search_fails(folder: Path) -> None:
     with pytest.raises(VerificationError, match=r"model\.safetensors .* no such tensor"):
         withheld(folder, safetensors=tally(0, error="no such tensor"), onnx=tally(150))
-    with pytest.raises(VerificationError, match="not there"):
+    with pytest.raises(VerificationError, match="is missing"):
         withheld(folder, onnx=tally(150))
 
 
@@ -76,6 +88,6 @@ def test_without_the_checkpoint_itself_there_is_no_result(folder: Path) -> None:
         "RuntimeException: [ONNXRuntimeError] : 6 : bfc_arena.cc:376 Failed to allocate memory for requested buffer",
     ],
 )
-def test_too_little_memory_is_no_fault_of_a_format(folder: Path, said: str) -> None:
-    with pytest.raises(MemoryError, match="onnx, scored by itself"):
+def test_exhausted_memory_is_not_blamed_on_a_format(folder: Path, said: str) -> None:
+    with pytest.raises(MemoryError, match="onnx, while it was scored"):
         withheld(folder, safetensors=tally(150), onnx=tally(0, error=said))

@@ -1,4 +1,4 @@
-"""verify.py as users have it: beside the bundle, with four packages and none of ours; and what it finds wrong."""
+"""verify.py as users run it: in the bundle, with four packages and without this one; and the problems it reports."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from PIL import Image
 
 from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.files import verify
+from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
 from autonl_core.data.decode import read_image
 from autonl_core.datasets.limits import DEFAULT_LIMITS
@@ -31,7 +32,7 @@ NEEDED = ("torch", "numpy", "pillow", "onnxruntime")
 
 
 def with_requirements(names: tuple[str, ...]) -> set[str]:
-    """`names` and all that they cannot do without."""
+    """`names` and everything that they require."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -45,7 +46,7 @@ def with_requirements(names: tuple[str, ...]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of links to the four packages and what they need: all that `python -I -S` can then import."""
+    """A folder of links to the four packages and their requirements: all that `python -I -S` can then import."""
     folder = tmp_path_factory.mktemp("site")
     for name in with_requirements(NEEDED):
         distribution = metadata.distribution(name)
@@ -56,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(site: Path, bundle: Path, *arguments: str) -> tuple[int, str]:
-    """Run verify.py in a Python that has nothing but `site`; its exit code and what it prints."""
+    """Run verify.py in a Python that has only `site`; returns its exit code and output."""
     start = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv[0], run_name='__main__')"
     start = start.replace("runpy.run_path", "sys.argv.pop(0); runpy.run_path")
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", start, str(site), "verify.py", "--threads", "1"]
@@ -88,7 +89,7 @@ class TestOnItsOwn:
 
 
 class TestFindings:
-    """What is wrong is named, file by file and format by format. In this process, which has the packages anyway."""
+    """Problems are listed by file and by format. Run in this process, which has the packages anyway."""
 
     @pytest.fixture
     def folder(self, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -106,7 +107,7 @@ class TestFindings:
         assert code == (1 if found else 0)
         return found
 
-    def test_a_whole_bundle_has_none_and_people_get_a_table(
+    def test_an_intact_bundle_has_none_and_prints_a_table(
         self, made: Made, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.problems(monkeypatch, capsys) == []
@@ -116,9 +117,9 @@ class TestFindings:
         rows = {line.split()[0]: line.split()[1:3] for line in lines[2:-1]}
         expected = {name: [str(made.bundle.parity[name].correct)] * 2 for name in ("safetensors", "onnx", "onnx-int8")}
         assert rows == expected
-        assert lines[-1] == "as reported, and all files are whole"
+        assert lines[-1] == "OK: as reported, and all checksums match"
 
-    def test_a_picture_is_put_into_the_class_that_the_network_names(
+    def test_an_image_is_classified_as_the_network_does(
         self, made: Made, folder: Path, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
@@ -138,7 +139,7 @@ class TestFindings:
         (folder / "README.md").write_text("99.9% top-1")
         (folder / "labels.txt").unlink()
         found = self.problems(monkeypatch, capsys)
-        assert found == ["README.md is not what SHA256SUMS says", "labels.txt is missing"]
+        assert found == ["README.md does not match SHA256SUMS", "labels.txt is missing"]
 
     def test_a_bundle_without_its_checkpoint(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -146,14 +147,14 @@ class TestFindings:
         (folder / "model.safetensors").unlink()
         assert self.problems(monkeypatch, capsys) == ["model.safetensors is missing"]
 
-    def test_images_from_elsewhere_are_refused_where_they_lie_in_the_bundle(
+    def test_other_images_are_refused_if_the_bundle_includes_its_own(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["verify.py", "--data", str(folder)])
         with pytest.raises(SystemExit, match="leave --data out"):
             verify.main()
 
-    def test_weights_that_score_otherwise(
+    def test_weights_with_another_score(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         weights = folder / "model.safetensors"
@@ -163,9 +164,9 @@ class TestFindings:
         write_sums(folder)
         found = " ".join(self.problems(monkeypatch, capsys))
         assert "safetensors has" in found
-        assert "onnx puts" in found  # compared with the weights that lie there
+        assert "onnx predicts another class" in found  # compared with the weights that lie there
 
-    def test_a_file_that_no_runtime_reads(
+    def test_a_file_that_its_runtime_cannot_read(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (folder / "model.onnx").write_bytes(b"not a graph")
@@ -180,9 +181,9 @@ class TestFindings:
             np.savez(folder / "test.npz", images=test["images"][1:], labels=test["labels"][1:])
         write_sums(folder)
         (problem,) = self.problems(monkeypatch, capsys)
-        assert "not the 359 test images that were reported on: 358" in problem
+        assert "not the 359 test images that were scored for the report: there are 358" in problem
 
-    def test_eight_bits_that_lose_more_than_allowed(
+    def test_a_lossy_format_that_loses_more_than_allowed(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         parity = json.loads((folder / "parity.json").read_text())
@@ -194,13 +195,13 @@ class TestFindings:
 
 
 def odd_images() -> Iterator[tuple[str, bytes]]:
-    """Images of every kind that cameras and programs write."""
+    """Images of many kinds that cameras and programs write."""
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (60, 45, 3), dtype=np.uint8)
     alpha = np.dstack([colours, rng.integers(0, 256, (60, 45), dtype=np.uint8)])
     deep = rng.integers(0, 65536, (40, 70), dtype=np.uint16)
     exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
+    exif[0x0112] = 6  # rotated by 90 degrees
     large = rng.integers(0, 256, (500, 410, 3), dtype=np.uint8)
     pictures: list[tuple[str, Image.Image, str, dict[str, Any]]] = [
         ("rgb", Image.fromarray(colours), "png", {}),
@@ -225,17 +226,17 @@ def odd_images() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("name", "content"), list(odd_images()), ids=[name for name, _ in odd_images()])
 @pytest.mark.parametrize("resolution", [8, 32])
-def test_pictures_are_decoded_to_the_pixels_that_the_search_saw(name: str, content: bytes, resolution: int) -> None:
+def test_images_are_decoded_to_the_pixels_that_the_search_used(name: str, content: bytes, resolution: int) -> None:
     preprocess = {"resolution": resolution, "max_image_bytes": 1 << 26, "max_image_pixels": 64 * 10**6}
     expected = read_image(content, resolution, DEFAULT_LIMITS)
     assert not isinstance(expected, str), expected
     assert np.array_equal(verify.decode(content, preprocess), expected)
 
 
-def test_test_images_that_do_not_fit_in_are_named_and_decoded_from_the_archive(
+def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_the_archive(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Damaged ones are left out by both."""
+    """Damaged ones are skipped by both."""
     digits_zip(tmp_path / "digits.zip")
     with zipfile.ZipFile(tmp_path / "digits.zip", "a") as archive:
         for number in range(9):  # some of them test images
@@ -246,9 +247,10 @@ def test_test_images_that_do_not_fit_in_are_named_and_decoded_from_the_archive(
     folder = tmp_path / "b"
     folder.mkdir()
     write_contents(folder, made.network, dataset, of_archive.data)
+    describe_files(folder, ())
     (folder / "model.safetensors").write_bytes(made.checkpoint.read_bytes())
     assert not (folder / "test.npz").exists()
     found = score_in_clean_process(of_archive, folder)
     images, _ = of_archive.data.test.take(np.arange(len(of_archive.data.test)))
-    assert found["images"] == len(of_archive.data.test) < dataset.test_images
-    assert found["pixels_sha256"] == hashlib.sha256(images.numpy().tobytes()).hexdigest()
+    assert found.images == len(of_archive.data.test) < dataset.test_images
+    assert found.pixels_sha256 == hashlib.sha256(images.numpy().tobytes()).hexdigest()

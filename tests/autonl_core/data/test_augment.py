@@ -16,7 +16,7 @@ from torch import Tensor
 
 from autonl_core.data.augment import _POLICY, Augmentation, _apply_policy, augment, mix
 from autonl_core.datasets.spec import DIGITS
-from autonl_core.run.search_run import _augmentation
+from autonl_core.phases.preparing import augmentation_of
 from autonl_core.spec.config import SearchConfig
 
 STILL = Augmentation(flip=False, padding_px=0)
@@ -220,7 +220,7 @@ class TestMixing:
 def test_large_images_are_cropped_unless_asked_otherwise() -> None:
     def asked(resolution: int, **augment: Any) -> Augmentation:
         config = SearchConfig.model_validate({"dataset": "digits", "flops_budget": "1M", "augment": augment})
-        return _augmentation(config, DIGITS, resolution)
+        return augmentation_of(config, DIGITS, resolution)
 
     assert asked(96) == Augmentation(flip=False, padding_px=12)
     assert asked(97).crop_min_scale == 0.25

@@ -16,7 +16,7 @@ from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import load_checkpoint, save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.macs import count_macs
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 
 
 @pytest.fixture

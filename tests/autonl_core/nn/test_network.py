@@ -21,7 +21,7 @@ from autonl_core.nn.profile import count_live_macs, count_live_params
 from autonl_core.spec.arch import ArchSpec, LightNLSpec
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.macs import count_macs, count_params
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO, adapt
 from tests.autonl_core.sample_architectures import AUTONL_S, arch_specs, block
 from tests.autonl_core.sample_architectures import network as network_of
@@ -89,7 +89,7 @@ def test_a_fused_network_computes_the_same_without_batch_norms(arch: ArchSpec) -
         x = torch.randn(batch, 3, arch.resolution, arch.resolution)
         expected = network(x)
         assert (fused(x) - expected).abs().max() <= 1e-5 * expected.abs().max()
-        with torch.enable_grad():  # each batch norm by itself, as training would see it
+        with torch.enable_grad():  # each batch norm alone, as training would see it
             unfolded = network(x)
         assert (unfolded - expected).abs().max() <= 1e-5 * expected.abs().max()
 

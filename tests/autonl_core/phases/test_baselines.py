@@ -16,9 +16,9 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import scale_baseline
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
-from autonl_core.training.trainer import Trainer
+from autonl_core.training.lost_steps import LostSteps
 from tests.autonl_core.small_searches import QUICK, Recorder, search
 
 STEPS = 66  # of training one network: 22 batches of 64 in each of 3 epochs
@@ -74,8 +74,8 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
     assert [set(values) for _, _, values in points[3:]] == 3 * [
         {"mobilenet_v2/loss", "mobilenet_v2/train_top1_pct", "mobilenet_v2/lr"}
     ]
-    told = [values for phase, _, values in stopped.points + resumed[1].points if phase == "training"]
-    assert [values for _, _, values in points] == told
+    reported = [values for phase, _, values in stopped.points + resumed[1].points if phase == "training"]
+    assert [values for _, _, values in points] == reported
     assert [len(state["history"][phase]["points"]) for phase in ("searching", "deriving")] == [2, 2]
     seconds = [at_s for _, at_s, _ in points]
     assert seconds == sorted(seconds)
@@ -84,10 +84,10 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
 def test_one_that_diverges_has_no_score_and_does_not_fail_the_search(
     stopped: Recorder, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(trainer: Trainer, loss: float) -> bool:
+    def explode(steps: LostSteps, loss: float) -> bool:
         raise Diverged("the loss was nan for 20 steps in a row; lower the learning rate (0.1)")
 
-    monkeypatch.setattr(Trainer, "skip_if_lost", explode)
+    monkeypatch.setattr(LostSteps, "skip", explode)
     recorder = Recorder()
     result = search(tmp_path, cache, recorder=recorder, resume_from=stopped.states, **ASKED)
     (found,) = result.baselines

@@ -1,4 +1,4 @@
-"""The facts of a report belong to its run: layers add up to the network, counts to the images and to the result."""
+"""The facts of a report match its run: layers add up to the network, counts to the images and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import time_layers
-from autonl_core.phases.reporting import layer_facts, warnings_of
+from autonl_core.phases.layer_facts import layer_facts
+from autonl_core.phases.reporting import warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.zoo import ZOO
@@ -53,7 +54,7 @@ def test_layers_are_timed_on_a_copy_that_leaves_the_network_as_it_was() -> None:
     assert len(asked) >= 5
 
 
-def test_a_search_hands_over_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+def test_a_search_delivers_its_report_in_both_forms(uninterrupted: tuple[SearchResult, Recorder]) -> None:
     result, _ = uninterrupted
     html, markdown = (result.files[kind].path.read_text(encoding="utf-8") for kind in ("report-html", "report-md"))
     scored = f"{result.test_correct:,} of {result.test_images:,}"
@@ -79,7 +80,7 @@ def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple
     assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
 
 
-def test_a_report_that_cannot_be_drawn_costs_nobody_the_result(
+def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
     uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def draw(facts: object) -> None:
@@ -93,7 +94,7 @@ def test_a_report_that_cannot_be_drawn_costs_nobody_the_result(
     assert result.weights_sha256 == uninterrupted[0].weights_sha256
 
 
-def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
+def test_findings_of_the_dataset_check_are_repeated_in_the_report() -> None:
     broken = {"unreadable": 5, "problems": [{"file": f"a/{n}.png", "problem": "cut"} for n in range(5)]}
     whole = {"unreadable": 0, "problems": []}
     check = {
@@ -105,7 +106,7 @@ def test_what_was_wrong_with_the_data_set_is_told_again() -> None:
     }
     assert warnings_of(whole, {}) == ()
     assert warnings_of(broken, check) == (
-        "5 images could not be read and are left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
+        "5 images could not be read and were left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
         "Two images are equal (2: a, b)",
         "Class 'c' is small.",
     )

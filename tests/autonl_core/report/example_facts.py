@@ -1,4 +1,4 @@
-"""Facts of a search that never was, to draw reports of."""
+"""Facts of a made-up search, to render reports from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autonl_core.phases.reporting import layer_facts
+from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.report.facts import ArchitectureFacts, DatasetFacts, Facts, Mistake, RunFacts, TestFacts
 from autonl_core.spec.history import History
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
@@ -18,7 +18,7 @@ PLAIN = ("cat", "dog", "horse")
 
 
 def facts(classes: tuple[str, ...] = PLAIN, *, per_class: int = 20, side: int = 8, **changes: Any) -> Facts:
-    """A test in which the second image of every class is taken for the next class; `side` pixels, noise."""
+    """Results in which the second test image of every class is predicted to be of the next; images are noise."""
     rng = np.random.default_rng(0)
     arch = adapt(ZOO["autonl_s"].arch, resolution=32, num_classes=len(classes))
     labels = np.repeat(np.arange(len(classes)), per_class)
@@ -96,6 +96,6 @@ def facts(classes: tuple[str, ...] = PLAIN, *, per_class: int = 20, side: int = 
 
 
 def baseline(correct: int | None, problem: str | None = None) -> BaselineResult:
-    """MobileNetV2 with so many of the 60 test images right."""
+    """MobileNetV2 with `correct` of the 60 test images."""
     top1_pct = None if correct is None else 100 * correct / 60
     return BaselineResult("mobilenet_v2", "in32", 500_000, 70_000, correct, top1_pct, problem)

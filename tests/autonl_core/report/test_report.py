@@ -1,4 +1,4 @@
-"""A report: self-contained, harmless whatever its names are, the same facts in both forms, plain about defeat."""
+"""A report: self-contained, safe with hostile names, the same facts in both forms, and plain about a worse result."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def cells(markdown: str) -> set[str]:
-    """The text of all cells of all tables, as a reader of Markdown sees it."""
+    """The text of all table cells, as rendered Markdown shows it."""
     found = set()
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     for opening, content in itertools.pairwise(tokens):
@@ -74,7 +74,7 @@ def hostile() -> tuple[Page, str]:
     return Page(report.html), report.markdown
 
 
-def test_the_page_runs_nothing_and_loads_nothing(hostile: tuple[Page, str]) -> None:
+def test_the_page_runs_and_loads_nothing(hostile: tuple[Page, str]) -> None:
     page, _ = hostile
     tags = {tag for tag, _ in page.tags}
     assert not tags & {"script", "iframe", "object", "embed", "link", "form", "base", "svg"}
@@ -93,7 +93,7 @@ def test_the_page_runs_nothing_and_loads_nothing(hostile: tuple[Page, str]) -> N
     assert linked <= {str(a.get("id")) for _, a in page.tags}
 
 
-def test_every_name_is_shown_as_it_is_in_both_forms(hostile: tuple[Page, str]) -> None:
+def test_every_name_is_shown_literally_in_both_forms(hostile: tuple[Page, str]) -> None:
     page, markdown = hostile
     for name in HOSTILE:
         assert page.texts.count(name) >= 4, name  # samples, counts, recall, mistakes or confusion
@@ -102,7 +102,7 @@ def test_every_name_is_shown_as_it_is_in_both_forms(hostile: tuple[Page, str]) -
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_is_markup_wherever_it_stands(name: str) -> None:
+def test_no_name_is_interpreted_as_markup(name: str) -> None:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     for line in (name, f"- {name}", f"a {name} b"):
         marked = line.replace(name, plain(name))
@@ -117,11 +117,11 @@ def test_no_name_is_markup_wherever_it_stands(name: str) -> None:
         assert not any(token.type == "list_item_open" for token in parser.parse(plain(name)))
 
 
-def test_equal_facts_give_equal_texts() -> None:
+def test_equal_facts_give_equal_reports() -> None:
     assert render(facts(baselines=(baseline(50),))) == render(facts(baselines=(baseline(50),)))
 
 
-def test_the_numbers_that_matter_stand_in_both_forms() -> None:
+def test_key_figures_are_in_both_forms() -> None:
     made = facts(baselines=(baseline(30),))
     report = render(made)
     text = " ".join(Page(report.html).texts)
@@ -134,7 +134,7 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
         "100 MACs (10.00% of the budget)",
         "withheld: it loses 28.3 points",
         "b" * 64,
-        "16.000 (0.500 an image)",
+        "16.000 (0.500 per image)",
         "1 min 30 s",
     )
     for shown in expected:
@@ -143,20 +143,26 @@ def test_the_numbers_that_matter_stand_in_both_forms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("correct", "said"),
+    ("correct", "expected"),
     [
-        (60, "It is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained alike, which gets 100.0%"),
-        (57, "It is level with MobileNetV2"),
-        (20, "It is 61.7 points better than MobileNetV2"),
+        (
+            60,
+            (
+                "The result is 5.0 points worse than MobileNetV2 scaled to 500k MACs and trained the same way, which "
+                "reaches 100.0%"
+            ),
+        ),
+        (57, "The result is level with MobileNetV2"),
+        (20, "The result is 61.7 points better than MobileNetV2"),
     ],
 )
-def test_a_defeat_is_said_as_plainly_as_a_victory(correct: int, said: str) -> None:
+def test_a_worse_result_is_stated_as_plainly_as_a_better_one(correct: int, expected: str) -> None:
     (sentence,) = [s for s in verdict(facts(baselines=(baseline(correct),))) if "MobileNetV2" in s]
-    assert sentence.startswith(said)
+    assert sentence.startswith(expected)
     assert ("may be chance" in sentence) == (correct > 20)  # of 60 images 5.0 points are too few: 5.5 are needed
 
 
-def test_a_baseline_without_a_score_says_why() -> None:
+def test_a_baseline_without_a_score_states_the_reason() -> None:
     text = " ".join(verdict(facts(baselines=(baseline(None, "the loss was nan"),))))
     assert "has no score: the loss was nan" in text
     assert "the loss was nan" in render(facts(baselines=(baseline(None, "the loss was nan"),))).markdown
@@ -167,7 +173,7 @@ def test_a_thousand_classes_stay_readable_and_small() -> None:
     assert len(report.html) < 1_000_000
     rows = report.html.count("<tr")
     assert rows < 200
-    assert "The classes that are recognised least" in report.html
+    assert "Classes with the lowest recall" in report.html
     assert 'class="matrix"' not in report.html
     assert 'class="matrix"' in render(facts(PLAIN)).html
 
@@ -177,10 +183,10 @@ def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None
     assert len(render(facts(names, side=224)).html) < 2_000_000
 
 
-def test_without_curves_certificate_and_formats_it_is_still_whole() -> None:
+def test_without_curves_certificate_and_formats_it_is_still_complete() -> None:
     made = facts(history=History(), certificate=None, parity=None, latency_ms=None)
     report = render(replace(made, test=replace(made.test, mistakes=())))
-    assert "every test image was recognised" in report.html
+    assert "every test image was classified correctly" in report.html
     assert "Budget certificate" in report.html
     assert {"class", "cat"} <= cells(report.markdown)
 

@@ -1,4 +1,4 @@
-"""What can be said from finitely many answers: against published intervals, and by hand."""
+"""Statistics on finite test splits: against published intervals, and by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_confusion_matrix_has_true_classes_in_its_rows() -> None:
     assert sum(score.correct for score in scores) == int((LABELS == PREDICTED).sum())
 
 
-def test_pairs_are_ranked_and_what_was_never_confused_is_left_out() -> None:
+def test_pairs_are_ranked_and_classes_never_confused_are_omitted() -> None:
     pairs = most_confused(confusion(LABELS, PREDICTED, 3), 10)
     assert [(p.label, p.predicted, p.count, p.images) for p in pairs] == [(0, 1, 2, 3), (1, 0, 1, 2), (2, 1, 1, 4)]
     assert most_confused(confusion(LABELS, PREDICTED, 3), 1) == pairs[:1]

@@ -129,7 +129,7 @@ class TestStop:
         def run_out(run: SearchRun, network: Network) -> float:
             raise MemoryError("no room for a second network")
 
-        monkeypatch.setattr(SearchRun, "quick_top1_pct", run_out)
+        monkeypatch.setattr(SearchRun, "recalibrated_top1_pct", run_out)
         paused = Recorder(75, "pause")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=paused)

@@ -1,4 +1,4 @@
-"""A configuration and a data set name a search space, and the budget is checked against it."""
+"""A configuration and a dataset name a search space, and the budget is checked against it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from autonl_core.errors import SpaceError
 from autonl_core.spec.arch import BlockSpec, LightNLSpec
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.macs import count_macs
-from autonl_core.spec.search_space import FAMILIES, SearchSpace, StageSpec, get_space
+from autonl_core.spec.search_space import SearchSpace, StageSpec
+from autonl_core.spec.space_families import SPACES as FAMILIES
+from autonl_core.spec.space_families import get_space
 from tests.autonl_core.sample_architectures import AUTONL_S
 
 SPACES = {
@@ -152,9 +154,10 @@ def test_published_sizes_lie_in_the_range_of_the_mobile_space() -> None:
     assert low < 266_878_784 < high
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES.names())
 def test_more_classes_or_pixels_cost_more(name: str) -> None:
-    first, last = FAMILIES[name].resolutions[0], FAMILIES[name].resolutions[-1]
+    resolutions = FAMILIES.get(name).resolutions
+    first, last = resolutions[0], resolutions[-1]
     small, many, large = get_space(name, first, 2), get_space(name, first, 1000), get_space(name, last, 2)
     assert small.macs_range() < many.macs_range()
     assert small.macs_range() < large.macs_range()

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from autonl_core.errors import ArchError
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import count_live_macs, count_live_params, count_torch_macs
 from autonl_core.spec.arch_string import decode, encode
+from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs import count_macs, count_params
-from autonl_core.spec.zoo import BASELINES, ZOO, adapt, find_net
+from autonl_core.spec.zoo import ZOO, adapt, find_net
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "data" / "published_macs.json").read_text())
 
@@ -78,5 +80,8 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
         find_net("resnet")
 
 
-def test_baselines_are_all_but_our_own() -> None:
-    assert set(ZOO) - set(BASELINES) == {"autonl_s", "autonl_l"}
+def test_a_search_can_be_compared_with_every_published_network() -> None:
+    config = SearchConfig(dataset="digits", flops_budget=300_000, baselines=tuple(ZOO))
+    assert config.baselines == tuple(ZOO)
+    with pytest.raises(ValidationError, match="autonl_s"):  # and with no other; the message lists them
+        SearchConfig(dataset="digits", flops_budget=300_000, baselines=("resnet",))

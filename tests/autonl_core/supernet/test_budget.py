@@ -10,8 +10,10 @@ import pytest
 
 from autonl_core.errors import BudgetError
 from autonl_core.spec.macs import count_macs
-from autonl_core.spec.search_space import SearchSpace, StageSpec, get_space
-from autonl_core.supernet.budget import BandSampler, BudgetController, band, project
+from autonl_core.spec.search_space import SearchSpace, StageSpec
+from autonl_core.spec.space_families import get_space
+from autonl_core.supernet.budget import BandSampler, band, project
+from autonl_core.supernet.controller import BudgetController
 from autonl_core.supernet.gates import Choice, GateTable
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from autonl_core.spec.macs import count_macs
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 
 SPACES = [("tiny", 8), ("mobile-32", 32), ("mobile-224", 224)]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
 

@@ -32,15 +32,14 @@ def test_the_gradient_of_the_parts_is_that_of_the_batch(parts: int) -> None:
     assert layer.weight.grad is not None
     whole = layer.weight.grad.clone()
     layer.zero_grad()
-    for some, theirs, share in split(x, labels, parts):
-        (share * nn.functional.cross_entropy(layer(some), theirs)).backward()
+    for part, part_labels, share in split(x, labels, parts):
+        (share * nn.functional.cross_entropy(layer(part), part_labels)).backward()
     assert torch.allclose(layer.weight.grad, whole, atol=1e-14)
 
 
 def test_parts_double_until_the_batch_fits_and_stay_so() -> None:
-    told: list[int] = []
-    micro_batches = MicroBatches()
-    micro_batches.on_split = told.append
+    reported: list[int] = []
+    micro_batches = MicroBatches(on_split=reported.append)
 
     def compute(parts: int) -> int:
         if parts < 4:
@@ -48,9 +47,9 @@ def test_parts_double_until_the_batch_fits_and_stay_so() -> None:
         return parts
 
     assert micro_batches.step(compute) == 4
-    assert told == [2, 4]
+    assert reported == [2, 4]
     assert micro_batches.step(compute) == 4
-    assert told == [2, 4]
+    assert reported == [2, 4]
 
 
 def test_what_does_not_fit_in_the_smallest_parts_is_an_error() -> None:

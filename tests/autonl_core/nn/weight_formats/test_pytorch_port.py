@@ -14,7 +14,8 @@ from torch import Tensor
 
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.network import Network
-from autonl_core.nn.port_weights import load_port_weights, port_arch
+from autonl_core.nn.weight_formats.pytorch_port import load_port_weights, port_arch
+from autonl_core.nn.weights import load_weights
 from autonl_core.spec.arch_string import decode, encode
 from autonl_core.spec.zoo import ZOO
 from tests.autonl_core.reference_vectors import images, port_logits, port_state
@@ -33,7 +34,7 @@ def saved(tmp_path: Path, content: Any) -> Path:
 def small_state() -> dict[str, Tensor]:
     """A state dict for SMALL under the port's names, random."""
     from autonl_core.nn.network import build_network
-    from autonl_core.nn.port_weights import _port_names
+    from autonl_core.nn.weight_formats.pytorch_port import _port_names
 
     names = dict(_port_names(SMALL))
     return {names[key]: torch.rand_like(value.float()) for key, value in build_network(SMALL).state_dict().items()}
@@ -105,7 +106,7 @@ def test_another_class_count_is_one_argument(tmp_path: Path) -> None:
     path = saved(tmp_path, small_state())
     whole, first, again = (
         load_port_weights(path, SMALL),
-        *(load_port_weights(path, SMALL, num_classes=7, seed=3) for _ in range(2)),
+        *(load_weights(path, SMALL, num_classes=7, seed=3) for _ in range(2)),
     )
     assert first.classifier.weight.shape == (7, 24)
     assert first.arch == replace(whole.arch, num_classes=7)

@@ -1,7 +1,4 @@
-"""Weights trained by the PyTorch port of AutoNL (yet_another_mobilenet_series), in our networks.
-
-    network = load_port_weights(Path("autonl_s.pt"), ZOO["autonl_s"].arch)                   # as trained, 1,000 classes
-    network = load_port_weights(Path("autonl_s.pt"), ZOO["autonl_s"].arch, num_classes=10)   # a fresh classifier
+"""`pytorch-port`: weights trained by the PyTorch port of AutoNL (yet_another_mobilenet_series).
 
 The port divides LightNL's product by H / W, which is 1 on square maps, where the paper and its authors' code divide by
 H * W; weights of the two are not interchangeable. So the network that comes out has the divisor "aspect" in its
@@ -23,22 +20,20 @@ from torch import Tensor
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import check_fit
 from autonl_core.nn.network import Network, build_network
+from autonl_core.nn.weights import WeightFormat
 from autonl_core.spec.arch import ArchSpec, BlockSpec
-from autonl_core.spec.zoo import adapt
 
 _ZIP_START = b"PK\x03\x04"
+_PICKLE_START = b"\x80"  # of files that PyTorch wrote before version 1.6
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def load_port_weights(
-    path: Path, arch: ArchSpec, *, num_classes: int | None = None, seed: int | None = None
-) -> Network:
+def load_port_weights(path: Path, arch: ArchSpec) -> Network:
     """A network of `arch` in evaluation mode, with the weights of a file that the port or its users saved.
 
     The file holds a state dict, plain or as `model` of a checkpoint, with or without `module.` before every name;
-    averaged weights (`ema`) are preferred where there are any. A checkpoint that also holds objects of the port, its
-    meters for one, is refused: save model and ema of it alone. Given `num_classes`, the classifier is left out
-    and a fresh one of that many classes, reproducible with `seed`, put in its place.
+    averaged weights (`ema`) are preferred if the file has them. A checkpoint that also holds objects of the port, its
+    meters for one, is refused: save only its model and ema.
 
     Raises:
         CheckpointError: unreadable, would run code, or does not fit: everything missing, unexpected or misshaped is
@@ -52,7 +47,7 @@ def load_port_weights(
     check_fit(path, expected, counters | found)  # an average has no counters, and nothing needs them
     weights = {key: found.get(name, counters.get(name)) for key, name in names.items()}
     network.load_state_dict({key: value for key, value in weights.items() if value is not None})
-    return network if num_classes is None else _with_fresh_classifier(network, num_classes, seed)
+    return network
 
 
 def port_arch(arch: ArchSpec) -> ArchSpec:
@@ -64,11 +59,9 @@ def port_arch(arch: ArchSpec) -> ArchSpec:
     return replace(arch, blocks=tuple(blocks))
 
 
-def _with_fresh_classifier(network: Network, num_classes: int, seed: int | None) -> Network:
-    other = build_network(adapt(network.arch, num_classes=num_classes), seed=seed).eval()
-    own = {key: value for key, value in network.state_dict().items() if not key.startswith("classifier.")}
-    other.load_state_dict(other.state_dict() | own)
-    return other
+def _recognises(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP_START)).startswith((_ZIP_START, _PICKLE_START))
 
 
 def _state_of(path: Path) -> dict[str, Tensor]:
@@ -103,7 +96,7 @@ def _check_size(path: Path) -> None:
         claimed, size_bytes = sum(info.file_size for info in archive.infolist()), path.stat().st_size
     if claimed > size_bytes:
         raise CheckpointError(
-            f"{path} claims to hold {claimed:,} bytes and has {size_bytes:,}; PyTorch compresses nothing: save it anew"
+            f"{path} claims to hold {claimed:,} bytes and has {size_bytes:,}; PyTorch compresses nothing: save it again"
         )
 
 
@@ -159,3 +152,11 @@ def _norm(ours: str, port: str) -> Iterator[tuple[str, str]]:
 
 def _weight_and_bias(ours: str, port: str) -> Iterator[tuple[str, str]]:
     yield from ((f"{ours}.{name}", f"{port}.{name}") for name in ("weight", "bias"))
+
+
+MEMBER = WeightFormat(
+    name="pytorch-port",
+    summary="a state dict or checkpoint of the PyTorch port of AutoNL, saved by torch.save",
+    recognises=_recognises,
+    load=load_port_weights,
+)

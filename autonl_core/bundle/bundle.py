@@ -1,0 +1,24 @@
+"""A bundle as a value: where its files are, and what was measured on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.result import Certificate, FormatParity
+from autonl_core.training.evaluate import Score
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was made and measured. `score` is that of the safetensors file, by the process without this package."""
+
+    folder: Path
+    score: Score
+    parity: Mapping[NetworkFormat, FormatParity]
+    certificate: Certificate
+    latency_ms: Mapping[str, Mapping[str, float]]
+    machine: Mapping[str, Any]

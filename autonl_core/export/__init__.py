@@ -1,0 +1,11 @@
+"""Export formats: each is one file of `autonl_core/export/formats`, and nothing else names it.
+
+format_spec   what a format declares; free of tensor code, since the API and the command line read it
+materials     what formats are made from: the network, its traced program, calibration images
+tracing       how the traced program is made
+formats/      the formats
+
+To add a format, write `formats/NAME.py` with `MEMBER = NetworkFormatSpec(name="NAME", ...)`. It is then offered by the
+API and the command line, made in every bundle that asks for it, scored by the bundle's verify.py and described in the
+model card. Import torch, numpy and the like inside functions only: the module is imported by processes without them.
+"""

@@ -1,0 +1,89 @@
+"""What an export format declares about itself. Free of tensor code, as are the modules of the formats themselves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Availability = Literal["always", "default", "on request"]
+Runtime = Literal["model.py", "onnxruntime", "torch.export", "torch.jit"]
+BYTES = "application/octet-stream"
+
+# Tensor types cannot be named here: `Any` stands for `export.materials.Materials`, and for float32 tensors.
+Maker = Callable[[Any, Path], None]
+Forward = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class LatencyForm:
+    """How the latency of a format is measured.
+
+    `title` names the form in tables. `open_file(path, threads)` returns a function that runs a batch, a
+    (B, 3, R, R) float32 tensor. Its threads must not spin while they wait, or they slow down the form measured next.
+    """
+
+    title: str
+    open_file: Callable[[Path, int], Forward]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatSpec:
+    """A file that can be downloaded. File names and endings are unique among all formats.
+
+    Args:
+        name: as in `?format=`; the name of the module, with `-` for `_`.
+        file_name: in the bundle and in the folder of an attempt.
+        ending: of the name that the file is downloaded under.
+        media_type: sent as Content-Type.
+        summary: a phrase for the API, the model card and the command line.
+        order: position in lists and enums, ascending; formats of equal order are sorted by name.
+    """
+
+    name: str
+    file_name: str
+    ending: str
+    media_type: str = BYTES
+    summary: str
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFormatSpec(FormatSpec):
+    """A format that holds one network, and that verify.py scores.
+
+    Args:
+        availability: whether every search makes it ("always"), `export.formats` has it by default, or only names it
+            on request.
+        make: `make(materials, path)` writes the file; in a fresh process, equal materials give equal bytes. Formats are
+            made in their `order`, and ONNX always is, so that later ones may start from its file. If `make` raises,
+            the format is withheld with the error as the reason; OSError, AutonlError and exhausted memory end the
+            search instead.
+        opener: how verify.py opens the file. Either a runtime that verify.py knows, or a function named `open_file`:
+            `open_file(path, threads)` returns a function from (B, 3, R, R) float32 tensors to (B, classes) logits.
+            Its source is shipped in the bundle, so it must import everything it needs inside its body.
+        usage: a snippet for the model card: from `images` to `logits`, run in the folder of the bundle.
+        lossy: whether it may change predictions. A lossy format may lose `export.int8_max_drop_points` of top-1; any
+            other must predict the class that PyTorch predicts, except where rounding decides between two classes.
+        latency: how its latency is measured; None: it is not.
+    """
+
+    availability: Availability
+    make: Maker
+    opener: Runtime | Callable[[Path, int], Forward]
+    usage: str
+    lossy: bool = False
+    latency: LatencyForm | None = None
+
+    @property
+    def opener_file(self) -> str | None:
+        """The file of the bundle that holds `opener`; None if verify.py knows how to open this format."""
+        return f"open_{self.name.replace('-', '_')}.py" if callable(self.opener) else None
+
+    def opener_source(self) -> str:
+        """The content of `opener_file`: a module that defines `open_file`."""
+        assert callable(self.opener)
+        source = inspect.getsource(self.opener)
+        return f'"""How verify.py opens {self.file_name}."""\n\nfrom __future__ import annotations\n\n\n{source}'

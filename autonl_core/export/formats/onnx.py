@@ -1,0 +1,101 @@
+"""ONNX in float32. Every search makes it, since the budget certificate counts its graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autonl_core.export.format_spec import Forward, LatencyForm, NetworkFormatSpec
+from autonl_core.files import write_atomically
+
+if TYPE_CHECKING:  # tensor code
+    from torch.export import ExportedProgram
+
+    from autonl_core.export.materials import Materials
+
+OPSET = 20
+INPUT, OUTPUT = "images", "logits"
+_USAGE = """\
+import onnxruntime
+session = onnxruntime.InferenceSession("model.onnx")
+logits = session.run(None, {"images": images})[0]  # numpy"""
+
+
+def save_onnx(path: Path, program: ExportedProgram, metadata: Mapping[str, object]) -> None:
+    """Write an ONNX file of opset OPSET with `metadata`, and with nothing about the machine it was made on."""
+    import torch
+
+    from autonl_core.export.tracing import quiet
+
+    with quiet():
+        exported = torch.onnx.export(
+            program, (), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        )
+    assert exported is not None
+    proto = exported.model_proto
+    _remove_traces_of_the_machine(proto)
+    _name_batch_dimension(proto)
+    for name, value in metadata.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
+    write_atomically(path, lambda temporary: _write(temporary, proto.SerializeToString(deterministic=True)))
+
+
+def open_onnx(path: Path, threads: int) -> Forward:
+    """An ONNX file as a function of (B, 3, R, R) tensors, for measuring latency."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+    settings.add_session_config_entry("session.force_spinning_stop", "1")  # idle threads would slow down other forms
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(None, {name: x.numpy()})
+
+
+def _make(materials: Materials, path: Path) -> None:
+    save_onnx(path, materials.program, materials.metadata)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _remove_traces_of_the_machine(proto: Any) -> None:
+    """Remove stack traces, which contain paths of this machine, and every other note of the exporter."""
+    graph = proto.graph
+    del proto.metadata_props[:], graph.metadata_props[:]
+    for annotated in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del annotated.metadata_props[:]
+        annotated.ClearField("doc_string")
+    proto.ClearField("doc_string")
+    graph.ClearField("doc_string")
+
+
+def _name_batch_dimension(proto: Any) -> None:
+    """Replace the exporter's symbol for the batch dimension by a readable name, in every tensor of the graph."""
+    from autonl_core.export.tracing import BATCH
+
+    graph = proto.graph
+    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    values: Iterable[Any] = (*graph.input, *graph.output, *graph.value_info)
+    for value in values:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = BATCH if dim.dim_param == symbol else dim.dim_param.replace(symbol, BATCH)
+
+
+MEMBER = NetworkFormatSpec(
+    name="onnx",
+    file_name="model.onnx",
+    ending=".onnx",
+    summary="float32, batch norms folded, any batch size",
+    order=10,
+    availability="default",
+    make=_make,
+    opener="onnxruntime",
+    usage=_USAGE,
+    latency=LatencyForm("ONNX Runtime, float32", open_onnx),
+)

@@ -1,0 +1,69 @@
+"""Weights of a known architecture, from whatever file holds them.
+
+    network = load_weights(Path("autonl_s.pt"), ZOO["autonl_s"].arch)                   # as trained, 1,000 classes
+    network = load_weights(Path("autonl_s.pt"), ZOO["autonl_s"].arch, num_classes=10)   # a fresh classifier
+
+The formats are the files of `autonl_core/nn/weight_formats/`. Reading one never runs code that is in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from autonl_core.errors import CheckpointError
+from autonl_core.nn.network import Network, build_network
+from autonl_core.registry import Registry
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.published_net import adapt
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """A kind of file that holds the weights of a network.
+
+    `recognises(path)` looks at the first bytes only. `load(path, arch)` gives a network in evaluation mode; it raises
+    CheckpointError for a file that is damaged, would run code, or does not fit: everything missing, unexpected or
+    misshaped is listed. The network's architecture is `arch` but for what the weights were trained with otherwise.
+    """
+
+    name: str
+    summary: str
+    recognises: Callable[[Path], bool]
+    load: Callable[[Path, ArchSpec], Network]
+
+
+WEIGHT_FORMATS = Registry[WeightFormat]("autonl_core.nn.weight_formats", "weight format")
+
+
+def load_weights(path: Path, arch: ArchSpec, *, num_classes: int | None = None, seed: int | None = None) -> Network:
+    """A network of `arch` in evaluation mode, with the weights of the file at `path`.
+
+    Given `num_classes`, the classifier is left out and a fresh one of that many classes, reproducible with `seed`, put
+    in its place.
+
+    Raises:
+        CheckpointError: there is no such file, no format recognises it, it would run code, or it does not fit.
+    """
+    network = _format_of(path).load(path, arch)
+    return network if num_classes is None else with_fresh_classifier(network, num_classes, seed)
+
+
+def with_fresh_classifier(network: Network, num_classes: int, seed: int | None = None) -> Network:
+    """The same network for other classes: its classifier starts anew, all other weights stay."""
+    other = build_network(adapt(network.arch, num_classes=num_classes), seed=seed).eval()
+    kept = {key: value for key, value in network.state_dict().items() if not key.startswith("classifier.")}
+    other.load_state_dict(other.state_dict() | kept)
+    return other
+
+
+def _format_of(path: Path) -> WeightFormat:
+    try:
+        for weight_format in WEIGHT_FORMATS.members():
+            if weight_format.recognises(path):
+                return weight_format
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    known = "; ".join(f"{weight_format.name}: {weight_format.summary}" for weight_format in WEIGHT_FORMATS.members())
+    raise CheckpointError(f"{path} holds weights in no known format; known are {known}")

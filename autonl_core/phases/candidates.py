@@ -1,0 +1,123 @@
+"""Candidates for the final: networks within the budget, drawn from the learned distribution or independent of it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from autonl_core.errors import StepTooLarge
+from autonl_core.spec.comparison import Comparison
+from autonl_core.spec.macs import block_params
+from autonl_core.spec.search_space import Option
+from autonl_core.supernet.budget import BandSampler, Floats, band, log_scores, project
+from autonl_core.supernet.gates import Choice, GateTable
+
+RANDOM_NETWORKS = 8  # for the comparison
+MUTATION_RATE = 0.15  # chance of every position to change
+INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network within the budget, where it came from, and what it scored on validation images."""
+
+    choice: Choice
+    origin: str
+    loss: float = math.inf
+    top1_pct: float = 0.0
+    feasible: bool = True  # False: memory did not suffice to score it
+
+
+def propose(
+    table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator
+) -> list[tuple[Choice, str]]:
+    """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison."""
+    low, high = band(budget_macs)
+    options = table.option_probabilities(p)
+    most_likely = project(table, log_scores(options), low, high)
+    low = min(low, most_likely.macs)  # a space too coarse for the band: the best below the budget is the band
+    proposed = [(most_likely.choice, "most_likely")]
+    proposed.append((project(table, _uniform_scores(table), low, high).choice, "uniform"))
+    proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
+    learned = BandSampler(table, options, low, high)
+    even = BandSampler(table, [np.full(len(q), 1 / len(q)) for q in options], low, high)
+    draws = [(learned.draw(rng), "drawn") for _ in range(count)]
+    draws += [(even.draw(rng), "random") for _ in range(RANDOM_NETWORKS)]
+    return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
+
+
+def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Generator) -> Choice:
+    """A neighbour of `parent` within the budget: some positions change at random, the fewest others to make it fit."""
+    low, high = band(budget_macs)
+    low = min(low, table.macs(parent))  # a parent below the band is there because the band is empty
+    scores: list[Floats] = []
+    for costs, kept in zip(table.costs, parent, strict=True):
+        values = 0.1 * rng.random(len(costs))  # ties between repairs are broken at random
+        values[kept] += 1.0
+        if rng.random() < MUTATION_RATE:
+            values[rng.integers(len(costs))] += 2.0
+        scores.append(values)
+    return project(table, scores, low, high).choice
+
+
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Best validation loss first; equal ones in a fixed order. Infeasible ones are left out.
+
+    Raises:
+        StepTooLarge: none of them is feasible.
+    """
+    feasible = [candidate for candidate in candidates if candidate.feasible]
+    if not feasible:
+        raise StepTooLarge("memory does not suffice to score any candidate; lower supernet.batch_size")
+    return sorted(feasible, key=lambda candidate: (sortable(candidate.loss), candidate.choice))
+
+
+def choose_finalists(ranking: list[Candidate], count: int) -> list[Candidate]:
+    """The best `count`; the last seat, if there are several, goes to a candidate independent of the search."""
+    independent = [candidate for candidate in ranking if candidate.origin in INDEPENDENT]
+    best = [candidate for candidate in ranking if candidate.origin != "random"][:count]
+    if len(best) > 1 and independent and not any(candidate in best for candidate in independent):
+        best[-1] = independent[0]
+    return best
+
+
+def compare(ranking: list[Candidate]) -> Comparison:
+    """Validation top-1 on the shared weights, at equal MACs, by origin."""
+    by_origin: dict[str, list[float]] = {}
+    for candidate in ranking:
+        by_origin.setdefault(candidate.origin, []).append(round(candidate.top1_pct, 2))
+    return Comparison(
+        measure="val_top1_pct on shared weights",
+        candidates=len(ranking),
+        mean={origin: round(float(np.mean(values)), 2) for origin, values in by_origin.items()},
+        best={origin: max(values) for origin, values in by_origin.items()},
+    )
+
+
+def sortable(loss: float) -> float:
+    """A loss that is not a number ranks last."""
+    return loss if math.isfinite(loss) else math.inf
+
+
+def _scores(table: GateTable, value: Callable[[Option], float]) -> list[Floats]:
+    return [np.array([value(option) for option in options]) for options in table.options]
+
+
+def _params(option: Option) -> float:
+    return 0.0 if option is None else float(block_params(option))
+
+
+def _uniform_scores(table: GateTable) -> list[Floats]:
+    """One block everywhere (3x3, large expansion, no LightNL), as MobileNetV2 has it; LightNL is the last resort."""
+
+    def likeness(option: Option) -> float:
+        if option is None:
+            return -1.0
+        return -float(option.kernel_size != 3) - float(option.expand_ratio == 3) - 2.0 * (option.light_nl is not None)
+
+    rng = random.Random(0)  # which layers deviate is arbitrary, but always the same
+    return [scores + np.array([0.01 * rng.random() for _ in scores]) for scores in _scores(table, likeness)]

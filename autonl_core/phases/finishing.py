@@ -1,0 +1,107 @@
+"""The phases `evaluating` and `exporting`: the test split once, then bundle and report, scored in a clean process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from autonl_core.bundle.build import make_bundle, pack_bundle
+from autonl_core.bundle.checkpoint_check import verify_checkpoint
+from autonl_core.data.prepare import ImageSet
+from autonl_core.errors import Diverged
+from autonl_core.files import sha256_of
+from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
+from autonl_core.nn.network import Network
+from autonl_core.phases.reporting import Outcome, write_report
+from autonl_core.phases.states import TrainingState
+from autonl_core.run.reporter import BestSoFar
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
+from autonl_core.supernet.budget import BAND
+from autonl_core.training.evaluate import Examiner, Score, evaluate
+
+CHECKPOINT_NAME = "model.safetensors"
+
+
+def finish(
+    run: SearchRun, state: TrainingState, network: Network, baselines: tuple[BaselineResult, ...]
+) -> SearchResult:
+    """Score on the test split, write bundle and report, and let a process without our code confirm both."""
+
+    def best_so_far() -> BestSoFar:  # nothing is left to compare, so a stop is quick
+        return BestSoFar(network, state.val_top1_pct)
+
+    examiner = Examiner()
+    with run.phase("evaluating"):
+        score = evaluate(network, run.watched(run.loader.plain(run.data.test)), examiner)
+        if not math.isfinite(score.loss):
+            raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
+    with run.phase("exporting", best=best_so_far):
+        checkpoint = run.work_dir / CHECKPOINT_NAME
+        save_checkpoint(checkpoint, network, run.dataset, run.data)
+        verify_checkpoint(checkpoint, network, run.config.flops_budget)
+        bundle = make_bundle(run, checkpoint, network, score)
+        outcome = Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
+        reports = write_report(run, state, outcome)
+        files = pack_bundle(run, bundle, network) | reports
+    return _result(run, state, outcome, checkpoint, files)
+
+
+def _result(
+    run: SearchRun, state: TrainingState, outcome: Outcome, checkpoint: Path, files: Mapping[str, ResultFile]
+) -> SearchResult:
+    """All that was found, in the form in which it is handed over."""
+    network, bundle, score = outcome.network, outcome.bundle, outcome.bundle.score
+    record = run.record_of(
+        network.arch,
+        val_top1_pct=state.val_top1_pct,
+        test_top1_pct=score.top1_pct,
+        test_top5_pct=score.top5_pct,
+        trained=True,
+    )
+    run.reporter.architecture(record)
+    budget_macs = run.config.flops_budget
+    return SearchResult(
+        architecture=record,
+        flops_budget=budget_macs,
+        slack_pct=100 * (budget_macs - record.macs) / budget_macs,
+        test_correct=score.correct,
+        test_images=score.images,
+        checkpoint=checkpoint,
+        checkpoint_sha256=sha256_of(checkpoint),
+        weights_sha256=weights_sha256(network.state_dict()),
+        seconds_by_phase={phase: round(seconds, 2) for phase, seconds in run.reporter.seconds_by_phase.items()},
+        comparison={**state.comparison.to_json(), "chosen": state.origin},
+        stop_reason=outcome.stop_reason,
+        exact=run.reporter.exact,
+        notes=outcome.notes,
+        files=files,
+        parity=bundle.parity,
+        certificate=bundle.certificate,
+        latency_ms=bundle.latency_ms,
+        machine=bundle.machine,
+        baselines=outcome.baselines,
+    )
+
+
+def _better_than_guessing(score: Score, test: ImageSet) -> bool:
+    """Whether top-1 is more than two standard deviations above always naming the most frequent class."""
+    labels = test.labels[test.indices]
+    share = np.bincount(labels).max() / len(labels)
+    return bool(score.correct > len(labels) * share + 2 * math.sqrt(len(labels) * share * (1 - share)))
+
+
+def _judge(run: SearchRun, network: Network, score: Score) -> tuple[StopReason, tuple[str, ...]]:
+    """How the search ended, and what a user should know about its result."""
+    notes = []
+    if count_macs(network.arch).total < BAND * run.config.flops_budget:
+        space = run.table.space.name
+        notes.append(f"{space} has no network between {BAND:.0%} and 100% of this budget; this is the best below")
+    if _better_than_guessing(score, run.data.test):
+        return "converged", tuple(notes)
+    notes.append("top-1 is not above always naming the most frequent class: do the labels belong to the images?")
+    return "collapsed", tuple(notes)

@@ -1,0 +1,58 @@
+"""The one loop in which networks train: step, report, stop if asked, save if due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from autonl_core.run.search_run import PhaseState, SearchRun
+
+
+class EpochTraining(Protocol):
+    """A training that can be interrupted after every step; `position` is (epoch, step) of the next batch."""
+
+    epochs: int
+    steps: int  # of an epoch
+    position: tuple[int, int]
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def unreported(self) -> bool:
+        """An epoch ended whose metrics were not taken yet."""
+
+    def run_epoch(self) -> Iterator[int]:
+        """Train to the end of the current epoch, yielding the step just done."""
+
+
+def run_epochs(
+    run: SearchRun,
+    training: EpochTraining,
+    state_now: Callable[[], PhaseState],
+    *,
+    work_per_epoch: float,
+    report: Callable[[], None] | None = None,
+    epochs_before: int = 0,
+    epochs_in_all: int | None = None,
+) -> None:
+    """Train to the end. With a `report`, every epoch ends with it and with a run state.
+
+    Args:
+        state_now: what to save when the search is stopped, or a run state is due.
+        work_per_epoch: in image-MACs.
+        epochs_before: epochs of other trainings of this phase that come first, for the progress that users see.
+        epochs_in_all: of the phase; None: this training is all of it.
+    """
+    epochs = training.epochs if epochs_in_all is None else epochs_in_all
+    if report is not None and training.unreported:  # stopped between an epoch's last step and its report
+        report()
+    while not training.finished:
+        epoch = epochs_before + training.position[0] + 1
+        for step in training.run_epoch():
+            run.reporter.add_work(work_per_epoch / training.steps)
+            run.reporter.progress(epoch=epoch, epochs=epochs, step=step + 1, steps=training.steps)
+            run.after_step(state_now)
+        if report is not None:
+            report()
+            run.save(state_now())

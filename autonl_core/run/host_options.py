@@ -1,0 +1,34 @@
+"""What the host of a search decides, and its user does not: none of it changes which network a search finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
+
+SAVE_STEPS = 200
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """Where and with how much memory and disk a search runs.
+
+    Args:
+        save_steps: training steps between two run states inside an epoch; the end of an epoch always is one.
+        micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
+        cache_dir: decoded images, shared between searches; None: a temporary folder.
+        cache_limit_bytes: of all datasets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded
+            whenever they are used, with the same result.
+        limits: of the dataset, as it was checked with.
+    """
+
+    device: str = "cpu"
+    save_steps: int = SAVE_STEPS
+    micro_batches: int = 1
+    cache_dir: Path | None = None
+    cache_limit_bytes: int = 0
+    limits: Limits = DEFAULT_LIMITS
+
+
+DEFAULT_HOST = HostOptions()

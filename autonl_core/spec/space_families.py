@@ -1,0 +1,77 @@
+"""Named search spaces, and the one that is made for a resolution.
+
+A family is a skeleton and the resolutions it serves; bound to an input and a class count it is a `SearchSpace`. The
+families are the files of `autonl_core/spec/spaces/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autonl_core.errors import SpaceError
+from autonl_core.registry import Registry
+from autonl_core.spec.search_space import SearchSpace, StageSpec
+
+# The published rule for squeeze-excite: a quarter in the first block of a late stage, half in the others.
+LATE_STAGE_SE = (0.25, 0.5)
+
+
+@dataclass(frozen=True)
+class SpaceFamily:
+    """A named skeleton, and the resolutions in pixels that it is made for."""
+
+    name: str
+    summary: str
+    resolutions: range
+    stem_channels: int
+    stem_stride: int
+    head_channels: int
+    stages: tuple[StageSpec, ...]
+
+    def bind(self, resolution: int, num_classes: int) -> SearchSpace:
+        """The space for images of `resolution` pixels and `num_classes` classes.
+
+        Raises:
+            SpaceError: the family is not made for this resolution.
+        """
+        if resolution not in self.resolutions:
+            raise SpaceError(f"search space {self.name!r} does not serve {resolution} pixels; {_served()}")
+        return SearchSpace(
+            name=self.name,
+            resolution=resolution,
+            num_classes=num_classes,
+            stem_channels=self.stem_channels,
+            stem_stride=self.stem_stride,
+            stages=self.stages,
+            head_channels=self.head_channels,
+        )
+
+
+SPACES = Registry[SpaceFamily]("autonl_core.spec.spaces", "search space")
+
+
+def space_families() -> tuple[SpaceFamily, ...]:
+    """All families, those for the largest images first."""
+    return tuple(sorted(SPACES.members(), key=lambda family: (-family.resolutions[0], family.name)))
+
+
+def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpace:
+    """The named space, or the first one that serves `resolution` when `name` is None, bound to this input.
+
+    Raises:
+        SpaceError: the name is unknown, or the space is not made for this resolution.
+    """
+    if name is None:
+        fitting = [family for family in space_families() if resolution in family.resolutions]
+        if not fitting:
+            raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
+        return fitting[0].bind(resolution, num_classes)
+    if name not in SPACES.names():
+        known = ", ".join(family.name for family in space_families())
+        raise SpaceError(f"search space {name!r} is unknown; known are {known}")
+    return SPACES.get(name).bind(resolution, num_classes)
+
+
+def _served() -> str:
+    spans = (f"{family.name}: {family.resolutions[0]} to {family.resolutions[-1]}" for family in space_families())
+    return "pixels served: " + ", ".join(spans)

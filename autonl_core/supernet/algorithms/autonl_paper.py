@@ -1,0 +1,123 @@
+"""`autonl-paper`: the gates of the paper (CVPR 2020, section 3.2), kept for fidelity.
+
+A gate is open while a norm of the weights that it guards exceeds a trainable threshold, with the sigmoid's gradient;
+there is one loss, CE + lambda log(MACs), with lambda fixed by hand. Norms in front of a batch norm carry no information
+about use, and a fixed lambda does not land on a budget, so the result is still projected.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autonl_core.spec.config import SearchConfig
+from autonl_core.supernet.budget import Floats
+from autonl_core.supernet.gates import Gate
+from autonl_core.supernet.learner import ALPHA_LIMIT, Algorithm
+from autonl_core.supernet.supernet import Supernet
+from autonl_core.training.micro_batches import split
+
+
+class NormGates:
+    """Norm thresholds with the sigmoid's gradient and a fixed lambda; see the module docstring."""
+
+    alpha_interval = 0
+
+    def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
+        self.supernet, self.table, self.config = supernet, supernet.table, config
+        self._energies: list[dict[str, Tensor]] = [{} for _ in supernet.super_blocks()]  # of affinities, by position
+        self.threshold = nn.Parameter(torch.zeros(len(self.table.gates)))
+        self.scale = torch.ones(len(self.table.gates))
+        self.measured = False
+
+    def extra_parameters(self) -> list[nn.Parameter]:
+        return [self.threshold]
+
+    def probabilities(self) -> Floats:
+        with torch.no_grad():
+            margin = (self._norms().cpu() - self.threshold) / self.scale
+        return torch.sigmoid(margin.double().clamp(-ALPHA_LIMIT, ALPHA_LIMIT)).numpy()
+
+    def metrics(self) -> dict[str, float]:
+        return {"lambda": self.config.supernet.paper_lambda}
+
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+        if not self.measured:
+            self._begin_open(split(x, y, parts)[0][0])
+        total = 0.0
+        for part, labels, share in split(x, y, parts):
+            gates = self._gates(progress, x.device)
+            logits = self.supernet.forward_gated(part, gates, self._keep_energy)
+            loss = share * F.cross_entropy(logits, labels)
+            penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates.cpu()).log()
+            (loss + penalty.to(loss)).backward()
+            total += float(loss.detach())
+        return total
+
+    def _gates(self, progress: float, device: torch.device) -> Tensor:
+        """The hard gates, with the gradient of soft ones; all open while warming up."""
+        if progress < self.config.supernet.warmup_fraction:
+            return torch.ones(len(self.table.gates), device=device)
+        soft = torch.sigmoid((self._norms() - self.threshold.to(device)) / self.scale.to(device))
+        return (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
+
+    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+        raise AssertionError("the paper's thresholds learn in the weight step")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "threshold": self.threshold.detach().clone(),
+            "scale": self.scale,
+            "energies": [dict(energies) for energies in self._energies],
+            "measured": self.measured,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.threshold.copy_(state["threshold"])
+        self.scale = state["scale"].cpu()
+        self.measured = state["measured"]
+        self._energies = [dict(energies) for energies in state["energies"]]
+
+    @torch.no_grad()
+    def _begin_open(self, x: Tensor) -> None:
+        """Thresholds at half of the first norms: all gates begin open. Affinities need a first pass for that."""
+        self.supernet.forward_gated(x, torch.ones(len(self.table.gates), device=x.device), self._keep_energy)
+        self.threshold.copy_(0.5 * self._norms().cpu())
+        self.scale = self.threshold.detach().clone().clamp_min(1e-12)
+        self.measured = True
+
+    def _norms(self) -> Tensor:
+        return torch.stack([self._norm(gate) for gate in self.table.gates])
+
+    def _norm(self, gate: Gate) -> Tensor:
+        """The mean square that speaks for `gate`: of the weights it guards, or of what it adds to the affinity."""
+        super_block = self.supernet.super_blocks()[gate.position]
+        block = super_block.block
+        if gate.name == "kernel":
+            return (block.depthwise.conv.weight * (1 - super_block.core)).square().mean()
+        if gate.name == "expand":
+            return block.project.conv.weight[:, super_block.small_expanded :].square().mean()
+        if gate.name == "present":
+            return block.project.norm.weight.square().mean()
+        assert block.light_nl is not None
+        if gate.name == "light_nl":
+            return block.light_nl.depthwise.weight.square().mean()
+        one = block.light_nl.depthwise.weight.new_ones(())
+        return self._energies[gate.position].get(gate.name, one)
+
+    def _keep_energy(self, gate: Gate, affinity: Tensor) -> None:
+        """Keep the mean square of what `gate` adds to LightNL's affinity."""
+        self._energies[gate.position][gate.name] = affinity.square().mean()
+
+
+def _macs_per_image(config: SearchConfig, largest_macs: int) -> float:
+    """The full supernet, forward and twice that backward."""
+    return 3.0 * largest_macs
+
+
+MEMBER = Algorithm("autonl-paper", NormGates, _macs_per_image)

@@ -1,0 +1,64 @@
+"""What an algorithm is: how it learns which gates to open, and what a training step of it costs.
+
+Algorithms are the files of `autonl_core/supernet/algorithms/`; a search names one by `algorithm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from autonl_core.registry import Registry
+from autonl_core.spec.config import SearchConfig
+from autonl_core.supernet.budget import Floats
+from autonl_core.supernet.supernet import Supernet
+
+ALPHA_LIMIT = 4.0  # keeps every option possible: the least likely setting of a gate has probability .018
+
+
+class Learner(Protocol):
+    """What the supernet's training loop needs of an algorithm.
+
+    `progress` is the share of the search done, 0 to 1; `parts`, how many a batch is computed in (`memory.py`).
+    """
+
+    alpha_interval: int  # weight steps per alpha step; 0: alphas learn in the weight step itself
+
+    def extra_parameters(self) -> list[nn.Parameter]:
+        """Parameters to be trained together with the weights."""
+
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+        """Add gradients of the weights for one training batch; returns the cross-entropy."""
+
+    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+        """Move the alphas on one validation batch; returns the cross-entropy."""
+
+    def probabilities(self) -> Floats:
+        """How likely every gate is open, (gates,)."""
+
+    def metrics(self) -> dict[str, float]:
+        """What else is worth a point in the time series."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A way to learn the gates of a supernet.
+
+    `macs_per_image(config, largest_macs)` is the work of one training image in MACs, all passes included, in a space
+    whose largest network has `largest_macs`: it sets the pace of the progress that users see.
+    """
+
+    name: str
+    make_learner: Callable[[Supernet, SearchConfig], Learner]
+    macs_per_image: Callable[[SearchConfig, int], float]
+
+
+ALGORITHMS = Registry[Algorithm]("autonl_core.supernet.algorithms", "algorithm")

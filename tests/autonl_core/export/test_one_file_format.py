@@ -1,0 +1,119 @@
+"""A format is one file: with it the API and the command line offer the format, and a search delivers it scored."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.one_file_additions import copied_tree, run_python
+
+NPZ = '''
+"""Weights as arrays of numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autonl_core.export.format_spec import Forward, NetworkFormatSpec
+
+
+def make(materials: Any, path: Path) -> None:
+    import numpy as np
+
+    arrays = {name: value.numpy() for name, value in materials.network.state_dict().items()}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def open_file(path: Path, threads: int) -> Forward:
+    import importlib.util
+    import json
+
+    import numpy as np
+    import torch
+
+    spec = importlib.util.spec_from_file_location("model", path.with_name("model.py"))
+    model = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(model)
+    network = model.fuse(model.Network(json.loads(path.with_name("arch.json").read_text())))
+    with np.load(path) as arrays:
+        network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
+    return network
+
+
+MEMBER = NetworkFormatSpec(
+    name="npz",
+    file_name="model.npz",
+    ending=".weights.npz",
+    summary="weights as arrays",
+    availability="on request",
+    make=make,
+    opener=open_file,
+    usage="import numpy\\nweights = numpy.load('model.npz')",
+)
+'''
+CONFIG = {
+    "dataset": "digits",
+    "flops_budget": "300k",
+    "search_space": "tiny",
+    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
+    "train": {"epochs": 1, "warmup_epochs": 0},
+    "export": {"formats": ["npz"]},
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code with one more file."""
+    copy = copied_tree(tmp_path_factory.mktemp("npz"))
+    (copy / "autonl_core/export/formats/npz.py").write_text(NPZ)
+    return copy
+
+
+def test_the_api_offers_it(tree: Path) -> None:
+    done = run_python(tree, "import json; from api.app import create_app; print(json.dumps(create_app().openapi()))")
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)
+    asked_for = described["components"]["schemas"]["ExportConfig"]["properties"]["formats"]
+    assert asked_for["items"]["enum"] == ["onnx", "onnx-int8", "pt2", "torchscript", "npz"]
+    assert asked_for["default"] == ["onnx", "onnx-int8", "pt2"]
+    download = described["paths"]["/architectures/{arch_id}/checkpoint"]["get"]
+    (parameter,) = (p for p in download["parameters"] if p["name"] == "format")
+    assert parameter["schema"]["enum"] == ["safetensors", "onnx", "onnx-int8", "pt2", "torchscript", "npz", "bundle"]
+    assert "`npz`: weights as arrays" in parameter["description"]
+
+
+def test_the_command_line_offers_it(tree: Path) -> None:
+    done = run_python(tree, ["-m", "cli.main", "download", "--help"], env={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert "npz|bundle" in done.stdout
+
+
+def test_a_search_that_asks_for_it_delivers_it_scored(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "search.yaml").write_text(json.dumps(CONFIG))
+    command = ["-m", "autonl_core", "search", "--config", str(tmp_path / "search.yaml"), "--threads", "1"]
+    done = run_python(tree, [*command, "--out", str(tmp_path / "out")])
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert {"safetensors", "npz", "bundle"} <= result["files"].keys()
+    parity = result["parity"]
+    assert parity["npz"]["withheld"] is None
+    assert parity["npz"]["correct"] == parity["safetensors"]["correct"]
+    with zipfile.ZipFile(tmp_path / "out" / "bundle.zip") as archive:
+        names = {Path(name).name: name for name in archive.namelist()}
+        assert {"model.npz", "open_npz.py"} <= names.keys()
+        card = archive.read(names["README.md"]).decode()
+    assert "| npz | " in card
+    assert "- `open_npz.py`: how verify.py opens model.npz" in card
+
+
+def test_a_file_name_that_another_format_has_stops_everything_that_lists_formats(tmp_path: Path) -> None:
+    copy = copied_tree(tmp_path)
+    (copy / "autonl_core/export/formats/npz.py").write_text(NPZ.replace("model.npz", "model.onnx"))
+    done = run_python(copy, "import autonl_core.spec.formats")
+    assert done.returncode != 0
+    assert "the export formats 'onnx' and 'npz' have the same file name, model.onnx" in done.stderr

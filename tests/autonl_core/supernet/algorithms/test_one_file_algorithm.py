@@ -1,0 +1,104 @@
+"""An algorithm is one file: with it the API and the command line offer the algorithm, and a search runs by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.one_file_additions import copied_tree, run_python
+
+COIN_TOSS = '''
+"""`coin-toss`: every gate is as likely open as closed, and stays so; only the weights learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch.nn.functional as F
+
+from autonl_core.supernet.budget import BandSampler, band
+from autonl_core.supernet.learner import Algorithm
+
+
+class CoinToss:
+    alpha_interval = 0
+
+    def __init__(self, supernet, config):
+        self.supernet, self.table = supernet, supernet.table
+        _, high = band(config.flops_budget)
+        options = self.table.option_probabilities(self.probabilities())
+        self.sampler = BandSampler(self.table, options, 0, high)
+
+    def extra_parameters(self):
+        return []
+
+    def weight_step(self, x, y, rng, progress, parts=1):
+        loss = F.cross_entropy(self.supernet.forward_choice(x, self.sampler.draw(rng)), y)
+        loss.backward()
+        return float(loss.detach())
+
+    def alpha_step(self, x, y, rng, progress, parts=1):
+        raise AssertionError
+
+    def probabilities(self):
+        return np.full(len(self.table.gates), 0.5)
+
+    def metrics(self):
+        return {"tosses": 1.0}
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+MEMBER = Algorithm("coin-toss", CoinToss, lambda config, largest_macs: 3.0 * config.flops_budget)
+'''
+CONFIG = {
+    "dataset": "digits",
+    "flops_budget": "300k",
+    "algorithm": "coin-toss",
+    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
+    "train": {"epochs": 1, "warmup_epochs": 0},
+    "export": {"formats": []},
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code with one more file."""
+    copy = copied_tree(tmp_path_factory.mktemp("coin_toss"))
+    (copy / "autonl_core/supernet/algorithms/coin_toss.py").write_text(COIN_TOSS)
+    return copy
+
+
+def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
+    code = (
+        "import json, sys; from api.app import create_app; described = create_app().openapi(); "
+        "print(json.dumps([described['components']['schemas']['SearchConfig']['properties']['algorithm'], "
+        "sorted({'torch', 'autonl_core.supernet.algorithms.coin_toss'} & sys.modules.keys())]))"
+    )
+    done = run_python(tree, code)
+    assert done.returncode == 0, done.stderr
+    offered, loaded = json.loads(done.stdout)
+    assert offered["enum"] == ["autonl", "autonl-paper", "coin-toss"]
+    assert offered["default"] == "autonl"
+    assert loaded == []
+
+
+def test_the_command_line_offers_it(tree: Path) -> None:
+    done = run_python(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert "coin-toss" in done.stdout
+
+
+def test_a_search_runs_by_it(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "search.yaml").write_text(json.dumps(CONFIG))
+    command = ["-m", "autonl_core", "search", "--config", str(tmp_path / "search.yaml"), "--threads", "1"]
+    done = run_python(tree, [*command, "--out", str(tmp_path / "out")])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tosses 1" in done.stdout
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["architecture"]["macs"] <= 300_000

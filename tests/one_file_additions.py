@@ -1,0 +1,54 @@
+"""Proof that a registry's member is one file: a copy of the code gets that file, and a fresh interpreter uses it.
+
+tree = copied_tree(tmp_path)
+(tree / "autonl_core/datasets/sources/pack.py").write_text(SOURCE)
+done = run_python(tree, ["-m", "autonl_core", "search", "--dataset-path", ...])
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("api", "autonl_core", "cli", "migrations", "store", "worker")
+
+
+def copied_tree(tmp_path: Path) -> Path:
+    """A folder below `tmp_path` with a copy of all packages, without their compiled files."""
+    tree = tmp_path / "tree"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+def run_python(
+    tree: Path,
+    code_or_args: str | Sequence[str],
+    *,
+    env: dict[str, str] | None = None,
+    timeout_s: float = 100,
+) -> subprocess.CompletedProcess[str]:
+    """What a fresh interpreter does that imports the packages from `tree`, and from nowhere else.
+
+    Args:
+        tree: from `copied_tree`; also the working directory.
+        code_or_args: source text, or arguments such as `["-m", "autonl_core", "search"]`.
+        env: set in addition to this process's environment.
+        timeout_s: after which `subprocess.TimeoutExpired` is raised.
+    """
+    arguments = ["-c", code_or_args] if isinstance(code_or_args, str) else list(code_or_args)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**os.environ, **(env or {}), "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
