@@ -136,11 +136,11 @@ def test_a_drain_gives_the_search_back_without_penalty(stores: Stores) -> None:
 
 
 def test_a_search_without_progress_is_killed(settings: Settings) -> None:
-    stores = open_stores(settings.model_copy(update={"stall_s": 3.0, "max_crash_streak": 1}))
+    stores = open_stores(settings.model_copy(update={"stall_s": 1.0, "max_crash_streak": 1}))
     search_id = queue_search(stores)
     run(stores, "hung")
     assert exits(stores, search_id) == [ExitClass.STALLED]
-    assert is_gone(search_pid(stores, search_id))
+    assert not [child for child in psutil.Process().children() if search_id in child.cmdline()]
     stores.close()
 
 
