@@ -11,7 +11,9 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from autonl_core.spec.config import ALGORITHM_NAMES
 from autonl_core.spec.formats import FORMATS, FileFormat
+from autonl_core.spec.space_families import SPACES
 from cli import render
 from cli.client import Client
 from cli.errors import ApiError, CommandError
@@ -22,6 +24,8 @@ FAILED = 1  # exit code when a search has not succeeded
 STDOUT = Console()
 STDERR = Console(stderr=True)
 
+SearchSpace = Annotated[str | None, typer.Option(help=f"{', '.join(SPACES.names())} [default: by resolution]")]
+Algorithm = Annotated[str | None, typer.Option(help=f"{', '.join(ALGORITHM_NAMES)} [default: autonl]")]
 SearchId = Annotated[str, typer.Argument(metavar="SEARCH", help="search id")]
 
 
@@ -37,6 +41,8 @@ def search(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="the same seed reproduces a search exactly")] = None,
     resolution: Annotated[int | None, typer.Option(help="image size in pixels [default: the dataset's own]")] = None,
+    space: SearchSpace = None,
+    algorithm: Algorithm = None,
     baseline: Annotated[
         list[str] | None, typer.Option(help="published network to train at the same MACs for comparison; repeatable")
     ] = None,
@@ -47,7 +53,7 @@ def search(
     """Start a search. With --wait, exit code 1 unless it succeeded."""
     body = _read_config(config)
     options: dict[str, Any] = {"dataset": dataset, "flops_budget": budget, "seed": seed, "resolution": resolution}
-    options["baselines"] = baseline or None
+    options |= {"search_space": space, "algorithm": algorithm, "baselines": baseline or None}
     body |= {name: value for name, value in options.items() if value is not None}
     with connect(url) as client:
         started = client.start_search(body)
