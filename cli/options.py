@@ -18,7 +18,7 @@ from store.settings import Settings
 
 REFUSED = 2  # exit code when a command could not do what it was asked to
 
-Url = Annotated[str | None, typer.Option("--url", help="URL of the service [env: AUTONL_URL]")]
+Url = Annotated[str | None, typer.Option("--url", help="URL of the service (environment: AUTONL_URL)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 _P = ParamSpec("_P")

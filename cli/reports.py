@@ -30,7 +30,7 @@ def report(
         ReportFormat, typer.Option("--format", "-f", help="html: a single file with figures; md: Markdown tables")
     ] = ReportFormat.HTML,
     target: Annotated[
-        Path | None, typer.Option("--output", "-o", help="file to write [default: after the search]")
+        Path | None, typer.Option("--output", "-o", help="file to write (default: after the search)")
     ] = None,
     url: Url = None,
 ) -> None:

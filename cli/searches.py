@@ -24,8 +24,8 @@ FAILED = 1  # exit code when a search has not succeeded
 STDOUT = Console()
 STDERR = Console(stderr=True)
 
-SearchSpace = Annotated[str | None, typer.Option(help=f"{', '.join(SPACES.names())} [default: by resolution]")]
-Algorithm = Annotated[str | None, typer.Option(help=f"{', '.join(ALGORITHM_NAMES)} [default: autonl]")]
+SearchSpace = Annotated[str | None, typer.Option(help=f"{', '.join(SPACES.names())} (default: by resolution)")]
+Algorithm = Annotated[str | None, typer.Option(help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")]
 SearchId = Annotated[str, typer.Argument(metavar="SEARCH", help="search id")]
 
 
@@ -40,7 +40,7 @@ def search(
         typer.Option("--config", "-c", exists=True, dir_okay=False, help="YAML or JSON search request"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="the same seed reproduces a search exactly")] = None,
-    resolution: Annotated[int | None, typer.Option(help="image size in pixels [default: the dataset's own]")] = None,
+    resolution: Annotated[int | None, typer.Option(help="image size in pixels (default: the dataset's own)")] = None,
     space: SearchSpace = None,
     algorithm: Algorithm = None,
     baseline: Annotated[

@@ -38,7 +38,7 @@ _EMBEDDED: dict[str, Any] = {
 def up(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on; 0 picks a free one")] = 8000,
-    data_dir: Annotated[Path | None, typer.Option(help="folder for all data [default: ./autonl-data]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder for all data (default: ./autonl-data)")] = None,
     dataset_root: Annotated[
         list[Path] | None,
         typer.Option(help="folder under which datasets may be registered; repeatable [default on loopback: /]"),
