@@ -20,7 +20,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: help
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(INSTALLED)  ## search a network for handwritten digits, show progress, download its bundle and verify it
@@ -36,7 +36,11 @@ test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers i
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
-	$(BIN)/python -m pytest -q -m long -n 3 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "long and not repeated" -n 3 $(PYTEST_ARGS)
+
+.PHONY: reliability-long
+reliability-long: $(INSTALLED)  ## repeat some long tests with more of the same: kills, requests, seeds of chaos
+	$(BIN)/python -m pytest -q -m repeated -n 3 $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## one seeded run of many faults at once; SEED=7 selects another run

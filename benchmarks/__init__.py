@@ -1,1 +1,1 @@
-"""Measurements, not tests. `python -m benchmarks` runs all but `equal_macs`, which needs a data set and a result."""
+"""Measurements, not tests. `python -m benchmarks` runs all but `equal_macs`, which needs a dataset and a result."""

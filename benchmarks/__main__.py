@@ -1,4 +1,4 @@
-"""Every measurement that needs nothing but the machine, each in a process of its own; then the tables of the pages."""
+"""Runs every benchmark that needs no input, each in its own process, then updates the tables in docs/."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main() -> int:
         if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *options], check=False).returncode != 0:
             failed.append(name)
     if failed:
-        print(f"not as good as they have to be: {', '.join(failed)}", file=sys.stderr)
+        print(f"below target or failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -1,9 +1,9 @@
-"""What the random changes of training images cost, in microseconds per image, batch 64.
+"""The cost of augmenting training images, in microseconds per image at batch size 64.
 
     python -m benchmarks.augmentation
 
-Method: one batch of noise, changed by each option in turn, round after round; medians. `none` is to normalise alone,
-`shift` the default up to 96 pixels, `resized crop` above; every option but `none` mirrors half of the images.
+Method: one batch of noise, augmented by each option in turn, round after round; medians. `none` only normalises,
+`shift` is the default up to 96 pixels, `resized crop` above; every option but `none` flips half of the images.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from autonl_core.data.augment import Augmentation, augment, mix
-from benchmarks.harness import arguments, say, time_in_turn, write_result
+from benchmarks.harness import arguments, say, time_interleaved, write_result
 from benchmarks.machine import describe
 
 RESOLUTIONS = (32, 224)
@@ -41,7 +41,7 @@ def options_at(resolution: int) -> dict[str, Augmentation]:
     }
 
 
-def change(pixels: torch.Tensor, labels: torch.Tensor, augmentation: Augmentation) -> Callable[[], object]:
+def augmenting(pixels: torch.Tensor, labels: torch.Tensor, augmentation: Augmentation) -> Callable[[], object]:
     rng = np.random.default_rng(0)
 
     def call() -> object:
@@ -55,17 +55,17 @@ def change(pixels: torch.Tensor, labels: torch.Tensor, augmentation: Augmentatio
 def main() -> int:
     options = arguments(__doc__, rounds=10)
     say(f"augmentation, microseconds per image, batch {BATCH_SIZE}, {describe()}")
-    found: dict[str, dict[str, float]] = {}
+    us_per_image: dict[str, dict[str, float]] = {}
     labels = torch.arange(BATCH_SIZE, device=options.device) % CLASSES
     for resolution in RESOLUTIONS:
         pixels = torch.randint(0, 256, (BATCH_SIZE, resolution, resolution, 3), dtype=torch.uint8).to(options.device)
-        changes = {name: change(pixels, labels, one) for name, one in options_at(resolution).items()}
-        for name, seconds in time_in_turn(changes, options.rounds, options.device).items():
-            found.setdefault(name, {})[str(resolution)] = 1e6 * seconds / BATCH_SIZE
+        calls = {name: augmenting(pixels, labels, option) for name, option in options_at(resolution).items()}
+        for name, seconds in time_interleaved(calls, options.rounds, options.device).items():
+            us_per_image.setdefault(name, {})[str(resolution)] = 1e6 * seconds / BATCH_SIZE
     say(f"{'':<18}" + "".join(f"{resolution:>10} px" for resolution in RESOLUTIONS))
-    for name, costs in found.items():
+    for name, costs in us_per_image.items():
         say(f"{name:<18}" + "".join(f"{costs[str(resolution)]:>13,.0f}" for resolution in RESOLUTIONS))
-    write_result("augmentation", options, {"batch_size": BATCH_SIZE, "us_per_image": found})
+    write_result("augmentation", options, {"batch_size": BATCH_SIZE, "us_per_image": us_per_image})
     return 0
 
 

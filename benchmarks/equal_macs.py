@@ -1,9 +1,9 @@
-"""Does searching pay? Trains the searched network and others of the same MACs with one recipe, and prints their top-1.
+"""Does searching pay off? Trains the searched network and others of equal MACs with one recipe; prints their top-1.
 
     python -m benchmarks.equal_macs --dataset photos.zip --result run/result.json --epochs 16
 
-`uniform` is one block everywhere, `widest` the most parameters the budget allows, `random` are drawn evenly from the
-networks of the space within the budget. Every network starts from a fresh initialisation; the seed is the same for all.
+`uniform` uses one block type throughout, `widest` has the most parameters the budget allows, and `random` networks are
+drawn uniformly from those in the space within the budget. Every network is initialised from scratch with the same seed.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from benchmarks.machine import describe
 
 
 def rivals(searched: ArchSpec, space_name: str | None, budget_macs: int, count: int) -> list[tuple[str, ArchSpec]]:
-    """The searched network and those to compare it with."""
+    """The searched network and the networks to compare it with, each with its name."""
     table = GateTable(get_space(space_name, searched.resolution, searched.num_classes))
-    even = np.full(len(table.gates), 0.5)
-    proposed = propose(table, even, budget_macs, 0, np.random.default_rng(0))
-    found = [("searched", searched)]
-    found += [(origin, table.arch(choice)) for choice, origin in proposed if origin in ("uniform", "widest")]
-    found += [(origin, table.arch(choice)) for choice, origin in proposed if origin == "random"][:count]
-    return found
+    uniform_probabilities = np.full(len(table.gates), 0.5)
+    proposed = propose(table, uniform_probabilities, budget_macs, 0, np.random.default_rng(0))
+    networks = [("searched", searched)]
+    networks += [(origin, table.arch(choice)) for choice, origin in proposed if origin in ("uniform", "widest")]
+    networks += [(origin, table.arch(choice)) for choice, origin in proposed if origin == "random"][:count]
+    return networks
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, help="built-in name, folder or zip")
-    parser.add_argument("--result", type=Path, required=True, help="of a search, result.json or the API's")
+    parser.add_argument("--dataset", required=True, help="built-in dataset, folder or zip archive")
+    parser.add_argument("--result", type=Path, required=True, help="result of a search: result.json, or from the API")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--random", type=int, default=3, choices=range(9), help="how many random networks")
+    parser.add_argument("--random", type=int, default=3, choices=range(9), help="number of random networks")
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "autonl-bench-cache")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""What this machine can do at most: the fastest matrix product and the fastest pass over memory that we can get.
+"""The limits of this machine: the fastest matrix product and the fastest pass over memory that we can measure.
 
-A network's limit is the sum over its layers of whichever takes longer: its MACs at the GEMM peak, or reading its input
-and weights and writing its output once at full bandwidth. Nothing that runs layer by layer can be faster.
+A network's limit is the sum over its layers of whichever takes longer: the layer's MACs at the GEMM peak, or reading
+its input and weights and writing its output once at full bandwidth. No layer-by-layer execution can be faster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autonl_core.nn.network import Network
 from autonl_core.nn.profile import COUNTED, count_layer
-from benchmarks.harness import times_in_turn
+from benchmarks.harness import times_interleaved
 
 _GEMM_SIZE = 2048
 _COPIED_FLOATS = 64 * 2**20  # 256 MiB: far more than any cache
@@ -21,27 +21,28 @@ _COPIED_FLOATS = 64 * 2**20  # 256 MiB: far more than any cache
 
 @dataclass(frozen=True)
 class Limits:
-    """GEMM peak in MACs a second, bandwidth in bytes read or written a second."""
+    """GEMM peak in MACs per second, bandwidth in bytes read or written per second."""
 
     macs_per_s: float
     bytes_per_s: float
 
     def seconds(self, macs: float, moved_bytes: float) -> float:
+        """Seconds for this many MACs and bytes moved, whichever takes longer."""
         return max(macs / self.macs_per_s, moved_bytes / self.bytes_per_s)
 
 
 def measure_limits(device: str = "cpu") -> Limits:
-    """The best of a large float32 product and of adding into a large array."""
+    """Measure a large float32 product and an in-place addition to a large array; the best time of each."""
     a, b = torch.randn(2, _GEMM_SIZE, _GEMM_SIZE, device=device)
     product, source = torch.empty_like(a), torch.ones(_COPIED_FLOATS, device=device)
     target = torch.zeros_like(source)
     calls = {"gemm": lambda: torch.mm(a, b, out=product), "add": lambda: target.add_(source)}
-    seconds = {name: min(times) for name, times in times_in_turn(calls, 5, device).items()}
+    seconds = {name: min(times) for name, times in times_interleaved(calls, 5, device).items()}
     return Limits(_GEMM_SIZE**3 / seconds["gemm"], 3 * 4 * _COPIED_FLOATS / seconds["add"])  # two reads, one write
 
 
 def forward_limit_s(network: Network, x: Tensor, limits: Limits) -> float:
-    """The limit of one forward pass of the batch `x`, layer by layer."""
+    """The limit of one forward pass over the batch `x`, in seconds, summed over layers."""
     total = 0.0
 
     def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

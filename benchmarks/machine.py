@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""Describes the machine that a measurement was made on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def describe() -> dict[str, str | int]:
-    """Processor, cores, threads and versions."""
+    """Processor, cores, threads, and the versions of Python and torch."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -21,9 +21,9 @@ def describe() -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

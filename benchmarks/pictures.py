@@ -1,4 +1,4 @@
-"""Generated JPEG files that take about as many bytes as photographs do: coloured blurs, shapes, grain."""
+"""Generates JPEG files about as large as photographs: coloured gradients, shapes and grain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUALITY = 88
 
 
 def picture(rng: np.random.Generator, width: int, height: int) -> bytes:
-    """One JPEG file."""
+    """The bytes of one JPEG file."""
     coarse = rng.integers(0, 256, size=(8, 8, 3), dtype=np.uint8)
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
@@ -28,7 +28,7 @@ def picture(rng: np.random.Generator, width: int, height: int) -> bytes:
 
 
 def write_folder(root: Path, count: int, sides: tuple[int, int], classes: int = 4) -> Path:
-    """`count` JPEG files in class folders, width and height between the two `sides`."""
+    """Write `count` JPEG files to class folders, width and height between the two `sides`."""
     rng = np.random.default_rng(0)
     for number in range(count):
         folder = root / f"class-{number % classes}"
@@ -39,7 +39,7 @@ def write_folder(root: Path, count: int, sides: tuple[int, int], classes: int = 
 
 
 def write_archive(path: Path, count: int, side: int, classes: int = 20) -> Path:
-    """The same in an archive, stored; not there until it is whole."""
+    """Write `count` JPEG files to an uncompressed archive, which appears only once it is complete."""
     rng = np.random.default_rng(0)
     unfinished = path.with_suffix(".part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:

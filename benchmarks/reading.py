@@ -1,16 +1,16 @@
-"""Images per second that reach a training step, as (B, R, R, 3) uint8 in shuffled batches, from JPEG files.
+"""Loader throughput in images per second: shuffled (B, R, R, 3) uint8 batches from JPEG files.
 
     python -m benchmarks.reading
 
-Method: one epoch of a generated set, by each loader in turn, round after round; medians. Files and caches are in the
-page cache: what is compared is work, not disks.
+Method: one epoch of a generated dataset by each loader, interleaved, round after round; medians. Files and caches are
+in the page cache: this compares work, not disks.
 
-    decoding      a straightforward loader: open, convert, scale and crop, every epoch, in this process
-    in processes  the same in as many processes as there are cores
-    cached        ours: images that an earlier epoch, or search, decoded
-    sharded       ours where there is no room for them: reader processes, one batch ahead
+    decoding      a straightforward loader: open, convert, scale and crop in every epoch, in this process
+    in processes  the same in one process per core
+    cached        ours: images decoded by an earlier epoch or search
+    sharded       ours when the cache has no room for them: decoding processes, one batch ahead
 
-It fails if `cached` is not at least five times as fast as the faster of the first two.
+Fails unless `cached` is at least five times as fast as the faster of the first two.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from PIL import Image, ImageOps
 
 from autonl_core.data.prepare import PreparedData, prepare
 from autonl_core.datasets.scan import scan
-from benchmarks.harness import arguments, say, times_in_turn, write_result
+from benchmarks.harness import arguments, say, times_interleaved, write_result
 from benchmarks.machine import describe
 from benchmarks.pictures import write_folder
 
-SETS = ((32, 4_000, (32, 32)), (224, 400, (256, 400)))  # resolution, images, sides of their files
+SETS = ((32, 4_000, (32, 32)), (224, 400, (256, 400)))  # resolution, images, range of file width and height
 BATCH_SIZE = 64
 LEAST_RATIO = 5.0
 
 
 def decode_batch(paths: list[str], resolution: int) -> NDArray[np.uint8]:
-    """What a straightforward loader does for a batch."""
+    """Load a batch the straightforward way."""
     images = []
     for path in paths:
         with Image.open(path) as image:
@@ -53,7 +53,7 @@ def decode_batch(paths: list[str], resolution: int) -> NDArray[np.uint8]:
 
 
 def measure(resolution: int, count: int, sides: tuple[int, int], rounds: int, pool: Pool) -> dict[str, Any]:
-    """Images per second of every loader on one set."""
+    """Images per second of every loader on one generated dataset."""
     with tempfile.TemporaryDirectory(prefix="autonl-reading-") as name:
         folder = write_folder(Path(name) / "images", count, sides)
         spec = scan("pictures", folder)
@@ -72,10 +72,10 @@ def measure(resolution: int, count: int, sides: tuple[int, int], rounds: int, po
         loaders: dict[str, Callable[[], object]] = {
             "decoding": lambda: epoch_of_files(lambda batches: map(decode, batches)),
             "in_processes": lambda: epoch_of_files(lambda batches: pool.imap(decode, batches)),
-            "cached": lambda: epoch_of_set(cached),
-            "sharded": lambda: epoch_of_set(sharded),
+            "cached": lambda: epoch_of_prepared(cached),
+            "sharded": lambda: epoch_of_prepared(sharded),
         }
-        seconds = times_in_turn(loaders, rounds)
+        seconds = times_interleaved(loaders, rounds)
         rates = {name: len(cached.train) / statistics.median(times) for name, times in seconds.items()}
     return {
         "resolution": resolution,
@@ -86,7 +86,8 @@ def measure(resolution: int, count: int, sides: tuple[int, int], rounds: int, po
     }
 
 
-def epoch_of_set(data: PreparedData) -> int:
+def epoch_of_prepared(data: PreparedData) -> int:
+    """Read one epoch of a prepared dataset; returns the number of images."""
     order = np.random.default_rng(0).permutation(len(data.train))
     batches = [order[at : at + BATCH_SIZE] for at in range(0, len(order), BATCH_SIZE)]
     return sum(len(images) for images, _ in data.train.take_ahead(batches))
@@ -97,20 +98,20 @@ def main() -> int:
     cores = os.cpu_count() or 1
     say(f"images per second, batch {BATCH_SIZE}, {cores} processes, {describe()}")
     say(f"{'resolution':<12}{'file':>9}{'decoding':>10}{'in processes':>14}{'cached':>10}{'ratio':>8}{'sharded':>10}")
-    found = []
+    measured = []
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         for resolution, count, sides in SETS:
-            one = measure(resolution, count, sides, options.rounds, pool)
-            found.append(one)
-            rates = one["images_per_s"]
+            row = measure(resolution, count, sides, options.rounds, pool)
+            measured.append(row)
+            rates = row["images_per_s"]
             say(
-                f"{resolution:<12}{one['file_bytes'] / 1000:>6.1f} kB{rates['decoding']:>10,.0f}"
-                f"{rates['in_processes']:>14,.0f}{rates['cached']:>10,.0f}{one['ratio']:>7.1f}x{rates['sharded']:>10,.0f}"
+                f"{resolution:<12}{row['file_bytes'] / 1000:>6.1f} kB{rates['decoding']:>10,.0f}"
+                f"{rates['in_processes']:>14,.0f}{rates['cached']:>10,.0f}{row['ratio']:>7.1f}x{rates['sharded']:>10,.0f}"
             )
-    write_result("reading", options, {"batch_size": BATCH_SIZE, "processes": cores, "sets": found})
-    missed = [one["resolution"] for one in found if one["ratio"] < LEAST_RATIO]
+    write_result("reading", options, {"batch_size": BATCH_SIZE, "processes": cores, "sets": measured})
+    missed = [row["resolution"] for row in measured if row["ratio"] < LEAST_RATIO]
     if missed:
-        say(f"less than {LEAST_RATIO:g} times as fast at {missed} pixels")
+        say(f"less than {LEAST_RATIO:g} times as fast at these resolutions: {missed}")
     return 1 if missed else 0
 
 

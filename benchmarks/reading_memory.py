@@ -1,11 +1,12 @@
-"""Resident memory of everything that a search on 200,000 images of 64 pixels runs, with and without room on the disk.
+"""Resident memory of all processes of a search on 200,000 images of 64 pixels, with and without room in the cache.
 
     python -m benchmarks.reading_memory [--archive IMAGES.zip]
 
-Method: for either mode a fresh process scans the archive, prepares it, splits it, and reads one epoch of training
-batches and the test split; this is what images cost, and it fails above 1 GB. Then it trains and evaluates the smallest
-network of a search space, whose own memory comes on top and is the same for few images. 50 times a second, the resident
-sets of the process and of all its readers are added up; pages that they share are counted for each.
+Method: in each mode a fresh process scans, prepares and splits the archive, then reads one epoch of training batches
+and the test split. This is the memory that images cost; the benchmark fails above 1 GB. Then it trains and evaluates
+the smallest network of a search space, whose memory comes on top and does not depend on the number of images. 50 times
+per second the resident sets of the process and its decoding processes are added up, counting shared pages once for
+each.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ from benchmarks.pictures import write_archive
 
 IMAGES, RESOLUTION, BATCH_SIZE = 200_000, 64, 64
 LIMIT_BYTES = 10**9
-MODES = {"cached": 0, "sharded": 100 << 20}  # limit of the cache in bytes; 0: the disk's
+MODES = {"cached": 0, "sharded": 100 << 20}  # cache limit in bytes; 0: limited only by the disk
 _TRAIN_STEPS = 50
 _SAMPLE_S = 0.02
 
 
 def read_all(archive: Path, cache_dir: Path, cache_bytes: int) -> dict[str, float]:
-    """What a search does with its images. Returns seconds."""
+    """Read images as a search does. Returns durations in seconds, and the rate in images per second."""
     torch.set_num_threads(1)
     marks = [time.perf_counter()]
     data = prepare(scan("images", archive), RESOLUTION, cache_dir, cache_limit_bytes=cache_bytes)
@@ -71,40 +72,45 @@ def read_all(archive: Path, cache_dir: Path, cache_bytes: int) -> dict[str, floa
 
 
 def measure(archive: Path, mode: str) -> dict[str, Any]:
-    """Peak bytes of the whole process tree, and what it did meanwhile."""
+    """Peak memory of the process tree in one mode, with the durations it reported."""
     with tempfile.TemporaryDirectory(prefix="autonl-reading-") as cache_dir:
         command = [sys.executable, "-m", "benchmarks.reading_memory", "--archive", str(archive)]
         command += ["--cache-dir", cache_dir, "--mode", mode]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            reading = _peak_bytes(process, until_told=True)
-            in_all = max(reading, _peak_bytes(process))
+            reading_bytes = _peak_bytes(process, until_output=True)
+            total_bytes = max(reading_bytes, _peak_bytes(process))
             assert process.stdout is not None
-            told = json.loads(process.stdout.read().splitlines()[-1])
-        size = sum(path.stat().st_size for path in Path(cache_dir).rglob("*") if path.is_file())
-    return {"peak_bytes": reading, "peak_with_network_bytes": in_all, "disk_bytes": size, **told}
+            durations = json.loads(process.stdout.read().splitlines()[-1])
+        disk_bytes = sum(path.stat().st_size for path in Path(cache_dir).rglob("*") if path.is_file())
+    return {
+        "peak_bytes": reading_bytes,
+        "peak_with_network_bytes": total_bytes,
+        "disk_bytes": disk_bytes,
+        **durations,
+    }
 
 
-def _peak_bytes(process: subprocess.Popen[str], *, until_told: bool = False) -> int:
-    """Until the process ends, or says something."""
+def _peak_bytes(process: subprocess.Popen[str], *, until_output: bool = False) -> int:
+    """Peak resident bytes of the process tree until the process exits, or until it prints something."""
     assert process.stdout is not None
     peak, root = 0, psutil.Process(process.pid)
     while process.poll() is None:
-        if until_told and select.select([process.stdout], [], [], 0)[0]:
+        if until_output and select.select([process.stdout], [], [], 0)[0]:
             return peak
         try:
             tree = [root, *root.children(recursive=True)]
-            peak = max(peak, sum(one.memory_info().rss for one in tree))
-        except psutil.NoSuchProcess:  # a reader that ends while it is looked at
+            peak = max(peak, sum(member.memory_info().rss for member in tree))
+        except psutil.NoSuchProcess:  # a decoding process exited while it was inspected
             continue
         time.sleep(_SAMPLE_S)
     if process.returncode != 0:
-        raise RuntimeError(f"the process that was measured ended with {process.returncode}")
+        raise RuntimeError(f"the measured process exited with code {process.returncode}")
     return peak
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, help="a zip of such images; default: one that is generated")
+    parser.add_argument("--archive", type=Path, help="zip archive of such images [default: generated]")
     parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
     parser.add_argument("--cache-dir", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -114,17 +120,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="autonl-pictures-") as scratch:
         archive = options.archive or write_archive(Path(scratch) / "images.zip", IMAGES, RESOLUTION)
         say(f"{IMAGES:,} images of {RESOLUTION} pixels, {archive.stat().st_size / 1e6:.0f} MB, {describe()}")
-        found = {mode: measure(archive, mode) for mode in MODES}
-    for mode, one in found.items():
+        measured = {mode: measure(archive, mode) for mode in MODES}
+    for mode, row in measured.items():
         say(
-            f"{mode:<9}peak {one['peak_bytes'] / 1e6:>5.0f} MB, with a network "
-            f"{one['peak_with_network_bytes'] / 1e6:.0f} MB, {one['disk_bytes'] / 1e6:>6.0f} MB on disk, "
-            f"prepared in {one['prepare_s']:.0f} s, {one['images_per_s']:,.0f} images/s"
+            f"{mode:<9}peak {row['peak_bytes'] / 1e6:>5.0f} MB, with a network "
+            f"{row['peak_with_network_bytes'] / 1e6:.0f} MB, {row['disk_bytes'] / 1e6:>6.0f} MB on disk, "
+            f"prepared in {row['prepare_s']:.0f} s, {row['images_per_s']:,.0f} images/s"
         )
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": describe(), "images": IMAGES, "resolution": RESOLUTION, "modes": found}
+    content = {"machine": describe(), "images": IMAGES, "resolution": RESOLUTION, "modes": measured}
     (RESULTS / "reading_memory.json").write_text(json.dumps(content, indent=2) + "\n")
-    return 1 if max(one["peak_bytes"] for one in found.values()) > LIMIT_BYTES else 0
+    return 1 if max(row["peak_bytes"] for row in measured.values()) > LIMIT_BYTES else 0
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""What a search step costs beside a plain training step of the largest network of the space.
+"""The cost of a search step relative to a training step of the largest network in the search space.
 
-Method: all kinds of step run in turn, round after round, in one process, so that whatever else the machine does hits
-them alike; CPU time of each; medians over rounds and their ratio to the plain step. Peak memory: each kind in a fresh
-process, the growth of its resident set over a few steps, beyond what it held before the first.
+Method: all kinds of step are interleaved, round after round, in one process, so that drift affects all of them equally;
+medians of CPU time over rounds, and their ratio to the plain step. Peak memory: each kind in a fresh process, the
+growth of its resident set over a few steps, relative to before the first.
 
     plain     forward, backward, update of the largest network
     gated     one pass of the supernet that yields gradients of all weights and all gates (autonl-paper's step)
-    weights   two sampled children on one batch, update of the shared weights (autonl)
+    weights   two sampled subnets on one batch, update of the shared weights (autonl)
     alphas    gradients of the gates on a validation batch, update of the architecture parameters (autonl)
-    search    what autonl does on average: a weight step, and an alpha step every few of them
+    search    the average step of autonl: one weight step, and an alpha step every few of them
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Step = Callable[[], object]
 
 
 def make_step(kind: str, space_name: str, resolution: int, budget_macs: int) -> Step:
-    """One kind of step, on random images."""
+    """One kind of step on random images."""
     table = GateTable(get_space(space_name, resolution, 10))
     x = torch.randn(BATCH_SIZE, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
     y = torch.randint(0, 10, (BATCH_SIZE,))
@@ -94,7 +94,7 @@ def measure_cpu(steps: dict[str, Step], rounds: int) -> dict[str, float]:
 
 
 def peak_growth_bytes(kind: str, arguments: argparse.Namespace) -> int:
-    """Growth of the peak resident set over a few steps of `kind`, in a process of its own."""
+    """Growth of the peak resident set over a few steps of `kind`, in its own process."""
     command = [sys.executable, "-m", "benchmarks.search_step", "--memory-of", kind, "--space", arguments.space]
     command += ["--resolution", str(arguments.resolution), "--budget", str(arguments.budget)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -103,7 +103,7 @@ def peak_growth_bytes(kind: str, arguments: argparse.Namespace) -> int:
 
 def _print_growth(kind: str, arguments: argparse.Namespace) -> None:
     step = make_step(kind, arguments.space, arguments.resolution, arguments.budget)
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from what is resident now
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak to what is resident now
     before = _status_bytes("VmRSS")
     for _ in range(MEMORY_STEPS):
         step()
@@ -119,9 +119,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--space", default="mobile-32")
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--budget", type=int, default=4_500_000, help="MACs of the sampled children")
+    parser.add_argument("--budget", type=int, default=4_500_000, help="MACs budget of the sampled subnets")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1, help="one: CPU time then holds no waiting for other threads")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="with one thread, CPU time includes no waiting for other threads"
+    )
     parser.add_argument("--memory-of", choices=KINDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -140,14 +142,14 @@ def main() -> int:
         mib = memory_bytes[kind] / 2**20
         say(f"{kind:<10}{1000 * cpu_s[kind]:>10.1f}{ratios[0]:>8.2f}{mib:>11.0f}{ratios[1]:>8.2f}")
     RESULT.parent.mkdir(exist_ok=True)
-    found = {"machine": describe(), "batch_size": BATCH_SIZE, "rounds": arguments.rounds}
-    found |= {name: getattr(arguments, name) for name in ("space", "resolution", "budget")}
-    RESULT.write_text(json.dumps(found | {"cpu_s": cpu_s, "peak_growth_bytes": memory_bytes}, indent=2) + "\n")
-    over = [k for k in cpu_s if cpu_s[k] > LIMITS["cpu"] * cpu_s["plain"]]
-    over += [k for k in cpu_s if memory_bytes[k] > LIMITS["memory"] * memory_bytes["plain"]]
-    if over:
-        say(f"over the limit of {LIMITS}: {', '.join(over)}")
-    return 1 if over else 0
+    result = {"machine": describe(), "batch_size": BATCH_SIZE, "rounds": arguments.rounds}
+    result |= {name: getattr(arguments, name) for name in ("space", "resolution", "budget")}
+    RESULT.write_text(json.dumps(result | {"cpu_s": cpu_s, "peak_growth_bytes": memory_bytes}, indent=2) + "\n")
+    exceeding = [kind for kind in cpu_s if cpu_s[kind] > LIMITS["cpu"] * cpu_s["plain"]]
+    exceeding += [kind for kind in cpu_s if memory_bytes[kind] > LIMITS["memory"] * memory_bytes["plain"]]
+    if exceeding:
+        say(f"over the limits {LIMITS}: {', '.join(exceeding)}")
+    return 1 if exceeding else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The same networks as one would first write them down: what `autonl_core` has to be faster than.
+"""The same networks in their most direct formulation: the baseline that `autonl_core` has to beat.
 
-Maps stay (B, C, H, W) in memory; LightNL is four einsums, two for each order of contraction; Swish is
-`x * sigmoid(x)`. Modules and parameters have the names that those of `autonl_core` have, so one state dict serves both.
+Feature maps stay (B, C, H, W) in memory; LightNL is four einsums, two for each order of contraction; Swish is
+`x * sigmoid(x)`. Modules and parameters have the same names as in `autonl_core`, so one state dict fits both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Swish(nn.Module):
 
 
 class PlainLightNL(nn.Module):
-    """z = x + BN(DWConv3x3(x_c x_sc^T x_s / H / W)), by einsums, scaled at the end, as public code has it."""
+    """z = x + BN(DWConv3x3(x_c x_sc^T x_s / H / W)), by einsums, scaled at the end, as in public implementations."""
 
     def __init__(self, channels: int, spec: LightNLSpec) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class PlainMBConv(nn.Module):
 
 
 class PlainNetwork(nn.Module):
-    """A network of Swish and sigmoid gates, without a hidden layer."""
+    """The whole network, with Swish activations and sigmoid gates, and a single linear classifier."""
 
     def __init__(self, arch: ArchSpec) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""Writes the tables of docs/macs.md (computed) and docs/speed.md (from benchmarks/results) into these pages.
+"""Updates the tables in docs/macs.md (computed) and docs/speed.md (from benchmarks/results).
 
     python -m benchmarks.tables
 
-A table stands between `<!-- table NAME -->` and `<!-- end -->`; the text around it is left alone.
+A table stands between `<!-- table NAME -->` and `<!-- end -->`; the surrounding text is left unchanged.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _TABLE = re.compile(r"<!-- table (?P<name>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def published_table() -> str:
-    """Every network's published figures beside ours."""
+    """Published figures of every network beside ours."""
     rows = []
     for net in ZOO.values():
         macs, params = count_macs(net.arch).total, count_params(net.arch)
-        of_macs = [f"{net.macs / 1e6:.0f}M", f"{macs:,}", f"{macs / net.macs - 1:+.2%}"]
-        of_params = [f"{net.params / 1e6:.1f}M", f"{params:,}", f"{params / net.params - 1:+.2%}"]
-        rows.append([net.title, *of_macs, *of_params, f"{net.top1_pct:.1f}"])
+        macs_columns = [f"{net.macs / 1e6:.0f}M", f"{macs:,}", f"{macs / net.macs - 1:+.2%}"]
+        params_columns = [f"{net.params / 1e6:.1f}M", f"{params:,}", f"{params / net.params - 1:+.2%}"]
+        rows.append([net.title, *macs_columns, *params_columns, f"{net.top1_pct:.1f}"])
     return _table(
         ["network", "MACs published", "ours", "", "parameters published", "ours", "", "top-1 published"], rows
     )
 
 
 def columns_table() -> str:
-    """What the MACs of the AutoNL networks are made of."""
+    """The MACs of the AutoNL networks, by kind of layer."""
     columns = [field.name for field in fields(MacsBreakdown)]
     rows = []
     for name in ("autonl_s", "autonl_l"):
@@ -48,27 +48,27 @@ def columns_table() -> str:
 
 
 def non_local_table() -> str:
-    """How many times the MACs of LightNL the classic block needs, on the maps of published networks."""
+    """MACs of the classic non-local block relative to LightNL, on feature maps of published networks."""
     rows = []
     for where, channels, size, spec in _named_maps():
         light, classic = light_nl_macs(channels, size, spec).total, non_local_macs(channels, size)
         half = non_local_macs(channels, size, max(1, channels // 2))
         named = [where, f"{channels} x {size}x{size}", f"{spec.nl_ratio:g}, {spec.nl_stride}"]
         rows.append([*named, f"{light:,}", f"{classic:,}", f"{classic / light:,.0f}x", f"{half / light:,.0f}x"])
-    heads = ["maps of", "channels x size", "nl_ratio, nl_stride", "LightNL", "classic, C_i = C", "ratio"]
-    return _table([*heads, "ratio at C_i = C/2"], rows)
+    headers = ["maps of", "channels x size", "nl_ratio, nl_stride", "LightNL", "classic, C_i = C", "ratio"]
+    return _table([*headers, "ratio at C_i = C/2"], rows)
 
 
 def _named_maps() -> list[tuple[str, int, int, LightNLSpec]]:
-    """(network, channels, size, LightNL), each once: block outputs of MobileNetV2, LightNL blocks of AutoNL."""
-    found: dict[tuple[int, int, LightNLSpec], str] = {}
+    """(network, channels, size, LightNL) without repeats: block outputs of MobileNetV2, LightNL blocks of AutoNL."""
+    network_by_map: dict[tuple[int, int, LightNLSpec], str] = {}
     for name in ("mobilenet_v2", "autonl_s", "autonl_l"):
         arch = ZOO[name].arch
         for block, size in zip(arch.blocks, block_sizes(arch)[1:], strict=True):
             spec = LightNLSpec(0.25, 1) if name == "mobilenet_v2" else block.light_nl
             if spec is not None:
-                found.setdefault((block.out_channels, size, spec), ZOO[name].title)
-    return [(where, *key) for key, where in found.items()]
+                network_by_map.setdefault((block.out_channels, size, spec), ZOO[name].title)
+    return [(where, *key) for key, where in network_by_map.items()]
 
 
 def light_nl_table() -> str:
@@ -79,8 +79,8 @@ def light_nl_table() -> str:
         shape = f"{one['channels']}, {one['size']}x{one['size']}, {one['nl_ratio']:g}, {one['nl_stride']}"
         limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
         rows.append([shape, *_times(one), *_times(other), f"{memory:.2f}", limit])
-    heads = ["shape", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
-    return _table([*heads, "kept bytes", "share of the limit"], rows)
+    headers = ["shape", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
+    return _table([*headers, "kept bytes", "share of the limit"], rows)
 
 
 def networks_table() -> str:
@@ -91,8 +91,8 @@ def networks_table() -> str:
             limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
             what = f"{one['what']}, batch {one['batch']}"
             rows.append([ZOO[name].title, what, *_times(one), *_times(other), limit])
-    heads = ["network", "run", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
-    return _table([*heads, "share of the limit"], rows)
+    headers = ["network", "run", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
+    return _table([*headers, "share of the limit"], rows)
 
 
 def reading_table() -> str:
@@ -100,22 +100,22 @@ def reading_table() -> str:
     for one in _result("reading")["sets"]:
         rates = [f"{one['images_per_s'][name]:,.0f}" for name in ("decoding", "in_processes", "cached", "sharded")]
         rows.append([f"{one['resolution']} px", f"{one['file_bytes'] / 1000:.1f} kB", *rates, f"{one['ratio']:.0f}x"])
-    heads = ["resolution", "a file", "decoding, one process", "decoding, all cores", "cached", "sharded"]
-    return _table([*heads, "cached / decoding"], rows)
+    headers = ["resolution", "a file", "decoding, one process", "decoding, all cores", "cached", "sharded"]
+    return _table([*headers, "cached / decoding"], rows)
 
 
 def reading_memory_table() -> str:
     rows, found = [], _result("reading_memory")
-    heads = ["peak memory", "with a network", "on disk", "prepared in", "images per second"]
+    headers = ["peak memory", "with a network", "on disk", "prepared in", "images per second"]
     for mode, one in found["modes"].items():
         sizes = [f"{one[name] / 1e6:,.0f} MB" for name in ("peak_bytes", "peak_with_network_bytes", "disk_bytes")]
         rows.append([mode, *sizes, f"{one['prepare_s']:.0f} s", f"{one['images_per_s']:,.0f}"])
-    return _table([f"{found['images']:,} images of {found['resolution']} px", *heads], rows)
+    return _table([f"{found['images']:,} images of {found['resolution']} px", *headers], rows)
 
 
 def augmentation_table() -> str:
     costs = _result("augmentation")["us_per_image"]
-    rows = [[name, *(f"{cost:,.0f} us" for cost in of.values())] for name, of in costs.items()]
+    rows = [[name, *(f"{cost:,.0f} us" for cost in by_resolution.values())] for name, by_resolution in costs.items()]
     return _table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
@@ -132,13 +132,13 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def fill(page: str) -> str:
-    """`page` with every table in it made anew."""
+    """`page` with every table in it regenerated."""
 
-    def made(found: re.Match[str]) -> str:
-        name = found["name"]
+    def regenerated(match: re.Match[str]) -> str:
+        name = match["name"]
         return f"<!-- table {name} -->\n{TABLES[name]()}<!-- end -->"
 
-    return _TABLE.sub(made, page)
+    return _TABLE.sub(regenerated, page)
 
 
 def main() -> int:
@@ -158,8 +158,8 @@ def _result(name: str) -> dict[str, Any]:
     return dict(json.loads((RESULTS / f"{name}.json").read_text()))
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(heads), *(list(row) for row in rows)]
+def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(headers), *(list(row) for row in rows)]
     lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

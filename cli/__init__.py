@@ -1,1 +1,1 @@
-"""`autonl`: the service for one machine, and a client of its HTTP API. Loads no torch."""
+"""`autonl`: runs the service on one machine, and is a client of its HTTP API. Never imports torch."""

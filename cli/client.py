@@ -1,4 +1,4 @@
-"""A small client of the HTTP API. Answers are plain JSON, as the API describes them."""
+"""A small client of the HTTP API. Responses stay plain JSON objects, exactly as the API documents them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import httpx
 from cli.download import OnProgress, fetch
 from cli.errors import ApiError, refused
 
-RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing happens by itself any more
+RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing more happens without a request
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _UPLOAD_TIMEOUT = httpx.Timeout(600, connect=5)  # the service makes gigabytes durable before it answers
 _BLOCK_BYTES = 1 << 18
-_PATIENCE_S = 60  # how long a poll goes on while the service restarts
+_PATIENCE_S = 60  # how long `poll` keeps trying while the service restarts
 
 
 class Client:
-    """Calls one service. Close it, or use it in `with`."""
+    """Calls one service. Close it, or use it as a context manager."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -39,14 +39,14 @@ class Client:
         self._http.close()
 
     def start_search(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Start a search; safe against being sent twice."""
+        """Start a search; the idempotency key makes a repeated request harmless."""
         return self._json("POST", "/searches", json=config, headers={"Idempotency-Key": secrets.token_hex(16)})
 
     def search(self, search_id: str) -> dict[str, Any]:
         return self._json("GET", f"/searches/{search_id}")
 
-    def searches(self, **wanted: str | int | None) -> dict[str, Any]:
-        return self._json("GET", "/searches", params=_given(wanted))
+    def searches(self, **filters: str | int | None) -> dict[str, Any]:
+        return self._json("GET", "/searches", params=_without_none(filters))
 
     def cancel(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/cancel")
@@ -58,17 +58,16 @@ class Client:
         return self._json("POST", f"/searches/{search_id}/resume")
 
     def events(self, search_id: str, after: int = 0) -> dict[str, Any]:
-        """All events after the given one; the service hands them out in portions."""
-        answer = self._json("GET", f"/searches/{search_id}/events", params={"after": after})
-        while portion := self._json("GET", f"/searches/{search_id}/events", params={"after": answer["last_seq"]})[
-            "events"
-        ]:
-            answer["events"] += portion
-            answer["last_seq"] = portion[-1]["seq"]
-        return answer
+        """All events after the given number, collected over as many pages as the service needs."""
+        path = f"/searches/{search_id}/events"
+        collected = self._json("GET", path, params={"after": after})
+        while page := self._json("GET", path, params={"after": collected["last_seq"]})["events"]:
+            collected["events"] += page
+            collected["last_seq"] = page[-1]["seq"]
+        return collected
 
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
-        return self._json("GET", f"/architectures/{arch_id}", params=_given({"search_id": search_id}))
+        return self._json("GET", f"/architectures/{arch_id}", params=_without_none({"search_id": search_id}))
 
     def datasets(self) -> dict[str, Any]:
         return self._json("GET", "/datasets")
@@ -77,14 +76,14 @@ class Client:
         return self._json("GET", f"/datasets/{quote(name, safe='')}")
 
     def register_dataset(self, name: str, path: Path) -> dict[str, Any]:
-        """Register a folder or zip that lies on the service's own disk."""
+        """Register a folder or zip archive on the service's own disk."""
         return self._json("POST", "/datasets", json={"name": name, "path": str(path)})
 
     def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None]) -> dict[str, Any]:
-        """Send a zip archive; `on_sent` is told how many bytes have left so far."""
+        """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
         with archive.open("rb") as file:
             headers = {"Content-Type": "application/zip", "Content-Length": str(os.fstat(file.fileno()).st_size)}
-            content = _told(file, on_sent)
+            content = _blocks(file, on_sent)
             return self._json(
                 "POST", "/datasets", params={"name": name}, content=content, headers=headers, timeout=_UPLOAD_TIMEOUT
             )
@@ -98,26 +97,26 @@ class Client:
             raise refused(response)
 
     def poll(self, search_id: str) -> dict[str, Any]:
-        """The search as it is now; waits for a service that restarts or whose database is away, but not for ever."""
+        """The search in its current state; tolerates a restarting service or an unavailable database for a while."""
         give_up_at = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 return self.search(search_id)
             except ApiError as error:
-                passing = error.status is None or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
-                if not passing or time.monotonic() > give_up_at:
+                temporary = error.status is None or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
+                if not temporary or time.monotonic() > give_up_at:
                     raise
             time.sleep(1)
 
-    def download(self, path: str, target: Path, on_progress: OnProgress = lambda here, total: None) -> str:
-        """Fetch `path` into the file `target`, complete and verified or not at all; returns its SHA-256.
+    def download(self, path: str, target: Path, on_progress: OnProgress = lambda received, total: None) -> str:
+        """Download `path` to `target`, complete and verified or not at all; returns the file's SHA-256.
 
-        Goes on where an earlier call was interrupted. Raises ApiError and CommandError as `download.fetch` does.
+        Continues where an earlier call was interrupted. Raises ApiError and CommandError as `download.fetch` does.
         """
         try:
             return fetch(self._http, path, target, on_progress)
         except httpx.HTTPError as error:
-            raise self._unreachable(error, "what arrived is kept: the same command goes on from there") from error
+            raise self._unreachable(error, "received bytes are kept; run the same command again to continue") from error
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
@@ -126,22 +125,23 @@ class Client:
             raise self._unreachable(error) from error
         if response.is_error:
             raise refused(response)
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
-    def _unreachable(self, error: httpx.HTTPError, *more: str) -> ApiError:
-        way_out = "start a service with `autonl up`, or name another with --url"
-        lines = [f"{type(error).__name__}: {error}", way_out, *more]
-        return ApiError(f"No answer from {self.url}", lines)
+    def _unreachable(self, error: httpx.HTTPError, *hints: str) -> ApiError:
+        way_out = "start a service with `autonl up`, or point --url at a running one"
+        lines = [f"{type(error).__name__}: {error}", way_out, *hints]
+        return ApiError(f"No response from {self.url}", lines)
 
 
-def _told(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
-    sent = 0
+def _blocks(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
+    """The content of `file` in blocks; reports the bytes consumed after each one."""
+    sent_bytes = 0
     while block := file.read(_BLOCK_BYTES):
         yield block
-        sent += len(block)
-        on_sent(sent)
+        sent_bytes += len(block)
+        on_sent(sent_bytes)
 
 
-def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
+def _without_none(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""`autonl dataset ...`: send data sets to the service, see what their check found, delete them."""
+"""`autonl dataset ...`: upload or register datasets, show what their dataset check found, delete them."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ from cli.packing import pack
 from cli.render import dataset_report, dataset_table
 
 POLL_S = 0.5
-INVALID = 1  # exit code when a data set cannot be used
+INVALID = 1  # exit code when a dataset cannot be used
 
-app = typer.Typer(help="Add, list, show and delete data sets.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="how searches call it")]
+app = typer.Typer(help="Add, list, show and delete datasets.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="dataset name, as used in searches")]
 
 
 @app.command()
 @stop_on_error
 def add(
     name: Name,
-    path: Annotated[Path, typer.Argument(help="zip archive or folder of class folders, here")],
+    path: Annotated[Path, typer.Argument(help="local zip archive, or folder of class folders")],
     on_server: Annotated[
-        bool, typer.Option("--on-server", help="PATH lies on the service's disk, and is read there, never copied")
+        bool, typer.Option("--on-server", help="PATH is on the service's disk; it is read in place, never copied")
     ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait for the check")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="return without waiting for the dataset check")] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """Send a zip or folder of class folders to the service, and show what its check finds. Exit code 1: unusable."""
+    """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
     console = Console(stderr=True, quiet=as_json)
     path = path.expanduser().absolute()
     with connect(url) as client:
         if on_server:
             dataset = client.register_dataset(name, path)
         else:
-            with _progress(console) as progress:
-                dataset = _send(client, name, path, progress)
+            with _upload_progress(console) as progress:
+                dataset = _pack_and_upload(client, name, path, progress)
         if not no_wait:
-            dataset = _wait(client, dataset, console)
-    _tell(dataset, as_json)
+            dataset = _wait_for_check(client, dataset, console)
+    _print_dataset(dataset, as_json)
 
 
 @app.command()
 @stop_on_error
 def show(name: Name, as_json: AsJson = False, url: Url = None) -> None:
-    """Show a data set, and what its check found. Exit code 1: it cannot be used."""
+    """Show a dataset and what its check found. Exit code 1 if it is unusable."""
     with connect(url) as client:
         dataset = client.dataset(name)
-    _tell(dataset, as_json)
+    _print_dataset(dataset, as_json)
 
 
 @app.command()
 @stop_on_error
 def delete(name: Name, url: Url = None) -> None:
-    """Forget a data set; what was uploaded is deleted, what lies elsewhere stays."""
+    """Delete a dataset: uploaded images are removed; a folder or archive registered in place is left untouched."""
     with connect(url) as client:
         client.delete_dataset(name)
-    Console().print(Text(f"data set {name} is deleted"))
+    Console().print(Text(f"dataset {name} deleted"))
 
 
 @app.command("list")
 @stop_on_error
 def list_datasets(as_json: AsJson = False, url: Url = None) -> None:
-    """List the data sets that can be searched on."""
+    """List datasets and their state."""
     with connect(url) as client:
-        answer = client.datasets()
+        listing = client.datasets()
     if as_json:
-        print_json(answer)
+        print_json(listing)
     else:
-        Console().print(dataset_table(answer["datasets"]))
+        Console().print(dataset_table(listing["datasets"]))
 
 
-def _progress(console: Console) -> Progress:
+def _upload_progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=console.quiet)
 
 
-def _send(client: Client, name: str, path: Path, progress: Progress) -> dict[str, Any]:
+def _pack_and_upload(client: Client, name: str, path: Path, progress: Progress) -> dict[str, Any]:
     if not path.exists():
-        raise PackingError(f"There is nothing at {path}", ["if it lies on the service's disk, add --on-server"])
+        raise PackingError(f"{path} does not exist", ["if it is on the service's disk, add --on-server"])
     if not path.is_dir():
         return _upload(client, name, path, progress)
     with tempfile.TemporaryDirectory(prefix="autonl-") as scratch:
@@ -101,12 +101,12 @@ def _send(client: Client, name: str, path: Path, progress: Progress) -> dict[str
 
 
 def _upload(client: Client, name: str, archive: Path, progress: Progress) -> dict[str, Any]:
-    task: TaskID = progress.add_task(f"sending {name}", total=archive.stat().st_size)
+    task: TaskID = progress.add_task(f"uploading {name}", total=archive.stat().st_size)
     return client.upload_dataset(name, archive, lambda sent: progress.update(task, completed=sent))
 
 
-def _wait(client: Client, dataset: dict[str, Any], console: Console) -> dict[str, Any]:
-    """Look again and again until the check is over."""
+def _wait_for_check(client: Client, dataset: dict[str, Any], console: Console) -> dict[str, Any]:
+    """Poll until the dataset check is done."""
     name = dataset["name"]
     with console.status(f"checking {name}") as status:
         while dataset["state"] == "checking":
@@ -115,11 +115,11 @@ def _wait(client: Client, dataset: dict[str, Any], console: Console) -> dict[str
             if dataset["progress"] is not None:
                 status.update(f"checking {name}: {100 * dataset['progress']:.0f}%")
             else:
-                status.update(f"{name} waits for a checker")
+                status.update(f"{name} is waiting for a checker")
     return dataset
 
 
-def _tell(dataset: Mapping[str, Any], as_json: bool) -> None:
+def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(dataset)
     else:

@@ -1,7 +1,7 @@
-"""`make demo`: the whole way, on this machine: start the service, search over HTTP, download the bundle, verify it.
+"""`make demo`: an end-to-end run on this machine: start the service, search over HTTP, download and verify the bundle.
 
-Ends with 0 only if every format in the bundle, scored by its own verify.py in a process without our code, has as many
-images right as was reported.
+Exit code 0 only if every format in the bundle, scored by its own verify.py in a process that cannot import AutoNL,
+classifies exactly as many images correctly as the search reported.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from rich.text import Text
 
 from cli.client import Client
 from cli.errors import CommandError, DemoError
-from cli.live import watch
+from cli.live import follow_search
 from cli.program import Program
 from cli.render import architecture_drawing, fact_table, result_facts
 from cli.searches import fetch_checkpoint
 from cli.service import url_of
 
 FOLDER = Path("demo-run")
-# Shorter than the defaults: the digits are few, and somebody is watching.
+# Shorter than the defaults: the dataset is small, and the demo should finish within a minute or two.
 SEARCH: Mapping[str, Any] = {
     "dataset": "digits",
     "flops_budget": "450k",
@@ -47,27 +47,29 @@ _VERIFY_S = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo found, and where its files lie."""
+    """What the demo found, and where its files are."""
 
     search: Mapping[str, Any]
     architecture: Mapping[str, Any]
     bundle: Path
-    verified: Mapping[str, Any]  # what verify.py of the bundle says
+    verified: Mapping[str, Any]  # the output of the bundle's verify.py
     seconds: float
 
     def disagreements(self) -> list[str]:
-        """Everything that is not as reported; empty if all is well."""
+        """Every difference between the reported and the verified results; empty if they match."""
         result = self.search["result"]
-        wrong = list(self.verified["problems"])
+        differences = list(self.verified["problems"])
         for name, reported in result["parity"].items():
-            found = self.verified["formats"].get(name)
-            if reported["withheld"] is None and (found is None or found["correct"] != reported["correct"]):
-                wrong.append(f"{name}: reported {reported['correct']} right, verify.py says {found}")
+            verified = self.verified["formats"].get(name)
+            if reported["withheld"] is None and (verified is None or verified["correct"] != reported["correct"]):
+                differences.append(f"{name}: {reported['correct']} correct as reported, but verify.py found {verified}")
         if self.verified["images"] != result["test_images"]:
-            wrong.append(f"test images: reported {result['test_images']}, the bundle has {self.verified['images']}")
-        if result["architecture"]["macs"] > result["flops_budget"]:
-            wrong.append(f"MACs: {result['architecture']['macs']:,} is above the budget of {result['flops_budget']:,}")
-        return wrong
+            images = self.verified["images"]
+            differences.append(f"test images: {result['test_images']} as reported, but the bundle has {images}")
+        macs, budget_macs = result["architecture"]["macs"], result["flops_budget"]
+        if macs > budget_macs:
+            differences.append(f"MACs: {macs:,} exceeds the budget of {budget_macs:,}")
+        return differences
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -81,11 +83,11 @@ class Outcome:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cli.demo", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of the search")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the search")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON; progress goes to stderr")
     options = parser.parse_args(arguments)
     console = Console(stderr=options.json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to stop is Ctrl-C: everything is put away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops everything cleanly, as Ctrl-C does
     began = time.monotonic()
     try:
         with _service(console) as url, Client(url) as client:
@@ -94,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(Text(str(error), style="red"), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print("stopped; nothing is left running")
+        console.print("Stopped; no processes are left running")
         return 130
     if options.json:
         print(json.dumps(outcome.to_json(), indent=2))
@@ -104,20 +106,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def _service(console: Console) -> Iterator[str]:
-    """`autonl up` in the demo's folder, for as long as the demo runs; gives its URL."""
+    """Run `autonl up` in the demo's folder while the context is open; yields its URL."""
     folder = (FOLDER / "service").resolve()
     command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder)]
     program = Program("service", command, None, folder / "logs" / "up.log")
     program.start()
     try:
-        with console.status("starting broker, database, worker and API"):
+        with console.status("Starting broker, database, worker and API"):
             url = _wait_for_url(program, folder)
-        console.print(Text(f"The service runs on {url} (open it in a browser to see the search there)"), soft_wrap=True)
+        console.print(
+            Text(f"The service is running at {url} (open it in a browser to follow the search)"), soft_wrap=True
+        )
         yield url
     finally:
         program.ask_to_stop()
         if not program.stop(time.monotonic() + _STOP_S):
-            console.print(Text(f"the service had to be killed; see {program.log_path}", style="yellow"))
+            console.print(Text(f"The service did not stop and was killed; see {program.log_path}", style="yellow"))
 
 
 def _wait_for_url(program: Program, folder: Path) -> str:
@@ -126,23 +130,23 @@ def _wait_for_url(program: Program, folder: Path) -> str:
         if program.pid and (url := url_of(folder, program.pid)):
             return url
         time.sleep(0.1)
-    raise DemoError(f"The service did not come up; {program.log_path} ends:", program.last_lines())
+    raise DemoError(f"The service did not start; the end of {program.log_path}:", program.last_lines())
 
 
 def _run(client: Client, console: Console, seed: int, began: float) -> Outcome:
-    for state in ("queued", "running"):  # what an interrupted demo left, which this service would go on with first
-        for left in client.searches(state=state)["searches"]:
-            client.cancel(left["id"])
+    for state in ("queued", "running"):  # left by an interrupted demo, and would run first
+        for leftover in client.searches(state=state)["searches"]:
+            client.cancel(leftover["id"])
     started = client.start_search({**SEARCH, "seed": seed})
-    console.print(Text(f"POST /searches: {started['id']} accepted, at most {started['flops_budget']:,} MACs\n"))
-    search = watch(client, started["id"], console)
+    console.print(Text(f"POST /searches: {started['id']} accepted, budget {started['flops_budget']:,} MACs\n"))
+    search = follow_search(client, started["id"], console)
     if search["state"] != "succeeded":
         reason = search["error"]["detail"] if search["error"] else "no reason given"
-        raise DemoError(f"Search {search['id']} {search['state']}", [reason, f"logs: {FOLDER / 'service'}"])
+        raise DemoError(f"Search {search['id']} is {search['state']}", [reason, f"logs: {FOLDER / 'service'}"])
     folder = FOLDER / f"seed-{seed}"
     archive, _ = fetch_checkpoint(client, search, folder / "bundle.zip", "bundle")
     bundle = _unpack(archive)
-    with console.status("verifying the downloaded bundle, by its own verify.py"):
+    with console.status("Verifying the downloaded bundle with its own verify.py"):
         verified = _verify(bundle)
     architecture = client.architecture(search["best"]["arch_id"], search["id"])
     outcome = Outcome(search, architecture, bundle, verified, time.monotonic() - began)
@@ -151,7 +155,7 @@ def _run(client: Client, console: Console, seed: int, began: float) -> Outcome:
 
 
 def _unpack(archive: Path) -> Path:
-    """The folder that a bundle holds, anew beside it."""
+    """Unpack a bundle next to its archive, replacing an older copy; returns the unpacked folder."""
     with zipfile.ZipFile(archive) as content:
         folder = archive.parent / content.namelist()[0].partition("/")[0]
         shutil.rmtree(folder, ignore_errors=True)
@@ -160,25 +164,25 @@ def _unpack(archive: Path) -> Path:
 
 
 def _verify(bundle: Path) -> dict[str, Any]:
-    """What verify.py says of the bundle, run without our code in reach of `import`, as whoever gets it would."""
+    """Run the bundle's verify.py the way its recipient would, without AutoNL importable; returns its JSON output."""
     command = [sys.executable, "-I", "verify.py", "--json"]
     done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, timeout=_VERIFY_S, check=False)
     try:
         verified: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        raise DemoError(f"{bundle} cannot be verified", done.stderr.splitlines()[-10:]) from error
+        raise DemoError(f"{bundle} could not be verified", done.stderr.splitlines()[-10:]) from error
     return verified
 
 
 def _show(outcome: Outcome, console: Console) -> None:
-    wrong = outcome.disagreements()
+    differences = outcome.disagreements()
     formats = outcome.verified["formats"]
-    scored = ", ".join(f"{name} {found['correct']}" for name, found in formats.items())
-    verdict = Text("NOT as reported", style="bold red") if wrong else Text("as reported", style="bold green")
+    scored = ", ".join(f"{name} {score['correct']}" for name, score in formats.items())
+    verdict = Text("NOT as reported", style="bold red") if differences else Text("as reported", style="bold green")
     facts = result_facts(outcome.search["result"])
     facts += [
-        ("verified", Text(f"{scored} of {outcome.verified['images']} right: ").append_text(verdict)),
-        ("whole demo", f"{outcome.seconds:.1f} s"),
+        ("verified", Text(f"{scored} of {outcome.verified['images']} correct: ").append_text(verdict)),
+        ("total time", f"{outcome.seconds:.1f} s"),
     ]
     console.print()
     console.print(
@@ -186,10 +190,10 @@ def _show(outcome: Outcome, console: Console) -> None:
     )
     console.print(architecture_drawing(outcome.architecture))
     console.print()
-    for line in wrong:
-        console.print(Text(line, style="red"))
+    for difference in differences:
+        console.print(Text(difference, style="red"))
     folder = outcome.bundle.resolve()
-    console.print(Text(f"The bundle lies in {folder}; open report.html there, or run verify.py"), soft_wrap=True)
+    console.print(Text(f"The bundle is in {folder}; open its report.html, or run its verify.py"), soft_wrap=True)
 
 
 if __name__ == "__main__":

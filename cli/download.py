@@ -1,8 +1,8 @@
-"""Downloads that go on where they were interrupted: by a broken connection in one command, by a kill in the next.
+"""Resumable downloads: a dropped connection is retried within a command, a killed command is continued by the next one.
 
-What arrived lies beside the target in `.<name>.<sha256>.part`, named after the content that the service announces: the
-part of another file is never continued. A lock on it keeps two commands apart. The target appears once its SHA-256 is
-right, never before.
+Received bytes are kept next to the target in `.<name>.<sha256>.part`. The name contains the announced SHA-256, so a
+partial file is never continued with different content. A lock on it excludes concurrent commands. The target appears
+only once its SHA-256 has been verified.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import httpx
 
 from cli.errors import ApiError, CommandError, refused
 
-MAX_IDLE_TRIES = 5  # in a row that bring not a single byte
-_BACKOFF_S = 0.4  # after the first of them; doubles
+MAX_IDLE_TRIES = 5  # consecutive attempts that receive not a single byte
+_BACKOFF_S = 0.4  # after the first of them; doubles each time
 
-OnProgress = Callable[[int, int], None]  # bytes that are here, bytes in all
+OnProgress = Callable[[int, int], None]  # (received bytes, total bytes)
 
 
 @dataclass(frozen=True)
 class _Announced:
-    """What the service says of a file before it sends it."""
+    """What the service announces about a file before it sends it."""
 
     etag: str
     sha256: str
     size_bytes: int
 
 
-def fetch(http: httpx.Client, path: str, target: Path, on_progress: OnProgress = lambda here, total: None) -> str:
-    """Fetch `path` into the file `target`, complete and verified or not at all; returns its SHA-256.
+def fetch(http: httpx.Client, path: str, target: Path, on_progress: OnProgress = lambda received, total: None) -> str:
+    """Download `path` to `target`, complete and verified or not at all; returns the file's SHA-256.
 
     Raises:
-        ApiError: the service refused, does not answer, or what arrived is not what it announced.
+        ApiError: the service refused or does not respond, or the received bytes differ from what it announced.
         CommandError: another command is downloading the same file to the same place.
-        httpx.HTTPError: the connection broke again and again; what arrived is kept for the next command.
+        httpx.HTTPError: the connection failed repeatedly; received bytes are kept for the next command.
     """
-    announced = _ask(http, path)
+    announced = _announcement(http, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{announced.sha256[:16]}.part")
     with _locked(part) as file:
@@ -53,43 +53,43 @@ def fetch(http: httpx.Client, path: str, target: Path, on_progress: OnProgress =
         sha256 = _sha256_of(file)
         if sha256 != announced.sha256:
             part.unlink()
-            lines = [f"announced SHA-256 {announced.sha256}", f"received  SHA-256 {sha256}", "try again"]
-            raise ApiError("The download is damaged", lines)
+            lines = [f"announced SHA-256 {announced.sha256}", f"received  SHA-256 {sha256}", "run the command again"]
+            raise ApiError("The download is corrupted", lines)
         os.fsync(file.fileno())
         part.replace(target)
     return sha256
 
 
-def _ask(http: httpx.Client, path: str) -> _Announced:
-    """Size and digest of the file at `path`."""
+def _announcement(http: httpx.Client, path: str) -> _Announced:
+    """Ask for the size and digest of the file at `path`."""
     response = http.head(path)
     if response.is_error:
-        raise refused(http.get(path))  # an answer to HEAD has no body, and the reason would be in it
+        raise refused(http.get(path))  # a response to HEAD has no body to take the reason from
     digests = dict(part.strip().partition("=")[::2] for part in response.headers.get("Repr-Digest", "").split(","))
     try:
         sha256 = base64.b64decode(digests["sha-256"].strip(":"), validate=True).hex()
         return _Announced(response.headers["ETag"], sha256, int(response.headers["Content-Length"]))
     except (KeyError, ValueError) as error:
-        lines = [f"{error!r}", "is there a proxy that takes headers away?"]
-        raise ApiError(f"{response.request.url} does not say what it will send", lines) from error
+        lines = [f"{error!r}", "does a proxy strip response headers?"]
+        raise ApiError(f"{response.request.url} sent no usable ETag, digest or length", lines) from error
 
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BufferedRandom]:
-    """The part file, open at its start, for this process alone."""
+    """Open the partial file, locked for this process."""
     while True:
         with part.open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise CommandError("Another command is downloading this file", [f"it writes {part}"]) from error
+                raise CommandError("Another command is downloading this file", [f"it is writing to {part}"]) from error
             if _is_at(file, part):
                 yield file
                 return
 
 
 def _is_at(file: BufferedRandom, path: Path) -> bool:
-    """Whether `file` is still at `path`: whoever had the lock before may have finished, and moved it away."""
+    """Whether `file` is still at `path`: the previous holder of the lock may have finished and renamed it."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -106,17 +106,17 @@ def _sha256_of(file: BufferedRandom) -> str:
 
 
 def _fill(http: httpx.Client, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress) -> None:
-    """Ask for what is missing until nothing is; a broken connection is made again as long as it brings something."""
+    """Request missing bytes until the file is complete; reconnects as long as attempts make progress."""
     idle_tries = 0
-    while (here := _size_of(file)) != announced.size_bytes:
-        if here > announced.size_bytes:  # somebody else wrote into it
+    while (received := _size_of(file)) != announced.size_bytes:
+        if received > announced.size_bytes:  # something else wrote to it
             file.truncate(0)
             continue
-        on_progress(here, announced.size_bytes)
+        on_progress(received, announced.size_bytes)
         try:
             _receive(http, path, file, announced, on_progress)
         except httpx.TransportError:
-            idle_tries = idle_tries + 1 if _size_of(file) <= here else 0
+            idle_tries = idle_tries + 1 if _size_of(file) <= received else 0
             if idle_tries >= MAX_IDLE_TRIES:
                 raise
             time.sleep(_BACKOFF_S * 2 ** max(0, idle_tries - 1))
@@ -126,22 +126,22 @@ def _fill(http: httpx.Client, path: str, file: BufferedRandom, announced: _Annou
 def _receive(
     http: httpx.Client, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress
 ) -> None:
-    """One request for the bytes that `file` lacks. If-Range: should the file have changed, all of it comes instead."""
-    here = _size_of(file)
-    headers = {"Range": f"bytes={here}-", "If-Range": announced.etag, "Accept-Encoding": "identity"}
+    """Request the bytes missing from `file`. Thanks to If-Range, a file that has changed is sent in full instead."""
+    received = _size_of(file)
+    headers = {"Range": f"bytes={received}-", "If-Range": announced.etag, "Accept-Encoding": "identity"}
     with http.stream("GET", path, headers=headers) as response:
         if response.is_error:
             response.read()
             raise refused(response)
         if response.headers.get("ETag") != announced.etag:
-            raise ApiError("The file changed while it was downloaded", ["run the command again"])
+            raise ApiError("The file changed on the service during the download", ["run the command again"])
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             file.truncate(0)
-            here = 0
+            received = 0
         try:
             for chunk in response.iter_raw():
                 file.write(chunk)
-                here += len(chunk)
-                on_progress(here, announced.size_bytes)
+                received += len(chunk)
+                on_progress(received, announced.size_bytes)
         finally:
             file.flush()

@@ -1,11 +1,11 @@
-"""Every error that ends a command with a message instead of a traceback.
+"""The errors that end a command with a message instead of a traceback.
 
 CommandError
-├── ApiError        the service refused, or does not answer
-├── SettingsError   the environment holds a setting that cannot be used
-├── PackingError    a folder cannot be sent as a data set
-├── StartError      the service of this machine cannot start
-└── DemoError       the demo cannot go on
+├── ApiError        the service refused a request, or does not respond
+├── SettingsError   a setting in the environment is invalid
+├── PackingError    a path cannot be uploaded as a dataset
+├── StartError      the service cannot start on this machine
+└── DemoError       the demo cannot continue
 """
 
 from __future__ import annotations
@@ -16,44 +16,46 @@ import httpx
 
 
 class CommandError(Exception):
-    """A title, and lines that name the values and the way out."""
+    """A title, followed by lines that name the values and the way out."""
 
     def __init__(self, title: str, lines: Iterable[str] = ()) -> None:
         super().__init__("\n".join([title, *(f"  {line}" for line in lines)]))
 
 
 class ApiError(CommandError):
-    """The service refused, or does not answer."""
+    """The service refused a request, or does not respond."""
 
     def __init__(self, title: str, lines: Iterable[str] = (), status: int | None = None) -> None:
         super().__init__(title, lines)
-        self.status = status  # None: there was no answer
+        self.status = status  # None: no response
 
 
 class SettingsError(CommandError):
-    """The environment holds a setting that cannot be used."""
+    """A setting in the environment is invalid."""
 
 
 class PackingError(CommandError):
-    """A folder cannot be sent as a data set."""
+    """A path cannot be uploaded as a dataset."""
 
 
 class StartError(CommandError):
-    """The service of this machine cannot start."""
+    """The service cannot start on this machine."""
 
 
 class DemoError(CommandError):
-    """The demo cannot go on."""
+    """The demo cannot continue."""
 
 
 def refused(response: httpx.Response) -> ApiError:
-    """The problem document as an error, one line for each field; whatever else answered, by its status."""
+    """A problem document as an error, one line per field; any other response is described by its status and text."""
     try:
         problem = response.json()
         title = problem["title"]
     except (ValueError, KeyError, TypeError):
         return ApiError(
-            f"{response.request.url} answered {response.status_code}", [response.text[:200]], response.status_code
+            f"{response.request.url} returned status {response.status_code}",
+            [response.text[:200]],
+            response.status_code,
         )
     fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
     return ApiError(title, fields or [problem.get("detail", "")], response.status_code)

@@ -1,4 +1,4 @@
-"""Follows a search to its end, or to a pause: a live display in a terminal, plain lines anywhere else."""
+"""Follows a search until it ends or is paused: a live display in a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from cli.client import RESTING_STATES, Client
 from cli.render import pct, short_macs, short_time, state_text
 
 _POLL_S = 0.5
-_PLAIN_EVERY_S = 5.0  # between two lines, unless the phase changes
+_PLAIN_EVERY_S = 5.0  # between two lines while the phase stays the same
 _BAR_WIDTH = 40
 
 
-def watch(client: Client, search_id: str, console: Console) -> dict[str, Any]:
-    """Show the search until it is final or paused, and return it as it then is."""
-    return _watch_live(client, search_id, console) if console.is_terminal else _watch_plain(client, search_id, console)
+def follow_search(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    """Show progress until the search is final or paused; returns the search in that state."""
+    follow = _follow_live if console.is_terminal else _follow_plain
+    return follow(client, search_id, console)
 
 
 @contextmanager
-def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function that is told the bytes done and the bytes in all, and draws them if `console` is a terminal."""
+def progress_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (bytes done, total bytes) that draws a bar if `console` is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with ProgressColumns(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda done_bytes, total_bytes: bar.update(task, completed=done_bytes, total=total_bytes)
 
 
-def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+def _follow_live(client: Client, search_id: str, console: Console) -> dict[str, Any]:
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         while True:
             search = client.poll(search_id)
@@ -47,14 +48,14 @@ def _watch_live(client: Client, search_id: str, console: Console) -> dict[str, A
             time.sleep(_POLL_S)
 
 
-def _watch_plain(client: Client, search_id: str, console: Console) -> dict[str, Any]:
-    told, told_at = ("", ""), 0.0
+def _follow_plain(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    shown_stage, shown_at = ("", ""), 0.0
     while True:
         search = client.poll(search_id)
         stage = (search["state"], search["phase"] or "")
-        if stage != told or time.monotonic() - told_at > _PLAIN_EVERY_S:
+        if stage != shown_stage or time.monotonic() - shown_at > _PLAIN_EVERY_S:
             console.print(_line(search), highlight=False, soft_wrap=True)
-            told, told_at = stage, time.monotonic()
+            shown_stage, shown_at = stage, time.monotonic()
         if search["state"] in RESTING_STATES:
             return search
         time.sleep(_POLL_S)
@@ -80,17 +81,17 @@ def _panel(search: Mapping[str, Any]) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True, width=12)
     table.add_column()
-    final, fraction = search["state"] in RESTING_STATES, progress["fraction"]
+    resting, fraction = search["state"] in RESTING_STATES, progress["fraction"]
     if search["state"] == "succeeded":
         fraction = 1.0
-    done = Table.grid(padding=(0, 1))
-    left = "" if final else f"{short_time(progress['eta_s'])} left"
-    done.add_row(ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH), f"{100 * fraction:3.0f}%", left)
+    done_bar = Table.grid(padding=(0, 1))
+    remaining = "" if resting else f"{short_time(progress['eta_s'])} left"
+    done_bar.add_row(ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH), f"{100 * fraction:3.0f}%", remaining)
     epochs = f", epoch {progress['epoch']}/{progress['epochs']}" if progress["epochs"] else ""
     table.add_row("search", f"{search['id']} on {search['dataset']}")
     table.add_row("state", state_text(search["state"]))
     table.add_row("phase", f"{progress['phase']}{epochs}")
-    table.add_row("done", done)
+    table.add_row("done", done_bar)
     table.add_row("MACs", _budget_bar(search))
     table.add_row("accuracy", _accuracy(search))
     if len(search["attempts"]) > 1:
@@ -104,10 +105,10 @@ def _budget_bar(search: Mapping[str, Any]) -> RenderableType:
         return Text(f"at most {short_macs(budget)}")
     used = best["macs"] / budget
     style = "red" if used > 1 else "green"
-    grid = Table.grid(padding=(0, 1))
+    row = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=1.0, completed=min(used, 1.0), width=_BAR_WIDTH, complete_style=style, finished_style=style)
-    grid.add_row(bar, f"{100 * used:3.0f}%", f"{short_macs(best['macs'])} of {short_macs(budget)}")
-    return grid
+    row.add_row(bar, f"{100 * used:3.0f}%", f"{short_macs(best['macs'])} of {short_macs(budget)}")
+    return row
 
 
 def _accuracy(search: Mapping[str, Any]) -> str:

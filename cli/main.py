@@ -1,4 +1,4 @@
-"""`autonl`: the commands, wired together."""
+"""`autonl`: the command-line application, assembled from its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client commands share: the service's URL, output for programs, and how errors end a command."""
+"""Shared by the commands: the --url and --json options, and turning errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from cli.client import Client
 from cli.errors import CommandError, SettingsError
 from store.settings import Settings
 
-REFUSED = 2  # exit code when a command could not do what was asked
+REFUSED = 2  # exit code when a command could not do what it was asked to
 
-Url = Annotated[str | None, typer.Option("--url", help="address of the service [env: AUTONL_URL]")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+Url = Annotated[str | None, typer.Option("--url", help="URL of the service (environment: AUTONL_URL)")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 _P = ParamSpec("_P")
 
 
 def connect(url: str | None) -> Client:
-    """A client of the named service, or else of the one that the environment names."""
+    """A client of the service at `url`, by default the one named in the environment."""
     return Client(url or read_settings().url)
 
 
 def read_settings(**chosen: Any) -> Settings:
-    """The settings of the environment, with what was chosen on the command line. Raises SettingsError, naming all."""
+    """Settings from the environment, overridden by `chosen`. Raises SettingsError, listing every invalid setting."""
     try:
         return Settings(**chosen)
     except ValidationError as error:
-        listed = ((".".join(map(str, wrong["loc"])), wrong["msg"]) for wrong in error.errors(include_url=False))
-        raise SettingsError(
-            "A setting is wrong", [f"AUTONL_{n.upper()}: {m}" if n else m for n, m in listed]
-        ) from error
+        lines = []
+        for problem in error.errors(include_url=False):
+            name = ".".join(map(str, problem["loc"]))
+            lines.append(f"AUTONL_{name.upper()}: {problem['msg']}" if name else problem["msg"])
+        raise SettingsError("Invalid settings", lines) from error
 
 
-def print_json(answer: Any) -> None:
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+def print_json(content: Any) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def stop_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
-    """Ends a command with a readable message and exit code 2 instead of a traceback."""
+    """Make a command end with a readable message and exit code 2 instead of a traceback."""
 
     @functools.wraps(command)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:

@@ -1,4 +1,4 @@
-"""Packs a folder of images into a zip archive: stored, as images do not get smaller, and without what is hidden."""
+"""Packs a folder of images into a zip archive: uncompressed, as images do not shrink, and without hidden files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cli.errors import PackingError
 
 
 def pack(folder: Path, target: Path, on_packed: Callable[[int, int], None]) -> None:
-    """Write the files of `folder` into the archive `target`; `on_packed` is told how many are done, and of how many.
+    """Write the files of `folder` to the archive `target`; `on_packed` is called with (packed files, total files).
 
     Raises:
-        PackingError: there is nothing in it, or a file cannot be read.
+        PackingError: the folder is empty, or a file cannot be read.
     """
     files = sorted(_visible_files(folder))
     if not files:
-        raise PackingError(f"{folder} holds no files", ["name a folder of class folders with images in them"])
+        raise PackingError(f"{folder} contains no files", ["give a folder that has one subfolder of images per class"])
     try:
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for count, file in enumerate(files, 1):

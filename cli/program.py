@@ -1,4 +1,4 @@
-"""One process of a service: started so that it cannot outlive us, started again when it dies, stopped with patience."""
+"""One process of the service: cannot outlive its parent, is restarted when it dies, and is stopped gracefully."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded now: after a fork it would be too late
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded now: loading between fork and exec is unsafe
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
-_STEADY_S = 60.0  # having run this long, a program that dies is started again without much ado
+_STEADY_S = 60.0  # a process that ran this long before it died is restarted without extra delay
 
 
 class Program:
-    """A command, its log, and the process that runs it, if one does. No environment given: it gets ours.
+    """A command, its log, and the process that runs it, if any. Without an environment it inherits ours.
 
-    Start it from the main thread: the kernel ends the process when the thread that started it ends.
+    Start it from the main thread: the kernel kills the process when the thread that started it ends.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Program:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that was started last."""
+        """Process id of the most recently started process."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process in a session of its own, so that Ctrl-C reaches only us."""
+        """Start the process in its own session, so that Ctrl-C reaches only the parent."""
         parent = os.getpid()
 
         def die_with_parent() -> None:
             assert _LIBC is not None
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # we died before the kernel knew
+            if os.getppid() != parent:  # the parent died before prctl took effect
                 os._exit(1)
 
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class Program:
                 env=self._environment,
                 pass_fds=self._inherit,
                 start_new_session=True,
-                preexec_fn=die_with_parent if _LIBC else None,  # noqa: PLW1509  (we have one thread)
+                preexec_fn=die_with_parent if _LIBC else None,  # noqa: PLW1509  (single-threaded)
             )
         self._started_at = time.monotonic()
         self._start_again_at = None
@@ -82,8 +82,8 @@ class Program:
         assert self._process is not None
         return self._process.wait()
 
-    def look_after(self) -> str | None:
-        """Start it again if it died and its wait is over; returns what a person should know, if anything happened."""
+    def keep_running(self) -> str | None:
+        """Restart the process if it died and its backoff is over; returns a message for the user if it just died."""
         if self.running or self._process is None:
             return None
         now = time.monotonic()
@@ -94,7 +94,7 @@ class Program:
             self._clear_group()
             self._start_again_at = now + wait_s
             self._wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            return f"{self.name} ended with code {code}; starting it again in {wait_s:g} s (log: {self.log_path})"
+            return f"{self.name} exited with code {code}; restarting it in {wait_s:g} s (log: {self.log_path})"
         if now >= self._start_again_at:
             self.start()
         return None
@@ -105,7 +105,7 @@ class Program:
             self._process.terminate()
 
     def stop(self, deadline: float) -> bool:
-        """Wait for its end until `deadline` (monotonic), then kill it; whether it left by itself."""
+        """Wait until `deadline` (monotonic) for the process to exit, then kill it; whether it exited in time."""
         if self._process is None:
             return True
         try:
@@ -118,13 +118,13 @@ class Program:
             self._process.wait()
 
     def last_lines(self, count: int = 10) -> list[str]:
-        """The end of its log."""
+        """The last lines of its log."""
         with contextlib.suppress(FileNotFoundError):
             return self.log_path.read_text(errors="replace").splitlines()[-count:]
         return []
 
     def _clear_group(self) -> None:
-        """Kill whatever is left of the process and of those it started in its session."""
+        """Kill whatever is left of the process and of the processes it started in its session."""
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)

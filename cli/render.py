@@ -1,4 +1,4 @@
-"""How searches, data sets and architectures look in a terminal."""
+"""Renders searches, datasets, architectures and published networks for a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHANNELS_PER_CELL = 8
 
 
 def short_macs(macs: int | None) -> str:
-    """4500000 -> 4.5M."""
+    """Format a number of MACs: 4500000 -> 4.5M."""
     if macs is None:
         return "-"
     for suffix, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
@@ -34,7 +34,7 @@ def short_macs(macs: int | None) -> str:
 
 
 def short_time(seconds: float | None) -> str:
-    """83.2 -> 1m23s."""
+    """Format a duration: 83.2 -> 1m23s."""
     if seconds is None:
         return "-"
     whole = round(seconds)
@@ -53,9 +53,14 @@ def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 
+def _plain_table() -> Table:
+    """A table with a dim header and no lines."""
+    return Table(box=None, header_style="dim", pad_edge=False)
+
+
 def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
-    """One line for each event, first to last."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
+    """One row per event, oldest first."""
+    table = _plain_table()
     table.add_column("#", justify="right")
     for title in ("at", "attempt", "event", "detail"):
         table.add_column(title, overflow="fold")
@@ -67,9 +72,9 @@ def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
-    """One line for each search."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("id", "state", "data set"):
+    """One row per search."""
+    table = _plain_table()
+    for title in ("id", "state", "dataset"):
         table.add_column(title)
     for title in ("budget", "MACs", "top-1", "done", "age"):
         table.add_column(title, justify="right")
@@ -88,34 +93,27 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-_SHOWN_FILES = 5
-
-
 def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for title, justify in (
-        ("name", "left"),
-        ("kind", "left"),
-        ("state", "left"),
-        ("classes", "right"),
-        ("train", "right"),
-        ("test", "right"),
-    ):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
-    table.add_column("pixels", justify="right")
+    """One row per dataset."""
+    table = _plain_table()
+    for title in ("name", "kind", "state"):
+        table.add_column(title)
+    for title in ("classes", "train", "test", "pixels"):
+        table.add_column(title, justify="right")
     for dataset in datasets:
         classes = dataset["classes"] and len(dataset["classes"])
         numbers = (classes, dataset["train_images"], dataset["test_images"], dataset["image_size"])
-        told = ("" if number is None else f"{number:,}" for number in numbers)
-        table.add_row(dataset["name"], dataset["kind"], dataset["state"], *told)
+        columns = ("" if number is None else f"{number:,}" for number in numbers)
+        table.add_row(dataset["name"], dataset["kind"], dataset["state"], *columns)
     return table
 
 
+_SHOWN_FILES = 5
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
 def dataset_report(dataset: Mapping[str, Any]) -> Group:
-    """What there is in a data set, and all that its check found, worst first."""
+    """What a dataset contains, and every problem its check found, worst first."""
     head = Text(dataset["name"], style="bold").append(f": {dataset['state']}", style="")
     if dataset["state"] == "ready":
         head.append(f", {dataset['train_images']:,} training and {dataset['test_images']:,} test images ")
@@ -134,22 +132,22 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
 
 
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
-    """One line for each published network: what was published, then ours."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
+    """One row per published network: its published figures, then those counted here."""
+    table = _plain_table()
     table.add_column("name")
     for title in ("published", "params", "top-1", "MACs", "params"):
         table.add_column(title, justify="right")
     table.add_column("paper")
     for net in nets:
-        ours = (f"{net['macs']:,}", f"{net['params']:,}") if net["macs"] else ("out of reach", "-")
+        counted = (f"{net['macs']:,}", f"{net['params']:,}") if net["macs"] else ("out of reach", "-")
         published = short_macs(net["published_macs"]), short_macs(net["published_params"])
         paper = net["source"].partition(",")[0] + ", " + net["source"].rpartition(", ")[2]
-        table.add_row(net["name"], *published, pct(net["published_top1_pct"], 1), *ours, paper)
+        table.add_row(net["name"], *published, pct(net["published_top1_pct"], 1), *counted, paper)
     return table
 
 
 def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Names and values, one pair a line."""
+    """Names and values, one pair per row."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
@@ -159,11 +157,11 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
 
 
 def search_facts(search: Mapping[str, Any]) -> RenderableType:
-    """Everything worth a line about one search."""
+    """The current state of one search, and its result once there is one."""
     facts: list[tuple[str, RenderableType]] = [
         ("search", search["id"]),
         ("state", state_text(search["state"])),
-        ("data set", search["dataset"]),
+        ("dataset", search["dataset"]),
         ("budget", f"{search['flops_budget']:,} MACs"),
     ]
     if search["progress"] and search["state"] not in ("succeeded", "failed"):
@@ -179,37 +177,35 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
     if search["error"]:
         facts.append(("error", Text(f"{search['error']['type']}: {search['error']['detail']}", style="red")))
     for attempt in search["attempts"]:
-        how = attempt["exit_class"] or "runs"
+        outcome = attempt["exit_class"] or "running"
         detail = f": {attempt['detail']}" if attempt["detail"] else ""
-        facts.append((f"attempt {attempt['attempt']}", f"{how} ({attempt['owner']}){detail}"))
+        facts.append((f"attempt {attempt['attempt']}", f"{outcome} ({attempt['owner']}){detail}"))
     return fact_table(facts)
 
 
 def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     """The numbers of a result."""
-    found = result["architecture"]
+    architecture = result["architecture"]
+    correct = f"({result['test_correct']} of {result['test_images']} images)"
     facts: list[tuple[str, RenderableType]] = [
-        ("architecture", found["arch_id"]),
-        ("arch string", found["arch_string"]),
-        ("MACs", f"{found['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
-        ("parameters", f"{found['params']:,}"),
-        ("test top-1", f"{pct(found['test_top1_pct'])} ({result['test_correct']} of {result['test_images']} images)"),
+        ("architecture", architecture["arch_id"]),
+        ("arch string", architecture["arch_string"]),
+        ("MACs", f"{architecture['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
+        ("parameters", f"{architecture['params']:,}"),
+        ("test top-1", f"{pct(architecture['test_top1_pct'])} {correct}"),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
     for baseline in result["baselines"]:
-        scored = baseline["problem"] or f"test top-1 {pct(baseline['test_top1_pct'])}"
-        facts.append(("baseline", Text(f"{baseline['name']}: {scored} at {baseline['macs']:,} MACs")))
+        score = baseline["problem"] or f"test top-1 {pct(baseline['test_top1_pct'])}"
+        facts.append(("baseline", Text(f"{baseline['name']}: {score} at {baseline['macs']:,} MACs")))
     return facts + [("note", Text(note, style="yellow")) for note in result["notes"]]
 
 
 def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
-    """The network block by block: a bar as long as the block is wide, LightNL marked."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", ""):
-        table.add_column(
-            title, justify="right" if title in ("#", "kernel", "expand", "stride", "map", "width") else "left"
-        )
-    table.add_column("MACs", justify="right")
+    """The network block by block, with a bar for the width of each block and a mark for LightNL."""
+    table = _plain_table()
+    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs"):
+        table.add_column(title, justify="left" if title in ("block", "") else "right")
     table.add_column("LightNL")
     for number, block in enumerate(architecture["blocks"], start=1):
         light_nl = block["light_nl"]

@@ -1,4 +1,4 @@
-"""The command that fetches the report of a search."""
+"""`autonl report`: downloads the report of a search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STDOUT = Console()
 
 
 class ReportFormat(StrEnum):
-    """The forms of a report."""
+    """File formats of a report."""
 
     HTML = "html"
     MD = "md"
@@ -27,12 +27,14 @@ class ReportFormat(StrEnum):
 def report(
     search_id: SearchId,
     report_format: Annotated[
-        ReportFormat, typer.Option("--format", "-f", help="html: one file with pictures; md: tables")
+        ReportFormat, typer.Option("--format", "-f", help="html: a single file with figures; md: Markdown tables")
     ] = ReportFormat.HTML,
-    target: Annotated[Path | None, typer.Option("--output", "-o", help="file to write")] = None,
+    target: Annotated[
+        Path | None, typer.Option("--output", "-o", help="file to write (default: after the search)")
+    ] = None,
     url: Url = None,
 ) -> None:
-    """Fetch the report of a search, verified by its SHA-256: what it found, how good that is, and how it got there."""
+    """Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found."""
     name = "markdown" if report_format == ReportFormat.MD else "html"
     target = target or Path(f"autonl-{search_id}-report.{report_format}")
     with connect(url) as client:

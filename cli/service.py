@@ -1,4 +1,4 @@
-"""The whole service on one machine: broker, migrations, API, worker, sweeper, checker, each a process of its own."""
+"""The whole service on one machine: broker, migrations, API, worker, sweeper and checker, each in its own process."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cli.errors import StartError
 from cli.program import Program
 from store.settings import Settings
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 _READY_S = 60.0
-_STOP_S = 10.0  # beyond the grace that a running search has to save itself
+_STOP_S = 10.0  # on top of the grace period in which a running search saves its run state
 
 
 class Service:
-    """Starts and stops the processes of one data folder. `tell` receives what a person should read.
+    """Starts and stops the processes of one data folder. `notify` is called with messages for the user.
 
-    Use it in the main thread, with nothing else going on in the process.
+    Use it in the main thread of a process that does nothing else.
     """
 
-    def __init__(self, settings: Settings, listening: socket.socket, tell: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, listening: socket.socket, notify: Callable[[str], None]) -> None:
         self._folder = settings.data_dir
-        self._tell = tell
+        self._notify = notify
         self._stopping = False
         self._impatient = False
         self.url = _url_of(listening)
@@ -52,12 +52,12 @@ class Service:
         ]
 
     def run(self, ready: Callable[[], None]) -> bool:
-        """Serve until SIGTERM, Ctrl-C or SIGHUP, then stop everything; returns whether all left by themselves.
+        """Serve until SIGTERM, Ctrl-C or SIGHUP, then stop everything; returns whether all processes exited in time.
 
-        `ready` is called once the API answers.
+        `ready` is called once the API responds.
 
         Raises:
-            StartError: a process did not come up.
+            StartError: a process did not start.
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -67,9 +67,9 @@ class Service:
                 ready()
             while not self._stopping:
                 for program in self._programs():
-                    if news := program.look_after():
-                        self._tell(news)
-                time.sleep(_LOOK_S)
+                    if message := program.keep_running():
+                        self._notify(message)
+                time.sleep(_POLL_S)
         finally:
             clean = self._stop()
         return clean
@@ -92,22 +92,22 @@ class Service:
                 if httpx.get(f"{self.url}/healthz", timeout=2).is_success:
                     return
             except httpx.HTTPError:
-                pass  # it is still starting
+                pass  # still starting
             if not self._api.running or time.monotonic() > give_up_at:
                 raise self._failed(self._api)
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
     def _stop(self) -> bool:
-        """Stop taking work, let a running search save itself, and the broker last. Kills what does not leave."""
+        """Stop everything, the broker last; a running search saves its run state. Kills what does not exit in time."""
         _state_path(self._folder).unlink(missing_ok=True)
         clean = True
         deadline = time.monotonic() + self._grace_s
-        asked = [self._api, *self._workers]
-        for program in asked:
+        stopping = [self._api, *self._workers]
+        for program in stopping:
             program.ask_to_stop()
-        while any(program.running for program in asked) and time.monotonic() < deadline and not self._impatient:
-            time.sleep(_LOOK_S / 4)
-        for program in asked:
+        while any(program.running for program in stopping) and time.monotonic() < deadline and not self._impatient:
+            time.sleep(_POLL_S / 4)
+        for program in stopping:
             clean &= program.stop(time.monotonic())
         if self._broker:
             self._broker.ask_to_stop()
@@ -115,18 +115,18 @@ class Service:
         return clean
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        self._impatient = self._stopping  # asked twice
+        self._impatient = self._stopping  # the second request to stop
         self._stopping = True
 
     def _programs(self) -> list[Program]:
         return [*([self._broker] if self._broker else []), self._api, *self._workers]
 
     def _failed(self, program: Program) -> StartError:
-        title = f"The {program.name} process did not come up; its log {program.log_path} ends:"
+        title = f"The {program.name} process did not start; the end of its log {program.log_path}:"
         return StartError(title, program.last_lines())
 
     def _write_state(self) -> None:
-        """For programs: where the service listens, and which process to tell to stop."""
+        """Record, for other programs, where the service listens and which process to signal to stop it."""
         path = _state_path(self._folder)
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"url": self.url, "pid": os.getpid()}))
@@ -140,13 +140,13 @@ class Service:
 
 
 def url_of(folder: Path, pid: int) -> str | None:
-    """Where the service listens that process `pid` runs on the data folder; None: it is not up (yet)."""
+    """The URL of the service that process `pid` runs on the data folder; None while it is not up."""
     try:
         state = json.loads(_state_path(folder).read_text())
     except FileNotFoundError:
         return None
     url: str = state["url"]
-    return url if state["pid"] == pid else None  # a service that was killed leaves its file behind
+    return url if state["pid"] == pid else None  # a killed service leaves its file behind
 
 
 def _state_path(folder: Path) -> Path:
@@ -155,5 +155,5 @@ def _state_path(folder: Path) -> Path:
 
 def _url_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (recognised, not bound)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (compared, not bound)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

@@ -1,4 +1,4 @@
-"""`autonl up`: the service on this machine, until Ctrl-C. Started again on the same folder, it goes on where it was."""
+"""`autonl up`: runs the service on this machine until Ctrl-C. Restarted on the same folder, searches continue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cli.options import read_settings, stop_on_error
 from cli.service import Service
 from store.settings import Settings
 
-# One user on one machine waits for every search: look, beat and ring more often than a fleet would.
+# A single user waits for every search: poll, beat and notify more often than a fleet would.
 _EMBEDDED: dict[str, Any] = {
     "beat_s": 3,
     "lease_s": 20,
@@ -37,24 +37,30 @@ _EMBEDDED: dict[str, Any] = {
 @stop_on_error
 def up(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
-    data_dir: Annotated[Path | None, typer.Option(help="database, logs and files [default: ./autonl-data]")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on; 0 picks a free one")] = 8000,
+    data_dir: Annotated[Path | None, typer.Option(help="folder for all data (default: ./autonl-data)")] = None,
     dataset_root: Annotated[
         list[Path] | None,
-        typer.Option(help="folder below which data sets may be registered; repeatable [default on loopback: /]"),
+        typer.Option(help="folder under which datasets may be registered; repeatable [default on loopback: /]"),
     ] = None,
 ) -> None:
-    """Run the whole service here: broker, migrations, one worker, API. Ctrl-C stops all of it."""
-    console, errors = Console(), Console(stderr=True)
+    """Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything."""
+    stdout, stderr = Console(), Console(stderr=True)
     settings = _settings(host, data_dir, dataset_root)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _locked(settings.data_dir), _listen(host, port) as listening:
-        service = Service(settings, listening, tell=lambda news: _say(errors, news, "yellow"))
-        _say(console, f"AutoNL starts; its data and logs lie in {settings.data_dir}")
+        service = Service(settings, listening, notify=lambda message: _say(stderr, message, "yellow"))
+        _say(stdout, f"AutoNL is starting; data and logs are in {settings.data_dir}")
         if not _is_loopback(host):
-            _say(errors, f"Whoever can reach {host} can start, cancel and delete searches here", "yellow")
-        clean = service.run(ready=lambda: _say(console, f"AutoNL listens on {service.url}; Ctrl-C stops it", "bold"))
-    _say(console, "AutoNL stopped" if clean else "AutoNL stopped; some processes had to be killed")
+            _say(
+                stderr,
+                f"No login: anyone who can reach {host} can start, cancel and delete searches",
+                "yellow",
+            )
+        clean = service.run(
+            ready=lambda: _say(stdout, f"AutoNL is running at {service.url}; press Ctrl-C to stop", "bold")
+        )
+    _say(stdout, "AutoNL stopped" if clean else "AutoNL stopped; some processes did not exit and were killed")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
@@ -62,18 +68,18 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _settings(host: str, data_dir: Path | None, dataset_root: list[Path] | None) -> Settings:
-    """What was asked, then what the environment sets, then what suits one machine."""
-    set_outside = read_settings().model_fields_set
-    chosen = {name: value for name, value in _EMBEDDED.items() if name not in set_outside}
+    """Command-line options, then settings from the environment, then defaults that suit one machine."""
+    from_environment = read_settings().model_fields_set
+    chosen = {name: value for name, value in _EMBEDDED.items() if name not in from_environment}
     if data_dir is not None:
         chosen["data_dir"] = data_dir
     if dataset_root:
         missing = [str(root) for root in dataset_root if not root.is_dir()]
         if missing:
-            raise StartError("--dataset-root names no folder", missing)
+            raise StartError("--dataset-root must name existing folders; these do not exist:", missing)
         chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_root)
-    elif _is_loopback(host) and "dataset_roots" not in set_outside:
-        chosen["dataset_roots"] = (Path("/"),)  # a service for its own user, who can read this disk anyway
+    elif _is_loopback(host) and "dataset_roots" not in from_environment:
+        chosen["dataset_roots"] = (Path("/"),)  # only reachable by local users, who can read this disk anyway
     return read_settings(**chosen)
 
 
@@ -86,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep the folder for ourselves; the kernel gives it free when this process ends, however it does."""
+    """Lock the folder for this process; the kernel releases the lock however the process ends."""
     with (folder / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +101,7 @@ def _locked(folder: Path) -> Iterator[None]:
             holder = file.read().strip() or "unknown"
             raise StartError(
                 f"{folder} is in use by another `autonl up` (process {holder})",
-                ["stop that one, or choose another folder with --data-dir"],
+                ["stop that one first, or choose another folder with --data-dir"],
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -109,6 +115,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            ways_out = ["choose another with --port, or --port 0 for any free one"]
-            raise StartError(f"Port {port} of {host} is in use", ways_out) from error
+            way_out = "choose another with --port, or pick a free one with --port 0"
+            raise StartError(f"Port {port} of {host} is already in use", [way_out]) from error
         raise StartError(f"Cannot listen on {host} port {port}", [error.strerror or str(error)]) from error

@@ -1,4 +1,4 @@
-"""The command that lists published networks. It needs no service."""
+"""`autonl zoo`: lists published networks. Needs no running service."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from cli.render import zoo_table
 @stop_on_error
 def zoo(
     budget: Annotated[
-        str | None, typer.Option("--budget", "-b", help="scale every network to these MACs by its width, e.g. 100M")
+        str | None, typer.Option("--budget", "-b", help="scale every network by its width to this many MACs, e.g. 100M")
     ] = None,
-    resolution: Annotated[int, typer.Option(help="pixels")] = 224,
-    num_classes: Annotated[int, typer.Option("--classes", help="how many classes")] = 1000,
+    resolution: Annotated[int, typer.Option(help="image size in pixels")] = 224,
+    num_classes: Annotated[int, typer.Option("--classes", help="number of classes")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """List AutoNL-S and -L and other published networks, with published figures and ours."""
+    """List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here."""
     try:
         macs = parse_macs(budget)
         if macs is not None and not (isinstance(macs, int) and macs > 0):
-            raise ValueError(f"{budget!r} is no number of MACs above zero")
+            raise ValueError(f"--budget {budget!r} is not a positive number of MACs")
         nets = [describe_net(net, resolution, num_classes, macs) for net in ZOO.values()]
     except (ValueError, ArchError) as error:
-        raise CommandError("No network is like that", [str(error)]) from error
+        raise CommandError("No network fits these options", [str(error)]) from error
     if as_json:
         print_json({"networks": nets, "macs_counting_rule": COUNTING_RULE})
     else:

@@ -1,27 +1,54 @@
-"""What every test shares: repeatable examples, and an environment without the settings of whoever runs the tests."""
+"""Shared by all tests: repeatable examples, a clean environment, one set of servers, distribution over processes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
-# The same examples in every run, so that a red test is red for everyone; no deadline, because machines stall.
+from tests.scheduling import group_of, sort_for_processes
+from tests.servers import migrated_sqlite, postgres
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
+__all__ = ["migrated_sqlite", "postgres"]  # here, so that each process of tests has one, whatever folders it works on
+
+# The same examples in every run, so that a failure is reproducible everywhere; no deadline, because machines stall.
 hypothesis.settings.register_profile("autonl", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("autonl")
 
-# Tests start many processes, and torch is slow where more threads compute than there are cores: one thread each.
+# Tests start many processes, and torch is slow with more threads than cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 for name in list(os.environ):
     if name.startswith("AUTONL_") or name in ("DATABASE_URL", "BROKER_URL", "ARTIFACT_URL", "COLUMNS"):
         del os.environ[name]
 
+# Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that break a whole service take their time: `make reliability` runs them, `make test` the others."""
+    """Mark the tests that break a whole service as `long`: `make reliability` runs them, `make test` the others."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent / "reliability"):
             item.add_marker("long")
+    sort_for_processes(items)
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """With `-n`, distribute tests by the groups of `tests/scheduling.py`, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)

@@ -1,1 +1,4 @@
-"""Processes: the Celery worker, one supervised child per search, the sweeper. Only `child.py` loads tensor code."""
+"""Processes: the Celery worker, the sweeper, the checker, and one supervised process per search or dataset check.
+
+Only `search_process.py` and `check_process.py` load tensor code.
+"""

@@ -1,4 +1,4 @@
-"""`python -m worker`: a worker with the slots of its settings. SIGTERM or Ctrl-C saves what runs, then stops."""
+"""`python -m worker`: a worker with as many slots as its settings say. SIGTERM or Ctrl-C: save, then stop."""
 
 from __future__ import annotations
 

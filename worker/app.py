@@ -1,7 +1,7 @@
-"""The Celery side of a worker: one task that a ring starts, and the warning that the worker has to stop.
+"""The Celery side of a worker: one task, started by a notification, and a flag that the worker has to stop.
 
-Celery brings the rings and keeps the slots; what a search is and how it ends is known to the supervisor and the rows.
-Rings are acknowledged early and carry nothing, because after the claim the lease protects the search.
+Celery delivers notifications and provides slots; the supervisor and the rows know what a search is and how it ends.
+Notifications are acknowledged early and carry no content, because once claimed a search is protected by its lease.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from celery import Celery, signals
 from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS
 from store.settings import Settings
 from store.stores import open_stores
-from worker.process import CHILD_COMMAND
+from worker.process import SEARCH_COMMAND
 from worker.supervisor import Supervisor
 
-# One byte that the worker and the processes it forks share: 1 means that the worker has to stop. A task cannot see
-# the worker's SIGTERM by itself.
+# One byte shared by the worker and the processes it forks: 1 means that the worker has to stop. A task cannot see the
+# SIGTERM that its worker receives.
 _draining = mmap.mmap(-1, 1)
 
 settings = Settings()
-child_command: Sequence[str] = CHILD_COMMAND  # what a supervisor runs as a search's process
+search_command: Sequence[str] = SEARCH_COMMAND
 app = Celery("autonl", broker=settings.broker_url)
 app.conf.update(
     accept_content=["json"],
@@ -56,12 +56,12 @@ def _drain(**_: Any) -> None:
 
 @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
 def run_searches() -> None:
-    """Somebody rang: run searches until none is due."""
+    """Notified: run due searches until none is left."""
     _supervisor().run_until_idle()
 
 
 @functools.cache
 def _supervisor() -> Supervisor:
-    """The supervisor of this slot, made in the process that the task runs in: connections do not survive a fork."""
+    """The supervisor of this slot, created in the process that runs the task: connections do not survive a fork."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    return Supervisor(open_stores(settings), owner, draining=lambda: _draining[0] == 1, command=child_command)
+    return Supervisor(open_stores(settings), owner, draining=lambda: _draining[0] == 1, command=search_command)

@@ -1,16 +1,17 @@
-"""The process that checks one data set: `python -m worker.check_process NAME FENCE`. Its parent is the checker.
+"""The process that checks one dataset: `python -m worker.check_process NAME FENCE`. Its parent is the checker.
 
-It reads what nobody vouches for, so memory is limited and a crash is the checker's to count. Files appear together with
-the row that names them, under the lock of the uploads.
+It opens untrusted images, so its memory is limited, and the checker counts its crashes. Files take their final place
+under the lock that uploads take too, together with the row that names them.
 """
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,52 +22,33 @@ from store.dataset_files import DatasetFiles
 from store.datasets import sheets_folder
 from store.errors import LeaseLost, NotFound
 from store.settings import Settings
-from store.stores import Stores, open_stores
+from store.stores import Stores
 from worker.exit_codes import ExitCode, exit_with
-from worker.lifeline import Lifeline
-from worker.memory import limit_memory
-from worker.sink import retry_while_unavailable
+from worker.process_context import process_context
+from worker.retry import retry_while_unavailable
 
-_TELL_S = 1.0  # between two reports of progress
+_PROGRESS_INTERVAL_S = 1.0
 WORK_PREFIX = ".check-"
 
 
 def main(name: str, fence: int) -> ExitCode:
-    """Check the data set and close its row."""
-    Lifeline().hold()
-    settings = Settings()
-    if settings.check_memory_bytes:
-        limit_memory(settings.check_memory_bytes)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stores = open_stores(settings)
-    lease = CheckLease(name, fence)
-    settings.datasets_dir.mkdir(parents=True, exist_ok=True)
-    work_dir = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=settings.datasets_dir))
-    try:
-        check(stores, lease, work_dir)
-    except LeaseLost as lost:
-        print(f"stopping: {lost}", file=sys.stderr)
-        return ExitCode.LEASE_LOST
-    finally:
-        shutil.rmtree(work_dir, ignore_errors=True)
-        stores.close()
-    return ExitCode.FINISHED
+    """Check the dataset and close its row."""
+    with process_context(lambda settings: settings.check_memory_bytes) as context:
+        try:
+            with _work_dir(context.settings) as work_dir:
+                check(context.stores, CheckLease(name, fence), work_dir)
+        except LeaseLost as lost:
+            print(f"stopping: {lost}", file=sys.stderr)
+            return ExitCode.LEASE_LOST
+        return ExitCode.FINISHED
 
 
 def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
-    """Check the data set that `lease` stands for, and close its row. Raises LeaseLost."""
-    from autonl_core.dataset_check.check import check_dataset  # loads numpy: only after the lifeline holds
+    """Check the dataset that `lease` stands for, and close its row. Raises LeaseLost."""
+    from autonl_core.dataset_check.check import check_dataset  # loads numpy: only once the lifeline is held
 
     settings = stores.settings
     entry = retry_while_unavailable(lambda: stores.checks.entry(lease))
-    told_at = 0.0
-
-    def tell(share: float) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _TELL_S:
-            told_at = time.monotonic()
-            retry_while_unavailable(lambda: stores.checks.beat(lease, share))
-
     is_upload = entry.sha256 is not None
     checked = check_dataset(
         lease.name,
@@ -74,20 +56,20 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         work_dir,
         limits=settings.limits,
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
-        on_progress=tell,
+        on_progress=_ProgressWriter(stores, lease),
     )
     report = checked.report
     if checked.spec is None or checked.manifest is None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
         return
     sheets = {f"{sheets_folder(checked.spec)}/{sheet.name}": sheet for sheet in checked.sheets}
-    for key, sheet in sheets.items():  # making many durable takes long: not under the lock
+    for key, sheet in sheets.items():  # not under the lock: flushing many files to disk takes long
         stores.artifacts.put(key, sheet)
     files: DatasetFiles = stores.datasets.files
     target = files.folder / checked.manifest.name
     with files.locked():
         for key, sheet in sheets.items():
-            if not _is_there(stores.artifacts, key):  # went with the last other data set of the same images
+            if not _exists(stores.artifacts, key):  # deleted with the last other dataset of the same images
                 stores.artifacts.put(key, sheet)
         checked.manifest.replace(target)
         fsync_folder(files.folder)
@@ -95,7 +77,32 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, spec, report))
 
 
-def _is_there(artifacts: ArtifactStore, key: str) -> bool:
+class _ProgressWriter:
+    """Stores how far the check is, 0 to 1, about once a second. Raises LeaseLost."""
+
+    def __init__(self, stores: Stores, lease: CheckLease) -> None:
+        self._checks = stores.checks
+        self._lease = lease
+        self._written_at = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        if time.monotonic() - self._written_at >= _PROGRESS_INTERVAL_S:
+            self._written_at = time.monotonic()
+            retry_while_unavailable(lambda: self._checks.beat(self._lease, fraction))
+
+
+@contextmanager
+def _work_dir(settings: Settings) -> Iterator[Path]:
+    """A temporary folder beside the datasets, so that a finished file can be moved into place by renaming it."""
+    settings.datasets_dir.mkdir(parents=True, exist_ok=True)
+    work_dir = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=settings.datasets_dir))
+    try:
+        yield work_dir
+    finally:
+        shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _exists(artifacts: ArtifactStore, key: str) -> bool:
     try:
         artifacts.open(key).close()
     except NotFound:

@@ -1,4 +1,4 @@
-"""The exit codes of a search's process, and what each of them means for the search."""
+"""The exit codes of search and check processes, and what each of them means."""
 
 from __future__ import annotations
 
@@ -14,64 +14,69 @@ from store.states import ExitClass
 
 
 class ExitCode(IntEnum):
-    """What the child says by leaving. Any other code, and every signal, is a crash."""
+    """What the process reports to its parent. Any other code, and every signal, is a crash."""
 
     FINISHED = 0  # the result is in the store
-    REFUSED = 2  # an error the user must act on is in the store
+    REFUSED = 2  # an error that the user has to act on is in the store
     CRASHED = 70
     OUT_OF_MEMORY = 71
     DISK_FULL = 73
-    GAVE_BACK = 75  # saved on request, to go on later or elsewhere
-    CANCELLED = 76  # saved on request, not to go on
-    LEASE_LOST = 77  # a write was refused: somebody else owns the search
+    GAVE_BACK = 75  # saved on request, to be resumed later or on another worker
+    CANCELLED = 76  # saved on request, not to be resumed
+    LEASE_LOST = 77  # a write was refused: another attempt owns the search
 
 
-_CRASHES: dict[int, ExitClass] = {
+_CRASH_CLASSES: dict[int, ExitClass] = {
     ExitCode.OUT_OF_MEMORY: ExitClass.OUT_OF_MEMORY,
     ExitCode.DISK_FULL: ExitClass.DISK_FULL,
 }
+_SENT_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT")
 
 
 def crash_code(error: BaseException) -> ExitCode:
-    """The exit code of an exception that nobody meant to raise."""
+    """The exit code for an unexpected exception."""
     if is_disk_full(error):
         return ExitCode.DISK_FULL
     if isinstance(error, RuntimeError) and "unexpected pos" in str(error):
-        return ExitCode.DISK_FULL  # how torch says that a write came out short
+        return ExitCode.DISK_FULL  # how torch reports a short write
     if is_out_of_memory(error):
         return ExitCode.OUT_OF_MEMORY
     return ExitCode.CRASHED
 
 
 def exit_with(main: Callable[[str, int], ExitCode]) -> NoReturn:
-    """Run `main` with the two arguments of this process, and end it with the exit code that tells how that went."""
+    """Run `main` with the two arguments of this process, and exit with the code it returns.
+
+    An exception that escapes `main` goes to the log and becomes the exit code of its kind of crash.
+    """
     try:
         code = main(sys.argv[1], int(sys.argv[2]))
-    except Exception as error:  # noqa: BLE001  (the last stop: told in the log and by the exit code)
+    except Exception as error:  # noqa: BLE001  (outermost frame: logged, and reported by the exit code)
         traceback.print_exc()
         code = crash_code(error)
     sys.exit(code)
 
 
 def crash_class(error: BaseException) -> ExitClass:
-    """The same as a class, for an exception in the supervisor itself."""
-    return _CRASHES.get(crash_code(error), ExitClass.CRASHED)
+    """How the database classifies a crash caused by `error`, raised in the supervisor."""
+    return _CRASH_CLASSES.get(crash_code(error), ExitClass.CRASHED)
 
 
-def crash_of(returncode: int, last_line: str, memory_ran_out: bool = False) -> tuple[ExitClass, str]:
-    """The class of a crash, and a sentence that tells it.
+def describe_crash(returncode: int, last_line: str, memory_ran_out: bool = False) -> tuple[ExitClass, str]:
+    """The class of a crash, and a sentence that describes it.
 
     Args:
-        last_line: the end of the attempt's log.
-        memory_ran_out: the kernel ended a process of this worker to get memory back while the attempt ran.
+        last_line: the last line of the process's log.
+        memory_ran_out: the kernel killed a process of this control group to reclaim memory as this one ended.
     """
-    said = f": {last_line}" if last_line else ""
+    quoted = f": {last_line}" if last_line else ""
     if returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
         if name == "SIGKILL" and memory_ran_out:
-            return ExitClass.OUT_OF_MEMORY, f"the kernel ended the process because memory ran out{said}"
-        exit_class = ExitClass.KILLED if name in ("SIGKILL", "SIGTERM", "SIGINT") else ExitClass.CRASHED
-        return exit_class, f"the process was ended by {name}{said}"
+            return ExitClass.OUT_OF_MEMORY, f"the kernel killed the process because memory ran out{quoted}"
+        exit_class = ExitClass.KILLED if name in _SENT_FROM_OUTSIDE else ExitClass.CRASHED
+        return exit_class, f"the process was terminated by {name}{quoted}"
     if returncode in (ExitCode.FINISHED, ExitCode.REFUSED):
-        return ExitClass.CRASHED, f"the process left with code {returncode} but stored no result{said}"
-    return _CRASHES.get(returncode, ExitClass.CRASHED), f"the process left with code {returncode}{said}"
+        return ExitClass.CRASHED, f"the process exited with code {returncode} but stored no result{quoted}"
+    exit_class = _CRASH_CLASSES.get(returncode, ExitClass.CRASHED)
+    return exit_class, f"the process exited with code {returncode}{quoted}"

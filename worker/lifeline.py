@@ -1,4 +1,4 @@
-"""The standard input of a search's process: requests to stop arrive on it, and its end means that we are orphaned."""
+"""The standard input of a search or check process: stop requests arrive on it, and end of file means an orphan."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import cast, get_args
 
 from autonl_core.spec.progress import StopRequest
 
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 class Lifeline:
-    """A `StopToken` fed by the supervisor, line by line, from a thread of its own.
+    """A `StopToken` that reads stop requests, one per line, in its own thread.
 
-    When the supervisor is gone, the kernel ends the other side of the pipe, whatever happened to it, and this process
-    ends with everything it started: nobody keeps its lease any more.
+    When the parent dies, however that happens, the kernel closes its end of the pipe. This process then kills itself
+    and everything it started, because its lease is no longer being kept.
     """
 
     def __init__(self) -> None:
         self._request: StopRequest | None = None
 
     def hold(self) -> None:
-        """Start to listen."""
+        """Start listening."""
         if sys.platform == "linux":
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         threading.Thread(target=self._listen, name="lifeline", daemon=True).start()
@@ -38,5 +38,5 @@ class Lifeline:
             request = line.strip()
             if request in get_args(StopRequest):
                 self._request = cast(StopRequest, request)
-        print("the supervisor is gone; leaving", file=sys.stderr, flush=True)
+        print("the parent process is gone; exiting", file=sys.stderr, flush=True)
         os.killpg(0, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Memory that runs out: how the kernel tells of it, and a limit that makes a search hear of it before its host does."""
+"""Running out of memory: the kernel's count of kills, and a limit that lets a process notice before its host does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _ROOT = Path("/sys/fs/cgroup")
 
 
 def memory_kills(membership: Path = _PROC, root: Path = _ROOT) -> int:
-    """How many processes of this worker's control group the kernel ended to get memory back; 0 where none is told.
+    """How many processes of this control group the kernel has killed to reclaim memory; 0 where it keeps no count.
 
-    A SIGKILL says nothing about its sender. This count, read before and after, does.
+    A SIGKILL does not reveal its sender; this count, read before and after, does.
     """
     for line in _read(membership).splitlines():
         _, controllers, group = line.split(":", 2)
-        if controllers == "":  # version 2: one tree for everything
+        if controllers == "":  # version 2: one tree for all controllers
             candidates = [root / group.lstrip("/") / "memory.events", root / "memory.events"]
         elif "memory" in controllers.split(","):
             candidates = [
@@ -40,9 +40,9 @@ def _read(file: Path) -> str:
 
 
 def limit_memory(limit_bytes: int) -> None:
-    """Bound the address space of this process and of those it starts.
+    """Limit the address space of this process and of those it starts.
 
-    What does not fit any more raises MemoryError, which a search can answer, instead of waking the kernel's killer.
+    An allocation beyond it raises MemoryError, which a search can handle, instead of invoking the kernel's OOM killer.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, hard))

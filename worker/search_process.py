@@ -1,13 +1,12 @@
-"""The process of one attempt: `python -m worker.search_process SEARCH_ID FENCE`. The only importer of the tensor code.
+"""The process of one attempt: `python -m worker.search_process SEARCH_ID FENCE`. Its parent is the supervisor.
 
-Loads the search, runs it, stores the checkpoint and closes the search, everything under its fence. Its exit code
-(`worker/exit_codes.py`) tells the supervisor what is left to settle.
+It loads the search, runs it, stores its files and closes the search, every write under its fence. Its exit code
+(`worker/exit_codes.py`) says what is left for the supervisor to record.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,52 +23,46 @@ from store.artifacts import StoredFile
 from store.errors import LeaseLost, NotFound
 from store.leases import Lease
 from store.models import Search
-from store.settings import Settings
 from store.states import ExitClass
-from store.stores import Stores, open_stores
+from store.stores import Stores
 from worker.exit_codes import ExitCode, exit_with
 from worker.lifeline import Lifeline
-from worker.memory import limit_memory
-from worker.sink import RowSink, retry_while_unavailable
+from worker.process_context import process_context
+from worker.retry import retry_while_unavailable
+from worker.sink import RowSink
 from worker.workspace import Workspace
 
 
 def main(search_id: str, fence: int) -> ExitCode:
-    """Run the attempt and say how it ended."""
-    lifeline = Lifeline()
-    lifeline.hold()
-    settings = Settings()
-    if settings.child_memory_bytes:
-        limit_memory(settings.child_memory_bytes)
-    else:  # under a limit, freed memory that is kept is missing where it is needed in other pieces
-        keep_freed_memory()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stores = open_stores(settings)
-    lease = Lease(search_id, fence)
-    try:
-        result = _search(stores, lease, lifeline)
-        _hand_over(stores, lease, result)
-    except Interrupted as stopped:
-        return ExitCode.CANCELLED if stopped.reason == "cancel" else ExitCode.GAVE_BACK
-    except LeaseLost as lost:
-        print(f"stopping: {lost}", file=sys.stderr)
-        retry_while_unavailable(lambda: stores.events.stale_write(lease, "report"))
-        return ExitCode.LEASE_LOST
-    except AutonlError as error:
-        problem = error  # bound again: Python forgets `error` at the end of this block
-        print(f"refused: {problem}", file=sys.stderr)
-        retry_while_unavailable(lambda: stores.claims.fail(lease, error_type(problem), str(problem)))
-        return ExitCode.REFUSED
-    return ExitCode.FINISHED
+    """Run the attempt; the exit code says how it ended."""
+    with process_context(lambda settings: settings.child_memory_bytes) as context:
+        if not context.settings.child_memory_bytes:  # under a limit, hoarded blocks would be missing elsewhere
+            keep_freed_memory()
+        stores, lease = context.stores, Lease(search_id, fence)
+        try:
+            result = _search(stores, lease, context.lifeline)
+            _hand_over(stores, lease, result)
+        except Interrupted as stopped:
+            return ExitCode.CANCELLED if stopped.reason == "cancel" else ExitCode.GAVE_BACK
+        except LeaseLost as lost:
+            print(f"stopping: {lost}", file=sys.stderr)
+            retry_while_unavailable(lambda: stores.events.stale_write(lease, "report"))
+            return ExitCode.LEASE_LOST
+        except AutonlError as error:
+            refusal = error  # bound again: Python unbinds `error` at the end of this block
+            print(f"refused: {refusal}", file=sys.stderr)
+            retry_while_unavailable(lambda: stores.claims.fail(lease, error_type(refusal), str(refusal)))
+            return ExitCode.REFUSED
+        return ExitCode.FINISHED
 
 
 def error_type(error: AutonlError) -> str:
-    """The word that programs know an error by: `DatasetError` is "dataset-error"."""
+    """The machine-readable name of an error: `DatasetError` is "dataset-error"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
 
 
 def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
-    from autonl_core.search import run_search  # loads torch: only after the lifeline holds
+    from autonl_core.search import run_search  # loads torch: only once the lifeline is held
 
     settings = stores.settings
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
@@ -98,7 +91,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
 
 
 def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
-    """What the check of the data set found, if it is still registered as it was."""
+    """The report of the dataset's check, if the dataset is still registered with the same content."""
     with contextlib.suppress(NotFound):
         entry = retry_while_unavailable(lambda: stores.datasets.get(search.dataset))
         if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
@@ -107,7 +100,7 @@ def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
 
 
 def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Sequence[str]) -> None:
-    """Delete what earlier attempts left and no row names."""
+    """Delete files of earlier attempts that no row refers to."""
     workspace.delete_unreferenced(lease.fence, run_states)
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     kept = [artifact.key for artifact in artifacts]
@@ -116,7 +109,7 @@ def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Se
 
 
 def _memory_crashes(stores: Stores, lease: Lease) -> int:
-    """How many earlier attempts ended because memory ran out: each halves the parts of a batch."""
+    """How many earlier attempts ran out of memory: each halves the size of the micro-batches."""
     attempts = stores.searches.attempts(lease.search_id)
     return sum(attempt.exit_class == ExitClass.OUT_OF_MEMORY for attempt in attempts)
 
@@ -124,18 +117,20 @@ def _memory_crashes(stores: Stores, lease: Lease) -> int:
 def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
     """Store all files, then close the search with them in one transaction."""
     if result.architecture.macs > result.flops_budget:
-        raise VerificationError(f"{result.architecture.macs:,} MACs exceed the budget of {result.flops_budget:,}")
+        raise VerificationError(
+            f"the network costs {result.architecture.macs:,} MACs, more than its budget of {result.flops_budget:,}"
+        )
     files = {kind: _store(stores, lease, file) for kind, file in result.files.items()}
     retry_while_unavailable(lambda: stores.claims.finish(lease, result, files))
 
 
 def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
-    """Raises VerificationError if what arrived in the artifact store is not what was scored."""
+    """Copy a file to the artifact store. Raises VerificationError if what arrived there is not what was scored."""
     stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/{file.path.name}", file.path)
     if stored.sha256 != file.sha256:
         raise VerificationError(
-            f"{file.path.name} changed on its way to the artifact store: SHA-256 {stored.sha256}, "
-            f"written as {file.sha256}"
+            f"{file.path.name} changed on its way to the artifact store: it arrived with SHA-256 {stored.sha256}, "
+            f"but was written with {file.sha256}"
         )
     return stored
 

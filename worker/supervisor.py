@@ -1,24 +1,31 @@
-"""Runs searches: claim one, start its process, watch it, settle how it ended; then the next.
+"""Runs searches: claim one, start its process, watch it, record how it ended; then the next.
 
-Knows nothing of Celery and loads no tensor code. The rows decide everything: a supervisor that dies, or loses its
-lease, leaves a search that another one can take over.
+Knows nothing of Celery and loads no tensor code. The database rows decide everything: a supervisor that dies or loses
+its lease leaves a search that another supervisor can take over.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum, auto
 
+from autonl_core.spec.progress import StopRequest
+from store.claims import ClaimStore, LeaseStatus
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost, NotFound
 from store.leases import Lease
+from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
-from worker.attempt import Attempt, Cause, End
-from worker.exit_codes import ExitCode, crash_class, crash_of
-from worker.process import CHILD_COMMAND, ChildProcess
+from worker.exit_codes import ExitCode, crash_class, describe_crash
+from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
+from worker.process import SEARCH_COMMAND, SupervisedProcess
 from worker.workspace import Workspace
+
+EXIT_GRACE_S = 5.0  # time for a process to exit once it has closed its search
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +34,9 @@ class Supervisor:
     """Runs one search at a time, for as long as any is queued.
 
     Args:
-        owner: who holds the claims, for people who read the rows; unique per worker slot.
-        draining: asked again and again; once true, a running search is saved and given back.
-        command: the program of a search's process; it gets the search id and the fence as arguments.
+        owner: stored with each claim, for people who read the rows; unique per worker slot.
+        draining: asked repeatedly; once true, a running search is saved and given back.
+        command: the command of a search process; the search id and the fence are appended as arguments.
     """
 
     def __init__(
@@ -38,7 +45,7 @@ class Supervisor:
         owner: str,
         *,
         draining: Callable[[], bool] = lambda: False,
-        command: Sequence[str] = CHILD_COMMAND,
+        command: Sequence[str] = SEARCH_COMMAND,
     ) -> None:
         self._stores = stores
         self._settings = stores.settings
@@ -47,47 +54,54 @@ class Supervisor:
         self._command = command
 
     def run_until_idle(self) -> int:
-        """Run searches until none is due, the database is away, or the worker drains. Returns how many attempts."""
+        """Run searches until none is due, the database is unavailable, or the worker drains.
+
+        Returns:
+            The number of attempts it ran.
+        """
         attempts = 0
         while not self._draining():
-            claimed = time.monotonic()
+            claimed_at = time.monotonic()
             try:
                 lease = self._stores.claims.claim(self._owner)
             except UNAVAILABLE as error:
-                log.warning("no claim, the database does not answer: %s", error)
+                log.warning("no search claimed, database unavailable: %s", error)
                 break
             if lease is None:
                 break
-            self._run(lease, claimed)
+            self._run(lease, claimed_at)
             attempts += 1
         return attempts
 
-    def _run(self, lease: Lease, claimed: float) -> None:
-        """Run the attempt that `lease` stands for, to its end. `claimed` is when we asked for it, monotonic."""
+    def _run(self, lease: Lease, claimed_at: float) -> None:
+        """Run the attempt that holds `lease` to its end. `claimed_at`: when the claim was requested, monotonic."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
             command = [*self._command, lease.search_id, str(lease.fence)]
-            process = ChildProcess(command, workspace.log_path(lease.fence), self._settings)
-        except OSError as error:  # no room for its log, or no process to be had: as if it had crashed at once
-            log.warning("search %s attempt %d cannot start: %s", lease.search_id, lease.fence, error)
-            self._stores.claims.crashed(lease, crash_class(error), f"its process cannot start: {error}")
+            process = SupervisedProcess(command, workspace.log_path(lease.fence), self._settings)
+        except OSError as error:  # disk full, or too many processes: counts as a crash
+            log.warning("search %s attempt %d could not be started: %s", lease.search_id, lease.fence, error)
+            self._stores.claims.crashed(lease, crash_class(error), f"its process could not be started: {error}")
             return
         log.info("search %s attempt %d runs as process %d", lease.search_id, lease.fence, process.pid)
-        attempt = Attempt(self._stores, lease, process, self._draining, claimed)
-        end = attempt.watch()
-        log.info("search %s attempt %d ended: %s, code %d", lease.search_id, lease.fence, end.cause, end.returncode)
+        keeper = SearchLeaseKeeper(self._stores.claims, lease, self._draining)
+        leased = LeasedProcess(process, keeper, _pace(self._settings), claimed_at)
+        end = leased.watch()
+        log.info(
+            "search %s attempt %d ended: %s, exit code %d", lease.search_id, lease.fence, end.cause, end.returncode
+        )
         while True:
             try:
-                self._settle(lease, end, workspace)
+                self.record_outcome(lease, end, workspace)
                 return
             except UNAVAILABLE as error:
-                if attempt.lease_left_s <= 0:
-                    log.warning("search %s stays unsettled, a sweeper will end it: %s", lease.search_id, error)
+                if leased.lease_left_s <= 0:
+                    log.warning("outcome of search %s left to a sweeper: %s", lease.search_id, error)
                     return
                 time.sleep(self._settings.poll_s)
 
-    def _settle(self, lease: Lease, end: End, workspace: Workspace) -> None:
-        """Write down how the attempt ended, unless its process did or somebody else owns the search by now."""
+    def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace) -> None:
+        """Write down how the attempt ended, unless its process already did or another attempt owns the search."""
         tail = workspace.log_tail(lease.fence)
         if end.cause == Cause.LEASE_LOST:
             self._stores.events.stale_write(lease, "beat")
@@ -95,26 +109,103 @@ class Supervisor:
             try:
                 self._close(lease, end, tail)
             except LeaseLost as lost:
-                log.debug("nothing to settle: %s", lost)
+                log.debug("no outcome to record: %s", lost)
         self._stores.claims.attach_log(lease, tail)
         try:
             state = self._stores.searches.get(lease.search_id).state
         except NotFound:
-            return  # deleted meanwhile
+            return  # deleted in the meantime
         if state == SearchState.SUCCEEDED:
             workspace.delete_run_states()
 
-    def _close(self, lease: Lease, end: End, tail: str) -> None:
+    def _close(self, lease: Lease, end: ProcessEnd, tail: str) -> None:
         claims = self._stores.claims
+        note = self._kill_note(end)
+        match outcome_of(end):
+            case Outcome.CANCELLED:
+                claims.cancelled(lease, note)
+            case Outcome.GAVE_BACK:
+                claims.gave_back(lease, _REQUESTED_BY[end.stop_request] + (f"; {note}" if note else ""))
+            case Outcome.STALLED:
+                claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
+            case Outcome.CRASHED:
+                lines = tail.strip().splitlines()
+                last_line = lines[-1] if lines else ""
+                claims.crashed(lease, *describe_crash(end.returncode, last_line, end.memory_ran_out))
+
+    def _kill_note(self, end: ProcessEnd) -> str:
+        """What to add about a process that ignored its stop request; empty if it did not."""
         killed = end.cause == Cause.GRACE_OVER
-        left = f"it did not leave within {self._settings.stop_grace_s:g} s and was killed" if killed else ""
-        if end.returncode == ExitCode.CANCELLED or (killed and end.asked == "cancel"):
-            claims.cancelled(lease, left)
-        elif end.returncode == ExitCode.GAVE_BACK or killed:
-            asked = "the user asked for a pause" if end.asked == "pause" else "the worker was told to stop"
-            claims.gave_back(lease, f"{asked}; {left}" if left else asked)
-        elif end.cause == Cause.STALLED:
-            claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
-        else:
-            lines = tail.strip().splitlines()
-            claims.crashed(lease, *crash_of(end.returncode, lines[-1] if lines else "", end.memory_ran_out))
+        return f"it did not exit within {self._settings.stop_grace_s:g} s and was killed" if killed else ""
+
+
+class SearchLeaseKeeper:
+    """The lease of one attempt. Its row carries the user's requests; a drain of the worker ranks below them."""
+
+    def __init__(self, claims: ClaimStore, lease: Lease, draining: Callable[[], bool]) -> None:
+        self.name = f"search {lease.search_id}"
+        self._claims = claims
+        self._lease = lease
+        self._draining = draining
+
+    def look(self) -> LeaseView:
+        return self._view(*self._claims.status(self._lease))
+
+    def beat(self) -> LeaseView:
+        _, progress_at = self._claims.status(self._lease)
+        return self._view(self._claims.beat(self._lease), progress_at)
+
+    def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
+        if status == LeaseStatus.LOST:
+            return LOST
+        request: StopRequest | None = _REQUESTS.get(status) or ("drain" if self._draining() else None)
+        return LeaseView(held=True, progress=progress_at, stop_request=request)
+
+
+_REQUESTS: Mapping[LeaseStatus, StopRequest] = {
+    LeaseStatus.CANCEL_WANTED: "cancel",
+    LeaseStatus.PAUSE_WANTED: "pause",
+}
+_REQUESTED_BY: Mapping[StopRequest | None, str] = {
+    "cancel": "the user cancelled the search",
+    "pause": "the user paused the search",
+    "drain": "the worker was asked to stop",
+    None: "the worker was asked to stop",
+}
+
+
+class Outcome(Enum):
+    """How an attempt is recorded when its process did not close the search."""
+
+    CANCELLED = auto()
+    GAVE_BACK = auto()
+    STALLED = auto()
+    CRASHED = auto()
+
+
+# By the cause of the end, and then by the stop request (if the process was killed for ignoring it) or the exit code.
+_OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
+    (Cause.EXITED, ExitCode.CANCELLED): Outcome.CANCELLED,
+    (Cause.EXITED, ExitCode.GAVE_BACK): Outcome.GAVE_BACK,
+    (Cause.GRACE_OVER, "cancel"): Outcome.CANCELLED,
+    (Cause.GRACE_OVER, "pause"): Outcome.GAVE_BACK,
+    (Cause.GRACE_OVER, "drain"): Outcome.GAVE_BACK,
+    (Cause.STALLED, None): Outcome.STALLED,
+}
+
+
+def outcome_of(end: ProcessEnd) -> Outcome:
+    """What becomes of an attempt whose process ended like this; a crash unless the table says otherwise."""
+    key: StopRequest | int | None = end.returncode if end.cause == Cause.EXITED else end.stop_request
+    return _OUTCOMES.get((end.cause, key), Outcome.CRASHED)
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        poll_s=settings.poll_s,
+        beat_s=settings.beat_s,
+        lease_s=settings.lease_s,
+        stall_s=settings.stall_s,
+        stop_grace_s=settings.stop_grace_s,
+        exit_grace_s=EXIT_GRACE_S,
+    )

@@ -1,4 +1,4 @@
-"""Where the files of a search lie: one folder per attempt, so that a zombie can soil only its own, and its log."""
+"""Where a search keeps its files: one folder and one log per attempt; a stale process can only write to its own."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ class Workspace:
         self._folder = settings.searches_dir / search_id
 
     def attempt_dir(self, fence: int) -> Path:
-        """The folder that this attempt writes to; made if it is not there."""
+        """The folder that this attempt writes to, created if missing."""
         folder = self._attempt_dir(fence)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def log_path(self, fence: int) -> Path:
-        """The file that holds everything this attempt printed."""
+        """The file that this attempt's output goes to."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return log_path(self._settings, self._search_id, fence)
 
     def log_tail(self, fence: int) -> str:
-        """The end of an attempt's log; empty if there is none."""
+        """The end of an attempt's log; empty if it has none."""
         try:
             return read_tail(log_path(self._settings, self._search_id, fence), _TAIL_BYTES)
         except FileNotFoundError:
             return ""
 
     def relative(self, path: Path) -> str:
-        """How the database names a file of this search: the data folder may move."""
+        """The path of a file of this search as stored in the database: relative, since the data folder may move."""
         return str(path.resolve().relative_to(self._root))
 
     def absolute(self, stored: str) -> Path:
+        """The file that a path stored in the database stands for."""
         return self._root / stored
 
     def delete_unreferenced(self, before_fence: int, referenced: Iterable[str]) -> None:
-        """Free the space of earlier attempts but for the run states that a row names; half-written files go as well.
+        """Delete the files of earlier attempts, half-written ones included, except the run states that a row refers to.
 
-        Only of earlier ones: whoever calls may be a zombie without knowing it, and must not touch what came after.
+        Later attempts are left alone: the caller may itself be stale without knowing it.
         """
         kept = {self.absolute(path) for path in referenced}
         for folder in (self._attempt_dir(fence) for fence in range(1, before_fence)):
@@ -59,11 +60,11 @@ class Workspace:
                     shutil.rmtree(file, ignore_errors=True)
                 elif file not in kept:
                     file.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty, or not there
+            with contextlib.suppress(OSError):  # not empty, or missing
                 folder.rmdir()
 
     def delete_run_states(self) -> None:
-        """Free the space of a search that will not be resumed. Logs stay."""
+        """Delete the attempt folders of a search that will not be resumed. Logs stay."""
         for folder in self._folder.glob("attempt-*/"):
             shutil.rmtree(folder, ignore_errors=True)
 

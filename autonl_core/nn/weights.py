@@ -51,7 +51,7 @@ def load_weights(path: Path, arch: ArchSpec, *, num_classes: int | None = None, 
 
 
 def with_fresh_classifier(network: Network, num_classes: int, seed: int | None = None) -> Network:
-    """The same network for other classes: its classifier starts anew, all other weights stay."""
+    """The same network for other classes: its classifier is initialised again, all other weights stay."""
     other = build_network(adapt(network.arch, num_classes=num_classes), seed=seed).eval()
     kept = {key: value for key, value in network.state_dict().items() if not key.startswith("classifier.")}
     other.load_state_dict(other.state_dict() | kept)

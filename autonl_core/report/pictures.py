@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentF
 from autonl_core.report.facts import Facts
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.report.words import short
+from autonl_core.spec.gate_kinds import GATE_KINDS
 from autonl_core.spec.zoo import find_net
 
 LIGHT = {"ink": "#17211f", "soft": "#566562", "line": "#dce2e0", "main": "#0f766e", "second": "#d97706",
@@ -54,14 +55,7 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.6,
     "text.parse_math": False,
 }
-_GATES = {
-    "kernel": "kernel 5",
-    "expand": "expansion 6",
-    "present": "block kept",
-    "light_nl": "LightNL",
-    "nl_ratio": "LightNL ratio 0.25",
-    "nl_stride": "LightNL stride 1",
-}
+_GATES = {kind.name: kind.title for kind in GATE_KINDS}
 _COLOURS = ("main", "second", "third", "fourth", "bad", "soft")
 _macs = FuncFormatter(lambda value, _: short(value))
 

@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from autonl_core.registry import Registry
+from autonl_core.registry import Named, Registry
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
 from autonl_core.spec.zoo import ZOO
 
@@ -66,12 +66,15 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+# Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
+ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
+
 if TYPE_CHECKING:
     Baseline = str
     AlgorithmName = str
 else:  # the names of the files that define them
     Baseline = Literal[tuple(ZOO)]
-    AlgorithmName = Literal[Registry("autonl_core.supernet.algorithms", "algorithm").names()]
+    AlgorithmName = Literal[ALGORITHM_NAMES]
 
 
 def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:

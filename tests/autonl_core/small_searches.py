@@ -114,12 +114,14 @@ def search(
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for decoded images, shared by all searches of a session."""
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
+    """A search that ran without interruption, with a whole bundle; tests only read from it."""
     recorder = Recorder()
     return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder, bundle=True), recorder

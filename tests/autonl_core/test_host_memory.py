@@ -1,4 +1,4 @@
-"""Keeping freed memory: large blocks are taken again without a page fault, where by default each page faults anew."""
+"""Keeping freed memory: large blocks are reused without page faults, where by default every page faults again."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import PHASES, SavedState
 from autonl_core.spec.result import SearchResult
 from tests.autonl_core.digit_archives import digits_zip
-from tests.autonl_core.small_searches import QUICK, Recorder, cache, search, uninterrupted
-
-__all__ = ["cache", "uninterrupted"]
+from tests.autonl_core.small_searches import QUICK, Recorder, search
 
 
 class TestResult:

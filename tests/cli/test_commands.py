@@ -1,4 +1,4 @@
-"""The client commands against a real API: what they print, for people and for programs, and how they end."""
+"""The client commands against a real API: text output, JSON output and exit codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 from autonl_core.spec.progress import Progress
 from cli import download
 from cli.client import Client
-from cli.live import watch as follow
+from cli.live import follow_search
 from cli.main import app
 from store.settings import Settings
 from store.stores import Stores
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("service")
 
 
 def autonl(*arguments: str) -> Result:
-    """Run a command, with a terminal wide enough that tables are not folded."""
+    """Run a command, with a terminal wide enough not to wrap tables."""
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments), catch_exceptions=False)
 
 
@@ -56,7 +56,7 @@ def test_a_search_is_started_listed_and_shown(service: httpx.Client) -> None:
     assert as_json("list", "--state", "running")["searches"] == []
 
 
-def test_a_search_can_come_from_a_file_and_options_win(service: httpx.Client, tmp_path: Path) -> None:
+def test_a_search_is_read_from_a_file_and_options_override_it(service: httpx.Client, tmp_path: Path) -> None:
     file = tmp_path / "search.yaml"
     file.write_text("dataset: digits\nflops_budget: 400k\nseed: 1\nsupernet: {epochs: 3}\n")
     search = as_json("search", "--config", str(file), "--seed", "2")
@@ -65,7 +65,7 @@ def test_a_search_can_come_from_a_file_and_options_win(service: httpx.Client, tm
     assert autonl("search", "--config", str(file)).exit_code == 2
 
 
-def test_a_refusal_prints_each_problem_on_a_line_and_ends_with_2() -> None:
+def test_a_refused_request_lists_one_problem_per_line_and_exits_with_code_2() -> None:
     refused = autonl("search", "-d", "nope", "-b", "lots", "--resolution", "4")
     assert refused.exit_code == 2
     title, *lines = refused.stderr.splitlines()
@@ -75,13 +75,13 @@ def test_a_refusal_prints_each_problem_on_a_line_and_ends_with_2() -> None:
     assert "choose between" in infeasible.stderr
 
 
-def test_without_a_service_the_way_out_is_told() -> None:
+def test_without_a_service_the_error_names_the_way_out() -> None:
     for command in (["list"], ["dataset", "list"], ["status", "x"], ["download", "x"]):
         result = autonl(*command, "--url", f"http://127.0.0.1:{free_port()}")
         assert (result.exit_code, "autonl up" in result.stderr) == (2, True)
 
 
-def test_watch_tells_plain_lines_and_the_result(service: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+def test_watch_prints_plain_lines_and_the_result(service: httpx.Client, stores: Stores, tmp_path: Path) -> None:
     search_id = start(service)
     results: list[Result] = []
     watching = threading.Thread(target=lambda: results.append(autonl("watch", search_id)))
@@ -93,7 +93,7 @@ def test_watch_tells_plain_lines_and_the_result(service: httpx.Client, stores: S
     assert "succeeded" in result.stdout
     assert "98.00% (352 of 359 images)" in result.stdout
     assert samples.architecture().arch_string in result.stdout
-    assert "\x1b[" not in result.stdout  # no terminal, no colours
+    assert "\x1b[" not in result.stdout  # no terminal, so no colours
 
 
 def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
@@ -107,17 +107,19 @@ def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
     screen = terminal.file
     assert isinstance(screen, io.StringIO)
     with Client(str(service.base_url)) as client:
-        watching = threading.Thread(target=lambda: follow(client, search_id, terminal))
+        watching = threading.Thread(target=lambda: follow_search(client, search_id, terminal))
         watching.start()
         wait_for(lambda: "33s left" in screen.getvalue(), "the display shows the search")
         stores.claims.fail(lease, "DatasetError", "over")
         watching.join(20)
     shown = screen.getvalue()
-    for told in ("searching, epoch 2/8", " 25%", "of 400k", "61.25% top-1 on the validation split", "failed"):
-        assert told in shown
+    for text in ("searching, epoch 2/8", " 25%", "of 400k", "61.25% top-1 on the validation split", "failed"):
+        assert text in shown
 
 
-def test_a_failed_search_ends_watch_and_status_with_1_and_tells_why(service: httpx.Client, stores: Stores) -> None:
+def test_for_a_failed_search_watch_and_status_print_the_reason_and_exit_with_code_1(
+    service: httpx.Client, stores: Stores
+) -> None:
     search_id = start(service)
     stores.claims.fail(samples.claim(stores), "DatasetError", "too few images in class 'a'")
     for command in ("watch", "status"):
@@ -127,17 +129,17 @@ def test_a_failed_search_ends_watch_and_status_with_1_and_tells_why(service: htt
     assert autonl("download", search_id).exit_code == 2
 
 
-def test_a_running_search_shows_where_it_is(service: httpx.Client, stores: Stores) -> None:
+def test_status_shows_the_progress_of_a_running_search(service: httpx.Client, stores: Stores) -> None:
     search_id = start(service)
     lease = samples.claim(stores, owner="box:7")
     stores.updates.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
     stores.updates.architecture(lease, samples.architecture(val_top1_pct=91.5))
     shown = autonl("status", search_id).stdout
-    for told in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
-        assert told in shown
+    for text in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
+        assert text in shown
 
 
-def test_cancel_stops_a_search_and_says_when_it_is_too_late(
+def test_cancel_stops_a_search_and_is_refused_once_it_has_ended(
     service: httpx.Client, stores: Stores, tmp_path: Path
 ) -> None:
     search_id = start(service)
@@ -151,17 +153,17 @@ def test_cancel_stops_a_search_and_says_when_it_is_too_late(
 def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
     search_id = start(service)
     assert "is paused" in autonl("pause", search_id).stdout
-    watched = autonl("watch", search_id)  # nothing will happen by itself: it does not wait for ever
+    watched = autonl("watch", search_id)  # it returns instead of waiting for a resume
     assert (watched.exit_code, "paused" in watched.stdout) == (1, True)
     assert "is queued" in autonl("resume", search_id).stdout
-    told = autonl("events", search_id).stdout
-    assert [kind for kind in ("created", "paused", "resume_requested") if kind not in told] == []
+    log = autonl("events", search_id).stdout
+    assert [kind for kind in ("created", "paused", "resume_requested") if kind not in log] == []
     assert [
         event["kind"] for event in json.loads(autonl("events", search_id, "--after", "2", "--json").stdout)["events"]
     ] == ["resume_requested"]
 
 
-def test_a_download_is_complete_and_verified_or_not_there(
+def test_a_download_is_complete_and_verified_or_absent(
     service: httpx.Client, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "_BACKOFF_S", 0.01)
@@ -170,47 +172,51 @@ def test_a_download_is_complete_and_verified_or_not_there(
     assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)
     run_to_success(stores, tmp_path)
     target = tmp_path / "new folder" / "model.safetensors"
-    told = as_json("download", search_id, "--output", str(target))
+    downloaded = as_json("download", search_id, "--output", str(target))
     assert target.read_bytes() == CONTENT
-    assert told == {"path": str(target), "sha256": hashlib.sha256(CONTENT).hexdigest(), "size_bytes": len(CONTENT)}
+    assert downloaded == {
+        "path": str(target),
+        "sha256": hashlib.sha256(CONTENT).hexdigest(),
+        "size_bytes": len(CONTENT),
+    }
 
     (stored,) = (tmp_path / "artifacts").rglob("*.safetensors")
-    stored.write_bytes(CONTENT[::-1])  # a disk that lies
+    stored.write_bytes(CONTENT[::-1])  # silent corruption on the disk
     damaged = autonl("download", search_id, "-o", str(tmp_path / "damaged"))
-    assert (damaged.exit_code, "The download is damaged" in damaged.stderr) == (2, True)
+    assert (damaged.exit_code, "The download is corrupted" in damaged.stderr) == (2, True)
     assert not list(tmp_path.glob("*damaged*"))
-    stored.write_bytes(CONTENT[:-1])  # shorter than announced: the connection breaks off
+    stored.write_bytes(CONTENT[:-1])  # shorter than announced: the connection closes early
     assert autonl("download", search_id, "-o", str(tmp_path / "damaged")).exit_code == 2
     assert not (tmp_path / "damaged").exists()
 
 
 @contextlib.contextmanager
 def checking(settings: Settings) -> Iterator[None]:
-    """Data sets are checked meanwhile."""
-    over = threading.Event()
+    """Check datasets in the background."""
+    stopping = threading.Event()
 
     def check() -> None:
-        while not over.wait(0.05):
+        while not stopping.wait(0.05):
             check_datasets(settings)
 
     thread = threading.Thread(target=check)
     thread.start()
     yield
-    over.set()
+    stopping.set()
     thread.join()
 
 
 def shapes(folder: Path) -> Path:
-    """A data set of two classes of four images, which are all different, and files that no one wants."""
+    """A dataset of two classes with four distinct images each, and a hidden file."""
     for shade, name in enumerate(("dark", "light")):
         (folder / name).mkdir(parents=True)
         for number in range(4):
             Image.new("L", (9, 9), 100 * shade + 20 * number).save(folder / name / f"{number}.png")
-    (folder / ".hidden").write_text("not to be sent")
+    (folder / ".hidden").write_text("not to be uploaded")
     return folder
 
 
-def test_a_folder_is_packed_sent_checked_and_deleted(
+def test_a_folder_is_packed_uploaded_checked_and_deleted(
     service: httpx.Client, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes(tmp_path / "here" / "shapes")
@@ -223,22 +229,24 @@ def test_a_folder_is_packed_sent_checked_and_deleted(
     (archive,) = settings.datasets_dir.glob("*.zip")
     assert zipfile.ZipFile(archive).namelist() == [f"{c}/{n}.png" for c in ("dark", "light") for n in range(4)]
     assert as_json("dataset", "show", "shapes")["state"] == "ready"
-    assert as_json("dataset", "add", "forms", str(archive))["state"] == "ready"  # the same content: at once
+    assert (
+        as_json("dataset", "add", "forms", str(archive))["state"] == "ready"
+    )  # the same content needs no second check
     assert [entry["name"] for entry in as_json("dataset", "list")["datasets"]] == ["digits", "forms", "shapes"]
     assert "ready" in autonl("dataset", "list").stdout
     for name in ("forms", "shapes"):
         assert autonl("dataset", "delete", name).exit_code == 0
     assert not archive.exists()
     gone = autonl("dataset", "show", "shapes")
-    assert (gone.exit_code, "no data set 'shapes'" in gone.stderr) == (2, True)
+    assert (gone.exit_code, "no dataset 'shapes'" in gone.stderr) == (2, True)
 
 
-def test_what_cannot_be_used_is_told_with_the_files_and_by_the_exit_code(
+def test_an_unusable_dataset_is_reported_with_its_files_and_by_the_exit_code(
     service: httpx.Client, settings: Settings, tmp_path: Path
 ) -> None:
     folder = shapes(tmp_path / "here" / "shapes")
     for file in (folder / "dark").iterdir():
-        file.write_bytes(b"no image")
+        file.write_bytes(b"not an image")
     with checking(settings):
         added = autonl("dataset", "add", "shapes", str(folder))
     assert added.exit_code == 1
@@ -248,7 +256,7 @@ def test_what_cannot_be_used_is_told_with_the_files_and_by_the_exit_code(
     assert autonl("dataset", "show", "shapes").exit_code == 1
 
 
-def test_a_data_set_on_the_service_s_disk_is_registered_where_it_lies(
+def test_a_dataset_on_the_service_s_disk_is_registered_in_place(
     service: httpx.Client, settings: Settings, tmp_path: Path
 ) -> None:
     folder = shapes(tmp_path / "there")
@@ -259,23 +267,23 @@ def test_a_data_set_on_the_service_s_disk_is_registered_where_it_lies(
     assert not list(settings.datasets_dir.glob("*.zip"))
 
 
-def test_a_path_where_there_is_nothing_is_told_with_the_way_out(service: httpx.Client, tmp_path: Path) -> None:
+def test_a_missing_or_empty_path_is_refused_with_the_way_out(service: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for path, told in (("no-such-folder", "--on-server"), (str(tmp_path / "empty"), "holds no files")):
+    for path, hint in (("no-such-folder", "--on-server"), (str(tmp_path / "empty"), "contains no files")):
         refused = autonl("dataset", "add", "none", path)
-        assert (refused.exit_code, path in refused.stderr, told in refused.stderr) == (2, True, True)
+        assert (refused.exit_code, path in refused.stderr, hint in refused.stderr) == (2, True, True)
 
 
-def test_watch_goes_on_while_the_service_is_started_again(settings: Settings) -> None:
+def test_watch_survives_a_restart_of_the_service(settings: Settings) -> None:
     results: list[Result] = []
     with serving(settings) as client:
         search_id, url, port = start(client), str(client.base_url), client.base_url.port
         assert port is not None
         watching = threading.Thread(target=lambda: results.append(autonl("watch", search_id, "--url", url)))
         watching.start()
-        wait_for(lambda: 'route="/searches/{search_id}"' in client.get("/metrics").text, "watch looks")
-    with socket.create_server(("127.0.0.1", port)) as deaf:
-        deaf.accept()[0].close()  # watch asked, and got no answer
+        wait_for(lambda: 'route="/searches/{search_id}"' in client.get("/metrics").text, "watch polls")
+    with socket.create_server(("127.0.0.1", port)) as silent:
+        silent.accept()[0].close()  # watch sent a request and got no response
     with serving(settings, port) as client:
         client.post(f"/searches/{search_id}/cancel")
         watching.join(20)

@@ -1,4 +1,4 @@
-"""Downloads that are interrupted go on where they were, and end with the very same bytes."""
+"""Interrupted downloads continue where they stopped and end with exactly the same bytes."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from tests.reliability.proxy import FaultProxy
 
 CONTENT = random.Random(5).randbytes(6_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-OVERHEAD_BYTES = 40_000  # of headers and of the other answers that a command asks for
+OVERHEAD_BYTES = 40_000  # response headers, and the other requests of the command
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_BACKOFF_S", 0.01)
 
 
 @pytest.fixture
 def search_id(service: httpx.Client, stores: Stores, tmp_path: Path) -> str:
-    """A search that succeeded, with a checkpoint of some megabytes."""
-    found = start(service)
+    """A search that succeeded, with a checkpoint of a few megabytes."""
+    started = start(service)
     run_to_success(stores, tmp_path, CONTENT)
-    return found
+    return started
 
 
 @pytest.fixture
 def proxy(service: httpx.Client) -> Iterator[FaultProxy]:
-    """Stands between the commands and the service."""
+    """A proxy between the commands and the service."""
     between = FaultProxy(service.base_url.port or 0)
     yield between
     between.close()
@@ -55,24 +55,24 @@ def checkpoint_of(client: Client, search_id: str) -> str:
     return link
 
 
-def points(count: int, seed: int) -> list[int]:
-    """Bytes between interruptions, so that all of them fall into the file."""
+def bytes_between_cuts(count: int, seed: int) -> list[int]:
+    """How many bytes pass before each of `count` interruptions, all of which fall within the file."""
     marks = sorted(random.Random(seed).sample(range(10_000, len(CONTENT) - 10_000), count))
     return [marks[0], *(after - before for before, after in itertools.pairwise(marks))]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_connections_cut_at_five_random_points_cost_nothing_but_the_cuts(
+def test_connections_cut_at_five_random_points_transfer_no_byte_twice(
     search_id: str, proxy: FaultProxy, tmp_path: Path, seed: int
 ) -> None:
-    waiting = points(5, seed)
+    remaining_cuts = bytes_between_cuts(5, seed)
     cuts = 0
 
-    def on_progress(here: int, total: int) -> None:
+    def on_progress(received: int, total: int) -> None:
         nonlocal cuts
         assert total == len(CONTENT)
-        if waiting and not proxy.allowing:  # armed again as soon as bytes flow
-            proxy.allow(waiting.pop(0))
+        if remaining_cuts and not proxy.allowing:  # armed again as soon as bytes flow
+            proxy.allow(remaining_cuts.pop(0))
             cuts += 1
 
     with Client(f"http://127.0.0.1:{proxy.port}") as client:
@@ -80,17 +80,17 @@ def test_connections_cut_at_five_random_points_cost_nothing_but_the_cuts(
         assert client.download(link, tmp_path / "model", on_progress) == SHA256
     assert (tmp_path / "model").read_bytes() == CONTENT
     assert (cuts, proxy.allowing) == (5, False)
-    assert proxy.reply_bytes < len(CONTENT) + OVERHEAD_BYTES  # nothing was sent twice
+    assert proxy.reply_bytes < len(CONTENT) + OVERHEAD_BYTES  # no byte was sent twice
     assert not list(tmp_path.glob(".model*"))
 
 
-def test_a_command_killed_at_five_random_points_goes_on_when_it_is_run_again(
+def test_a_command_killed_at_five_random_points_continues_when_run_again(
     search_id: str, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     target = tmp_path / "model"
     command = [sys.executable, "-m", "cli.main", "download", search_id, "-o", str(target)]
     command += ["--url", f"http://127.0.0.1:{proxy.port}"]
-    for allowed in points(5, seed=9):
+    for allowed in bytes_between_cuts(5, seed=9):
         proxy.allow(allowed, then="stall")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert proxy.reached.wait(60)
@@ -102,21 +102,23 @@ def test_a_command_killed_at_five_random_points_goes_on_when_it_is_run_again(
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, SHA256 in done.stdout) == (0, True), done.stderr
     assert hashlib.sha256(target.read_bytes()).hexdigest() == SHA256
-    # What was on its way when a process died is sent again: at most what sockets hold.
+    # Bytes in flight when a process died are sent again: at most what the socket buffers hold.
     assert proxy.reply_bytes < 1.5 * len(CONTENT)
     assert not list(tmp_path.glob(".model*"))
 
 
-def test_the_part_of_another_content_is_not_continued(search_id: str, service: httpx.Client, tmp_path: Path) -> None:
+def test_a_partial_file_of_other_content_is_not_continued(
+    search_id: str, service: httpx.Client, tmp_path: Path
+) -> None:
     with Client(str(service.base_url)) as client:
         other = tmp_path / f".model.{'0' * 16}.part"
-        other.write_bytes(b"of another file")
+        other.write_bytes(b"part of another file")
         assert client.download(checkpoint_of(client, search_id), tmp_path / "model") == SHA256
-        assert other.read_bytes() == b"of another file"
+        assert other.read_bytes() == b"part of another file"
 
 
-@pytest.mark.parametrize("left", [b"not how it begins", CONTENT[:-1] + b"?", CONTENT + b"more"])
-def test_a_part_that_somebody_changed_is_noticed(
+@pytest.mark.parametrize("left", [b"a different beginning", CONTENT[:-1] + b"?", CONTENT + b"more"])
+def test_a_corrupted_partial_file_is_detected(
     search_id: str, service: httpx.Client, tmp_path: Path, left: bytes
 ) -> None:
     part = tmp_path / f".model.{SHA256[:16]}.part"
@@ -124,7 +126,7 @@ def test_a_part_that_somebody_changed_is_noticed(
     with Client(str(service.base_url)) as client:
         link = checkpoint_of(client, search_id)
         if len(left) <= len(CONTENT):
-            with pytest.raises(ApiError, match="damaged"):
+            with pytest.raises(ApiError, match="corrupted"):
                 client.download(link, tmp_path / "model")
             assert not part.exists()
         assert client.download(link, tmp_path / "model") == SHA256
@@ -138,13 +140,13 @@ def test_two_commands_do_not_write_the_same_file(search_id: str, service: httpx.
             client.download(checkpoint_of(client, search_id), tmp_path / "model")
 
 
-def test_a_service_that_went_away_leaves_the_part_and_says_so(
+def test_when_the_service_disappears_the_partial_file_stays_and_the_error_says_so(
     search_id: str, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Client(f"http://127.0.0.1:{proxy.port}") as client:
         link = checkpoint_of(client, search_id)
         proxy.allow(3_000_000, then="break all")
-        with pytest.raises(ApiError, match="the same command goes on"):
+        with pytest.raises(ApiError, match="run the same command again to continue"):
             client.download(link, tmp_path / "model")
         (part,) = tmp_path.glob(".model*")
         assert 2_000_000 < part.stat().st_size < 3_000_000
@@ -153,7 +155,7 @@ def test_a_service_that_went_away_leaves_the_part_and_says_so(
     assert (tmp_path / "model").stat().st_size == len(CONTENT)
 
 
-def test_what_cannot_be_downloaded_is_refused_with_the_reason(service: httpx.Client, tmp_path: Path) -> None:
+def test_a_missing_download_is_refused_with_the_reason(service: httpx.Client, tmp_path: Path) -> None:
     waiting = start(service)
     early = CliRunner().invoke(app, ["download", waiting, "-o", str(tmp_path / "early")])
     assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)

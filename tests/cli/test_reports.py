@@ -1,4 +1,4 @@
-"""`autonl report`: the file that the service has, or the reason why it has none."""
+"""`autonl report`: the report file, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.test_commands import autonl
 HTML = "<!doctype html><title>отчёт</title>"
 
 
-def test_a_report_is_fetched_in_either_form(
+def test_a_report_is_downloaded_in_either_format(
     service: httpx.Client, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -30,7 +30,7 @@ def test_a_report_is_fetched_in_either_form(
     assert (tmp_path / "notes.md").read_text(encoding="utf-8") == f"# {HTML}"
 
 
-def test_a_search_asks_for_the_networks_to_compare_with(service: httpx.Client) -> None:
+def test_a_search_can_request_baselines(service: httpx.Client) -> None:
     started = autonl(
         "search", "-d", "digits", "-b", "400k", "--baseline", "mobilenet_v2", "--baseline", "fbnet_c", "--json"
     )

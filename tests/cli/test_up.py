@@ -1,4 +1,4 @@
-"""`autonl up`, for real: it starts everything, restarts what dies, leaves nothing behind, and goes on where it was."""
+"""`autonl up` as a real process: starts everything, restarts what dies, leaves nothing behind, continues searches."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Running:
-    """An `autonl up` and everything it started."""
+    """An `autonl up` process and a client of its API."""
 
     process: subprocess.Popen[str]
     client: httpx.Client
 
-    def everything(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
+        """The process itself and all of its descendants."""
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
 
     def named(self, module: str) -> psutil.Process:
-        """The child that runs `python -m MODULE`."""
+        """The subprocess that runs `python -m MODULE`."""
         (found,) = (p for p in psutil.Process(self.process.pid).children() if module in p.cmdline())
         return found
 
@@ -59,7 +60,7 @@ def start_up(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def up(folder: Path) -> Iterator[Running]:
-    """A running service; killed at the end, should the test have left it alive."""
+    """A running service; killed at the end unless the test has stopped it."""
     process = start_up(folder)
     try:
         wait_for(lambda: url_of(folder, process.pid) or process.poll() is not None, "the service is up", START_S)
@@ -76,7 +77,7 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_it_starts_serves_restarts_what_dies_and_stops_on_sigterm(tmp_path: Path) -> None:
+def test_it_starts_serves_restarts_dead_processes_and_stops_on_sigterm(tmp_path: Path) -> None:
     with up(tmp_path) as service:
         wait_for(lambda: service.client.get("/readyz").is_success, "all is ready")
         assert service.client.get("/").is_success
@@ -85,26 +86,26 @@ def test_it_starts_serves_restarts_what_dies_and_stops_on_sigterm(tmp_path: Path
         for victim in victims:
             victim.kill()
         wait_for(lambda: gone(victims), "the victims are gone")
-        # the port stays open meanwhile: this request waits for the new process instead of failing
+        # the port stays open throughout: this request waits for the new process instead of failing
         assert service.client.get("/healthz").is_success
-        wait_for(lambda: len(service.everything()) >= 6, "all processes are back")
+        wait_for(lambda: len(service.processes()) >= 6, "all processes are back")
 
         second = start_up(tmp_path)
         assert second.wait(START_S) == 2
         assert f"in use by another `autonl up` (process {service.process.pid})" in second.communicate()[0]
 
-        processes = service.everything()
+        processes = service.processes()
         service.process.send_signal(signal.SIGTERM)
-        told = service.process.communicate(timeout=60)[0]
-        assert service.process.returncode == 0, told
-        assert "AutoNL stopped" in told
-        assert "api ended with code -9; starting it again" in told
+        output = service.process.communicate(timeout=60)[0]
+        assert service.process.returncode == 0, output
+        assert "AutoNL stopped" in output
+        assert "api exited with code -9; restarting it" in output
         assert gone(processes)
         assert not (tmp_path / "service.json").exists()
 
 
 @pytest.mark.timeout(240)
-def test_killed_it_leaves_nothing_and_started_again_it_goes_on(tmp_path: Path) -> None:
+def test_killed_it_leaves_no_processes_and_restarted_it_continues_its_searches(tmp_path: Path) -> None:
     with up(tmp_path) as service:
         searches = [service.client.post("/searches", json=QUICK | {"seed": seed}).json()["id"] for seed in (1, 2)]
 
@@ -112,7 +113,7 @@ def test_killed_it_leaves_nothing_and_started_again_it_goes_on(tmp_path: Path) -
             return service.client.get(f"/searches/{searches[0]}").json()["phase"] is not None
 
         wait_for(progressing, "the first search runs", START_S)
-        processes = service.everything()
+        processes = service.processes()
         assert any("worker.search_process" in process.cmdline() for process in processes)
         service.process.kill()
         wait_for(lambda: gone(processes), "nothing is left of a killed service")
@@ -129,29 +130,29 @@ def test_killed_it_leaves_nothing_and_started_again_it_goes_on(tmp_path: Path) -
         assert service.process.wait(60) == 0
 
 
-def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named_with_the_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         refused = start_up(tmp_path, "--port", str(port))
-        told = refused.communicate(timeout=START_S)[0]
+        output = refused.communicate(timeout=START_S)[0]
     assert refused.returncode == 2
-    assert f"Port {port} of 127.0.0.1 is in use" in told
-    assert "--port 0" in told
+    assert f"Port {port} of 127.0.0.1 is already in use" in output
+    assert "--port 0" in output
 
 
-def test_a_stop_during_the_start_is_heard(tmp_path: Path) -> None:
+def test_a_stop_signal_during_startup_is_obeyed(tmp_path: Path) -> None:
     process = start_up(tmp_path)
-    wait_for((tmp_path / "broker" / "valkey.conf").exists, "it begins to start", START_S)
+    wait_for((tmp_path / "broker" / "valkey.conf").exists, "startup begins", START_S)
     began = time.monotonic()
     process.terminate()
-    told = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=60)[0]
     assert time.monotonic() - began < 40
-    assert process.returncode in (0, -signal.SIGTERM), told
+    assert process.returncode in (0, -signal.SIGTERM), output
     assert not (tmp_path / "service.json").exists()
 
 
-def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTONL_SWEEP_S", "often")
     refused = start_up(tmp_path)
-    told = refused.communicate(timeout=START_S)[0]
-    assert (refused.returncode, "AUTONL_SWEEP_S" in told, "Traceback" in told) == (2, True, False)
+    output = refused.communicate(timeout=START_S)[0]
+    assert (refused.returncode, "AUTONL_SWEEP_S" in output, "Traceback" in output) == (2, True, False)

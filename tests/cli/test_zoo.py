@@ -1,4 +1,4 @@
-"""`autonl zoo`: published networks in a terminal, without any service."""
+"""`autonl zoo`: published networks in a terminal, without a running service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def zoo(*arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["zoo", *arguments], catch_exceptions=False)
 
 
-def test_every_network_has_a_line_with_its_figures() -> None:
+def test_every_network_has_a_row_with_its_figures() -> None:
     result = zoo()
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:] if line}
@@ -24,7 +24,7 @@ def test_every_network_has_a_line_with_its_figures() -> None:
         assert part in lines["autonl_s"]
 
 
-def test_programs_get_arch_strings_scaled_to_a_budget() -> None:
+def test_json_output_has_arch_strings_scaled_to_a_budget() -> None:
     result = zoo("--budget", "100M", "--resolution", "192", "--classes", "20", "--json")
     networks = json.loads(result.stdout)["networks"]
     assert [net["name"] for net in networks] == list(ZOO)
@@ -34,13 +34,13 @@ def test_programs_get_arch_strings_scaled_to_a_budget() -> None:
         assert abs(net["macs"] - 100e6) <= 3e6
 
 
-def test_out_of_reach_is_said() -> None:
+def test_an_unreachable_budget_is_marked() -> None:
     assert zoo("--budget", "1k").stdout.count("out of reach") == len(ZOO)
 
 
 @pytest.mark.parametrize(
     ("option", "value"), [("--budget", "lots"), ("--budget", "0"), ("--resolution", "1"), ("--classes", "0")]
 )
-def test_nonsense_ends_with_a_message_and_2(option: str, value: str) -> None:
+def test_an_invalid_option_prints_a_message_and_exits_with_code_2(option: str, value: str) -> None:
     result = zoo(option, value)
-    assert (result.exit_code, "No network is like that" in result.stderr) == (2, True)
+    assert (result.exit_code, "No network fits these options" in result.stderr) == (2, True)

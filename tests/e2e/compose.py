@@ -1,4 +1,4 @@
-"""docker-compose.yml as a compose implementation reads it: merged, interpolated, checked against the specification."""
+"""Loads docker-compose.yml as a compose implementation does: interpolated and checked against the specification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRETS = {"POSTGRES_PASSWORD": "pg-secret", "BROKER_PASSWORD": "broker-secret"}
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The file, with its variables taken from `environment`. Raises ValueError naming a variable that has to be set."""
+    """The file with variables from `environment`. Raises ValueError naming a required variable that is not set."""
     raw = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     interpolated: dict[str, Any] = rec_subs(raw, dict(environment))
     parsed = PyCompose.from_json(json.dumps(interpolated))

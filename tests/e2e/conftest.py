@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers import broker, postgres
+from tests.servers import broker
 
-__all__ = ["broker", "postgres"]
+__all__ = ["broker"]

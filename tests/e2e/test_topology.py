@@ -1,4 +1,4 @@
-"""The main job on the production shape: PostgreSQL, Valkey, and the very commands of docker-compose.yml."""
+"""A search on the production deployment: PostgreSQL, Valkey, and the commands of docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def topology(postgres: PostgresServer, broker: ValkeyServer, tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(300)
-def test_a_search_survives_kills_drains_and_a_broker_that_forgets(
+def test_a_search_survives_kills_drains_and_a_broker_that_loses_its_data(
     topology: Topology, broker: ValkeyServer, tmp_path: Path
 ) -> None:
     assert all(topology.is_healthy(name) for name in ("api", "sweeper", "worker"))
 
-    # Killed in mid-search, it goes on from its last run state.
+    # Killed in the middle of the search, it continues from its last run state.
     search = post(topology)
     wait_for(lambda: "run_state_saved" in kinds(topology, search), "a run state is saved", timeout_s=90)
     pid = topology.pid_of_search()
@@ -57,11 +57,11 @@ def test_a_search_survives_kills_drains_and_a_broker_that_forgets(
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: "resumed" in kinds(topology, search), "the search is resumed", timeout_s=60)
 
-    # The worker is told to stop: it saves the search, gives it back, and leaves.
+    # The worker is asked to stop: it saves the search, requeues it and exits.
     assert topology.stop("worker") == 0, topology.log("worker")
     assert get(topology, search)["state"] == "queued"
 
-    # All that the broker knew is gone; another worker finds the search all the same.
+    # The broker loses all of its data; another worker finds the search anyway.
     with redis.Redis.from_url(broker_url(broker)) as client:
         client.flushall()
     topology.start("worker")
@@ -71,13 +71,13 @@ def test_a_search_survives_kills_drains_and_a_broker_that_forgets(
     assert ended["state"] == "succeeded", ended
     assert [attempt["exit_class"] for attempt in ended["attempts"]] == ["killed", "drained", "succeeded"]
     steps = [event["detail"]["step"] for event in events(topology, search) if event["kind"] == "run_state_saved"]
-    assert steps == list(range(1, len(steps) + 1))  # each run state once, over all attempts
+    assert steps == list(range(1, len(steps) + 1))  # each run state once, across all attempts
     assert ended["result"]["architecture"]["macs"] <= ended["flops_budget"] == 300_000
     assert_downloads_and_scores_the_same(topology, ended, tmp_path / "model.safetensors")
 
 
 def assert_downloads_and_scores_the_same(topology: Topology, search: dict[str, Any], file: Path) -> None:
-    """A process that never ran the search finds what the search reported."""
+    """A process that had no part in the search reproduces the reported score."""
     answer = topology.client.get(search["links"]["checkpoint"])
     assert answer.status_code == 200
     file.write_bytes(answer.content)

@@ -1,4 +1,4 @@
-"""The service as docker-compose.yml describes it, without containers: the same commands on real servers."""
+"""The deployment that docker-compose.yml describes, without containers: the same commands on real servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 from tests.e2e.compose import ROOT, SECRETS, load
 from tests.servers import free_port, wait_for
 
-# What containers would give by names, and what would make a test slow.
+# Short intervals, so that tests are quick.
 _FAST = {
     "AUTONL_BEAT_S": "0.5",
     "AUTONL_LEASE_S": "10",
@@ -29,7 +29,7 @@ _FAST = {
 
 
 class Topology:
-    """Starts services of the compose file by name, and knows where the API listens."""
+    """Starts and stops services of the compose file by name; `client` talks to their API."""
 
     def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
         self._services: dict[str, Any] = load(SECRETS)["services"]
@@ -37,7 +37,7 @@ class Topology:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         port = free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-        self._places = {
+        self._addresses = {  # in place of the host names and volumes of containers
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
             "AUTONL_DATA_DIR": str(folder / "data"),
@@ -48,7 +48,7 @@ class Topology:
         }
 
     def run(self, name: str) -> int:
-        """Run a service that ends by itself; its exit code."""
+        """Run a service that exits on its own; returns its exit code."""
         self.start(name)
         return self._started.pop(name).wait(60)
 
@@ -56,20 +56,20 @@ class Topology:
         self._started[name] = self._spawn(name, self._services[name]["command"])
 
     def is_healthy(self, name: str) -> bool:
-        """Run the health check that the file gives this service."""
+        """Run the health check that the file defines for this service."""
         kind, *command = self._services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        port = self._places["UVICORN_PORT"]
+        port = self._addresses["UVICORN_PORT"]
         return self._spawn(f"{name}-check", [word.replace(":8000/", f":{port}/") for word in command]).wait(30) == 0
 
     def pid_of_search(self) -> int | None:
-        """The process that computes, somewhere below the worker; None while there is none."""
-        below = psutil.Process(self._started["worker"].pid).children(recursive=True)
-        running = [child for child in below if child.is_running() and "worker.search_process" in child.cmdline()]
-        return running[0].pid if running else None
+        """The pid of the search process, a descendant of the worker; None while there is none."""
+        descendants = psutil.Process(self._started["worker"].pid).children(recursive=True)
+        searches = [p for p in descendants if p.is_running() and "worker.search_process" in p.cmdline()]
+        return searches[0].pid if searches else None
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell a service to stop, and wait; its exit code."""
+        """Signal a service to stop and wait for it; returns its exit code."""
         process = self._started.pop(name)
         process.send_signal(number)
         return process.wait(60)
@@ -95,7 +95,7 @@ class Topology:
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         service = self._services[name.removesuffix("-check")]
         environment = {
-            variable: self._places.get(variable, value) for variable, value in service["environment"].items()
+            variable: self._addresses.get(variable, value) for variable, value in service["environment"].items()
         }
         program = [sys.executable if word == "python" else word for word in command]
         with (self._folder / f"{name}.log").open("ab") as log:

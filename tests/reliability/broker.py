@@ -1,4 +1,4 @@
-"""A broker without persistence, on one port for its whole life, that can be killed and comes back knowing nothing."""
+"""A broker without persistence on a fixed port: it can be killed, and comes back empty."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from store.queue import QUEUE_NAME
 from tests.servers import free_port, wait_for
 
 
-class ForgetfulBroker:
-    """A Valkey server of a test's own."""
+class VolatileBroker:
+    """A Valkey server for a single test."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, port: int | None = None) -> str:
-        """Where it is, or where a proxy in front of it is."""
+        """The URL of the broker, or of a proxy in front of it at `port`."""
         return f"redis://127.0.0.1:{port or self.port}/0"
 
     def start(self) -> None:
@@ -39,16 +39,16 @@ class ForgetfulBroker:
         with self.client() as client:
             client.flushall()
 
-    def rings(self) -> int:
-        """How many rings wait in the queue."""
+    def notifications(self) -> int:
+        """How many notifications wait in the queue."""
         with self.client() as client:
             return int(client.llen(QUEUE_NAME))
 
     def triple(self) -> None:
-        """Deliver every ring that waits three times."""
+        """Make every waiting notification be delivered three times."""
         with self.client() as client:
-            for ring in client.lrange(QUEUE_NAME, 0, -1):
-                client.rpush(QUEUE_NAME, ring, ring)
+            for message in client.lrange(QUEUE_NAME, 0, -1):
+                client.rpush(QUEUE_NAME, message, message)
 
     def _answers(self) -> bool:
         try:

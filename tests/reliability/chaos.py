@@ -1,7 +1,7 @@
-"""One seeded run of everything that can go wrong: many searches, many faults, and users who change their minds.
+"""One seeded run of many faults at once: many searches, every kind of fault, and users who change their minds.
 
-The seed decides which faults come, in which order, at whom, after which waits. What the machine makes of it differs
-from run to run; the history that is left must be sound whatever it made of it.
+The seed determines the faults, their order, their victims and the waits between them. The timing of the machine differs
+from run to run; the resulting history must be sound in any case.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ import psutil
 
 from store.errors import StateConflict
 from store.states import SearchState
-from tests.reliability.broker import ForgetfulBroker
-from tests.reliability.service import Service, drop_sessions, end, is_gone
+from tests.reliability.broker import VolatileBroker
+from tests.reliability.service import Service, drop_sessions, has_exited, send_signal
 from tests.servers import wait_for
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
 SWEEPERS = ("sweeper-1", "sweeper-2")
 SEARCHES = 110
 FAULTS = 45
-PACE_S = (0.3, 1.5)  # between two faults
-SLEEP_S = (1.0, 8.0)  # of a stopped process: some wake within their lease, some long after it
+PACE_S = (0.3, 1.5)  # between consecutive faults
+SLEEP_S = (1.0, 8.0)  # how long a process is frozen: some wake within their lease, some long after it
 
 
 class Chaos:
-    """Breaks `service` by the plan of `seed`, while searches are submitted to it over HTTP."""
+    """Injects faults into `service` as planned by `seed`, while searches are submitted to it over HTTP."""
 
-    def __init__(self, service: Service, broker: ForgetfulBroker, seed: int) -> None:
+    def __init__(self, service: Service, broker: VolatileBroker, seed: int) -> None:
         self.service, self.broker = service, broker
         self.rng = random.Random(seed)
         self.accepted: list[str] = []
         self.faults: Counter[str] = Counter()
-        self._asleep: list[tuple[float, psutil.Process]] = []
+        self._frozen: list[tuple[float, psutil.Process]] = []  # when to wake which process
         self._kinds: dict[str, Callable[[], bool]] = {
-            "kill -9 runner": lambda: self._harm_runner(signal.SIGKILL),
-            "kill -9 slot": lambda: self._harm_slot(signal.SIGKILL),
+            "kill -9 search": lambda: self._signal_search(signal.SIGKILL),
+            "kill -9 supervisor": lambda: self._signal_supervisor(signal.SIGKILL),
             "kill -9 worker": self._kill_worker,
-            "stop runner": lambda: self._harm_runner(signal.SIGSTOP),
-            "stop slot and runner": self._stop_both,
+            "freeze search": lambda: self._signal_search(signal.SIGSTOP),
+            "freeze supervisor and search": self._freeze_both,
             "drain worker": self._drain_worker,
             "kill -9 sweeper": self._kill_sweeper,
             "kill -9 broker": self._kill_broker,
             "flush broker": self._flush_broker,
-            "triple rings": self._triple_rings,
+            "triple notifications": self._triple_notifications,
             "drop database sessions": self._drop_sessions,
             "kill -9 API": self._kill_api,
         }
 
     def run(self) -> None:
-        """Submit and break until both are done, then heal everything and wait for every search to end."""
+        """Submit searches and inject faults until both are done, then wake and resume everything."""
         self._start()
         plan = [kind for kind in self._kinds for _ in range(FAULTS // len(self._kinds) + 1)]
         self.rng.shuffle(plan)
         while plan or len(self.accepted) < SEARCHES:
-            for _ in range(self.rng.randint(4, 8)):  # faster than they can run: there is always somebody to harm
+            for _ in range(self.rng.randint(4, 8)):  # faster than they can run, so there is always a search to hit
                 if len(self.accepted) < SEARCHES:
                     self._submit()
             self._change_a_mind()
@@ -68,7 +68,7 @@ class Chaos:
                 if self._kinds[kind]():
                     self.faults[kind] += 1
                 else:
-                    plan.insert(0, kind)  # there was nobody to harm just then
+                    plan.insert(0, kind)  # no suitable victim at the moment
             time.sleep(self.rng.uniform(*PACE_S))
         self._wake(float("inf"))
         self._resume_all()
@@ -91,9 +91,9 @@ class Chaos:
     # Users
 
     def _submit(self) -> None:
-        """Ask until the service says that it accepted; the key makes sure that this is once."""
+        """Submit a search until it is accepted; the idempotency key makes sure that it is started once."""
         key = f"search-{len(self.accepted)}"
-        self.accepted.append(self.service.insist("POST", "/searches", key=key)["id"])
+        self.accepted.append(self.service.request_patiently("POST", "/searches", key=key)["id"])
 
     def _change_a_mind(self) -> None:
         request = self.rng.choice(["cancel", "pause", "resume", "resume", None, None, None, None])
@@ -106,49 +106,49 @@ class Chaos:
             return  # too late, or too early
 
     def _resume_all(self) -> None:
-        """Nobody leaves a search paused for ever."""
+        """Resume every paused search."""
         for search_id in self.accepted:
             if self.service.state(search_id) in (SearchState.PAUSED, SearchState.PAUSING):
                 self.service.stores.control.resume(search_id)
 
-    # Faults. Each tells whether there was anything to harm.
+    # Faults. Each returns whether there was a victim.
 
     def _busy(self) -> str | None:
-        """A worker that runs a search, awake; None if there is none just now."""
-        asleep = {process.pid for _, process in self._asleep}
+        """A worker that runs a search and is not frozen; None if there is none at the moment."""
+        frozen = {process.pid for _, process in self._frozen}
         busy = [
             name
             for name in WORKERS
-            if self.service.runners(name) and not asleep & {p.pid for p in self.service.family(name)}
+            if self.service.search_processes(name) and not frozen & {p.pid for p in self.service.family(name)}
         ]
         return self.rng.choice(busy) if busy else None
 
-    def _harm_runner(self, number: int) -> bool:
+    def _signal_search(self, number: int) -> bool:
         name = self._busy()
-        return name is not None and self._harm(self.service.runners(name), number)
+        return name is not None and self._signal(self.service.search_processes(name), number)
 
-    def _harm_slot(self, number: int) -> bool:
+    def _signal_supervisor(self, number: int) -> bool:
         name = self._busy()
-        return name is not None and self._harm(self.service.supervisors(name), number)
+        return name is not None and self._signal(self.service.supervisors(name), number)
 
-    def _stop_both(self) -> bool:
+    def _freeze_both(self) -> bool:
         name = self._busy()
-        return name is not None and self._harm(self.service.family(name), signal.SIGSTOP)
+        return name is not None and self._signal(self.service.family(name), signal.SIGSTOP)
 
-    def _harm(self, victims: list[psutil.Process], number: int) -> bool:
+    def _signal(self, victims: list[psutil.Process], number: int) -> bool:
         wake_at = time.monotonic() + self.rng.uniform(*SLEEP_S)
         for victim in victims:
-            end(victim, number)
+            send_signal(victim, number)
             if number == signal.SIGSTOP:
-                self._asleep.append((wake_at, victim))
+                self._frozen.append((wake_at, victim))
         return bool(victims)
 
     def _wake(self, moment: float) -> None:
-        for wake_at, process in list(self._asleep):
+        for wake_at, process in list(self._frozen):
             if wake_at <= moment:
-                self._asleep.remove((wake_at, process))
-                if not is_gone(process):
-                    end(process, signal.SIGCONT)
+                self._frozen.remove((wake_at, process))
+                if not has_exited(process):
+                    send_signal(process, signal.SIGCONT)
 
     def _kill_worker(self) -> bool:
         name = self._busy()
@@ -187,7 +187,7 @@ class Chaos:
         self.broker.flush()
         return True
 
-    def _triple_rings(self) -> bool:
+    def _triple_notifications(self) -> bool:
         self.broker.triple()
         return True
 

@@ -1,4 +1,4 @@
-"""Real servers and short times for tests that break things."""
+"""Real servers and short intervals for tests that inject faults."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from store.settings import Settings
-from tests.reliability.broker import ForgetfulBroker
+from tests.reliability.broker import VolatileBroker
 from tests.reliability.proxy import FaultProxy
 from tests.reliability.service import Service
-from tests.servers import PostgresServer, postgres
+from tests.servers import PostgresServer
 
-__all__ = ["postgres"]
-
-# A lease outlasts what a busy machine may hold a process up for, and still ends within a test.
+# Leases are longer than a busy machine may stall a process, and short enough to expire within a test.
 SHORT: dict[str, Any] = {
     "beat_s": 0.5,
     "lease_s": 6,
@@ -31,16 +29,16 @@ SHORT: dict[str, Any] = {
 
 
 @pytest.fixture
-def broker() -> Iterator[ForgetfulBroker]:
-    started = ForgetfulBroker()
+def broker() -> Iterator[VolatileBroker]:
+    started = VolatileBroker()
     started.start()
     yield started
     started.kill()
 
 
 @pytest.fixture
-def proxy(broker: ForgetfulBroker) -> Iterator[FaultProxy]:
-    """Between the service and its broker."""
+def proxy(broker: VolatileBroker) -> Iterator[FaultProxy]:
+    """A proxy between the service and its broker."""
     opened = FaultProxy(broker.port)
     yield opened
     opened.close()
@@ -50,14 +48,14 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def start(postgres: PostgresServer, broker: ForgetfulBroker, tmp_path: Path) -> Iterator[Start]:
-    """Opens a service on an empty database; `changes` are settings, upper-case ones go to its environment."""
+def start(postgres: PostgresServer, broker: VolatileBroker, tmp_path: Path) -> Iterator[Start]:
+    """Opens a service on an empty database; `changes` are settings, upper-case names are environment variables."""
     opened: list[Service] = []
 
     def open_service(**changes: Any) -> Service:
         environment = {name: str(changes.pop(name)) for name in list(changes) if name.isupper()}
-        servers = {"database_url": postgres.emptied_database(), "broker_url": broker.url()}
-        settings = Settings(**({"data_dir": tmp_path} | servers | SHORT | changes))
+        addresses = {"database_url": postgres.emptied_database(), "broker_url": broker.url()}
+        settings = Settings(**({"data_dir": tmp_path} | addresses | SHORT | changes))
         opened.append(Service(settings, environment))
         return opened[-1]
 

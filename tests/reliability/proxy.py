@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on demand: it resets, refuses, swallows everything, or loses a single reply."""
+"""A TCP proxy that misbehaves on demand: resets connections, drops all traffic, cuts replies or loses a single one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing sends a reset instead of a goodbye
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of zero: closing sends RST instead of FIN
 
 
 class FaultProxy:
-    """Listens on a loopback port and forwards to another one; in good health until told otherwise."""
+    """Listens on a loopback port and forwards to another one, faithfully until a fault is requested."""
 
     def __init__(self, target_port: int) -> None:
         self._target = ("127.0.0.1", target_port)
@@ -22,17 +22,17 @@ class FaultProxy:
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._swallowing = False
+        self._dropping = False
         self._lose: bytes | None = None
-        self.lost = threading.Event()  # set once the reply that should get lost did
-        self.reply_bytes = 0  # that came through
+        self.lost = threading.Event()  # set once the requested reply has been lost
+        self.reply_bytes = 0  # forwarded so far
         self._allowed: int | None = None
         self._then = "break"
-        self.reached = threading.Event()  # set once the allowed bytes came through
+        self.reached = threading.Event()  # set once the allowed bytes have been forwarded
         threading.Thread(target=self._accept, name=f"proxy-{self.port}", daemon=True).start()
 
     def cut(self) -> int:
-        """Reset all connections, as a firewall that forgets them; returns how many there were."""
+        """Reset all connections, like a firewall that drops its state; returns how many there were."""
         with self._lock:
             doomed, self._open = self._open, set()
         for connection in doomed:
@@ -44,46 +44,51 @@ class FaultProxy:
 
     @contextmanager
     def black_hole(self) -> Iterator[None]:
-        """Nothing comes through, in either direction, and nobody is told; new connections are made and stay silent."""
-        self._swallowing = True
+        """Silently drop all traffic in both directions; new connections are accepted and stay silent."""
+        self._dropping = True
         try:
             yield
         finally:
-            self._swallowing = False
-            self.cut()  # what was swallowed is missing from every stream: none of them can go on
+            self._dropping = False
+            self.cut()  # bytes are missing from every stream, so none can continue
 
     def lose_reply(self, containing: bytes) -> None:
-        """The next reply with these bytes is lost, and its connection with it."""
+        """Drop the next reply that contains these bytes, and close its connection."""
         self.lost.clear()
         self._lose = containing
 
     def allow(self, reply_bytes: int, *, then: Literal["break", "stall", "break all"] = "break") -> None:
-        """So many more bytes of replies come through. Then their connection breaks, and the next one is in good health;
-        or it goes silent for ever; or all of them break until `allow_all`."""
+        """Forward this many more bytes of replies, then apply a fault.
+
+        Args:
+            reply_bytes: how many bytes to forward.
+            then: close this connection only, let it go silent, or close every connection until `allow_all`.
+        """
         self.reached.clear()
         self._then = then
         self._allowed = reply_bytes
 
     def allow_all(self) -> None:
+        """Forward everything again."""
         self._allowed = None
 
     @property
     def allowing(self) -> bool:
-        """Whether a limit is set and not reached yet."""
+        """Whether a limit set by `allow` is still in force."""
         return self._allowed is not None
 
-    def _passes(self, chunk: bytes) -> bytes | None:
-        """What comes through of a part of a reply; None: the connection breaks here."""
+    def _forwarded(self, chunk: bytes) -> bytes | None:
+        """The part of a reply's chunk to forward; None: close the connection here."""
         if self._allowed is None:
             self.reply_bytes += len(chunk)
             return chunk
-        through = chunk[: self._allowed]
-        self._allowed -= len(through)
-        self.reply_bytes += len(through)
+        allowed = chunk[: self._allowed]
+        self._allowed -= len(allowed)
+        self.reply_bytes += len(allowed)
         if self._allowed == 0:
             self.reached.set()
-        if through or self._then == "stall":
-            return through
+        if allowed or self._then == "stall":
+            return allowed
         if self._then == "break":
             self._allowed = None
         return None
@@ -101,7 +106,7 @@ class FaultProxy:
             try:
                 server = socket.create_connection(self._target)
             except OSError:
-                client.close()  # the server is down, and so it looks from here
+                client.close()  # the server is down, and the client sees it
                 continue
             with self._lock:
                 self._open |= {client, server}
@@ -111,16 +116,16 @@ class FaultProxy:
     def _pump(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 16):
-                if self._swallowing:
+                if self._dropping:
                     continue
                 if replies and self._lose is not None and self._lose in chunk:
                     self._lose = None
                     self.lost.set()
                     break
-                passing = self._passes(chunk) if replies else chunk
-                if passing is None:
+                forwarded = self._forwarded(chunk) if replies else chunk
+                if forwarded is None:
                     break
-                sink.sendall(passing)
+                sink.sendall(forwarded)
         with self._lock:
             self._open -= {source, sink}
         for connection in (source, sink):

@@ -1,4 +1,4 @@
-"""A real search of a few seconds, and what it comes to when nothing interrupts it."""
+"""A real search of a few seconds, and its result without interruption."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from tests.reliability.service import ROOT
 
-# Seconds of real work in every phase, with a run state every few steps of it.
+# Real work in every phase, long enough to save several run states in each.
 REAL: dict[str, Any] = {
     "dataset": "digits",
     "flops_budget": 400_000,
@@ -25,7 +25,7 @@ SAVE_STEPS = 4
 
 
 def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL) -> str:
-    """The weights of the search, run by the core alone: no service, no run state in use, the same one thread."""
+    """The SHA-256 of the weights when the core alone runs the search: no service, no resume, one thread as there."""
     (folder / "search.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "search.yaml")]
     subprocess.run(

@@ -1,6 +1,6 @@
-"""The safeguards of the service, how to take each one out, and the tests that then must turn red.
+"""The safeguards of the service, how to remove each one, and the tests that must then fail.
 
-Each is one small replacement of text, taken out alone: a safeguard that another one stands in for would go unwatched.
+Each is removed alone, by a small text replacement: a safeguard backed up by another one would otherwise be untested.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ DATABASE = "tests/reliability/test_database.py::"
 
 
 class Misfit(Exception):
-    """The text to replace is not in the file exactly once: the code moved on, and this list has to follow."""
+    """The text to replace does not occur exactly once: the code has changed, and this list has to follow."""
 
 
 @dataclass(frozen=True)
 class Safeguard:
-    """What holds the service together in one place.
+    """One safeguard in one place of the code.
 
     Args:
-        removed: what is taken out, in words.
-        file: where, relative to the root of the project.
-        edits: pairs of a text that `file` contains exactly once, and what replaces it.
-        tests: pytest's names of the tests that watch the safeguard.
+        removed: a description of the code without it.
+        file: path relative to the root of the project.
+        edits: pairs of a text that occurs exactly once in `file`, and its replacement.
+        tests: pytest node ids of the tests that cover the safeguard.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Safeguard:
         """`source`, the content of the file, without the safeguard.
 
         Raises:
-            Misfit: a text is not there exactly once, or what is left is no Python.
+            Misfit: a text does not occur exactly once, or the result is not valid Python.
         """
         for old, new in self.edits:
             if (count := source.count(old)) != 1:
-                raise Misfit(f"{self.name}: {self.file} contains {count} times, not once: {old!r}")
+                raise Misfit(f"{self.name}: {self.file} contains this text {count} times instead of once: {old!r}")
             source = source.replace(old, new)
         try:
             compile(source, self.file, "exec")
         except SyntaxError as error:
-            raise Misfit(f"{self.name}: {self.file} would not be Python any more: {error}") from error
+            raise Misfit(f"{self.name}: {self.file} would not be valid Python: {error}") from error
         return source
 
     def check(self, root: Path) -> None:
-        """Raises Misfit if the safeguard cannot be taken out of the project at `root`, or a test is not there."""
+        """Raise Misfit if the safeguard cannot be removed from the project at `root`, or a test does not exist."""
         self.remove_from((root / self.file).read_text())
         for test in self.tests:
             file, *_, function = test.split("::")
@@ -163,21 +163,21 @@ SAFEGUARDS = (
         "the sweeper's process never sweeps",
         "worker/sweeper.py",
         (("for swept in self._stores.sweeps.sweep():", "for swept in []:"),),
-        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat",),
+        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_full_lease_to_beat",),
     ),
     Safeguard(
         "patience-at-start",
-        "a new sweeper does not wait for a lease",
+        "a new sweeper does not wait for a full lease",
         "worker/sweeper.py",
         (("began - self._answering_since >= self._stores.settings.lease_s:", "began - self._answering_since >= 0:"),),
-        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat",),
+        (SWEEPER + "test_a_new_sweeper_gives_every_worker_a_full_lease_to_beat",),
     ),
     Safeguard(
         "patience-after-outage",
-        "the sweeper does not wait for a lease after the database was away",
+        "the sweeper does not wait for a full lease after an outage of the database",
         "worker/sweeper.py",
         (("            self._answering_since = None\n", ""),),
-        (SWEEPER + "test_so_it_does_after_the_database_was_away",),
+        (SWEEPER + "test_after_an_outage_a_sweeper_waits_a_full_lease_again",),
     ),
     Safeguard(
         "atomic-save",
@@ -201,31 +201,31 @@ SAFEGUARDS = (
     ),
     Safeguard(
         "self-fence",
-        "the fuse of a runner that cannot beat never blows",
-        "worker/process.py",
+        "the watchdog of a search process without beats never expires",
+        "worker/watchdog.py",
         (("if self.left_s <= 0:", "if self.left_s <= -1e9:"),),
         (SUPERVISOR + "test_without_a_database_the_search_stops_before_its_lease_ends",),
     ),
     Safeguard(
         "orphans",
-        "neither the kernel nor the end of its standard input ends an orphan",
+        "neither the kernel nor the end of its standard input kills an orphan",
         "worker/lifeline.py",
         (('if sys.platform == "linux":', "if False:"), ("os.killpg(0, signal.SIGKILL)", "pass")),
-        (SUPERVISOR + "test_a_search_dies_with_its_supervisor_and_goes_on_with_another",),
+        (SUPERVISOR + "test_a_search_dies_with_its_supervisor_and_continues_with_another",),
     ),
     Safeguard(
         "orphans-by-kernel",
-        "the kernel does not end an orphan",
+        "the kernel does not kill an orphan",
         "worker/lifeline.py",
         (('if sys.platform == "linux":', "if False:"),),
         (SUPERVISOR + "test_even_a_frozen_search_dies_with_its_supervisor",),
     ),
     Safeguard(
         "orphans-by-input",
-        "the end of its standard input does not end an orphan",
+        "the end of its standard input does not kill an orphan",
         "worker/lifeline.py",
         (("os.killpg(0, signal.SIGKILL)", "pass"),),
-        (SUPERVISOR + "test_a_search_without_a_supervisor_leaves_by_itself",),
+        (SUPERVISOR + "test_an_orphaned_search_kills_itself",),
     ),
     Safeguard(
         "cancel-wins",

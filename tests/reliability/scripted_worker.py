@@ -8,7 +8,7 @@ from tests.worker.scripted_supervisor import command
 from worker import app as worker
 
 if __name__ == "__main__":
-    worker.child_command = command(sys.argv[1])
+    worker.search_command = command(sys.argv[1])
     worker.app.worker_main(
         ["worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     )

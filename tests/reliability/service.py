@@ -1,4 +1,4 @@
-"""The service as real processes on real servers, every one of which a test can kill, stop, starve or cut off."""
+"""The service as real processes on real servers, each of which a test can kill, freeze, starve or disconnect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
 
 
 class Service:
-    """Processes by name, started with the settings of this service; closing kills whatever is left of them."""
+    """Starts named processes with the settings of this service; `close` kills those that are left."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings
@@ -59,9 +59,9 @@ class Service:
         file_bytes: int | None = None,
         **environment: str,
     ) -> None:
-        """A worker whose searches are scripted, or real ones if `behaviour` is None; returns once it listens.
+        """Start a worker with scripted searches, or with real ones if `behaviour` is None; waits until it listens.
 
-        `file_bytes` limits every file that it and its searches write, as a full disk does.
+        `file_bytes` limits the size of every file that it and its searches write, to simulate a full disk.
         """
         module = ["worker"] if behaviour is None else ["tests.reliability.scripted_worker", behaviour]
         self.start(name, *module, file_bytes=file_bytes, **environment)
@@ -81,7 +81,7 @@ class Service:
         if file_bytes is not None:
             resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
-    # Looking
+    # Inspecting
 
     def log_path(self, name: str) -> Path:
         return self.settings.data_dir / f"{name}.log"
@@ -90,22 +90,23 @@ class Service:
         return self.log_path(name).read_text(errors="replace")
 
     def supervisors(self, name: str = "worker") -> list[psutil.Process]:
-        """The processes of a worker's slots."""
+        """The supervisors of a worker: the processes of its slots."""
         return _children(self.processes[name].pid)
 
-    def runners(self, name: str = "worker") -> list[psutil.Process]:
-        """The processes that compute searches, below the slots of a worker."""
+    def search_processes(self, name: str = "worker") -> list[psutil.Process]:
+        """The search processes of a worker, children of its supervisors."""
         return [child for slot in self.supervisors(name) for child in _children(slot.pid)]
 
     def family(self, name: str = "worker") -> list[psutil.Process]:
-        """The slots of a worker, and what they run."""
-        return [*self.supervisors(name), *self.runners(name)]
+        """The supervisors of a worker and their search processes."""
+        return [*self.supervisors(name), *self.search_processes(name)]
 
-    def runner(self, name: str = "worker") -> psutil.Process:
-        wait_for(lambda: self.runners(name), f"{name} runs a search")
-        return self.runners(name)[0]
+    def search_process(self, name: str = "worker") -> psutil.Process:
+        """The search process of a worker; waits until there is one."""
+        wait_for(lambda: self.search_processes(name), f"{name} runs a search")
+        return self.search_processes(name)[0]
 
-    def kinds(self, search_id: str) -> list[str]:
+    def event_kinds(self, search_id: str) -> list[str]:
         return [event.kind for event in self.stores.events.after(search_id)]
 
     def state(self, search_id: str) -> SearchState:
@@ -113,16 +114,16 @@ class Service:
 
     def wait_for_state(self, search_id: str, state: SearchState, timeout_s: float = 60) -> None:
         def reached() -> bool:
-            found = self.stores.searches.get(search_id)
-            assert found.state == state or not found.state.final, f"{search_id} is {found.state}: {found.error}"
-            return found.state == state
+            search = self.stores.searches.get(search_id)
+            assert search.state == state or not search.state.final, f"{search_id} is {search.state}: {search.error}"
+            return search.state == state
 
         wait_for(reached, f"search {search_id} is {state}", timeout_s)
 
     def wait_for_event(self, search_id: str, kind: str, timeout_s: float = 60, count: int = 1) -> None:
-        wait_for(lambda: self.kinds(search_id).count(kind) >= count, f"{kind} of {search_id}", timeout_s)
+        wait_for(lambda: self.event_kinds(search_id).count(kind) >= count, f"{kind} of {search_id}", timeout_s)
 
-    # Asking
+    # Requests
 
     def post(self, **changes: Any) -> str:
         """The id of a new search."""
@@ -131,8 +132,10 @@ class Service:
         search_id: str = answer.json()["id"]
         return search_id
 
-    def insist(self, method: str, path: str, key: str | None = None, timeout_s: float = 60) -> dict[str, Any]:
-        """Ask as a patient client does: again while nobody answers, or while the answer says to come back."""
+    def request_patiently(
+        self, method: str, path: str, key: str | None = None, timeout_s: float = 60
+    ) -> dict[str, Any]:
+        """Repeat a request until the service responds with anything but 503; returns the response's JSON."""
         headers = {} if key is None else {"Idempotency-Key": key}
         give_up_at = time.monotonic() + timeout_s
         while True:
@@ -140,22 +143,23 @@ class Service:
                 answer = self.client.request(method, path, json=SEARCH, headers=headers)
                 if answer.status_code != 503:
                     answer.raise_for_status()
-                    found: dict[str, Any] = answer.json()
-                    return found
+                    body: dict[str, Any] = answer.json()
+                    return body
                 assert int(answer.headers["Retry-After"]) > 0
             except httpx.TransportError:
                 assert time.monotonic() < give_up_at
             time.sleep(0.1)
 
-    # Harming
+    # Faults
 
     def kill(self, name: str) -> None:
-        """SIGKILL, to this process alone."""
+        """Send SIGKILL to this process alone."""
         process = self.processes.pop(name)
         process.kill()
         process.wait()
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int:
+        """Signal a process to stop and wait for it; returns its exit code."""
         process = self.processes.pop(name)
         process.send_signal(number)
         return process.wait(timeout_s)
@@ -168,7 +172,7 @@ class Service:
             process.kill()
             process.wait()
         for child in family:
-            end(child)
+            send_signal(child)
 
     def _answers(self) -> bool:
         try:
@@ -177,15 +181,16 @@ class Service:
             return False
 
 
-def end(process: psutil.Process, number: int = signal.SIGKILL) -> None:
-    """Send a signal to a process that may be gone already."""
+def send_signal(process: psutil.Process, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process that may have exited already."""
     try:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
 
 
-def is_gone(process: psutil.Process) -> bool:
+def has_exited(process: psutil.Process) -> bool:
+    """Whether a process has exited, reaped or not."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -193,7 +198,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def drop_sessions(url: str) -> int:
-    """End all sessions of a PostgreSQL database but this one; how many there were."""
+    """Terminate all sessions of a PostgreSQL database but this one; returns how many there were."""
     query = (
         b"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
         b"WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -206,14 +211,14 @@ def drop_sessions(url: str) -> int:
 
 def _children(pid: int) -> list[psutil.Process]:
     try:
-        return [child for child in psutil.Process(pid).children() if not is_gone(child)]
+        return [child for child in psutil.Process(pid).children() if not has_exited(child)]
     except psutil.NoSuchProcess:
         return []
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
     try:
-        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
-        return found
+        descendants: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+        return descendants
     except psutil.NoSuchProcess:
         return []

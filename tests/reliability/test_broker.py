@@ -1,6 +1,6 @@
-"""A broker that dies, forgets, repeats itself or falls silent (cases 4 to 8 of docs/reliability.md).
+"""A broker that dies, loses its data, repeats messages or goes silent (cases 4 to 8 of docs/reliability.md).
 
-Whatever becomes of the rings, only the time until a search starts may change.
+Whatever happens to notifications, only the time until a search starts may change.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from store.states import SearchState
-from tests.reliability.broker import ForgetfulBroker
+from tests.reliability.broker import VolatileBroker
 from tests.reliability.conftest import Start
 from tests.reliability.proxy import FaultProxy
 from tests.reliability.service_history import check_history
@@ -18,8 +18,8 @@ from tests.servers import wait_for
 
 
 @pytest.mark.timeout(240)
-def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: ForgetfulBroker) -> None:
-    """The broker dies with 50 searches queued and 2 running and comes back empty: all finish, the 2 undisturbed."""
+def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: VolatileBroker) -> None:
+    """The broker dies with 50 searches queued and 2 running and comes back empty: all finish, the 2 uninterrupted."""
     service = start(lease_s=20, ACTOR_STEPS=4, ACTOR_STEP_S=0.05)
     service.start_api()
     service.start_sweeper()
@@ -30,14 +30,14 @@ def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: Forgetful
         service.wait_for_event(search_id, "run_state_saved")
     queued = [service.post() for _ in range(50)]
     broker.kill()
-    asked = [service.client.get(f"/searches/{search_id}").status_code for search_id in running]
+    statuses = [service.client.get(f"/searches/{search_id}").status_code for search_id in running]
     queued.append(service.post())  # accepted while there is no broker
-    assert asked == [200, 200]
+    assert statuses == [200, 200]
     broker.start()
     for search_id in running:
         service.wait_for_state(search_id, SearchState.SUCCEEDED)
         assert len(service.stores.searches.attempts(search_id)) == 1
-    for name in ("first", "second"):  # the rest in quicker steps
+    for name in ("first", "second"):  # the rest with shorter steps
         service.stop(name)
         service.start_worker(name)
     for search_id in queued:
@@ -45,19 +45,19 @@ def test_case_04_broker_killed_with_fifty_queued(start: Start, broker: Forgetful
     check_history(service.stores, running + queued, steps=4)
 
 
-def test_case_05_flushed_and_tripled(start: Start, broker: ForgetfulBroker) -> None:
-    """All rings lost, then all rings delivered three times: no search is lost, none runs twice."""
+def test_case_05_flushed_and_tripled(start: Start, broker: VolatileBroker) -> None:
+    """All notifications lost, then all delivered three times: no search is lost, none runs twice."""
     service = start(lease_s=20, ACTOR_STEPS=2, ACTOR_STEP_S=0.05)
     service.start_api()
     service.start_sweeper()
     lost = [service.post() for _ in range(6)]
-    wait_for(lambda: broker.rings() >= 6, "they are rung for")
+    wait_for(lambda: broker.notifications() >= 6, "workers are notified of them")
     broker.flush()
     tripled = [service.post() for _ in range(6)]
-    wait_for(lambda: broker.rings() >= 6, "they are rung for, and the lost ones again")
-    rings = broker.rings()
+    wait_for(lambda: broker.notifications() >= 6, "workers are notified of them, and of the lost ones again")
+    waiting = broker.notifications()
     broker.triple()
-    assert broker.rings() >= 3 * rings
+    assert broker.notifications() >= 3 * waiting
     for name in ("first", "second"):
         service.start_worker(name)
     for search_id in lost + tripled:
@@ -67,37 +67,38 @@ def test_case_05_flushed_and_tripled(start: Start, broker: ForgetfulBroker) -> N
 
 
 @pytest.mark.timeout(240)
-def test_case_06_broker_black_holed(start: Start, broker: ForgetfulBroker, proxy: FaultProxy) -> None:
-    """For a minute nothing comes through to the broker: requests do not notice, and searches start soon after."""
+def test_case_06_broker_black_holed(start: Start, broker: VolatileBroker, proxy: FaultProxy) -> None:
+    """For a minute no traffic reaches the broker: requests are unaffected, and searches start soon afterwards."""
     service = start(broker_url=broker.url(proxy.port), ring_max_s=60, ACTOR_STEPS=2)
     service.start_api()
     service.start_sweeper()
     service.start_worker()
-    service.wait_for_state(service.post(), SearchState.SUCCEEDED)  # all connections are made
+    service.wait_for_state(service.post(), SearchState.SUCCEEDED)  # all connections are established
     with proxy.black_hole():
-        began, waited_s, accepted = time.monotonic(), [], []
+        began, latencies_s, accepted = time.monotonic(), [], []
         while time.monotonic() - began < 60:
-            asked = time.monotonic()
+            sent = time.monotonic()
             accepted.append(service.post())
-            waited_s.append(time.monotonic() - asked)
+            latencies_s.append(time.monotonic() - sent)
             assert service.client.get(f"/searches/{accepted[-1]}").json()["state"] in ("queued", "running")
             time.sleep(4)
         cancelled = accepted.pop()
         assert service.client.post(f"/searches/{cancelled}/cancel").json()["state"] == "cancelled"
         waiting = [search_id for search_id in accepted if service.state(search_id) == SearchState.QUEUED]
-        assert waiting  # no ring came through
+        assert waiting  # no notification got through
     healed = time.monotonic()
     service.wait_for_event(waiting[0], "claimed", timeout_s=30)
-    print(f"\nslowest of {len(waited_s)} POSTs {max(waited_s):.3f} s; started {time.monotonic() - healed:.1f} s after")
-    # Whoever waited for the broker would do so every time, for seconds; a busy machine may hold up a single request.
-    assert sorted(waited_s)[-2] < 0.5
+    started_s = time.monotonic() - healed
+    print(f"\nslowest of {len(latencies_s)} POSTs {max(latencies_s):.3f} s; started {started_s:.1f} s after")
+    # Requests that wait for the broker would all take seconds; a busy machine may delay a single one.
+    assert sorted(latencies_s)[-2] < 0.5
     for search_id in accepted:
         service.wait_for_state(search_id, SearchState.SUCCEEDED)
     assert service.state(cancelled) == SearchState.CANCELLED
 
 
-def test_case_07_broker_connections_reset(start: Start, broker: ForgetfulBroker, proxy: FaultProxy) -> None:
-    """The broker's connections are reset while a search runs and another worker has nothing to do: one attempt."""
+def test_case_07_broker_connections_reset(start: Start, broker: VolatileBroker, proxy: FaultProxy) -> None:
+    """The broker's connections are reset while one worker runs a search and another is idle: one attempt."""
     service = start(broker_url=broker.url(proxy.port), lease_s=20, ACTOR_STEPS=20, ACTOR_STEP_S=0.2)
     service.start_api()
     service.start_sweeper()
@@ -113,15 +114,15 @@ def test_case_07_broker_connections_reset(start: Start, broker: ForgetfulBroker,
     check_history(service.stores, [search_id], steps=20)
 
 
-def test_case_08_ring_lost_on_the_wire(start: Start, broker: ForgetfulBroker, proxy: FaultProxy) -> None:
-    """The broker hands a ring out and the reply gets lost: the search starts when it is rung for again."""
+def test_case_08_notification_lost_in_transit(start: Start, broker: VolatileBroker, proxy: FaultProxy) -> None:
+    """The broker delivers a notification and the reply gets lost: the search starts after the next one."""
     service = start(broker_url=broker.url(), ACTOR_STEPS=1)
     service.start_api()
     service.start_sweeper()
     service.start_worker(BROKER_URL=broker.url(proxy.port), AUTONL_BROKER_URL=broker.url(proxy.port))
     proxy.lose_reply(b"autonl.run_searches")
     search_id = service.post()
-    assert proxy.lost.wait(30), "the ring never came by"
+    assert proxy.lost.wait(30), "the notification was never delivered"
     lost_at = time.monotonic()
     service.wait_for_state(search_id, SearchState.SUCCEEDED)
     assert time.monotonic() - lost_at < 60

@@ -1,4 +1,4 @@
-"""A database whose sessions drop, that is away, or that loses its answers (cases 9 and 10 of docs/reliability.md)."""
+"""A database that drops sessions, is unavailable, or whose replies get lost (cases 9 and 10 of docs/reliability.md)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import open_stores
-from tests.reliability.broker import ForgetfulBroker
+from tests.reliability.broker import VolatileBroker
 from tests.reliability.conftest import SHORT, Start
 from tests.reliability.proxy import FaultProxy
-from tests.reliability.service import SEARCH, Service, drop_sessions, is_gone
+from tests.reliability.service import SEARCH, Service, drop_sessions, has_exited
 from tests.reliability.service_history import check_history
 from tests.servers import PostgresServer, wait_for
 from tests.store.sample_rows import claim, kinds, queue_search
@@ -28,7 +28,7 @@ from worker.workspace import Workspace
 
 
 def test_case_09_sessions_dropped_every_two_seconds(start: Start) -> None:
-    """All sessions are ended every 2 s for 30 s: searches go on in their attempts, and the API never tells a lie."""
+    """All sessions are terminated every 2 s for 30 s: searches continue their attempts, the API answers 200 or 503."""
     service = start(lease_s=15, ACTOR_STEPS=130, ACTOR_STEP_S=0.2)
     service.start_api()
     service.start_sweeper()
@@ -38,11 +38,11 @@ def test_case_09_sessions_dropped_every_two_seconds(start: Start) -> None:
     for search_id in running:
         service.wait_for_event(search_id, "run_state_saved")
     answers: Counter[int] = Counter()
-    asking = threading.Event()
+    stopping = threading.Event()
 
-    def ask() -> None:
+    def poll() -> None:
         for number in count():
-            if asking.wait(0.02):
+            if stopping.wait(0.02):
                 return
             answer = service.client.get(f"/searches/{running[number % 2]}")
             answers[answer.status_code] += 1
@@ -50,13 +50,13 @@ def test_case_09_sessions_dropped_every_two_seconds(start: Start) -> None:
                 assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
                 assert answer.headers["Content-Type"] == "application/problem+json"
 
-    client = threading.Thread(target=ask)
+    client = threading.Thread(target=poll)
     client.start()
     began = time.monotonic()
     while time.monotonic() - began < 30:
         time.sleep(2)
         drop_sessions(service.settings.database_url)
-    asking.set()
+    stopping.set()
     client.join()
     assert set(answers) <= {200, 503}
     assert answers[200] > 300
@@ -67,8 +67,8 @@ def test_case_09_sessions_dropped_every_two_seconds(start: Start) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_case_10_database_down_for_longer_than_a_lease(broker: ForgetfulBroker, tmp_path: Path) -> None:
-    """Nobody can beat, so every runner stops itself in time; afterwards each search is run again at most once."""
+def test_case_10_database_down_for_longer_than_a_lease(broker: VolatileBroker, tmp_path: Path) -> None:
+    """Without beats every search process stops itself in time; afterwards each search runs again at most once."""
     server = PostgresServer()
     server.start()
     settings = Settings(
@@ -84,21 +84,21 @@ def test_case_10_database_down_for_longer_than_a_lease(broker: ForgetfulBroker, 
         running = [service.post() for _ in range(2)]
         for search_id in running:
             service.wait_for_event(search_id, "run_state_saved")
-        runners = service.runners("first") + service.runners("second")
-        assert len(runners) == 2
+        search_processes = service.search_processes("first") + service.search_processes("second")
+        assert len(search_processes) == 2
         server.stop()
         down = time.monotonic()
         answer = service.client.post("/searches", json=SEARCH)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert service.client.get(f"/searches/{running[0]}").status_code == 503
-        wait_for(lambda: all(is_gone(runner) for runner in runners), "the runners stop themselves")
+        wait_for(lambda: all(has_exited(process) for process in search_processes), "the search processes exit")
         assert time.monotonic() - down < settings.lease_s
         time.sleep(settings.lease_s + 1)
         server.start()
         up = time.monotonic()
         for search_id in running:
             service.wait_for_event(search_id, "claimed", count=2)
-        assert time.monotonic() - up >= settings.lease_s  # sweepers gave everyone a lease to beat in
+        assert time.monotonic() - up >= settings.lease_s  # sweepers left one lease's time to beat
         for search_id in running:
             service.wait_for_state(search_id, SearchState.SUCCEEDED)
             exits = [attempt.exit_class for attempt in service.stores.searches.attempts(search_id)]
@@ -109,8 +109,8 @@ def test_case_10_database_down_for_longer_than_a_lease(broker: ForgetfulBroker, 
         server.remove()
 
 
-def test_a_search_is_not_missing_while_the_database_is_away(start: Start) -> None:
-    """Never a false 404: what cannot be looked up now is not therefore unknown."""
+def test_a_known_search_is_never_reported_missing_while_the_database_is_unavailable(start: Start) -> None:
+    """Never a false 404: a failed lookup does not mean that the search is unknown."""
     service = start()
     service.start_api()
     known = service.post()

@@ -1,4 +1,4 @@
-"""The list of safeguards keeps up with the code; that the tests notice each one is for `mutants.py` to show."""
+"""The list of safeguards matches the code; `mutants.py` verifies that the tests detect each missing one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.reliability.safeguards import SAFEGUARDS, Safeguard
 
 
 @pytest.mark.parametrize("safeguard", SAFEGUARDS, ids=lambda safeguard: safeguard.name)
-def test_every_safeguard_can_be_taken_out(safeguard: Safeguard) -> None:
+def test_every_safeguard_can_be_removed(safeguard: Safeguard) -> None:
     safeguard.check(ROOT)
 
 

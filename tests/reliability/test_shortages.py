@@ -1,4 +1,4 @@
-"""Memory and disks that are full, and run states that rot (cases 13 to 15 of docs/reliability.md)."""
+"""Memory and disks that are full, and damaged run states (cases 13 to 15 of docs/reliability.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.reliability.reference_search import REAL, SAVE_STEPS, uninterrupted_w
 from tests.reliability.service import Service
 from tests.reliability.service_history import check_history
 
-# A supernet step that takes more than a gigabyte at once, and half of that in two parts.
+# A supernet step that needs more than a gigabyte, and half of that in two micro-batches.
 LARGE = REAL | {
     "search_space": None,
     "flops_budget": "8M",
@@ -31,8 +31,8 @@ LARGE = REAL | {
 
 
 @pytest.mark.timeout(200)
-def test_case_13_memory_runs_out_for_good(start: Start) -> None:
-    """Where even the smallest parts of a batch do not fit, the search is tried once more, then failed."""
+def test_case_13_memory_suffices_for_no_micro_batch(start: Start) -> None:
+    """If even the smallest micro-batch does not fit, the search is tried once more and then fails."""
     service = start(child_memory_bytes=1300 << 20)
     service.start_api()
     service.start_sweeper()
@@ -48,7 +48,7 @@ def test_case_13_memory_runs_out_for_good(start: Start) -> None:
 
 @pytest.mark.timeout(200)
 def test_case_13_memory_suffices_for_half_a_batch(start: Start) -> None:
-    """Where half a batch fits, the search goes on in the same attempt, and says that it is not exact."""
+    """If half a batch fits, the search continues in the same attempt and is marked as not exact."""
     service = start(child_memory_bytes=2600 << 20)
     service.start_api()
     service.start_sweeper()
@@ -63,12 +63,12 @@ def test_case_13_memory_suffices_for_half_a_batch(start: Start) -> None:
     assert result["exact"] is False
 
 
-# What becomes of one candidate that does not fit is in tests/autonl_core/run/test_stopping.py, TestMemory.
+# A single candidate that does not fit is covered by tests/autonl_core/run/test_stopping.py, TestMemory.
 
 
 @pytest.mark.timeout(200)
 def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
-    """No room for a run state: the last good one stays, nothing half written does, and with room the search goes on."""
+    """No room for a run state: the last good one stays, no partial file does, and with room the search resumes."""
     expected = uninterrupted_weights_sha256(tmp_path)
     service = start(save_steps=SAVE_STEPS)
     service.start_api()
@@ -96,7 +96,7 @@ def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
 
 
 def test_case_14_disk_full_at_the_final_artifact(start: Start) -> None:
-    """No room for the checkpoint that users download: nothing half written is offered, and `resume` finishes."""
+    """No room for the checkpoint that users download: no partial file is offered, and `resume` finishes the search."""
     service = start(ACTOR_STEPS=2)
     service.start_api()
     service.start_sweeper()
@@ -128,7 +128,7 @@ def truncate(file: Path) -> None:
 
 @pytest.mark.timeout(200)
 def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
-    """A run state that rots is noticed and the one before it is used; with none left, the search fails and says so."""
+    """A damaged run state is detected and the previous one is used; with none left, the search fails."""
     expected = uninterrupted_weights_sha256(tmp_path)
     service = start(save_steps=SAVE_STEPS)
     service.start_api()
@@ -153,12 +153,12 @@ def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
     error = service.stores.searches.get(hopeless).error
     assert error is not None
     assert error["type"] == "checkpoint-corrupt"
-    assert exits(service, hopeless)[-1] == ExitClass.REFUSED  # to try again would not help
+    assert exits(service, hopeless)[-1] == ExitClass.REFUSED  # trying again would not help
 
 
 def interrupt(service: Service, search_id: str) -> None:
-    """Stop the worker once the search has saved anew, and two run states are there."""
-    saved = service.kinds(search_id).count("run_state_saved")
+    """Stop the worker once the search has saved two more run states."""
+    saved = service.event_kinds(search_id).count("run_state_saved")
     service.wait_for_event(search_id, "run_state_saved", count=saved + 2)
     service.stop("worker")
     assert service.state(search_id) == SearchState.QUEUED
@@ -169,7 +169,7 @@ def path(service: Service, state: RunState) -> Path:
 
 
 def files(service: Service, search_id: str) -> list[Path]:
-    """All files of a search but its logs."""
+    """All files of a search except its logs."""
     return [f for f in (service.settings.searches_dir / search_id).rglob("*") if f.is_file() and f.suffix != ".log"]
 
 

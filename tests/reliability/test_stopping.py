@@ -1,4 +1,4 @@
-"""Users who cancel and workers that are told to stop (cases 16 and 17 of docs/reliability.md)."""
+"""Cancelled searches and workers that are asked to stop (cases 16 and 17 of docs/reliability.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store.errors import LeaseLost
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
 from tests.reliability.reference_search import REAL
-from tests.reliability.service import Service, is_gone
+from tests.reliability.service import Service, has_exited
 from tests.reliability.service_history import check_history
 from tests.servers import wait_for
 from tests.store.sample_rows import CHECKPOINT, claim, result
@@ -21,7 +21,7 @@ from tests.store.sample_rows import CHECKPOINT, claim, result
 
 class TestCancel:
     def test_case_16_while_queued(self, start: Start) -> None:
-        """A queued search is cancelled within a second, with no worker online, and never starts later."""
+        """With no worker online, a queued search is cancelled within a second and never starts."""
         service = start(ACTOR_STEPS=1)
         service.start_api()
         search_id = service.post()
@@ -30,13 +30,13 @@ class TestCancel:
         assert time.monotonic() - asked < 1
         service.start_sweeper()
         service.start_worker()
-        service.wait_for_state(service.post(), SearchState.SUCCEEDED)  # the worker had every chance
+        service.wait_for_state(service.post(), SearchState.SUCCEEDED)  # a worker could have started it
         assert service.state(search_id) == SearchState.CANCELLED
-        assert service.kinds(search_id) == ["created", "cancelled"]
+        assert service.event_kinds(search_id) == ["created", "cancelled"]
 
     @pytest.mark.timeout(200)
     def test_case_16_while_running(self, start: Start) -> None:
-        """A real search ends within ten seconds, and what it had found can be downloaded."""
+        """A real search ends within ten seconds, and its best network so far can be downloaded."""
         service = start()
         service.start_api()
         service.start_sweeper()
@@ -47,26 +47,26 @@ class TestCancel:
         service.client.post(f"/searches/{search_id}/cancel").raise_for_status()
         service.wait_for_state(search_id, SearchState.CANCELLED)
         assert time.monotonic() - asked < 10
-        found = service.client.get(f"/searches/{search_id}").json()
-        assert found["best"]["macs"] <= REAL["flops_budget"]
-        assert service.client.get(found["links"]["checkpoint"]).status_code == 200
+        search = service.client.get(f"/searches/{search_id}").json()
+        assert search["best"]["macs"] <= REAL["flops_budget"]
+        assert service.client.get(search["links"]["checkpoint"]).status_code == 200
 
     def test_case_16_while_hung(self, start: Start) -> None:
-        """A search that does not hear is killed when its grace is over."""
+        """A search that ignores the request is killed when its grace period is over."""
         service = start(stop_grace_s=2)
         service.start_api()
         service.start_worker(behaviour="deaf")
         search_id = service.post()
-        runner = service.runner()
+        search_process = service.search_process()
         service.wait_for_event(search_id, "resumed")
         asked = time.monotonic()
         service.client.post(f"/searches/{search_id}/cancel").raise_for_status()
         service.wait_for_state(search_id, SearchState.CANCELLED)
         assert 2 <= time.monotonic() - asked < 10
-        assert is_gone(runner)
+        assert has_exited(search_process)
 
     def test_case_16_without_a_worker(self, start: Start) -> None:
-        """Its worker died and no other is online: a sweeper closes it, and it never starts later."""
+        """Its worker died and no other is online: a sweeper closes the search, and it never starts again."""
         service = start(lease_s=2, ACTOR_STEPS=40)
         service.start_api()
         service.start_sweeper()
@@ -78,11 +78,11 @@ class TestCancel:
         service.wait_for_state(search_id, SearchState.CANCELLED)
         service.start_worker("late", ACTOR_STEPS="1")
         service.wait_for_state(service.post(), SearchState.SUCCEEDED)
-        assert service.kinds(search_id).count("claimed") == 1
+        assert service.event_kinds(search_id).count("claimed") == 1
         check_history(service.stores, [search_id], steps=40)
 
     def test_case_16_while_finishing(self, start: Start) -> None:
-        """A cancel and a finish at the same moment, a hundred times: one end, and the answer had told which."""
+        """A cancel and a finish at the same moment, a hundred times: one end each, the one in the response."""
         service = start()
         service.start_api()
         ends = [self._race(service) for _ in range(100)]
@@ -109,7 +109,7 @@ class TestCancel:
             assert state == SearchState.CANCELLED
         else:
             assert (answer.status_code, answer.json()["state"], state) == (409, "succeeded", SearchState.SUCCEEDED)
-        ends = [kind for kind in service.kinds(search_id) if kind in ("succeeded", "cancelled")]
+        ends = [kind for kind in service.event_kinds(search_id) if kind in ("succeeded", "cancelled")]
         assert ends == [state]
         with pytest.raises(LeaseLost):
             service.stores.claims.fail(lease, "late", "a second end")
@@ -119,18 +119,18 @@ class TestCancel:
 class TestDrain:
     @pytest.mark.timeout(200)
     def test_case_17_twenty_seconds_to_save(self, start: Start) -> None:
-        """SIGTERM, and SIGTERM again: the search saves for as long as it needs, and goes on elsewhere, unpunished."""
+        """SIGTERM twice: the search takes the time it needs to save and continues elsewhere; no crash is counted."""
         service = start(stop_grace_s=40, ACTOR_STEPS=15, ACTOR_SAVE_S=20)
         service.start_api()
         service.start_sweeper()
         service.start_worker("old", "slow_to_save")
         search_id = service.post()
         service.wait_for_event(search_id, "run_state_saved", count=2)
-        told = time.monotonic()
+        signalled = time.monotonic()
         service.processes["old"].send_signal(signal.SIGTERM)
         time.sleep(3)
         assert service.stop("old") == 0
-        assert time.monotonic() - told >= 20
+        assert time.monotonic() - signalled >= 20
         assert service.state(search_id) == SearchState.QUEUED
         assert service.stores.searches.get(search_id).crash_streak == 0
         service.start_worker("new")
@@ -140,7 +140,7 @@ class TestDrain:
         check_history(service.stores, [search_id], steps=15)
 
     def test_case_17_grace_over(self, start: Start) -> None:
-        """A search that takes longer than its grace is killed and goes on from its last run state, unpunished."""
+        """A search that outlasts its grace period is killed and resumes from its last run state, no crash counted."""
         service = start(stop_grace_s=2, ACTOR_STEPS=15, ACTOR_SAVE_S=60)
         service.start_api()
         service.start_sweeper()
@@ -156,18 +156,18 @@ class TestDrain:
         check_history(service.stores, [search_id], steps=15)
 
     def test_case_17_killed_while_saving(self, start: Start) -> None:
-        """Whoever stopped the worker loses patience: SIGKILL. The search goes on as after any other kill."""
+        """The worker gets SIGKILL while its search saves: the search resumes as after any other kill."""
         service = start(lease_s=3, ACTOR_STEPS=15, ACTOR_SAVE_S=60)
         service.start_api()
         service.start_sweeper()
         service.start_worker("old", "slow_to_save")
         search_id = service.post()
         service.wait_for_event(search_id, "run_state_saved", count=2)
-        runner = service.runner("old")
+        search_process = service.search_process("old")
         service.processes["old"].send_signal(signal.SIGTERM)
         time.sleep(2)
         service.kill("old")
-        wait_for(lambda: is_gone(runner), "the orphan is gone", timeout_s=5)
+        wait_for(lambda: has_exited(search_process), "the orphan exits", timeout_s=5)
         service.start_worker("new")
         service.wait_for_state(search_id, SearchState.SUCCEEDED)
         exits = [attempt.exit_class for attempt in service.stores.searches.attempts(search_id)]
@@ -176,8 +176,8 @@ class TestDrain:
 
 
 @pytest.mark.timeout(200)
-def test_a_pause_frees_the_worker_and_a_resume_goes_on(start: Start) -> None:
-    """A real search, paused over HTTP: its best so far can be downloaded, its worker takes the next one."""
+def test_a_pause_frees_the_worker_and_a_resume_continues(start: Start) -> None:
+    """A real search is paused over HTTP: its best network can be downloaded, its worker takes the next search."""
     service = start(save_steps=5)
     service.start_api()
     service.start_sweeper()
@@ -186,9 +186,9 @@ def test_a_pause_frees_the_worker_and_a_resume_goes_on(start: Start) -> None:
     service.wait_for_event(search_id, "architecture")
     service.client.post(f"/searches/{search_id}/pause").raise_for_status()
     service.wait_for_state(search_id, SearchState.PAUSED)
-    found = service.client.get(f"/searches/{search_id}").json()
-    assert found["best"]["macs"] <= REAL["flops_budget"]
-    assert service.client.get(found["links"]["checkpoint"]).status_code == 200
+    paused = service.client.get(f"/searches/{search_id}").json()
+    assert paused["best"]["macs"] <= REAL["flops_budget"]
+    assert service.client.get(paused["links"]["checkpoint"]).status_code == 200
     other = service.post(**REAL | {"seed": 1, "train": {"epochs": 1}})
     service.wait_for_state(other, SearchState.SUCCEEDED, timeout_s=100)
     service.client.post(f"/searches/{search_id}/resume").raise_for_status()

@@ -1,4 +1,4 @@
-"""Requests that are repeated, and answers that get lost (case 18 of docs/reliability.md).
+"""Repeated requests and lost responses (case 18 of docs/reliability.md).
 
 Hostile requests, case 19, are in tests/api/test_hostile_input.py and tests/fuzz.
 """
@@ -17,7 +17,7 @@ from tests.reliability.service import SEARCH
 
 
 def test_case_18_ten_at_once_with_one_key(start: Start) -> None:
-    """The same request ten times at the same moment: one search, and everybody is told its id."""
+    """The same request ten times at the same moment: one search, whose id every response contains."""
     service = start()
     service.start_api()
     with ThreadPoolExecutor(10) as clients:
@@ -30,7 +30,7 @@ def test_case_18_ten_at_once_with_one_key(start: Start) -> None:
 
 
 def test_case_18_killed_after_the_commit(start: Start) -> None:
-    """The API dies between its commit and its answer: the client's repetition finds the search that was accepted."""
+    """The API dies between its commit and its response: the repeated request returns the accepted search."""
     service = start()
     service.start_api()
     proxy = FaultProxy(service.client.base_url.port or 0)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers import broker, database_url, migrated_sqlite, postgres, settings, stores
+from tests.servers import broker, database_url, settings, stores
 
-__all__ = ["broker", "database_url", "migrated_sqlite", "postgres", "settings", "stores"]
+__all__ = ["broker", "database_url", "settings", "stores"]

@@ -1,4 +1,4 @@
-"""Real servers, short times and scripted searches for the tests of the worker."""
+"""Real servers, short intervals and scripted searches for the tests of the worker."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import pytest
 
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.servers import PostgresServer, broker, postgres
+from tests.servers import PostgresServer, broker
 
-__all__ = ["broker", "postgres"]
+__all__ = ["broker"]
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _processes_find_our_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+def _processes_import_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> str:
-    """PostgreSQL, as in production; that SQLite does the same is specified in `tests/store`."""
+    """PostgreSQL, as in production; `tests/store` specifies that SQLite behaves the same."""
     return postgres.emptied_database()
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """A service whose clocks run fast; its leases are long enough for a busy machine."""
+    """A service with short intervals, and leases long enough for a busy machine."""
     return Settings(
         data_dir=tmp_path,
         database_url=database_url,

@@ -1,6 +1,6 @@
-"""A stand-in for a search: `python actor.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing, and is real otherwise.
+"""A stand-in for a search: `python scripted_process.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing.
 
-It reports, saves run states and hears requests through the very modules that the real child uses.
+It writes progress and run states and receives stop requests through the same modules as the real search process.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ STEP_S = float(os.environ.get("ACTOR_STEP_S", "0.15"))
 
 
 def chain(search_id: str, steps: int, begin: str = "") -> str:
-    """What `steps` steps of a search come to: each hashes the one before, so none can be left out or done twice."""
+    """The result of `steps` steps of a search: each hashes the one before, so a step left out or repeated shows."""
     link = begin or search_id
     for _ in range(steps):
         link = hashlib.sha256(link.encode()).hexdigest()
     return link
 
 
-class Actor:
+class ScriptedSearch:
     """One attempt of the scripted search."""
 
     def __init__(self, stores: Stores, lease: Lease) -> None:
@@ -59,7 +59,7 @@ class Actor:
         self.sink.saved(SavedState(path, sha256_of(path), path.stat().st_size, step))
 
     def work(self) -> ExitCode:
-        """Do the steps that no earlier attempt saved, then finish; stop where asked to."""
+        """Do the steps that no earlier attempt saved, then finish; stop on request."""
         done, link = self._resume()
         for step in range(done + 1, STEPS + 1):
             request = self.lifeline.stop_requested()
@@ -79,7 +79,7 @@ class Actor:
         return ExitCode.FINISHED
 
     def _resume(self) -> tuple[int, str]:
-        """The newest run state that is what was saved: its step, and what all steps came to."""
+        """The newest intact run state: its step, and the result so far."""
         for saved in self.stores.updates.run_states(self.lease.search_id):
             path = self.workspace.absolute(saved.path)
             if path.is_file() and sha256_of(path) == saved.sha256:
@@ -93,7 +93,7 @@ class Actor:
         return path
 
     def endless(self) -> ExitCode:
-        """Go on until asked to stop."""
+        """Run until asked to stop."""
         self.sink.architecture(architecture(1, val_top1_pct=88.0))
         while (request := self.lifeline.stop_requested()) is None:
             self.sink.progress(Progress("searching", 0.5))
@@ -101,23 +101,23 @@ class Actor:
         return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
 
     def deaf(self) -> ExitCode:
-        """Go on whatever is asked."""
+        """Ignore every stop request."""
         while True:
             self.sink.progress(Progress("searching", 0.5))
             time.sleep(0.05)
 
     def hung(self) -> ExitCode:
-        """Live on, and do nothing."""
+        """Keep running, but do nothing."""
         time.sleep(1000)
         return ExitCode.FINISHED
 
     def segfault(self) -> ExitCode:
-        """Die as native code does."""
+        """Crash as native code does."""
         os.kill(os.getpid(), signal.SIGSEGV)
         return ExitCode.FINISHED
 
     def cramped_at_the_end(self) -> ExitCode:
-        """Work, and find no room for what comes last."""
+        """Work, and find the disk full at the end."""
         put = self.stores.artifacts.put
 
         def put_without_room(key: str, source: Path) -> StoredFile:
@@ -128,19 +128,19 @@ class Actor:
         return self.work()
 
     def slow_to_save(self) -> ExitCode:
-        """Work, but take long to save when asked to stop."""
+        """Work, but take long to save after a stop request."""
         code = self.work()
         if code == ExitCode.GAVE_BACK:
             time.sleep(float(os.environ["ACTOR_SAVE_S"]))
         return code
 
     def crash(self) -> ExitCode:
-        """Leave with a message."""
+        """Exit with a message."""
         print("the reason is on the last line")
         return ExitCode.CRASHED
 
     def forget(self) -> ExitCode:
-        """Leave as if finished, without having stored anything."""
+        """Exit as if finished, without storing anything."""
         return ExitCode.FINISHED
 
 
@@ -149,13 +149,13 @@ def _write(path: Path, content: str) -> None:
 
 
 def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
-    actor = Actor(open_stores(Settings()), Lease(search_id, int(fence)))
+    scripted = ScriptedSearch(open_stores(Settings()), Lease(search_id, int(fence)))
     try:
-        code: ExitCode = getattr(actor, behaviour)()
+        code: ExitCode = getattr(scripted, behaviour)()
     except OSError as error:
         return crash_code(error)
     except LeaseLost:
-        actor.stores.events.stale_write(actor.lease, "report")
+        scripted.stores.events.stale_write(scripted.lease, "report")
         return ExitCode.LEASE_LOST
     return code
 

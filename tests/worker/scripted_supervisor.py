@@ -1,4 +1,4 @@
-"""Supervisors with scripted searches: in a thread of the test, or in a process that the test can kill."""
+"""Supervisors of scripted searches: in a thread of the test, or in a process that the test can kill."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from store.stores import Stores, open_stores
 from tests.servers import wait_for
 from worker.supervisor import Supervisor
 
-ACTOR = Path(__file__).with_name("actor.py")
+SCRIPT = Path(__file__).with_name("scripted_process.py")
 
 
 def command(behaviour: str) -> list[str]:
-    return [sys.executable, str(ACTOR), behaviour]
+    return [sys.executable, str(SCRIPT), behaviour]
 
 
 def run(stores: Stores, behaviour: str) -> int:
-    """Run searches until none is due; how many attempts that took."""
+    """Run searches until none is due; the number of attempts."""
     return Supervisor(stores, "worker-1", command=command(behaviour)).run_until_idle()
 
 
 @contextmanager
 def running(stores: Stores, behaviour: str, draining: threading.Event | None = None) -> Iterator[None]:
-    """A supervisor in a thread; leaving waits for it to run out of searches."""
+    """A supervisor in a thread; on exit, waits until it runs out of searches."""
     drain = draining or threading.Event()
     supervisor = Supervisor(stores, "worker-1", draining=drain.is_set, command=command(behaviour))
     thread = threading.Thread(target=supervisor.run_until_idle)
@@ -40,7 +40,7 @@ def running(stores: Stores, behaviour: str, draining: threading.Event | None = N
     try:
         yield
         thread.join(60)
-        assert not thread.is_alive(), "the supervisor still runs"
+        assert not thread.is_alive(), "the supervisor is still running"
     finally:
         drain.set()
         thread.join(60)
@@ -48,7 +48,7 @@ def running(stores: Stores, behaviour: str, draining: threading.Event | None = N
 
 @contextmanager
 def process(settings: Settings, behaviour: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A supervisor in a process of its own."""
+    """A supervisor in its own process."""
     started = subprocess.Popen([sys.executable, __file__, behaviour], env=settings.environment())
     try:
         yield started
@@ -57,19 +57,19 @@ def process(settings: Settings, behaviour: str) -> Iterator[subprocess.Popen[byt
         started.wait()
 
 
-def child_pid(stores: Stores, search_id: str, fence: int = 1) -> int:
-    """The process of an attempt, once it has reported its start."""
+def search_pid(stores: Stores, search_id: str, fence: int = 1) -> int:
+    """The process id of an attempt, once it has reported it."""
 
-    def reported() -> list[int]:
+    def reported_pids() -> list[int]:
         events = stores.events.after(search_id)
         return [event.detail["pid"] for event in events if event.kind == EventKind.RESUMED and event.fence == fence]
 
-    wait_for(reported, f"attempt {fence} reports its start")
-    return reported()[0]
+    wait_for(reported_pids, f"attempt {fence} reports its process id")
+    return reported_pids()[0]
 
 
 def is_gone(pid: int) -> bool:
-    """Whether no process of this number runs any more."""
+    """Whether no process with this id is running."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""The checker with real processes: a check is told, killed, taken over, given up; it never outlives its parent."""
+"""The checker with real processes: a check is stopped, killed, taken over, given up; it never outlives its parent."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from store.states import DatasetState
 from store.stores import Stores, open_stores
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 from tests.servers import wait_for
+from tests.worker.scripted_supervisor import is_gone
 from worker.check_process import check
 from worker.checker import Checker
 
 STUCK = (sys.executable, "-c", "import time; time.sleep(600)")
-TELLING = (sys.executable, "-c", "import sys; print('it was', sys.argv[1]); sys.exit(3)")
+NAMING = (sys.executable, "-c", "import sys; print('it was', sys.argv[1]); sys.exit(3)")
 CRASHING = (sys.executable, "-c", "import sys; print('what a picture'); sys.exit(3)")
 
 
@@ -35,7 +36,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def opened(settings: Settings, tmp_path: Path) -> Iterator[Stores]:
-    """Stores with a data set that waits for its check."""
+    """Stores with a dataset that waits for its check."""
     stores = open_stores(settings)
     files = {f"{label}/{number}.png": encoded(photo(10 * place + number, 16)) for place, label in enumerate("ab")
              for number in range(5)}  # fmt: skip
@@ -52,9 +53,9 @@ def state(stores: Stores) -> DatasetState:
     return stores.datasets.get("pets").state
 
 
-def test_a_checker_checks_and_leaves_when_told(opened: Stores, settings: Settings) -> None:
+def test_a_checker_checks_and_exits_when_asked(opened: Stores, settings: Settings) -> None:
     with start(settings) as checker:
-        wait_for(lambda: state(opened) == DatasetState.READY, "the data set is ready", timeout_s=30)
+        wait_for(lambda: state(opened) == DatasetState.READY, "the dataset is ready", timeout_s=30)
         checker.terminate()
         assert checker.wait(10) == 0
     spec = opened.datasets.get("pets").spec
@@ -65,7 +66,7 @@ def test_a_checker_checks_and_leaves_when_told(opened: Stores, settings: Setting
         assert sheet.read(2) == b"\xff\xd8"
 
 
-def test_a_crashing_check_is_tried_again_and_then_given_up_with_what_it_said(opened: Stores) -> None:
+def test_a_crashing_check_is_retried_and_then_given_up_with_its_last_message(opened: Stores) -> None:
     checker = Checker(opened, "here", command=CRASHING)
     for _ in range(opened.settings.max_crash_streak):
         assert state(opened) == DatasetState.CHECKING
@@ -73,11 +74,11 @@ def test_a_crashing_check_is_tried_again_and_then_given_up_with_what_it_said(ope
     assert state(opened) == DatasetState.INVALID
     report = opened.datasets.get("pets").report
     assert report is not None
-    assert "left with code 3: what a picture" in report.problems[0].detail
+    assert "exited with code 3: what a picture" in report.problems[0].detail
     assert not checker.tick(threading.Event())
 
 
-def test_memory_that_does_not_suffice_is_told_as_such(opened: Stores, settings: Settings) -> None:
+def test_running_out_of_memory_is_reported_as_such(opened: Stores, settings: Settings) -> None:
     small = settings.model_copy(update={"check_memory_bytes": 200 << 20, "max_crash_streak": 1})
     stores = open_stores(small)
     try:
@@ -90,15 +91,15 @@ def test_memory_that_does_not_suffice_is_told_as_such(opened: Stores, settings: 
     assert "AUTONL_CHECK_MEMORY_BYTES" in report.problems[0].detail
 
 
-def test_a_check_dies_with_its_checker_and_another_one_takes_over(opened: Stores, settings: Settings) -> None:
+def test_a_check_dies_with_its_checker_and_another_checker_takes_over(opened: Stores, settings: Settings) -> None:
     with start(settings) as first:
         wait_for(lambda: psutil.Process(first.pid).children(), "the check runs", timeout_s=20)
-        (child,) = psutil.Process(first.pid).children()
+        (check_process,) = psutil.Process(first.pid).children()
         first.kill()
-        wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "it is gone", timeout_s=5)
+        wait_for(lambda: is_gone(check_process.pid), "it is gone", timeout_s=5)
     assert state(opened) == DatasetState.CHECKING
     with start(settings) as second:
-        wait_for(lambda: state(opened) == DatasetState.READY, "the data set is ready", timeout_s=30)
+        wait_for(lambda: state(opened) == DatasetState.READY, "the dataset is ready", timeout_s=30)
         second.terminate()
 
 
@@ -109,11 +110,11 @@ def test_a_stopped_checker_gives_its_check_back(opened: Stores) -> None:
     wait_for(lambda: opened.datasets.get("pets").progress is not None, "it is claimed")
     stopping.set()
     checking.join(10)
-    lease = opened.checks.claim("another")  # at once
+    lease = opened.checks.claim("another")  # no lease to wait for
     assert lease is not None
 
 
-def test_a_check_without_progress_is_ended(opened: Stores, settings: Settings) -> None:
+def test_a_check_without_progress_is_killed(opened: Stores, settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stall_s": 0.5, "max_crash_streak": 1}))
     try:
         Checker(stores, "here", command=STUCK).tick(threading.Event())
@@ -124,7 +125,7 @@ def test_a_check_without_progress_is_ended(opened: Stores, settings: Settings) -
     assert "it made no progress for 0.5 s" in report.problems[0].detail
 
 
-def test_a_deleted_data_set_ends_its_check(opened: Stores) -> None:
+def test_deleting_a_dataset_ends_its_check(opened: Stores) -> None:
     began = time.monotonic()
     checking = threading.Thread(target=Checker(opened, "here", command=STUCK).tick, args=(threading.Event(),))
     checking.start()
@@ -135,13 +136,13 @@ def test_a_deleted_data_set_ends_its_check(opened: Stores) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_checkers_of_the_same_process_number_keep_their_logs_apart(opened: Stores, settings: Settings) -> None:
-    """As those in containers have, which share the folder."""
+def test_checkers_with_the_same_process_id_do_not_share_a_log(opened: Stores, settings: Settings) -> None:
+    """As checkers in containers have, which share the folder."""
     opened.datasets.add_path("cats", "folder", Path("/data/cats"))
     stores = open_stores(settings.model_copy(update={"max_crash_streak": 1}))
     try:
         checkers = [
-            threading.Thread(target=Checker(stores, "here", command=TELLING).tick, args=(threading.Event(),))
+            threading.Thread(target=Checker(stores, "here", command=NAMING).tick, args=(threading.Event(),))
             for _ in range(2)
         ]
         for checker in checkers:
@@ -157,17 +158,17 @@ def test_checkers_of_the_same_process_number_keep_their_logs_apart(opened: Store
     assert [path.name for path in settings.datasets_dir.iterdir()] == [".lock"]
 
 
-def test_pictures_that_another_data_set_took_with_it_are_there_again(
+def test_contact_sheets_deleted_with_another_dataset_are_stored_again(
     opened: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last other data set of the same images is deleted when the check is all but done."""
+    """The last other dataset of the same images is deleted when the check is almost done."""
     locked = DatasetFiles.locked
 
-    def late(self: DatasetFiles) -> AbstractContextManager[None]:
+    def delete_then_lock(self: DatasetFiles) -> AbstractContextManager[None]:
         opened.artifacts.delete_folder("datasets")
         return locked(self)
 
-    monkeypatch.setattr(DatasetFiles, "locked", late)
+    monkeypatch.setattr(DatasetFiles, "locked", delete_then_lock)
     lease = opened.checks.claim("here")
     assert lease is not None
     work_dir = tmp_path / "work"

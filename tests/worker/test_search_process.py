@@ -1,4 +1,4 @@
-"""The real process of a search, with the real search in it, on the smallest space."""
+"""The real search process with a real search, on the smallest space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autonl_core.errors import BudgetError, DatasetError, VerificationError
 from autonl_core.spec.config import SearchConfig
 from store.states import ExitClass, SearchState
 from store.stores import Stores
-from worker.exit_codes import ExitCode, crash_code, crash_of
+from worker.exit_codes import ExitCode, crash_code, describe_crash
 from worker.search_process import error_type
 from worker.supervisor import Supervisor
 
@@ -46,7 +46,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
 
 
-def test_what_the_user_has_to_mend_is_not_tried_again(stores: Stores, tmp_path: Path) -> None:
+def test_what_the_user_has_to_fix_is_not_retried(stores: Stores, tmp_path: Path) -> None:
     moved = DatasetSpec.from_json(DIGITS.to_json() | {"kind": "folder", "location": str(tmp_path / "moved")})
     search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), moved)
     assert Supervisor(stores, "worker-1").run_until_idle() == 1
@@ -58,7 +58,7 @@ def test_what_the_user_has_to_mend_is_not_tried_again(stores: Stores, tmp_path: 
     assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
 
 
-def test_errors_have_words_that_programs_can_compare() -> None:
+def test_errors_have_machine_readable_names() -> None:
     assert error_type(DatasetError("x")) == "dataset-error"
     assert error_type(BudgetError("x", feasible_macs=(1, 2))) == "budget-error"
     assert error_type(VerificationError("x")) == "verification-error"
@@ -74,22 +74,22 @@ def test_errors_have_words_that_programs_can_compare() -> None:
         (ValueError("x"), ExitCode.CRASHED),
     ],
 )
-def test_what_nobody_meant_to_raise_has_a_code(error: Exception, code: ExitCode) -> None:
+def test_every_unexpected_exception_has_an_exit_code(error: Exception, code: ExitCode) -> None:
     assert crash_code(error) is code
 
 
 @pytest.mark.parametrize(
     ("returncode", "exit_class", "sentence"),
     [
-        (-9, ExitClass.KILLED, "ended by SIGKILL: last"),
-        (-11, ExitClass.CRASHED, "ended by SIGSEGV: last"),
-        (-200, ExitClass.CRASHED, "ended by signal 200: last"),
-        (71, ExitClass.OUT_OF_MEMORY, "left with code 71: last"),
-        (73, ExitClass.DISK_FULL, "left with code 73: last"),
-        (1, ExitClass.CRASHED, "left with code 1: last"),
+        (-9, ExitClass.KILLED, "terminated by SIGKILL: last"),
+        (-11, ExitClass.CRASHED, "terminated by SIGSEGV: last"),
+        (-200, ExitClass.CRASHED, "terminated by signal 200: last"),
+        (71, ExitClass.OUT_OF_MEMORY, "exited with code 71: last"),
+        (73, ExitClass.DISK_FULL, "exited with code 73: last"),
+        (1, ExitClass.CRASHED, "exited with code 1: last"),
     ],
 )
-def test_a_crash_is_told_in_a_sentence(returncode: int, exit_class: ExitClass, sentence: str) -> None:
-    found, detail = crash_of(returncode, "last")
+def test_a_crash_is_described_in_a_sentence(returncode: int, exit_class: ExitClass, sentence: str) -> None:
+    found, detail = describe_crash(returncode, "last")
     assert found is exit_class
     assert detail.endswith(sentence)

@@ -13,6 +13,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from autonl_core.spec.progress import StopRequest
 from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
@@ -20,8 +21,10 @@ from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, wait_for
 from tests.store.sample_rows import architecture, claim, expire, kinds, queue_search
 from tests.worker.scripted_process import STEPS
-from tests.worker.scripted_supervisor import child_pid, command, is_gone, process, run, running
-from worker.supervisor import Supervisor
+from tests.worker.scripted_supervisor import command, is_gone, process, run, running, search_pid
+from worker.exit_codes import ExitCode
+from worker.leased_process import Cause, ProcessEnd
+from worker.supervisor import Outcome, Supervisor, outcome_of
 
 
 def saved_steps(stores: Stores, search_id: str) -> list[int]:
@@ -40,35 +43,35 @@ def test_a_search_runs_to_its_end_and_leaves_only_its_log(stores: Stores, settin
     assert [path.name for path in (settings.searches_dir / search_id).iterdir()] == ["attempt-0001.log"]
 
 
-def test_all_that_is_queued_runs_one_after_the_other(stores: Stores) -> None:
+def test_queued_searches_run_one_after_the_other(stores: Stores) -> None:
     searches = [queue_search(stores) for _ in range(2)]
     assert run(stores, "work") == 2
     assert {stores.searches.get(search_id).state for search_id in searches} == {SearchState.SUCCEEDED}
 
 
-def test_a_crash_is_retried_and_given_up_with_what_the_log_said(stores: Stores) -> None:
+def test_a_crash_is_retried_and_then_given_up_with_the_end_of_its_log(stores: Stores) -> None:
     search_id = queue_search(stores)
     assert run(stores, "crash") == 3
     search = stores.searches.get(search_id)
     assert search.state is SearchState.FAILED
     assert search.error is not None
-    assert search.error["detail"].count("left with code 70: the reason is on the last line") == 3
+    assert search.error["detail"].count("exited with code 70: the reason is on the last line") == 3
     attempts = stores.searches.attempts(search_id)
     assert [attempt.log_tail for attempt in attempts] == ["the reason is on the last line\n"] * 3
 
 
-def test_to_leave_quietly_without_a_result_is_a_crash(stores: Stores) -> None:
+def test_exiting_with_code_0_but_no_result_is_a_crash(stores: Stores) -> None:
     search_id = queue_search(stores)
     run(stores, "forget")
     assert exits(stores, search_id) == [ExitClass.CRASHED] * 3
     assert "stored no result" in str(stores.searches.attempts(search_id)[0].detail)
 
 
-def test_a_killed_search_goes_on_where_it_was(stores: Stores) -> None:
+def test_a_killed_search_resumes_where_it_was(stores: Stores) -> None:
     search_id = queue_search(stores)
     with running(stores, "work"):
         wait_for(lambda: len(saved_steps(stores, search_id)) >= 2, "two run states are saved")
-        os.kill(child_pid(stores, search_id), signal.SIGKILL)
+        os.kill(search_pid(stores, search_id), signal.SIGKILL)
     assert exits(stores, search_id) == [ExitClass.KILLED, ExitClass.SUCCEEDED]
     assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))  # each step once: nothing lost, nothing repeated
 
@@ -76,7 +79,7 @@ def test_a_killed_search_goes_on_where_it_was(stores: Stores) -> None:
 def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Stores) -> None:
     search_id = queue_search(stores)
     with running(stores, "endless"):
-        pid = child_pid(stores, search_id)
+        pid = search_pid(stores, search_id)
         wait_for(lambda: stores.searches.get(search_id).best_arch_id, "an architecture is found")
         stores.control.cancel(search_id)
     search = stores.searches.get(search_id)
@@ -85,7 +88,7 @@ def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Store
     assert is_gone(pid)
 
 
-def test_a_pause_frees_the_worker_and_a_resume_goes_on(stores: Stores) -> None:
+def test_a_pause_frees_the_worker_and_a_resume_continues(stores: Stores) -> None:
     search_id = queue_search(stores)
     with running(stores, "work"):
         wait_for(lambda: saved_steps(stores, search_id), "a run state is saved")
@@ -104,14 +107,14 @@ def test_a_process_that_cannot_start_is_a_crash_and_not_a_lost_search(stores: St
     search_id = queue_search(stores)
     assert Supervisor(stores, "worker-1", command=["/no/such/program"]).run_until_idle() == 3
     assert stores.searches.get(search_id).state is SearchState.FAILED
-    assert "cannot start" in str(stores.searches.attempts(search_id)[0].detail)
+    assert "could not be started" in str(stores.searches.attempts(search_id)[0].detail)
 
 
-def test_a_search_that_does_not_hear_the_cancel_is_killed(settings: Settings) -> None:
+def test_a_search_that_ignores_a_cancel_is_killed(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stop_grace_s": 0.3}))
     search_id = queue_search(stores)
     with running(stores, "deaf"):
-        pid = child_pid(stores, search_id)
+        pid = search_pid(stores, search_id)
         stores.control.cancel(search_id)
     assert stores.searches.get(search_id).state is SearchState.CANCELLED
     assert is_gone(pid)
@@ -122,22 +125,22 @@ def test_a_drain_gives_the_search_back_without_penalty(stores: Stores) -> None:
     search_id, waiting = queue_search(stores), queue_search(stores)
     draining = threading.Event()
     with running(stores, "endless", draining):
-        child_pid(stores, search_id)
+        search_pid(stores, search_id)
         draining.set()
     search = stores.searches.get(search_id)
     assert (search.state, search.crash_streak) == (SearchState.QUEUED, 0)
     assert exits(stores, search_id) == [ExitClass.DRAINED]
-    assert stores.searches.get(waiting).attempts == 0  # a worker that stops takes nothing new
+    assert stores.searches.get(waiting).attempts == 0  # a draining worker claims nothing new
     run(stores, "work")
     assert stores.searches.get(search_id).state is SearchState.SUCCEEDED
 
 
-def test_a_search_that_does_not_move_is_killed(settings: Settings) -> None:
+def test_a_search_without_progress_is_killed(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stall_s": 1.0, "max_crash_streak": 1}))
     search_id = queue_search(stores)
     run(stores, "hung")
     assert exits(stores, search_id) == [ExitClass.STALLED]
-    assert is_gone(child_pid(stores, search_id))
+    assert not [child for child in psutil.Process().children() if search_id in child.cmdline()]
     stores.close()
 
 
@@ -146,7 +149,7 @@ def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> Non
     search_id = queue_search(stores)
     draining = threading.Event()
     with running(stores, "endless", draining):
-        child_pid(stores, search_id)
+        search_pid(stores, search_id)
         began = time.monotonic()
         while time.monotonic() - began < 3:
             assert stores.sweeps.sweep() == []
@@ -156,11 +159,11 @@ def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> Non
     stores.close()
 
 
-def test_a_search_dies_with_its_supervisor_and_goes_on_with_another(stores: Stores, settings: Settings) -> None:
+def test_a_search_dies_with_its_supervisor_and_continues_with_another(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
     with process(settings, "work") as supervisor:
         wait_for(lambda: saved_steps(stores, search_id), "a run state is saved")
-        pid = child_pid(stores, search_id)
+        pid = search_pid(stores, search_id)
         supervisor.kill()
         wait_for(lambda: is_gone(pid), "the orphan is gone", timeout_s=5)
     expire(stores, claim_of(stores, search_id))
@@ -170,8 +173,8 @@ def test_a_search_dies_with_its_supervisor_and_goes_on_with_another(stores: Stor
     assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
 
 
-def test_a_search_without_a_supervisor_leaves_by_itself(stores: Stores, settings: Settings) -> None:
-    """Where the kernel does not end orphans, the end of their standard input does."""
+def test_an_orphaned_search_kills_itself(stores: Stores, settings: Settings) -> None:
+    """Where the kernel does not kill orphans, the end of their standard input makes them exit."""
     queue_search(stores)
     lease = claim(stores)
     orphan = subprocess.Popen(
@@ -181,7 +184,7 @@ def test_a_search_without_a_supervisor_leaves_by_itself(stores: Stores, settings
         start_new_session=True,
     )
     try:
-        assert child_pid(stores, lease.search_id) == orphan.pid
+        assert search_pid(stores, lease.search_id) == orphan.pid
         assert orphan.stdin is not None
         orphan.stdin.close()
         assert orphan.wait(10) == -signal.SIGKILL
@@ -190,12 +193,12 @@ def test_a_search_without_a_supervisor_leaves_by_itself(stores: Stores, settings
         orphan.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a process that died")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can kill a process when its parent dies")
 def test_even_a_frozen_search_dies_with_its_supervisor(stores: Stores, settings: Settings) -> None:
-    """It cannot read its standard input, as it could not inside native code that never lets go."""
+    """It cannot read its standard input, like a search stuck in native code that holds the interpreter lock."""
     search_id = queue_search(stores)
     with process(settings, "endless") as supervisor:
-        pid = child_pid(stores, search_id)
+        pid = search_pid(stores, search_id)
         os.kill(pid, signal.SIGSTOP)
         supervisor.kill()
         try:
@@ -205,10 +208,10 @@ def test_even_a_frozen_search_dies_with_its_supervisor(stores: Stores, settings:
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stores: Stores, settings: Settings) -> None:
+def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
     with process(settings, "endless") as supervisor:
-        pid = child_pid(stores, search_id)
+        pid = search_pid(stores, search_id)
         supervisor.send_signal(signal.SIGSTOP)
         wait_for(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, "the supervisor sleeps")
         expire(stores, claim_of(stores, search_id))
@@ -216,10 +219,10 @@ def test_a_supervisor_that_slept_too_long_leaves_the_search_to_the_next_one(stor
         second = claim(stores, "worker-2")
         before = kinds(stores, search_id)
         supervisor.send_signal(signal.SIGCONT)
-        wait_for(lambda: is_gone(pid), "the zombie's process is gone")
+        wait_for(lambda: is_gone(pid), "the stale process is gone")
     search = stores.searches.get(search_id)
     assert (search.state, search.fence, search.owner) == (SearchState.RUNNING, second.fence, "worker-2")
-    assert kinds(stores, search_id) == [*before, "stale_write_refused"]  # all that its words came to
+    assert kinds(stores, search_id) == [*before, "stale_write_refused"]  # the only trace of the stale attempt
 
 
 def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Settings) -> None:
@@ -231,7 +234,7 @@ def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Set
         stores = open_stores(settings)
         search_id = queue_search(stores)
         with process(settings, "endless") as supervisor:
-            pid = child_pid(stores, search_id)
+            pid = search_pid(stores, search_id)
             server.stop()
             wait_for(lambda: is_gone(pid), "the process is gone", settings.lease_s)
             assert supervisor.wait(20) == 0  # nothing to run without a database
@@ -242,6 +245,26 @@ def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Set
         stores.close()
     finally:
         server.remove()
+
+
+@pytest.mark.parametrize(
+    ("cause", "returncode", "stop_request", "outcome"),
+    [
+        (Cause.EXITED, ExitCode.CANCELLED, "cancel", Outcome.CANCELLED),
+        (Cause.EXITED, ExitCode.GAVE_BACK, "pause", Outcome.GAVE_BACK),
+        (Cause.EXITED, ExitCode.GAVE_BACK, "cancel", Outcome.GAVE_BACK),
+        (Cause.EXITED, ExitCode.FINISHED, None, Outcome.CRASHED),
+        (Cause.EXITED, -signal.SIGKILL, "cancel", Outcome.CRASHED),
+        (Cause.GRACE_OVER, -signal.SIGKILL, "cancel", Outcome.CANCELLED),
+        (Cause.GRACE_OVER, -signal.SIGKILL, "pause", Outcome.GAVE_BACK),
+        (Cause.GRACE_OVER, ExitCode.GAVE_BACK, "drain", Outcome.GAVE_BACK),
+        (Cause.STALLED, -signal.SIGKILL, None, Outcome.STALLED),
+    ],
+)
+def test_an_end_has_one_outcome(
+    cause: Cause, returncode: int, stop_request: StopRequest | None, outcome: Outcome
+) -> None:
+    assert outcome_of(ProcessEnd(cause, returncode, stop_request, memory_ran_out=False)) is outcome
 
 
 def claim_of(stores: Stores, search_id: str) -> Lease:

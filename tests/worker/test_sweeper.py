@@ -1,4 +1,4 @@
-"""The sweeper at work: patient after its own start and after an outage, and never held up by the broker."""
+"""The sweeper waits a full lease after its start and after an outage, and never waits for the broker."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def ticks_until_queued(sweeper: Sweeper, stores: Stores, search_id: str) -> floa
     return time.monotonic() - began
 
 
-def test_a_new_sweeper_gives_every_worker_a_lease_s_time_to_beat(stores: Stores, notifier: WorkerNotifier) -> None:
+def test_a_new_sweeper_gives_every_worker_a_full_lease_to_beat(stores: Stores, notifier: WorkerNotifier) -> None:
     search_id = queue_search(stores)
     expire(stores, claim(stores))
     assert ticks_until_queued(Sweeper(stores, notifier), stores, search_id) >= LEASE_S
 
 
-def test_so_it_does_after_the_database_was_away(settings: Settings, notifier: WorkerNotifier) -> None:
+def test_after_an_outage_a_sweeper_waits_a_full_lease_again(settings: Settings, notifier: WorkerNotifier) -> None:
     server = PostgresServer()
     server.start()
     try:
@@ -73,14 +73,14 @@ def test_so_it_does_after_the_database_was_away(settings: Settings, notifier: Wo
         server.remove()
 
 
-def test_a_queued_search_is_rung_for(stores: Stores, notifier: WorkerNotifier, broker: ValkeyServer) -> None:
+def test_a_queued_search_is_announced(stores: Stores, notifier: WorkerNotifier, broker: ValkeyServer) -> None:
     queue_search(stores)
     Sweeper(stores, notifier).tick()
     with redis.Redis.from_url(broker_url(broker)) as client:
-        wait_for(lambda: client.llen(QUEUE_NAME) == 1, "the ring arrives")
+        wait_for(lambda: client.llen(QUEUE_NAME) == 1, "the notification arrives")
 
 
-def test_a_dead_broker_does_not_keep_it_from_sweeping(stores: Stores) -> None:
+def test_a_dead_broker_does_not_delay_sweeping(stores: Stores) -> None:
     notifier = WorkerNotifier(f"redis://127.0.0.1:{free_port()}/0")
     search_id = queue_search(stores)
     expire(stores, claim(stores))
@@ -89,7 +89,7 @@ def test_a_dead_broker_does_not_keep_it_from_sweeping(stores: Stores) -> None:
     notifier.close()
 
 
-def test_files_that_nobody_needs_any_more_are_cleared_up(
+def test_files_that_are_no_longer_needed_are_deleted(
     stores: Stores, settings: Settings, notifier: WorkerNotifier
 ) -> None:
     succeeded, cancelled = queue_search(stores), queue_search(stores)
@@ -102,7 +102,7 @@ def test_files_that_nobody_needs_any_more_are_cleared_up(
         (folder / "attempt-0001.log").write_text("said")
         if search_id != "fresh":
             os.utime(folder, (0, 0))
-    Sweeper(stores, notifier).clear_up()
+    Sweeper(stores, notifier).clean_up()
     left = {str(path.relative_to(settings.searches_dir)) for path in settings.searches_dir.rglob("*.*")}
     assert left == {
         f"{succeeded}/attempt-0001.log",
@@ -113,7 +113,7 @@ def test_files_that_nobody_needs_any_more_are_cleared_up(
     }
 
 
-def test_as_a_process_it_ends_cleanly_when_told(settings: Settings) -> None:
+def test_a_sweeper_process_exits_cleanly_when_asked(settings: Settings) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "worker.sweeper"], env=settings.environment(), stderr=subprocess.PIPE, text=True
     )

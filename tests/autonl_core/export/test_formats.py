@@ -33,7 +33,7 @@ from autonl_core.spec.formats import (
     NetworkFormat,
     in_order,
 )
-from autonl_core.spec.search_space import get_space
+from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import recalibrate_batch_norm
 from tests.autonl_core.bundle.small_bundle import lively
 

@@ -19,9 +19,7 @@ from autonl_core.spec.result import SearchResult
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
 from autonl_core.training.lost_steps import LostSteps
-from tests.autonl_core.small_searches import QUICK, Recorder, cache, search
-
-__all__ = ["cache"]
+from tests.autonl_core.small_searches import QUICK, Recorder, search
 
 STEPS = 66  # of training one network: 22 batches of 64 in each of 3 epochs
 ASKED: dict[str, Any] = {"baselines": ["mobilenet_v2"]}

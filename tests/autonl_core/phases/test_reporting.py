@@ -16,9 +16,7 @@ from autonl_core.phases.reporting import warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.zoo import ZOO
-from tests.autonl_core.small_searches import Recorder, cache, search, uninterrupted
-
-__all__ = ["cache", "uninterrupted"]
+from tests.autonl_core.small_searches import Recorder, search
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -25,9 +25,7 @@ from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score
 from autonl_core.training.micro_batches import split
-from tests.autonl_core.small_searches import Recorder, cache, search, uninterrupted
-
-__all__ = ["cache", "uninterrupted"]
+from tests.autonl_core.small_searches import Recorder, search
 
 
 def program(path: Path, line: str) -> str:

@@ -1,0 +1,45 @@
+"""Distribution of tests over processes (`-n`): groups that share fixtures stay together, the slowest start first."""
+
+from __future__ import annotations
+
+import pytest
+
+# Files whose tests share a fixture that takes many seconds to set up.
+TOGETHER = {
+    "tests/autonl_core/bundle/test_build.py": "one bundle",
+    "tests/autonl_core/bundle/test_onnx_macs.py": "one bundle",
+    "tests/autonl_core/bundle/test_verify_file.py": "one bundle",
+    "tests/autonl_core/phases/test_reporting.py": "one search",
+    "tests/autonl_core/run/test_stopping.py": "one search",
+    "tests/autonl_core/test_search.py": "one search",
+    "tests/reliability/test_hostile_files.py": "one sandbox",
+}
+# Folders of long tests, each of which sets up a service of its own: they are distributed one by one.
+ONE_BY_ONE = ("tests/fuzz/", "tests/reliability/")
+
+
+def group_of(nodeid: str) -> str:
+    """The group of a test: all tests of a group run in the same process, one after the other."""
+    path = nodeid.partition("::")[0]
+    if path in TOGETHER:
+        return TOGETHER[path]
+    return nodeid if path.startswith(ONE_BY_ONE) else path
+
+
+def sort_for_processes(items: list[pytest.Item]) -> None:
+    """Order tests by group: those with the longest timeout first, then shared fixtures, then folders from Z to A.
+
+    The last ones are then the many quick files of the API and the core, so all processes finish at about the same time.
+    """
+    slowest_s: dict[str, float] = {}
+    for item in items:
+        group = group_of(item.nodeid)
+        slowest_s[group] = max(slowest_s.get(group, 0), _timeout_s(item))
+    shared = set(TOGETHER.values())
+    items.sort(key=lambda item: group_of(item.nodeid), reverse=True)
+    items.sort(key=lambda item: (-slowest_s[group_of(item.nodeid)], group_of(item.nodeid) not in shared))
+
+
+def _timeout_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0

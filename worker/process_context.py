@@ -1,0 +1,42 @@
+"""What the search process and the check process share: lifeline, settings, memory limit, logging, stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from store.settings import Settings
+from store.stores import Stores, open_stores
+from worker.lifeline import Lifeline
+from worker.memory import limit_memory
+from worker.service import configure_logging
+
+
+@dataclass(frozen=True)
+class ProcessContext:
+    """What a search or check process works with."""
+
+    settings: Settings
+    stores: Stores
+    lifeline: Lifeline
+
+
+@contextmanager
+def process_context(memory_limit_bytes: Callable[[Settings], int]) -> Iterator[ProcessContext]:
+    """Set this process up, and close its stores at the end.
+
+    Args:
+        memory_limit_bytes: the setting that limits the address space of this process; 0: no limit.
+    """
+    lifeline = Lifeline()
+    lifeline.hold()  # first of all: from here on this process cannot outlive its parent
+    settings = Settings()
+    if limit_bytes := memory_limit_bytes(settings):
+        limit_memory(limit_bytes)
+    configure_logging(settings)
+    stores = open_stores(settings)
+    try:
+        yield ProcessContext(settings, stores, lifeline)
+    finally:
+        stores.close()

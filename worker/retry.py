@@ -1,0 +1,28 @@
+"""Waiting for a database that does not answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from store.db import UNAVAILABLE
+
+RETRY_S = 1.0
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def retry_while_unavailable(call: Callable[[], T]) -> T:
+    """Repeat `call` until the database answers, and return its result. All other errors are raised.
+
+    For search and check processes, which need no time limit here: their parent kills them when the lease runs out.
+    """
+    while True:
+        try:
+            return call()
+        except UNAVAILABLE as error:
+            log.warning("database unavailable, retrying in %g s: %s", RETRY_S, error)
+            time.sleep(RETRY_S)
