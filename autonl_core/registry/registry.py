@@ -15,7 +15,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
-from autonl_core.errors import AutonlError
+from autonl_core.errors import DuplicateMember, UnknownMember
 
 
 class Named(Protocol):
@@ -26,14 +26,6 @@ class Named(Protocol):
 
 
 Member = TypeVar("Member", bound=Named)
-
-
-class UnknownMember(AutonlError):
-    """There is no member of this name; the message lists the known ones."""
-
-
-class DuplicateMember(AutonlError):
-    """Two files claim one name, or a file defines a member of another name than its own."""
 
 
 class Registry(Generic[Member]):
