@@ -238,7 +238,7 @@ def test_a_folder_is_packed_uploaded_checked_and_deleted(
         assert autonl("dataset", "delete", name).exit_code == 0
     assert not archive.exists()
     gone = autonl("dataset", "show", "shapes")
-    assert (gone.exit_code, "no data set 'shapes'" in gone.stderr) == (2, True)
+    assert (gone.exit_code, "no dataset 'shapes'" in gone.stderr) == (2, True)
 
 
 def test_an_unusable_dataset_is_reported_with_its_files_and_by_the_exit_code(

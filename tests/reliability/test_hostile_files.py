@@ -75,7 +75,7 @@ class Sandbox:
         return answer
 
     def checked(self, name: str) -> dict[str, Any]:
-        """The data set, after its check."""
+        """The dataset, after its check."""
         wait_for(lambda: self._look(name)["state"] != "checking", f"{name} is checked", timeout_s=90)
         return self._look(name)
 
@@ -109,7 +109,7 @@ def sandbox(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     settings = Settings(
         data_dir=data,
         database_url=f"sqlite:///{data / 'autonl.db'}",
-        broker_url=f"redis://127.0.0.1:{free_port()}/0",  # nobody there: it is not needed
+        broker_url=f"redis://127.0.0.1:{free_port()}/0",  # no broker listens there: none is needed
         dataset_roots=(root / "pictures",),
         check_poll_s=0.05,
         threads=1,
@@ -215,7 +215,7 @@ def test_case_20_links_and_depths_of_folders(sandbox: Sandbox) -> None:
 
 
 def test_case_20_addresses_are_no_paths(sandbox: Sandbox) -> None:
-    """Nothing that looks like an address is accepted anywhere, and nobody is connected to."""
+    """Nothing that looks like an address is accepted anywhere, and no connection is made."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         hosts = ["169.254.169.254", "2130706433", "0x7f000001", "017700000001", "[::1]", "[::ffff:127.0.0.1]"]
@@ -265,9 +265,9 @@ def test_case_20_hostile_images_are_reported_and_left_out(sandbox: Sandbox, tmp_
     (report,) = (json.loads(file.read_text()) for file in cache.glob("*/report.json"))
     assert {problem["file"].removeprefix("cat/") for problem in report["problems"]} == set(hostile)
     assert report["images"] == len(GOOD) + len(large_images())
-    told = {problem["code"]: problem for problem in sandbox.checked("images")["report"]["problems"]}
-    assert told["unreadable_images"]["count"] == len(hostile)
-    assert told["unreadable_images"]["files"] == sorted(f"cat/{name}" for name in hostile)[:20]
+    problems = {problem["code"]: problem for problem in sandbox.checked("images")["report"]["problems"]}
+    assert problems["unreadable_images"]["count"] == len(hostile)
+    assert problems["unreadable_images"]["files"] == sorted(f"cat/{name}" for name in hostile)[:20]
     assert_harmless(log, log.parent, noted_peak(log), TENSORS_MB)
     assert not made.exists()
 
@@ -278,10 +278,10 @@ def test_case_20_odd_images_are_used_and_truncated_ones_are_not(sandbox: Sandbox
     images += [(f"dog/{name}", data) for name, data in cut.items()]
     assert sandbox.upload(archive(*images), "odd").status_code == 202
     found = sandbox.checked("odd")
-    told = {problem["code"]: problem["files"] for problem in found["report"]["problems"]}
-    assert found["state"] == "ready", told
-    assert told["unreadable_images"] == sorted(f"dog/{name}" for name in cut)[:20]
-    assert [name for name, (_, code) in odd.items() if f"cat/{name}" not in told.get(code, [])] == []
+    files = {problem["code"]: problem["files"] for problem in found["report"]["problems"]}
+    assert found["state"] == "ready", files
+    assert files["unreadable_images"] == sorted(f"dog/{name}" for name in cut)[:20]
+    assert [name for name, (_, code) in odd.items() if f"cat/{name}" not in files.get(code, [])] == []
     assert found["report"]["images"] == len(GOOD) + len(odd)
 
 
@@ -332,8 +332,8 @@ def test_case_20_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
     log = tmp_path / "watched"
     done = run(log, "read_all", *map(str, files))
     assert done.returncode == 0, done.stderr
-    for (kind, (_, words)), told in zip(cases.items(), done.stdout.splitlines(), strict=True):
-        assert words in told, kind
+    for (kind, (_, words)), refusal in zip(cases.items(), done.stdout.splitlines(), strict=True):
+        assert words in refusal, kind
     assert set(tmp_path.rglob("*")) == before | {log}
     assert_harmless(log, tmp_path, noted_peak(log), TENSORS_MB)
 
