@@ -1,6 +1,8 @@
 """Every error the core raises on purpose.
 
 AutonlError
+├── UnknownMember       a registry has no member of this name
+├── DuplicateMember     two members of a registry claim one name
 ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
@@ -22,6 +24,14 @@ import errno
 
 class AutonlError(Exception):
     """Base of all errors a caller can act on. The message names the value, the limit and the way out."""
+
+
+class UnknownMember(AutonlError):
+    """A registry has no member of this name; the message lists the known ones."""
+
+
+class DuplicateMember(AutonlError):
+    """Two members of a registry claim one name, or a file defines a member of another name than its own."""
 
 
 class ArchError(AutonlError):
