@@ -11,8 +11,6 @@ AutonlError
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
 ├── VerificationError   an exported network does not score, or cost, what was reported
-├── UnknownMember       a registry has no member of a name
-├── DuplicateMember     two files define a member of one name, or a file one of another name than its own
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
 └── Interrupted         the caller asked the search to stop; its run state was saved first
 """
@@ -68,14 +66,6 @@ class CheckpointCorrupt(CheckpointError):
 
 class VerificationError(AutonlError):
     """What was exported is not what was measured: accuracy, MACs or weights differ after reloading."""
-
-
-class UnknownMember(AutonlError):
-    """A registry has no member of this name; the message lists the known ones."""
-
-
-class DuplicateMember(AutonlError):
-    """Two files define a member of one name, or a file defines a member of another name than its own."""
 
 
 class Diverged(AutonlError):
