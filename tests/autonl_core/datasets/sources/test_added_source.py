@@ -128,7 +128,7 @@ print(checked.spec and checked.spec.kind, [problem.code for problem in checked.r
 build.ALONE_IMAGES = 0  # so that decode workers read it
 cached, sharded = prepare(spec, 8, work / "a"), prepare(spec, 8, work / "b", cache_limit_bytes=1000)
 first, second = (data.train.take(np.arange(len(data.train)))[0] for data in (cached, sharded))
-print(cached.sharded, sharded.sharded, bool((first == second).all()), sharded.report["unreadable"])
+print(cached.sharded, sharded.sharded, bool((first == second).all()), sharded.report.unreadable)
 path.with_suffix(".broken.pack").write_text("{")
 print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".broken.pack"), work).report.problems))
 """
