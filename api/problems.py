@@ -129,7 +129,7 @@ STATE_CONFLICT = _declare(
     "The search is in a state that does not allow this",
     "`state` is the current state; `links` of the search list the requests that it allows. Only a final search can be "
     "deleted.",
-    "search 0123456789abcdef is succeeded; it can no longer be cancelled",
+    "search 0123456789abcdef is succeeded; it cannot be cancelled. Requests possible in this state: none",
     {"state": "succeeded"},
 )
 CHECKPOINT_NOT_READY = _declare(
@@ -153,7 +153,7 @@ IDEMPOTENCY_KEY_REUSE = _declare(
     422,
     "Idempotency key already used for another request",
     "Repeat the same body with this key, or send the new body with a new key.",
-    "idempotency key 'a1' already created search 0123456789abcdef from another body",
+    "idempotency key 'a1' already created search 0123456789abcdef from a different body",
 )
 PRECONDITION_FAILED = _declare(
     "precondition-failed",
@@ -167,7 +167,7 @@ DATASET_IN_USE = _declare(
     409,
     "Dataset in use",
     "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
-    "search 0123456789abcdef uses dataset 'photos'; cancel it, or wait until it ends",
+    "dataset 'photos' is used by search 0123456789abcdef; cancel the search, or wait until it ends",
 )
 INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",

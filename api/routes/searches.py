@@ -36,7 +36,6 @@ POLL_S = 2  # how often to poll a search that is not final
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 
-
 _START_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": PlanView, "description": "With `validate_only`: the search would be accepted. Nothing was created."},
     202: {"headers": header_schemas("Location", "ETag")},
