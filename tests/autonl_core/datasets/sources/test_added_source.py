@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from autonl_core.datasets.sources import SOURCES
 from tests.one_file_additions import copied_tree, run_python
 
 PACK = '''
@@ -182,9 +184,9 @@ with TestClient(create_app(settings)) as client:
     refused = client.post("/datasets", json={"name": "none", "path": str(pets.parent / "none")})
     print(refused.status_code, refused.json()["detail"].partition("expected ")[2])
 """
-    assert output(tree, code, pets, tmp_path).splitlines() == [
-        "builtin folder pack zip",
-        "202 pack",
-        "pack ready cat dog",
-        "422 a folder, a pack of images or a zip archive",
-    ]
+    kinds, registered, checked, refused = output(tree, code, pets, tmp_path).splitlines()
+    assert kinds.split() == ["builtin", *sorted([*SOURCES.names(), "pack"])]
+    assert (registered, checked) == ("202 pack", "pack ready cat dog")
+    assert refused.startswith("422 ")
+    titles = {source.title for source in SOURCES.members()} | {"a pack of images"}
+    assert set(re.split(", | or ", refused.removeprefix("422 "))) == titles
