@@ -270,7 +270,9 @@ class TestWithheld:
 class TestLatency:
     def test_every_form_is_measured_at_both_batch_sizes(self, made: Made) -> None:
         latency_ms = made.bundle.latency_ms
-        assert latency_ms.keys() == {"eager", "fused", "onnx", "onnx-int8"}
+        measured = {name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.latency}
+        assert {"onnx", "onnx-int8"} <= measured
+        assert latency_ms.keys() == {"eager", "fused"} | measured
         assert all(of_form.keys() == {"1", "32"} for of_form in latency_ms.values())
         assert all(of_form["32"] > of_form["1"] > 0 for of_form in latency_ms.values())
         assert made.bundle.machine["threads"] == 1

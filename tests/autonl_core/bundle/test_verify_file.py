@@ -115,8 +115,9 @@ class TestFindings:
         assert verify.main() == 0
         lines = capsys.readouterr().out.splitlines()
         rows = {line.split()[0]: line.split()[1:3] for line in lines[2:-1]}
-        expected = {name: [str(made.bundle.parity[name].correct)] * 2 for name in ("safetensors", "onnx", "onnx-int8")}
-        assert rows == expected
+        present = {name: of for name, of in made.bundle.parity.items() if name not in ("pt2", "torchscript")}
+        assert {"safetensors", "onnx", "onnx-int8"} <= present.keys()
+        assert rows == {name: [str(parity.correct)] * 2 for name, parity in present.items()}
         assert lines[-1] == "OK: as reported, and all checksums match"
 
     def test_an_image_is_classified_as_the_network_does(
