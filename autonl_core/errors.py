@@ -1,6 +1,8 @@
 """Every error the core raises on purpose.
 
 AutonlError
+├── UnknownMember       a registry has no member of this name
+├── DuplicateMember     two members of a registry claim one name
 ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
@@ -9,8 +11,6 @@ AutonlError
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
 ├── VerificationError   an exported network does not score, or cost, what was reported
-├── UnknownMember       a registry has no member of a name
-├── DuplicateMember     two files define a member of one name, or a file one of another name than its own
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
 └── Interrupted         the caller asked the search to stop; its run state was saved first
 """
@@ -22,6 +22,14 @@ import errno
 
 class AutonlError(Exception):
     """Base of all errors a caller can act on. The message names the value, the limit and the way out."""
+
+
+class UnknownMember(AutonlError):
+    """A registry has no member of this name; the message lists the known ones."""
+
+
+class DuplicateMember(AutonlError):
+    """Two members of a registry claim one name, or a file defines a member of another name than its own."""
 
 
 class ArchError(AutonlError):
@@ -58,14 +66,6 @@ class CheckpointCorrupt(CheckpointError):
 
 class VerificationError(AutonlError):
     """What was exported is not what was measured: accuracy, MACs or weights differ after reloading."""
-
-
-class UnknownMember(AutonlError):
-    """A registry has no member of this name; the message lists the known ones."""
-
-
-class DuplicateMember(AutonlError):
-    """Two files define a member of one name, or a file defines a member of another name than its own."""
 
 
 class Diverged(AutonlError):

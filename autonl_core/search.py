@@ -16,11 +16,11 @@ point is where a later attempt goes on.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.phases.baselines import train_baselines
 from autonl_core.phases.deriving import derive
@@ -45,7 +45,7 @@ def run_search(
     stop: StopToken,
     resume_from: Sequence[SavedState] = (),
     host: HostOptions = DEFAULT_HOST,
-    dataset_report: Mapping[str, Any] | None = None,
+    dataset_report: DatasetReport | None = None,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -53,7 +53,7 @@ def run_search(
         work_dir: receives run states and the checkpoint; one folder per attempt.
         resume_from: run states of earlier attempts at this search; the newest good one is continued.
         host: what the machine decides, and its user does not.
-        dataset_report: of the dataset check, as JSON; its warnings are repeated in the report of the search.
+        dataset_report: of the dataset check; its warnings are repeated in the report of the search.
 
     Raises:
         Interrupted: `stop` asked for it; a run state was saved first.
@@ -69,7 +69,7 @@ def run_search(
             resume_from=resume_from,
             host=host,
             cache_dir=host.cache_dir or Path(scratch),
-            dataset_report=dataset_report or {},
+            dataset_report=dataset_report,
         )
         chosen = choose_architecture(run, resume_from)
         trainer = train_chosen(run, chosen)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
 from autonl_core.host_memory import keep_freed_memory
@@ -90,12 +90,12 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     )
 
 
-def _dataset_report(stores: Stores, search: Search) -> Mapping[str, Any] | None:
+def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:
     """The report of the dataset's check, if the dataset is still registered with the same content."""
     with contextlib.suppress(NotFound):
         entry = retry_while_unavailable(lambda: stores.datasets.get(search.dataset))
         if entry.spec.fingerprint == search.dataset_spec["fingerprint"]:
-            return entry.report.to_json() if entry.report is not None else None
+            return entry.report
     return None
 
 

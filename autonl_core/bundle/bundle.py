@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.result import Certificate, FormatParity
@@ -21,4 +20,4 @@ class Bundle:
     parity: Mapping[NetworkFormat, FormatParity]
     certificate: Certificate
     latency_ms: Mapping[str, Mapping[str, float]]
-    machine: Mapping[str, Any]
+    machine: Mapping[str, str | int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.contents import SUMS
@@ -117,7 +116,7 @@ def _budget(certificate: Certificate) -> Iterator[str]:
     yield f"Rule: {certificate.rule}."
 
 
-def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str, Any]) -> Iterator[str]:
+def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str, str | int]) -> Iterator[str]:
     sizes = list(next(iter(latency_ms.values())))
     yield "\n## Latency\n"
     yield f"Medians in milliseconds on {machine['processor']}, {machine['threads']} thread(s).\n"

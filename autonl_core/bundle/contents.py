@@ -33,7 +33,7 @@ def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: P
     if len(data.test) * data.resolution**2 * 3 <= MAX_TEST_BYTES or dataset.kind not in _READ_BY_VERIFY:
         _write_test_images(folder / "test.npz", data.test)
     else:
-        _write_test_list(folder / "test_files.csv", dataset, Limits(**data.report["limits"]))
+        _write_test_list(folder / "test_files.csv", dataset, data.report.limits)
 
 
 def preprocessing(data: PreparedData) -> dict[str, object]:
@@ -50,8 +50,8 @@ def preprocessing(data: PreparedData) -> dict[str, object]:
             "divide by 255; per channel, subtract `mean` and divide by `std`",
         ],
         "code": "decode() and normalise() in verify.py",
-        "max_image_bytes": data.report["limits"]["image_bytes"],  # larger files were not read
-        "max_image_pixels": data.report["limits"]["image_pixels"],
+        "max_image_bytes": data.report.limits.image_bytes,  # larger files were not read
+        "max_image_pixels": data.report.limits.image_pixels,
     }
 
 

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +43,7 @@ def measure_latency(
     return found
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, str | int]:
     """What latencies depend on: processor, threads, version of PyTorch."""
     return {"processor": _processor(), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from autonl_core.data.decode import Images
 from autonl_core.data.decode_pool import Readers, reader_count
 from autonl_core.data.decode_worker import Decoder
+from autonl_core.data.decoding_report import Channels, DecodingReport, UnreadableImage
 from autonl_core.data.digits import DIGITS_ARCHIVE, DIGITS_SOURCE, write_digits
 from autonl_core.data.listing import Listing, list_files
 from autonl_core.data.sinks import Sink
@@ -22,7 +22,6 @@ from autonl_core.datasets.scan import list_items
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError
 
-REPORT = "report.json"
 OWN_GROUP = -1  # group of an image that shares its picture with no other
 SHOWN_PROBLEMS = 100
 ALONE_IMAGES = 2_000  # fewer are decoded in this process: starting readers would take longer
@@ -43,10 +42,10 @@ class ChannelStatistics:
         self._squares += np.square(values).sum(axis=(0, 1, 2), dtype=np.int64)
         self._pixels += values.size // 3
 
-    def mean_and_std(self) -> tuple[list[float], list[float]]:
+    def mean_and_std(self) -> tuple[Channels, Channels]:
         mean = self._total / self._pixels / 255
         std = np.sqrt(np.maximum(self._squares / self._pixels / 255**2 - mean**2, 1e-6))
-        return mean.tolist(), std.tolist()
+        return tuple(mean.tolist()), tuple(std.tolist())
 
 
 @dataclass
@@ -54,7 +53,7 @@ class _Findings:
     """What a build found so far."""
 
     kept: list[int] = field(default_factory=list)  # rows of readable images
-    problems: list[dict[str, str]] = field(default_factory=list)
+    problems: list[UnreadableImage] = field(default_factory=list)
     statistics: ChannelStatistics = field(default_factory=ChannelStatistics)
 
 
@@ -76,7 +75,7 @@ def build(
     found = _Findings()
     for rows, images, problems in _decoded(listing, resolution, folder, limits):
         good = [position for position in range(len(rows)) if position not in problems]
-        found.problems += [{"file": items[rows[at]].member, "problem": problem} for at, problem in problems.items()]
+        found.problems += [UnreadableImage(items[rows[at]].member, problem) for at, problem in problems.items()]
         found.kept += [int(rows[position]) for position in good]
         sink.append(images[good] if problems else images)
         if measured := [position for position in good if rows[position] in sampled]:
@@ -125,7 +124,7 @@ def _decoded(
         yield rows, images, problems
 
 
-def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequence[dict[str, str]]) -> None:
+def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequence[UnreadableImage]) -> None:
     """A class that lost its images to damage cannot be trained or tested: name the class and the first problem."""
     short = [
         f"{count.name!r} ({split}: {readable} of {MIN_IMAGES[split]})"
@@ -133,7 +132,7 @@ def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequ
         for split, readable in count.missing_splits()
     ]
     if short:
-        first = f"; first problem: {problems[0]['file']}: {problems[0]['problem']}" if problems else ""
+        first = f"; first problem: {problems[0].file}: {problems[0].problem}" if problems else ""
         raise DatasetError(
             f"dataset {dataset.name!r}: too few readable images for {', '.join(short[:_SHOWN_CLASSES])}; "
             f"{len(problems)} files are unreadable{first}"
@@ -146,6 +145,5 @@ def _write(folder: Path, kept: Sequence[Item], found: _Findings, limits: Limits)
     np.save(folder / "is_test.npy", np.array([item.split == "test" for item in kept]))
     np.save(folder / "groups.npy", np.array(groups, dtype=np.int64))
     mean, std = found.statistics.mean_and_std()
-    problems = found.problems
-    report = {"images": len(kept), "unreadable": len(problems), "problems": problems[:SHOWN_PROBLEMS]}
-    (folder / REPORT).write_text(json.dumps(report | {"mean": mean, "std": std, "limits": asdict(limits)}))
+    shown = tuple(found.problems[:SHOWN_PROBLEMS])
+    DecodingReport(len(kept), len(found.problems), shown, mean, std, limits).save(folder)

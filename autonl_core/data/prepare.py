@@ -8,19 +8,18 @@ space. Files are read in place, one read each, which is cheap compared to decodi
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.data.build import OWN_GROUP, REPORT, build, stored_at
+from autonl_core.data.build import OWN_GROUP, build, stored_at
 from autonl_core.data.cache import Cache, Entry
+from autonl_core.data.decoding_report import Channels, DecodingReport
 from autonl_core.data.listing import Listing
 from autonl_core.data.pixels import CachedPixels, Pixels, ShardedPixels
 from autonl_core.data.sinks import IMAGES, ListingSink, PixelSink
@@ -71,10 +70,10 @@ class PreparedData:
 
     train: ImageSet
     test: ImageSet
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     resolution: int
-    report: dict[str, Any]
+    report: DecodingReport
 
     @property
     def sharded(self) -> bool:
@@ -155,19 +154,19 @@ def _cached(entry: Entry, resolution: int) -> PreparedData:
 
 
 def _sharded(entry: Entry, dataset: DatasetSpec, resolution: int) -> PreparedData:
-    limits = Limits(**json.loads((entry.folder / REPORT).read_text())["limits"])  # those it was built with
+    limits = DecodingReport.load(entry.folder).limits  # those it was built with
     listing = Listing.load(entry.folder, *stored_at(dataset, entry.folder))
     return _load(entry, ShardedPixels(entry, listing, resolution, limits), resolution)
 
 
 def _load(entry: Entry, pixels: Pixels, resolution: int) -> PreparedData:
-    report = json.loads((entry.folder / REPORT).read_text())
+    report = DecodingReport.load(entry.folder)
     labels, is_test, groups = (np.load(entry.folder / f"{name}.npy") for name in ("labels", "is_test", "groups"))
     return PreparedData(
         train=ImageSet(pixels, labels, np.flatnonzero(~is_test), groups),
         test=ImageSet(pixels, labels, np.flatnonzero(is_test), groups),
-        mean=tuple(report["mean"]),
-        std=tuple(report["std"]),
+        mean=report.mean,
+        std=report.std,
         resolution=resolution,
         report=report,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import PreparedData, prepare, split_validation
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
 from autonl_core.run.host_options import HostOptions
@@ -37,7 +38,7 @@ def open_run(
     resume_from: Sequence[SavedState],
     host: HostOptions,
     cache_dir: Path,
-    dataset_report: Mapping[str, Any],
+    dataset_report: DatasetReport | None,
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
@@ -80,12 +81,13 @@ def _decode(
 
     sink.progress(Progress("preparing", 0.0))
     data = prepare(dataset, resolution, cache_dir, on_progress, host.limits, host.cache_limit_bytes)
+    report = data.report
     if data.sharded:
-        detail = {"images": data.report["images"], "cache_bytes": host.cache_limit_bytes}
-        sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, detail)
-    if data.report["unreadable"]:
-        detail = {"count": data.report["unreadable"], "problems": data.report["problems"]}
-        sink.event(EventKind.UNREADABLE_IMAGES, detail)
+        counts = {"images": report.images, "cache_bytes": host.cache_limit_bytes}
+        sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, counts)
+    if report.unreadable:
+        problems = [asdict(image) for image in report.problems]
+        sink.event(EventKind.UNREADABLE_IMAGES, {"count": report.unreadable, "problems": problems})
     return data
 
 

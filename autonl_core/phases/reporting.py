@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autonl_core.bundle.bundle import Bundle
+from autonl_core.data.decoding_report import DecodingReport
 from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.errors import is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
@@ -140,16 +141,16 @@ def _dataset(run: SearchRun) -> DatasetFacts:
     )
 
 
-def warnings_of(reading: Mapping[str, Any], checking: Mapping[str, Any]) -> tuple[str, ...]:
-    """Images that this search could not read, then the warnings of the dataset check (a `DatasetReport` as JSON)."""
+def warnings_of(decoding: DecodingReport, checking: DatasetReport | None) -> tuple[str, ...]:
+    """Images that this search could not read, then the warnings of the dataset check."""
     warnings = []
-    if reading["unreadable"]:
-        files = [f"{problem['file']} ({problem['problem']})" for problem in reading["problems"]]
-        warnings.append(f"{reading['unreadable']:,} images could not be read and were left out: {_first(files)}")
-    for problem in checking.get("problems", ()):
-        if problem["severity"] != "info":
-            shown = f" ({problem['count']:,}: {_first(problem['files'])})" if problem["files"] else ""
-            warnings.append(problem["detail"][:1].upper() + problem["detail"][1:] + shown)
+    if decoding.unreadable:
+        files = [f"{image.file} ({image.problem})" for image in decoding.problems]
+        warnings.append(f"{decoding.unreadable:,} images could not be read and were left out: {_first(files)}")
+    for problem in checking.problems if checking else ():
+        if problem.severity != "info":
+            shown = f" ({problem.count:,}: {_first(problem.files)})" if problem.files else ""
+            warnings.append(problem.detail[:1].upper() + problem.detail[1:] + shown)
     return tuple(warnings)
 
 

@@ -111,7 +111,7 @@ class RunFacts:
     exact: bool
     notes: tuple[str, ...]
     environment: Mapping[str, str | int]
-    machine: Mapping[str, Any]
+    machine: Mapping[str, str | int]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 
 from autonl_core.data.batches import Batch, Loader
 from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
@@ -46,7 +47,7 @@ class SearchRun:
 
     config: SearchConfig
     dataset: DatasetSpec
-    dataset_report: Mapping[str, Any]  # of the dataset check, as JSON; empty if there was none
+    dataset_report: DatasetReport | None  # of the dataset check, if there was one
     table: GateTable
     data: PreparedData
     fit: ImageSet  # training images that fit weights during the search

@@ -23,7 +23,8 @@ ALPHA_LIMIT = 4.0  # keeps every option possible: the least likely setting of a 
 class Learner(Protocol):
     """What the supernet's training loop needs of an algorithm.
 
-    `progress` is the share of the search done, 0 to 1; `parts`, how many a batch is computed in (`memory.py`).
+    `progress` is the share of the search done, 0 to 1; `parts`, how many a batch is computed in
+    (`training/micro_batches.py`).
     """
 
     alpha_interval: int  # weight steps per alpha step; 0: alphas learn in the weight step itself

@@ -265,9 +265,9 @@ def test_case_20_hostile_images_are_reported_and_left_out(sandbox: Sandbox, tmp_
     (report,) = (json.loads(file.read_text()) for file in cache.glob("*/report.json"))
     assert {problem["file"].removeprefix("cat/") for problem in report["problems"]} == set(hostile)
     assert report["images"] == len(GOOD) + len(large_images())
-    reported = {problem["code"]: problem for problem in sandbox.checked("images")["report"]["problems"]}
-    assert reported["unreadable_images"]["count"] == len(hostile)
-    assert reported["unreadable_images"]["files"] == sorted(f"cat/{name}" for name in hostile)[:20]
+    problems = {problem["code"]: problem for problem in sandbox.checked("images")["report"]["problems"]}
+    assert problems["unreadable_images"]["count"] == len(hostile)
+    assert problems["unreadable_images"]["files"] == sorted(f"cat/{name}" for name in hostile)[:20]
     assert_harmless(log, log.parent, noted_peak(log), TENSORS_MB)
     assert not made.exists()
 
@@ -278,10 +278,10 @@ def test_case_20_odd_images_are_used_and_truncated_ones_are_not(sandbox: Sandbox
     images += [(f"dog/{name}", data) for name, data in cut.items()]
     assert sandbox.upload(archive(*images), "odd").status_code == 202
     found = sandbox.checked("odd")
-    reported = {problem["code"]: problem["files"] for problem in found["report"]["problems"]}
-    assert found["state"] == "ready", reported
-    assert reported["unreadable_images"] == sorted(f"dog/{name}" for name in cut)[:20]
-    assert [name for name, (_, code) in odd.items() if f"cat/{name}" not in reported.get(code, [])] == []
+    files = {problem["code"]: problem["files"] for problem in found["report"]["problems"]}
+    assert found["state"] == "ready", files
+    assert files["unreadable_images"] == sorted(f"dog/{name}" for name in cut)[:20]
+    assert [name for name, (_, code) in odd.items() if f"cat/{name}" not in files.get(code, [])] == []
     assert found["report"]["images"] == len(GOOD) + len(odd)
 
 
@@ -332,8 +332,8 @@ def test_case_20_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
     log = tmp_path / "watched"
     done = run(log, "read_all", *map(str, files))
     assert done.returncode == 0, done.stderr
-    for (kind, (_, words)), reported in zip(cases.items(), done.stdout.splitlines(), strict=True):
-        assert words in reported, kind
+    for (kind, (_, words)), refusal in zip(cases.items(), done.stdout.splitlines(), strict=True):
+        assert words in refusal, kind
     assert set(tmp_path.rglob("*")) == before | {log}
     assert_harmless(log, tmp_path, noted_peak(log), TENSORS_MB)
 

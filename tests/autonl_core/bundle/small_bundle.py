@@ -69,7 +69,7 @@ def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export:
         resume_from=(),
         host=HostOptions(save_steps=100),
         cache_dir=folder / "cache",
-        dataset_report={},
+        dataset_report=None,
     )
 
 

@@ -39,11 +39,15 @@ from tests.autonl_core.bundle.small_bundle import Made, finish, plain, start
 class TestContents:
     def test_it_contains_everything_that_a_user_needs(self, made: Made) -> None:
         files = {file.name for file in made.bundle.folder.iterdir()}
-        assert files == {
-            "model.safetensors", "model.onnx", "model.int8.onnx", "model.pt2", "model.torchscript.pt",
+        networks = {"model.safetensors", "model.onnx", "model.int8.onnx", "model.pt2", "model.torchscript.pt"}
+        others = {
             "arch.json", "model.py", "preprocess.json", "labels.txt",
             "verify.py", "parity.json", "test.npz", "README.md", "SHA256SUMS",
         }  # fmt: skip
+        specs = NETWORK_FORMAT_SPECS.values()
+        openers = {spec.opener_file for spec in specs if spec.opener_file}
+        assert networks <= {spec.file_name for spec in specs}
+        assert files == {spec.file_name for spec in specs} | openers | others
         assert ArchSpec.from_json(json.loads((made.bundle.folder / "arch.json").read_text())) == made.network.arch
         assert (made.bundle.folder / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
 

@@ -8,8 +8,10 @@ import torch
 
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import STREAM_NUMBERS, Batch, Loader, random_stream
+from autonl_core.data.decoding_report import DecodingReport
 from autonl_core.data.pixels import ArrayPixels
 from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.datasets.limits import DEFAULT_LIMITS
 
 STILL = Augmentation(flip=False, padding_px=0)
 
@@ -20,7 +22,9 @@ def make_loader(augmentation: Augmentation = STILL, count: int = 20, size: int =
     images += np.arange(count, dtype=np.uint8)[:, None, None, None]
     images[:, :, size // 2 :] += 100
     chosen = ImageSet(ArrayPixels(images), np.arange(count, dtype=np.int64), np.arange(count, dtype=np.int64))
-    data = PreparedData(chosen, chosen, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255), size, {})  # raw values
+    mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)  # which leave raw values
+    report = DecodingReport(count, 0, (), mean, std, DEFAULT_LIMITS)
+    data = PreparedData(chosen, chosen, mean, std, size, report)
     return Loader(data, torch.device("cpu"), seed, augmentation)
 
 

@@ -111,7 +111,7 @@ def test_unreadable_images_are_left_out_of_both(folder: Path, tmp_path: Path) ->
     (root / "bird" / "1.jpg").write_bytes((root / "bird" / "1.jpg").read_bytes()[:200])
     cached, sharded = both(scan("damaged", root), tmp_path)
     assert cached.report == sharded.report
-    assert sharded.report["unreadable"] == 2
+    assert sharded.report.unreadable == 2
     assert_equal(batches(cached), batches(sharded))
 
 

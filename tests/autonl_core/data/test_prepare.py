@@ -71,7 +71,7 @@ def test_every_colour_mode_becomes_rgb_at_the_resolution(mode: str, tmp_path: Pa
     image.save(buffer, "tiff")
     spec = scan("modes", colour_zip(tmp_path / "m.zip", {"red/0.tif": buffer.getvalue()}))
     data = prepare(spec, 8, tmp_path)
-    assert data.report["unreadable"] == 0
+    assert data.report.unreadable == 0
     assert pixels(data.train).shape[1:] == (8, 8, 3)
 
 
@@ -88,8 +88,8 @@ def test_unreadable_images_are_counted_and_named_and_the_rest_is_used(tmp_path: 
     damaged = {"red/1.png": good[:40], "red/2.png": b"", "blue/3.png": b"not an image"}
     spec = scan("damaged", colour_zip(tmp_path / "d.zip", damaged, count=12))
     data = prepare(spec, 8, tmp_path)
-    assert data.report["unreadable"] == 3
-    assert {problem["file"] for problem in data.report["problems"]} == set(damaged)
+    assert data.report.unreadable == 3
+    assert {image.file for image in data.report.problems} == set(damaged)
     assert len(data.train) + len(data.test) == 24 - 3
 
 

@@ -18,6 +18,7 @@ from autonl_core.datasets.items import Item
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.manifest import Row, manifest_fingerprint, write_manifest
 from autonl_core.datasets.scan import list_items, scan
+from autonl_core.datasets.sources import expected_sources
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError
 from tests.autonl_core.digit_archives import read_members
@@ -138,7 +139,7 @@ def test_class_names_need_not_be_identifiers(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "none") == f"no dataset at {tmp_path}/none: expected a folder or a zip archive"
+    assert refusal(tmp_path / "none") == f"no dataset at {tmp_path}/none: expected {expected_sources()}"
 
 
 def test_no_images(tmp_path: Path) -> None:

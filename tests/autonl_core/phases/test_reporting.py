@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from autonl_core.data.decoding_report import DecodingReport, UnreadableImage
+from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import time_layers
@@ -95,16 +99,15 @@ def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
 
 
 def test_findings_of_the_dataset_check_are_repeated_in_the_report() -> None:
-    broken = {"unreadable": 5, "problems": [{"file": f"a/{n}.png", "problem": "cut"} for n in range(5)]}
-    whole = {"unreadable": 0, "problems": []}
-    check = {
-        "problems": [
-            {"severity": "warning", "code": "x", "detail": "two images are equal", "files": ["a", "b"], "count": 2},
-            {"severity": "warning", "code": "y", "detail": "Class 'c' is small.", "files": [], "count": 0},
-            {"severity": "info", "code": "z", "detail": "All are JPEG.", "files": [], "count": 0},
-        ]
-    }
-    assert warnings_of(whole, {}) == ()
+    channels = (0.5, 0.5, 0.5)
+    cut = tuple(UnreadableImage(f"a/{number}.png", "cut") for number in range(5))
+    whole = DecodingReport(20, 0, (), channels, channels, DEFAULT_LIMITS)
+    broken = replace(whole, unreadable=5, problems=cut)
+    check = DatasetReport()
+    check.add("warning", "x", "two images are equal", ["a", "b"])
+    check.add("warning", "y", "Class 'c' is small.")
+    check.add("info", "z", "All are JPEG.")
+    assert warnings_of(whole, None) == ()
     assert warnings_of(broken, check) == (
         "5 images could not be read and were left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
         "Two images are equal (2: a, b)",

@@ -37,19 +37,27 @@ def test_every_resolution_from_8_to_320_pixels_has_one_space_made_for_it() -> No
     assert chosen == ["tiny"] * 16 + ["mobile-32"] * 72 + ["mobile-224"] * 225
 
 
-@pytest.mark.parametrize("resolution", [7, 321])
-def test_other_resolutions_are_refused_with_those_that_are_served(resolution: int) -> None:
-    with pytest.raises(SpaceError) as caught:
-        get_space(None, resolution, 10)
-    assert str(caught.value) == (
-        f"no search space serves {resolution} pixels; "
-        "pixels served: mobile-224: 96 to 320, mobile-32: 24 to 95, tiny: 8 to 23"
-    )
+def in_this_order(listed: list[str], *expected: str) -> bool:
+    """Whether one entry per registered family is listed, `expected` among them and in this order."""
+    return len(listed) == len(FAMILIES.names()) and [entry for entry in listed if entry in expected] == [*expected]
+
+
+def test_other_resolutions_are_refused_with_those_that_are_served() -> None:
+    served = {resolution for family in FAMILIES.members() for resolution in family.resolutions}
+    for resolution in (min(served) - 1, max(served) + 1):
+        with pytest.raises(SpaceError) as caught:
+            get_space(None, resolution, 10)
+        refused, _, spans = str(caught.value).partition("; pixels served: ")
+        assert refused == f"no search space serves {resolution} pixels"
+        assert in_this_order(spans.split(", "), "mobile-224: 96 to 320", "mobile-32: 24 to 95", "tiny: 8 to 23")
 
 
 def test_a_space_asked_for_by_name_must_exist_and_serve_the_resolution() -> None:
-    with pytest.raises(SpaceError, match="'huge' is unknown; known are mobile-224, mobile-32, tiny"):
+    with pytest.raises(SpaceError, match="'huge' is unknown; known are ") as caught:
         get_space("huge", 32, 10)
+    known = str(caught.value).partition("known are ")[2].split(", ")
+    assert set(known) == set(FAMILIES.names())
+    assert in_this_order(known, "mobile-224", "mobile-32", "tiny")
     with pytest.raises(SpaceError, match="'tiny' does not serve 32 pixels; pixels served"):
         get_space("tiny", 32, 10)
 

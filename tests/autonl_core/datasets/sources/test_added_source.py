@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from autonl_core.datasets.sources import SOURCES
 from tests.one_file_additions import copied_tree, run_python
 
 PACK = '''
@@ -128,7 +130,7 @@ print(checked.spec and checked.spec.kind, [problem.code for problem in checked.r
 build.ALONE_IMAGES = 0  # so that decode workers read it
 cached, sharded = prepare(spec, 8, work / "a"), prepare(spec, 8, work / "b", cache_limit_bytes=1000)
 first, second = (data.train.take(np.arange(len(data.train)))[0] for data in (cached, sharded))
-print(cached.sharded, sharded.sharded, bool((first == second).all()), sharded.report["unreadable"])
+print(cached.sharded, sharded.sharded, bool((first == second).all()), sharded.report.unreadable)
 path.with_suffix(".broken.pack").write_text("{")
 print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".broken.pack"), work).report.problems))
 """
@@ -182,9 +184,9 @@ with TestClient(create_app(settings)) as client:
     refused = client.post("/datasets", json={"name": "none", "path": str(pets.parent / "none")})
     print(refused.status_code, refused.json()["detail"].partition("expected ")[2])
 """
-    assert output(tree, code, pets, tmp_path).splitlines() == [
-        "builtin folder pack zip",
-        "202 pack",
-        "pack ready cat dog",
-        "422 a folder, a pack of images or a zip archive",
-    ]
+    kinds, registered, checked, refused = output(tree, code, pets, tmp_path).splitlines()
+    assert kinds.split() == ["builtin", *sorted([*SOURCES.names(), "pack"])]
+    assert (registered, checked) == ("202 pack", "pack ready cat dog")
+    assert refused.startswith("422 ")
+    titles = {source.title for source in SOURCES.members()} | {"a pack of images"}
+    assert set(re.split(", | or ", refused.removeprefix("422 "))) == titles

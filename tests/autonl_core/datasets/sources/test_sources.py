@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,20 +39,26 @@ def test_every_factory_has_a_source() -> None:
 
 def test_names_are_listed_without_importing_sources() -> None:
     code = (
-        "import sys; from autonl_core.datasets.spec import dataset_kinds\n"
-        "assert dataset_kinds() == ('builtin', 'folder', 'zip'), dataset_kinds()\n"
-        "print([name for name in sys.modules if name.startswith('autonl_core.datasets.sources.')])"
+        "import json, sys; from autonl_core.datasets.spec import dataset_kinds\n"
+        "kinds = dataset_kinds()\n"
+        "loaded = [name for name in sys.modules if name.startswith('autonl_core.datasets.sources.')]\n"
+        "print(json.dumps([kinds, loaded]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    kinds, loaded = json.loads(done.stdout)
+    assert kinds == ["builtin", *SOURCES.names()]
+    assert {"folder", "zip"} <= set(kinds)
+    assert loaded == []
 
 
 def test_a_path_of_no_source_is_refused_with_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text")
-    assert expected_sources() == "a folder or a zip archive"
+    *titles, last = (source.title for source in SOURCES.members())
+    assert {"a folder", "a zip archive"} <= {*titles, last}
+    assert expected_sources() == f"{', '.join(titles)} or {last}"
     for path in (tmp_path / "file", tmp_path / "missing"):
         assert detect_source(path) is None
-        with pytest.raises(DatasetError, match=f"no dataset at {path}: expected a folder or a zip archive"):
+        with pytest.raises(DatasetError, match=f"no dataset at {path}: expected {expected_sources()}"):
             require_source(path)
 
 
