@@ -107,7 +107,8 @@ DATASET_EXISTS = _declare(
     409,
     "Dataset name already taken",
     "Other content is registered under this name, and searches may refer to it. Register yours under another name.",
-    "dataset 'photos' is registered with other content; choose another name",
+    "dataset 'photos' is already registered from /data/photos (ready, 9b1c); "
+    "choose another name, or delete that dataset first",
 )
 NOT_FOUND = _declare(
     "not-found",
