@@ -12,7 +12,7 @@ AutonlError
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
-└── Interrupted         the caller asked the search to stop; its run state was saved first
+└── Interrupted         the caller asked the search to stop; its newest run state continues it
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def run_search(
         dataset_report: of the dataset check; its warnings are repeated in the report of the search.
 
     Raises:
-        Interrupted: `stop` asked for it; a run state was saved first.
+        Interrupted: `stop` asked for it; the newest run state in `work_dir` continues the search.
         AutonlError: anything else a user can act on (dataset, space, budget, divergence, failed verification).
     """
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from autonl_core.bundle.scoring import CleanScores
+from autonl_core.bundle.scoring import REFERENCE, CleanScores
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity
 
@@ -20,7 +20,8 @@ def describe_files(folder: Path, formats: Sequence[NetworkFormat]) -> None:
     The reference format comes first. Formats that verify.py does not know bring the module that opens them.
     """
     files: dict[str, dict[str, str | bool]] = {}
-    for name, spec in NETWORK_FORMAT_SPECS.items():
+    for name in sorted(NETWORK_FORMAT_SPECS, key=lambda name: name != REFERENCE):
+        spec = NETWORK_FORMAT_SPECS[name]
         if name in formats or spec.availability == "always":
             if spec.opener_file is not None:
                 (folder / spec.opener_file).write_text(spec.opener_source(), encoding="utf-8")
