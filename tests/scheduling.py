@@ -16,6 +16,8 @@ TOGETHER = {
 }
 # Folders of long tests, each of which sets up a service of its own: they are distributed one by one.
 ONE_BY_ONE = ("tests/fuzz/", "tests/reliability/")
+# Long tests to start first. The second and the third measure response times: they do not run beside chaos.
+FIRST = ("test_kills_do_not_change_the_result", "tests/fuzz/", "test_case_06", "one sandbox", "test_chaos")
 
 
 def group_of(nodeid: str) -> str:
@@ -27,7 +29,7 @@ def group_of(nodeid: str) -> str:
 
 
 def sort_for_processes(items: list[pytest.Item]) -> None:
-    """Order tests by group: those with the longest timeout first, then shared fixtures, then folders from Z to A.
+    """Order tests by group: FIRST, then those with the longest timeout, shared fixtures, and folders from Z to A.
 
     The last ones are then the many quick files of the API and the core, so all processes finish at about the same time.
     """
@@ -36,8 +38,14 @@ def sort_for_processes(items: list[pytest.Item]) -> None:
         group = group_of(item.nodeid)
         slowest_s[group] = max(slowest_s.get(group, 0), _timeout_s(item))
     shared = set(TOGETHER.values())
+
+    def rank(item: pytest.Item) -> tuple[int, float, bool]:
+        group = group_of(item.nodeid)
+        place = next((place for place, part in enumerate(FIRST) if part in group), len(FIRST))
+        return place, -slowest_s[group], group not in shared
+
     items.sort(key=lambda item: group_of(item.nodeid), reverse=True)
-    items.sort(key=lambda item: (-slowest_s[group_of(item.nodeid)], group_of(item.nodeid) not in shared))
+    items.sort(key=rank)
 
 
 def _timeout_s(item: pytest.Item) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from store.settings import Settings
 from tests.reliability.broker import VolatileBroker
 from tests.reliability.proxy import FaultProxy
+from tests.reliability.reference_search import uninterrupted_weights_sha256
 from tests.reliability.service import Service
 from tests.servers import PostgresServer
 
@@ -42,6 +45,20 @@ def proxy(broker: VolatileBroker) -> Iterator[FaultProxy]:
     opened = FaultProxy(broker.port)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def expected_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The SHA-256 of the weights of the reference search without interruption, computed once for all test processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # shared by all processes
+    digest = folder / "expected-weights"
+    with (folder / "expected-weights.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not digest.exists():
+            digest.write_text(uninterrupted_weights_sha256(tmp_path_factory.mktemp("reference")))
+    return digest.read_text()
 
 
 Start = Callable[..., Service]

@@ -5,23 +5,21 @@ from __future__ import annotations
 import signal
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import psutil
 import pytest
 
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.reference_search import REAL, SAVE_STEPS, uninterrupted_weights_sha256
+from tests.reliability.reference_search import REAL, SAVE_STEPS
 from tests.reliability.service import has_exited, send_signal
 from tests.reliability.service_history import check_history
 from tests.servers import wait_for
 
 
 @pytest.mark.timeout(200)
-def test_case_01_search_process_killed(start: Start, tmp_path: Path) -> None:
+def test_case_01_search_process_killed(start: Start, expected_weights: str) -> None:
     """Kill -9 of a real search in mid-epoch: it resumes from its last run state and ends with identical weights."""
-    expected = uninterrupted_weights_sha256(tmp_path)
     service = start(save_steps=SAVE_STEPS)
     service.start_api()
     service.start_sweeper()
@@ -38,7 +36,7 @@ def test_case_01_search_process_killed(start: Start, tmp_path: Path) -> None:
     service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
     result = service.stores.searches.get(search_id).result
     assert result is not None
-    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+    assert (result["weights_sha256"], result["exact"]) == (expected_weights, True)
     steps = [e.detail["step"] for e in service.stores.events.after(search_id) if e.kind == "run_state_saved"]
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) > saved

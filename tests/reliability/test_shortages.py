@@ -9,7 +9,7 @@ import pytest
 from store.models import RunState
 from store.states import ExitClass, SearchState
 from tests.reliability.conftest import Start
-from tests.reliability.reference_search import REAL, SAVE_STEPS, uninterrupted_weights_sha256
+from tests.reliability.reference_search import REAL, SAVE_STEPS
 from tests.reliability.service import Service
 from tests.reliability.service_history import check_history
 
@@ -67,9 +67,8 @@ def test_case_13_memory_suffices_for_half_a_batch(start: Start) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
+def test_case_14_disk_full_while_saving(start: Start, expected_weights: str) -> None:
     """No room for a run state: the last good one stays, no partial file does, and with room the search resumes."""
-    expected = uninterrupted_weights_sha256(tmp_path)
     service = start(save_steps=SAVE_STEPS)
     service.start_api()
     service.start_sweeper()
@@ -92,7 +91,7 @@ def test_case_14_disk_full_while_saving(start: Start, tmp_path: Path) -> None:
     service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
     result = service.stores.searches.get(search_id).result
     assert result is not None
-    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+    assert (result["weights_sha256"], result["exact"]) == (expected_weights, True)
 
 
 def test_case_14_disk_full_at_the_final_artifact(start: Start) -> None:
@@ -127,9 +126,8 @@ def truncate(file: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
+def test_case_15_damaged_run_states(start: Start, expected_weights: str) -> None:
     """A damaged run state is detected and the previous one is used; with none left, the search fails."""
-    expected = uninterrupted_weights_sha256(tmp_path)
     service = start(save_steps=SAVE_STEPS)
     service.start_api()
     service.start_sweeper()
@@ -144,7 +142,7 @@ def test_case_15_damaged_run_states(start: Start, tmp_path: Path) -> None:
     service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=100)
     result = service.stores.searches.get(search_id).result
     assert result is not None
-    assert (result["weights_sha256"], result["exact"]) == (expected, True)
+    assert (result["weights_sha256"], result["exact"]) == (expected_weights, True)
     interrupt(service, hopeless)
     for state, damage in zip(service.stores.updates.run_states(hopeless), (flip, truncate), strict=True):
         damage(path(service, state))
