@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import time
 import zipfile
 from dataclasses import replace
@@ -95,6 +96,7 @@ class TestContents:
     ) -> None:
         monkeypatch.chdir(made.bundle.folder)
         monkeypatch.syspath_prepend(str(made.bundle.folder))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder is shared with other tests
         images = np.zeros((5, 3, 8, 8), np.float32)
         scope = {"images": images if "onnx" in name else torch.from_numpy(images)}
         exec(NETWORK_FORMAT_SPECS[name].usage, scope)  # noqa: S102  (the very lines that users copy)

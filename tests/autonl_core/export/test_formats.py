@@ -155,6 +155,7 @@ class TestEveryFormat:
     ) -> None:
         monkeypatch.chdir(folder.path)
         monkeypatch.syspath_prepend(str(folder.path))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder is shared with other tests
         usage = NETWORK_FORMAT_SPECS[name].usage
         scope: dict[str, object] = {"images": images(2).numpy() if "numpy" in usage else images(2)}
         with warnings.catch_warnings():

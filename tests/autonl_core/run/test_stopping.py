@@ -206,7 +206,7 @@ class TestMemory:
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sys, "executable", program(tmp_path / "dies", "kill -9 $$"))
-        with pytest.raises(RuntimeError, match="broke with code -9"):
+        with pytest.raises(RuntimeError, match="failed with exit code -9"):
             search(tmp_path, cache, bundle=True)
 
     def test_a_candidate_that_does_not_fit_is_out_and_the_search_goes_on(
