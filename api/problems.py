@@ -69,7 +69,7 @@ def _declare(*args: Any, **kwargs: Any) -> ProblemType:
 INVALID_REQUEST = _declare(
     "invalid-request",
     422,
-    "Invalid fields",
+    "The request has invalid fields",
     "`errors` lists every invalid field and the reason. Correct them all and send the request again.",
     "1 problem: /seed: Input should be a valid integer",
     {

@@ -24,13 +24,15 @@ OPERATIONS = 25
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
     "GET /searches/{search_id}/events": {404, 422},
-    "GET /architectures/{arch_id}/checkpoint": {206, 304, 404, 416, 422},
+    "GET /architectures/{arch_id}/checkpoint": {206, 304, 404, 422},
     "GET /searches/{search_id}/report": {304, 404, 409, 422},
     "POST /searches": {400, 422},
     "POST /datasets": {400, 409, 422},
     "DELETE /searches/{search_id}": {404, 409},
     **{f"POST /searches/{{search_id}}/{name}": {404, 409, 412} for name in ("cancel", "pause", "resume")},
 }
+# Also by the larger number of requests: few random ranges start beyond the end of a file.
+REACHED_BY_MANY = {name: {*statuses, 416} if "checkpoint" in name else statuses for name, statuses in REACHED.items()}
 
 
 def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenarios: int) -> Outcome:
@@ -47,13 +49,15 @@ def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenario
 @pytest.mark.long
 @pytest.mark.timeout(400)  # it takes a minute on two free cores
 @pytest.mark.parametrize(
-    ("max_examples", "max_scenarios", "min_requests"),
-    [(100, 20, 2000), pytest.param(260, 40, 5000, marks=pytest.mark.repeated)],
+    ("max_examples", "max_scenarios", "min_requests", "reached"),
+    [(100, 20, 2000, REACHED), pytest.param(260, 40, 5000, REACHED_BY_MANY, marks=pytest.mark.repeated)],
+    ids=["some", "many"],
 )
 def test_every_answer_is_as_described(
     max_examples: int,
     max_scenarios: int,
     min_requests: int,
+    reached: dict[str, set[int]],
     migrated_sqlite: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -87,5 +91,5 @@ def test_every_answer_is_as_described(
     assert len(operations) == OPERATIONS
     for operation in operations:
         assert any(status < 300 for status in outcome.answers(operation)), f"{operation} never succeeded"
-    for operation, statuses in REACHED.items():
+    for operation, statuses in reached.items():
         assert statuses <= outcome.answers(operation), f"{operation}: {sorted(outcome.answers(operation))}"

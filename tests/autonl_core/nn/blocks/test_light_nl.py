@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.nn.blocks.light_nl import LightNL, light_nl_product
-from autonl_core.nn.blocks.light_nl_function import NormalisedProduct
+from autonl_core.nn.blocks.light_nl_function import NormalisedProduct, Settings
 from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.macs import light_nl_macs
 from benchmarks.harness import saved_bytes
@@ -97,7 +97,7 @@ def test_gradcheck(size: int, stride: int, divisor: float, layout: torch.memory_
     x = torch.randn(2, 8, size, size, dtype=torch.float64, generator=generator).contiguous(memory_format=layout)
     kernel = torch.randn(8, 1, 3, 3, dtype=torch.float64, generator=generator)
     scale, shift = torch.rand(2, 8, dtype=torch.float64, generator=generator)
-    settings = (2, stride, divisor, 1e-3)
+    settings = Settings(2, stride, divisor, 1e-3)
     inputs = [t.requires_grad_() for t in (x, kernel, scale, shift)]
 
     def function(x: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
