@@ -82,7 +82,7 @@ def test_case_14_disk_full_while_saving(start: Start, expected_weights: str) -> 
     error = service.stores.searches.get(search_id).error
     assert error is not None
     assert error["type"] == "disk-full"
-    assert "Free space" in error["detail"]
+    assert "Free disk space" in error["detail"]
     assert [path(service, s) for s in service.stores.updates.run_states(search_id)] == [path(service, s) for s in good]
     assert set(files(service, search_id)) == {path(service, state) for state in good}
     service.stop("cramped")
