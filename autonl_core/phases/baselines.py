@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from autonl_core.errors import Diverged, StepTooLarge
 from autonl_core.nn.network import build_network
-from autonl_core.phases.states import ModuleState, TrainingState
+from autonl_core.phases.states import TrainingState
 from autonl_core.phases.training import make_trainer, train_to_the_end
 from autonl_core.run.pace import training_work
 from autonl_core.run.search_run import SearchRun
@@ -27,24 +27,22 @@ def train_baselines(run: SearchRun, state: TrainingState) -> tuple[BaselineResul
     """Train and score every baseline of the configuration that `state` does not hold yet."""
     if len(state.baselines) == len(run.config.baselines):
         return state.baselines
-    turn = state.baseline
     with run.phase("training"):
         for index in range(len(state.baselines), len(run.config.baselines)):
-            result = _take_turn(run, index, state, turn)
-            turn = None
+            result = _take_turn(run, index, state)
             run.reporter.event(EventKind.BASELINE_TRAINED, result.to_json())
             state = replace(state, baselines=(*state.baselines, result), baseline=None)
             run.save(state)
     return state.baselines
 
 
-def _take_turn(run: SearchRun, index: int, state: TrainingState, turn: ModuleState | None) -> BaselineResult:
-    """Train one baseline to its end, from where `turn` left it, and score it."""
+def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResult:
+    """Train one baseline to its end, from where `state` left it, and score it."""
     name, settings = run.config.baselines[index], run.config.train
     arch = scale_baseline(name, run.table.space, run.config.flops_budget)
     trainer = make_trainer(run, build_network(arch, seed=run.config.seed, dropout=settings.dropout))
-    if turn is not None:
-        trainer.load_state_dict(dict(turn))
+    if state.baseline is not None:
+        trainer.load_state_dict(dict(state.baseline))
     result = BaselineResult(name, arch_string.encode(arch), count_macs(arch).total, count_params(arch), None, None)
     epochs_left = settings.epochs - trainer.position[0] - trainer.position[1] / trainer.steps
     work_left = training_work(run.config) * len(run.data.train) * epochs_left
