@@ -116,8 +116,7 @@ class Checker:
             return f"it made no progress for {self._settings.stall_s:g} s"
         if stopping:
             return None
-        lines = read_tail(log_path, _LOG_BYTES).strip().splitlines()
-        _, crash = describe_crash(end.returncode, lines[-1] if lines else "", end.memory_ran_out)
+        _, crash = describe_crash(end.returncode, read_tail(log_path, _LOG_BYTES), end.memory_ran_out)
         return crash
 
     def record_outcome(self, lease: CheckLease, crash: str | None) -> None:

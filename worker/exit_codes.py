@@ -62,14 +62,15 @@ def crash_class(error: BaseException) -> ExitClass:
     return _CRASH_CLASSES.get(crash_code(error), ExitClass.CRASHED)
 
 
-def describe_crash(returncode: int, last_line: str, memory_ran_out: bool = False) -> tuple[ExitClass, str]:
+def describe_crash(returncode: int, log_tail: str, memory_ran_out: bool = False) -> tuple[ExitClass, str]:
     """The class of a crash, and a sentence that describes it.
 
     Args:
-        last_line: the last line of the process's log.
+        log_tail: the end of the process's log; its last line is quoted.
         memory_ran_out: the kernel killed a process of this control group to reclaim memory as this one ended.
     """
-    quoted = f": {last_line}" if last_line else ""
+    lines = log_tail.strip().splitlines()
+    quoted = f": {lines[-1]}" if lines else ""
     if returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
         if name == "SIGKILL" and memory_ran_out:

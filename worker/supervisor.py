@@ -129,9 +129,7 @@ class Supervisor:
             case Outcome.STALLED:
                 claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
             case Outcome.CRASHED:
-                lines = tail.strip().splitlines()
-                last_line = lines[-1] if lines else ""
-                claims.crashed(lease, *describe_crash(end.returncode, last_line, end.memory_ran_out))
+                claims.crashed(lease, *describe_crash(end.returncode, tail, end.memory_ran_out))
 
     def _kill_note(self, end: ProcessEnd) -> str:
         """What to add about a process that ignored its stop request; empty if it did not."""
