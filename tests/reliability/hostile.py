@@ -183,6 +183,13 @@ def png(
     return start + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Grey noise, the same every time; its first pixel is black, so that a palette's colour 0 is in use."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    pixels[0, 0] = 0
+    return Image.fromarray(pixels)
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
@@ -246,7 +253,7 @@ def large_images() -> dict[str, bytes]:
 
 def truncated_images() -> dict[str, bytes]:
     """Images of every format that end too early, by name."""
-    noise = Image.effect_noise((64, 64), 90)
+    image = noise(64, 64)
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "jpg": ("JPEG", {}), "png": ("PNG", {}), "webp": ("WEBP", {}), "bmp": ("BMP", {}), "ppm": ("PPM", {}),
         "tif": ("TIFF", {}), "gif": ("GIF", {}),
@@ -254,7 +261,7 @@ def truncated_images() -> dict[str, bytes]:
     found = {}
     for suffix, (kind, options) in kinds.items():
         buffer = io.BytesIO()
-        noise.save(buffer, kind, **options)
+        image.save(buffer, kind, **options)
         data = buffer.getvalue()
         for share in (0.0, 0.02, 0.5, 0.8):
             found[f"cut-at-{100 * share:.0f}.{suffix}"] = data[: int(len(data) * share)]
@@ -263,13 +270,13 @@ def truncated_images() -> dict[str, bytes]:
 
 def odd_images() -> dict[str, tuple[bytes, str]]:
     """Images that are read, and the code under which they are reported."""
-    frames = [Image.effect_noise((16, 16), number) for number in (20, 90)]
+    frames = [noise(16, 16, seed) for seed in (20, 90)]
     turned = Image.Exif()
     turned[0x0112] = 6
 
     def made(number: int, mode: str, kind: str, size: tuple[int, int] = (16, 16), **options: Any) -> bytes:
         buffer = io.BytesIO()
-        image = Image.effect_noise(size, 40 + number).convert(mode)
+        image = noise(*size, seed=number).convert(mode)
         if mode == "RGBA":
             image.putalpha(100)
         image.save(buffer, kind, **options)
