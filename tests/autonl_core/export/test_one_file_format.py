@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, EXPORT_FORMATS, FILE_FORMATS
-from tests.one_file_additions import copied_tree, run_python
+from tests.one_file_additions import SHORT_SEARCH, output_of, run_python, run_search, tree_with
 
 NPZ = '''
 """Weights as arrays of numpy."""
@@ -58,22 +58,12 @@ MEMBER = NetworkFormatSpec(
     usage="import numpy\\nweights = numpy.load('model.npz')",
 )
 '''
-CONFIG = {
-    "dataset": "digits",
-    "flops_budget": "300k",
-    "search_space": "tiny",
-    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
-    "train": {"epochs": 1, "warmup_epochs": 0},
-    "export": {"formats": ["npz"]},
-}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    copy = copied_tree(tmp_path_factory.mktemp("npz"))
-    (copy / "autonl_core/export/formats/npz.py").write_text(NPZ)
-    return copy
+    return tree_with(tmp_path_factory.mktemp("npz"), "autonl_core/export/formats/npz.py", NPZ)
 
 
 def offered_after(offered: list[str], without: tuple[str, ...], earlier: str) -> bool:
@@ -83,9 +73,8 @@ def offered_after(offered: list[str], without: tuple[str, ...], earlier: str) ->
 
 
 def test_the_api_offers_it(tree: Path) -> None:
-    done = run_python(tree, "import json; from api.app import create_app; print(json.dumps(create_app().openapi()))")
-    assert done.returncode == 0, done.stderr
-    described = json.loads(done.stdout)
+    code = "import json; from api.app import create_app; print(json.dumps(create_app().openapi()))"
+    described = json.loads(output_of(tree, code))
     asked_for = described["components"]["schemas"]["ExportConfig"]["properties"]["formats"]
     assert offered_after(asked_for["items"]["enum"], EXPORT_FORMATS, "torchscript")
     assert asked_for["default"] == list(DEFAULT_EXPORT_FORMATS)
@@ -98,17 +87,13 @@ def test_the_api_offers_it(tree: Path) -> None:
 
 
 def test_the_command_line_offers_it(tree: Path) -> None:
-    done = run_python(tree, ["-m", "cli.main", "download", "--help"], env={"COLUMNS": "200"})
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"\|npz\|.*bundle", done.stdout)
+    printed = output_of(tree, ["-m", "cli.main", "download", "--help"], env={"COLUMNS": "200"})
+    assert re.search(r"\|npz\|.*bundle", printed)
 
 
 def test_a_search_that_asks_for_it_delivers_it_scored(tree: Path, tmp_path: Path) -> None:
-    (tmp_path / "search.yaml").write_text(json.dumps(CONFIG))
-    command = ["-m", "autonl_core", "search", "--config", str(tmp_path / "search.yaml"), "--threads", "1"]
-    done = run_python(tree, [*command, "--out", str(tmp_path / "out")])
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    config = {**SHORT_SEARCH, "flops_budget": "300k", "search_space": "tiny", "export": {"formats": ["npz"]}}
+    result, _ = run_search(tree, tmp_path, config)
     assert {"safetensors", "npz", "bundle"} <= result["files"].keys()
     parity = result["parity"]
     assert parity["npz"]["withheld"] is None
@@ -122,8 +107,7 @@ def test_a_search_that_asks_for_it_delivers_it_scored(tree: Path, tmp_path: Path
 
 
 def test_a_file_name_that_another_format_has_stops_everything_that_lists_formats(tmp_path: Path) -> None:
-    copy = copied_tree(tmp_path)
-    (copy / "autonl_core/export/formats/npz.py").write_text(NPZ.replace("model.npz", "model.onnx"))
+    copy = tree_with(tmp_path, "autonl_core/export/formats/npz.py", NPZ.replace("model.npz", "model.onnx"))
     done = run_python(copy, "import autonl_core.spec.formats")
     assert done.returncode != 0
     assert "the export formats 'onnx' and 'npz' have the same file name, model.onnx" in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from autonl_core.datasets.sources import SOURCES
-from tests.one_file_additions import copied_tree, run_python
+from tests.one_file_additions import output_of, run_search, tree_with
 
 PACK = '''
 """A JSON file of images by name, encoded in base64: `{"pack": {"cat/1.png": "...", ...}}`."""
@@ -93,9 +93,7 @@ def picture(seed: int) -> bytes:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All packages, and one more data source."""
-    copy = copied_tree(tmp_path_factory.mktemp("added"))
-    (copy / "autonl_core/datasets/sources/pack.py").write_text(PACK)
-    return copy
+    return tree_with(tmp_path_factory.mktemp("added"), "autonl_core/datasets/sources/pack.py", PACK)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +104,6 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = {name: base64.b64encode(picture(seed)).decode() for seed, name in enumerate(names)}
     path.write_text(json.dumps({"pack": images}))
     return path
-
-
-def output(tree: Path, code: str, *arguments: Path) -> str:
-    done = run_python(tree, ["-c", code, *map(str, arguments)])
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_it_is_found_checked_and_prepared_with_and_without_space_for_pixels(
@@ -134,7 +126,7 @@ print(cached.sharded, sharded.sharded, bool((first == second).all()), sharded.re
 path.with_suffix(".broken.pack").write_text("{")
 print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".broken.pack"), work).report.problems))
 """
-    assert output(tree, code, pets, tmp_path).splitlines() == [
+    assert output_of(tree, ["-c", code, str(pets), str(tmp_path)]).splitlines() == [
         "pack cat dog 48 12 False",
         "pack [] 2",
         "False True True 0",
@@ -153,11 +145,8 @@ def test_a_search_runs_on_it(tree: Path, pets: Path, tmp_path: Path) -> None:
         "baselines": [],
         "export": {"formats": []},
     }
-    (tmp_path / "search.yaml").write_text(json.dumps(config))
-    command = ["-m", "autonl_core", "search", f"--config={tmp_path / 'search.yaml'}", f"--out={tmp_path / 'out'}"]
-    done = run_python(tree, [*command, f"--dataset-path={pets}", "--threads=1"])
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "result.json").is_file()
+    result, _ = run_search(tree, tmp_path, config, "--dataset-path", str(pets))
+    assert result["architecture"]["macs"] <= 400_000
 
 
 def test_the_api_offers_and_registers_it(tree: Path, pets: Path, tmp_path: Path) -> None:
@@ -184,7 +173,7 @@ with TestClient(create_app(settings)) as client:
     refused = client.post("/datasets", json={"name": "none", "path": str(pets.parent / "none")})
     print(refused.status_code, refused.json()["detail"].partition("expected ")[2])
 """
-    kinds, registered, checked, refused = output(tree, code, pets, tmp_path).splitlines()
+    kinds, registered, checked, refused = output_of(tree, ["-c", code, str(pets), str(tmp_path)]).splitlines()
     assert kinds.split() == ["builtin", *sorted([*SOURCES.names(), "pack"])]
     assert (registered, checked) == ("202 pack", "pack ready cat dog")
     assert refused.startswith("422 ")

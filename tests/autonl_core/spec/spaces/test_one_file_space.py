@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autonl_core.spec.space_families import SPACES
-from tests.one_file_additions import copied_tree, run_python
+from tests.one_file_additions import SHORT_SEARCH, output_of, run_search, tree_with
 
 MICRO = '''
 """A skeleton with one layer to choose."""
@@ -48,15 +48,11 @@ print(json.dumps([spaces, plan.status_code, plan.json()]))
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    copy = copied_tree(tmp_path_factory.mktemp("micro"))
-    (copy / "autonl_core/spec/spaces/micro_8.py").write_text(MICRO)
-    return copy
+    return tree_with(tmp_path_factory.mktemp("micro"), "autonl_core/spec/spaces/micro_8.py", MICRO)
 
 
 def test_the_api_offers_it_and_accepts_a_search_in_it(tree: Path) -> None:
-    done = run_python(tree, ASK)
-    assert done.returncode == 0, done.stderr
-    spaces, status, plan = json.loads(done.stdout)
+    spaces, status, plan = json.loads(output_of(tree, ASK))
     names = [space["name"] for space in spaces]
     in_order = ["mobile-224", "mobile-32", "micro-8", "tiny"]
     assert sorted(names) == sorted([*SPACES.names(), "micro-8"])
@@ -68,22 +64,10 @@ def test_the_api_offers_it_and_accepts_a_search_in_it(tree: Path) -> None:
 
 
 def test_the_command_line_offers_it(tree: Path) -> None:
-    done = run_python(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
-    assert done.returncode == 0, done.stderr
-    assert "micro-8" in done.stdout
+    assert "micro-8" in output_of(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
 
 
 def test_a_search_runs_in_it(tree: Path, tmp_path: Path) -> None:
-    config = {
-        "dataset": "digits",
-        "flops_budget": "100k",
-        "search_space": "micro-8",
-        "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
-        "train": {"epochs": 1, "warmup_epochs": 0},
-        "export": {"formats": []},
-    }
-    (tmp_path / "search.yaml").write_text(json.dumps(config))
-    command = ["-m", "autonl_core", "search", "--config", str(tmp_path / "search.yaml"), "--threads", "1"]
-    done = run_python(tree, [*command, "--out", str(tmp_path / "out")])
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "out" / "result.json").read_text())["architecture"]["macs"] <= 100_000
+    config = {**SHORT_SEARCH, "flops_budget": "100k", "search_space": "micro-8"}
+    result, _ = run_search(tree, tmp_path, config)
+    assert result["architecture"]["macs"] <= 100_000

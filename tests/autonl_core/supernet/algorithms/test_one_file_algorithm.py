@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autonl_core.supernet.learner import ALGORITHMS
-from tests.one_file_additions import copied_tree, run_python
+from tests.one_file_additions import SHORT_SEARCH, output_of, run_search, tree_with
 
 COIN_TOSS = '''
 """`coin-toss`: every gate is as likely open as closed, and stays so; only the weights learn."""
@@ -57,22 +57,12 @@ class CoinToss:
 
 MEMBER = Algorithm("coin-toss", CoinToss, lambda config, largest_macs: 3.0 * config.flops_budget)
 '''
-CONFIG = {
-    "dataset": "digits",
-    "flops_budget": "300k",
-    "algorithm": "coin-toss",
-    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
-    "train": {"epochs": 1, "warmup_epochs": 0},
-    "export": {"formats": []},
-}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    copy = copied_tree(tmp_path_factory.mktemp("coin_toss"))
-    (copy / "autonl_core/supernet/algorithms/coin_toss.py").write_text(COIN_TOSS)
-    return copy
+    return tree_with(tmp_path_factory.mktemp("coin_toss"), "autonl_core/supernet/algorithms/coin_toss.py", COIN_TOSS)
 
 
 def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
@@ -81,9 +71,7 @@ def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
         "print(json.dumps([described['components']['schemas']['SearchConfig']['properties']['algorithm'], "
         "sorted({'torch', 'autonl_core.supernet.algorithms.coin_toss'} & sys.modules.keys())]))"
     )
-    done = run_python(tree, code)
-    assert done.returncode == 0, done.stderr
-    offered, loaded = json.loads(done.stdout)
+    offered, loaded = json.loads(output_of(tree, code))
     assert offered["enum"] == sorted([*ALGORITHMS.names(), "coin-toss"])
     assert {"autonl", "autonl-paper"} < set(offered["enum"])
     assert offered["default"] == "autonl"
@@ -91,16 +79,11 @@ def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
 
 
 def test_the_command_line_offers_it(tree: Path) -> None:
-    done = run_python(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
-    assert done.returncode == 0, done.stderr
-    assert "coin-toss" in done.stdout
+    assert "coin-toss" in output_of(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
 
 
 def test_a_search_runs_by_it(tree: Path, tmp_path: Path) -> None:
-    (tmp_path / "search.yaml").write_text(json.dumps(CONFIG))
-    command = ["-m", "autonl_core", "search", "--config", str(tmp_path / "search.yaml"), "--threads", "1"]
-    done = run_python(tree, [*command, "--out", str(tmp_path / "out")])
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "tosses 1" in done.stdout
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    config = {**SHORT_SEARCH, "flops_budget": "300k", "algorithm": "coin-toss"}
+    result, printed = run_search(tree, tmp_path, config)
+    assert "tosses 1" in printed
     assert result["architecture"]["macs"] <= 300_000
