@@ -1,38 +1,30 @@
 """Proof that a registry's member is one file: a copy of the code gets that file, and a fresh interpreter uses it.
 
-tree = tree_with(tmp_path, "autonl_core/datasets/sources/pack.py", SOURCE)
-result, printed = run_search(tree, tmp_path, {"dataset": "pets", ...}, "--dataset-path", ...)
+tree = tree_with(tmp_path, {"autonl_core/datasets/sources/pack.py": PACK})
+print(output_of(tree, ["-m", "cli.main", "search", "--help"]))
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("api", "autonl_core", "cli", "migrations", "store", "worker")
-# The least that passes through every phase.
-SHORT_SEARCH = {
-    "dataset": "digits",
-    "supernet": {"epochs": 1, "candidates": 2, "generations": 0, "finalists": 1, "finalist_epochs": 0},
-    "train": {"epochs": 1, "warmup_epochs": 0},
-    "export": {"formats": []},
-}
 
 
-def tree_with(tmp_path: Path, path: str, source: str) -> Path:
-    """A folder below `tmp_path` with a copy of all packages, without their compiled files, and one file more."""
+def tree_with(tmp_path: Path, files: Mapping[str, str]) -> Path:
+    """A folder below `tmp_path` with a copy of all packages, without their compiled files, and more `files`."""
     tree = tmp_path / "tree"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
-    (tree / path).write_text(source)
+    for path, source in files.items():
+        (tree / path).write_text(source)
     return tree
 
 
@@ -68,12 +60,3 @@ def output_of(tree: Path, code_or_args: str | Sequence[str], *, env: dict[str, s
     done = run_python(tree, code_or_args, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def run_search(tree: Path, folder: Path, config: Mapping[str, Any], *arguments: str) -> tuple[dict[str, Any], str]:
-    """The result of a search that the command line runs in `folder / "out"`, and what it printed."""
-    (folder / "search.yaml").write_text(json.dumps(config))
-    command = ["-m", "autonl_core", "search", "--config", str(folder / "search.yaml"), "--threads", "1"]
-    printed = output_of(tree, [*command, "--out", str(folder / "out"), *arguments])
-    result: dict[str, Any] = json.loads((folder / "out" / "result.json").read_text())
-    return result, printed

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from autonl_core.bundle.bundle import Bundle
-from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 from autonl_core.phases.finishing import CHECKPOINT_NAME
@@ -23,11 +23,19 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
 from autonl_core.training.evaluate import Score
+from tests.autonl_core.digit_archives import few_digits
 
 QUICK: dict[str, Any] = {
     "flops_budget": 400_000,
-    "supernet": {"epochs": 2, "candidates": 8, "generations": 1, "finalists": 2, "finalist_epochs": 1},
-    "train": {"epochs": 3, "warmup_epochs": 1, "ema_decay": 0.9},
+    "supernet": {
+        "epochs": 2,
+        "batch_size": 32,
+        "candidates": 8,
+        "generations": 1,
+        "finalists": 2,
+        "finalist_epochs": 1,
+    },
+    "train": {"epochs": 3, "batch_size": 32, "warmup_epochs": 1, "ema_decay": 0.9},
     "export": {"formats": []},
 }
 
@@ -92,13 +100,18 @@ def packed_alone(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, 
 def search(
     work_dir: Path,
     cache_dir: Path,
-    dataset: DatasetSpec = DIGITS,
+    dataset: DatasetSpec | None = None,
     recorder: Recorder | None = None,
     bundle: bool = False,
     report: bool = False,
     **changes: Any,
 ) -> SearchResult:
-    """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for."""
+    """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for.
+
+    Args:
+        dataset: `few_digits()` by default.
+    """
+    dataset = dataset or few_digits()
     host_names = ("save_steps", "micro_batches", "cache_limit_bytes")
     host = HostOptions(cache_dir=cache_dir, **{name: changes.pop(name) for name in host_names if name in changes})
     resume_from = changes.pop("resume_from", ())

@@ -13,13 +13,12 @@ import pytest
 import torch
 import yaml
 
-from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import PHASES, SavedState
 from autonl_core.spec.result import SearchResult
-from tests.autonl_core.digit_archives import digits_zip
+from tests.autonl_core.digit_archives import FEW_DIGITS_ZIP, digits_zip, few_digits
 from tests.autonl_core.small_searches import QUICK, Recorder, search
 
 
@@ -34,9 +33,9 @@ class TestResult:
 
     def test_learned_something(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
         result, _ = uninterrupted
-        assert result.test_images == DIGITS.test_images
+        assert result.test_images == few_digits().test_images
         assert result.architecture.test_top1_pct == 100 * result.test_correct / result.test_images
-        assert result.architecture.test_top1_pct > 60
+        assert result.architecture.test_top1_pct > 30  # of ten classes, from 320 images in three epochs
         assert result.stop_reason == "converged"
 
     def test_passes_through_all_phases_in_order(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
@@ -65,8 +64,9 @@ class TestResult:
         result, _ = uninterrupted
         command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(result.checkpoint)]
         done = subprocess.run(
-            [*command, "--dataset", "digits", "--json", "--threads", "1"], capture_output=True, text=True, check=True
-        )
+            [*command, "--dataset", str(FEW_DIGITS_ZIP), "--json", "--threads", "1"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
         scored = json.loads(done.stdout)
         assert scored["correct"] == result.test_correct
         assert scored["images"] == result.test_images
@@ -110,7 +110,7 @@ class TestResume:
     def test_without_room_for_decoded_images_it_ends_the_same(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path
     ) -> None:
-        stopped, resumed = Recorder(stop_at=30), Recorder()
+        stopped, resumed = Recorder(stop_at=14), Recorder()
         changes: dict[str, Any] = {"cache_limit_bytes": 1000, "export": {"formats": []}}
         for recorder, states in ((stopped, []), (resumed, stopped.states)):
             with contextlib.suppress(Interrupted):
@@ -121,7 +121,9 @@ class TestResume:
         assert result.weights_sha256 == uninterrupted[0].weights_sha256
         assert result.test_correct == uninterrupted[0].test_correct
 
-    @pytest.mark.parametrize("stop_at", [1, 20, 45, 56, 75, 100])  # steps of the supernet, of finalists, of training
+    @pytest.mark.parametrize(
+        "stop_at", [1, 10, 22, 42, 50, 70]
+    )  # steps of the supernet, of scoring, of each finalist, of training
     def test_a_search_stopped_anywhere_ends_as_if_it_had_not_been(
         self, stop_at: int, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -146,7 +148,7 @@ class TestResume:
     def test_the_training_of_a_finalist_goes_on_in_its_middle(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
-        stopped = Recorder(75)
+        stopped = Recorder(42)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=stopped)
         state = torch.load(stopped.states[-1].path, weights_only=True)
@@ -157,7 +159,7 @@ class TestResume:
     def test_a_damaged_state_is_reported_and_the_one_before_is_used(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
-        stopped = Recorder(75)
+        stopped = Recorder(42)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=stopped)
         newest = stopped.states[-1].path
@@ -178,7 +180,7 @@ class TestResume:
             search(tmp_path / "2", cache, resume_from=stopped.states, seed=1)
 
     def test_the_papers_algorithm_resumes_exactly_too(self, tmp_path: Path, cache: Path) -> None:
-        stopped = Recorder(30)
+        stopped = Recorder(14)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=stopped, algorithm="autonl-paper")
         resumed = search(tmp_path / "2", cache, resume_from=stopped.states, algorithm="autonl-paper")
@@ -223,9 +225,10 @@ class TestOptions:
 class TestCommandLine:
     def test_a_search_from_a_yaml_file_without_any_service(self, tmp_path: Path, cache: Path) -> None:
         config = tmp_path / "search.yaml"
-        config.write_text(yaml.safe_dump({"dataset": "digits", **QUICK}))
+        config.write_text(yaml.safe_dump({"dataset": "few-digits", **QUICK}))
         command = [sys.executable, "-m", "autonl_core", "search", "--config", str(config), "--out", str(tmp_path / "o")]
-        subprocess.run([*command, "--cache-dir", str(cache), "--threads", "1"], check=True, capture_output=True)
+        command += ["--dataset-path", str(FEW_DIGITS_ZIP), "--cache-dir", str(cache), "--threads", "1"]
+        subprocess.run(command, check=True, capture_output=True)
         result = json.loads((tmp_path / "o" / "result.json").read_text())
         assert result["architecture"]["macs"] <= 400_000
         assert (tmp_path / "o" / result["checkpoint"]).is_file()

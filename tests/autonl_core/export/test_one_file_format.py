@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, EXPORT_FORMATS, FILE_FORMATS
-from tests.one_file_additions import SHORT_SEARCH, output_of, run_python, run_search, tree_with
+from tests.one_file_additions import output_of, run_python, tree_with
 
+PATH = "autonl_core/export/formats/npz.py"
 NPZ = '''
 """Weights as arrays of numpy."""
 
@@ -63,7 +63,7 @@ MEMBER = NetworkFormatSpec(
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    return tree_with(tmp_path_factory.mktemp("npz"), "autonl_core/export/formats/npz.py", NPZ)
+    return tree_with(tmp_path_factory.mktemp("npz"), {PATH: NPZ})
 
 
 def offered_after(offered: list[str], without: tuple[str, ...], earlier: str) -> bool:
@@ -91,23 +91,8 @@ def test_the_command_line_offers_it(tree: Path) -> None:
     assert re.search(r"\|npz\|.*bundle", printed)
 
 
-def test_a_search_that_asks_for_it_delivers_it_scored(tree: Path, tmp_path: Path) -> None:
-    config = {**SHORT_SEARCH, "flops_budget": "300k", "search_space": "tiny", "export": {"formats": ["npz"]}}
-    result, _ = run_search(tree, tmp_path, config)
-    assert {"safetensors", "npz", "bundle"} <= result["files"].keys()
-    parity = result["parity"]
-    assert parity["npz"]["withheld"] is None
-    assert parity["npz"]["correct"] == parity["safetensors"]["correct"]
-    with zipfile.ZipFile(tmp_path / "out" / "bundle.zip") as archive:
-        names = {Path(name).name: name for name in archive.namelist()}
-        assert {"model.npz", "open_npz.py"} <= names.keys()
-        card = archive.read(names["README.md"]).decode()
-    assert "| npz | " in card
-    assert "- `open_npz.py`: how verify.py opens model.npz" in card
-
-
 def test_a_file_name_that_another_format_has_stops_everything_that_lists_formats(tmp_path: Path) -> None:
-    copy = tree_with(tmp_path, "autonl_core/export/formats/npz.py", NPZ.replace("model.npz", "model.onnx"))
+    copy = tree_with(tmp_path, {PATH: NPZ.replace("model.npz", "model.onnx")})
     done = run_python(copy, "import autonl_core.spec.formats")
     assert done.returncode != 0
     assert "the export formats 'onnx' and 'npz' have the same file name, model.onnx" in done.stderr

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import BudgetError, Diverged, Interrupted
 from autonl_core.run.pace import planned_work
 from autonl_core.spec.arch_string import decode
@@ -19,16 +18,17 @@ from autonl_core.spec.result import SearchResult
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
 from autonl_core.training.lost_steps import LostSteps
+from tests.autonl_core.digit_archives import few_digits
 from tests.autonl_core.small_searches import QUICK, Recorder, search
 
-STEPS = 66  # of training one network: 22 batches of 64 in each of 3 epochs
+STEPS = 30  # of training one network: 10 batches of 32 in each of 3 epochs
 ASKED: dict[str, Any] = {"baselines": ["mobilenet_v2"]}
 
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Recorder:
     """A search that was stopped in the middle of the second epoch of its baseline."""
-    recorder = Recorder(STEPS + 30, phase="training")
+    recorder = Recorder(STEPS + 13, phase="training")
     with pytest.raises(Interrupted):
         search(tmp_path_factory.mktemp("stopped"), cache, recorder=recorder, **ASKED)
     return recorder
@@ -48,7 +48,7 @@ def test_it_costs_what_the_budget_allows_and_is_scored_once(resumed: tuple[Searc
     assert found["name"] == "mobilenet_v2"
     assert (found["macs"], found["params"]) == (count_macs(arch).total, count_params(arch))
     assert abs(found["macs"] - 400_000) <= 0.03 * 400_000
-    assert found["test_top1_pct"] == 100 * found["test_correct"] / DIGITS.test_images
+    assert found["test_top1_pct"] == 100 * found["test_correct"] / few_digits().test_images
     assert found["problem"] is None
     assert [detail for kind, detail in recorder.events if kind == "baseline_trained"] == [found]
 
@@ -56,7 +56,7 @@ def test_it_costs_what_the_budget_allows_and_is_scored_once(resumed: tuple[Searc
 def test_stopped_again_at_another_step_it_ends_the_same(
     resumed: tuple[SearchResult, Recorder], stopped: Recorder, tmp_path: Path, cache: Path
 ) -> None:
-    again = Recorder(20, phase="training")
+    again = Recorder(9, phase="training")
     with pytest.raises(Interrupted):
         search(tmp_path / "1", cache, recorder=again, resume_from=stopped.states, save_steps=7, **ASKED)
     result = search(tmp_path / "2", cache, resume_from=again.states, **ASKED)

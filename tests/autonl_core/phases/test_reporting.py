@@ -12,7 +12,6 @@ import torch
 from autonl_core.data.decoding_report import DecodingReport, UnreadableImage
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
@@ -20,6 +19,7 @@ from autonl_core.phases.reporting import warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.zoo import ZOO
+from tests.autonl_core.digit_archives import few_digits
 from tests.autonl_core.small_searches import Recorder, search
 
 
@@ -66,7 +66,7 @@ def test_a_search_delivers_its_report_in_both_forms(uninterrupted: tuple[SearchR
         assert f"({scored}; 95% interval" in text
         assert f"{result.architecture.macs:,}" in text
         assert result.architecture.arch_id in text
-        assert DIGITS.fingerprint in text
+        assert few_digits().fingerprint in text
     for name, parity in result.parity.items():
         assert str(parity.sha256) in html, name
     assert (result.files["bundle"].path.parent / "bundle" / "report.html").read_text(encoding="utf-8") == html
@@ -80,7 +80,7 @@ def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple
     every = [int(n) for n in re.findall(r"<td[^>]*>(\d+)<", matrix)]
     assert len(right) == 10
     assert len(every) == 100
-    assert sum(every) == DIGITS.test_images
+    assert sum(every) == few_digits().test_images
     assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
 
 

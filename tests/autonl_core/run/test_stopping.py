@@ -25,6 +25,7 @@ from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score
 from autonl_core.training.micro_batches import split
+from tests.autonl_core.digit_archives import FEW_DIGITS_ZIP
 from tests.autonl_core.small_searches import Recorder, search
 
 
@@ -39,7 +40,7 @@ class TestStop:
     """A user who pauses or cancels keeps the best so far; a worker that only stops has no time to make it."""
 
     @pytest.mark.parametrize(
-        ("stop_at", "request_name"), [(10, "pause"), (50, "cancel"), (75, "pause"), (100, "cancel")]
+        ("stop_at", "request_name"), [(5, "pause"), (25, "cancel"), (42, "pause"), (70, "cancel")]
     )  # while searching, while candidates are scored, in a finalist's turn, in training
     def test_the_best_so_far_is_a_usable_checkpoint_within_the_budget(
         self, stop_at: int, request_name: StopRequest, tmp_path: Path, cache: Path
@@ -89,17 +90,19 @@ class TestStop:
         assert not list((tmp_path / "cache").rglob("images.npy"))
 
     def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
-        late = Recorder(100, "pause")
+        late = Recorder(70, "pause")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=late)
         command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(late.kept[0][1]), "--json"]
-        scored = subprocess.run([*command, "--dataset", "digits"], check=True, capture_output=True, text=True)
+        scored = subprocess.run(
+            [*command, "--dataset", str(FEW_DIGITS_ZIP)], check=True, capture_output=True, text=True
+        )
         assert json.loads(scored.stdout)["top1_pct"] > 30  # of ten classes
 
     def test_a_pause_costs_nothing_but_time(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
-        paused = Recorder(45, "pause")
+        paused = Recorder(22, "pause")
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=paused)
         resumed = search(tmp_path / "2", cache, resume_from=paused.states)
@@ -108,7 +111,7 @@ class TestStop:
     def test_on_another_number_of_threads_it_goes_on_and_says_that_it_is_not_exact(
         self, tmp_path: Path, cache: Path
     ) -> None:
-        paused = Recorder(45)
+        paused = Recorder(22)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=paused)
         threads = torch.get_num_threads()
@@ -130,7 +133,7 @@ class TestStop:
             raise MemoryError("no room for a second network")
 
         monkeypatch.setattr(SearchRun, "recalibrated_top1_pct", run_out)
-        paused = Recorder(75, "pause")
+        paused = Recorder(42, "pause")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=paused)
         assert paused.kept == []
@@ -152,7 +155,7 @@ class TestStop:
         assert time.monotonic() - began < 60
 
     def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:
-        drained = Recorder(45)
+        drained = Recorder(22)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=drained)
         newest = drained.states[-1]
@@ -163,7 +166,7 @@ class TestStop:
         assert not search(tmp_path / "2", cache, resume_from=[older]).exact  # other code may compute something else
 
     def test_a_drain_only_saves(self, tmp_path: Path, cache: Path) -> None:
-        drained = Recorder(45, "drain")
+        drained = Recorder(22, "drain")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=drained)
         assert drained.kept == []
@@ -185,7 +188,7 @@ class TestMemory:
         assert ("micro_batches", {"parts": 2}) in recorder.events
         assert not result.exact
         assert result.architecture.test_top1_pct is not None
-        assert result.architecture.test_top1_pct > 60
+        assert result.architecture.test_top1_pct > 30  # of ten classes
 
     def test_when_no_finalist_fits_the_next_attempt_tries_them_all_again(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,

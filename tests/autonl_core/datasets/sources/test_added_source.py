@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from autonl_core.datasets.sources import SOURCES
-from tests.one_file_additions import output_of, run_search, tree_with
+from tests.one_file_additions import output_of, tree_with
 
+PATH = "autonl_core/datasets/sources/pack.py"
 PACK = '''
 """A JSON file of images by name, encoded in base64: `{"pack": {"cat/1.png": "...", ...}}`."""
 
@@ -93,17 +94,21 @@ def picture(seed: int) -> bytes:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All packages, and one more data source."""
-    return tree_with(tmp_path_factory.mktemp("added"), "autonl_core/datasets/sources/pack.py", PACK)
+    return tree_with(tmp_path_factory.mktemp("added"), {PATH: PACK})
 
 
-@pytest.fixture(scope="module")
-def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_pets(folder: Path) -> Path:
     """A dataset of two classes in the added form."""
-    path = tmp_path_factory.mktemp("images") / "pets.pack"
+    path = folder / "pets.pack"
     names = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(30)]
     images = {name: base64.b64encode(picture(seed)).decode() for seed, name in enumerate(names)}
     path.write_text(json.dumps({"pack": images}))
     return path
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pets(tmp_path_factory.mktemp("images"))
 
 
 def test_it_is_found_checked_and_prepared_with_and_without_space_for_pixels(
@@ -132,21 +137,6 @@ print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".bro
         "False True True 0",
         "pack_refused",
     ]
-
-
-def test_a_search_runs_on_it(tree: Path, pets: Path, tmp_path: Path) -> None:
-    config = {
-        "dataset": "pets",
-        "search_space": "tiny",
-        "flops_budget": "400k",
-        "resolution": 8,
-        "supernet": {"epochs": 1, "batch_size": 16, "candidates": 4, "generations": 0, "finalists": 1},
-        "train": {"epochs": 1, "batch_size": 16, "warmup_epochs": 0},
-        "baselines": [],
-        "export": {"formats": []},
-    }
-    result, _ = run_search(tree, tmp_path, config, "--dataset-path", str(pets))
-    assert result["architecture"]["macs"] <= 400_000
 
 
 def test_the_api_offers_and_registers_it(tree: Path, pets: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from autonl_core.spec.space_families import SPACES
-from tests.one_file_additions import SHORT_SEARCH, output_of, run_search, tree_with
+from tests.one_file_additions import output_of, tree_with
 
+PATH = "autonl_core/spec/spaces/micro_8.py"
 MICRO = '''
 """A skeleton with one layer to choose."""
 
@@ -48,7 +49,7 @@ print(json.dumps([spaces, plan.status_code, plan.json()]))
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    return tree_with(tmp_path_factory.mktemp("micro"), "autonl_core/spec/spaces/micro_8.py", MICRO)
+    return tree_with(tmp_path_factory.mktemp("micro"), {PATH: MICRO})
 
 
 def test_the_api_offers_it_and_accepts_a_search_in_it(tree: Path) -> None:
@@ -65,9 +66,3 @@ def test_the_api_offers_it_and_accepts_a_search_in_it(tree: Path) -> None:
 
 def test_the_command_line_offers_it(tree: Path) -> None:
     assert "micro-8" in output_of(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
-
-
-def test_a_search_runs_in_it(tree: Path, tmp_path: Path) -> None:
-    config = {**SHORT_SEARCH, "flops_budget": "100k", "search_space": "micro-8"}
-    result, _ = run_search(tree, tmp_path, config)
-    assert result["architecture"]["macs"] <= 100_000

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from autonl_core.supernet.learner import ALGORITHMS
-from tests.one_file_additions import SHORT_SEARCH, output_of, run_search, tree_with
+from tests.one_file_additions import output_of, tree_with
 
+PATH = "autonl_core/supernet/algorithms/coin_toss.py"
 COIN_TOSS = '''
 """`coin-toss`: every gate is as likely open as closed, and stays so; only the weights learn."""
 
@@ -62,7 +63,7 @@ MEMBER = Algorithm("coin-toss", CoinToss, lambda config, largest_macs: 3.0 * con
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more file."""
-    return tree_with(tmp_path_factory.mktemp("coin_toss"), "autonl_core/supernet/algorithms/coin_toss.py", COIN_TOSS)
+    return tree_with(tmp_path_factory.mktemp("coin_toss"), {PATH: COIN_TOSS})
 
 
 def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
@@ -80,10 +81,3 @@ def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
 
 def test_the_command_line_offers_it(tree: Path) -> None:
     assert "coin-toss" in output_of(tree, ["-m", "cli.main", "search", "--help"], env={"COLUMNS": "200"})
-
-
-def test_a_search_runs_by_it(tree: Path, tmp_path: Path) -> None:
-    config = {**SHORT_SEARCH, "flops_budget": "300k", "algorithm": "coin-toss"}
-    result, printed = run_search(tree, tmp_path, config)
-    assert "tosses 1" in printed
-    assert result["architecture"]["macs"] <= 300_000
