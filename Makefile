@@ -36,11 +36,13 @@ test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers i
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
-	$(BIN)/python -m pytest -q -m "long and not repeated" -n 3 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "long and alone and not repeated" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "long and not alone and not repeated" -n 2 $(PYTEST_ARGS)
 
 .PHONY: reliability-long
 reliability-long: $(INSTALLED)  ## repeat some long tests with more of the same: kills, requests, seeds of chaos
-	$(BIN)/python -m pytest -q -m repeated -n 3 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "repeated and alone" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "repeated and not alone" -n 2 $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## one seeded run of many faults at once; SEED=7 selects another run

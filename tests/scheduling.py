@@ -12,12 +12,11 @@ TOGETHER = {
     "tests/autonl_core/phases/test_reporting.py": "one search",
     "tests/autonl_core/run/test_stopping.py": "one search",
     "tests/autonl_core/test_search.py": "one search",
-    "tests/reliability/test_hostile_files.py": "one sandbox",
 }
 # Folders of long tests, each of which sets up a service of its own: they are distributed one by one.
 ONE_BY_ONE = ("tests/fuzz/", "tests/reliability/")
-# Long tests to start first. The second and the third measure response times: they do not run beside chaos.
-FIRST = ("test_kills_do_not_change_the_result", "tests/fuzz/", "test_case_06", "one sandbox", "test_chaos")
+# The longest of them start first.
+FIRST = ("test_chaos", "test_kills_do_not_change_the_result")
 
 
 def group_of(nodeid: str) -> str:

@@ -9,6 +9,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import yaml
+
 from tests.autonl_core.datasets.sources import test_added_source as source
 from tests.autonl_core.export import test_one_file_format as export_format
 from tests.autonl_core.spec.spaces import test_one_file_space as space
@@ -36,12 +38,13 @@ SEARCH = {
 def test_a_search_uses_them_all(tmp_path: Path) -> None:
     tree = tree_with(tmp_path, FILES)
     config, out = tmp_path / "search.yaml", tmp_path / "out"
-    config.write_text(json.dumps(SEARCH))
+    config.write_text(yaml.safe_dump(SEARCH))
     search = ["-m", "autonl_core", "search", "--dataset-path", str(source.write_pets(tmp_path)), "--threads", "1"]
     printed = output_of(tree, [*search, "--config", str(config), "--out", str(out)])
     assert "tosses 1" in printed  # a metric of the algorithm
     result = json.loads((out / "result.json").read_text())
     assert result["architecture"]["macs"] <= 100_000
+    assert (out / result["checkpoint"]).is_file()
     assert result["architecture"]["arch"]["num_classes"] == 2
 
     assert {"safetensors", "npz", "bundle"} <= result["files"].keys()

@@ -1,4 +1,4 @@
-"""Tensor tests compute on one thread: their networks are tiny, and test processes share the cores."""
+"""Tensor tests compute on one thread, since test processes share the cores, and draw the same numbers in every run."""
 
 from __future__ import annotations
 
@@ -9,3 +9,8 @@ from tests.autonl_core.small_searches import cache, uninterrupted
 __all__ = ["cache", "uninterrupted"]  # here, so that a search that all of these tests read from runs once
 
 torch.set_num_threads(1)
+
+
+def pytest_runtest_setup() -> None:
+    """Whatever ran before in the same process, a test sees the same random inputs."""
+    torch.manual_seed(0)

@@ -78,11 +78,9 @@ def test_a_finished_search_downloads(client: httpx.Client) -> None:
         assert client.get(f"/searches/{SUCCEEDED}/report", params={"format": kind}).is_success
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # half a minute on a free core: real searches
-@pytest.mark.parametrize(
-    ("search_id", "phase"),
-    [(PAUSED_SEARCHING, "searching"), pytest.param(PAUSED_TRAINING, "training", marks=pytest.mark.long)],
-)
+@pytest.mark.parametrize(("search_id", "phase"), [(PAUSED_SEARCHING, "searching"), (PAUSED_TRAINING, "training")])
 def test_a_paused_search_is_resumed_where_it_was_and_succeeds(
     client: httpx.Client, stores: Stores, search_id: str, phase: str
 ) -> None:

@@ -47,6 +47,7 @@ def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenario
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(400)  # it takes a minute on two free cores
 @pytest.mark.parametrize(
     ("max_examples", "max_scenarios", "min_requests", "reached"),

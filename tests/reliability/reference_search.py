@@ -18,7 +18,7 @@ REAL: dict[str, Any] = {
     "flops_budget": 400_000,
     "search_space": "tiny",
     "supernet": {"epochs": 2, "candidates": 4, "generations": 1, "finalists": 2, "finalist_epochs": 1},
-    "train": {"epochs": 8, "warmup_epochs": 1},
+    "train": {"epochs": 4, "warmup_epochs": 1},
     "export": {"formats": []},
 }
 SAVE_STEPS = 4

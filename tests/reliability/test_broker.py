@@ -66,6 +66,7 @@ def test_case_05_flushed_and_tripled(start: Start, broker: VolatileBroker) -> No
     check_history(service.stores, lost + tripled, steps=2)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_case_06_broker_black_holed(start: Start, broker: VolatileBroker, proxy: FaultProxy) -> None:
     """For a minute no traffic reaches the broker: requests are unaffected, and searches start soon afterwards."""

@@ -51,6 +51,8 @@ from tests.reliability.hostile import (
 from tests.reliability.service import ROOT, Service
 from tests.servers import free_port, wait_for
 
+pytestmark = pytest.mark.alone
+
 API_MB = 300
 TENSORS_MB = 900  # torch and a network take 350 of it, an image of 64 megapixels 256
 MAX_S = 2.0
