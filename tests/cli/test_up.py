@@ -104,6 +104,7 @@ def test_it_starts_serves_restarts_dead_processes_and_stops_on_sigterm(tmp_path:
         assert not (tmp_path / "service.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_killed_it_leaves_no_processes_and_restarted_it_continues_its_search(tmp_path: Path) -> None:
     with up(tmp_path) as service:

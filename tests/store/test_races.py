@@ -20,6 +20,8 @@ from store.states import ExitClass, SearchState
 from store.stores import Stores
 from tests.store.sample_rows import CONFIG, claim, expire
 
+pytestmark = pytest.mark.long
+
 CLAIMERS = 6
 RACE_S = 100
 
