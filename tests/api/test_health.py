@@ -21,7 +21,9 @@ from tests.servers import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 MAX_RESIDENT_BYTES = 150 * 10**6
-MAX_START_S = 2.0
+# CPU time of the start, relative to importing these libraries alone; tensor code would add more than that again.
+LIBRARIES = "alembic, celery, fastapi, redis, sqlalchemy, uvicorn"
+MAX_START_RATIO = 3.0
 
 
 @contextmanager
@@ -40,12 +42,19 @@ def api_process(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
             assert process.wait(20) == -signal.SIGTERM  # uvicorn shuts down, then re-raises the signal
 
 
+def cpu_s_of(code: str) -> float:
+    """CPU seconds of a fresh interpreter that runs `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import time\n{code}\nprint(time.process_time())"], capture_output=True, check=True
+    )
+    return float(done.stdout)
+
+
 def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
     with api_process(settings) as (url, process), httpx.Client(base_url=url, timeout=20) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         cpu = process.cpu_times()
-        # CPU seconds, not wall-clock: this machine may be busy with other tests
-        assert cpu.user + cpu.system < MAX_START_S
+        assert cpu.user + cpu.system < MAX_START_RATIO * cpu_s_of(f"import {LIBRARIES}")
         for seed in range(20):
             start(client, seed=seed)
         for path in ("/searches", "/openapi.json", "/readyz", "/metrics", "/datasets", "/"):

@@ -286,8 +286,8 @@ class TestLatency:
         form = open_onnx(made.bundle.folder / "model.onnx", threads=2)
         form(torch.zeros(32, 3, 8, 8))
         began = time.process_time()
-        time.sleep(0.05)
-        assert time.process_time() - began < 0.01  # threads that wait by spinning take all of it
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.1  # threads that wait by spinning take all of it
 
     def test_a_stop_takes_effect_between_rounds(self, made: Made) -> None:
         def stop() -> None:
