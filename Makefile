@@ -18,6 +18,15 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -
 INSTALLED := .venv/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
+# What measures response times runs first and alone. PYTEST_ARGS may select tests of one kind only: pytest's exit code 5,
+# nothing was selected, is a failure if neither run had a test.
+define long_tests
+@alone=0; $(BIN)/python -m pytest -q -m "long and alone and $(1)" $(PYTEST_ARGS) || alone=$$?; \
+case $$alone in 0|5) ;; *) exit $$alone ;; esac; \
+others=0; $(BIN)/python -m pytest -q -m "long and not alone and $(1)" -n 2 $(PYTEST_ARGS) || others=$$?; \
+if [ $$others = 5 ]; then exit $$alone; fi; exit $$others
+endef
+
 .PHONY: help
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,13 +45,11 @@ test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers i
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
-	$(BIN)/python -m pytest -q -m "long and alone and not repeated" $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -q -m "long and not alone and not repeated" -n 2 $(PYTEST_ARGS)
+	$(call long_tests,not repeated)
 
 .PHONY: reliability-long
 reliability-long: $(INSTALLED)  ## repeat some long tests with more of the same: kills, requests, seeds of chaos
-	$(BIN)/python -m pytest -q -m "repeated and alone" $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -q -m "repeated and not alone" -n 2 $(PYTEST_ARGS)
+	$(call long_tests,repeated)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## one seeded run of many faults at once; SEED=7 selects another run
