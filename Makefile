@@ -90,4 +90,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing pinned packages into .venv (about 350 MB to download with the CPU build of torch; takes some minutes) ..."
 	@$(PIP) '$(TORCH)' $(PIP_TORCH_ARGS)
 	@$(PIP) -e '.[worker,dev]'
+	@$(BIN)/python -m autonl_core.nn.kernels
 	@touch $@

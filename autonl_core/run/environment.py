@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 
@@ -20,6 +21,7 @@ def environment(device: torch.device) -> Mapping[str, str | int]:
         "code": code_digest(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
+        "numba": numba.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),

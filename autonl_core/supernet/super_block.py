@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autonl_core.nn.blocks.batch_norm import normalise_batch
 from autonl_core.nn.blocks.conv import SqueezeExcite
+from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.light_nl_function import maps_of, positions_last
 from autonl_core.nn.blocks.mbconv import MBConv
@@ -40,11 +42,12 @@ class SuperBlock(nn.Module):
         block = self.block
         one = x.new_ones(())
         present, expand = gates.get("present", one), gates.get("expand", one)
-        h = x if block.expand is None else F.silu(batch_norm(block.expand.conv(x), block.expand.norm))
+        h = x if block.expand is None else batch_norm(block.expand.conv(x), block.expand.norm, swish=True)
         kernel = block.depthwise.conv.weight
         if "kernel" in gates:
             kernel = kernel * (self.core + gates["kernel"] * (1 - self.core))
-        h = F.silu(batch_norm(_depthwise(h, kernel, block.depthwise.conv.stride[0]), block.depthwise.norm))
+        h = depthwise_conv(h, kernel, block.depthwise.conv.stride[0])
+        h = batch_norm(h, block.depthwise.norm, swish=True)
         widths = self._width_gate(expand) if "expand" in gates else None  # (1, E, 1, 1)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, h.shape[1], widths)
@@ -63,9 +66,9 @@ class SuperBlock(nn.Module):
         block, expanded = self.block, option.expanded_channels
         h = x
         if block.expand is not None:
-            h = F.silu(batch_norm(F.conv2d(x, block.expand.conv.weight[:expanded]), block.expand.norm))
+            h = batch_norm(F.conv2d(x, block.expand.conv.weight[:expanded]), block.expand.norm, swish=True)
         kernel = self.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size)
-        h = F.silu(batch_norm(_depthwise(h, kernel, option.stride), block.depthwise.norm))
+        h = batch_norm(depthwise_conv(h, kernel, option.stride), block.depthwise.norm, swish=True)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, expanded, None)
         z = batch_norm(F.conv2d(h, block.project.conv.weight[:, :expanded]), block.project.norm)
@@ -119,17 +122,13 @@ def _largest(choices: BlockChoices) -> BlockSpec:
     return option
 
 
-def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None) -> Tensor:
+def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, *, swish: bool = False) -> Tensor:
     """Batch statistics, the first C channels of the norm's parameters, both multiplied by `scale` (a gate)."""
     channels = x.shape[1]
     weight, bias = norm.weight[:channels], norm.bias[:channels]
     if scale is not None:
         weight, bias = weight * scale, bias * scale
-    return F.batch_norm(x, None, None, weight, bias, training=True, eps=norm.eps)
-
-
-def _depthwise(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
-    return F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2, groups=x.shape[1])
+    return normalise_batch(x, weight, bias, norm.eps, swish=swish)
 
 
 def _squeeze_excite(h: Tensor, layer: SqueezeExcite, channels: int, widths: Tensor | None) -> Tensor:

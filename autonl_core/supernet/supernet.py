@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonl_core.nn.blocks.conv import ConvNorm
@@ -85,10 +84,10 @@ class Supernet(nn.Module):
         return network
 
     def _stem(self, x: Tensor) -> Tensor:
-        return F.silu(batch_norm(self.stem.conv(x), self.stem.norm))
+        return batch_norm(self.stem.conv(x), self.stem.norm, swish=True)
 
     def _head(self, x: Tensor) -> Tensor:
-        x = F.silu(batch_norm(self.head.conv(x), self.head.norm)).mean((2, 3))
+        x = batch_norm(self.head.conv(x), self.head.norm, swish=True).mean((2, 3))
         return self.classifier(x)
 
 

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def sgd(modules: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
+class FusedSGD(torch.optim.SGD):
+    """SGD with Nesterov momentum, all weights in one pass.
+
+    Every weight has a momentum from the start, at zero, which changes nothing: weights that get their first gradient
+    later than others, as in a supernet, would otherwise have none, and the fused update refuses that.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
+        super().__init__(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
+        self._start_momentum()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._start_momentum()
+
+    def _start_momentum(self) -> None:
+        for group in self.param_groups:
+            group["fused"] = True  # a run state of an earlier version says otherwise
+            for parameter in group["params"] if group["momentum"] else []:
+                state = self.state[parameter]
+                if state.get("momentum_buffer") is None:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def sgd(modules: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> FusedSGD:
     """SGD with Nesterov momentum; weight decay on matrices and kernels only, never on scales, shifts or biases."""
     parameters = [p for p in modules.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+    return FusedSGD(groups, lr=lr, momentum=momentum)
 
 
 def cosine_lr(step: int, steps: int, warmup_steps: int, peak: float) -> float:

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from autonl_core.nn.blocks.batch_norm import normalise_in_training
+from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.spec.arch import Activation, SeGate
 
 BN_EPS = 1e-3  # of the published networks
@@ -50,9 +52,7 @@ def folded_weights(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tenso
 
 
 def normalise(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-    """`norm(x)`; in evaluation mode without the checks of the module, which take longer than a small map."""
-    if norm.training:
-        return norm(x)
+    """`norm(x)` in evaluation mode, without the checks of the module, which take longer than a small map."""
     mean, variance, use_cudnn = norm.running_mean, norm.running_var, torch.backends.cudnn.enabled
     return torch.batch_norm(x, norm.weight, norm.bias, mean, variance, False, 0.0, norm.eps, use_cudnn)
 
@@ -78,9 +78,19 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
-        if self.norm.training or torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
+        if self.norm.training:
+            return self._forward_in_training(x)
+        if torch.is_grad_enabled() or x.numel() < _FOLDING_PAYS * conv.weight.numel():
             return activate(normalise(convolve(x, conv, conv.weight, None), self.norm), self.activation)
         return activate(convolve(x, conv, *folded_weights(conv, self.norm)), self.activation)
+
+    def _forward_in_training(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        depthwise = conv.groups > 1
+        z = depthwise_conv(x, conv.weight, conv.stride[0]) if depthwise else convolve(x, conv, conv.weight, None)
+        swish = self.activation == "swish"
+        z = normalise_in_training(z, self.norm, swish=swish)
+        return z if swish else activate(z, self.activation)
 
     def fold(self) -> FoldedConv:
         """The same at inference, with the batch norm's running statistics folded in once and for all."""

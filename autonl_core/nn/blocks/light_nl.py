@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from autonl_core.nn.blocks.batch_norm import running_statistics
 from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
 from autonl_core.nn.blocks.light_nl_function import (
     NormalisedProduct,
@@ -73,13 +74,14 @@ class LightNL(nn.Module):
         if self.norm.training and type(self.norm) is nn.BatchNorm2d:  # not one that speaks to other processes
             return self.forward_in_batch(x, self.compact_channels, self.nl_stride, track=True)
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
-        z = normalise(convolve(y, self.depthwise, self.depthwise.weight, None), self.norm)
+        z = convolve(y, self.depthwise, self.depthwise.weight, None)
+        z = self.norm(z) if self.norm.training else normalise(z, self.norm)
         return x + z if torch.is_grad_enabled() else z.add_(x)
 
     def forward_in_batch(self, x: Tensor, compact_channels: int, nl_stride: int, *, track: bool) -> Tensor:
         """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
         norm, divisor = self.norm, divisor_of(x, self.divisor)
-        mean, variance, momentum = self._running_statistics() if track else (None, None, 0.0)
+        mean, variance, momentum = running_statistics(norm) if track else (None, None, 0.0)
         mixed_precision = torch.is_autocast_enabled(x.device.type)  # left to autograd, which casts what has to be cast
         if channels_first_is_cheaper(x, compact_channels, nl_stride) and not mixed_precision:
             kernel, settings = self.depthwise.weight, Settings(compact_channels, nl_stride, divisor, norm.eps)
@@ -90,14 +92,6 @@ class LightNL(nn.Module):
     def fold(self) -> FoldedLightNL:
         """The same at inference, with the batch norm's running statistics folded into the convolution."""
         return FoldedLightNL(self)
-
-    def _running_statistics(self) -> tuple[Tensor | None, Tensor | None, float]:
-        """Running mean and variance and how far to move them, as `nn.BatchNorm2d` does in training."""
-        norm = self.norm
-        assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked.add_(1)
-        momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        return norm.running_mean, norm.running_var, momentum
 
 
 class FoldedLightNL(nn.Module):

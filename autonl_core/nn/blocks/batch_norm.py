@@ -1,0 +1,115 @@
+"""Batch normalisation by the statistics of the batch, with what follows it in the same pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from autonl_core.nn.blocks.on_cpu import array_of, rows_as_array, runs_kernels
+from autonl_core.nn.kernels.batch_norm import PLAIN, SWISH, differentiate, normalise
+from autonl_core.nn.kernels.compiled import chunk_rows
+
+
+def normalise_batch(x: Tensor, scale: Tensor, shift: Tensor, eps: float, *, swish: bool = False) -> Tensor:
+    """(B, C, H, W) -> the same: scale (x - mean) / std + shift, then Swish if asked for; no running statistics."""
+    if runs_kernels(x):
+        return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, SWISH if swish else PLAIN)
+    z = F.batch_norm(x, None, None, scale, shift, True, 0.0, eps)
+    return F.silu(z) if swish else z
+
+
+def normalise_in_training(x: Tensor, norm: nn.BatchNorm2d, *, swish: bool = False) -> Tensor:
+    """`norm(x)` in training mode, which moves its running statistics, then Swish if asked for."""
+    if type(norm) is nn.BatchNorm2d and runs_kernels(x):  # not a norm that speaks to other processes
+        mean, variance, momentum = running_statistics(norm)
+        kind = SWISH if swish else PLAIN
+        return _NormalisedBatch.apply(x, norm.weight, norm.bias, mean, variance, momentum, norm.eps, kind)
+    z = norm(x)
+    return F.silu(z) if swish else z
+
+
+def running_statistics(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | None, float]:
+    """Running mean and variance and how far to move them, as `nn.BatchNorm2d` does in training."""
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    return norm.running_mean, norm.running_var, momentum
+
+
+class BatchStatistics:
+    """Mean and 1 / sqrt(variance + eps) of a batch, (C,) each, as `normalise_rows` leaves them."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.mean, self.inverse_std, self.variance = (torch.empty_like(like) for _ in range(3))
+
+    def move(self, mean: Tensor | None, variance: Tensor | None, momentum: float, rows: int) -> None:
+        """Move running statistics towards these; the variance is unbiased there."""
+        if mean is not None and variance is not None:
+            mean.lerp_(self.mean, momentum)
+            variance.lerp_(self.variance * (rows / max(1, rows - 1)), momentum)
+
+
+def normalise_map(
+    x: Tensor, scale: Tensor, shift: Tensor, eps: float, kind: int, residual: Tensor | None = None
+) -> tuple[Tensor, BatchStatistics]:
+    """The kernel on a channels_last map: the result, and the statistics that its backward pass needs."""
+    out, found = torch.empty_like(x), BatchStatistics(scale)
+    rows = rows_as_array(x)
+    added = rows if residual is None else rows_as_array(residual)
+    weights = array_of(scale), array_of(shift)
+    results = rows_as_array(out), array_of(found.mean), array_of(found.inverse_std), array_of(found.variance)
+    chunk = chunk_rows(x.shape[1])
+    normalise(torch.get_num_threads(), rows.size, rows, *weights, added, eps, kind, chunk, *results)
+    return out, found
+
+
+def differentiate_map(
+    x: Tensor, out_grad: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse_std: Tensor, kind: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, scale and shift."""
+    x_grad, scale_grad, shift_grad = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(shift)
+    rows, given = rows_as_array(x), rows_as_array(out_grad)
+    vectors = (array_of(vector) for vector in (scale, shift, mean, inverse_std))
+    results = rows_as_array(x_grad), array_of(scale_grad), array_of(shift_grad)
+    chunk = chunk_rows(x.shape[1])
+    differentiate(torch.get_num_threads(), rows.size, rows, given, *vectors, kind, chunk, *results)
+    return x_grad, scale_grad, shift_grad
+
+
+class _NormalisedBatch(torch.autograd.Function):
+    """(x, scale, shift, running mean, running variance, momentum, eps, kind) -> the result. No second derivatives.
+
+    Keeps x only: what Swish needs is computed again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        running_mean: Tensor | None,
+        running_variance: Tensor | None,
+        momentum: float,
+        eps: float,
+        kind: int,
+    ) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        scale, shift = scale.contiguous(), shift.contiguous()
+        out, found = normalise_map(x, scale, shift, eps, kind)
+        found.move(running_mean, running_variance, momentum, x.numel() // x.shape[1])
+        ctx.save_for_backward(x, scale, shift, found.mean, found.inverse_std)
+        ctx.kind = kind
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, shift, mean, inverse_std = ctx.saved_tensors
+        out_grad = out_grad.contiguous(memory_format=torch.channels_last)
+        gradients = differentiate_map(x, out_grad, scale, shift, mean, inverse_std, ctx.kind)
+        return *gradients, None, None, None, None, None

@@ -1,0 +1,252 @@
+"""Batch norm of a channels_last map, with Swish or a residual added in the same pass; forward and backward.
+
+A map is seen as rows, (N, C): its positions by its channels. The operators of PyTorch read it three times to
+normalise, once more for Swish, and five times on the way back; here it is read twice and written once, each way.
+
+The exponential is in this file because Numba's cache notices changes in the file of a kernel only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange, types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from autonl_core.nn.kernels.compiled import Compiled, inner
+
+PLAIN, SWISH, RESIDUAL = 0, 1, 2  # what follows the normalisation
+
+_ROUGHLY = 16  # rows that give a first idea of the mean
+
+_F32 = np.float32
+_LOG2_E = _F32(1.4426950408889634)
+_LIMIT = _F32(126.0)  # 2^126 and 2^-126 are normal numbers
+_ROUND = _F32(12_582_912.0)  # 1.5 * 2^23: adding it leaves no bits for a fraction
+_MANTISSA_BITS = np.int32(23)
+# 2^f for |f| <= 1/2, by equal relative errors of 9e-8 at most.
+_P1, _P2, _P3 = _F32(0.6931469776), _F32(0.2402224208), _F32(0.05550733746)
+_P4, _P5 = _F32(0.009671512862), _F32(0.001326472709)
+
+Array = NDArray[np.float32]
+
+
+def _exp(x: float) -> float:
+    """e^x inside kernels. In float32 without a branch or a call, so that loops over it are vectorised."""
+    return math.exp(x)
+
+
+@overload(_exp)
+def _compiled_exp(x: Any) -> Callable[[Any], Any]:
+    def exp64(x: Any) -> Any:
+        return math.exp(x)
+
+    def exp32(x: Any) -> Any:
+        """2^(n + f): f goes into a polynomial, whose exponent then grows by n, the lowest bits of `shifted`."""
+        power = min(max(x * _LOG2_E, -_LIMIT), _LIMIT)
+        shifted = power + _ROUND
+        f = power - (shifted - _ROUND)
+        p = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _F32(1)
+        n_bits = np.float32(shifted).view(np.int32) << _MANTISSA_BITS
+        return np.int32(np.float32(p).view(np.int32) + n_bits).view(np.float32)
+
+    return exp32 if x == types.float32 else exp64
+
+
+@inner
+def _rough_mean(x: Array) -> Array:
+    """The mean of some evenly spaced rows: differences to it have sums that lose no digits."""
+    step = max(1, len(x) // _ROUGHLY)
+    mean = np.zeros(x.shape[1], x.dtype)
+    count = 0
+    for i in range(0, len(x), step):
+        mean += x[i]
+        count += 1
+    for c in range(mean.size):
+        mean[c] /= count
+    return mean
+
+
+@inner
+def _add_moments(x: Array, rough: Array, total: Array, squares: Array) -> None:
+    """Add the rows of x, and their squares; both of differences to `rough`."""
+    total[:] = 0
+    squares[:] = 0
+    for i in range(len(x)):
+        row = x[i]
+        for c in range(row.size):
+            d = row[c] - rough[c]
+            total[c] += d
+            squares[c] += d * d
+
+
+@inner
+def _swish(x: Array, factor: Array, offset: Array, out: Array) -> None:
+    one = factor.dtype.type(1)
+    for i in range(len(x)):
+        row, to = x[i], out[i]
+        for c in range(row.size):
+            v = row[c] * factor[c] + offset[c]
+            to[c] = v / (one + _exp(-v))
+
+
+@inner
+def _plain(x: Array, factor: Array, offset: Array, out: Array) -> None:
+    for i in range(len(x)):
+        row, to = x[i], out[i]
+        for c in range(row.size):
+            to[c] = row[c] * factor[c] + offset[c]
+
+
+@inner
+def _added(x: Array, factor: Array, offset: Array, residual: Array, out: Array) -> None:
+    for i in range(len(x)):
+        row, to, added = x[i], out[i], residual[i]
+        for c in range(row.size):
+            to[c] = row[c] * factor[c] + offset[c] + added[c]
+
+
+@inner
+def _swish_slopes(
+    x: Array, out_grad: Array, factor: Array, offset: Array, mean: Array, u: Array, total: Array, products: Array
+) -> None:
+    """u = dL/dv, and its sums: alone, and with x - mean."""
+    one = factor.dtype.type(1)
+    total[:] = 0
+    products[:] = 0
+    for i in range(len(x)):
+        row, given, to = x[i], out_grad[i], u[i]
+        for c in range(row.size):
+            v = row[c] * factor[c] + offset[c]
+            s = one / (one + _exp(-v))
+            slope = given[c] * (s + v * s * (one - s))
+            to[c] = slope
+            total[c] += slope
+            products[c] += slope * (row[c] - mean[c])
+
+
+@inner
+def _slopes(x: Array, u: Array, mean: Array, total: Array, products: Array) -> None:
+    total[:] = 0
+    products[:] = 0
+    for i in range(len(x)):
+        row, given = x[i], u[i]
+        for c in range(row.size):
+            total[c] += given[c]
+            products[c] += given[c] * (row[c] - mean[c])
+
+
+@inner
+def _combine(x: Array, u: Array, factor: Array, by_x: Array, constant: Array, x_grad: Array) -> None:
+    for i in range(len(x)):
+        row, given, to = x[i], u[i], x_grad[i]
+        for c in range(row.size):
+            to[c] = factor[c] * given[c] - by_x[c] * row[c] - constant[c]
+
+
+@inner
+def _combine_in_place(x: Array, u: Array, factor: Array, by_x: Array, constant: Array) -> None:
+    """The same where u is: compiled for two maps that overlap, `_combine` would not be vectorised."""
+    for i in range(len(x)):
+        row, to = x[i], u[i]
+        for c in range(row.size):
+            to[c] = factor[c] * to[c] - by_x[c] * row[c] - constant[c]
+
+
+def _normalise(
+    x: Array,
+    scale: Array,
+    shift: Array,
+    residual: Array,
+    eps: float,
+    kind: int,
+    chunk: int,
+    out: Array,
+    mean: Array,
+    inverse_std: Array,
+    variance: Array,
+) -> None:
+    """out = f(scale (x - mean) / sqrt(variance + eps) + shift), with the statistics of x.
+
+    `kind` selects f: nothing, Swish, or + residual. Maps are (N, C), vectors (C,); `variance` is the biased one.
+    """
+    rows, channels = x.shape
+    chunks = (rows + chunk - 1) // chunk
+    totals, squares = np.empty((chunks, channels), x.dtype), np.empty((chunks, channels), x.dtype)
+    rough = _rough_mean(x)
+    for part in prange(chunks):
+        _add_moments(x[part * chunk : (part + 1) * chunk], rough, totals[part], squares[part])
+    factor, offset = np.empty_like(scale), np.empty_like(scale)
+    for c in range(channels):
+        of_difference = _sum(totals, c) / rows
+        variance[c] = max(_sum(squares, c) / rows - of_difference * of_difference, 0.0)
+        mean[c] = rough[c] + of_difference
+        inverse_std[c] = 1.0 / math.sqrt(variance[c] + eps)
+        factor[c] = scale[c] * inverse_std[c]
+        offset[c] = shift[c] - mean[c] * factor[c]
+    for part in prange(chunks):
+        span = slice(part * chunk, (part + 1) * chunk)
+        if kind == SWISH:
+            _swish(x[span], factor, offset, out[span])
+        elif kind == RESIDUAL:
+            _added(x[span], factor, offset, residual[span], out[span])
+        else:
+            _plain(x[span], factor, offset, out[span])
+
+
+def _differentiate(
+    x: Array,
+    out_grad: Array,
+    scale: Array,
+    shift: Array,
+    mean: Array,
+    inverse_std: Array,
+    kind: int,
+    chunk: int,
+    x_grad: Array,
+    scale_grad: Array,
+    shift_grad: Array,
+) -> None:
+    """Gradients of `_normalise`: with u = dL/dv of the normalised map v, and x^ = (x - mean) / std,
+
+    dL/dshift = sum u,  dL/dscale = sum u x^,  dL/dx = scale / std (u - mean(u) - x^ mean(u x^))
+    """
+    chunks = (len(x) + chunk - 1) // chunk
+    totals, products = np.empty((chunks, scale.size), x.dtype), np.empty((chunks, scale.size), x.dtype)
+    factor = scale * inverse_std
+    offset = shift - mean * factor
+    u = x_grad if kind == SWISH else out_grad  # kept in `x_grad` until the second pass: saves a second exponential
+    for part in prange(chunks):
+        span = slice(part * chunk, (part + 1) * chunk)
+        if kind == SWISH:
+            _swish_slopes(x[span], out_grad[span], factor, offset, mean, u[span], totals[part], products[part])
+        else:
+            _slopes(x[span], u[span], mean, totals[part], products[part])
+    by_x, constant = np.empty_like(scale), np.empty_like(scale)
+    for c in range(scale.size):
+        shift_grad[c] = _sum(totals, c)
+        scale_grad[c] = _sum(products, c) * inverse_std[c]
+        by_x[c] = factor[c] * scale_grad[c] * inverse_std[c] / len(x)
+        constant[c] = factor[c] * shift_grad[c] / len(x) - mean[c] * by_x[c]
+    for part in prange(chunks):
+        span = slice(part * chunk, (part + 1) * chunk)
+        if kind == SWISH:
+            _combine_in_place(x[span], u[span], factor, by_x, constant)
+        else:
+            _combine(x[span], u[span], factor, by_x, constant, x_grad[span])
+
+
+@inner
+def _sum(parts: Array, channel: int) -> float:
+    """Over all chunks, in double precision."""
+    total = 0.0
+    for part in range(len(parts)):
+        total += parts[part, channel]
+    return total
+
+
+normalise, differentiate = Compiled(_normalise), Compiled(_differentiate)

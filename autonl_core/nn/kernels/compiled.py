@@ -1,0 +1,72 @@
+"""How kernels are compiled: for one thread and for several, cached on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config
+
+# Of the layers that Numba offers, the one that needs no library of the host. It serves one thread at a time.
+config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]  # numba defines its settings at run time
+_MAX_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+_one_at_a_time = threading.Lock()
+
+# A map's elements that are worked on together: they stay in the first-level cache with their result.
+_CHUNK_ELEMENTS = 16_384
+# Below this size of a map, waking other threads takes longer than they save.
+_PARALLEL_ELEMENTS = 65_536
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., object])
+
+
+class Compiled:
+    """A kernel in two forms of the same code: its `prange` loops run in one thread, or in several.
+
+    Sums are formed by chunk and chunks do not depend on the number of threads, so neither do results.
+    """
+
+    def __init__(self, kernel: Callable[..., None]) -> None:
+        self.serial = _compile(kernel, parallel=False)
+        self.parallel = _compile(kernel, parallel=True)
+
+    def __call__(self, threads: int, elements: int, *arguments: object) -> None:
+        """Run on `arguments`. `elements`: size of the map, which decides whether several threads pay."""
+        threads = min(threads, _MAX_THREADS)
+        if threads == 1 or elements < _PARALLEL_ELEMENTS:
+            self.serial(*arguments)
+            return
+        with _one_at_a_time:
+            numba.set_num_threads(threads)
+            self.parallel(*arguments)
+
+
+def chunk_rows(row_elements: int) -> int:
+    """Rows that are worked on together: as many as the cache holds."""
+    return max(1, _CHUNK_ELEMENTS // row_elements)
+
+
+def inner(function: AnyFunction) -> AnyFunction:
+    """A part of kernels: compiled with them."""
+    return _jit(function, cache=False, parallel=False)
+
+
+def _compile(kernel: AnyFunction, *, parallel: bool) -> AnyFunction:
+    try:
+        return _jit(kernel, cache=True, parallel=parallel)
+    except RuntimeError:  # no folder to cache in is writable: every process compiles for itself
+        return _jit(kernel, cache=False, parallel=parallel)
+
+
+def _jit(function: AnyFunction, *, cache: bool, parallel: bool) -> AnyFunction:
+    """Contracted to fused multiply-adds, but never reordered: sums are the same on every run.
+
+    numpy's error model: no check for a division by zero, which would keep loops from being vectorised.
+    """
+    jit = numba.njit(
+        cache=cache, parallel=parallel, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy"
+    )
+    compiled: Any = jit(function)
+    return compiled
