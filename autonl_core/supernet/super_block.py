@@ -56,7 +56,7 @@ class SuperBlock(nn.Module):
         if block.light_nl is not None:
             y = self._gated_product(z, block.light_nl, gates, observe)
             insert = gates.get("light_nl", one) * present
-            z = z + batch_norm(block.light_nl.depthwise(y), block.light_nl.norm, scale=insert)
+            z = z + batch_norm(depthwise_conv(y, block.light_nl.depthwise.weight, 1), block.light_nl.norm, scale=insert)
         return x + z if block.residual else z
 
     def forward_option(self, x: Tensor, option: Option) -> Tensor:

@@ -1,4 +1,4 @@
-"""Depthwise convolution whose weight gradient is as fast for 5x5 kernels as for 3x3."""
+"""Depthwise convolution whose weight gradient is fast for every kernel and every map."""
 
 from __future__ import annotations
 
@@ -12,16 +12,32 @@ from torch.autograd.function import once_differentiable
 from autonl_core.nn.blocks.on_cpu import array_of, maps_as_array, runs_kernels
 from autonl_core.nn.kernels.depthwise import weight_gradient
 
-_FAST_IN_ONEDNN = 3  # kernel size up to which oneDNN's weight gradient is the faster one
+# oneDNN's weight gradient is the faster one for kernels up to 3x3 that make maps of at least 3x3; elsewhere it takes
+# two to a hundred times as long.
+_FAST_IN_ONEDNN = 3
 _PARTS = 8  # of a batch, whose sums are added up in order: the same for any number of threads
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """(B, C, H, W), (C, 1, k, k) -> (B, C, H', W'), with "same" padding of k // 2."""
-    size = weight.shape[-1]
-    if size > _FAST_IN_ONEDNN and torch.is_grad_enabled() and weight.requires_grad and runs_kernels(x):
+    if (
+        torch.is_grad_enabled()
+        and weight.requires_grad
+        and runs_kernels(x)
+        and not _is_fast_in_onednn(x, weight, stride)
+    ):
         return _DepthwiseConv.apply(x, weight, stride)
-    return F.conv2d(x, weight, None, stride, size // 2, groups=x.shape[1])
+    return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, groups=x.shape[1])
+
+
+def depthwise_gradients(
+    x: Tensor, weight: Tensor, out_grad: Tensor, stride: int, *, of_x: bool = True
+) -> tuple[Tensor | None, Tensor]:
+    """Gradients of x, if asked for, and of the weight; `out_grad` is channels_last."""
+    if not runs_kernels(x) or _is_fast_in_onednn(x, weight, stride):
+        return _library_gradients(x, weight, out_grad, stride, of_x=of_x, of_weight=True)
+    x_grad = _library_gradients(x, weight, out_grad, stride, of_x=True, of_weight=False)[0] if of_x else None
+    return x_grad, _weight_gradient(x, weight, out_grad, stride)
 
 
 class _DepthwiseConv(torch.autograd.Function):
@@ -35,19 +51,25 @@ class _DepthwiseConv(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, Tensor, None]:
         x, weight = ctx.saved_tensors
         out_grad = out_grad.contiguous(memory_format=torch.channels_last)
-        x_grad = _x_gradient(x, weight, out_grad, ctx.stride) if ctx.needs_input_grad[0] else None
-        return x_grad, _weight_gradient(x, weight, out_grad, ctx.stride), None
+        return *depthwise_gradients(x, weight, out_grad, ctx.stride, of_x=ctx.needs_input_grad[0]), None
 
 
-def _x_gradient(x: Tensor, weight: Tensor, out_grad: Tensor, stride: int) -> Tensor:
-    margin, none = weight.shape[-1] // 2, [0, 0]
-    result: Tensor = torch.ops.aten.convolution_backward(
-        out_grad, x, weight, None, [stride] * 2, [margin] * 2, [1, 1], False, none, x.shape[1], [True, False, False]
-    )[0]
-    return result
+def _is_fast_in_onednn(x: Tensor, weight: Tensor, stride: int) -> bool:
+    smallest_side = -(-min(x.shape[2:]) // stride)  # of the map that comes out
+    return weight.shape[-1] <= _FAST_IN_ONEDNN <= smallest_side
+
+
+def _library_gradients(
+    x: Tensor, weight: Tensor, out_grad: Tensor, stride: int, *, of_x: bool, of_weight: bool
+) -> tuple[Any, Any]:
+    margin, asked_for = weight.shape[-1] // 2, [of_x, of_weight, False]
+    x_grad, weight_grad, _ = torch.ops.aten.convolution_backward(
+        out_grad, x, weight, None, [stride] * 2, [margin] * 2, [1, 1], False, [0, 0], x.shape[1], asked_for
+    )
+    return x_grad, weight_grad
 
 
 def _weight_gradient(x: Tensor, weight: Tensor, out_grad: Tensor, stride: int) -> Tensor:

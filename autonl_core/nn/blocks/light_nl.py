@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autonl_core.nn.blocks.batch_norm import running_statistics
 from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
+from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.light_nl_function import (
     NormalisedProduct,
     Settings,
@@ -86,7 +87,7 @@ class LightNL(nn.Module):
         if channels_first_is_cheaper(x, compact_channels, nl_stride) and not mixed_precision:
             kernel, settings = self.depthwise.weight, Settings(compact_channels, nl_stride, divisor, norm.eps)
             return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
-        y = self.depthwise(light_nl_product(x, compact_channels, nl_stride, divisor))
+        y = depthwise_conv(light_nl_product(x, compact_channels, nl_stride, divisor), self.depthwise.weight, 1)
         return x + F.batch_norm(y, mean, variance, norm.weight, norm.bias, True, momentum, norm.eps)
 
     def fold(self) -> FoldedLightNL:

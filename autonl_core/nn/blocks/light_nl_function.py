@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from autonl_core.nn.blocks.batch_norm import differentiate_map, normalise_map
+from autonl_core.nn.blocks.depthwise import depthwise_gradients
 from autonl_core.nn.blocks.on_cpu import runs_kernels
 from autonl_core.nn.kernels.batch_norm import PLAIN, RESIDUAL
 
@@ -88,9 +89,8 @@ class NormalisedProduct(torch.autograd.Function):
         convolved_grad, scale_grad, shift_grad = _differentiate_norm(
             convolved, z_grad, scale, shift, mean, inverse_std, settings.eps
         )
-        y_grad, kernel_grad, _ = torch.ops.aten.convolution_backward(
-            convolved_grad, y, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], x.shape[1], [True, True, False]
-        )
+        y_grad, kernel_grad = depthwise_gradients(y, kernel, convolved_grad, 1)
+        assert y_grad is not None
         del y, convolved_grad  # two maps less while the products run
         x_grad = _add_product_gradient(z_grad, y_grad, x, x_s, affinity, settings)
         return x_grad, kernel_grad, scale_grad, shift_grad, None, None, None, None

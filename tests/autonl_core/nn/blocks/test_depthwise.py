@@ -10,16 +10,16 @@ from torch import Tensor
 from autonl_core.nn.blocks.depthwise import depthwise_conv
 
 
-def sample(size: int, *, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def sample(size: int, side: int = 6, *, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(0)
-    x = torch.randn(3, 4, 6, 7, dtype=dtype, generator=random).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(3, 4, side, side + 1, dtype=dtype, generator=random).contiguous(memory_format=torch.channels_last)
     return x.requires_grad_(), torch.randn(4, 1, size, size, dtype=dtype, generator=random).requires_grad_()
 
 
-@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize(("size", "side"), [(3, 6), (3, 2), (5, 6), (5, 1)])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_gradients_are_those_of_finite_differences(size: int, stride: int) -> None:
-    assert torch.autograd.gradcheck(lambda x, w: depthwise_conv(x, w, stride), sample(size))
+def test_gradients_are_those_of_finite_differences(size: int, side: int, stride: int) -> None:
+    assert torch.autograd.gradcheck(lambda x, w: depthwise_conv(x, w, stride), sample(size, side))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
