@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
+from autonl_core.host_cpus import available_cpus
+
+
+def _share_of_a_slot(settings: dict[str, Any]) -> int:
+    """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
+    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
+    return max(1, available_cpus() // slots)
 
 
 def _url(name: str) -> AliasChoices:
@@ -90,8 +97,12 @@ class Settings(BaseSettings):
     url: str = Field(default="http://127.0.0.1:8000", description="base URL that the command line connects to")
 
     device: Literal["cpu", "cuda"] = "cpu"
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="CPU threads of one search")
     slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")
+    threads: int = Field(
+        default_factory=_share_of_a_slot,
+        ge=1,
+        description="CPU threads of one search, at most; by default a slot's share of the CPUs that the worker may use",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("dataset_roots", mode="before")
@@ -180,6 +191,10 @@ class Settings(BaseSettings):
         return dict(os.environ) | own
 
     def search_process_environment(self) -> dict[str, str]:
-        """The environment of a search process: the same, with its number of CPU threads."""
+        """The environment of a search process: the same, with its number of CPU threads.
+
+        Threads that wait for work sleep: by default they spin, which takes the CPU from whatever else runs on it.
+        """
         threads = str(self.threads)
-        return self.environment() | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), threads)
+        return {"OMP_WAIT_POLICY": "PASSIVE"} | self.environment() | counts | {"PYTHONUNBUFFERED": "1"}

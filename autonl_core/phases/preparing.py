@@ -61,6 +61,7 @@ def open_run(
         val=val,
         loader=Loader(data, device, config.seed, augmentation_of(config, dataset, space.resolution)),
         device=device,
+        threads=torch.get_num_threads(),
         work_dir=work_dir,
         stop=stop,
         states=RunStates(work_dir, resume_from, host.save_steps),

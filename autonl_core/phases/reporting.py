@@ -117,7 +117,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         stop_reason=outcome.stop_reason,
         exact=run.reporter.exact,
         notes=outcome.notes,
-        environment=environment(run.device),
+        environment=environment(run.device, run.threads),
         machine=outcome.bundle.machine,
     )
 

@@ -15,8 +15,8 @@ import torch
 import autonl_core
 
 
-def environment(device: torch.device) -> Mapping[str, str | int]:
-    """Everything that bit-for-bit repetition depends on."""
+def environment(device: torch.device, threads: int) -> Mapping[str, str | int]:
+    """Everything that bit-for-bit repetition depends on. `threads`: that a search may use."""
     return {
         "code": code_digest(),
         "torch": str(torch.__version__),
@@ -24,7 +24,7 @@ def environment(device: torch.device) -> Mapping[str, str | int]:
         "numba": numba.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "machine": platform.machine(),
     }
 

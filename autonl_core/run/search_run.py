@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from autonl_core.nn.network import Network
 from autonl_core.run.environment import environment
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
+from autonl_core.run.threads import computing_with, threads_for
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
@@ -54,6 +55,7 @@ class SearchRun:
     val: ImageSet  # training images that only judge
     loader: Loader
     device: torch.device
+    threads: int  # CPU threads that the search may use
     work_dir: Path
     stop: StopToken
     states: RunStates
@@ -69,7 +71,7 @@ class SearchRun:
         state = load_newest(saved, self.device, self._report_corrupt)
         if state is None:
             return None
-        header, here = RunHeader.from_state(state), environment(self.device)
+        header, here = RunHeader.from_state(state), environment(self.device, self.threads)
         self._check_same_search(header)
         self.reporter.resume(header.seconds_by_phase, header.history, header.work_done)
         self.micro_batches.raise_to(header.micro_batches)
@@ -81,9 +83,13 @@ class SearchRun:
         self.reporter.event(EventKind.RESUMED, {"phase": state["phase"], "fraction": fraction})
         return state
 
-    def phase(self, phase: Phase, best: Best | None = None) -> AbstractContextManager[None]:
+    @contextmanager
+    def phase(self, phase: Phase, best: Best | None = None) -> Iterator[None]:
         """Enter a phase for a `with` block. `best`: what a search that is stopped in it keeps; else as before."""
-        return self.reporter.phase(phase, best)
+        settings = self.config.supernet if phase == "searching" else self.config.train
+        threads = threads_for(settings.batch_size * self.config.flops_budget, self.threads)
+        with computing_with(threads), self.reporter.phase(phase, best):
+            yield
 
     def save(self, state: PhaseState) -> None:
         """Write a run state and report it."""
@@ -95,7 +101,7 @@ class SearchRun:
             work_done=self.reporter.pace.done,
             exact=self.reporter.exact,
             micro_batches=self.micro_batches.parts,
-            environment=environment(self.device),
+            environment=environment(self.device, self.threads),
         )
         self.reporter.saved(self.states.save(state.to_state() | header.to_state()))
         self.states.forget_old()  # only now: until the sink has accepted the new one, they may be needed

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from autonl_core.host_cpus import available_cpus
 from store.settings import Settings
 
 
@@ -34,4 +35,20 @@ def test_a_lease_must_outlast_two_beats() -> None:
 
 
 def test_a_search_process_gets_its_number_of_cpu_threads() -> None:
-    assert Settings(threads=3).search_process_environment()["OMP_NUM_THREADS"] == "3"
+    environment = Settings(threads=3).search_process_environment()
+    assert [environment[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")] == ["3"] * 3
+
+
+def test_slots_share_the_cpus_unless_threads_are_set() -> None:
+    cpus = available_cpus()
+    assert Settings().threads == cpus
+    assert Settings(slots=cpus).threads == 1
+    assert Settings(slots=100 * cpus).threads == 1
+    assert Settings(slots=100, threads=3).threads == 3
+
+
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert Settings().search_process_environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert Settings().search_process_environment()["OMP_WAIT_POLICY"] == "ACTIVE"

@@ -1,0 +1,136 @@
+"""Searches and scores in this process, without a service: what `python -m autonl_core` runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import ValidationError
+
+from autonl_core.data.augment import Augmentation
+from autonl_core.data.batches import Loader
+from autonl_core.data.prepare import prepare
+from autonl_core.datasets.scan import find_dataset
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import AutonlError, CheckpointError
+from autonl_core.files import write_atomically
+from autonl_core.host_memory import keep_freed_memory
+from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.run.host_options import HostOptions
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.training.evaluate import evaluate
+
+
+class Printed(Silent):
+    """A sink for people: one line per epoch, per new best architecture and per event."""
+
+    def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if not key.startswith("gate/"))
+        _say(f"[{phase}] epoch {epoch}  {shown}")
+
+    def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        _say(f"[{kind}] {json.dumps(detail)}")
+
+    def architecture(self, record: ArchitectureRecord) -> None:
+        _say(f"[best] {record.macs:,} MACs  {record.arch_string}")
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def saved(self, state: SavedState) -> None: ...
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a parsed command line; returns the exit code."""
+    keep_freed_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        return _search(options) if options.command == "search" else _evaluate(options)
+    except (OSError, yaml.YAMLError) as error:
+        _say(f"error: {error}", sys.stderr)
+    except ValidationError as error:
+        _say(f"error: {options.config} is not a valid search: {error}", sys.stderr)
+    except AutonlError as error:
+        _say(f"error: {error}", sys.stderr)
+    return 2
+
+
+def _search(options: argparse.Namespace) -> int:
+    config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
+    dataset = find_dataset(str(options.dataset_path or config.dataset))
+    earlier = [
+        SavedState(options.out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
+        for saved in _read_json(options.out / "states.json", default=[])
+    ]
+
+    class Remembering(Printed):
+        def saved(self, state: SavedState) -> None:
+            recent.append(state)
+            records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
+            write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
+            for old in recent[:-KEPT_RUN_STATES]:
+                old.path.unlink(missing_ok=True)
+
+    recent = list(earlier)
+    sink = Remembering()
+    options.out.mkdir(parents=True, exist_ok=True)
+    from autonl_core.search import run_search  # with all that draws and exports: scoring needs none of it
+
+    result = run_search(
+        config,
+        dataset,
+        options.out,
+        sink=sink,
+        stop=sink,
+        resume_from=earlier,
+        host=HostOptions(device=options.device, cache_dir=options.cache_dir, cache_limit_bytes=options.cache_bytes),
+    )
+    (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
+    (options.out / "states.json").unlink(missing_ok=True)
+    _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
+    if "report-html" in result.files:
+        _say(f"report: {result.files['report-html'].path}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    loaded = load_checkpoint(options.checkpoint, options.device)
+    if options.dataset_spec:
+        dataset = DatasetSpec.from_json(json.loads(options.dataset_spec.read_text()))
+    else:
+        dataset = find_dataset(options.dataset)
+    if dataset.classes != loaded.classes:
+        raise CheckpointError(f"the checkpoint classifies into {loaded.classes}, the dataset has {dataset.classes}")
+    with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
+        data = prepare(
+            dataset, loaded.arch.resolution, options.cache_dir or Path(scratch), cache_limit_bytes=options.cache_bytes
+        )
+        loader = Loader(data, torch.device(options.device), 0, Augmentation(flip=False, padding_px=0))
+        measured = evaluate(loaded.network, loader.plain(data.test))
+    if options.json:
+        found = {"correct": measured.correct, "images": measured.images, "top1_pct": measured.top1_pct}
+        _say(json.dumps(found | {"top5_pct": measured.top5_pct, "arch_id": loaded.arch.arch_id}))
+    else:
+        _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({measured.images} test images)")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _read_json(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def _say(text: str, stream: Any = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)

@@ -1,0 +1,28 @@
+"""How many CPU threads a phase computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# MACs of one batch, forward, from which several threads pay: below, they wait for each other longer than they compute.
+# A fixed rule and no measurement, so that a search that is resumed, or repeated, computes the same bits.
+_PARALLEL_MACS = 100_000_000
+
+
+def threads_for(batch_macs: int, limit: int) -> int:
+    """Threads for batches of so many MACs, at most `limit`."""
+    return limit if batch_macs >= _PARALLEL_MACS else 1
+
+
+@contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """Compute with so many threads, and afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
