@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote
 
-import httpx
-
-from cli.download import OnProgress, fetch
 from cli.errors import ApiError, refused
+from cli.transport import READ_S, Http, Params, TransportError, is_error, read
+
+if TYPE_CHECKING:
+    from cli.download import OnProgress
 
 RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing more happens without a request
-_TIMEOUT = httpx.Timeout(30, connect=5)
-_UPLOAD_TIMEOUT = httpx.Timeout(600, connect=5)  # the service makes gigabytes durable before it answers
+_UPLOAD_S = 600.0  # the service makes gigabytes durable before it answers
 _BLOCK_BYTES = 1 << 18
 _PATIENCE_S = 60  # how long `poll` keeps trying while the service restarts
 
@@ -27,8 +28,8 @@ class Client:
     """Calls one service. Close it, or use it as a context manager."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, headers={"Accept": "application/json"})
+        self._http = Http(url)
+        self.url = self._http.url
 
     def __enter__(self) -> Self:
         return self
@@ -40,13 +41,13 @@ class Client:
 
     def start_search(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Start a search; the idempotency key makes a repeated request harmless."""
-        return self._json("POST", "/searches", json=config, headers={"Idempotency-Key": secrets.token_hex(16)})
+        return self._json("POST", "/searches", body=config, headers={"Idempotency-Key": os.urandom(16).hex()})
 
     def search(self, search_id: str) -> dict[str, Any]:
         return self._json("GET", f"/searches/{search_id}")
 
     def searches(self, **filters: str | int | None) -> dict[str, Any]:
-        return self._json("GET", "/searches", params=_without_none(filters))
+        return self._json("GET", "/searches", params=filters)
 
     def cancel(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/cancel")
@@ -67,7 +68,7 @@ class Client:
         return collected
 
     def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
-        return self._json("GET", f"/architectures/{arch_id}", params=_without_none({"search_id": search_id}))
+        return self._json("GET", f"/architectures/{arch_id}", params={"search_id": search_id})
 
     def datasets(self) -> dict[str, Any]:
         return self._json("GET", "/datasets")
@@ -77,24 +78,20 @@ class Client:
 
     def register_dataset(self, name: str, path: Path) -> dict[str, Any]:
         """Register a folder or zip archive on the service's own disk."""
-        return self._json("POST", "/datasets", json={"name": name, "path": str(path)})
+        return self._json("POST", "/datasets", body={"name": name, "path": str(path)})
 
     def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None]) -> dict[str, Any]:
         """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
         with archive.open("rb") as file:
             headers = {"Content-Type": "application/zip", "Content-Length": str(os.fstat(file.fileno()).st_size)}
             content = _blocks(file, on_sent)
-            return self._json(
-                "POST", "/datasets", params={"name": name}, content=content, headers=headers, timeout=_UPLOAD_TIMEOUT
+            answer = self._call(
+                "POST", "/datasets", params={"name": name}, content=content, headers=headers, timeout_s=_UPLOAD_S
             )
+            return _parsed(answer)
 
     def delete_dataset(self, name: str) -> None:
-        try:
-            response = self._http.delete(f"/datasets/{quote(name, safe='')}")
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.is_error:
-            raise refused(response)
+        self._call("DELETE", f"/datasets/{quote(name, safe='')}")
 
     def poll(self, search_id: str) -> dict[str, Any]:
         """The search in its current state; tolerates a restarting service or an unavailable database for a while."""
@@ -103,7 +100,7 @@ class Client:
             try:
                 return self.search(search_id)
             except ApiError as error:
-                temporary = error.status is None or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
+                temporary = error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
                 if not temporary or time.monotonic() > give_up_at:
                     raise
             time.sleep(1)
@@ -113,25 +110,57 @@ class Client:
 
         Continues where an earlier call was interrupted. Raises ApiError and CommandError as `download.fetch` does.
         """
+        from cli.download import fetch  # what hashes and locks files, and no other request needs
+
         try:
             return fetch(self._http, path, target, on_progress)
-        except httpx.HTTPError as error:
+        except TransportError as error:
             raise self._unreachable(error, "received bytes are kept; run the same command again to continue") from error
 
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        content = None if body is None else json.dumps(body).encode()
+        content_type = {} if body is None else {"Content-Type": "application/json"}
+        return _parsed(
+            self._call(method, path, params=params, content=content, headers=content_type | dict(headers or {}))
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = READ_S,
+    ) -> bytes:
+        """The body of the response. Raises ApiError if there is none, or if it refuses the request."""
+        request = self._http.open(method, path, params=params, content=content, headers=headers, timeout_s=timeout_s)
         try:
-            response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
+            with request as response:
+                body = read(response)
+        except TransportError as error:
             raise self._unreachable(error) from error
-        if response.is_error:
-            raise refused(response)
-        body: dict[str, Any] = response.json()
+        if is_error(response):
+            raise refused(f"{self.url}{path}", response.status, body)
         return body
 
-    def _unreachable(self, error: httpx.HTTPError, *hints: str) -> ApiError:
+    def _unreachable(self, error: TransportError, *hints: str) -> ApiError:
         way_out = "start a service with `autonl up`, or point --url at a running one"
-        lines = [f"{type(error).__name__}: {error}", way_out, *hints]
-        return ApiError(f"No response from {self.url}", lines)
+        return ApiError(f"No response from {self.url}", [str(error), way_out, *hints])
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(body)
+    return content
 
 
 def _blocks(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
@@ -141,7 +170,3 @@ def _blocks(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
         yield block
         sent_bytes += len(block)
         on_sent(sent_bytes)
-
-
-def _without_none(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
-    return {name: value for name, value in values.items() if value is not None}

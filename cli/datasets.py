@@ -6,42 +6,44 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from cli.client import Client
+from cli.commands import FullHelpGroup
 from cli.errors import PackingError
-from cli.options import AsJson, Url, connect, print_json, stop_on_error
+from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack
 from cli.render import dataset_report, dataset_table
 
 POLL_S = 0.5
 INVALID = 1  # exit code when a dataset cannot be used
 
-app = typer.Typer(help="Add, list, show and delete datasets.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="dataset name, as used in searches")]
+name_argument = click.argument("name", metavar="NAME", help="dataset name, as used in searches")
 
 
-@app.command()
+@click.group(cls=FullHelpGroup)
+def dataset() -> None:
+    """Add, list, show and delete datasets."""
+
+
+@dataset.command()
+@name_argument
+@click.argument("path", type=click.Path(path_type=Path), help="local zip archive, or folder of class folders")
+@click.option("--on-server", is_flag=True, help="PATH is on the service's disk; it is read in place, never copied")
+@click.option("--no-wait", is_flag=True, help="return without waiting for the dataset check")
+@json_option
+@url_option
 @stop_on_error
-def add(
-    name: Name,
-    path: Annotated[Path, typer.Argument(help="local zip archive, or folder of class folders")],
-    on_server: Annotated[
-        bool, typer.Option("--on-server", help="PATH is on the service's disk; it is read in place, never copied")
-    ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="return without waiting for the dataset check")] = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+def add(name: str, path: Path, on_server: bool, no_wait: bool, as_json: bool, url: str) -> None:
     """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
     console = Console(stderr=True, quiet=as_json)
     path = path.expanduser().absolute()
-    with connect(url) as client:
+    with Client(url) as client:
         if on_server:
             dataset = client.register_dataset(name, path)
         else:
@@ -52,29 +54,36 @@ def add(
     _print_dataset(dataset, as_json)
 
 
-@app.command()
+@dataset.command()
+@name_argument
+@json_option
+@url_option
 @stop_on_error
-def show(name: Name, as_json: AsJson = False, url: Url = None) -> None:
+def show(name: str, as_json: bool, url: str) -> None:
     """Show a dataset and what its check found. Exit code 1 if it is unusable."""
-    with connect(url) as client:
+    with Client(url) as client:
         dataset = client.dataset(name)
     _print_dataset(dataset, as_json)
 
 
-@app.command()
+@dataset.command()
+@name_argument
+@url_option
 @stop_on_error
-def delete(name: Name, url: Url = None) -> None:
+def delete(name: str, url: str) -> None:
     """Delete a dataset: uploaded images are removed; a folder or archive registered in place is left untouched."""
-    with connect(url) as client:
+    with Client(url) as client:
         client.delete_dataset(name)
     Console().print(Text(f"dataset {name} deleted"))
 
 
-@app.command("list")
+@dataset.command("list")
+@json_option
+@url_option
 @stop_on_error
-def list_datasets(as_json: AsJson = False, url: Url = None) -> None:
+def list_datasets(as_json: bool, url: str) -> None:
     """List datasets and their state."""
-    with connect(url) as client:
+    with Client(url) as client:
         listing = client.datasets()
     if as_json:
         print_json(listing)
@@ -125,4 +134,4 @@ def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
     else:
         Console().print(dataset_report(dataset))
     if dataset["state"] == "invalid":
-        raise typer.Exit(INVALID)
+        raise click.exceptions.Exit(INVALID)

@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from cli.checkpoints import fetch_checkpoint
 from cli.client import Client
 from cli.errors import CommandError, DemoError
 from cli.live import follow_search
 from cli.program import Program
 from cli.render import architecture_drawing, fact_table, result_facts
-from cli.searches import fetch_checkpoint
 from cli.service import url_of
 
 FOLDER = Path("demo-run")

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPResponse
 from io import BufferedRandom
 from pathlib import Path
 
-import httpx
-
 from cli.errors import ApiError, CommandError, refused
+from cli.transport import Http, TransportError, blocks, is_error, read
 
 MAX_IDLE_TRIES = 5  # consecutive attempts that receive not a single byte
 _BACKOFF_S = 0.4  # after the first of them; doubles each time
@@ -37,13 +38,13 @@ class _Announced:
     size_bytes: int
 
 
-def fetch(http: httpx.Client, path: str, target: Path, on_progress: OnProgress = lambda received, total: None) -> str:
+def fetch(http: Http, path: str, target: Path, on_progress: OnProgress = lambda received, total: None) -> str:
     """Download `path` to `target`, complete and verified or not at all; returns the file's SHA-256.
 
     Raises:
         ApiError: the service refused or does not respond, or the received bytes differ from what it announced.
         CommandError: another command is downloading the same file to the same place.
-        httpx.HTTPError: the connection failed repeatedly; received bytes are kept for the next command.
+        TransportError: the connection failed repeatedly; received bytes are kept for the next command.
     """
     announced = _announcement(http, path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,18 +61,28 @@ def fetch(http: httpx.Client, path: str, target: Path, on_progress: OnProgress =
     return sha256
 
 
-def _announcement(http: httpx.Client, path: str) -> _Announced:
+def _announcement(http: Http, path: str) -> _Announced:
     """Ask for the size and digest of the file at `path`."""
-    response = http.head(path)
-    if response.is_error:
-        raise refused(http.get(path))  # a response to HEAD has no body to take the reason from
+    with http.open("HEAD", path) as response:
+        read(response)
+    if is_error(response):
+        with http.open("GET", path) as response:  # a response to HEAD has no body to take the reason from
+            raise refused(f"{http.url}{path}", response.status, read(response))
     digests = dict(part.strip().partition("=")[::2] for part in response.headers.get("Repr-Digest", "").split(","))
     try:
         sha256 = base64.b64decode(digests["sha-256"].strip(":"), validate=True).hex()
-        return _Announced(response.headers["ETag"], sha256, int(response.headers["Content-Length"]))
+        return _Announced(_header(response, "ETag"), sha256, int(_header(response, "Content-Length")))
     except (KeyError, ValueError) as error:
         lines = [f"{error!r}", "does a proxy strip response headers?"]
-        raise ApiError(f"{response.request.url} sent no usable ETag, digest or length", lines) from error
+        raise ApiError(f"{http.url}{path} sent no usable ETag, digest or length", lines) from error
+
+
+def _header(response: HTTPResponse, name: str) -> str:
+    """Raises KeyError."""
+    value = response.headers[name]
+    if value is None:
+        raise KeyError(name)
+    return str(value)
 
 
 @contextmanager
@@ -105,7 +116,7 @@ def _sha256_of(file: BufferedRandom) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fill(http: httpx.Client, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress) -> None:
+def _fill(http: Http, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress) -> None:
     """Request missing bytes until the file is complete; reconnects as long as attempts make progress."""
     idle_tries = 0
     while (received := _size_of(file)) != announced.size_bytes:
@@ -115,7 +126,7 @@ def _fill(http: httpx.Client, path: str, file: BufferedRandom, announced: _Annou
         on_progress(received, announced.size_bytes)
         try:
             _receive(http, path, file, announced, on_progress)
-        except httpx.TransportError:
+        except TransportError:
             idle_tries = idle_tries + 1 if _size_of(file) <= received else 0
             if idle_tries >= MAX_IDLE_TRIES:
                 raise
@@ -123,25 +134,22 @@ def _fill(http: httpx.Client, path: str, file: BufferedRandom, announced: _Annou
     on_progress(announced.size_bytes, announced.size_bytes)
 
 
-def _receive(
-    http: httpx.Client, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress
-) -> None:
+def _receive(http: Http, path: str, file: BufferedRandom, announced: _Announced, on_progress: OnProgress) -> None:
     """Request the bytes missing from `file`. Thanks to If-Range, a file that has changed is sent in full instead."""
     received = _size_of(file)
     headers = {"Range": f"bytes={received}-", "If-Range": announced.etag, "Accept-Encoding": "identity"}
-    with http.stream("GET", path, headers=headers) as response:
-        if response.is_error:
-            response.read()
-            raise refused(response)
+    with http.open("GET", path, headers=headers) as response:
+        if is_error(response):
+            raise refused(f"{http.url}{path}", response.status, read(response))
         if response.headers.get("ETag") != announced.etag:
             raise ApiError("The file changed on the service during the download", ["run the command again"])
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
             file.truncate(0)
             received = 0
         try:
-            for chunk in response.iter_raw():
-                file.write(chunk)
-                received += len(chunk)
+            for block in blocks(response):
+                file.write(block)
+                received += len(block)
                 on_progress(received, announced.size_bytes)
         finally:
             file.flush()

@@ -10,9 +10,8 @@ CommandError
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-
-import httpx
 
 
 class CommandError(Exception):
@@ -46,16 +45,12 @@ class DemoError(CommandError):
     """The demo cannot continue."""
 
 
-def refused(response: httpx.Response) -> ApiError:
+def refused(url: str, status: int, body: bytes) -> ApiError:
     """A problem document as an error, one line per field; any other response is described by its status and text."""
     try:
-        problem = response.json()
+        problem = json.loads(body)
         title = problem["title"]
     except (ValueError, KeyError, TypeError):
-        return ApiError(
-            f"{response.request.url} returned status {response.status_code}",
-            [response.text[:200]],
-            response.status_code,
-        )
+        return ApiError(f"{url} returned status {status}", [body.decode(errors="replace")[:200]], status)
     fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
-    return ApiError(title, fields or [problem.get("detail", "")], response.status_code)
+    return ApiError(title, fields or [problem.get("detail", "")], status)

@@ -1,32 +1,75 @@
-"""`autonl`: the command-line application, assembled from its commands."""
+"""`autonl`: the command-line application, assembled from its commands. A command is imported when it is used."""
 
 from __future__ import annotations
 
-import typer
+import click
+from click.shell_completion import get_completion_class
 
-from cli import datasets, reports, searches
-from cli.up import up
-from cli.zoo import zoo
+from cli.commands import FullHelpGroup, LazyCommand
 
-app = typer.Typer(
-    name="autonl",
-    help="Search for image classifiers that fit a MACs budget.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+COMMANDS = (
+    LazyCommand(
+        "up",
+        "cli.up:up",
+        "Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything.",
+    ),
+    LazyCommand("search", "cli.start_search:search", "Start a search. With --wait, exit code 1 unless it succeeded."),
+    LazyCommand("status", "cli.searches:status", "Show the current state of a search. Exit code 1 if it failed."),
+    LazyCommand(
+        "watch", "cli.watch:watch", "Follow a search until it ends or is paused. Exit code 1 unless it succeeded."
+    ),
+    LazyCommand("list", "cli.searches:list_searches", "List searches, newest first."),
+    LazyCommand("events", "cli.searches:events", "Show the event log of a search, oldest event first."),
+    LazyCommand(
+        "cancel",
+        "cli.searches:cancel",
+        "Cancel a search; the best architecture found so far is kept, with a checkpoint.",
+    ),
+    LazyCommand(
+        "pause", "cli.searches:pause", "Pause a search: it saves its run state and frees its worker until `resume`."
+    ),
+    LazyCommand(
+        "resume", "cli.searches:resume", "Resume a paused, failed or cancelled search from its last run state."
+    ),
+    LazyCommand(
+        "download",
+        "cli.checkpoints:download",
+        "Download the network of a search, verified by its SHA-256. Run it again to continue an interrupted download.",
+    ),
+    LazyCommand(
+        "report",
+        "cli.reports:report",
+        "Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found.",
+    ),
+    LazyCommand(
+        "zoo",
+        "cli.zoo:zoo",
+        "List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here.",
+    ),
+    LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
 )
-app.command()(up)
-app.command()(searches.search)
-app.command()(searches.status)
-app.command()(searches.watch)
-app.command("list")(searches.list_searches)
-app.command()(searches.events)
-app.command()(searches.cancel)
-app.command()(searches.pause)
-app.command()(searches.resume)
-app.command()(searches.download)
-app.command()(reports.report)
-app.command()(zoo)
-app.add_typer(datasets.app, name="dataset")
+
+
+def _show_completion(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
+    """Print the script and exit, if a shell is named."""
+    completion = get_completion_class(shell) if shell else None
+    if completion is not None and not context.resilient_parsing:
+        click.echo(completion(context.command, {}, "autonl", "_AUTONL_COMPLETE").source())
+        context.exit()
+
+
+@click.group("autonl", cls=FullHelpGroup, commands=COMMANDS)
+@click.option(
+    "--show-completion",
+    type=click.Choice(("bash", "fish", "zsh")),
+    callback=_show_completion,
+    expose_value=False,
+    is_eager=True,
+    help="print the script that completes commands in a shell; save it where the shell reads completions",
+)
+def app() -> None:
+    """Search for image classifiers that fit a MACs budget."""
+
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="autonl")

@@ -1,48 +1,35 @@
-"""Shared by the commands: the --url and --json options, and turning errors into messages and exit codes."""
+"""Shared by the commands: their common options, and turning errors into messages and exit codes."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, ParamSpec
+from typing import Any, ParamSpec
 
-import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.text import Text
+import click
 
-from cli.client import Client
-from cli.errors import CommandError, SettingsError
-from store.settings import Settings
+from cli.errors import CommandError
+from store.service_url import DEFAULT_SERVICE_URL
 
 REFUSED = 2  # exit code when a command could not do what it was asked to
 
-Url = Annotated[str | None, typer.Option("--url", help="URL of the service (environment: AUTONL_URL)")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+# Click reads the variable, not the settings: to check all of them takes longer than a request.
+url_option = click.option(
+    "--url",
+    envvar="AUTONL_URL",
+    default=DEFAULT_SERVICE_URL,
+    show_default=True,
+    help="URL of the service (environment: AUTONL_URL)",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
+search_argument = click.argument("search_id", metavar="SEARCH", help="search id")
 
 _P = ParamSpec("_P")
 
 
-def connect(url: str | None) -> Client:
-    """A client of the service at `url`, by default the one named in the environment."""
-    return Client(url or read_settings().url)
-
-
-def read_settings(**chosen: Any) -> Settings:
-    """Settings from the environment, overridden by `chosen`. Raises SettingsError, listing every invalid setting."""
-    try:
-        return Settings(**chosen)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False):
-            name = ".".join(map(str, problem["loc"]))
-            lines.append(f"AUTONL_{name.upper()}: {problem['msg']}" if name else problem["msg"])
-        raise SettingsError("Invalid settings", lines) from error
-
-
 def print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def stop_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
@@ -53,9 +40,12 @@ def stop_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
         try:
             command(*args, **kwargs)
         except CommandError as error:
+            from rich.console import Console
+            from rich.text import Text
+
             Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
-            raise typer.Exit(REFUSED) from error
+            raise click.exceptions.Exit(REFUSED) from error
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            raise click.exceptions.Exit(130) from None
 
     return wrapper

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 from rich.console import Console
 from rich.text import Text
 
-from cli.options import Url, connect, stop_on_error
-from cli.searches import SearchId
+from cli.client import Client
+from cli.options import search_argument, stop_on_error, url_option
 
-STDOUT = Console()
-
-
-class ReportFormat(StrEnum):
-    """File formats of a report."""
-
-    HTML = "html"
-    MD = "md"
+NAMES = {"html": "html", "md": "markdown"}  # of the formats: here and in a file name, in the API
 
 
+@click.command()
+@search_argument
+@click.option(
+    "--format",
+    "-f",
+    "report_format",
+    type=click.Choice(tuple(NAMES)),
+    default="html",
+    show_default=True,
+    help="html: a single file with figures; md: Markdown tables",
+)
+@click.option(
+    "--output", "-o", "target", type=click.Path(path_type=Path), help="file to write (default: after the search)"
+)
+@url_option
 @stop_on_error
-def report(
-    search_id: SearchId,
-    report_format: Annotated[
-        ReportFormat, typer.Option("--format", "-f", help="html: a single file with figures; md: Markdown tables")
-    ] = ReportFormat.HTML,
-    target: Annotated[
-        Path | None, typer.Option("--output", "-o", help="file to write (default: after the search)")
-    ] = None,
-    url: Url = None,
-) -> None:
+def report(search_id: str, report_format: str, target: Path | None, url: str) -> None:
     """Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found."""
-    name = "markdown" if report_format == ReportFormat.MD else "html"
     target = target or Path(f"autonl-{search_id}-report.{report_format}")
-    with connect(url) as client:
-        client.download(f"/searches/{search_id}/report?format={name}", target)
-    STDOUT.print(Text(f"{target} ({target.stat().st_size:,} bytes)"), soft_wrap=True)
+    with Client(url) as client:
+        client.download(f"/searches/{search_id}/report?format={NAMES[report_format]}", target)
+    Console().print(Text(f"{target} ({target.stat().st_size:,} bytes)"), soft_wrap=True)

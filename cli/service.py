@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
-
 from cli.broker import prepare_broker
 from cli.errors import StartError
 from cli.program import Program
+from cli.transport import Http, TransportError, is_error
 from store.settings import Settings
 
 _POLL_S = 0.2
@@ -88,14 +87,21 @@ class Service:
     def _wait_until_healthy(self) -> None:
         give_up_at = time.monotonic() + _READY_S
         while not self._stopping:
-            try:
-                if httpx.get(f"{self.url}/healthz", timeout=2).is_success:
-                    return
-            except httpx.HTTPError:
-                pass  # still starting
+            if self._is_healthy():
+                return
             if not self._api.running or time.monotonic() > give_up_at:
                 raise self._failed(self._api)
             time.sleep(_POLL_S)
+
+    def _is_healthy(self) -> bool:
+        http = Http(self.url)
+        try:
+            with http.open("GET", "/healthz", timeout_s=2) as response:
+                return not is_error(response)
+        except TransportError:
+            return False  # still starting
+        finally:
+            http.close()
 
     def _stop(self) -> bool:
         """Stop everything, the broker last; a running search saves its run state. Kills what does not exit in time."""

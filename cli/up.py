@@ -7,17 +7,18 @@ import fcntl
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from cli.errors import StartError
-from cli.options import read_settings, stop_on_error
+from cli.errors import SettingsError, StartError
+from cli.options import stop_on_error
 from cli.service import Service
 from store.settings import Settings
 
@@ -34,19 +35,28 @@ _EMBEDDED: dict[str, Any] = {
 }
 
 
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="port to listen on; 0 picks a free one",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="folder for all data (default: ./autonl-data)")
+@click.option(
+    "--dataset-root",
+    "dataset_roots",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="folder under which datasets may be registered; repeatable [default on loopback: /]",
+)
 @stop_on_error
-def up(
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on; 0 picks a free one")] = 8000,
-    data_dir: Annotated[Path | None, typer.Option(help="folder for all data (default: ./autonl-data)")] = None,
-    dataset_root: Annotated[
-        list[Path] | None,
-        typer.Option(help="folder under which datasets may be registered; repeatable [default on loopback: /]"),
-    ] = None,
-) -> None:
+def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
     """Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything."""
     stdout, stderr = Console(), Console(stderr=True)
-    settings = _settings(host, data_dir, dataset_root)
+    settings = _settings(host, data_dir, dataset_roots)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _locked(settings.data_dir), _listen(host, port) as listening:
         service = Service(settings, listening, notify=lambda message: _say(stderr, message, "yellow"))
@@ -67,20 +77,32 @@ def _say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=True)
 
 
-def _settings(host: str, data_dir: Path | None, dataset_root: list[Path] | None) -> Settings:
+def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -> Settings:
     """Command-line options, then settings from the environment, then defaults that suit one machine."""
-    from_environment = read_settings().model_fields_set
+    from_environment = _read_settings().model_fields_set
     chosen = {name: value for name, value in _EMBEDDED.items() if name not in from_environment}
     if data_dir is not None:
         chosen["data_dir"] = data_dir
-    if dataset_root:
-        missing = [str(root) for root in dataset_root if not root.is_dir()]
+    if dataset_roots:
+        missing = [str(root) for root in dataset_roots if not root.is_dir()]
         if missing:
             raise StartError("--dataset-root must name existing folders; these do not exist:", missing)
-        chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_root)
+        chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_roots)
     elif _is_loopback(host) and "dataset_roots" not in from_environment:
         chosen["dataset_roots"] = (Path("/"),)  # only reachable by local users, who can read this disk anyway
-    return read_settings(**chosen)
+    return _read_settings(**chosen)
+
+
+def _read_settings(**chosen: Any) -> Settings:
+    """Settings from the environment, overridden by `chosen`. Raises SettingsError, listing every invalid setting."""
+    try:
+        return Settings(**chosen)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False):
+            name = ".".join(map(str, problem["loc"]))
+            lines.append(f"AUTONL_{name.upper()}: {problem['msg']}" if name else problem["msg"])
+        raise SettingsError("Invalid settings", lines) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -14,19 +12,17 @@ from autonl_core.spec.macs import COUNTING_RULE
 from autonl_core.spec.scaling import describe_net
 from autonl_core.spec.zoo import ZOO
 from cli.errors import CommandError
-from cli.options import AsJson, print_json, stop_on_error
+from cli.options import json_option, print_json, stop_on_error
 from cli.render import zoo_table
 
 
+@click.command()
+@click.option("--budget", "-b", help="scale every network by its width to this many MACs, e.g. 100M")
+@click.option("--resolution", type=int, default=224, show_default=True, help="image size in pixels")
+@click.option("--classes", "num_classes", type=int, default=1000, show_default=True, help="number of classes")
+@json_option
 @stop_on_error
-def zoo(
-    budget: Annotated[
-        str | None, typer.Option("--budget", "-b", help="scale every network by its width to this many MACs, e.g. 100M")
-    ] = None,
-    resolution: Annotated[int, typer.Option(help="image size in pixels")] = 224,
-    num_classes: Annotated[int, typer.Option("--classes", help="number of classes")] = 1000,
-    as_json: AsJson = False,
-) -> None:
+def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) -> None:
     """List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here."""
     try:
         macs = parse_macs(budget)

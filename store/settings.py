@@ -14,13 +14,13 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
-from autonl_core.host_cpus import available_cpus
 
-
-def _share_of_a_slot(settings: dict[str, Any]) -> int:
     """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
-    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
     return max(1, available_cpus() // slots)
+    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
+def _share_of_a_slot(settings: dict[str, Any]) -> int:
+from autonl_core.host_cpus import available_cpus
+from store.service_url import DEFAULT_SERVICE_URL
 
 
 def _url(name: str) -> AliasChoices:
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         default=(), description="folders in which datasets may be registered by path; separated as in PATH"
     )
 
-    url: str = Field(default="http://127.0.0.1:8000", description="base URL that the command line connects to")
+    url: str = Field(default=DEFAULT_SERVICE_URL, description="base URL that the command line connects to")
 
     device: Literal["cpu", "cuda"] = "cpu"
     slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")

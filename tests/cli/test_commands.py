@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
 from autonl_core.spec.progress import Progress
 from cli import download

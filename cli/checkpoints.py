@@ -1,0 +1,57 @@
+"""`autonl download`: downloads the network of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from autonl_core.spec.formats import FILE_FORMATS, FORMATS, FileFormat
+from cli.client import Client
+from cli.errors import ApiError
+from cli.live import progress_bar
+from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+
+
+@click.command()
+@search_argument
+@click.option(
+    "--format",
+    "-f",
+    "file_format",
+    type=click.Choice(FILE_FORMATS),
+    default="safetensors",
+    show_default=True,
+    help="file format to download",
+)
+@click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="file to write")
+@json_option
+@url_option
+@stop_on_error
+def download(search_id: str, file_format: FileFormat, target: Path | None, as_json: bool, url: str) -> None:
+    """Download the network of a search, verified by its SHA-256. Run it again to continue an interrupted download."""
+    with Client(url) as client:
+        details = client.search(search_id)
+        target, sha256 = fetch_checkpoint(client, details, target, file_format)
+    if as_json:
+        print_json({"path": str(target), "sha256": sha256, "size_bytes": target.stat().st_size})
+    else:
+        Console().print(Text(f"{target} ({target.stat().st_size:,} bytes, SHA-256 {sha256})"), soft_wrap=True)
+
+
+def fetch_checkpoint(
+    client: Client, search: Mapping[str, Any], target: Path | None, file_format: FileFormat = "safetensors"
+) -> tuple[Path, str]:
+    """Download the checkpoint of a search; returns the file and its SHA-256. Raises ApiError if there is none."""
+    link = search["links"].get("checkpoint")
+    if link is None:
+        way_out = "it is available once the search has succeeded; pausing or cancelling keeps the best network so far"
+        reason = way_out if search["error"] is None else search["error"]["detail"]
+        raise ApiError(f"Search {search['id']} is {search['state']} and has no checkpoint", [reason])
+    target = target or Path(f"autonl-{search['best']['arch_id']}{FORMATS[file_format].ending}")
+    with progress_bar(Console(stderr=True), target.name) as on_progress:
+        return target, client.download(f"{link}&format={file_format}", target, on_progress)

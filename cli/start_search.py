@@ -1,0 +1,80 @@
+"""`autonl search`: starts a search from options, or from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from rich.console import Console
+from rich.text import Text
+
+from autonl_core.spec.config import ALGORITHM_NAMES
+from autonl_core.spec.space_families import SPACES
+from cli.client import Client
+from cli.errors import CommandError
+from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.watch import follow_to_end
+
+
+@click.command()
+@click.option("--dataset", "-d", help="dataset name, see `autonl dataset list`")
+@click.option("--budget", "-b", help="most MACs per image, e.g. 300M or 450k")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML or JSON search request",
+)
+@click.option("--seed", type=int, help="the same seed reproduces a search exactly")
+@click.option("--resolution", type=int, help="image size in pixels (default: the dataset's own)")
+@click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
+@click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
+@click.option(
+    "--baseline", multiple=True, help="published network to train at the same MACs for comparison; repeatable"
+)
+@click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
+@json_option
+@url_option
+@stop_on_error
+def search(
+    dataset: str | None,
+    budget: str | None,
+    config: Path | None,
+    seed: int | None,
+    resolution: int | None,
+    space: str | None,
+    algorithm: str | None,
+    baseline: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+    url: str,
+) -> None:
+    """Start a search. With --wait, exit code 1 unless it succeeded."""
+    body = _read_config(config)
+    options: dict[str, Any] = {"dataset": dataset, "flops_budget": budget, "seed": seed, "resolution": resolution}
+    options |= {"search_space": space, "algorithm": algorithm, "baselines": list(baseline) or None}
+    body |= {name: value for name, value in options.items() if value is not None}
+    with Client(url) as client:
+        started = client.start_search(body)
+        if wait:
+            follow_to_end(client, started["id"], as_json)
+        elif as_json:
+            print_json(started)
+        else:
+            Console().print(
+                Text(f"{started['id']} is {started['state']}; follow it with: autonl watch {started['id']}")
+            )
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise CommandError(f"{path} is neither YAML nor JSON", str(error).splitlines()) from error
+    if not isinstance(content, dict):
+        raise CommandError(f"{path} is not a search request", ["expected fields such as `dataset` and `flops_budget`"])
+    return content

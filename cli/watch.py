@@ -1,0 +1,30 @@
+"""`autonl watch`: follows a search, as `autonl search --wait` does."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from cli.client import Client
+from cli.live import follow_search
+from cli.options import json_option, search_argument, stop_on_error, url_option
+from cli.searches import FAILED, show
+
+
+@click.command()
+@search_argument
+@json_option
+@url_option
+@stop_on_error
+def watch(search_id: str, as_json: bool, url: str) -> None:
+    """Follow a search until it ends or is paused. Exit code 1 unless it succeeded."""
+    with Client(url) as client:
+        follow_to_end(client, search_id, as_json)
+
+
+def follow_to_end(client: Client, search_id: str, as_json: bool) -> None:
+    """Follow a search, then show it. With JSON on stdout, progress goes to stderr."""
+    details = follow_search(client, search_id, Console(stderr=as_json))
+    show(client, details, as_json)
+    if details["state"] != "succeeded":
+        raise click.exceptions.Exit(FAILED)

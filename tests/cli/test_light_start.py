@@ -1,0 +1,85 @@
+"""A command imports what it needs and nothing else: most of them ask one question, and importing takes the longest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+
+from cli.main import COMMANDS
+from tests.api.http_service import start
+from tests.servers import free_port
+
+REPOSITORY = Path(__file__).parents[2]
+# What the service needs, and clients and parsers that take longer to import than a command takes to run.
+HEAVY = {
+    "alembic",
+    "celery",
+    "fastapi",
+    "httpx",
+    "markdown_it",
+    "numpy",
+    "pydantic",
+    "pydantic_settings",
+    "redis",
+    "requests",
+    "sqlalchemy",
+    "torch",
+    "typer",
+    "urllib3",
+    "uvicorn",
+    "valkey",
+    "yaml",
+}
+CODE = """
+import sys
+from cli.main import app
+try:
+    app(sys.argv[1:])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def run(*arguments: str) -> tuple[int, str, set[str]]:
+    """Exit code and output of a command in a process of its own, and the modules that it had imported at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    *error, imported = done.stderr.splitlines()
+    return done.returncode, done.stdout + "\n".join(error), set(imported.split())
+
+
+def test_help_imports_no_command() -> None:
+    code, output, imported = run("--help")
+    assert (code, "Show the current state of a search" in output) == (0, True)
+    assert imported & (HEAVY | {"rich", "http", "autonl_core", "store.settings"}) == set()
+    assert {name for name in imported if name.startswith("cli.")} == {"cli.commands", "cli.main"}
+
+
+def test_status_imports_no_more_than_a_client(service: httpx.Client) -> None:
+    code, output, imported = run("status", start(service))
+    assert (code, "400,000 MACs" in output) == (0, True)
+    assert imported & (HEAVY | {"autonl_core", "store.settings"}) == set()
+
+
+def test_neither_does_status_without_a_service() -> None:
+    code, output, imported = run("status", "x", "--url", f"http://127.0.0.1:{free_port()}")
+    assert (code, "autonl up" in output) == (2, True)
+    assert imported & (HEAVY | {"autonl_core", "store.settings"}) == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_a_command_is_listed_with_its_own_help(command: click.Command) -> None:
+    (listed,) = (one for one in COMMANDS if one is command)
+    loaded = listed.load()
+    assert (loaded.name, loaded.help) == (listed.name, listed.help)
