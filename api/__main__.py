@@ -12,6 +12,7 @@ import socket
 import uvicorn
 
 from api.app import create_app
+from api.server import Server
 from store.settings import Settings
 
 STOP_S = 3  # for responses under way at shutdown; event streams end then, and clients reconnect
@@ -29,7 +30,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

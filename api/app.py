@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
         app.state.notifier = WorkerNotifier(settings.broker_url)
+        app.state.notifier.start()
         app.state.stores.datasets.files.delete_parts()  # left by uploads to a service that was killed
         yield
         app.state.notifier.close()

@@ -24,6 +24,7 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory-policy noeviction
+hz 1
 """
 
 

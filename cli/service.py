@@ -14,10 +14,12 @@ from pathlib import Path
 from cli.broker import prepare_broker
 from cli.errors import StartError
 from cli.program import Program
+from cli.signal_wait import signal_wait
 from cli.transport import Http, TransportError, is_error
 from store.settings import Settings
 
 _POLL_S = 0.2
+_STEADY_POLL_S = 5.0  # while all processes run: the end of one wakes this process
 _READY_S = 60.0
 _STOP_S = 10.0  # on top of the grace period in which a running search saves its run state
 
@@ -64,14 +66,20 @@ class Service:
             self._start()
             if not self._stopping:
                 ready()
-            while not self._stopping:
-                for program in self._programs():
-                    if message := program.keep_running():
-                        self._notify(message)
-                time.sleep(_POLL_S)
+                self._keep_running()
         finally:
             clean = self._stop()
         return clean
+
+    def _keep_running(self) -> None:
+        """Restart what dies, until a signal asks to stop."""
+        with signal_wait() as signals:
+            while not self._stopping:
+                messages = [message for program in self._programs() if (message := program.keep_running())]
+                for message in messages:
+                    self._notify(message)
+                all_run = all(program.running for program in self._programs())
+                signals.wait(_STEADY_POLL_S if all_run else _POLL_S)
 
     def _start(self) -> None:
         if self._broker:

@@ -22,6 +22,7 @@ from store.db import Database, now
 from store.errors import LeaseLost
 from store.json_values import plain_json
 from store.models import Dataset
+from store.polled_query import PolledQuery
 from store.settings import Settings
 from store.states import DatasetState
 
@@ -42,12 +43,15 @@ class CheckStore:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._pending = PolledQuery(database, select(Dataset.name).where(Dataset.state == DatasetState.CHECKING))
 
     def claim(self, owner: str) -> CheckLease | None:
         """Claim the dataset that was added first, or return None if none is waiting.
 
         A lease that expired counts as a crash: its holder was killed, perhaps by the content of the dataset.
         """
+        if not self._pending.finds_any():  # without the lock on the database that a claim takes
+            return None
         for _ in range(_CLAIM_TRIES):
             with self._database.session_scope() as session:
                 moment = now(session)

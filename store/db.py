@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -37,6 +37,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(make_url(url))
         self._reading = self.engine.execution_options(autonl_read_only=True)
+        self._watching: PoolProxiedConnection | None = None
 
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
@@ -53,7 +54,24 @@ class Database:
             session.expunge_all()  # the rows stay readable after the rollback
             session.rollback()
 
+    def version(self) -> int | None:
+        """A number that another one follows whenever something is committed; None if the database keeps none.
+
+        Only SQLite does, and compares only for one connection, which therefore does nothing else.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return None
+        if self._watching is None:
+            self._watching = self.engine.raw_connection()
+        cursor = self._watching.cursor()
+        cursor.execute("PRAGMA data_version")
+        (version,) = cursor.fetchone() or (None,)
+        return version
+
     def close(self) -> None:
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         self.engine.dispose()
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
-
-import redis
-from celery import Celery
-from kombu.exceptions import OperationalError
+from typing import TYPE_CHECKING, Any
 
 from store.errors import BrokerUnreachable
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 QUEUE_NAME = "searches"
 TASK_NAME = "autonl.run_searches"
@@ -33,7 +32,11 @@ log = logging.getLogger(__name__)
 
 
 class WorkerNotifier:
-    """Publishes from a thread of its own, so that a dead or silent broker never delays a request or a sweep."""
+    """Publishes from a thread of its own, so that a dead or silent broker never delays a request or a sweep.
+
+    The thread, and with it Celery, is started by the first notification, so that a sweeper that never needs one stays
+    small; or by `start`.
+    """
 
     def __init__(self, broker_url: str) -> None:
         self._broker_url = broker_url
@@ -46,10 +49,15 @@ class WorkerNotifier:
         """Request notifications, one per worker slot to wake. Returns at once; failures are logged, not raised."""
         with self._changed:
             self._wanted = min(self._wanted + times, MAX_OUTSTANDING)
+            self._changed.notify()
+        self.start()
+
+    def start(self) -> None:
+        """Be ready, so that the first notification is not delayed."""
+        with self._changed:
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._serve, name="notifier", daemon=True)
                 self._thread.start()
-            self._changed.notify()
 
     def close(self, timeout_s: float = 5) -> None:
         """Send what was requested, waiting at most `timeout_s`, and stop."""
@@ -60,6 +68,10 @@ class WorkerNotifier:
             self._thread.join(timeout_s)
 
     def _serve(self) -> None:
+        import redis
+        from celery import Celery
+        from kombu.exceptions import OperationalError
+
         app = Celery("autonl-notifier", broker=self._broker_url)
         app.conf.update(broker_transport_options=_PUBLISH_OPTIONS, task_ignore_result=True, task_publish_retry=False)
         while (times := self._next()) > 0:
@@ -81,6 +93,8 @@ class WorkerNotifier:
 
 def check_broker(broker_url: str, timeout_s: float = 1) -> None:
     """Ping the broker. Raises BrokerUnreachable."""
+    import redis
+
     try:
         with redis.Redis.from_url(
             broker_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None

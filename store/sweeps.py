@@ -12,6 +12,7 @@ from store.db import Database, now
 from store.errors import LeaseLost
 from store.leases import Lease, require_lease
 from store.models import Search
+from store.polled_query import PolledQuery
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
 
@@ -33,6 +34,12 @@ class SweepStore:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        active = select(Search.id).where(Search.state.in_((SearchState.QUEUED, *CLAIMED)))
+        self._active = PolledQuery(database, active)
+
+    def are_needed(self) -> bool:
+        """Whether any search is queued or claimed. Otherwise nothing is due, and nothing can be stale."""
+        return self._active.finds_any()
 
     def sweep(self) -> list[Swept]:
         """End every stale attempt: its search is queued again, or closed if it crashed too often or was cancelled."""

@@ -47,9 +47,10 @@ class Sweeper:
         """Notify, and sweep if the database has answered for a full lease. Survives an unavailable database."""
         began = time.monotonic()
         try:
-            self._notify()
-            if self._answering_since is not None and began - self._answering_since >= self._stores.settings.lease_s:
-                self._sweep()
+            if self._stores.sweeps.are_needed():
+                self._notify()
+                if self._answering_since is not None and began - self._answering_since >= self._stores.settings.lease_s:
+                    self._sweep()
             if began >= self._clean_up_at:
                 self.clean_up()
                 self._clean_up_at = began + CLEAN_UP_S
