@@ -14,6 +14,7 @@ BENCHMARKS = (
     ("reading",),
     ("reading_memory",),
     ("augmentation",),
+    ("starts_and_idle",),
     ("tables",),
 )
 

@@ -119,6 +119,23 @@ def augmentation_table() -> str:
     return _table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
+def starts_table() -> str:
+    cpu_s = _result("starts_and_idle")["start_cpu_s"]
+    empty_s = cpu_s["python -c pass"]
+    rows = [[f"`{name}`", f"{one:.2f} s", f"{one / empty_s:.1f}"] for name, one in cpu_s.items()]
+    return _table(["command", "CPU time", "relative to an empty program"], rows)
+
+
+def idle_table() -> str:
+    processes = _result("starts_and_idle")["processes"]
+    sums = {name: sum(one[name] for one in processes) for name in ("cpu_pct", "rss_bytes", "pss_bytes")}
+    rows = [
+        [one["name"], f"{one['cpu_pct']:.2f}%", *(f"{one[size] / 1e6:.0f} MB" for size in ("rss_bytes", "pss_bytes"))]
+        for one in [*({**one, "name": f"`{one['name']}`"} for one in processes), {"name": "together", **sums}]
+    ]
+    return _table(["process", "of one core", "resident", "proportional"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "published": published_table,
     "columns": columns_table,
@@ -128,6 +145,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "reading": reading_table,
     "reading_memory": reading_memory_table,
     "augmentation": augmentation_table,
+    "starts": starts_table,
+    "idle": idle_table,
 }
 
 

@@ -22,7 +22,7 @@ class SignalWait:
 
 @contextlib.contextmanager
 def signal_wait() -> Iterator[SignalWait]:
-    """In the main thread. The end of a child process wakes as well."""
+    """In the main thread. So does the end of a process that this one started."""
     arrivals, noted = socket.socketpair()
     with arrivals, noted:
         noted.setblocking(False)

@@ -51,6 +51,10 @@ def test_the_worker_s_parent_loads_no_web_framework() -> None:
     assert not loaded_by([name for name in modules("worker") if name not in CHILDREN]) & {"fastapi", "uvicorn"}
 
 
+def test_a_sweeper_loads_celery_only_to_notify() -> None:
+    assert not loaded_by(["worker.sweeper"]) & {"celery", "kombu", "redis"}
+
+
 def sources(*without: str) -> Iterator[tuple[str, ast.Module]]:
     """Path and syntax tree of every file of the rooms, except those whose path begins with one of `without`."""
     for room in ROOMS:

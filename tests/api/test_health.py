@@ -63,6 +63,26 @@ def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
         assert resident_bytes < MAX_RESIDENT_BYTES, f"{resident_bytes:,} bytes"
 
 
+def test_an_idle_process_sleeps(settings: Settings) -> None:
+    with api_process(settings) as (url, process):
+        httpx.get(f"{url}/healthz", timeout=20).raise_for_status()
+        time.sleep(1)  # until the connection and what else a request leaves behind are gone
+        before = process.num_ctx_switches().voluntary
+        time.sleep(4)
+        assert process.num_ctx_switches().voluntary - before <= 12  # uvicorn's own server would wake 40 times
+
+
+def test_it_need_not_wake_up_to_notice_that_it_has_to_stop(settings: Settings) -> None:
+    code = "import sys, api.server; api.server._TICK_S = 3600; import api.__main__; api.__main__.main()"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd = listening.fileno()
+        command = [sys.executable, "-c", code, "--fd", str(fd)]
+        process = subprocess.Popen(command, env=settings.environment(), pass_fds=[fd], cwd=REPOSITORY)
+        httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}/healthz", timeout=20).raise_for_status()
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+
+
 def test_importing_the_api_loads_no_tensor_code() -> None:
     heavy = "{'torch', 'numpy', 'scipy', 'sklearn', 'safetensors'}"
     code = f"import sys, api.app; print(sorted({heavy} & set(sys.modules)))"
