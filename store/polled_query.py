@@ -12,7 +12,7 @@ from store.db import Database
 class PolledQuery:
     """Whether a query finds a row. One that found none is not sent again before anything has been committed.
 
-    That is known on SQLite, for which an idle service polls once per second in two processes. PostgreSQL is asked each time.
+    That is known on SQLite, which an idle service polls once a second in two processes. PostgreSQL is asked each time.
     """
 
     def __init__(self, database: Database, query: Select[Any]) -> None:
