@@ -14,13 +14,14 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
-
-    """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
-    return max(1, available_cpus() // slots)
-    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
-def _share_of_a_slot(settings: dict[str, Any]) -> int:
 from autonl_core.host_cpus import available_cpus
 from store.service_url import DEFAULT_SERVICE_URL
+
+
+def _share_of_a_slot(settings: dict[str, Any]) -> int:
+    """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
+    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
+    return max(1, available_cpus() // slots)
 
 
 def _url(name: str) -> AliasChoices:
