@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonl_core.nn.blocks.batch_norm import normalise_batch
-from autonl_core.nn.blocks.conv import SqueezeExcite
+from autonl_core.nn.blocks.conv import SqueezeExcite, pointwise
 from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.light_nl_function import maps_of, positions_last
@@ -42,7 +42,11 @@ class SuperBlock(nn.Module):
         block = self.block
         one = x.new_ones(())
         present, expand = gates.get("present", one), gates.get("expand", one)
-        h = x if block.expand is None else batch_norm(block.expand.conv(x), block.expand.norm, swish=True)
+        h = (
+            x
+            if block.expand is None
+            else batch_norm(pointwise(x, block.expand.conv.weight), block.expand.norm, swish=True)
+        )
         kernel = block.depthwise.conv.weight
         if "kernel" in gates:
             kernel = kernel * (self.core + gates["kernel"] * (1 - self.core))
@@ -52,7 +56,7 @@ class SuperBlock(nn.Module):
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, h.shape[1], widths)
         projection = block.project.conv.weight if widths is None else block.project.conv.weight * widths
-        z = batch_norm(F.conv2d(h, projection), block.project.norm, scale=present if "present" in gates else None)
+        z = batch_norm(pointwise(h, projection), block.project.norm, scale=present if "present" in gates else None)
         if block.light_nl is not None:
             y = self._gated_product(z, block.light_nl, gates, observe)
             insert = gates.get("light_nl", one) * present
@@ -66,12 +70,12 @@ class SuperBlock(nn.Module):
         block, expanded = self.block, option.expanded_channels
         h = x
         if block.expand is not None:
-            h = batch_norm(F.conv2d(x, block.expand.conv.weight[:expanded]), block.expand.norm, swish=True)
+            h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, swish=True)
         kernel = self.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size)
         h = batch_norm(depthwise_conv(h, kernel, option.stride), block.depthwise.norm, swish=True)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, expanded, None)
-        z = batch_norm(F.conv2d(h, block.project.conv.weight[:, :expanded]), block.project.norm)
+        z = batch_norm(pointwise(h, block.project.conv.weight[:, :expanded]), block.project.norm)
         if option.light_nl is not None and block.light_nl is not None:
             compact = int(option.light_nl.nl_ratio * option.out_channels)
             z = block.light_nl.forward_in_batch(z, compact, option.light_nl.nl_stride, track=False)
@@ -134,9 +138,9 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, *, 
 def _squeeze_excite(h: Tensor, layer: SqueezeExcite, channels: int, widths: Tensor | None) -> Tensor:
     """Squeeze-excite over the first `channels`, its inputs weighted by the width gate (1, E, 1, 1)."""
     reduce = layer.reduce.weight[:, :channels] if widths is None else layer.reduce.weight * widths
-    s = F.silu(F.conv2d(h.mean((2, 3), keepdim=True), reduce, layer.reduce.bias))
+    s = F.silu(pointwise(h.mean((2, 3), keepdim=True), reduce, layer.reduce.bias))
     assert layer.expand.bias is not None
-    s = F.conv2d(s, layer.expand.weight[:channels], layer.expand.bias[:channels])
+    s = pointwise(s, layer.expand.weight[:channels], layer.expand.bias[:channels])
     return h * torch.sigmoid(s)
 
 

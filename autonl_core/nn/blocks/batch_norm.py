@@ -40,44 +40,36 @@ def running_statistics(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | No
     return norm.running_mean, norm.running_var, momentum
 
 
-class BatchStatistics:
-    """Mean and 1 / sqrt(variance + eps) of a batch, (C,) each, as `normalise_rows` leaves them."""
-
-    def __init__(self, like: Tensor) -> None:
-        self.mean, self.inverse_std, self.variance = (torch.empty_like(like) for _ in range(3))
-
-    def move(self, mean: Tensor | None, variance: Tensor | None, momentum: float, rows: int) -> None:
-        """Move running statistics towards these; the variance is unbiased there."""
-        if mean is not None and variance is not None:
-            mean.lerp_(self.mean, momentum)
-            variance.lerp_(self.variance * (rows / max(1, rows - 1)), momentum)
-
-
 def normalise_map(
     x: Tensor, scale: Tensor, shift: Tensor, eps: float, kind: int, residual: Tensor | None = None
-) -> tuple[Tensor, BatchStatistics]:
-    """The kernel on a channels_last map: the result, and the statistics that its backward pass needs."""
-    out, found = torch.empty_like(x), BatchStatistics(scale)
-    rows = rows_as_array(x)
+) -> tuple[Tensor, Tensor]:
+    """The kernel on a channels_last map: the result, and (3, C) of mean, 1 / std and unbiased variance of the batch."""
+    out, found = torch.empty_like(x), x.new_empty((3, x.shape[1]))
+    rows, results = rows_as_array(x), (rows_as_array(out), array_of(found))
     added = rows if residual is None else rows_as_array(residual)
-    weights = array_of(scale), array_of(shift)
-    results = rows_as_array(out), array_of(found.mean), array_of(found.inverse_std), array_of(found.variance)
     chunk = chunk_rows(x.shape[1])
-    normalise(torch.get_num_threads(), rows.size, rows, *weights, added, eps, kind, chunk, *results)
+    normalise(
+        torch.get_num_threads(), rows.size, rows, array_of(scale), array_of(shift), added, eps, kind, chunk, *results
+    )
     return out, found
 
 
 def differentiate_map(
-    x: Tensor, out_grad: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse_std: Tensor, kind: int
+    x: Tensor, out_grad: Tensor, scale: Tensor, shift: Tensor, found: Tensor, kind: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, scale and shift."""
-    x_grad, scale_grad, shift_grad = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(shift)
-    rows, given = rows_as_array(x), rows_as_array(out_grad)
-    vectors = (array_of(vector) for vector in (scale, shift, mean, inverse_std))
-    results = rows_as_array(x_grad), array_of(scale_grad), array_of(shift_grad)
+    """Gradients of x, scale and shift; `found`: as `normalise_map` returned it."""
+    x_grad, weight_grads = torch.empty_like(x), x.new_empty((2, x.shape[1]))
+    rows, vectors = rows_as_array(x), (array_of(scale), array_of(shift), array_of(found))
+    results = rows_as_array(x_grad), array_of(weight_grads)
     chunk = chunk_rows(x.shape[1])
-    differentiate(torch.get_num_threads(), rows.size, rows, given, *vectors, kind, chunk, *results)
-    return x_grad, scale_grad, shift_grad
+    differentiate(torch.get_num_threads(), rows.size, rows, rows_as_array(out_grad), *vectors, kind, chunk, *results)
+    return x_grad, weight_grads[0], weight_grads[1]
+
+
+def move_running_statistics(mean: Tensor | None, variance: Tensor | None, momentum: float, found: Tensor) -> None:
+    """Move the running statistics, if there are any, towards those of a batch."""
+    if mean is not None and variance is not None:
+        torch._foreach_lerp_([mean, variance], [found[0], found[2]], momentum)
 
 
 class _NormalisedBatch(torch.autograd.Function):
@@ -101,15 +93,15 @@ class _NormalisedBatch(torch.autograd.Function):
         x = x.contiguous(memory_format=torch.channels_last)
         scale, shift = scale.contiguous(), shift.contiguous()
         out, found = normalise_map(x, scale, shift, eps, kind)
-        found.move(running_mean, running_variance, momentum, x.numel() // x.shape[1])
-        ctx.save_for_backward(x, scale, shift, found.mean, found.inverse_std)
+        move_running_statistics(running_mean, running_variance, momentum, found)
+        ctx.save_for_backward(x, scale, shift, found)
         ctx.kind = kind
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale, shift, mean, inverse_std = ctx.saved_tensors
+        x, scale, shift, found = ctx.saved_tensors
         out_grad = out_grad.contiguous(memory_format=torch.channels_last)
-        gradients = differentiate_map(x, out_grad, scale, shift, mean, inverse_std, ctx.kind)
+        gradients = differentiate_map(x, out_grad, scale, shift, found, ctx.kind)
         return *gradients, None, None, None, None, None

@@ -15,6 +15,7 @@ from autonl_core.spec.arch import Activation, SeGate
 
 BN_EPS = 1e-3  # of the published networks
 BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation, so they may be quick
+_FEW_POSITIONS = 4096  # of a batch: above, oneDNN's convolution is as fast as a matrix product, or faster
 _FOLDING_PAYS = 4  # a map this many times larger than the weights costs more to normalise than they cost to scale
 
 _ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
@@ -32,13 +33,20 @@ def activate(x: Tensor, activation: Activation | None) -> Tensor:
 
 
 def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`conv` of x with the given weight and bias.
+    """`conv` of x with the given weight and bias."""
+    if conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1:
+        return pointwise(x, weight, bias)
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
-    A 1x1 convolution of a single image is computed as the matrix product that it is, which needs no set-up.
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution, (B, C_in, H, W), (C_out, C_in, 1, 1) -> (B, C_out, H, W).
+
+    That of a single image, or of few positions, is computed as the matrix product that it is, which needs no set-up.
     """
-    if x.shape[0] > 1 or conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.groups > 1:
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-    rows = x.permute(0, 2, 3, 1)  # (1, H, W, C_in): a view when `x` is channels_last
+    if x.shape[0] > 1 and x.shape[0] * x.shape[2] * x.shape[3] > _FEW_POSITIONS:
+        return F.conv2d(x, weight, bias)
+    rows = x.permute(0, 2, 3, 1)  # (B, H, W, C_in): a view when `x` is channels_last
     return F.linear(rows, weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 

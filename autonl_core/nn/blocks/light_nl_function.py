@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from autonl_core.nn.blocks.batch_norm import differentiate_map, normalise_map
+from autonl_core.nn.blocks.batch_norm import differentiate_map, move_running_statistics, normalise_map
 from autonl_core.nn.blocks.depthwise import depthwise_gradients
 from autonl_core.nn.blocks.on_cpu import runs_kernels
 from autonl_core.nn.kernels.batch_norm import PLAIN, RESIDUAL
@@ -68,18 +68,18 @@ class NormalisedProduct(torch.autograd.Function):
         affinity = _affinity(x_s, settings)  # (B, C', C)
         y = maps_of(torch.bmm(positions_last(x)[:, :, : settings.compact_channels], affinity), *x.shape[2:])
         convolved = F.conv2d(y, kernel, None, 1, 1, 1, x.shape[1])
-        z, mean, inverse_std = _normalise_and_add(
+        z, found = _normalise_and_add(
             x, convolved, scale, shift, running_mean, running_variance, momentum, settings.eps
         )
         keep = _KEPT_SHARE * settings.compact_channels <= x.shape[2] * x.shape[3]
-        ctx.save_for_backward(x, kernel, scale, shift, convolved, mean, inverse_std, affinity if keep else None)
+        ctx.save_for_backward(x, kernel, scale, shift, convolved, found, affinity if keep else None)
         ctx.settings = settings
         return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, z_grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel, scale, shift, convolved, mean, inverse_std, affinity = ctx.saved_tensors
+        x, kernel, scale, shift, convolved, found, affinity = ctx.saved_tensors
         settings: Settings = ctx.settings
         z_grad = z_grad.contiguous(memory_format=torch.channels_last)
         x_s = sample_positions(x, settings.nl_stride)
@@ -87,7 +87,7 @@ class NormalisedProduct(torch.autograd.Function):
             affinity = _affinity(x_s, settings)
         y = maps_of(torch.bmm(positions_last(x)[:, :, : settings.compact_channels], affinity), *x.shape[2:])
         convolved_grad, scale_grad, shift_grad = _differentiate_norm(
-            convolved, z_grad, scale, shift, mean, inverse_std, settings.eps
+            convolved, z_grad, scale, shift, found, settings.eps
         )
         y_grad, kernel_grad = depthwise_gradients(y, kernel, convolved_grad, 1)
         assert y_grad is not None
@@ -105,26 +105,26 @@ def _normalise_and_add(
     running_variance: Tensor | None,
     momentum: float,
     eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """x + BN(convolved), and the mean and 1 / std of the batch."""
+) -> tuple[Tensor, Tensor]:
+    """x + BN(convolved), and what the backward pass needs: mean and 1 / std of the batch come first."""
     if runs_kernels(x):
         z, found = normalise_map(convolved, scale, shift, eps, RESIDUAL, x)
-        found.move(running_mean, running_variance, momentum, x.numel() // x.shape[1])
-        return z, found.mean, found.inverse_std
+        move_running_statistics(running_mean, running_variance, momentum, found)
+        return z, found
     z, mean, inverse_std = torch.native_batch_norm(
         convolved, scale, shift, running_mean, running_variance, True, momentum, eps
     )
-    return z.add_(x), mean, inverse_std  # in place: batch norm does not need its output again
+    return z.add_(x), torch.stack((mean, inverse_std))  # in place: batch norm does not need its output again
 
 
 def _differentiate_norm(
-    convolved: Tensor, z_grad: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse_std: Tensor, eps: float
+    convolved: Tensor, z_grad: Tensor, scale: Tensor, shift: Tensor, found: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of the convolution's result, scale and shift."""
     if runs_kernels(convolved):
-        return differentiate_map(convolved, z_grad, scale, shift, mean, inverse_std, PLAIN)
+        return differentiate_map(convolved, z_grad, scale, shift, found, PLAIN)
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
-        z_grad, convolved, scale, None, None, mean, inverse_std, True, eps, [True, True, True]
+        z_grad, convolved, scale, None, None, found[0], found[1], True, eps, [True, True, True]
     )
     return gradients
 

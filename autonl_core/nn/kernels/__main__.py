@@ -13,9 +13,9 @@ def compile_all() -> None:
     """Run both forms of each kernel once, on the smallest arrays."""
     maps = np.ones((1, 1, 1, 1), np.float32)
     rows, vector, kernel = maps.reshape(1, 1), np.ones(1, np.float32), np.zeros((1, 1, 1), np.float32)
-    vectors = [vector.copy() for _ in range(4)]
-    _run(normalise, rows, vector, vector, rows, 1e-3, PLAIN, 1, rows.copy(), *vectors[:3])
-    _run(differentiate, rows, rows, *vectors, PLAIN, 1, rows.copy(), vector, vector)
+    found, weight_grads = np.ones((3, 1), np.float32), np.ones((2, 1), np.float32)
+    _run(normalise, rows, vector, vector, rows, 1e-3, PLAIN, 1, rows.copy(), found)
+    _run(differentiate, rows, rows, vector, vector, found, PLAIN, 1, rows.copy(), weight_grads)
     _run(weight_gradient, maps, maps, 1, 1, kernel)
 
 

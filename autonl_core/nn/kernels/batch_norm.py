@@ -166,13 +166,12 @@ def _normalise(
     kind: int,
     chunk: int,
     out: Array,
-    mean: Array,
-    inverse_std: Array,
-    variance: Array,
+    found: Array,
 ) -> None:
     """out = f(scale (x - mean) / sqrt(variance + eps) + shift), with the statistics of x.
 
-    `kind` selects f: nothing, Swish, or + residual. Maps are (N, C), vectors (C,); `variance` is the biased one.
+    `kind` selects f: nothing, Swish, or + residual. Maps are (N, C), vectors (C,). `found`, (3, C), receives the mean,
+    1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above.
     """
     rows, channels = x.shape
     chunks = (rows + chunk - 1) // chunk
@@ -180,14 +179,15 @@ def _normalise(
     rough = _rough_mean(x)
     for part in prange(chunks):
         _add_moments(x[part * chunk : (part + 1) * chunk], rough, totals[part], squares[part])
-    factor, offset = np.empty_like(scale), np.empty_like(scale)
+    mean, inverse_std, unbiased_variance = found[0], found[1], found[2]
     for c in range(channels):
         of_difference = _sum(totals, c) / rows
-        variance[c] = max(_sum(squares, c) / rows - of_difference * of_difference, 0.0)
+        variance = max(_sum(squares, c) / rows - of_difference * of_difference, 0.0)
         mean[c] = rough[c] + of_difference
-        inverse_std[c] = 1.0 / math.sqrt(variance[c] + eps)
-        factor[c] = scale[c] * inverse_std[c]
-        offset[c] = shift[c] - mean[c] * factor[c]
+        inverse_std[c] = 1.0 / math.sqrt(variance + eps)
+        unbiased_variance[c] = variance * rows / max(1, rows - 1)
+    factor = scale * inverse_std
+    offset = shift - mean * factor
     for part in prange(chunks):
         span = slice(part * chunk, (part + 1) * chunk)
         if kind == SWISH:
@@ -203,18 +203,19 @@ def _differentiate(
     out_grad: Array,
     scale: Array,
     shift: Array,
-    mean: Array,
-    inverse_std: Array,
+    found: Array,
     kind: int,
     chunk: int,
     x_grad: Array,
-    scale_grad: Array,
-    shift_grad: Array,
+    weight_grads: Array,
 ) -> None:
     """Gradients of `_normalise`: with u = dL/dv of the normalised map v, and x^ = (x - mean) / std,
 
-    dL/dshift = sum u,  dL/dscale = sum u x^,  dL/dx = scale / std (u - mean(u) - x^ mean(u x^))
+    dL/dscale = sum u x^,  dL/dshift = sum u,  dL/dx = scale / std (u - mean(u) - x^ mean(u x^))
+
+    `weight_grads`, (2, C), receives the first two.
     """
+    mean, inverse_std, scale_grad, shift_grad = found[0], found[1], weight_grads[0], weight_grads[1]
     chunks = (len(x) + chunk - 1) // chunk
     totals, products = np.empty((chunks, scale.size), x.dtype), np.empty((chunks, scale.size), x.dtype)
     factor = scale * inverse_std
