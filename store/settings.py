@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         ge=1,
         description="CPU threads of one search, at most; by default a slot's share of the CPUs that the worker may use",
     )
+    spare_idle_s: float = Field(
+        default=120,
+        ge=0,
+        description="how long a slot keeps a search process ready before its search arrives; 0: never",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("dataset_roots", mode="before")

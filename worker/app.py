@@ -19,6 +19,7 @@ from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS
 from store.settings import Settings
 from store.stores import open_stores
 from worker.process import SEARCH_COMMAND
+from worker.spare import Spare
 from worker.supervisor import Supervisor
 
 # One byte shared by the worker and the processes it forks: 1 means that the worker has to stop. A task cannot see the
@@ -54,6 +55,11 @@ def _drain(**_: Any) -> None:
     _draining[0] = 1
 
 
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # in each slot's process
+def _prepare(**_: Any) -> None:
+    _spare().renew()
+
+
 @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
 def run_searches() -> None:
     """Notified: run due searches until none is left."""
@@ -64,4 +70,14 @@ def run_searches() -> None:
 def _supervisor() -> Supervisor:
     """The supervisor of this slot, created in the process that runs the task: connections do not survive a fork."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    return Supervisor(open_stores(settings), owner, draining=lambda: _draining[0] == 1, command=search_command)
+    return Supervisor(open_stores(settings), owner, draining=_is_draining, command=search_command, spare=_spare())
+
+
+def _is_draining() -> bool:
+    return _draining[0] == 1
+
+
+@functools.cache
+def _spare() -> Spare:
+    """The search process that waits in this slot."""
+    return Spare(search_command, settings)

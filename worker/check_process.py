@@ -111,4 +111,4 @@ def _exists(artifacts: ArtifactStore, key: str) -> bool:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(lambda: main(sys.argv[1], int(sys.argv[2])))

@@ -99,7 +99,7 @@ class Checker:
         log_path = self._settings.datasets_dir / f".checker-{lease.name}-{lease.fence}.log"
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
-            process = SupervisedProcess([*self._command, lease.name, str(lease.fence)], log_path, self._settings)
+            process = SupervisedProcess.start([*self._command, lease.name, str(lease.fence)], log_path, self._settings)
         except OSError as error:
             self.record_outcome(lease, f"its process could not be started: {error}")
             return

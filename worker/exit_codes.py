@@ -44,13 +44,13 @@ def crash_code(error: BaseException) -> ExitCode:
     return ExitCode.CRASHED
 
 
-def exit_with(main: Callable[[str, int], ExitCode]) -> NoReturn:
-    """Run `main` with the two arguments of this process, and exit with the code it returns.
+def exit_with(main: Callable[[], ExitCode]) -> NoReturn:
+    """Run `main`, and exit with the code it returns.
 
     An exception that escapes `main` goes to the log and becomes the exit code of its kind of crash.
     """
     try:
-        code = main(sys.argv[1], int(sys.argv[2]))
+        code = main()
     except Exception as error:  # noqa: BLE001  (outermost frame: logged, and reported by the exit code)
         traceback.print_exc()
         code = crash_code(error)

@@ -26,8 +26,7 @@ class Lifeline:
 
     def hold(self) -> None:
         """Start listening."""
-        if sys.platform == "linux":
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         threading.Thread(target=self._listen, name="lifeline", daemon=True).start()
 
     def stop_requested(self) -> StopRequest | None:
@@ -40,3 +39,9 @@ class Lifeline:
                 self._request = cast(StopRequest, request)
         print("the parent process is gone; exiting", file=sys.stderr, flush=True)
         os.killpg(0, signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, where it can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

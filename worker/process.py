@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
@@ -18,18 +19,25 @@ CHECK_COMMAND = (sys.executable, "-m", "worker.check_process")
 
 
 class SupervisedProcess:
-    """A fresh interpreter, in its own session, that runs one attempt of a search or one dataset check.
+    """An interpreter of its own, in its own session, that runs one attempt of a search or one dataset check.
 
     Its standard input is the lifeline (`worker/lifeline.py`): one stop request per line, and end of file when the
     parent is gone. Its output goes to the log.
-
-    Raises:
-        OSError: the log cannot be opened, or the process cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], log_path: Path, settings: Settings) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._reaped = False
+
+    @classmethod
+    def start(cls, command: Sequence[str], log_path: Path, settings: Settings) -> Self:
+        """Start a process that appends its output to the file at `log_path`.
+
+        Raises:
+            OSError: the log cannot be opened, or the process cannot be started.
+        """
         with log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -37,7 +45,7 @@ class SupervisedProcess:
                 start_new_session=True,
                 env=settings.search_process_environment(),
             )
-        self._reaped = False
+        return cls(process)
 
     @property
     def pid(self) -> int:

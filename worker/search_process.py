@@ -1,6 +1,7 @@
 """The process of one attempt: `python -m worker.search_process SEARCH_ID FENCE`. Its parent is the supervisor.
 
-It loads the search, runs it, stores its files and closes the search, every write under its fence. Its exit code
+It loads the search, runs it, stores its files and closes the search, every write under its fence. Started ahead,
+without arguments, it prepares for that, and then waits for its search. Its exit code
 (`worker/exit_codes.py`) says what is left for the supervisor to record.
 """
 
@@ -11,6 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from autonl_core import warm_up
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
@@ -25,6 +27,7 @@ from store.leases import Lease
 from store.models import Search
 from store.states import ExitClass
 from store.stores import Stores
+from worker.assignment import await_assignment
 from worker.exit_codes import ExitCode, exit_with
 from worker.lifeline import Lifeline
 from worker.process_context import process_context
@@ -135,5 +138,13 @@ def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
     return stored
 
 
+def run(arguments: Sequence[str]) -> ExitCode:
+    """Run the attempt that `arguments` name, or the one that arrives."""
+    if arguments:
+        return main(arguments[0], int(arguments[1]))
+    assignment = await_assignment(warm_up.STEPS)
+    return ExitCode.FINISHED if assignment is None else main(*assignment)
+
+
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(lambda: run(sys.argv[1:]))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
+from pathlib import Path
 
 from autonl_core.spec.progress import StopRequest
 from store.claims import ClaimStore, LeaseStatus
@@ -23,6 +24,7 @@ from store.stores import Stores
 from worker.exit_codes import ExitCode, crash_class, describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
 from worker.process import SEARCH_COMMAND, SupervisedProcess
+from worker.spare import Spare
 from worker.workspace import Workspace
 
 EXIT_GRACE_S = 5.0  # time for a process to exit once it has closed its search
@@ -37,6 +39,7 @@ class Supervisor:
         owner: stored with each claim, for people who read the rows; unique per worker slot.
         draining: asked repeatedly; once true, a running search is saved and given back.
         command: the command of a search process; the search id and the fence are appended as arguments.
+        spare: a search process that waits for its search; None: every process is started when it is needed.
     """
 
     def __init__(
@@ -46,12 +49,14 @@ class Supervisor:
         *,
         draining: Callable[[], bool] = lambda: False,
         command: Sequence[str] = SEARCH_COMMAND,
+        spare: Spare | None = None,
     ) -> None:
         self._stores = stores
         self._settings = stores.settings
         self._owner = owner
         self._draining = draining
         self._command = command
+        self._spare = spare
 
     def run_until_idle(self) -> int:
         """Run searches until none is due, the database is unavailable, or the worker drains.
@@ -71,14 +76,15 @@ class Supervisor:
                 break
             self._run(lease, claimed_at)
             attempts += 1
+            if self._spare is not None and not self._draining():
+                self._spare.renew()
         return attempts
 
     def _run(self, lease: Lease, claimed_at: float) -> None:
         """Run the attempt that holds `lease` to its end. `claimed_at`: when the claim was requested, monotonic."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
-            command = [*self._command, lease.search_id, str(lease.fence)]
-            process = SupervisedProcess(command, workspace.log_path(lease.fence), self._settings)
+            process = self._start(lease, workspace.log_path(lease.fence))
         except OSError as error:  # disk full, or too many processes: counts as a crash
             log.warning("search %s attempt %d could not be started: %s", lease.search_id, lease.fence, error)
             self._stores.claims.crashed(lease, crash_class(error), f"its process could not be started: {error}")
@@ -99,6 +105,12 @@ class Supervisor:
                     log.warning("outcome of search %s left to a sweeper: %s", lease.search_id, error)
                     return
                 time.sleep(self._settings.poll_s)
+
+    def _start(self, lease: Lease, log_path: Path) -> SupervisedProcess:
+        """The process of an attempt: the one that waits, or else a new one. Raises OSError."""
+        if self._spare is not None and (waiting := self._spare.take(lease, log_path)) is not None:
+            return waiting
+        return SupervisedProcess.start([*self._command, lease.search_id, str(lease.fence)], log_path, self._settings)
 
     def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace) -> None:
         """Write down how the attempt ended, unless its process already did or another attempt owns the search."""

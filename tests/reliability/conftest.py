@@ -28,6 +28,7 @@ SHORT: dict[str, Any] = {
     "crash_backoff_s": 0.1,
     "stop_grace_s": 20,
     "threads": 1,
+    "spare_idle_s": 0,  # preparing takes CPU time from the searches that are timed
 }
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for a search: `python scripted_process.py BEHAVIOUR SEARCH_ID FENCE`. It computes nothing.
+"""A stand-in for a search: `python scripted_process.py BEHAVIOUR [SEARCH_ID FENCE]`. It computes nothing.
 
 It writes progress and run states and receives stop requests through the same modules as the real search process.
 """
@@ -24,6 +24,7 @@ from store.leases import Lease
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.store.sample_rows import architecture, result
+from worker.assignment import await_assignment
 from worker.exit_codes import ExitCode, crash_code
 from worker.lifeline import Lifeline
 from worker.sink import RowSink
@@ -160,5 +161,13 @@ def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
     return code
 
 
+def run(behaviour: str, *search: str) -> ExitCode:
+    """Run the search that the arguments name, or the one that arrives, as the real search process does."""
+    if search:
+        return main(behaviour, *search)
+    assignment = await_assignment(())
+    return ExitCode.FINISHED if assignment is None else main(behaviour, assignment.search_id, str(assignment.fence))
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(run(*sys.argv[1:]))

@@ -53,7 +53,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(log: Path, tmp_path: Path) -> Start:
-    return lambda program: SupervisedProcess([sys.executable, "-c", program], log, Settings(data_dir=tmp_path))
+    return lambda program: SupervisedProcess.start([sys.executable, "-c", program], log, Settings(data_dir=tmp_path))
 
 
 def views(*requests: StopRequest) -> list[LeaseView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,16 @@ import pytest
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import BudgetError, DatasetError, VerificationError
 from autonl_core.spec.config import SearchConfig
+from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from worker.exit_codes import ExitCode, crash_code, describe_crash
+from worker.process import SEARCH_COMMAND
 from worker.search_process import error_type
+from worker.spare import Spare
 from worker.supervisor import Supervisor
+
+SPARE_READY_S = 15
 
 SMALL = {
     "dataset": "digits",
@@ -44,6 +50,29 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
         kind: artifact.sha256 for kind, artifact in artifacts.items()
     }
     assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
+
+
+def test_a_process_that_waited_computes_and_writes_the_same_bytes(stores: Stores, settings: Settings) -> None:
+    spare = Spare(SEARCH_COMMAND, settings)
+    spare.renew()
+    waiting = spare.pid
+    assert waiting is not None
+    config = SearchConfig.model_validate({**SMALL, "export": {"formats": ["onnx", "onnx-int8", "pt2"]}})
+    try:
+        time.sleep(SPARE_READY_S)  # all that it prepares is prepared
+        searches = [stores.searches.create(config, DIGITS)[0].id for _ in range(2)]
+        supervisor = Supervisor(stores, "worker-1", spare=spare)
+        spare.renew = lambda: None  # type: ignore[method-assign]  # the second search starts its own process
+        assert supervisor.run_until_idle() == 2
+    finally:
+        spare.end()
+    found = []
+    for search_id in searches:
+        search = stores.searches.get(search_id)
+        assert search.result is not None, stores.searches.attempts(search_id)[0].log_tail
+        files = {kind: search.result["files"][kind]["sha256"] for kind in ("onnx", "onnx-int8", "pt2")}
+        found.append({"weights": search.result["weights_sha256"], **files})
+    assert found[0] == found[1]
 
 
 def test_what_the_user_has_to_fix_is_not_retried(stores: Stores, tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""How a search process that was started ahead gets its search: one line on its standard input (`worker/spare.py`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.lifeline import end_with_parent
+
+
+class Assignment(NamedTuple):
+    """A search to run."""
+
+    search_id: str
+    fence: int
+
+
+def await_assignment(preparations: Iterable[Callable[[], None]]) -> Assignment | None:
+    """Prepare, one step after the other until a search arrives, and wait for it; None if the parent is gone.
+
+    From then on everything that this process prints goes to the log of the search.
+    """
+    end_with_parent()
+    for prepare in preparations:
+        if _has_arrived():
+            break
+        prepare()
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    search_id, fence, log_path = json.loads(line)
+    _print_to(Path(log_path))
+    return Assignment(search_id, fence)
+
+
+def _has_arrived() -> bool:
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def _print_to(log_path: Path) -> None:
+    with log_path.open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())

@@ -1,0 +1,93 @@
+"""A search process started ahead of its search, so that no search waits while torch is loaded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from store.leases import Lease
+from store.settings import Settings
+from worker.process import SupervisedProcess
+
+log = logging.getLogger(__name__)
+
+
+class Spare:
+    """At most one process that waits for a search. It runs a single one, as every search process does.
+
+    One that has waited for `Settings.spare_idle_s` is ended, since it takes memory.
+
+    Args:
+        command: of a search process; without a search in its arguments it waits for one.
+    """
+
+    def __init__(self, command: Sequence[str], settings: Settings) -> None:
+        self._command = command
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._waiting: subprocess.Popen[bytes] | None = None
+        self._expiry: threading.Timer | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that waits, if one does."""
+        return None if self._waiting is None else self._waiting.pid
+
+    def renew(self) -> None:
+        """Start a process, unless one waits. Searches do without if it cannot be started."""
+        if not self._settings.spare_idle_s:
+            return
+        with self._lock:
+            if self._waiting is not None:
+                if self._waiting.poll() is None:
+                    return
+                SupervisedProcess(self._waiting).reap()
+            try:
+                self._waiting = subprocess.Popen(
+                    list(self._command),
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,
+                    env=self._settings.search_process_environment(),
+                )
+            except OSError as error:
+                log.warning("no search process could be started ahead: %s", error)
+                return
+            self._expiry = threading.Timer(self._settings.spare_idle_s, self.end)
+            self._expiry.daemon = True
+            self._expiry.start()
+
+    def take(self, lease: Lease, log_path: Path) -> SupervisedProcess | None:
+        """Give a search to the process that waits; None if none does."""
+        process = self._remove()
+        if process is None:
+            return None
+        waiting = SupervisedProcess(process)
+        assignment = json.dumps([lease.search_id, lease.fence, str(log_path)])
+        try:
+            assert process.stdin is not None
+            process.stdin.write(f"{assignment}\n".encode())
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        if process.poll() is None:
+            return waiting
+        waiting.reap()  # it had died before
+        return None
+
+    def end(self) -> None:
+        """End the process that waits, if one does."""
+        process = self._remove()
+        if process is not None:
+            SupervisedProcess(process).reap()
+
+    def _remove(self) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            process, self._waiting = self._waiting, None
+            if self._expiry is not None:
+                self._expiry.cancel()
+                self._expiry = None
+        return process
