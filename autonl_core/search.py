@@ -7,7 +7,7 @@
                  baselines at the same MACs do, if asked for                  phases.baselines.train_baselines
     evaluating   top-1 on the test split, once                                phases.finishing.finish
     exporting    write in all formats, score each in a clean process          bundle.build.make_bundle
-                 report what was found, and pack all                          phases.reporting.write_report
+                 report what was found, and pack all                          phases.reporting.ReportWriter
 
 Each phase takes the typed state that the one before it returned (`phases/states.py`); a state saved to disk at any
 point is where a later attempt goes on.
@@ -71,10 +71,13 @@ def run_search(
             cache_dir=host.cache_dir or Path(scratch),
             dataset_report=dataset_report,
         )
-        chosen = choose_architecture(run, resume_from)
-        trainer = train_chosen(run, chosen)
-        baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
-        return finish(run, chosen, trainer.averaged(), baselines)
+        try:
+            chosen = choose_architecture(run, resume_from)
+            trainer = train_chosen(run, chosen)
+            baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
+            return finish(run, chosen, trainer.averaged(), baselines)
+        finally:
+            run.clean_process.end()
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> TrainingState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +30,17 @@ FOLDER = "bundle"
 _OTHER_DEVICE_SHARE = 0.005  # of test images whose class may differ between another device and the CPU
 
 
-def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
+def make_bundle(
+    run: SearchRun,
+    checkpoint: Path,
+    network: Network,
+    score: Score,
+    meanwhile: Callable[[Bundle], None] = lambda unconfirmed: None,
+) -> Bundle:
     """Export, certify and score `network`; `checkpoint` is its file, and `score` what it scored in this process.
+
+    Args:
+        meanwhile: called while another process scores the bundle, with all that is known so far.
 
     Raises:
         VerificationError: its graph costs, or its checkpoint scores, something else than it should.
@@ -51,12 +60,13 @@ def make_bundle(run: SearchRun, checkpoint: Path, network: Network, score: Score
     latency_ms = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
         (folder / FORMATS[CERTIFIED].file_name).unlink()
-    scores = score_in_clean_process(run, folder)
+    unconfirmed = Bundle(folder, score, {}, certificate, latency_ms, machine())
+    scores = score_in_clean_process(run, folder, lambda: meanwhile(unconfirmed))
     parity = judge(scores, folder, asked_for.int8_max_drop_points) | unscored(scores, folder) | failed
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)
     _remove_withheld(folder, parity)
     report_scores(folder, scores, parity, asked_for.int8_max_drop_points)
-    return Bundle(folder, confirmed, parity, certificate, latency_ms, machine())
+    return replace(unconfirmed, score=confirmed, parity=parity)
 
 
 def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import torch
 from autonl_core.errors import VerificationError, is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.run.search_run import SearchRun
-from autonl_core.run.watched_process import run_watched
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity
 
@@ -61,19 +58,17 @@ class CleanScores:
         )
 
 
-def score_in_clean_process(run: SearchRun, folder: Path) -> CleanScores:
-    """Run `verify.py --json` in `folder`.
+def score_in_clean_process(run: SearchRun, folder: Path, meanwhile: Callable[[], None] = lambda: None) -> CleanScores:
+    """Run `verify.py --json` in `folder`. `meanwhile`: called once it has begun.
 
     Raises:
         RuntimeError, MemoryError: the process failed, which says nothing about the files; the search is retried.
         VerificationError: verify.py loaded a package that its users do not have.
     """
-    command = [sys.executable, "-I", "-B", str(folder / "verify.py"), "--json"]
-    command += ["--threads", str(torch.get_num_threads())]
+    arguments = ["--json", "--threads", str(torch.get_num_threads())]
     if not (folder / "test.npz").exists():
-        command += ["--data", run.dataset.location]
-    with tempfile.TemporaryDirectory(prefix="autonl-verify-") as empty:
-        done = run_watched(run, command, Path(empty))
+        arguments += ["--data", run.dataset.location]
+    done = run.clean_process.run(folder / "verify.py", arguments, meanwhile=meanwhile, still_wanted=run.still_wanted)
     if done.returncode not in _FINISHED or not done.stdout:
         reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
         failure = MemoryError if reason.startswith("MemoryError") else RuntimeError

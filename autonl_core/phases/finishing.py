@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from autonl_core.bundle.build import make_bundle, pack_bundle
+from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.checkpoint_check import verify_checkpoint
 from autonl_core.data.prepare import ImageSet
 from autonl_core.errors import Diverged
 from autonl_core.files import sha256_of
 from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network
-from autonl_core.phases.reporting import Outcome, write_report
+from autonl_core.phases.reporting import Outcome, ReportWriter
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
@@ -35,18 +36,26 @@ def finish(
     def best_so_far() -> BestSoFar:  # nothing is left to compare, so a stop is quick
         return BestSoFar(network, state.val_top1_pct)
 
+    run.clean_process.start()
     examiner = Examiner()
     with run.phase("evaluating"):
         score = evaluate(network, run.watched(run.loader.plain(run.data.test)), examiner)
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
+
+    def outcome_of(bundle: Bundle) -> Outcome:
+        return Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
+
     with run.phase("exporting", best=best_so_far):
         checkpoint = run.work_dir / CHECKPOINT_NAME
         save_checkpoint(checkpoint, network, run.dataset, run.data)
         verify_checkpoint(checkpoint, network, run.config.flops_budget)
-        bundle = make_bundle(run, checkpoint, network, score)
-        outcome = Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
-        reports = write_report(run, state, outcome)
+        report = ReportWriter(run, state, network)
+        bundle = make_bundle(
+            run, checkpoint, network, score, meanwhile=lambda unconfirmed: report.draw(outcome_of(unconfirmed))
+        )
+        outcome = outcome_of(bundle)
+        reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports
     return _result(run, state, outcome, checkpoint, files)
 

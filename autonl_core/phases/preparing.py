@@ -15,6 +15,7 @@ from autonl_core.data.prepare import PreparedData, prepare, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
+from autonl_core.run.clean_process import CleanProcess
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.pace import Pace, planned_work
 from autonl_core.run.reporter import Reporter
@@ -67,6 +68,7 @@ def open_run(
         states=RunStates(work_dir, resume_from, host.save_steps),
         micro_batches=MicroBatches(host.micro_batches, on_split=reporter.memory_ran_out),
         reporter=reporter,
+        clean_process=CleanProcess(),
     )
 
 

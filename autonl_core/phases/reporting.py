@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from autonl_core.nn.network import Network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.phases.states import TrainingState
-from autonl_core.report import render
+from autonl_core.report import Picture, draw_all, render
 from autonl_core.report.facts import (
     ArchitectureFacts,
     Counts,
@@ -36,7 +37,7 @@ from autonl_core.spec.arch_string import encode
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
 from autonl_core.spec.result import BaselineResult, ResultFile, StopReason
-from autonl_core.training.evaluate import Predictions
+from autonl_core.training.evaluate import Predictions, Score
 
 SHOWN_CLASSES = 30
 SHOWN_FILES = 3  # per warning
@@ -56,44 +57,80 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def write_report(run: SearchRun, state: TrainingState, outcome: Outcome) -> dict[str, ResultFile]:
-    """Write report.html into the folder of the bundle, and report.md beside it; returns both by kind.
+class ReportWriter:
+    """Writes the report of a search, most of whose pictures can be drawn before the bundle is scored.
 
-    This reads some training images again, as samples, and runs the network about fifty times to time its layers. If
-    rendering fails, an event says so and the search succeeds without a report.
+    It reads some training images again, as samples, and runs the network about fifty times to time its layers, at the
+    start: nothing else should compute then. If drawing fails, an event says so and the search succeeds without a
+    report.
 
     Raises:
         Interrupted: the search was asked to stop.
     """
-    facts = gather(run, state, outcome)
+
+    def __init__(self, run: SearchRun, state: TrainingState, network: Network) -> None:
+        """`state` is the one that the phase `training` started from."""
+        self._run, self._state = run, state
+        self._architecture = _architecture(run, state, network)
+        self._drawn: Mapping[str, Picture] = {}
+        self._drawn_for: Score | None = None
+
+    def draw(self, outcome: Outcome) -> None:
+        """Draw the pictures. If the score turns out to be another, `write` draws them once more."""
+        with contextlib.suppress(_NotDrawn):
+            self._draw(self.gather(outcome), outcome.bundle.score)
+
+    def write(self, outcome: Outcome) -> dict[str, ResultFile]:
+        """Write report.html into the folder of the bundle, and report.md beside it; returns both by kind."""
+        facts = self.gather(outcome)
+        try:
+            if outcome.bundle.score != self._drawn_for:
+                self._draw(facts, outcome.bundle.score)
+            with _drawing():
+                report = render(facts, self._drawn)
+        except _NotDrawn as failed:
+            self._run.reporter.event(EventKind.REPORT_FAILED, {"problem": str(failed)})
+            return {}
+        paths = {"report-html": outcome.bundle.folder / "report.html", "report-md": self._run.work_dir / "report.md"}
+        paths["report-html"].write_text(report.html, encoding="utf-8")
+        paths["report-md"].write_text(report.markdown, encoding="utf-8")
+        return {kind: ResultFile(path, sha256_of(path), path.stat().st_size) for kind, path in paths.items()}
+
+    def gather(self, outcome: Outcome) -> Facts:
+        """Everything the report shows."""
+        run = self._run
+        return Facts(
+            dataset=_dataset(run),
+            architecture=self._architecture,
+            test=_test(run, self._state, outcome),
+            budget_macs=run.config.flops_budget,
+            counting_rule=COUNTING_RULE,
+            history=run.reporter.history,
+            run=_run(run, outcome),
+            certificate=outcome.bundle.certificate,
+            baselines=outcome.baselines,
+            parity=outcome.bundle.parity,
+            latency_ms=outcome.bundle.latency_ms,
+        )
+
+    def _draw(self, facts: Facts, score: Score) -> None:
+        with _drawing():
+            self._drawn, self._drawn_for = draw_all(facts), score
+
+
+class _NotDrawn(Exception):
+    """Drawing failed, for the reason that this says."""
+
+
+@contextlib.contextmanager
+def _drawing() -> Iterator[None]:
+    """Raises _NotDrawn for every error that is the fault of the report; for others the attempt is retried."""
     try:
-        report = render(facts)
+        yield
     except Exception as error:
         if is_out_of_memory(error) or isinstance(error, OSError):
-            raise  # not the fault of the report: the attempt is retried
-        run.reporter.event(EventKind.REPORT_FAILED, {"problem": f"{type(error).__name__}: {str(error)[:300]}"})
-        return {}
-    paths = {"report-html": outcome.bundle.folder / "report.html", "report-md": run.work_dir / "report.md"}
-    paths["report-html"].write_text(report.html, encoding="utf-8")
-    paths["report-md"].write_text(report.markdown, encoding="utf-8")
-    return {kind: ResultFile(path, sha256_of(path), path.stat().st_size) for kind, path in paths.items()}
-
-
-def gather(run: SearchRun, state: TrainingState, outcome: Outcome) -> Facts:
-    """Everything the report shows; `state` is the one that the phase `training` started from."""
-    return Facts(
-        dataset=_dataset(run),
-        architecture=_architecture(run, state, outcome.network),
-        test=_test(run, state, outcome),
-        budget_macs=run.config.flops_budget,
-        counting_rule=COUNTING_RULE,
-        history=run.reporter.history,
-        run=_run(run, outcome),
-        certificate=outcome.bundle.certificate,
-        baselines=outcome.baselines,
-        parity=outcome.bundle.parity,
-        latency_ms=outcome.bundle.latency_ms,
-    )
+            raise
+        raise _NotDrawn(f"{type(error).__name__}: {str(error)[:300]}") from error
 
 
 def _architecture(run: SearchRun, state: TrainingState, network: Network) -> ArchitectureFacts:

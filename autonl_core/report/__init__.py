@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autonl_core.report.facts import Facts
 from autonl_core.report.markdown import as_markdown
 from autonl_core.report.page import as_html
+from autonl_core.report.pictures import Picture, draw_all
 
-__all__ = ["Facts", "Report", "render"]
+__all__ = ["Facts", "Picture", "Report", "draw_all", "render"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,6 @@ class Report:
     markdown: str
 
 
-def render(facts: Facts) -> Report:
-    """The report of `facts` in both forms."""
-    return Report(as_html(facts), as_markdown(facts))
+def render(facts: Facts, pictures: Mapping[str, Picture] | None = None) -> Report:
+    """The report of `facts` in both forms. `pictures`: what `draw_all` made of them earlier."""
+    return Report(as_html(facts, draw_all(facts) if pictures is None else pictures), as_markdown(facts))

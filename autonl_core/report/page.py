@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from autonl_core.report import tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
-from autonl_core.report.pictures import draw_all
+from autonl_core.report.pictures import Picture
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
 
 _TEMPLATES = Environment(
@@ -23,7 +24,7 @@ _TEMPLATES = Environment(
 )
 
 
-def as_html(facts: Facts) -> str:
+def as_html(facts: Facts, pictures: Mapping[str, Picture]) -> str:
     """The whole report as HTML."""
     test = facts.test
     low, high = wilson_pct(test.correct, test.images)
@@ -31,7 +32,7 @@ def as_html(facts: Facts) -> str:
         facts=facts,
         words=words,
         tables=tables,
-        pictures=draw_all(facts),
+        pictures=pictures,
         interval=(low, high),
         layers=_layers(facts),
         samples=_samples(facts),

@@ -31,6 +31,11 @@ class Pace:
             return None
         return (time.monotonic() - self.started) * max(0.0, self.total - self.done) / worked
 
+    def nearly_done(self, seconds: float) -> bool:
+        """Whether at most so many seconds are left."""
+        left_s = self.eta_s()
+        return left_s is not None and left_s <= seconds
+
     def resume(self, done: float) -> None:
         """Go on from where an earlier attempt was; its speed does not count."""
         self.done = self.done_at_start = done

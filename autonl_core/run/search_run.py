@@ -17,6 +17,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
+from autonl_core.run.clean_process import CleanProcess
 from autonl_core.run.environment import environment
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
@@ -61,6 +62,7 @@ class SearchRun:
     states: RunStates
     micro_batches: MicroBatches
     reporter: Reporter
+    clean_process: CleanProcess  # for verify.py
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
         """The newest good run state, or None at the beginning of a search.

@@ -84,7 +84,9 @@ class Recorder(Silent):
         return self.request if self.asked == self.stop_at else None
 
 
-def checkpoint_alone(run: SearchRun, checkpoint: Path, network: Network, score: Score) -> Bundle:
+def checkpoint_alone(
+    run: SearchRun, checkpoint: Path, network: Network, score: Score, meanwhile: object = None
+) -> Bundle:
     """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
     run.still_wanted()
     nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
@@ -122,8 +124,9 @@ def search(
         if not bundle:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.make_bundle", checkpoint_alone))
             stack.enter_context(mock.patch("autonl_core.phases.finishing.pack_bundle", packed_alone))
+            stack.enter_context(mock.patch("autonl_core.run.clean_process.CleanProcess.start"))
         if not bundle and not report:
-            stack.enter_context(mock.patch("autonl_core.phases.finishing.write_report", return_value={}))
+            stack.enter_context(mock.patch("autonl_core.phases.finishing.ReportWriter.write", return_value={}))
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
 
 

@@ -198,7 +198,7 @@ class TestWithheld:
         kept = {name: found["formats"][name] for name in ("safetensors", "onnx", "onnx-int8")}
         found["formats"] = {name: of | {"disagreeing_beyond_ties": 0, "error": None} for name, of in kept.items()}
 
-        def scored(run: SearchRun, folder: Path) -> CleanScores:
+        def scored(run: SearchRun, folder: Path, meanwhile: object) -> CleanScores:
             present = {name: of for name, of in found["formats"].items() if (folder / FORMATS[name].file_name).exists()}
             return CleanScores.from_json(found | {"formats": present})
 

@@ -87,7 +87,7 @@ def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple
 def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
     uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def draw(facts: object) -> None:
+    def draw(facts: object, pictures: object) -> None:
         raise ValueError("no such colour")
 
     monkeypatch.setattr("autonl_core.phases.reporting.render", draw)
