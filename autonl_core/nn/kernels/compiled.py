@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.metadata
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar
 
 import numba
 from numba.core import config
 
-# Of the layers that Numba offers, the one that needs no library of the host. It serves one thread at a time.
-config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]  # numba defines its settings at run time
-_MAX_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-_one_at_a_time = threading.Lock()
+_MAX_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba defines its settings at run time
+_one_at_a_time = threading.Lock()  # numba's own pool of threads, which it takes where TBB is missing, demands it
+
+
+def _load_tbb() -> None:
+    """Load TBB from its wheel, where it is installed: numba looks for it in the folders of the system only.
+
+    Its threads wait for work without spinning, and it is the one pool in which the calling thread works too: on two
+    cores, numba's own pool computes no faster than one thread.
+    """
+    try:
+        files = importlib.metadata.files("tbb") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name == "libtbb.so.12":
+            ctypes.CDLL(str(file.locate()), ctypes.RTLD_GLOBAL)
+
+
+_load_tbb()
 
 # A map's elements that are worked on together: they stay in the first-level cache with their result.
 _CHUNK_ELEMENTS = 16_384
@@ -30,7 +49,7 @@ class Compiled:
 
     def __init__(self, kernel: Callable[..., None]) -> None:
         self.serial = _compile(kernel, parallel=False)
-        self.parallel = _compile(kernel, parallel=True)
+        self.parallel = _compile(_renamed(kernel), parallel=True)
 
     def __call__(self, threads: int, elements: int, *arguments: object) -> None:
         """Run on `arguments`. `elements`: size of the map, which decides whether several threads pay."""
@@ -51,6 +70,13 @@ def chunk_rows(row_elements: int) -> int:
 def inner(function: AnyFunction) -> AnyFunction:
     """A part of kernels: compiled with them."""
     return _jit(function, cache=False, parallel=False)
+
+
+def _renamed(kernel: Callable[..., None]) -> Callable[..., None]:
+    """A copy under another name: the cache tells functions apart by name, not by how they are compiled."""
+    copy = FunctionType(kernel.__code__, kernel.__globals__, f"{kernel.__name__}_in_parallel")
+    copy.__module__, copy.__qualname__ = kernel.__module__, copy.__name__
+    return copy
 
 
 def _compile(kernel: AnyFunction, *, parallel: bool) -> AnyFunction:

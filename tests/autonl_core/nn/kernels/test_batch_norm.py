@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autonl_core.nn.kernels.batch_norm import PLAIN, RESIDUAL, SWISH, differentiate, normalise
-from autonl_core.nn.kernels.compiled import Compiled, chunk_rows
+from autonl_core.nn.kernels.compiled import chunk_rows
 
 Array = NDArray[np.float32]
 KINDS = (PLAIN, SWISH, RESIDUAL)
@@ -114,12 +114,3 @@ def test_bits_do_not_depend_on_the_number_of_threads(kind: int) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     one_back, two_back = (backward(x, out_grad, scale, shift, one[1], kind, threads) for threads in (1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one_back, two_back, strict=True))
-
-
-def test_several_threads_are_asked_for_large_maps_only() -> None:
-    taken: list[str] = []
-    kernel = Compiled.__new__(Compiled)
-    kernel.serial, kernel.parallel = lambda: taken.append("serial"), lambda: taken.append("parallel")
-    for threads, elements in ((1, 10**6), (2, 1_000), (2, 10**6)):
-        kernel(threads, elements)
-    assert taken == ["serial", "serial", "parallel"]
