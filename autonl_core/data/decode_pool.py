@@ -6,14 +6,7 @@ This bounds the memory, and avoids deadlock: this process never writes to a read
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import select
-import signal
-import subprocess
-import sys
-import time
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,9 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autonl_core.data.cores import usable_cores
 from autonl_core.data.decode import Images
 from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Handshake
 from autonl_core.data.listing import Listing
+from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end
 from autonl_core.datasets.limits import Limits
 
 MAX_READERS = 4
@@ -60,14 +55,12 @@ class Readers:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.resolution, self.patience_s = resolution, patience_s
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[ReaderProcess] = []
         self._pending: Request | None = None
-        weakref.finalize(self, _end, self._processes)
+        weakref.finalize(self, end, self._processes)
         line = Handshake(str(folder), listing.kind, str(listing.path), resolution, limits).to_line()
-        command = [sys.executable, "-m", "autonl_core.data.decode_worker"]
         for _ in range(count):
-            self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0))
-            self._send(self._processes[-1], line)
+            self._processes.append(ReaderProcess("autonl_core.data.decode_worker", line))
 
     @property
     def pids(self) -> list[int]:
@@ -134,7 +127,7 @@ class Readers:
         if request.dropped:
             request.images = request.images[:0]
 
-    def _receive_share(self, process: subprocess.Popen[bytes], request: Request, start: int, count: int) -> None:
+    def _receive_share(self, process: ReaderProcess, request: Request, start: int, count: int) -> None:
         head = bytearray(LENGTH.size)
         self._receive(process, memoryview(head))
         text = bytearray(LENGTH.unpack(head)[0])
@@ -145,68 +138,34 @@ class Readers:
     def _give_up(self) -> None:
         for process in self._processes:
             process.kill()
-        _end(self._processes)
+        end(self._processes)
         self._processes.clear()
 
-    def _send(self, process: subprocess.Popen[bytes], data: bytes) -> None:
-        assert process.stdin is not None
-        rest = memoryview(data)
+    def _send(self, process: ReaderProcess, data: bytes) -> None:
         try:
-            while rest:
-                rest = rest[os.write(process.stdin.fileno(), rest) :]
-        except BrokenPipeError:
-            death = self._death(process)
+            process.send(data)
+        except ReaderGone:
+            death = _death(process)
             self._give_up()
             raise death from None
 
-    def _receive(self, process: subprocess.Popen[bytes], into: memoryview) -> None:
-        assert process.stdout is not None
-        descriptor = process.stdout.fileno()
-        while into:
-            if not _is_readable(descriptor, self.patience_s):
-                raise RuntimeError(
-                    f"reader process {process.pid} sent nothing for {self.patience_s:g} s; it may be stopped, or the "
-                    "storage of the dataset may not respond"
-                )
-            count = os.readv(descriptor, [into])
-            if count == 0:
-                raise self._death(process)
-            into = into[count:]
+    def _receive(self, process: ReaderProcess, into: memoryview) -> None:
+        try:
+            process.receive(into, self.patience_s)
+        except ReaderGone:
+            raise _death(process) from None
 
-    def _death(self, process: subprocess.Popen[bytes]) -> Exception:
-        """The exception for a reader that closed its pipe."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
-        code = process.returncode
-        if code == OUT_OF_MEMORY:
-            return MemoryError(f"reader process {process.pid} ran out of memory")
-        how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exited with {code}"
-        return RuntimeError(
-            f"reader process {process.pid} {how} while it decoded images; its output is in the log of the search"
-        )
+
+def _death(process: ReaderProcess) -> Exception:
+    """The exception for a reader that is gone."""
+    if process.code() == OUT_OF_MEMORY:
+        return MemoryError(f"reader process {process.pid} ran out of memory")
+    return RuntimeError(
+        f"reader process {process.pid} {process.ending()} while it decoded images; its output is in the log of the "
+        "search"
+    )
 
 
 def reader_count() -> int:
     """One per core, up to MAX_READERS."""
-    return max(1, min(MAX_READERS, os.cpu_count() or 1))
-
-
-def _is_readable(descriptor: int, timeout_s: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(1000 * timeout_s))
-
-
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Stop readers by closing their input, and kill those that do not end within 2 s."""
-    for process in processes:
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-    deadline = time.monotonic() + 2
-    for process in processes:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=max(0.0, deadline - time.monotonic()))
-            continue
-        process.kill()
-        process.wait()
+    return min(MAX_READERS, usable_cores())

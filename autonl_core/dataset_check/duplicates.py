@@ -2,8 +2,9 @@
 
 Equal files are found by their hash. For the others, each image has a *descriptor*: the low frequencies of its luminance
 at 16 by 16 pixels, divided by its contrast. The distance of two descriptors is the square root of 2 (1 - correlation).
-Candidates are close in the first 24 principal components, where distances are never larger; these pairs are then
-compared by the whole descriptor, brightness and colour.
+Sorted in several ways (`similar_orders.py`), images of the same picture stand close together: each is compared with
+those beside it, first by brightness and the first principal components, where distances are never larger, then by the
+whole descriptor and colour. Few images are all compared with each other.
 
 In some datasets all images are similar (digits, scans, video frames), so a small distance means less: as long as too
 many images have a duplicate, the threshold is lowered. Where many images are linked by a chain of small steps, rather
@@ -12,15 +13,14 @@ than being copies of one picture, only those close to the same image are grouped
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from autonl_core.dataset_check.inspect import Inspected
+from autonl_core.dataset_check.links import Links
+from autonl_core.dataset_check.similar_orders import similar_orders
 
 # Thresholds for descriptor distances. On CIFAR-10 (12,000 images), 0.3 finds 99% of images that were recompressed at
 # quality 50 or halved by any usual filter; of the 21 pairs found in the original dataset, at least 19 are duplicates.
@@ -29,13 +29,14 @@ MAX_ALIKE = 0.25  # share of images with a near duplicate; above, the threshold 
 MAX_TOGETHER = 30  # linked files that differ; larger groups are checked for chains
 _BRIGHTNESS = 6.0  # maximum difference of mean luminance, in levels of 255
 _COLOUR = 8.0  # maximum root mean square difference of chrominance, in levels of 255
-_COMPONENTS = 24
-_ROWS, _COLUMNS = 1024, 16384  # images compared at a time
-_CROWDED = 64  # candidates of one image in such a tile, above which only the `_CLOSEST` are compared
-_CLOSEST = 12
+_COMPONENTS = 8
+_ROUNDING = 1e-5  # of a squared distance
+_ORDERS, _REACH = 24, 32  # sorted in so many ways, an image is compared with so many others on either side
+_PAIRS = 16_384  # compared at a time
 _FEW = 10  # images with a near duplicate that are accepted whatever their share
 
 Labels = NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,10 @@ def find_duplicates(images: Inspected) -> Duplicates:
     for row in rows.tolist():
         exact[row] = first.setdefault(images.digests[row], row)
     kept = np.array(sorted(first.values()), dtype=np.int64)  # one file of every content
-    pairs, distances = _near_pairs(images, kept)
-    for distance in STRICTNESS:
-        near = pairs[distances < distance]
-        if len(np.unique(near)) <= max(MAX_ALIKE * len(kept), _FEW):
-            break
-    groups = _cut_chains(_connected(count, near), images.descriptors, distance)
-    return Duplicates(exact, groups[exact], distance)
-
-
-def _connected(count: int, pairs: NDArray[np.int64]) -> Labels:
-    """For every row, the smallest row that it is connected to by pairs (P, 2)."""
-    links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, component = connected_components(links, directed=False)
-    _, first = np.unique(component, return_index=True)
-    return np.asarray(first[component], dtype=np.int64)
+    links = _linked(images, kept)
+    groups = np.arange(count)
+    groups[kept] = kept[links.labels()]
+    return Duplicates(exact, _cut_chains(groups, images.descriptors, links.distance)[exact], links.distance)
 
 
 def _cut_chains(groups: Labels, descriptors: NDArray[np.float32], distance: float) -> Labels:
@@ -86,65 +76,63 @@ def _cut_chains(groups: Labels, descriptors: NDArray[np.float32], distance: floa
     return groups
 
 
-def _near_pairs(images: Inspected, kept: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (P, 2) of rows with close descriptors, and their distances (P,)."""
-    pairs: list[NDArray[np.int64]] = [np.empty((0, 2), np.int64)]
-    distances: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
-    for one, other in _candidates(images.descriptors[kept]):
-        a, b = kept[one], kept[other]
-        distance = np.sqrt(np.square(images.descriptors[a] - images.descriptors[b]).sum(axis=1))
-        same = (distance < STRICTNESS[0]) & (np.abs(images.means[a] - images.means[b]) < _BRIGHTNESS)
-        colour = images.colours[a].astype(np.float32) - images.colours[b]
-        same &= np.sqrt(np.square(colour).mean(axis=(1, 2, 3))) < _COLOUR
-        same &= _same_shape(images.sizes[a], images.sizes[b])
-        pairs.append(np.stack([a[same], b[same]], axis=1))
-        distances.append(distance[same])
-    return np.concatenate(pairs), np.concatenate(distances)
+def _linked(images: Inspected, kept: Rows) -> Links:
+    """Compare those of the rows `kept` that stand close together in one of several orders."""
+    links = Links(len(kept), STRICTNESS, max(MAX_ALIKE * len(kept), _FEW))
+    orders, reach = (1, len(kept) - 1) if len(kept) <= _ORDERS * _REACH else (_ORDERS, _REACH)  # few: all with all
+    sketches = _sketches(images, kept)
+    for order in similar_orders(images.descriptors, kept, orders):
+        sorted_sketches = sketches[:, order]
+        for offset in range(1, reach + 1):
+            at = _candidates(sorted_sketches, offset, links.distance)
+            for start in range(0, len(at), _PAIRS):
+                part = at[start : start + _PAIRS]
+                _compare(images, kept, links, order[part], order[part + offset])
+    return links
 
 
-def _candidates(descriptors: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of rows of `descriptors`, (N, DESCRIPTOR_DIM), that may be close, in portions.
-
-    Every image is compared with all others whose first component is close: N^2 / 3 products of 26 numbers, half a
-    minute for 200,000 images. Trees are slower: in 24 dimensions they hardly prune anything.
-    """
-    if len(descriptors) < 2:
-        return
-    points = descriptors @ _principal_axes(descriptors)  # (N, C)
-    order = np.argsort(points[:, 0], kind="stable")
-    points = points[order]
-    first = points[:, 0]
-    half = np.square(points).sum(axis=1, keepdims=True) / 2
-    ones = np.ones_like(half)
-    left, right = np.hstack([points, ones, -half]), np.hstack([points, -half, ones])  # left @ right.T = -distance^2 / 2
-    for start in range(0, len(points), _ROWS):
-        stop = min(start + _ROWS, len(points))
-        last = int(np.searchsorted(first, first[stop - 1] + STRICTNESS[0], side="right"))
-        for begin in range(start, last, _COLUMNS):
-            closeness = left[start:stop] @ right[begin : min(begin + _COLUMNS, last)].T
-            one, other = _close_pairs(closeness)
-            different = begin + other != start + one
-            yield order[start + one[different]], order[begin + other[different]]
+def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
+    """Brightness and the first components of descriptors, (1 + C, N): what rules out most pairs."""
+    axes = _principal_axes(images.descriptors, rows)
+    sketches = np.empty((1 + axes.shape[1], len(rows)), np.float32)
+    sketches[0] = images.means[rows]
+    for start in range(0, len(rows), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        sketches[1:, part] = (images.descriptors[rows[part]] @ axes).T
+    return sketches
 
 
-def _close_pairs(closeness: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns that may be close. In a crowd, only the closest and one that all have in common, which suffices
-    to connect them: so the work stays proportional to the number of images.
-    """
-    close = closeness > -(STRICTNESS[0] ** 2) / 2 - 1e-5
-    counts = np.count_nonzero(close, axis=1)
-    for row in np.flatnonzero(counts > _CROWDED):
-        first = int(np.argmax(close[row]))
-        close[row] = False
-        close[row, first] = True  # the same one for the whole crowd, so that it stays connected
-        close[row, np.argpartition(closeness[row], -_CLOSEST)[-_CLOSEST:]] = True
-    one, other = np.divmod(np.flatnonzero(close), close.shape[1])
-    return one, other
+def _candidates(sketches: NDArray[np.float32], offset: int, distance: float) -> Rows:
+    """Positions of images that may be close to the one `offset` positions further on."""
+    means, first = sketches[0], sketches[1]
+    most = distance**2 + _ROUNDING
+    at = np.flatnonzero(
+        (np.abs(means[offset:] - means[:-offset]) < _BRIGHTNESS) & (np.square(first[offset:] - first[:-offset]) < most)
+    )
+    total = np.square(first[at + offset] - first[at])
+    for component in sketches[2:]:
+        total += np.square(component[at + offset] - component[at])
+        close = total < most  # the whole distance is never smaller
+        at, total = at[close], total[close]
+    return at
 
 
-def _principal_axes(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compare(images: Inspected, kept: Rows, links: Links, one: Rows, other: Rows) -> None:
+    """Link those of the pairs of positions in `kept` that show the same picture."""
+    unknown = ~links.are_linked(one, other)
+    one, other = one[unknown], other[unknown]
+    a, b = kept[one], kept[other]
+    distances = np.sqrt(np.square(images.descriptors[a] - images.descriptors[b]).sum(axis=1))
+    same = (distances < links.distance) & (np.abs(images.means[a] - images.means[b]) < _BRIGHTNESS)
+    colour = images.colours[a].astype(np.float32) - images.colours[b]
+    same &= np.sqrt(np.square(colour).mean(axis=(1, 2, 3))) < _COLOUR
+    same &= _same_shape(images.sizes[a], images.sizes[b])
+    links.add(one[same], other[same], distances[same])
+
+
+def _principal_axes(descriptors: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
     """The directions (DESCRIPTOR_DIM, C) of largest variance."""
-    sample = descriptors[:: max(1, len(descriptors) // 20_000)].astype(np.float64)
+    sample = descriptors[rows[:: max(1, len(rows) // 20_000)]].astype(np.float64)
     _, axes = np.linalg.eigh(sample.T @ sample)
     return np.ascontiguousarray(axes[:, ::-1][:, :_COMPONENTS], dtype=np.float32)
 
