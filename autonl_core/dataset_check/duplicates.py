@@ -13,10 +13,12 @@ than being copies of one picture, only those close to the same image are grouped
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from autonl_core.dataset_check.inspect import Inspected
 from autonl_core.dataset_check.links import Links
@@ -31,8 +33,9 @@ _BRIGHTNESS = 6.0  # maximum difference of mean luminance, in levels of 255
 _COLOUR = 8.0  # maximum root mean square difference of chrominance, in levels of 255
 _COMPONENTS = 8
 _ROUNDING = 1e-5  # of a squared distance
-_ORDERS, _REACH = 24, 32  # sorted in so many ways, an image is compared with so many others on either side
-_PAIRS = 16_384  # compared at a time
+_ORDERS, _REACH = 16, 32  # sorted in so many ways, an image is compared with so many others on either side
+_ORDERS_FROM = 4096  # images; above, two more for every doubling, so that as few pairs are missed
+_BLOCK = 16_384  # images at a time, few enough for the cache of a processor
 _FEW = 10  # images with a near duplicate that are accepted whatever their share
 
 Labels = NDArray[np.int64]
@@ -57,7 +60,8 @@ def find_duplicates(images: Inspected) -> Duplicates:
     for row in rows.tolist():
         exact[row] = first.setdefault(images.digests[row], row)
     kept = np.array(sorted(first.values()), dtype=np.int64)  # one file of every content
-    links = _linked(images, kept)
+    with threadpool_limits(1):  # many small products: threads gain little, and where cores are busy they lose a lot
+        links = _linked(images, kept)
     groups = np.arange(count)
     groups[kept] = kept[links.labels()]
     return Duplicates(exact, _cut_chains(groups, images.descriptors, links.distance)[exact], links.distance)
@@ -79,16 +83,23 @@ def _cut_chains(groups: Labels, descriptors: NDArray[np.float32], distance: floa
 def _linked(images: Inspected, kept: Rows) -> Links:
     """Compare those of the rows `kept` that stand close together in one of several orders."""
     links = Links(len(kept), STRICTNESS, max(MAX_ALIKE * len(kept), _FEW))
-    orders, reach = (1, len(kept) - 1) if len(kept) <= _ORDERS * _REACH else (_ORDERS, _REACH)  # few: all with all
+    orders, reach = _effort(len(kept))
     sketches = _sketches(images, kept)
-    for order in similar_orders(images.descriptors, kept, orders):
-        sorted_sketches = sketches[:, order]
-        for offset in range(1, reach + 1):
-            at = _candidates(sorted_sketches, offset, links.distance)
-            for start in range(0, len(at), _PAIRS):
-                part = at[start : start + _PAIRS]
-                _compare(images, kept, links, order[part], order[part + offset])
+    for order in similar_orders(images.descriptors, images.means, kept, orders):
+        in_order = sketches[:, order]
+        for start in range(0, len(kept), _BLOCK):
+            for offset in range(1, reach + 1):
+                block = in_order[:, start : start + _BLOCK + offset]
+                at = start + _candidates(block, offset, links.distance)
+                _compare(images, kept, links, order[at], order[at + offset])
     return links
+
+
+def _effort(count: int) -> tuple[int, int]:
+    """How many orders, and how far each image is compared in them. Few images are all compared with each other."""
+    if count <= _ORDERS * _REACH:
+        return 1, count - 1
+    return _ORDERS + max(0, round(2 * math.log2(count / _ORDERS_FROM))), _REACH
 
 
 def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
@@ -96,8 +107,8 @@ def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
     axes = _principal_axes(images.descriptors, rows)
     sketches = np.empty((1 + axes.shape[1], len(rows)), np.float32)
     sketches[0] = images.means[rows]
-    for start in range(0, len(rows), _PAIRS):
-        part = slice(start, start + _PAIRS)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
         sketches[1:, part] = (images.descriptors[rows[part]] @ axes).T
     return sketches
 

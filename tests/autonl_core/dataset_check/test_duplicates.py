@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from autonl_core.dataset_check import duplicates
 from autonl_core.dataset_check.duplicates import STRICTNESS, Duplicates, find_duplicates
-from autonl_core.dataset_check.inspect import Inspected, inspect
+from autonl_core.dataset_check.inspect import DESCRIPTOR_DIM, Images, Inspected, inspect
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.datasets.sources import open_source
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 
 COUNT = 120
@@ -22,9 +22,8 @@ Change = Callable[[Image.Image], bytes]
 
 
 def inspected(path: Path, contents: Sequence[bytes]) -> Inspected:
-    packed(path, {f"{number:05}": content for number, content in enumerate(contents)})
-    with open_source(path) as files:
-        return inspect(files, sorted(files.marks), DEFAULT_LIMITS)
+    files = {f"{number:05}": content for number, content in enumerate(contents)}
+    return inspect(Images("zip", packed(path, files), list(files), ""), DEFAULT_LIMITS, path.parent)
 
 
 def found(path: Path, contents: Sequence[bytes]) -> Duplicates:
@@ -56,18 +55,20 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize(("size", "count"), [(32, 120), (224, 24)])
-def test_planted_ones_are_found_and_no_others(tmp_path: Path, size: int, count: int) -> None:
+def test_planted_ones_are_found_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, count: int
+) -> None:
     """Every picture is there once, and once more changed in some way."""
+    monkeypatch.setattr(duplicates, "MAX_ALIKE", 1)
     originals = [photo(seed, size) for seed in range(count)]
     changes = list(CHANGES.values())
     changed = [changes[number % len(changes)](image) for number, image in enumerate(originals)]
     images = inspected(tmp_path / "a.zip", [encoded(image) for image in originals] + changed)
-    every = np.ones(len(images.names), bool)
-    pairs, distances = duplicates._near_pairs(images, np.flatnonzero(every))
-    close = {(min(a, b), max(a, b)) for a, b in pairs[distances < STRICTNESS[0]].tolist()}
-    planted = {(number, count + number) for number in range(count)}
-    assert len(close & planted) >= 0.95 * count
-    assert close <= planted
+    groups = find_duplicates(images).groups
+    assert groups[:count].tolist() == list(range(count))
+    assert set(groups[count:].tolist()) <= set(range(2 * count))
+    assert np.count_nonzero(groups[count:] == np.arange(count)) >= 0.95 * count
+    assert set((groups[count:] - np.arange(count)).tolist()) <= {0, count}
 
 
 def test_a_few_planted_in_many_make_groups(tmp_path: Path) -> None:
@@ -121,16 +122,80 @@ def test_a_crowd_of_copies_is_one_group_beside_pairs(tmp_path: Path) -> None:
     assert groups.groups.tolist() == [*range(200), *[7] * 45, 9]
 
 
-def test_tiles_and_crowds_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same groups, however many images are compared at a time, also where one has more close ones than are kept."""
+def test_blocks_and_short_reach_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same groups however many images are compared at a time, also where one has more close ones than that."""
     contents = [encoded(photo(seed)) for seed in range(COUNT)]
     contents += [encoded(photo(7), "JPEG", quality=q) for q in range(60, 90)]
     images = inspected(tmp_path / "a.zip", contents)
     expected = find_duplicates(images).groups.tolist()
     assert expected == [*range(COUNT), *[7] * 30]
-    for rows, columns, crowded in ((7, 11, 64), (16, 16, 3), (1024, 16384, 5)):
-        monkeypatch.setattr(duplicates, "_ROWS", rows)
-        monkeypatch.setattr(duplicates, "_COLUMNS", columns)
-        monkeypatch.setattr(duplicates, "_CROWDED", crowded)
-        monkeypatch.setattr(duplicates, "_CLOSEST", 3)
+    for orders, reach, block in ((24, 4, 7), (24, 4, 16_384), (12, 8, 16)):
+        monkeypatch.setattr(duplicates, "_ORDERS", orders)
+        monkeypatch.setattr(duplicates, "_REACH", reach)
+        monkeypatch.setattr(duplicates, "_BLOCK", block)
         assert find_duplicates(images).groups.tolist() == expected
+
+
+def smooth(count: int, seed: int) -> Inspected:
+    """Descriptors like those of photos, most of their variance in the lowest frequencies."""
+    rng = np.random.default_rng(seed)
+    images = Inspected([str(number) for number in range(count)])
+    images.digests = [number.to_bytes(4, "big") for number in range(count)]
+    scales = 1 / (1 + np.hypot(*np.mgrid[:8, :8]).ravel()[1:]) ** 1.2
+    images.descriptors[:] = scaled(rng.normal(size=(count, DESCRIPTOR_DIM)) * scales)
+    images.means[:] = rng.normal(120, 40, count)
+    images.colours[:] = rng.normal(128, 20, (count, 2, 1, 1))
+    images.sizes[:] = 64
+    return images
+
+
+def scaled(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def plant(images: Inspected, sources: NDArray[np.int64], rows: NDArray[np.int64], distance: float, seed: int) -> None:
+    """Turn `rows` into near duplicates of `sources`, at evenly distributed distances of up to `distance`."""
+    rng = np.random.default_rng(seed)
+    change = scaled(rng.normal(size=(len(rows), DESCRIPTOR_DIM))) * rng.uniform(0, distance, (len(rows), 1))
+    images.descriptors[rows] = scaled(images.descriptors[sources] + change)
+    images.means[rows] = images.means[sources] + rng.uniform(-5, 5, len(rows))
+    images.colours[rows] = images.colours[sources]
+
+
+def compared_with_all(images: Inspected) -> list[int]:
+    """Groups by definition: every image is compared with all others, at the distance for ordinary sets."""
+    count = len(images.names)
+    groups, colours = np.arange(count), images.colours.reshape(count, -1).astype(np.float32)
+    for row in range(count):
+        same = np.square(images.descriptors - images.descriptors[row]).sum(axis=1) < STRICTNESS[0] ** 2
+        same &= np.abs(images.means - images.means[row]) < 6
+        same &= np.sqrt(np.square(colours - colours[row]).mean(axis=1)) < 8
+        joined = np.unique(groups[same])
+        groups[np.isin(groups, joined)] = joined[0]
+    return groups.tolist()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_many_are_grouped_as_if_all_were_compared_with_all(seed: int) -> None:
+    images = smooth(2000, seed)
+    plant(images, np.arange(200), np.arange(1500, 1700), 0.3, seed)
+    plant(images, np.repeat([1000, 1001], 60), np.arange(1700, 1820), 0.1, seed)  # more than an order reaches
+    groups = find_duplicates(images).groups.tolist()
+    expected = compared_with_all(images)
+    assert len(set(expected)) < 1800  # some of those that were planted farthest away are out of reach
+    sizes = Counter(expected)
+    assert [own for own, group in zip(groups, expected, strict=True) if sizes[group] <= duplicates.MAX_TOGETHER] == [
+        group for group in expected if sizes[group] <= duplicates.MAX_TOGETHER
+    ]
+    assert groups[1000] == groups[1700] == 1000
+    assert groups[1001] == groups[1760] == 1001
+
+
+def test_many_alike_are_compared_more_strictly_whatever_their_number() -> None:
+    """Of 3,000 images in crowds at a distance of 0.2, those at most 0.01 apart are grouped."""
+    images = smooth(3000, 0)
+    plant(images, np.arange(3000) // 100, np.arange(3000), 0.2, 1)
+    plant(images, np.arange(300), np.arange(1500, 1800), 0.01, 2)
+    found = find_duplicates(images)
+    assert found.distance < STRICTNESS[0]
+    assert found.groups[1500:1800].tolist() == found.groups[:300].tolist()
