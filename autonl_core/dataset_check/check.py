@@ -20,7 +20,7 @@ from autonl_core.dataset_check.duplicate_checks import check_duplicates
 from autonl_core.dataset_check.duplicates import Duplicates, find_duplicates
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.image_checks import check_images
-from autonl_core.dataset_check.inspect import Inspected, inspect
+from autonl_core.dataset_check.inspect import Images, Inspected, inspect
 from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.data_source import FileSource
@@ -58,6 +58,16 @@ class _Usable:
     image_size: int
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The data source that is checked, and the folders that its check writes to."""
+
+    kind: str
+    path: Path
+    work_dir: Path
+    saved_dir: Path | None
+
+
 def check_dataset(
     name: str,
     path: Path,
@@ -65,11 +75,16 @@ def check_dataset(
     *,
     limits: Limits = DEFAULT_LIMITS,
     within: Sequence[Path] = (),
+    saved_dir: Path | None = None,
     on_progress: OnProgress = lambda share: None,
 ) -> Checked:
-    """Check the data source at `path`; write the manifest and contact sheets into `work_dir`.
+    """Check the data source at `path`; write the manifest and contact sheets into `work_dir`, an existing folder.
 
-    Never raises for bad data, but reports it. `within`: folders that links may lead into; anywhere if there are none.
+    Never raises for bad data, but reports it.
+
+    Args:
+        within: folders that links may lead into; anywhere if there are none.
+        saved_dir: where it is saved what was found in the images opened so far, for another attempt at the same check.
     """
     began = time.monotonic()
     report = DatasetReport()
@@ -78,10 +93,12 @@ def check_dataset(
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            usable = _find_problems(files, path.name, limits, report, on_progress)
+            place = _Place(kind, path, work_dir, saved_dir)
+            content = content_fingerprint(files)
+            usable = _find_problems(files, content, place, limits, report, on_progress)
             if usable is not None:
                 spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "")
-                checked = _write_results(files, spec, usable.items, work_dir, limits, report)
+                checked = _write_results(files, content, spec, usable.items, work_dir, limits, report)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", str(error))
     except OSError as error:
@@ -91,17 +108,23 @@ def check_dataset(
 
 
 def _find_problems(
-    files: FileSource, where: str, limits: Limits, report: DatasetReport, on_progress: OnProgress
+    files: FileSource, content: str, place: _Place, limits: Limits, report: DatasetReport, on_progress: OnProgress
 ) -> _Usable | None:
-    """Fill the report; None if it has errors. `where` is what messages call the dataset."""
+    """Fill the report; None if it has errors. `content` is the fingerprint of the files."""
     check_files(files.marks, report)
     try:
-        layout = read_layout(files.marks, where, limits)
+        layout = read_layout(files.marks, place.path.name, limits)
     except DatasetError as error:
         Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
         return None
     check_layout(layout, report)
-    images = inspect(files, list(layout.images), limits, lambda share: on_progress(share * _READING_SHARE))
+    images = inspect(
+        Images(place.kind, place.path, list(layout.images), content),
+        limits,
+        place.work_dir,
+        saved_dir=place.saved_dir,
+        on_progress=lambda share: on_progress(share * _READING_SHARE),
+    )
     check_images(images, report)
     items = _split(layout, images, find_duplicates(images), report)
     used = Counter(item.label for item in items)
@@ -136,11 +159,17 @@ def _group_numbers(images: Inspected, duplicates: Duplicates) -> dict[str, int]:
 
 
 def _write_results(
-    files: FileSource, spec: DatasetSpec, items: list[Item], work_dir: Path, limits: Limits, report: DatasetReport
+    files: FileSource,
+    content: str,
+    spec: DatasetSpec,
+    items: list[Item],
+    work_dir: Path,
+    limits: Limits,
+    report: DatasetReport,
 ) -> Checked:
     """Write manifest and contact sheets, and complete `spec` with what they contain."""
     rows = ((item.split, item.label, item.member, item.group) for item in items)
-    manifest = write_manifest(work_dir, content_fingerprint(files), spec.classes, rows)
+    manifest = write_manifest(work_dir, content, spec.classes, rows)
     sheets = write_sheets(files, spec.classes, items, work_dir, limits)
     report.sheets = len(sheets)
     splits = Counter(item.split for item in items)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.dataset_check.findings import LONG_SIDES, Finding
-from autonl_core.dataset_check.inspect import ImageTrait, Inspected
+from autonl_core.dataset_check.inspect import Inspected
+from autonl_core.dataset_check.inspect_worker import ImageTrait
 from autonl_core.datasets.check_report import DatasetReport
 
 EXTREME_SIZE = 8  # times larger or smaller than usual

@@ -1,0 +1,185 @@
+"""A process that opens images for a dataset check: `python -m autonl_core.dataset_check.inspect_worker`.
+
+The first line of standard input is an `InspectTask` in JSON. Then come requests: a `REQUEST` and that many rows. The
+answer is one or more blocks: a `BLOCK`, that many `RECORD`s of the next rows, and a JSON text, why some of them cannot
+be read, by their position in the block.
+
+Beside others, the process may allocate its share of the memory that the check may use, and what it has no memory for is
+marked so in its record; alone, it may allocate all of it. Does not import PyTorch or SciPy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+from dataclasses import asdict, dataclass
+from enum import IntFlag
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from autonl_core.data.decode import reduced_rgb, upright
+from autonl_core.data.decode_worker import OUT_OF_MEMORY
+from autonl_core.data.listing import ListedFiles, Listing
+from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_image
+from autonl_core.datasets.limits import Limits
+from autonl_core.errors import ImageError
+
+SIDE = 16  # of the thumbnails that are compared
+REQUEST = struct.Struct("<Q?")  # the number of rows, and whether the process is alone
+BLOCK = struct.Struct("<QQ")  # the number of records, and the length of the text in bytes
+DIGEST_BYTES = 16
+RECORD = np.dtype(
+    [
+        ("digest", np.uint8, DIGEST_BYTES),  # of the file's bytes
+        ("short_of_memory", np.bool_),
+        ("format", "S8"),  # empty if the image cannot be read; the fields below are zero then
+        ("traits", np.uint8),  # of `ImageTrait`
+        ("size", np.int32, 2),  # width and height
+        ("thumb", np.uint8, (3, SIDE, SIDE)),  # luminance and chrominance
+    ]
+)
+_BLOCK_S = 1.0  # between blocks at most, or one image if that takes longer
+_ORIENTATION = 0x0112
+_STATM = Path("/proc/self/statm")  # where the kernel tells the size of the address space, in pages
+
+Records = NDArray[Any]  # (N,) of RECORD
+
+
+class ImageTrait(IntFlag):
+    """Unusual properties of an image, each handled when it is decoded."""
+
+    ANIMATED = 1
+    CMYK = 2
+    DEEP = 4
+    ALPHA = 8
+    ROTATED = 16
+
+
+@dataclass(frozen=True)
+class InspectTask:
+    """What a process is to open, and how much memory it may allocate beside others."""
+
+    folder: str  # of the saved listing
+    kind: str  # of the data source
+    path: str  # of the data source
+    limits: Limits
+    share_bytes: int  # 0: as much as alone
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @staticmethod
+    def from_line(line: bytes) -> InspectTask:
+        data = json.loads(line)
+        return InspectTask(**{**data, "limits": Limits(**data["limits"])})
+
+
+class _Memory:
+    """The limit of the address space of this process."""
+
+    def __init__(self, share_bytes: int) -> None:
+        self._alone, self._hard = resource.getrlimit(resource.RLIMIT_AS)
+        self._beside = self._alone
+        if share_bytes and _STATM.exists():
+            used_bytes = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+            beside = used_bytes + share_bytes
+            self._beside = beside if self._alone == resource.RLIM_INFINITY else min(beside, self._alone)
+
+    def limit(self, alone: bool) -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (self._alone if alone else self._beside, self._hard))
+
+
+def digest(data: bytes) -> NDArray[np.uint8]:
+    """Equal for equal files."""
+    return np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
+
+
+def open_file(data: bytes, limits: Limits, record: Any) -> str | None:
+    """Fill the record of an image file; returns why it cannot be read, if so. Raises MemoryError."""
+    record["digest"] = digest(data)
+    try:
+        _open(data, limits, record)
+    except MemoryError:
+        raise
+    except ImageError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  (decoders raise anything on damaged bytes; the problem is reported)
+        return describe(error)
+    return None
+
+
+def _open(data: bytes, limits: Limits, record: Any) -> None:
+    with open_image(data, limits) as image:
+        size, kind, traits = image.size, image.format or "", _traits(image)
+        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decode no larger than needed; damage is detected nevertheless
+        rgb = reduced_rgb(upright(image), min(image.size) // (2 * SIDE))
+        larger = min(rgb.size) >= SIDE
+        thumb = rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).convert("YCbCr")
+    record["thumb"] = np.asarray(thumb).transpose(2, 0, 1)
+    record["format"], record["traits"], record["size"] = kind, traits, size
+
+
+def _traits(image: Image.Image) -> ImageTrait:
+    found = ImageTrait(0)
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a smaller copy
+        found |= ImageTrait.ANIMATED
+    if image.mode in ("CMYK", "YCCK"):
+        found |= ImageTrait.CMYK
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        found |= ImageTrait.DEEP
+    if image.has_transparency_data:
+        found |= ImageTrait.ALPHA
+    if 0 < len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES and image.getexif().get(_ORIENTATION, 1) not in (0, 1):
+        found |= ImageTrait.ROTATED
+    return found
+
+
+def _answer(rows: list[int], files: ListedFiles, limits: Limits, answers: BinaryIO) -> None:
+    """Open the files of these rows, and send blocks of records."""
+    records, problems, sent = np.zeros(len(rows), RECORD), {}, 0
+    send_at = time.monotonic() + _BLOCK_S
+    for position, row in enumerate(rows):
+        try:
+            if (problem := open_file(files.read(row), limits, records[position])) is not None:
+                problems[position - sent] = problem
+        except MemoryError:
+            records[position]["short_of_memory"] = True
+        if time.monotonic() >= send_at or position == len(rows) - 1:
+            text = json.dumps(problems).encode()
+            answers.write(BLOCK.pack(position + 1 - sent, len(text)) + records[sent : position + 1].tobytes() + text)
+            answers.flush()
+            problems, sent = {}, position + 1
+            send_at = time.monotonic() + _BLOCK_S
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the check process too, which then closes our input
+    task = InspectTask.from_line(sys.stdin.buffer.readline())
+    requests = sys.stdin.buffer
+    try:
+        files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)
+        memory = _Memory(task.share_bytes)
+        while len(head := requests.read(REQUEST.size)) == REQUEST.size:
+            count, alone = REQUEST.unpack(head)
+            rows = np.frombuffer(requests.read(8 * count), np.int64).tolist()
+            memory.limit(alone)
+            _answer(rows, files, task.limits, sys.stdout.buffer)
+    except MemoryError:
+        return OUT_OF_MEMORY
+    except BrokenPipeError:  # the check process is gone: there is no reader for the remaining output
+        os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

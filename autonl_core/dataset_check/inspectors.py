@@ -1,0 +1,211 @@
+"""Processes that open the images of a dataset check side by side, and survive images that end one of them.
+
+An image that a process has no memory for beside the others is opened again while no other is being opened. So are the
+images that a process had not answered when it ended: the one that ends a second process cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autonl_core.data.cores import usable_cores
+from autonl_core.data.decode_worker import OUT_OF_MEMORY
+from autonl_core.data.listing import ListedFiles, Listing
+from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end, readable
+from autonl_core.dataset_check.inspect_worker import BLOCK, RECORD, REQUEST, InspectTask, Records, digest
+from autonl_core.datasets.limits import Limits
+
+PATIENCE_S = 600.0  # without a byte from a process that opens images, before giving up
+MAX_FATAL = 20  # images that end the process that opens them, before the check fails
+_MODULE = "autonl_core.dataset_check.inspect_worker"
+_LEAST_SHARE_BYTES = 256 << 20  # suffices for all but the largest images
+_FAULTS = tuple(-code for code in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT))
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class Portion:
+    """Images to open: their rows, and in the same order what was found."""
+
+    rows: Rows
+    records: Records = field(init=False)
+    problems: dict[int, str] = field(default_factory=dict)  # why an image cannot be read, by position
+    done: int = 0  # records received
+    again: deque[int] = field(default_factory=deque)  # positions to open again, alone
+
+    def __post_init__(self) -> None:
+        self.records = np.zeros(len(self.rows), RECORD)
+
+
+class Inspectors:
+    """`count` processes that open the images of a listing, which they find in `folder`.
+
+    They end with this object or with this process.
+    """
+
+    def __init__(self, folder: Path, listing: Listing, limits: Limits, count: int) -> None:
+        try:
+            listing.save(folder)
+        except OSError as error:  # of this host, not of the dataset: the check failed, and may be tried again
+            raise RuntimeError(f"the list of images could not be written: {error}") from error
+        self._listing, self._limits = listing, limits
+        self._first_line = InspectTask(
+            str(folder), listing.kind, str(listing.path), limits, _share_bytes(count)
+        ).to_line()
+        self._fatal = 0
+        self._processes = [self._started() for _ in range(count)]
+        weakref.finalize(self, end, self._processes)
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    def inspect(self, portions: Iterable[Rows]) -> Iterator[Portion]:
+        """Open all images; portions come back in the order in which they are completed.
+
+        Raises:
+            MemoryError: memory does not suffice for an image, or for a process.
+            RuntimeError: a process was killed from outside or fell silent, or too many images ended one.
+        """
+        waiting = map(Portion, portions)
+        busy: dict[ReaderProcess, Portion] = {}
+        faulty: list[Portion] = []
+        while True:
+            if not faulty:  # else nothing more is begun, so that soon nothing else is being opened
+                self._hand_out(waiting, busy, faulty)
+            if busy:
+                for portion in self._received(busy):
+                    if portion.again:
+                        faulty.append(portion)
+                    else:
+                        yield portion
+            elif faulty:
+                yield self._opened_alone(faulty.pop())
+            else:
+                return
+
+    def _started(self) -> ReaderProcess:
+        try:
+            return ReaderProcess(_MODULE, self._first_line)
+        except OSError as error:
+            raise RuntimeError(f"a process that opens images could not be started: {error}") from error
+
+    def _replace(self, process: ReaderProcess) -> None:
+        end([process])
+        self._processes[self._processes.index(process)] = self._started()
+
+    def _hand_out(self, waiting: Iterator[Portion], busy: dict[ReaderProcess, Portion], faulty: list[Portion]) -> None:
+        """Give every idle process a portion."""
+        for process in [process for process in self._processes if process not in busy]:
+            if (portion := next(waiting, None)) is None:
+                return
+            try:
+                _request(process, portion, alone=False)
+                busy[process] = portion
+            except ReaderGone:
+                self._replace(process)
+                portion.again.extend(range(len(portion.rows)))
+                faulty.append(portion)
+
+    def _received(self, busy: dict[ReaderProcess, Portion]) -> list[Portion]:
+        """Wait for answers; returns portions that are no longer being opened."""
+        ended = []
+        ready = readable(list(busy), PATIENCE_S)
+        if not ready:
+            raise RuntimeError(f"none of the processes that open images sent anything for {PATIENCE_S:g} s")
+        for process in ready:
+            portion = busy[process]
+            try:
+                _receive_block(process, portion)
+            except ReaderGone:
+                self._replace(process)
+                portion.again.extend(range(portion.done, len(portion.rows)))
+                portion.done = len(portion.rows)
+            if portion.done == len(portion.rows):
+                ended.append(busy.pop(process))
+        return ended
+
+    def _opened_alone(self, portion: Portion) -> Portion:
+        """Open again what has to be, one image at a time, while no other process is busy."""
+        while portion.again:
+            position = portion.again.popleft()
+            single = Portion(portion.rows[position : position + 1])
+            process = self._processes[0]
+            try:
+                _request(process, single, alone=True)
+                _receive_block(process, single)
+            except ReaderGone:
+                single.problems[0] = self._fault(process, int(single.rows[0]))
+                single.records["digest"] = digest(ListedFiles(self._listing, self._limits).read(int(single.rows[0])))
+                self._replace(process)
+            if single.again:
+                raise MemoryError(_too_large(self._listing.name(int(single.rows[0]))))
+            portion.records[position] = single.records[0]
+            if single.problems:
+                portion.problems[position] = single.problems[0]
+        return portion
+
+    def _fault(self, process: ReaderProcess, row: int) -> str:
+        """Why an image that ended the process cannot be read. Raises if that may not be due to the image."""
+        name = self._listing.name(row)
+        if process.code() == OUT_OF_MEMORY:
+            raise MemoryError(_too_large(name))
+        if process.code() not in _FAULTS:
+            raise RuntimeError(f"the process that opened {name!r} {process.ending()}")
+        self._fatal += 1
+        if self._fatal > MAX_FATAL:
+            raise RuntimeError(
+                f"more than {MAX_FATAL} images ended the process that opened them; the last one, {name!r}, "
+                f"{process.ending()}"
+            )
+        return f"the process that decoded it {process.ending()}, twice"
+
+
+def inspector_count() -> int:
+    """One per core, as far as each gets enough memory."""
+    limit_bytes = _limit_bytes()
+    return max(1, min(usable_cores(), limit_bytes // _LEAST_SHARE_BYTES - 1)) if limit_bytes else usable_cores()
+
+
+def _limit_bytes() -> int:
+    """The limit of the address space of this process, which those that it starts inherit; 0: none."""
+    limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 0 if limit_bytes == resource.RLIM_INFINITY else limit_bytes
+
+
+def _share_bytes(count: int) -> int:
+    """What each of `count` processes may allocate beside the others and this one; 0: as much as alone."""
+    return _limit_bytes() // (count + 1) if count > 1 else 0
+
+
+def _too_large(name: str) -> str:
+    return f"{name!r} needs more memory than the check may use"
+
+
+def _request(process: ReaderProcess, portion: Portion, *, alone: bool) -> None:
+    process.send(REQUEST.pack(len(portion.rows), alone) + portion.rows.tobytes())
+
+
+def _receive_block(process: ReaderProcess, portion: Portion) -> None:
+    """Receive records of the next images of `portion`."""
+    head = bytearray(BLOCK.size)
+    process.receive(memoryview(head), PATIENCE_S)
+    count, text_bytes = BLOCK.unpack(head)
+    records = portion.records[portion.done : portion.done + count]
+    process.receive(memoryview(records.view(np.uint8).reshape(-1).data), PATIENCE_S)
+    text = bytearray(text_bytes)
+    process.receive(memoryview(text), PATIENCE_S)
+    portion.problems.update({portion.done + int(position): problem for position, problem in json.loads(text).items()})
+    portion.again.extend(portion.done + int(position) for position in np.flatnonzero(records["short_of_memory"]))
+    portion.done += count
