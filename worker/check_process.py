@@ -1,7 +1,9 @@
 """The process that checks one dataset: `python -m worker.check_process NAME FENCE`. Its parent is the checker.
 
-It opens untrusted images, so its memory is limited, and the checker counts its crashes. Files take their final place
-under the lock that uploads take too, together with the row that names them.
+Untrusted images are opened by processes that it starts. Its memory and theirs is limited, and the checker counts its
+crashes. What was found in the images is saved in a folder that belongs to the dataset, not to the attempt: the next
+attempt at the same check reads it. The folder is deleted once the check is closed. Files take their final place under
+the lock that uploads take too, together with the row that names them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from store.stores import Stores
 from worker.exit_codes import ExitCode, exit_with
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
+from worker.saved_checks import saved_folder
 
 _PROGRESS_INTERVAL_S = 1.0
 WORK_PREFIX = ".check-"
@@ -37,6 +40,7 @@ def main(name: str, fence: int) -> ExitCode:
         try:
             with _work_dir(context.settings) as work_dir:
                 check(context.stores, CheckLease(name, fence), work_dir)
+            shutil.rmtree(saved_folder(context.settings, name), ignore_errors=True)
         except LeaseLost as lost:
             print(f"stopping: {lost}", file=sys.stderr)
             return ExitCode.LEASE_LOST
@@ -56,6 +60,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         work_dir,
         limits=settings.limits,
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
+        saved_dir=saved_folder(settings, lease.name),
         on_progress=_ProgressWriter(stores, lease),
     )
     report = checked.report

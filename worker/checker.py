@@ -25,6 +25,7 @@ from store.stores import Stores
 from worker.exit_codes import describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
 from worker.process import CHECK_COMMAND, SupervisedProcess
+from worker.saved_checks import delete_unused
 from worker.service import run_service
 
 SWEEP_S = 60.0
@@ -83,6 +84,7 @@ class Checker:
     def _sweep(self) -> None:
         """Delete what killed uploads and checks left behind."""
         self._stores.datasets.sweep_files()
+        delete_unused(self._stores)
         abandoned_before = time.time() - ABANDONED_S
         for path in (path for pattern in LEFT_BEHIND for path in self._settings.datasets_dir.glob(pattern)):
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile by another checker or by its owner
@@ -154,7 +156,7 @@ class CheckLeaseKeeper:
 
 
 def _pace(settings: Settings) -> Pace:
-    """A check saves nothing, so it gets no time to do so."""
+    """A check saves what it found as it goes, so it gets no time to do so when it has to stop."""
     return Pace(
         poll_s=min(settings.poll_s, MAX_POLL_S),
         beat_s=settings.beat_s,
