@@ -15,6 +15,7 @@ BENCHMARKS = (
     ("reading_memory",),
     ("augmentation",),
     ("starts_and_idle",),
+    ("dataset_check",),
     ("tables",),
 )
 

@@ -79,4 +79,4 @@ def _to_rgb(image: Image.Image, top: float) -> Image.Image:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

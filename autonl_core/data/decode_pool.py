@@ -60,7 +60,8 @@ class Readers:
         weakref.finalize(self, end, self._processes)
         line = Handshake(str(folder), listing.kind, str(listing.path), resolution, limits).to_line()
         for _ in range(count):
-            self._processes.append(ReaderProcess("autonl_core.data.decode_worker", line))
+            self._processes.append(ReaderProcess("autonl_core.data.decode_worker"))
+            self._send(self._processes[-1], line)
 
     @property
     def pids(self) -> list[int]:

@@ -17,16 +17,14 @@ class ReaderGone(Exception):
 
 
 class ReaderProcess:
-    """A fresh interpreter that runs a module, with `first_line` as the first line of its input.
+    """A fresh interpreter that runs a module.
 
     It ends when its input is closed, which the kernel does however this process ends.
     """
 
-    def __init__(self, module: str, first_line: bytes) -> None:
+    def __init__(self, module: str) -> None:
         command = [sys.executable, "-m", module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        with contextlib.suppress(ReaderGone):  # noticed, and described, when its first answer is expected
-            self.send(first_line)
 
     @property
     def pid(self) -> int:

@@ -14,6 +14,7 @@ than being copies of one picture, only those close to the same image are grouped
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,9 @@ MAX_ALIKE = 0.25  # share of images with a near duplicate; above, the threshold 
 MAX_TOGETHER = 30  # linked files that differ; larger groups are checked for chains
 _BRIGHTNESS = 6.0  # maximum difference of mean luminance, in levels of 255
 _COLOUR = 8.0  # maximum root mean square difference of chrominance, in levels of 255
-_COMPONENTS = 8
+_COMPONENTS = 16
 _ROUNDING = 1e-5  # of a squared distance
-_ORDERS, _REACH = 16, 32  # sorted in so many ways, an image is compared with so many others on either side
+_ORDERS, _REACH = 12, 32  # sorted in so many ways, an image is compared with so many others on either side
 _ORDERS_FROM = 4096  # images; above, two more for every doubling, so that as few pairs are missed
 _BLOCK = 16_384  # images at a time, few enough for the cache of a processor
 _FEW = 10  # images with a near duplicate that are accepted whatever their share
@@ -86,12 +87,8 @@ def _linked(images: Inspected, kept: Rows) -> Links:
     orders, reach = _effort(len(kept))
     sketches = _sketches(images, kept)
     for order in similar_orders(images.descriptors, images.means, kept, orders):
-        in_order = sketches[:, order]
-        for start in range(0, len(kept), _BLOCK):
-            for offset in range(1, reach + 1):
-                block = in_order[:, start : start + _BLOCK + offset]
-                at = start + _candidates(block, offset, links.distance)
-                _compare(images, kept, links, order[at], order[at + offset])
+        for one, other in _candidates(sketches, order, reach, links):
+            _compare(images, kept, links, one, other)
     return links
 
 
@@ -113,8 +110,26 @@ def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
     return sketches
 
 
-def _candidates(sketches: NDArray[np.float32], offset: int, distance: float) -> Rows:
-    """Positions of images that may be close to the one `offset` positions further on."""
+def _candidates(sketches: NDArray[np.float32], order: Rows, reach: int, links: Links) -> Iterator[tuple[Rows, Rows]]:
+    """Pairs, at most `reach` apart in this order, that may show the same picture: about `_BLOCK` at a time."""
+    ones: list[Rows] = []
+    others: list[Rows] = []
+    for start in range(0, len(order), _BLOCK):
+        here = order[start : start + _BLOCK + reach]
+        block = sketches[:, here]
+        for offset in range(1, reach + 1):
+            at = _close_to_next(block[:, : _BLOCK + offset], offset, links.distance)
+            ones.append(here[at])
+            others.append(here[at + offset])
+            if sum(map(len, ones)) >= _BLOCK:
+                yield np.concatenate(ones), np.concatenate(others)
+                ones, others = [], []
+    if ones:
+        yield np.concatenate(ones), np.concatenate(others)
+
+
+def _close_to_next(sketches: NDArray[np.float32], offset: int, distance: float) -> Rows:
+    """Positions that may be close to the one `offset` positions further on."""
     means, first = sketches[0], sketches[1]
     most = distance**2 + _ROUNDING
     at = np.flatnonzero(
@@ -132,6 +147,8 @@ def _compare(images: Inspected, kept: Rows, links: Links, one: Rows, other: Rows
     """Link those of the pairs of positions in `kept` that show the same picture."""
     unknown = ~links.are_linked(one, other)
     one, other = one[unknown], other[unknown]
+    if not len(one):
+        return
     a, b = kept[one], kept[other]
     distances = np.sqrt(np.square(images.descriptors[a] - images.descriptors[b]).sum(axis=1))
     same = (distances < links.distance) & (np.abs(images.means[a] - images.means[b]) < _BRIGHTNESS)

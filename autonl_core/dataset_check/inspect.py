@@ -131,15 +131,15 @@ def _opened(
     """The first row of each portion, its rows, and the problems by position, in any order of portions."""
     if not portions:
         return
-    listing = list_files(images.kind, images.path, images.names, limits)
-    inspectors = Inspectors(work_dir, listing, limits, min(count, len(portions)))
+    inspectors = Inspectors(min(count, len(portions)))  # first, because they take a while to start
+    inspectors.begin(work_dir, list_files(images.kind, images.path, images.names, limits), limits)
     for portion in inspectors.inspect(portions):
         yield int(portion.rows[0]), _rows(portion.records), portion.problems
 
 
 def _rows(records: Records) -> NDArray[Any]:
     """Compute descriptors, means and colours from thumbnails."""
-    rows, thumbs = np.zeros(len(records), _ROW), records["thumb"]
+    rows, thumbs = np.zeros(len(records), _ROW), records["thumb"].transpose(0, 3, 1, 2)
     for name in ("digest", "format", "traits", "size"):
         rows[name] = records[name]
     waves = dctn(thumbs[:, 0].astype(np.float32), axes=(1, 2), norm="ortho")[:, :FREQUENCIES, :FREQUENCIES]

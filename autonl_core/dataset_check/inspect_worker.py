@@ -10,6 +10,7 @@ marked so in its record; alone, it may allocate all of it. Does not import PyTor
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -45,7 +46,7 @@ RECORD = np.dtype(
         ("format", "S8"),  # empty if the image cannot be read; the fields below are zero then
         ("traits", np.uint8),  # of `ImageTrait`
         ("size", np.int32, 2),  # width and height
-        ("thumb", np.uint8, (3, SIDE, SIDE)),  # luminance and chrominance
+        ("thumb", np.uint8, (SIDE, SIDE, 3)),  # luminance and chrominance
     ]
 )
 _BLOCK_S = 1.0  # between blocks at most, or one image if that takes longer
@@ -125,7 +126,7 @@ def _open(data: bytes, limits: Limits, record: Any) -> None:
         rgb = reduced_rgb(upright(image), min(image.size) // (2 * SIDE))
         larger = min(rgb.size) >= SIDE
         thumb = rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).convert("YCbCr")
-    record["thumb"] = np.asarray(thumb).transpose(2, 0, 1)
+    record["thumb"] = np.frombuffer(thumb.tobytes(), np.uint8).reshape(SIDE, SIDE, 3)
     record["format"], record["traits"], record["size"] = kind, traits, size
 
 
@@ -169,6 +170,7 @@ def main() -> int:
     try:
         files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)
         memory = _Memory(task.share_bytes)
+        gc.freeze()  # modules are never garbage: no collection looks at them again
         while len(head := requests.read(REQUEST.size)) == REQUEST.size:
             count, alone = REQUEST.unpack(head)
             rows = np.frombuffer(requests.read(8 * count), np.int64).tolist()

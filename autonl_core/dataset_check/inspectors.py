@@ -6,6 +6,7 @@ images that a process had not answered when it ended: the one that ends a second
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -49,23 +50,28 @@ class Portion:
 
 
 class Inspectors:
-    """`count` processes that open the images of a listing, which they find in `folder`.
+    """`count` processes that open images. They end with this object or with this process."""
 
-    They end with this object or with this process.
-    """
+    def __init__(self, count: int) -> None:
+        self._share_bytes = _share_bytes(count)
+        self._fatal = 0
+        self._processes: list[ReaderProcess] = []
+        weakref.finalize(self, end, self._processes)
+        for _ in range(count):
+            self._processes.append(_started())
 
-    def __init__(self, folder: Path, listing: Listing, limits: Limits, count: int) -> None:
+    def begin(self, folder: Path, listing: Listing, limits: Limits) -> None:
+        """Tell the processes which images to open; they find the listing in `folder`."""
         try:
             listing.save(folder)
         except OSError as error:  # of this host, not of the dataset: the check failed, and may be tried again
             raise RuntimeError(f"the list of images could not be written: {error}") from error
         self._listing, self._limits = listing, limits
-        self._first_line = InspectTask(
-            str(folder), listing.kind, str(listing.path), limits, _share_bytes(count)
-        ).to_line()
-        self._fatal = 0
-        self._processes = [self._started() for _ in range(count)]
-        weakref.finalize(self, end, self._processes)
+        task = InspectTask(str(folder), listing.kind, str(listing.path), limits, self._share_bytes)
+        self._first_line = task.to_line()
+        for process in self._processes:
+            with contextlib.suppress(ReaderGone):  # noticed when it is to open images
+                process.send(self._first_line)
 
     @property
     def pids(self) -> list[int]:
@@ -95,15 +101,12 @@ class Inspectors:
             else:
                 return
 
-    def _started(self) -> ReaderProcess:
-        try:
-            return ReaderProcess(_MODULE, self._first_line)
-        except OSError as error:
-            raise RuntimeError(f"a process that opens images could not be started: {error}") from error
-
     def _replace(self, process: ReaderProcess) -> None:
         end([process])
-        self._processes[self._processes.index(process)] = self._started()
+        place = self._processes.index(process)
+        self._processes[place] = _started()
+        with contextlib.suppress(ReaderGone):
+            self._processes[place].send(self._first_line)
 
     def _hand_out(self, waiting: Iterator[Portion], busy: dict[ReaderProcess, Portion], faulty: list[Portion]) -> None:
         """Give every idle process a portion."""
@@ -170,6 +173,13 @@ class Inspectors:
                 f"{process.ending()}"
             )
         return f"the process that decoded it {process.ending()}, twice"
+
+
+def _started() -> ReaderProcess:
+    try:
+        return ReaderProcess(_MODULE)
+    except OSError as error:
+        raise RuntimeError(f"a process that opens images could not be started: {error}") from error
 
 
 def inspector_count() -> int:

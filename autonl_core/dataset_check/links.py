@@ -47,6 +47,8 @@ class Links:
         """Link pairs of images that are this far from each other."""
         for level in range(self._level, len(self._distances)):
             near = distances < self._distances[level]
+            if not near.any():
+                break  # nor below any smaller distance
             self._paired[level][one[near]] = True
             self._paired[level][other[near]] = True
             self._forests[level].join(one[near], other[near])

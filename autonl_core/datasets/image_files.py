@@ -22,6 +22,7 @@ MAX_EXIF_BYTES = 64 << 10  # larger EXIF data is not from a camera: it is ignore
 MAX_JPEG_SCANS = 100  # 1 to 10 are usual; a decoder visits all pixels once per scan
 _MAX_HEADER_READS = 5_000
 _MAX_HEADER_BYTES = 4 << 20
+_read = io.BytesIO.read  # looked up once: the header of a small image is read in forty pieces
 _SCAN_MARKER = b"\xff\xda"  # never part of compressed data, where every 255 is followed by a zero
 
 
@@ -40,10 +41,11 @@ class _BoundedHeader(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         if self.bounded:
             self._reads_left -= 1
-            self._bytes_left -= max(size or 0, 0)
+            if size and size > 0:
+                self._bytes_left -= size
             if self._reads_left < 0 or self._bytes_left < 0:
                 return b""
-        return super().read(size)
+        return _read(self, size)
 
 
 def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:

@@ -142,7 +142,9 @@ class TestInspectors:
     def make(self, folder: Path, files: dict[str, bytes], count: int = 2) -> Inspectors:
         source = images(folder, files)
         listing = list_files(source.kind, source.path, source.names, DEFAULT_LIMITS)
-        return Inspectors(folder, listing, DEFAULT_LIMITS, count)
+        started = Inspectors(count)
+        started.begin(folder, listing, DEFAULT_LIMITS)
+        return started
 
     def portions(self, count: int) -> Iterator[np.ndarray]:
         return (np.arange(start, start + 5) for start in range(0, count, 5))
