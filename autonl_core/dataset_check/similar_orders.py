@@ -3,7 +3,7 @@
 Random directions are drawn in groups. An image belongs, in each group, to the direction that it has the largest product
 with; close images mostly belong to the same one (three in four at a distance of 0.3, nine in ten at 0.1), others to the
 same one by chance. An order sorts the images by what they belong to in the first group, then in the second, and so on:
-where there are more images, it takes more groups to tell them apart, without anything to be tuned.
+where there are more images, it takes more groups to distinguish them, without anything to be tuned.
 
 This takes N log N steps. Descriptors have too many dimensions for a tree: with the k-d trees of SciPy, the time for all
 pairs at a distance below 0.3 grew with the square of the number of images.
