@@ -100,13 +100,13 @@ def _effort(count: int) -> tuple[int, int]:
 
 
 def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
-    """Brightness and the first components of descriptors, (1 + C, N): what rules out most pairs."""
+    """Brightness and the first components of descriptors, (N, 1 + C): what rules out most pairs."""
     axes = _principal_axes(images.descriptors, rows)
-    sketches = np.empty((1 + axes.shape[1], len(rows)), np.float32)
-    sketches[0] = images.means[rows]
+    sketches = np.empty((len(rows), 1 + axes.shape[1]), np.float32)
+    sketches[:, 0] = images.means[rows]
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
-        sketches[1:, part] = (images.descriptors[rows[part]] @ axes).T
+        sketches[part, 1:] = images.descriptors[rows[part]] @ axes
     return sketches
 
 
@@ -116,7 +116,7 @@ def _candidates(sketches: NDArray[np.float32], order: Rows, reach: int, links: L
     others: list[Rows] = []
     for start in range(0, len(order), _BLOCK):
         here = order[start : start + _BLOCK + reach]
-        block = sketches[:, here]
+        block = np.ascontiguousarray(sketches[here].T)  # (1 + C, B)
         for offset in range(1, reach + 1):
             at = _close_to_next(block[:, : _BLOCK + offset], offset, links.distance)
             ones.append(here[at])
