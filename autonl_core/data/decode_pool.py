@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.data.cores import usable_cores
 from autonl_core.data.decode import Images
 from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Handshake
 from autonl_core.data.listing import Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end
 from autonl_core.datasets.limits import Limits
+from autonl_core.host_cpus import available_cpus
 
 MAX_READERS = 4
 PATIENCE_S = 600.0  # without a byte from a reader that has a request, before giving up
@@ -169,4 +169,4 @@ def _death(process: ReaderProcess) -> Exception:
 
 def reader_count() -> int:
     """One per core, up to MAX_READERS."""
-    return min(MAX_READERS, usable_cores())
+    return min(MAX_READERS, available_cpus())

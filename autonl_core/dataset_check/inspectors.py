@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.data.cores import usable_cores
 from autonl_core.data.decode_worker import OUT_OF_MEMORY
 from autonl_core.data.listing import ListedFiles, Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end, readable
 from autonl_core.dataset_check.inspect_worker import BLOCK, RECORD, REQUEST, InspectTask, Records, digest
 from autonl_core.datasets.limits import Limits
+from autonl_core.host_cpus import available_cpus
 
 PATIENCE_S = 600.0  # without a byte from a process that opens images, before giving up
 MAX_FATAL = 20  # images that end the process that opens them, before the check fails
@@ -185,7 +185,7 @@ def _started() -> ReaderProcess:
 def inspector_count() -> int:
     """One per core, as far as each gets enough memory."""
     limit_bytes = _limit_bytes()
-    return max(1, min(usable_cores(), limit_bytes // _LEAST_SHARE_BYTES - 1)) if limit_bytes else usable_cores()
+    return max(1, min(available_cpus(), limit_bytes // _LEAST_SHARE_BYTES - 1)) if limit_bytes else available_cpus()
 
 
 def _limit_bytes() -> int:

@@ -196,7 +196,7 @@ class TestInspectors:
             assert time.monotonic() < deadline
 
     def test_memory_bounds_the_number_of_processes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inspectors, "usable_cores", lambda: 64)
+        monkeypatch.setattr(inspectors, "available_cpus", lambda: 64)
         for limit_bytes, count in ((0, 64), (4 << 30, 15), (1 << 30, 3), (300 << 20, 1)):
             monkeypatch.setattr(inspectors, "_limit_bytes", lambda limit_bytes=limit_bytes: limit_bytes)
             assert inspectors.inspector_count() == count
