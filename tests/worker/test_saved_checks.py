@@ -64,7 +64,7 @@ def kill_halfway(stores: Stores, log: Path) -> list[int]:
     """Start a check, kill its process once it has saved something, and return what it saved."""
     lease = stores.checks.claim("here")
     assert lease is not None
-    process = SupervisedProcess([*CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
+    process = SupervisedProcess.start([*CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
     folder = saved_folder(stores.settings, "pets")
     try:
         wait_for(lambda: saved_starts(folder), "something is saved", timeout_s=60)
