@@ -78,6 +78,7 @@ def run_search(
             return finish(run, chosen, trainer.averaged(), baselines)
         finally:
             run.clean_process.end()
+            run.export_process.end()
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> TrainingState:

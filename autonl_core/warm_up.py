@@ -5,10 +5,8 @@ Nothing of it changes what a search computes, or a byte of what it writes.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 
 
 def load_search() -> None:
@@ -21,19 +19,10 @@ def load_search() -> None:
 
 
 def load_exporters() -> None:
-    """Export a network of a few weights, since exporters load themselves and their operators on first use."""
-    import torch
-    from torch import nn
+    """Load all that writes formats."""
+    from autonl_core.export.first_use import use_exporters_once
 
-    from autonl_core.export.formats.onnx import save_onnx
-    from autonl_core.export.formats.pt2 import save_pt2
-    from autonl_core.export.tracing import trace
-
-    with tempfile.TemporaryDirectory(prefix="autonl-warm-up-") as folder, torch.random.fork_rng(devices=[]):
-        network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.SiLU(), nn.Flatten(), nn.Linear(8, 2)).eval()
-        program = trace(network, 2)
-        save_onnx(Path(folder) / "network.onnx", program, {})
-        save_pt2(Path(folder) / "network.pt2", program)
+    use_exporters_once()
 
 
 STEPS: Sequence[Callable[[], None]] = (load_search, load_exporters)

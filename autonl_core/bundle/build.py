@@ -14,7 +14,8 @@ from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.card import write_card
 from autonl_core.bundle.certificate import certify
 from autonl_core.bundle.contents import write_contents, write_sums
-from autonl_core.bundle.exporting import CERTIFIED, export_network
+from autonl_core.bundle.exporting import export_network
+from autonl_core.bundle.formats import CERTIFIED
 from autonl_core.bundle.latency import machine, measure_latency
 from autonl_core.bundle.parity import describe_files, report_scores
 from autonl_core.bundle.scoring import REFERENCE, CleanScores, judge, score_in_clean_process, unscored
@@ -35,12 +36,12 @@ def make_bundle(
     checkpoint: Path,
     network: Network,
     score: Score,
-    meanwhile: Callable[[Bundle], None] = lambda unconfirmed: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Bundle:
     """Export, certify and score `network`; `checkpoint` is its file, and `score` what it scored in this process.
 
     Args:
-        meanwhile: called while another process scores the bundle, with all that is known so far.
+        meanwhile: called each time when another process works and this one would wait.
 
     Raises:
         VerificationError: its graph costs, or its checkpoint scores, something else than it should.
@@ -55,18 +56,17 @@ def make_bundle(
     folder.mkdir()
     write_contents(folder, network, run.dataset, run.data)
     describe_files(folder, asked_for.formats)
-    failed = export_network(run, folder, checkpoint, network, still_wanted)
+    failed = export_network(run, folder, checkpoint, network, meanwhile)
     certificate = certify(folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget)
     latency_ms = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
         (folder / FORMATS[CERTIFIED].file_name).unlink()
-    unconfirmed = Bundle(folder, score, {}, certificate, latency_ms, machine())
-    scores = score_in_clean_process(run, folder, lambda: meanwhile(unconfirmed))
+    scores = score_in_clean_process(run, folder, meanwhile)
     parity = judge(scores, folder, asked_for.int8_max_drop_points) | unscored(scores, folder) | failed
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)
     _remove_withheld(folder, parity)
     report_scores(folder, scores, parity, asked_for.int8_max_drop_points)
-    return replace(unconfirmed, score=confirmed, parity=parity)
+    return Bundle(folder, confirmed, parity, certificate, latency_ms, machine())
 
 
 def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:

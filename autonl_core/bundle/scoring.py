@@ -68,7 +68,8 @@ def score_in_clean_process(run: SearchRun, folder: Path, meanwhile: Callable[[],
     arguments = ["--json", "--threads", str(torch.get_num_threads())]
     if not (folder / "test.npz").exists():
         arguments += ["--data", run.dataset.location]
-    done = run.clean_process.run(folder / "verify.py", arguments, meanwhile=meanwhile, still_wanted=run.still_wanted)
+    request = [str((folder / "verify.py").resolve()), *arguments]
+    done = run.clean_process.serve(request, meanwhile=meanwhile, still_wanted=run.still_wanted)
     if done.returncode not in _FINISHED or not done.stdout:
         reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
         failure = MemoryError if reason.startswith("MemoryError") else RuntimeError

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from autonl_core.bundle.build import make_bundle, pack_bundle
-from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.checkpoint_check import verify_checkpoint
 from autonl_core.data.prepare import ImageSet
 from autonl_core.errors import Diverged
@@ -43,18 +42,13 @@ def finish(
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
 
-    def outcome_of(bundle: Bundle) -> Outcome:
-        return Outcome(network, bundle, examiner.predictions(), baselines, *_judge(run, network, bundle.score))
-
     with run.phase("exporting", best=best_so_far):
         checkpoint = run.work_dir / CHECKPOINT_NAME
         save_checkpoint(checkpoint, network, run.dataset, run.data)
         verify_checkpoint(checkpoint, network, run.config.flops_budget)
-        report = ReportWriter(run, state, network)
-        bundle = make_bundle(
-            run, checkpoint, network, score, meanwhile=lambda unconfirmed: report.draw(outcome_of(unconfirmed))
-        )
-        outcome = outcome_of(bundle)
+        report = ReportWriter(run, state, network, examiner.predictions(), baselines)
+        bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
+        outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports
     return _result(run, state, outcome, checkpoint, files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from autonl_core.nn.network import Network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.phases.states import TrainingState
-from autonl_core.report import Picture, draw_all, render
+from autonl_core.report import Picture, PictureFacts, draw_all, render
 from autonl_core.report.facts import (
     ArchitectureFacts,
     Counts,
@@ -51,41 +51,45 @@ class Outcome:
 
     network: Network
     bundle: Bundle
-    predictions: Predictions
     baselines: tuple[BaselineResult, ...]
     stop_reason: StopReason
     notes: tuple[str, ...]
 
 
 class ReportWriter:
-    """Writes the report of a search, most of whose pictures can be drawn before the bundle is scored.
+    """Writes the report of a search, whose pictures can be drawn before the bundle is scored.
 
-    It reads some training images again, as samples, and runs the network about fifty times to time its layers, at the
-    start: nothing else should compute then. If drawing fails, an event says so and the search succeeds without a
-    report.
+    At the start it runs the network about fifty times to time its layers: nothing else should compute then. If drawing
+    fails, an event says so and the search succeeds without a report.
 
     Raises:
         Interrupted: the search was asked to stop.
     """
 
-    def __init__(self, run: SearchRun, state: TrainingState, network: Network) -> None:
+    def __init__(
+        self,
+        run: SearchRun,
+        state: TrainingState,
+        network: Network,
+        predictions: Predictions,
+        baselines: tuple[BaselineResult, ...],
+    ) -> None:
         """`state` is the one that the phase `training` started from."""
-        self._run, self._state = run, state
+        self._run, self._state, self._predictions, self._baselines = run, state, predictions, baselines
         self._architecture = _architecture(run, state, network)
         self._drawn: Mapping[str, Picture] = {}
         self._drawn_for: Score | None = None
 
-    def draw(self, outcome: Outcome) -> None:
-        """Draw the pictures. If the score turns out to be another, `write` draws them once more."""
+    def draw(self, score: Score) -> None:
+        """Draw the pictures, unless they are. If the bundle scores otherwise, `write` draws them once more."""
         with contextlib.suppress(_NotDrawn):
-            self._draw(self.gather(outcome), outcome.bundle.score)
+            self._draw(score)
 
     def write(self, outcome: Outcome) -> dict[str, ResultFile]:
         """Write report.html into the folder of the bundle, and report.md beside it; returns both by kind."""
         facts = self.gather(outcome)
         try:
-            if outcome.bundle.score != self._drawn_for:
-                self._draw(facts, outcome.bundle.score)
+            self._draw(outcome.bundle.score)
             with _drawing():
                 report = render(facts, self._drawn)
         except _NotDrawn as failed:
@@ -97,25 +101,33 @@ class ReportWriter:
         return {kind: ResultFile(path, sha256_of(path), path.stat().st_size) for kind, path in paths.items()}
 
     def gather(self, outcome: Outcome) -> Facts:
-        """Everything the report shows."""
-        run = self._run
+        """Everything the report shows. Reads some training images, as samples."""
+        run, bundle = self._run, outcome.bundle
+        shown = self._picture_facts(bundle.score)
         return Facts(
+            **{field.name: getattr(shown, field.name) for field in fields(shown)},
             dataset=_dataset(run),
-            architecture=self._architecture,
-            test=_test(run, self._state, outcome),
-            budget_macs=run.config.flops_budget,
             counting_rule=COUNTING_RULE,
-            history=run.reporter.history,
             run=_run(run, outcome),
-            certificate=outcome.bundle.certificate,
-            baselines=outcome.baselines,
-            parity=outcome.bundle.parity,
-            latency_ms=outcome.bundle.latency_ms,
+            certificate=bundle.certificate,
+            parity=bundle.parity,
+            latency_ms=bundle.latency_ms,
         )
 
-    def _draw(self, facts: Facts, score: Score) -> None:
-        with _drawing():
-            self._drawn, self._drawn_for = draw_all(facts), score
+    def _picture_facts(self, score: Score) -> PictureFacts:
+        run = self._run
+        return PictureFacts(
+            architecture=self._architecture,
+            test=_test(run, self._state, self._predictions, score),
+            budget_macs=run.config.flops_budget,
+            history=run.reporter.history,
+            baselines=self._baselines,
+        )
+
+    def _draw(self, score: Score) -> None:
+        if score != self._drawn_for:
+            with _drawing():
+                self._drawn, self._drawn_for = draw_all(self._picture_facts(score)), score
 
 
 class _NotDrawn(Exception):
@@ -214,8 +226,7 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
     return {label: tuple(images) for label, images in samples.items()}
 
 
-def _test(run: SearchRun, state: TrainingState, outcome: Outcome) -> TestFacts:
-    predictions, score = outcome.predictions, outcome.bundle.score
+def _test(run: SearchRun, state: TrainingState, predictions: Predictions, score: Score) -> TestFacts:
     labels, predicted, confidence = (
         column.numpy() for column in (predictions.labels, predictions.predicted, predictions.confidence)
     )

@@ -14,8 +14,6 @@ from autonl_core.run.search_run import QUICK_IMAGES, PhaseState, SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.training.trainer import Trainer
 
-_VERIFIER_START_S = 20.0  # before the end: what verify.py needs is loaded beside the last epochs
-
 
 def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:
     """Train the chosen network on all training images, validation ones included: there is nothing left to decide."""
@@ -59,8 +57,7 @@ def train_to_the_end(
         metrics = trainer.take_epoch_metrics()
         named = {f"{name}/{key}": value for key, value in metrics.items()} if name else metrics
         run.reporter.add_point(trainer.position[0], named)
-        if run.reporter.pace.nearly_done(_VERIFIER_START_S):
-            run.clean_process.start()
+        run.prepare_export()
 
     run_epochs(
         run,

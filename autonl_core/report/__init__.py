@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autonl_core.report.facts import Facts
+from autonl_core.report.facts import Facts, PictureFacts
 from autonl_core.report.markdown import as_markdown
 from autonl_core.report.page import as_html
 from autonl_core.report.pictures import Picture, draw_all
 
-__all__ = ["Facts", "Picture", "Report", "draw_all", "render"]
+__all__ = ["Facts", "Picture", "PictureFacts", "Report", "draw_all", "render"]
 
 
 @dataclass(frozen=True)

@@ -114,18 +114,24 @@ class RunFacts:
     machine: Mapping[str, str | int]
 
 
-@dataclass(frozen=True)
-class Facts:
-    """Everything that a report shows. `latency_ms` is by form of the network, then by batch size."""
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """What the pictures of a report show: known before the bundle is."""
 
-    dataset: DatasetFacts
     architecture: ArchitectureFacts
     test: TestFacts
     budget_macs: int
-    counting_rule: str
     history: History
+    baselines: tuple[BaselineResult, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(PictureFacts):
+    """Everything that a report shows. `latency_ms` is by form of the network, then by batch size."""
+
+    dataset: DatasetFacts
+    counting_rule: str
     run: RunFacts
     certificate: Certificate | None = None
-    baselines: tuple[BaselineResult, ...] = ()
     parity: Mapping[NetworkFormat, FormatParity] | None = None
     latency_ms: Mapping[str, Mapping[str, float]] | None = None

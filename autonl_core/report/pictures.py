@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
-from autonl_core.report.facts import Facts
+from autonl_core.report.facts import PictureFacts
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.report.words import short
 from autonl_core.spec.gate_kinds import GATE_KINDS
@@ -80,7 +80,7 @@ class Picture:
         return _data_uri(dark)
 
 
-def draw_all(facts: Facts) -> dict[str, Picture]:
+def draw_all(facts: PictureFacts) -> dict[str, Picture]:
     """All pictures that `facts` has data for, by name."""
     drawn = (_cost(facts), _search(facts), _gates(facts), _training(facts), _baselines(facts), _confidence(facts))
     return {picture.name: picture for picture in drawn if picture is not None}
@@ -105,7 +105,7 @@ def _whole(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
-def _cost(facts: Facts) -> Picture:
+def _cost(facts: PictureFacts) -> Picture:
     """Shares of MACs and time by layer, with the part of LightNL in its own colour."""
     layers = facts.architecture.layers
     macs = np.array([layer.macs for layer in layers]) / facts.architecture.macs
@@ -139,7 +139,7 @@ def _cost(facts: Facts) -> Picture:
     return _draw("cost", alt, (8.4, 4.2), draw)
 
 
-def _search(facts: Facts) -> Picture | None:
+def _search(facts: PictureFacts) -> Picture | None:
     """Loss, accuracy, MACs against the budget, multiplier and gate entropy, by epoch of the supernet."""
     curve = facts.history.curve
     if not facts.history.of("searching"):
@@ -174,7 +174,7 @@ def _search(facts: Facts) -> Picture | None:
     return _draw("search", alt, (8.4, 5.0), draw)
 
 
-def _gates(facts: Facts) -> Picture | None:
+def _gates(facts: PictureFacts) -> Picture | None:
     """The probability that each gate is open, by epoch, one panel per kind of gate."""
     points = facts.history.of("searching")
     names = [name for name in (points[-1].values if points else ()) if name.startswith("gate/")]
@@ -207,7 +207,7 @@ def _gates(facts: Facts) -> Picture | None:
     return _draw("gates", "heat maps: the probability of every gate by epoch of the search", (8.4, 3.4), draw)
 
 
-def _training(facts: Facts) -> Picture | None:
+def _training(facts: PictureFacts) -> Picture | None:
     """Loss and accuracy of the chosen network and the baselines during training."""
     if not facts.history.of("training"):
         return None
@@ -230,7 +230,7 @@ def _training(facts: Facts) -> Picture | None:
     return _draw("training", "curves of loss and accuracy by epoch of training", (8.4, 2.9), draw)
 
 
-def _baselines(facts: Facts) -> Picture | None:
+def _baselines(facts: PictureFacts) -> Picture | None:
     """Test top-1 with intervals; the result comes first, then the baselines."""
     scored = [b for b in facts.baselines if b.test_correct is not None]
     if not scored:
@@ -259,7 +259,7 @@ def _baselines(facts: Facts) -> Picture | None:
     return _draw("baselines", alt, (8.4, 0.9 + 0.55 * len(counts)), draw)
 
 
-def _confidence(facts: Facts) -> Picture:
+def _confidence(facts: PictureFacts) -> Picture:
     """Confidence of correct and wrong predictions, and accuracy by confidence."""
     correct = facts.test.labels == facts.test.predicted
     confidence = facts.test.confidence

@@ -17,8 +17,8 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
-from autonl_core.run.clean_process import CleanProcess
 from autonl_core.run.environment import environment
+from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
 from autonl_core.run.threads import computing_with, threads_for
@@ -33,6 +33,7 @@ from autonl_core.training.evaluate import evaluate, first_images, recalibrate_ba
 from autonl_core.training.micro_batches import MicroBatches
 
 BEST_NAME = "best.safetensors"
+_AHEAD_S = 40.0  # before the end: how long the processes of the export may take to load
 QUICK_IMAGES = 2_000  # to judge what a stopping search keeps: its worker does not wait long
 
 
@@ -62,7 +63,8 @@ class SearchRun:
     states: RunStates
     micro_batches: MicroBatches
     reporter: Reporter
-    clean_process: CleanProcess  # for verify.py
+    clean_process: PreparedProcess  # for verify.py
+    export_process: PreparedProcess  # for the formats of the bundle
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
         """The newest good run state, or None at the beginning of a search.
@@ -125,6 +127,12 @@ class SearchRun:
             except (MemoryError, RuntimeError, OSError) as error:  # to stop is what was asked for, and must not fail
                 self.reporter.event(EventKind.BEST_NOT_KEPT, {"problem": str(error)})
         raise Interrupted(request)
+
+    def prepare_export(self) -> None:
+        """Start the processes of the export, if a CPU is idle and there is enough of a wait to use it."""
+        if torch.get_num_threads() < self.threads and self.reporter.pace.nearly_done(_AHEAD_S):
+            self.clean_process.start()
+            self.export_process.start()
 
     def after_step(self, state_now: Callable[[], PhaseState]) -> None:
         """What follows every training step: stop if asked, save if a run state is due."""

@@ -124,7 +124,7 @@ def search(
         if not bundle:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.make_bundle", checkpoint_alone))
             stack.enter_context(mock.patch("autonl_core.phases.finishing.pack_bundle", packed_alone))
-            stack.enter_context(mock.patch("autonl_core.run.clean_process.CleanProcess.start"))
+            stack.enter_context(mock.patch("autonl_core.run.prepared_process.PreparedProcess.start"))
         if not bundle and not report:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.ReportWriter.write", return_value={}))
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)

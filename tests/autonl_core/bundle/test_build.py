@@ -206,7 +206,7 @@ class TestWithheld:
             shutil.copyfile(made.bundle.folder / path.name, path)
 
         monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
-        monkeypatch.setattr("autonl_core.bundle.exporting.trace", lambda network, resolution: None)
+        monkeypatch.setattr("autonl_core.bundle.formats.trace", lambda network, resolution: None)
         for name in ("onnx", "onnx-int8"):
             monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied))
         return found

@@ -1,0 +1,101 @@
+"""A process that writes the formats of a bundle, with the exporters loaded ahead: beside the last epochs of a search.
+
+It makes the same files as `exporting.py` does in the process of the search, from the same checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import autonl_core
+from autonl_core.bundle.formats import make_formats
+from autonl_core.export.first_use import use_exporters_once
+from autonl_core.run.prepared_process import PreparedProcess
+from autonl_core.spec.formats import NetworkFormat
+
+_CALIBRATION = "calibration.npy"
+_REQUEST = "export.json"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What the process writes, and from what.
+
+    Args:
+        folder: of the bundle, with arch.json and preprocess.json.
+        calibration: file of images (N, 3, R, R), in batches of `calibration_batch`.
+    """
+
+    folder: str
+    checkpoint: str
+    formats: Sequence[NetworkFormat]
+    metadata: Mapping[str, object]
+    calibration: str
+    calibration_batch: int
+    threads: int
+
+
+def export_process() -> PreparedProcess:
+    """Not started yet. Its request: the path of an `ExportRequest` in JSON."""
+    root = str(Path(autonl_core.__file__).parents[1])  # the package of this search, wherever Python would look for it
+    program = f"import sys; sys.path.insert(0, {root!r}); from autonl_core.bundle.export_process import main; main()"
+    return PreparedProcess([sys.executable, "-c", program])
+
+
+def export_in_process(
+    process: PreparedProcess,
+    request: ExportRequest,
+    calibration: Callable[[], Iterator[NDArray[np.float32]]],
+    *,
+    meanwhile: Callable[[], None],
+    still_wanted: Callable[[], None],
+) -> dict[NetworkFormat, str] | None:
+    """The formats that could not be made, with the reason; None if the process failed, whatever the cause."""
+    folder = Path(request.calibration).parent
+    np.save(request.calibration, np.concatenate(list(calibration())))
+    path = folder / _REQUEST
+    path.write_text(json.dumps(asdict(request)), encoding="utf-8")
+    try:
+        done = process.serve([str(path)], meanwhile=meanwhile, still_wanted=still_wanted)
+    finally:
+        path.unlink()
+        Path(request.calibration).unlink()
+    if done.returncode != 0:
+        print(f"the process that exports failed: {done.stderr[-2000:]}", file=sys.stderr)
+        return None
+    failed: dict[NetworkFormat, str] = json.loads(done.stdout)
+    return failed
+
+
+def calibration_path(work_dir: Path) -> Path:
+    """Where the images of a request are kept for the process."""
+    return work_dir / _CALIBRATION
+
+
+def main() -> None:
+    """The process: prepare, then do what the line on standard input says, and print which formats failed."""
+    use_exporters_once()
+    line = sys.stdin.readline()
+    if not line:
+        return
+    (path,) = json.loads(line)
+    request = ExportRequest(**json.loads(Path(path).read_text(encoding="utf-8")))
+    torch.set_num_threads(request.threads)
+    images = np.load(request.calibration)
+    batch = request.calibration_batch
+
+    def calibration() -> Iterator[NDArray[np.float32]]:
+        return (images[start : start + batch] for start in range(0, len(images), batch))
+
+    failed = make_formats(
+        Path(request.folder), Path(request.checkpoint), request.formats, request.metadata, calibration
+    )
+    print(json.dumps(failed))

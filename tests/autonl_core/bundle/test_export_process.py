@@ -1,0 +1,54 @@
+"""Formats that another process writes: the same bytes as in this one, and this one does it if the other fails."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from autonl_core.bundle.exporting import export_network
+from autonl_core.run.prepared_process import PreparedProcess
+from autonl_core.spec.formats import EXPORT_FORMATS, NETWORK_FORMAT_SPECS
+from tests.autonl_core.bundle.small_bundle import Made, start
+
+
+def exported(made: Made, work_dir: Path, process: PreparedProcess | None) -> tuple[dict[str, str], list[str]]:
+    """Digests of all formats, and what was called meanwhile. `process`: None: there is none."""
+    run = start(work_dir, made.network.arch, formats=EXPORT_FORMATS)
+    folder = made.copy(work_dir / "copy")
+    paths = {name: folder / spec.file_name for name, spec in NETWORK_FORMAT_SPECS.items()}
+    for path in paths.values():
+        path.unlink(missing_ok=True)
+    called: list[str] = []
+    if process is not None:
+        object.__setattr__(run, "export_process", process)
+        process.start()
+    try:
+        failed = export_network(run, folder, made.checkpoint, made.network, lambda: called.append("drawn"))
+    finally:
+        run.export_process.end()
+    assert failed == {}
+    assert not list(work_dir.glob("calibration*")) + list(work_dir.glob("export.json"))
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}, called
+
+
+def test_it_writes_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    here, nothing = exported(made, tmp_path / "here", None)
+    run = start(tmp_path / "other", made.network.arch, formats=EXPORT_FORMATS)
+    there, called = exported(made, tmp_path / "there", run.export_process)
+    assert here.keys() == there.keys() == NETWORK_FORMAT_SPECS.keys()
+    for digests in (here, there):
+        del digests["torchscript"]  # numbers its names by what its process traced before, and this one is not fresh
+    assert here == there
+    assert (nothing, called) == ([], ["drawn"])
+
+
+@pytest.mark.parametrize("program", ["import sys; sys.exit('no memory')", "import os; os.kill(os.getpid(), 9)"])
+def test_if_it_fails_the_search_exports_itself(
+    program: str, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digests, _ = exported(made, tmp_path, PreparedProcess([sys.executable, "-c", program]))
+    assert digests.keys() == NETWORK_FORMAT_SPECS.keys()
+    assert "the process that exports failed" in capsys.readouterr().err
