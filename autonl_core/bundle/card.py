@@ -124,6 +124,9 @@ def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str
     yield "| --- |" + " ---: |" * len(sizes)
     for form, by_size in latency_ms.items():
         yield f"| {LATENCY_FORMS.get(form, form)} | " + " | ".join(f"{by_size[size]:.3f}" for size in sizes) + " |"
+    for size in sizes:
+        fastest = min(latency_ms, key=lambda form: latency_ms[form][size])
+        yield f"\nFastest for a batch of {size}: {LATENCY_FORMS.get(fastest, fastest)}."
 
 
 def _usage(parity: Mapping[NetworkFormat, FormatParity]) -> Iterator[str]:
