@@ -43,7 +43,8 @@ SEARCH: dict[str, Any] = {
     "export": {"formats": []},
 }
 _UNREACHABLE = "http://127.0.0.1:9"  # the port of a service that hardly any machine runs
-_START_S, _SETTLE_S, _SEARCH_S, _STOP_S = 120, 15, 300, 60
+_START_S, _SEARCH_S, _STOP_S = 120, 300, 60
+_SETTLE_S = 140  # longer than a search process is kept ready
 
 
 @contextmanager
