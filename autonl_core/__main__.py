@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from autonl_core.host_cpus import let_waiting_threads_sleep
+from autonl_core.host.cpus import let_waiting_threads_sleep
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     let_waiting_threads_sleep()
-    from autonl_core import local  # loads torch, whose threads wait as they were told before
+    from autonl_core import local  # loads torch, which reads how its threads wait
 
     return local.run(options)
 

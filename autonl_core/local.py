@@ -21,7 +21,7 @@ from autonl_core.datasets.scan import find_dataset
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.files import write_atomically
-from autonl_core.host_memory import keep_freed_memory
+from autonl_core.host.memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig

@@ -71,14 +71,11 @@ def run_search(
             cache_dir=host.cache_dir or Path(scratch),
             dataset_report=dataset_report,
         )
-        try:
+        with run.ending_its_processes():
             chosen = choose_architecture(run, resume_from)
             trainer = train_chosen(run, chosen)
             baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
             return finish(run, chosen, trainer.averaged(), baselines)
-        finally:
-            run.clean_process.end()
-            run.export_process.end()
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> TrainingState:

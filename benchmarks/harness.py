@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autonl_core.host_memory import keep_freed_memory
+from autonl_core.host.memory import keep_freed_memory
 from benchmarks.machine import describe
 
 RESULTS = Path(__file__).parent / "results"

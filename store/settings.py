@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
-from autonl_core.host_cpus import available_cpus
+from autonl_core.host.cpus import available_cpus
 from store.service_url import DEFAULT_SERVICE_URL
 
 

@@ -11,12 +11,12 @@ import contextlib
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from autonl_core import warm_up
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, Interrupted, VerificationError
-from autonl_core.host_memory import keep_freed_memory
+from autonl_core.host.memory import keep_freed_memory
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import SavedState
@@ -57,6 +57,22 @@ def main(search_id: str, fence: int) -> ExitCode:
             retry_while_unavailable(lambda: stores.claims.fail(lease, error_type(refusal), str(refusal)))
             return ExitCode.REFUSED
         return ExitCode.FINISHED
+
+
+def _load_search() -> None:
+    """Load all that trains and draws."""
+    import_module("torch._dynamo")  # otherwise loaded when the first optimiser is made
+    import_module("autonl_core.search")
+    from autonl_core.nn.kernels.__main__ import compile_all
+
+    compile_all()
+
+
+def _load_exporters() -> None:
+    """Load all that writes formats."""
+    from autonl_core.export.first_use import use_exporters_once
+
+    use_exporters_once()
 
 
 def error_type(error: AutonlError) -> str:
@@ -142,7 +158,7 @@ def run(arguments: Sequence[str]) -> ExitCode:
     """Run the attempt that `arguments` name, or the one that arrives."""
     if arguments:
         return main(arguments[0], int(arguments[1]))
-    assignment = await_assignment(warm_up.STEPS)
+    assignment = await_assignment((_load_search, _load_exporters))
     return ExitCode.FINISHED if assignment is None else main(*assignment)
 
 

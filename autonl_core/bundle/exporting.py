@@ -44,11 +44,7 @@ def export_network(
             run.still_wanted()
             yield batch
 
-    metadata = {
-        "arch_id": network.arch.arch_id,
-        "classes": list(run.dataset.classes),
-        "preprocess": json.loads((folder / "preprocess.json").read_text(encoding="utf-8")),
-    }
+    metadata = _metadata(run, folder, network)
     formats, failed = run.config.export.formats, None
     if run.export_process.pid is not None:
         request = ExportRequest(
@@ -66,6 +62,11 @@ def export_network(
     if failed is None:  # there is none, or it failed: what is wrong, if anything is, is raised here
         failed = make_formats(folder, checkpoint, formats, metadata, calibration, run.still_wanted)
     return {name: without_file(reason) for name, reason in failed.items()}
+
+
+def _metadata(run: SearchRun, folder: Path, network: Network) -> dict[str, object]:
+    preprocess = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
+    return {"arch_id": network.arch.arch_id, "classes": list(run.dataset.classes), "preprocess": preprocess}
 
 
 def calibration_batches(loader: Loader, train: ImageSet) -> Iterator[NDArray[np.float32]]:

@@ -20,7 +20,7 @@ from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Handshake
 from autonl_core.data.listing import Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end
 from autonl_core.datasets.limits import Limits
-from autonl_core.host_cpus import available_cpus
+from autonl_core.host.cpus import available_cpus
 
 MAX_READERS = 4
 PATIENCE_S = 600.0  # without a byte from a reader that has a request, before giving up

@@ -28,7 +28,7 @@ from autonl_core.datasets.sources import get_source
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.datasets.splits import stratified_draw
 from autonl_core.errors import DatasetError
-from autonl_core.host_memory import return_freed_memory
+from autonl_core.host.memory import return_freed_memory
 
 OnProgress = Callable[[float], None]
 

@@ -24,7 +24,7 @@ from autonl_core.data.listing import ListedFiles, Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end, readable
 from autonl_core.dataset_check.inspect_worker import BLOCK, RECORD, REQUEST, InspectTask, Records, digest
 from autonl_core.datasets.limits import Limits
-from autonl_core.host_cpus import available_cpus
+from autonl_core.host.cpus import available_cpus
 
 PATIENCE_S = 600.0  # without a byte from a process that opens images, before giving up
 MAX_FATAL = 20  # images that end the process that opens them, before the check fails

@@ -26,6 +26,7 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.micro_batches import MicroBatches
 
@@ -44,15 +45,12 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    space = resolve_space(config, dataset)
-    for name in config.baselines:
-        scale_baseline(name, space, config.flops_budget)  # raises now rather than after hours if it cannot be
+    space = _resolve(config, dataset)
     data = _decode(dataset, space.resolution, cache_dir, host, sink, stop)
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
     device = torch.device(host.device)
     pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train)))
-    exact = host.micro_batches <= 1
-    reporter = Reporter(sink, pace, exact=exact, preparing_s=time.monotonic() - started)
+    reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
@@ -72,6 +70,14 @@ def open_run(
         clean_process=clean_process(),
         export_process=export_process(),
     )
+
+
+def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The space of the search. Raises now rather than after hours if a baseline cannot be scaled to the budget."""
+    space = resolve_space(config, dataset)
+    for name in config.baselines:
+        scale_baseline(name, space, config.flops_budget)
+    return space
 
 
 def _decode(

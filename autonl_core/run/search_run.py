@@ -128,6 +128,15 @@ class SearchRun:
                 self.reporter.event(EventKind.BEST_NOT_KEPT, {"problem": str(error)})
         raise Interrupted(request)
 
+    @contextmanager
+    def ending_its_processes(self) -> Iterator[None]:
+        """Ends the processes of the export, if they run, with the `with` block."""
+        try:
+            yield
+        finally:
+            self.clean_process.end()
+            self.export_process.end()
+
     def prepare_export(self) -> None:
         """Start the processes of the export, if a CPU is idle and there is enough of a wait to use it."""
         if torch.get_num_threads() < self.threads and self.reporter.pace.nearly_done(_AHEAD_S):

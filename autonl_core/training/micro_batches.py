@@ -12,7 +12,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from autonl_core.errors import StepTooLarge, is_out_of_memory
-from autonl_core.host_memory import return_freed_memory
+from autonl_core.host.memory import return_freed_memory
 
 MAX_PARTS = 8
 MIN_PART_IMAGES = 2  # batch norms need more than one

@@ -20,6 +20,8 @@ from tests.e2e.compose import ROOT
 from tests.e2e.topology import Topology
 from tests.servers import PostgresServer, broker_url, wait_for
 
+pytestmark = pytest.mark.long
+
 SEARCH = {
     "dataset": "digits",
     "flops_budget": "300k",

@@ -25,6 +25,7 @@ _FAST = {
     "AUTONL_CRASH_BACKOFF_S": "0.1",
     "AUTONL_STOP_GRACE_S": "30",
     "AUTONL_THREADS": "1",
+    "AUTONL_SPARE_IDLE_S": "0",
 }
 
 

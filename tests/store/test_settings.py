@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from autonl_core.host_cpus import available_cpus
+from autonl_core.host.cpus import available_cpus
 from store.settings import Settings
 
 

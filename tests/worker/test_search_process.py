@@ -52,6 +52,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
 
 
+@pytest.mark.long
 def test_a_process_that_waited_computes_and_writes_the_same_bytes(stores: Stores, settings: Settings) -> None:
     spare = Spare(SEARCH_COMMAND, settings)
     spare.renew()

@@ -227,12 +227,11 @@ def _differentiate(
             _swish_slopes(x[span], out_grad[span], factor, offset, mean, u[span], totals[part], products[part])
         else:
             _slopes(x[span], u[span], mean, totals[part], products[part])
-    by_x, constant = np.empty_like(scale), np.empty_like(scale)
     for c in range(scale.size):
         shift_grad[c] = _sum(totals, c)
         scale_grad[c] = _sum(products, c) * inverse_std[c]
-        by_x[c] = factor[c] * scale_grad[c] * inverse_std[c] / len(x)
-        constant[c] = factor[c] * shift_grad[c] / len(x) - mean[c] * by_x[c]
+    by_x = factor * scale_grad * inverse_std / scale.dtype.type(len(x))
+    constant = factor * shift_grad / scale.dtype.type(len(x)) - mean * by_x
     for part in prange(chunks):
         span = slice(part * chunk, (part + 1) * chunk)
         if kind == SWISH:

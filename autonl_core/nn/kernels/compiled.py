@@ -73,7 +73,7 @@ def inner(function: AnyFunction) -> AnyFunction:
 
 
 def _renamed(kernel: Callable[..., None]) -> Callable[..., None]:
-    """A copy under another name: the cache tells functions apart by name, not by how they are compiled."""
+    """A copy under another name: the cache knows functions by name, whichever way they are compiled."""
     copy = FunctionType(kernel.__code__, kernel.__globals__, f"{kernel.__name__}_in_parallel")
     copy.__module__, copy.__qualname__ = kernel.__module__, copy.__name__
     return copy

@@ -31,6 +31,7 @@ def test_several_threads_are_asked_for_large_maps_only(monkeypatch: pytest.Monke
     assert taken == ["serial", "serial", "parallel"]
 
 
+@pytest.mark.long
 def test_the_form_for_several_threads_is_not_taken_for_the_other_one_in_the_cache(tmp_path: Path) -> None:
     """Both come from one function, by whose name the cache knows them; the second process reads what the first left."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

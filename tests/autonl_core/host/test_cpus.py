@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autonl_core import host_cpus
-from autonl_core.host_cpus import available_cpus
+from autonl_core.host import cpus as host_cpus
+from autonl_core.host.cpus import available_cpus
 
 
 @pytest.fixture
@@ -60,17 +60,19 @@ def test_without_control_groups_the_affinity_counts(groups: Path) -> None:
 def test_a_process_bound_to_one_cpu_has_one() -> None:
     bound = (
         "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]);"
-        "from autonl_core.host_cpus import available_cpus; print(available_cpus())"
+        "from autonl_core.host.cpus import available_cpus; print(available_cpus())"
     )
     assert subprocess.run([sys.executable, "-c", bound], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
-def test_waiting_threads_are_told_to_sleep_unless_the_user_says_otherwise() -> None:
-    told = (
-        "from autonl_core.host_cpus import let_waiting_threads_sleep; let_waiting_threads_sleep();"
+def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
+    program = (
+        "from autonl_core.host.cpus import let_waiting_threads_sleep; let_waiting_threads_sleep();"
         "import subprocess; print(subprocess.run(['printenv', 'OMP_WAIT_POLICY'], capture_output=True).stdout.decode())"
     )
     for policy, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
         environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | policy
-        done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
         assert done.stdout.strip() == expected

@@ -10,7 +10,7 @@ import pytest
 # Takes, fills and frees 48 MiB again and again, and prints how many pages the last ten rounds had to fault in for it.
 FAULTS = """
 import resource, sys
-from autonl_core.host_memory import keep_freed_memory
+from autonl_core.host.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import torch
