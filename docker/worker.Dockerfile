@@ -15,4 +15,7 @@ COPY worker worker
 COPY cli cli
 RUN pip install --no-cache-dir --constraint constraints.txt ".[worker]"
 
+# Kernels are compiled for the processor of the host, once: the volume keeps them, since the image is read-only.
+ENV NUMBA_CACHE_DIR=/var/lib/autonl/kernels
+
 USER autonl
