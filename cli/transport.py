@@ -56,18 +56,46 @@ class Http:
         finished = False
         try:
             with _broken_connections():
-                route = self._connected(timeout_s)
-                # A service that refuses a body before its end breaks the connection, and has said why.
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    route.connection.request(
-                        method, route.prefix + target, content, {**route.headers, **(headers or {})}
-                    )
-                response = route.connection.getresponse()
+                response = self._response(method, target, content, headers or {}, timeout_s)
             yield response
             finished = response.isclosed()
         finally:
             if not finished:  # the rest of the body would be taken for the next response
                 self.close()
+
+    def _response(
+        self,
+        method: str,
+        target: str,
+        content: bytes | Iterable[bytes] | None,
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> HTTPResponse:
+        """On a connection that the service may be about to close only if the request may be sent twice: a GET."""
+        if method != "GET":
+            self.close()
+        used_before = self._route is not None and self._route.connection.sock is not None
+        try:
+            return self._ask(method, target, content, headers, timeout_s)
+        except ConnectionError:
+            if not used_before:
+                raise
+            self.close()
+            return self._ask(method, target, content, headers, timeout_s)
+
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        content: bytes | Iterable[bytes] | None,
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> HTTPResponse:
+        route = self._connected(timeout_s)
+        # A service that refuses a body before its end breaks the connection, and has said why.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            route.connection.request(method, route.prefix + target, content, {**route.headers, **headers})
+        return route.connection.getresponse()
 
     def _connected(self, timeout_s: float) -> _Route:
         """The route to the service, open as far as this side knows."""

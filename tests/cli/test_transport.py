@@ -59,6 +59,32 @@ def test_a_connection_is_used_again_until_the_service_closes_it(service: httpx.C
     http.close()
 
 
+def test_a_request_that_meets_the_end_of_a_used_connection_is_sent_once_more() -> None:
+    """The service closes the connection just as the request arrives."""
+    with answering(OK, OK) as (port, requests):
+        http = Http(f"http://127.0.0.1:{port}")
+        get(http, "/first")
+        assert http._route is not None
+        used = http._route.connection.sock
+        assert used is not None
+        used.shutdown(socket.SHUT_WR)  # what is sent from now on fails, and nothing has said so before
+        assert get(http, "/second") == b"{}"
+        assert [request.split()[1] for request in requests] == ["/first", "/second"]
+        http.close()
+
+
+def test_one_that_must_not_be_repeated_gets_a_connection_of_its_own(service: httpx.Client) -> None:
+    http = Http(str(service.base_url))
+    get(http, "/healthz")
+    assert http._route is not None
+    used = http._route.connection.sock
+    with http.open("POST", "/searches", content=b"{}") as response:
+        assert response.status >= 400
+        read(response)
+    assert http._route.connection.sock is not used
+    http.close()
+
+
 def test_a_body_that_was_not_read_to_its_end_is_not_taken_for_the_next_response(service: httpx.Client) -> None:
     http = Http(str(service.base_url))
     with http.open("GET", "/openapi.json") as response:

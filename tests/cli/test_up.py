@@ -52,7 +52,7 @@ class Running:
 
 def start_up(folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder), *options]
-    short = {"AUTONL_BEAT_S": "0.5", "AUTONL_LEASE_S": "2", "AUTONL_THREADS": "1"}
+    short = {"AUTONL_BEAT_S": "0.5", "AUTONL_LEASE_S": "2", "AUTONL_THREADS": "1", "AUTONL_SPARE_IDLE_S": "0"}
     environment = dict(os.environ) | short
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)

@@ -34,6 +34,7 @@ def exported(made: Made, work_dir: Path, process: PreparedProcess | None) -> tup
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}, called
 
 
+@pytest.mark.long
 def test_it_writes_the_same_bytes(made: Made, tmp_path: Path) -> None:
     here, nothing = exported(made, tmp_path / "here", None)
     run = start(tmp_path / "other", made.network.arch, formats=EXPORT_FORMATS)
