@@ -17,6 +17,7 @@ from autonl_core.datasets.zip_archive import FIRST_BYTES, open_archive, read_mem
 from autonl_core.errors import DatasetError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a member: signature, length of its name, length of its extra field
+_UTF_8 = 0x800  # the flag of names that are not in code page 437
 
 
 class ZipArchive:
@@ -34,15 +35,15 @@ class ZipArchive:
             yield _OpenArchive(archive, limits)
 
     def locate(self, path: Path, members: Iterable[str], limits: Limits) -> Iterator[Location]:
-        with self._archive(path, limits) as archive:
+        with self._archive(path, limits) as archive, path.open("rb") as file:
+            listed = archive.NameToInfo
             for member in members:
-                try:
-                    info = archive.getinfo(member)
-                except KeyError:
+                info = listed.get(member)
+                if info is None or not _has_a_header_of_its_own(file.fileno(), info):
                     yield Location(member)
-                else:
-                    deflated = info.compress_type != zipfile.ZIP_STORED
-                    yield Location(member, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
+                    continue
+                deflated = info.compress_type != zipfile.ZIP_STORED
+                yield Location(member, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
 
     def reader(self, path: Path, limits: Limits) -> _ArchiveReader:
         return _ArchiveReader(path, limits)
@@ -97,6 +98,19 @@ class _ArchiveReader:
         stored_bytes = min(location.stored_bytes, 2 * location.size_bytes + 1024)  # a wrong size costs no memory
         inflator = zlib.decompressobj(-zlib.MAX_WBITS)
         return inflator.decompress(os.pread(self._descriptor, stored_bytes, start), location.size_bytes)
+
+
+def _has_a_header_of_its_own(descriptor: int, info: zipfile.ZipInfo) -> bool:
+    """Whether the header that a member refers to has its name, and is not that of another member."""
+    name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF_8 else "cp437")
+    try:
+        header = os.pread(descriptor, _LOCAL_HEADER.size + len(name), info.header_offset)
+    except (OSError, OverflowError):  # it refers to no place in any file
+        return False
+    if len(header) < _LOCAL_HEADER.size:
+        return False
+    _, name_bytes, _ = _LOCAL_HEADER.unpack_from(header)
+    return name_bytes == len(name) and header[_LOCAL_HEADER.size :] == name
 
 
 MEMBER = ZipArchive()

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from autonl_core.datasets.data_source import DataSource
+from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.sources import SOURCES, detect_source, expected_sources, open_source, require_source
 from autonl_core.errors import DatasetError
 from tests.autonl_core.datasets.sources.conformance import FILES, SourceConformance
 from tests.autonl_core.datasets.sources.factories import FACTORIES, Factory
+from tests.reliability.hostile import crowded
 
 
 @pytest.fixture(params=SOURCES.names())
@@ -70,3 +72,16 @@ def test_a_source_is_opened_as_the_kind_that_is_given(tmp_path: Path) -> None:
         pass
     with pytest.raises(DatasetError, match="'tape' is unknown"), open_source(tmp_path / "images.zip", kind="tape"):
         pass
+
+
+def test_no_member_of_an_archive_is_read_in_place_of_another(tmp_path: Path) -> None:
+    """Four members are listed, all of which refer to the header of the first one."""
+    path = tmp_path / "crowd.zip"
+    path.write_bytes(crowded(4))
+    source, names = SOURCES.get("zip"), [f"{'ab'[number % 2]}/{number:07}.png" for number in range(4)]
+    reader = source.reader(path, DEFAULT_LIMITS)
+    located = [reader.read(location) for location in source.locate(path, names, DEFAULT_LIMITS)]
+    with source.open(path, DEFAULT_LIMITS, ()) as files:
+        opened = [files.read(name) for name in names]
+    assert located == opened
+    assert [bool(content) for content in located] == [True, False, False, False]
