@@ -116,9 +116,7 @@ def sandbox(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         check_poll_s=0.05,
         threads=1,
     )
-    with contextlib.closing(
-        Service(settings, {"PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(data / "kernels")})
-    ) as service:
+    with contextlib.closing(Service(settings, {"PYTHONDONTWRITEBYTECODE": "1"})) as service:
         service.start("api", "tests.reliability.audited_module", str(data / "api.watched"), "uvicorn", "api.app:app")
         wait_for(service._answers, "the API answers", timeout_s=60)
         for number in range(2):
@@ -141,7 +139,6 @@ def run(log: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{log.parent}",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "NUMBA_CACHE_DIR": str(log.parent / "kernels"),  # by default beside the source
         "TMPDIR": str(log.parent),
         "MPLCONFIGDIR": str(log.parent),
     }

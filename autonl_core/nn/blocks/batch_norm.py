@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from autonl_core.nn.blocks.on_cpu import array_of, rows_as_array, runs_kernels
-from autonl_core.nn.kernels.batch_norm import PLAIN, SWISH, differentiate, normalise
-from autonl_core.nn.kernels.compiled import chunk_rows
+from autonl_core.nn.kernels import PLAIN, SWISH
 
 
 def normalise_batch(x: Tensor, scale: Tensor, shift: Tensor, eps: float, *, swish: bool = False) -> Tensor:
@@ -44,6 +43,9 @@ def normalise_map(
     x: Tensor, scale: Tensor, shift: Tensor, eps: float, kind: int, residual: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The kernel on a channels_last map: the result, and (3, C) of mean, 1 / std and unbiased variance of the batch."""
+    from autonl_core.nn.kernels.batch_norm import normalise
+    from autonl_core.nn.kernels.compiled import chunk_rows
+
     out, found = torch.empty_like(x), x.new_empty((3, x.shape[1]))
     rows, results = rows_as_array(x), (rows_as_array(out), array_of(found))
     added = rows if residual is None else rows_as_array(residual)
@@ -58,6 +60,9 @@ def differentiate_map(
     x: Tensor, out_grad: Tensor, scale: Tensor, shift: Tensor, found: Tensor, kind: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, scale and shift; `found`: as `normalise_map` returned it."""
+    from autonl_core.nn.kernels.batch_norm import differentiate
+    from autonl_core.nn.kernels.compiled import chunk_rows
+
     x_grad, weight_grads = torch.empty_like(x), x.new_empty((2, x.shape[1]))
     rows, vectors = rows_as_array(x), (array_of(scale), array_of(shift), array_of(found))
     results = rows_as_array(x_grad), array_of(weight_grads)

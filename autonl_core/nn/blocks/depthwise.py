@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from autonl_core.nn.blocks.on_cpu import array_of, maps_as_array, runs_kernels
-from autonl_core.nn.kernels.depthwise import weight_gradient
 
 # oneDNN's weight gradient is the faster one for kernels up to 3x3 that make maps of at least 3x3; elsewhere it takes
 # two to a hundred times as long.
@@ -73,6 +72,8 @@ def _library_gradients(
 
 
 def _weight_gradient(x: Tensor, weight: Tensor, out_grad: Tensor, stride: int) -> Tensor:
+    from autonl_core.nn.kernels.depthwise import weight_gradient
+
     size = weight.shape[-1]
     result = x.new_empty((size, size, x.shape[1]))  # (k, k, C)
     images = -(-x.shape[0] // _PARTS)

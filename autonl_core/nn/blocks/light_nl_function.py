@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from autonl_core.nn.blocks.batch_norm import differentiate_map, move_running_statistics, normalise_map
 from autonl_core.nn.blocks.depthwise import depthwise_gradients
 from autonl_core.nn.blocks.on_cpu import runs_kernels
-from autonl_core.nn.kernels.batch_norm import PLAIN, RESIDUAL
+from autonl_core.nn.kernels import PLAIN, RESIDUAL
 
 _KEPT_SHARE = 8  # A is kept where it is at most an eighth of x
 

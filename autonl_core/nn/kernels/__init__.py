@@ -1,1 +1,7 @@
-"""Loops over feature maps that no operator of PyTorch does in one pass, compiled by Numba for this processor."""
+"""Loops over feature maps that no operator of PyTorch does in one pass, compiled by Numba for this processor.
+
+Imported where they run, not where they might: most processes that load a network never train it, and Numba takes half a
+second, and a folder for its cache.
+"""
+
+PLAIN, SWISH, RESIDUAL = 0, 1, 2  # what follows the normalisation of a map

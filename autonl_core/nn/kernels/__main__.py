@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autonl_core.nn.kernels.batch_norm import PLAIN, differentiate, normalise
+from autonl_core.nn.kernels import PLAIN
+from autonl_core.nn.kernels.batch_norm import differentiate, normalise
 from autonl_core.nn.kernels.compiled import Compiled
 from autonl_core.nn.kernels.depthwise import weight_gradient
 

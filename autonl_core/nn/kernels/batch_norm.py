@@ -17,9 +17,8 @@ from numba import prange, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from autonl_core.nn.kernels import RESIDUAL, SWISH
 from autonl_core.nn.kernels.compiled import Compiled, inner
-
-PLAIN, SWISH, RESIDUAL = 0, 1, 2  # what follows the normalisation
 
 _ROUGHLY = 16  # rows that give a first idea of the mean
 

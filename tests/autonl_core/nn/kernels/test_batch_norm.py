@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.nn.kernels.batch_norm import PLAIN, RESIDUAL, SWISH, differentiate, normalise
+from autonl_core.nn.kernels import PLAIN, RESIDUAL, SWISH
+from autonl_core.nn.kernels.batch_norm import differentiate, normalise
 from autonl_core.nn.kernels.compiled import chunk_rows
 
 Array = NDArray[np.float32]

@@ -20,6 +20,14 @@ FIRST_FORM = (
 )
 
 
+def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba() -> None:
+    program = (
+        "import sys; import autonl_core.nn.checkpoint, autonl_core.supernet.supernet; print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_several_threads_are_asked_for_large_maps_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autonl_core.nn.kernels.compiled._MAX_THREADS", 2)
     monkeypatch.setattr("numba.set_num_threads", lambda _: None)
