@@ -53,48 +53,36 @@ class Http:
         """The response to a request; its body is not read yet. Raises TransportError."""
         query = urlencode({name: value for name, value in (params or {}).items() if value is not None})
         target = quote(path, safe=_RESERVED) + (f"?{query}" if query else "")
+        request = _Request(method, target, content, headers or {}, timeout_s)
         finished = False
         try:
             with _broken_connections():
-                response = self._response(method, target, content, headers or {}, timeout_s)
+                response = self._response(request)
             yield response
             finished = response.isclosed()
         finally:
             if not finished:  # the rest of the body would be taken for the next response
                 self.close()
 
-    def _response(
-        self,
-        method: str,
-        target: str,
-        content: bytes | Iterable[bytes] | None,
-        headers: Mapping[str, str],
-        timeout_s: float,
-    ) -> HTTPResponse:
+    def _response(self, request: _Request) -> HTTPResponse:
         """On a connection that the service may be about to close only if the request may be sent twice: a GET."""
-        if method != "GET":
+        if request.method != "GET":
             self.close()
         used_before = self._route is not None and self._route.connection.sock is not None
         try:
-            return self._ask(method, target, content, headers, timeout_s)
+            return self._ask(request)
         except ConnectionError:
             if not used_before:
                 raise
             self.close()
-            return self._ask(method, target, content, headers, timeout_s)
+            return self._ask(request)
 
-    def _ask(
-        self,
-        method: str,
-        target: str,
-        content: bytes | Iterable[bytes] | None,
-        headers: Mapping[str, str],
-        timeout_s: float,
-    ) -> HTTPResponse:
-        route = self._connected(timeout_s)
+    def _ask(self, request: _Request) -> HTTPResponse:
+        route = self._connected(request.timeout_s)
+        target, headers = route.prefix + request.target, {**route.headers, **request.headers}
         # A service that refuses a body before its end breaks the connection, and has said why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            route.connection.request(method, route.prefix + target, content, {**route.headers, **headers})
+            route.connection.request(request.method, target, request.content, headers)
         return route.connection.getresponse()
 
     def _connected(self, timeout_s: float) -> _Route:
@@ -139,6 +127,16 @@ def _broken_connections() -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: the URL is none
         raise TransportError(f"{type(error).__name__}: {error}") from error
+
+
+class _Request(NamedTuple):
+    """A request, with the path and query that it is sent to."""
+
+    method: str
+    target: str
+    content: bytes | Iterable[bytes] | None
+    headers: Mapping[str, str]
+    timeout_s: float
 
 
 class _Route(NamedTuple):

@@ -27,18 +27,17 @@ _REQUEST = "export.json"
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What the process writes, and from what.
+    """What the process writes, and from what. The images for calibration, (N, 3, R, R), lie in a file beside it.
 
     Args:
         folder: of the bundle, with arch.json and preprocess.json.
-        calibration: file of images (N, 3, R, R), in batches of `calibration_batch`.
+        calibration_batch: how many of the images make a batch.
     """
 
     folder: str
     checkpoint: str
     formats: Sequence[NetworkFormat]
     metadata: Mapping[str, object]
-    calibration: str
     calibration_batch: int
     threads: int
 
@@ -53,31 +52,30 @@ def export_process() -> PreparedProcess:
 def export_in_process(
     process: PreparedProcess,
     request: ExportRequest,
+    work_dir: Path,
     calibration: Callable[[], Iterator[NDArray[np.float32]]],
     *,
     meanwhile: Callable[[], None],
     still_wanted: Callable[[], None],
 ) -> dict[NetworkFormat, str] | None:
-    """The formats that could not be made, with the reason; None if the process failed, whatever the cause."""
-    folder = Path(request.calibration).parent
-    np.save(request.calibration, np.concatenate(list(calibration())))
-    path = folder / _REQUEST
+    """The formats that could not be made, with the reason; None if the process failed, whatever the cause.
+
+    Args:
+        work_dir: for the files that the process needs while it works.
+    """
+    path, images = work_dir.resolve() / _REQUEST, work_dir.resolve() / _CALIBRATION
+    np.save(images, np.concatenate(list(calibration())))
     path.write_text(json.dumps(asdict(request)), encoding="utf-8")
     try:
         done = process.serve([str(path)], meanwhile=meanwhile, still_wanted=still_wanted)
     finally:
         path.unlink()
-        Path(request.calibration).unlink()
+        images.unlink()
     if done.returncode != 0:
         print(f"the process that exports failed: {done.stderr[-2000:]}", file=sys.stderr)
         return None
     failed: dict[NetworkFormat, str] = json.loads(done.stdout)
     return failed
-
-
-def calibration_path(work_dir: Path) -> Path:
-    """Where the images of a request are kept for the process."""
-    return work_dir / _CALIBRATION
 
 
 def main() -> None:
@@ -86,10 +84,10 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    (path,) = json.loads(line)
-    request = ExportRequest(**json.loads(Path(path).read_text(encoding="utf-8")))
+    path = Path(*json.loads(line))
+    request = ExportRequest(**json.loads(path.read_text(encoding="utf-8")))
     torch.set_num_threads(request.threads)
-    images = np.load(request.calibration)
+    images = np.load(path.with_name(_CALIBRATION))
     batch = request.calibration_batch
 
     def calibration() -> Iterator[NDArray[np.float32]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autonl_core.bundle.export_process import ExportRequest, calibration_path, export_in_process
+from autonl_core.bundle.export_process import ExportRequest, export_in_process
 from autonl_core.bundle.formats import make_formats
 from autonl_core.bundle.scoring import without_file
 from autonl_core.data.batches import Loader
@@ -52,12 +52,11 @@ def export_network(
             str(checkpoint.resolve()),
             formats,
             metadata,
-            str(calibration_path(run.work_dir).resolve()),
             _CALIBRATION_BATCH,
             torch.get_num_threads(),
         )
         failed = export_in_process(
-            run.export_process, request, calibration, meanwhile=meanwhile, still_wanted=run.still_wanted
+            run.export_process, request, run.work_dir, calibration, meanwhile=meanwhile, still_wanted=run.still_wanted
         )
     if failed is None:  # there is none, or it failed: what is wrong, if anything is, is raised here
         failed = make_formats(folder, checkpoint, formats, metadata, calibration, run.still_wanted)

@@ -58,7 +58,7 @@ class Readers:
         self._processes: list[ReaderProcess] = []
         self._pending: Request | None = None
         weakref.finalize(self, end, self._processes)
-        line = Handshake(str(folder), listing.kind, str(listing.path), resolution, limits).to_line()
+        line = Handshake(str(folder), listing.kind, str(listing.path), limits, resolution).to_line()
         for _ in range(count):
             self._processes.append(ReaderProcess("autonl_core.data.decode_worker"))
             self._send(self._processes[-1], line)

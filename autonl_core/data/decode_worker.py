@@ -12,7 +12,7 @@ import os
 import signal
 import struct
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.data.decode import Images, read_image
-from autonl_core.data.listing import ListedFiles, Listing
+from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
 from autonl_core.datasets.limits import Limits
 
 OUT_OF_MEMORY = 3  # exit code
@@ -28,22 +28,10 @@ LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
-class Handshake:
+class Handshake(ReaderTask):
     """What a worker is to decode."""
 
-    folder: str  # of the saved listing
-    kind: str  # of the data source
-    path: str  # of the data source
     resolution: int
-    limits: Limits
-
-    def to_line(self) -> bytes:
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @staticmethod
-    def from_line(line: bytes) -> Handshake:
-        data = json.loads(line)
-        return Handshake(**{**data, "limits": Limits(**data["limits"])})
 
 
 class Decoder:

@@ -6,10 +6,11 @@ A worker holds 57 bytes and a name per image; the member list of a zip archive w
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,24 @@ def list_files(kind: str, path: Path, members: Iterable[str], limits: Limits) ->
         (start, len(name), *location[1:]) for start, name, location in zip(starts, names, locations, strict=False)
     ]
     return Listing(kind, path, np.array(entries, dtype=ENTRY), b"".join(names))
+
+
+@dataclass(frozen=True)
+class ReaderTask:
+    """What a process that reads listed files is to do: one line on its standard input."""
+
+    folder: str  # of the saved listing
+    kind: str  # of the data source
+    path: str  # of the data source
+    limits: Limits
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        data = json.loads(line)
+        return cls(**{**data, "limits": Limits(**data["limits"])})
 
 
 class ListedFiles:

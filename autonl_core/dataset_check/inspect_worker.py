@@ -19,7 +19,7 @@ import signal
 import struct
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,7 +30,7 @@ from PIL import Image
 
 from autonl_core.data.decode import reduced_rgb, upright
 from autonl_core.data.decode_worker import OUT_OF_MEMORY
-from autonl_core.data.listing import ListedFiles, Listing
+from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
 from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_image
 from autonl_core.datasets.limits import Limits
 from autonl_core.errors import ImageError
@@ -67,22 +67,10 @@ class ImageTrait(IntFlag):
 
 
 @dataclass(frozen=True)
-class InspectTask:
+class InspectTask(ReaderTask):
     """What a process is to open, and how much memory it may allocate beside others."""
 
-    folder: str  # of the saved listing
-    kind: str  # of the data source
-    path: str  # of the data source
-    limits: Limits
     share_bytes: int  # 0: as much as alone
-
-    def to_line(self) -> bytes:
-        return json.dumps(asdict(self)).encode() + b"\n"
-
-    @staticmethod
-    def from_line(line: bytes) -> InspectTask:
-        data = json.loads(line)
-        return InspectTask(**{**data, "limits": Limits(**data["limits"])})
 
 
 class _Memory:
