@@ -67,11 +67,11 @@ class Supernet(nn.Module):
         return self._head(x)
 
     def derive(self, choice: Choice) -> Network:
-        """The network of `choice` as a module of its own, with a copy of its share of the weights.
+        """The network of `choice` as a module of its own, on the same device, with a copy of its share of the weights.
 
         Its batch norms have no statistics yet: recalibrate before evaluating.
         """
-        network = build_network(self.table.arch(choice))
+        network = build_network(self.table.arch(choice)).to(self.classifier.weight.device)
         chosen = zip(self.super_blocks(), self.table.options, choice, strict=True)
         kept = [(block, options[index]) for block, options, index in chosen if options[index] is not None]
         network.stem.load_state_dict(self.stem.state_dict())

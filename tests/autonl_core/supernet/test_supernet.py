@@ -55,6 +55,14 @@ def test_a_derived_network_computes_what_the_supernet_computed(supernet: Superne
         assert relative_difference(network.train()(x), supernet.forward_choice(x, choice)) < 1e-5
 
 
+def test_a_derived_network_is_where_the_supernet_is() -> None:
+    """Else a search on a GPU could not score the best so far, which a stop hands over."""
+    table = GateTable(get_space("tiny", 16, 10))
+    supernet = Supernet(table, seed=0).to("meta")  # the one device besides the CPU that every machine has
+    tensors = supernet.derive(table.choice_of(np.ones(len(table.gates)))).state_dict().values()
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
 def test_the_derivative_in_a_gate_is_that_of_finite_differences() -> None:
     table = GateTable(get_space("tiny", 16, 10))
     supernet = Supernet(table, seed=0).double()
