@@ -82,7 +82,7 @@ class Interrupted(AutonlError):
 
 # How libraries that have no type for it say that memory ran out: torch on CPU; ONNX Runtime; the convolutions below
 # torch, which do not say why they fail, but with shapes that worked a step before there is no other reason; libraries
-# of CUDA.
+# of CUDA, and of these cuDNN, for which torch tries one engine after the other until none is left that fits.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "bad allocation",
@@ -92,6 +92,7 @@ _OUT_OF_MEMORY = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute this computation",
 )
 
 

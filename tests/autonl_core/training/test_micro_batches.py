@@ -70,5 +70,6 @@ def test_how_the_host_and_a_device_say_it() -> None:
         torch.empty(1 << 60)
     assert is_out_of_memory(host.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(RuntimeError("GET was unable to find an engine to execute this computation"))
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shape"))
