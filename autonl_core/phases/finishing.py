@@ -22,7 +22,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.supernet.budget import BAND
-from autonl_core.training.evaluate import Examiner, Score, evaluate
+from autonl_core.training.evaluate import Examiner, Score, evaluate, in_full_precision
 
 CHECKPOINT_NAME = "model.safetensors"
 
@@ -37,7 +37,7 @@ def finish(
 
     run.clean_process.start()
     examiner = Examiner()
-    with run.phase("evaluating"):
+    with run.phase("evaluating"), in_full_precision():
         score = evaluate(network, run.watched(run.loader.plain(run.data.test)), examiner)
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")

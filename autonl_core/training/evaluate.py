@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -95,6 +96,20 @@ def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examine
         if examiner is not None:
             examiner(x, labels, logits)
     return Score(correct, correct_top5, images, loss / images)
+
+
+@contextmanager
+def in_full_precision() -> Iterator[None]:
+    """Convolutions on a GPU as exact as on a CPU: by default they are computed in TF32, of 10 bits after the point.
+
+    For a score that another process has to confirm on a CPU; in training it would cost time for nothing.
+    """
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
