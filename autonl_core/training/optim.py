@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+Step = Callable[..., Any]
+
+
+def _load_no_compiler() -> None:
+    """Keep torch's optimisers from loading its compiler, which takes longer than a small search needs for an epoch.
+
+    Their methods load it at their first call, in order to be left out of what it compiles. Here nothing that calls them
+    is compiled, so they may stay as they are. Without effect on a version of torch that does this otherwise.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        undecorated = getattr(method, "__wrapped__", None)
+        if isinstance(undecorated, FunctionType):
+            undecorated.__dict__.setdefault("__dynamo_disable", undecorated)
+
+
+def _step_of(optimizer: type[torch.optim.Optimizer]) -> Step:
+    """The optimiser's own `step`, without the decorator that loads the compiler too."""
+    step: Step = torch.no_grad()(inspect.unwrap(optimizer.step))
+    return step
+
+
+_load_no_compiler()
+
+
+class Adam(torch.optim.Adam):
+    """torch's, without its compiler."""
+
+    step = _step_of(torch.optim.Adam)
 
 
 class FusedSGD(torch.optim.SGD):
@@ -16,6 +48,8 @@ class FusedSGD(torch.optim.SGD):
     Every weight has a momentum from the start, at zero, which changes nothing: weights that get their first gradient
     later than others, as in a supernet, would otherwise have none, and the fused update refuses that.
     """
+
+    step = _step_of(torch.optim.SGD)
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)

@@ -27,6 +27,7 @@ from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.learner import ALPHA_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
+from autonl_core.training.optim import Adam
 
 SUBNETS_PER_BATCH = 2
 TRAINING_BAND = (0.85, 1.05)  # of B_k: subnets around the budget, wide enough to visit every option
@@ -43,7 +44,7 @@ class SampledGates:
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.settings = supernet, supernet.table, config.supernet
         self.alpha = torch.zeros(len(self.table.gates), requires_grad=True)
-        self.optimizer = torch.optim.Adam([self.alpha], lr=config.supernet.alpha_lr, betas=(0.9, 0.99))
+        self.optimizer = Adam([self.alpha], lr=config.supernet.alpha_lr, betas=(0.9, 0.99))
         largest = self.table.space.macs_range()[1]
         start = round(largest**START_SHARE * config.flops_budget ** (1 - START_SHARE))
         self.controller = BudgetController(start_macs=start, budget_macs=config.flops_budget)
