@@ -6,7 +6,7 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +20,13 @@ class Assignment(NamedTuple):
     fence: int
 
 
-def await_assignment(preparations: Iterable[Callable[[], None]]) -> Assignment | None:
-    """Prepare, one step after the other until a search arrives, and wait for it; None if the parent is gone.
+def await_assignment(prepare: Callable[[], None], rest_s: float = 0) -> Assignment | None:
+    """Prepare, unless a search arrives within `rest_s`, and wait for it; None if the parent is gone.
 
     From then on everything that this process prints goes to the log of the search.
     """
     end_with_parent()
-    for prepare in preparations:
-        if _has_arrived():
-            break
+    if not _arrives_within(rest_s):
         prepare()
     line = sys.stdin.readline()
     if not line:
@@ -38,8 +36,8 @@ def await_assignment(preparations: Iterable[Callable[[], None]]) -> Assignment |
     return Assignment(search_id, fence)
 
 
-def _has_arrived() -> bool:
-    return bool(select.select([sys.stdin], [], [], 0)[0])
+def _arrives_within(seconds: float) -> bool:
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 
 def _print_to(log_path: Path) -> None:

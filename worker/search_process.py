@@ -1,8 +1,8 @@
 """The process of one attempt: `python -m worker.search_process SEARCH_ID FENCE`. Its parent is the supervisor.
 
-It loads the search, runs it, stores its files and closes the search, every write under its fence. Started ahead,
-without arguments, it prepares for that, and then waits for its search. Its exit code
-(`worker/exit_codes.py`) says what is left for the supervisor to record.
+It loads the search, runs it, stores its files and closes the search, every write under its fence. Started ahead, with
+the seconds that it rests before as its only argument, it prepares for that, and then waits for its search. Its exit
+code (`worker/exit_codes.py`) says what is left for the supervisor to record.
 """
 
 from __future__ import annotations
@@ -61,18 +61,10 @@ def main(search_id: str, fence: int) -> ExitCode:
 
 def _load_search() -> None:
     """Load all that trains and draws."""
-    import_module("torch._dynamo")  # otherwise loaded when the first optimiser is made
     import_module("autonl_core.search")
     from autonl_core.nn.kernels.__main__ import compile_all
 
     compile_all()
-
-
-def _load_exporters() -> None:
-    """Load all that writes formats."""
-    from autonl_core.export.first_use import use_exporters_once
-
-    use_exporters_once()
 
 
 def error_type(error: AutonlError) -> str:
@@ -156,9 +148,9 @@ def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
 
 def run(arguments: Sequence[str]) -> ExitCode:
     """Run the attempt that `arguments` name, or the one that arrives."""
-    if arguments:
+    if len(arguments) == 2:
         return main(arguments[0], int(arguments[1]))
-    assignment = await_assignment((_load_search, _load_exporters))
+    assignment = await_assignment(_load_search, rest_s=float(*arguments))
     return ExitCode.FINISHED if assignment is None else main(*assignment)
 
 

@@ -22,7 +22,8 @@ class Spare:
     One that has waited for `Settings.spare_idle_s` is ended, since it takes memory.
 
     Args:
-        command: of a search process; without a search in its arguments it waits for one.
+        command: of a search process; without a search in its arguments, but seconds, it rests so long and then
+            prepares for one, unless one arrives earlier.
     """
 
     def __init__(self, command: Sequence[str], settings: Settings) -> None:
@@ -37,8 +38,13 @@ class Spare:
         """Of the process that waits, if one does."""
         return None if self._waiting is None else self._waiting.pid
 
-    def renew(self) -> None:
-        """Start a process, unless one waits. Searches do without if it cannot be started."""
+    def renew(self, rest_s: float = 0) -> None:
+        """Start a process, unless one waits. Searches do without if it cannot be started.
+
+        Args:
+            rest_s: before it prepares. After a search, its user downloads and verifies the result, perhaps on the same
+                machine.
+        """
         if not self._settings.spare_idle_s:
             return
         with self._lock:
@@ -48,7 +54,7 @@ class Spare:
                 SupervisedProcess(self._waiting).reap()
             try:
                 self._waiting = subprocess.Popen(
-                    list(self._command),
+                    [*self._command, str(rest_s)],
                     stdin=subprocess.PIPE,
                     start_new_session=True,
                     env=self._settings.search_process_environment(),

@@ -28,6 +28,7 @@ from worker.spare import Spare
 from worker.workspace import Workspace
 
 EXIT_GRACE_S = 5.0  # time for a process to exit once it has closed its search
+SPARE_REST_S = 15.0  # between a search and the preparations for the next
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Supervisor:
             self._run(lease, claimed_at)
             attempts += 1
             if self._spare is not None and not self._draining():
-                self._spare.renew()
+                self._spare.renew(rest_s=SPARE_REST_S)
         return attempts
 
     def _run(self, lease: Lease, claimed_at: float) -> None:

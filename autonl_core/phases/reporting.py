@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from autonl_core.nn.network import Network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.phases.states import TrainingState
-from autonl_core.report import Picture, PictureFacts, draw_all, render
+from autonl_core.report import PictureFacts, draw_all, render
 from autonl_core.report.facts import (
     ArchitectureFacts,
     Counts,
@@ -38,6 +39,9 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
 from autonl_core.spec.result import BaselineResult, ResultFile, StopReason
 from autonl_core.training.evaluate import Predictions, Score
+
+if TYPE_CHECKING:
+    from autonl_core.report.pictures import Picture
 
 SHOWN_CLASSES = 30
 SHOWN_FILES = 3  # per warning

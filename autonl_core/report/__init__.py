@@ -1,16 +1,22 @@
-"""The report of a search: `render(facts)` returns it as one HTML page and as Markdown. It computes nothing new."""
+"""The report of a search: `render(facts)` returns it as one HTML page and as Markdown. It computes nothing new.
+
+matplotlib is loaded by the first drawing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from autonl_core.report.facts import Facts, PictureFacts
 from autonl_core.report.markdown import as_markdown
 from autonl_core.report.page import as_html
-from autonl_core.report.pictures import Picture, draw_all
 
-__all__ = ["Facts", "Picture", "PictureFacts", "Report", "draw_all", "render"]
+if TYPE_CHECKING:
+    from autonl_core.report.pictures import Picture
+
+__all__ = ["Facts", "PictureFacts", "Report", "draw_all", "render"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,13 @@ class Report:
 
     html: str
     markdown: str
+
+
+def draw_all(facts: PictureFacts) -> dict[str, Picture]:
+    """Every picture of the report, by name."""
+    from autonl_core.report import pictures
+
+    return pictures.draw_all(facts)
 
 
 def render(facts: Facts, pictures: Mapping[str, Picture] | None = None) -> Report:

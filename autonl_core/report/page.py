@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from autonl_core.report import tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
-from autonl_core.report.pictures import Picture
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
+
+if TYPE_CHECKING:
+    from autonl_core.report.pictures import Picture
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),

@@ -1,4 +1,4 @@
-"""A stand-in for a search: `python scripted_process.py BEHAVIOUR [SEARCH_ID FENCE]`. It computes nothing.
+"""A stand-in for a search: `python scripted_process.py BEHAVIOUR (SEARCH_ID FENCE | REST_S)`. It computes nothing.
 
 It writes progress and run states and receives stop requests through the same modules as the real search process.
 """
@@ -161,11 +161,11 @@ def main(behaviour: str, search_id: str, fence: str) -> ExitCode:
     return code
 
 
-def run(behaviour: str, *search: str) -> ExitCode:
+def run(behaviour: str, *arguments: str) -> ExitCode:
     """Run the search that the arguments name, or the one that arrives, as the real search process does."""
-    if search:
-        return main(behaviour, *search)
-    assignment = await_assignment(())
+    if len(arguments) == 2:
+        return main(behaviour, *arguments)
+    assignment = await_assignment(lambda: print("prepared", flush=True), rest_s=float(*arguments))
     return ExitCode.FINISHED if assignment is None else main(behaviour, assignment.search_id, str(assignment.fence))
 
 

@@ -118,6 +118,20 @@ def test_it_is_started_once_and_not_at_all_if_the_settings_say_so(make_spare: Ma
     assert none.pid is None
 
 
+def test_it_rests_before_it_prepares_and_takes_a_search_meanwhile(
+    stores: Stores, make_spare: MakeSpare, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rested = make_spare("work")
+    rested.renew(rest_s=0.2)
+    wait_for(lambda: "prepared" in capfd.readouterr().out, "it prepares after its rest")
+    resting = make_spare("work")
+    resting.renew(rest_s=1000)
+    search_id, taken = queue_search(stores), pid_of(resting)
+    assert supervisor(stores, "work", resting).run_until_idle() == 1
+    assert search_pid(stores, search_id) == taken
+    assert "prepared" not in capfd.readouterr().out
+
+
 def test_it_ends_with_its_parent(settings: Settings) -> None:
     program = (
         "import sys, time; from store.settings import Settings; from worker.spare import Spare;"
