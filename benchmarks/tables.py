@@ -119,6 +119,15 @@ def augmentation_table() -> str:
     return _table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
+def gpu_table() -> str:
+    rows = []
+    for name, title in (("autonl_s", "AutoNL-S, 224 px"), ("mobile-32", "the largest of `mobile-32`, 32 px")):
+        for precision in ("default", "float32"):
+            one = _result("cuda_path")["speed"][f"{name}, {precision}"]
+            rows.append([title, precision, f"{one['ms']:.1f} ms", f"{one['images_per_s']:,}", f"{one['peak_gib']} GiB"])
+    return _table(["network", "precision", "a training step", "images per second", "peak memory"], rows)
+
+
 def starts_table() -> str:
     cpu_s = _result("starts_and_idle")["start_cpu_s"]
     empty_s = cpu_s["python -c pass"]
@@ -145,6 +154,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reading": reading_table,
     "reading_memory": reading_memory_table,
     "augmentation": augmentation_table,
+    "gpu": gpu_table,
     "starts": starts_table,
     "idle": idle_table,
 }
