@@ -1,4 +1,5 @@
-"""A process that writes the formats of a bundle, with the exporters loaded ahead: beside the last epochs of a search.
+"""A process that writes the formats of a bundle. It makes the graph of the network beside the last epochs of a search,
+and fills in the weights when they are known.
 
 It makes the same files as `exporting.py` does in the process of the search, from the same checkpoint.
 """
@@ -16,13 +17,23 @@ import torch
 from numpy.typing import NDArray
 
 import autonl_core
-from autonl_core.bundle.formats import make_formats
-from autonl_core.export.first_use import use_exporters_once
+from autonl_core.bundle.formats import make_formats, prepare_graph
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.spec.formats import NetworkFormat
 
 _CALIBRATION = "calibration.npy"
 _REQUEST = "export.json"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What the process does ahead: the graph of an architecture, as in arch.json, for some formats."""
+
+    arch: Mapping[str, object]
+    formats: Sequence[NetworkFormat]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class ExportRequest:
 
 
 def export_process() -> PreparedProcess:
-    """Not started yet. Its request: the path of an `ExportRequest` in JSON."""
+    """Not started yet. Prepares for a `Preparation` in JSON; its request: the path of an `ExportRequest` in JSON."""
     root = str(Path(autonl_core.__file__).parents[1])  # the package of this search, wherever Python would look for it
     program = f"import sys; sys.path.insert(0, {root!r}); from autonl_core.bundle.export_process import main; main()"
     return PreparedProcess([sys.executable, "-c", program])
@@ -79,8 +90,10 @@ def export_in_process(
 
 
 def main() -> None:
-    """The process: prepare, then do what the line on standard input says, and print which formats failed."""
-    use_exporters_once()
+    """The process: prepare, then do what the next line on standard input says, and print which formats failed."""
+    preparation = Preparation(**json.loads(*json.loads(sys.stdin.readline())))
+    torch.set_num_threads(1)  # of what is computed ahead; the search needs the others
+    graph = prepare_graph(preparation.arch, preparation.formats)
     line = sys.stdin.readline()
     if not line:
         return
@@ -94,6 +107,6 @@ def main() -> None:
         return (images[start : start + batch] for start in range(0, len(images), batch))
 
     failed = make_formats(
-        Path(request.folder), Path(request.checkpoint), request.formats, request.metadata, calibration
+        Path(request.folder), Path(request.checkpoint), request.formats, request.metadata, calibration, graph=graph
     )
     print(json.dumps(failed))

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from autonl_core.bundle.files import model
 from autonl_core.errors import AutonlError, is_out_of_memory
 from autonl_core.export.format_spec import NetworkFormatSpec
+from autonl_core.export.graph import NetworkGraph
 from autonl_core.export.materials import Materials
-from autonl_core.export.tracing import trace
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 
 CERTIFIED: NetworkFormat = "onnx"  # made by every search: the budget certificate counts its graph
+
+
+def prepare_graph(arch: Mapping[str, Any], formats: Sequence[NetworkFormat]) -> NetworkGraph:
+    """All that `make_formats` needs no weights for: the graph of an architecture, converted.
+
+    Args:
+        arch: as in arch.json.
+    """
+    with torch.device("meta"):
+        network = model.Network(dict(arch))
+    fused = model.fuse(network.eval().requires_grad_(False)).to_empty(device="cpu")
+    graph = NetworkGraph(fused, arch["resolution"])
+    for spec in _made(formats):
+        if spec.prepare is not None:
+            with contextlib.suppress(Exception):  # then `make` fails too, and its error is told
+                spec.prepare(graph)
+    return graph
 
 
 def make_formats(
@@ -26,6 +46,7 @@ def make_formats(
     metadata: Mapping[str, object],
     calibration: Callable[[], Iterator[NDArray[np.float32]]],
     still_wanted: Callable[[], None] = lambda: None,
+    graph: NetworkGraph | None = None,
 ) -> dict[NetworkFormat, str]:
     """Write `formats`, and those that are always made, into `folder`; returns those that failed, with the reason.
 
@@ -33,25 +54,34 @@ def make_formats(
         folder: of the bundle, with arch.json and preprocess.json.
         checkpoint: safetensors file of the network.
         still_wanted: called between formats; raises Interrupted if the search should stop.
+        graph: of the architecture for these formats, if it was made ahead. The files are the same without: always, the
+            graph is converted first and filled then, since exporters merge weights that are equal.
 
     Raises:
         Interrupted: the search was asked to stop.
         Exception: the checkpoint cannot be traced or exported to ONNX: without a graph there is no certificate.
     """
-    fused = model.fuse(model.load(folder / "arch.json", checkpoint))
-    arch = json.loads((folder / "arch.json").read_text(encoding="utf-8"))
-    resolution: int = arch["resolution"]
-    materials = Materials(checkpoint, fused, trace(fused, resolution), resolution, metadata, folder, calibration)
+    arch_file = folder / "arch.json"
+    graph = graph or prepare_graph(json.loads(arch_file.read_text(encoding="utf-8")), formats)
+    graph.fill(model.fuse(model.load(arch_file, checkpoint)).state_dict())
+    materials = Materials(checkpoint, graph, metadata, folder, calibration)
     still_wanted()
     failed: dict[NetworkFormat, str] = {}
-    for name, spec in NETWORK_FORMAT_SPECS.items():
-        required = name == CERTIFIED or spec.availability == "always"
-        if required or name in formats:
-            reason = _make(spec, materials, required=required)
-            if reason is not None:
-                failed[name] = reason
-            still_wanted()
+    for spec in _made(formats):
+        reason = _make(spec, materials, required=spec.name == CERTIFIED or spec.availability == "always")
+        if reason is not None:
+            failed[spec.name] = reason
+        still_wanted()
     return failed
+
+
+def _made(formats: Sequence[NetworkFormat]) -> list[NetworkFormatSpec]:
+    """`formats`, and those that are always made, in the order in which they are."""
+    return [
+        spec
+        for name, spec in NETWORK_FORMAT_SPECS.items()
+        if name == CERTIFIED or spec.availability == "always" or name in formats
+    ]
 
 
 def _make(spec: NetworkFormatSpec, materials: Materials, *, required: bool) -> str | None:

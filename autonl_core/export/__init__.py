@@ -1,7 +1,8 @@
 """Export formats: each is one file of `autonl_core/export/formats`, and nothing else names it.
 
 format_spec   what a format declares; free of tensor code, since the API and the command line read it
-materials     what formats are made from: the network, its traced program, calibration images
+materials     what formats are made from: the graph of the network, calibration images
+graph         the network as a traced program, which can be made before the weights are known
 tracing       how the traced program is made
 formats/      the formats
 

@@ -12,8 +12,10 @@ Availability = Literal["always", "default", "on request"]
 Runtime = Literal["model.py", "onnxruntime", "torch.export", "torch.jit"]
 BYTES = "application/octet-stream"
 
-# Tensor types cannot be named here: `Any` stands for `export.materials.Materials`, and for float32 tensors.
+# Tensor types cannot be named here: `Any` stands for `export.materials.Materials`, `export.graph.NetworkGraph`, and
+# float32 tensors.
 Maker = Callable[[Any, Path], None]
+Preparer = Callable[[Any], None]
 Forward = Callable[[Any], Any]
 
 
@@ -61,6 +63,8 @@ class NetworkFormatSpec(FormatSpec):
             made in their `order`, and ONNX always is, so that later ones may start from its file. If `make` raises,
             the format is withheld with the error as the reason; OSError, AutonlError and exhausted memory end the
             search instead.
+        prepare: `prepare(graph)` does ahead what needs no weights, in the process that makes the format and before its
+            weights are known: converts the graph, or loads what `make` will need. The file is the same without.
         opener: how verify.py opens the file. Either a runtime that verify.py knows, or a function named `open_file`:
             `open_file(path, threads)` returns a function from (B, 3, R, R) float32 tensors to (B, classes) logits.
             Its source is shipped in the bundle, so it must import everything it needs inside its body.
@@ -75,6 +79,7 @@ class NetworkFormatSpec(FormatSpec):
     opener: Runtime | Callable[[Path, int], Forward]
     usage: str
     lossy: bool = False
+    prepare: Preparer | None = None
     latency: LatencyForm | None = None
 
     @property

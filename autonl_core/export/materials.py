@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
-from torch.export import ExportedProgram
+
+from autonl_core.export.graph import NetworkGraph
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,15 @@ class Materials:
 
     Args:
         checkpoint: the safetensors file that the search wrote.
-        network: the network of the bundle's model.py with these weights, batch norms folded; (B, 3, R, R) float32 to
+        graph: of the network of the bundle's model.py with these weights, batch norms folded; (B, 3, R, R) float32 to
             (B, classes) logits.
-        program: `network`, traced for any batch size.
-        resolution: R.
         metadata: arch_id, classes and preprocessing, for formats that can carry them.
         folder: the bundle's folder, with the files of all formats made so far.
         calibration: a fresh pass over a few training images without augmentation, in batches (B, 3, R, R).
     """
 
     checkpoint: Path
-    network: nn.Module
-    program: ExportedProgram
-    resolution: int
+    graph: NetworkGraph
     metadata: Mapping[str, object]
     folder: Path
     calibration: Callable[[], Iterator[NDArray[np.float32]]]

@@ -53,7 +53,14 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
         return replace(state, baseline=trainer.state_dict())
 
     try:
-        train_to_the_end(run, trainer, state_now, name=name, epochs_before=epochs_before)
+        train_to_the_end(
+            run,
+            trainer,
+            state_now,
+            delivered=run.table.arch(state.choice),
+            name=name,
+            epochs_before=epochs_before,
+        )
     except (Diverged, StepTooLarge) as error:
         run.reporter.add_work(done_at_end - run.reporter.pace.done)  # nothing of it is left to do
         return replace(result, problem=str(error))

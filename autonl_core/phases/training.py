@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from autonl_core.bundle.export_process import Preparation
 from autonl_core.nn.network import Network, build_network
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.epochs import run_epochs
@@ -33,7 +34,7 @@ def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:
 
     with run.phase("training", best=best_so_far):
         run.reporter.architecture(run.record_of(arch, val_top1_pct=state.val_top1_pct))
-        train_to_the_end(run, trainer, state_now)
+        train_to_the_end(run, trainer, state_now, delivered=arch)
     return trainer
 
 
@@ -45,19 +46,27 @@ def make_trainer(run: SearchRun, network: Network) -> Trainer:
 
 
 def train_to_the_end(
-    run: SearchRun, trainer: Trainer, state_now: Callable[[], PhaseState], *, name: str = "", epochs_before: int = 0
+    run: SearchRun,
+    trainer: Trainer,
+    state_now: Callable[[], PhaseState],
+    *,
+    delivered: ArchSpec,
+    name: str = "",
+    epochs_before: int = 0,
 ) -> None:
     """Train with a report after every epoch; the points of a baseline are called `NAME/loss` etc.
 
     Args:
+        delivered: the architecture whose export is prepared towards the end.
         epochs_before: of the networks that were trained before this one.
     """
+    preparation = Preparation(delivered.to_json(), run.config.export.formats)
 
     def report() -> None:
         metrics = trainer.take_epoch_metrics()
         named = {f"{name}/{key}": value for key, value in metrics.items()} if name else metrics
         run.reporter.add_point(trainer.position[0], named)
-        run.prepare_export()
+        run.prepare_export(preparation.to_json())
 
     run_epochs(
         run,

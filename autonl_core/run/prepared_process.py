@@ -15,7 +15,8 @@ class PreparedProcess:
     """At most one process, in an empty folder of its own. It prepares, and then serves one request. `end` it.
 
     Args:
-        command: of a program that reads its request, a JSON list of strings, from the first line of standard input.
+        command: of a program that reads JSON lists of strings from standard input, each in a line: what to prepare for,
+            if there is anything to say about it, and its request.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -28,8 +29,8 @@ class PreparedProcess:
         """Of the process, if one runs."""
         return None if self._process is None else self._process.pid
 
-    def start(self) -> None:
-        """Start the process, unless it runs."""
+    def start(self, *preparation: str) -> None:
+        """Start the process, unless it runs, and tell it what to prepare for."""
         if self._process is not None:
             return
         folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="autonl-prepared-"))
@@ -37,6 +38,8 @@ class PreparedProcess:
         self._process = subprocess.Popen(
             list(self._command), stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder
         )
+        if preparation:
+            self._tell(preparation)
 
     def serve(
         self, request: Sequence[str], *, meanwhile: Callable[[], None], still_wanted: Callable[[], None]
@@ -51,10 +54,7 @@ class PreparedProcess:
         assert self._process is not None
         process = self._process
         try:
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why below
-                process.stdin.write(json.dumps(list(request)) + "\n")
-                process.stdin.flush()
+            self._tell(request)
             meanwhile()
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -63,6 +63,13 @@ class PreparedProcess:
                 still_wanted()
         finally:
             self.end()
+
+    def _tell(self, strings: Sequence[str]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `serve` returns why
+            self._process.stdin.write(json.dumps(list(strings)) + "\n")
+            self._process.stdin.flush()
 
     def end(self) -> None:
         """End the process, if it runs."""

@@ -137,11 +137,11 @@ class SearchRun:
             self.clean_process.end()
             self.export_process.end()
 
-    def prepare_export(self) -> None:
-        """Start the processes of the export, if a CPU is idle and there is enough of a wait to use it."""
+    def prepare_export(self, preparation: str) -> None:
+        """Start the processes of the export, if a CPU is idle and it is nearly time; `preparation`: of the formats."""
         if torch.get_num_threads() < self.threads and self.reporter.pace.nearly_done(_AHEAD_S):
+            self.export_process.start(preparation)
             self.clean_process.start()
-            self.export_process.start()
 
     def after_step(self, state_now: Callable[[], PhaseState]) -> None:
         """What follows every training step: stop if asked, save if a run state is due."""

@@ -11,8 +11,11 @@ from autonl_core.export.format_spec import Forward, LatencyForm, NetworkFormatSp
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
+    from onnx import ModelProto
     from torch.export import ExportedProgram
+    from torch.onnx import ONNXProgram
 
+    from autonl_core.export.graph import NetworkGraph
     from autonl_core.export.materials import Materials
 
 OPSET = 20
@@ -23,24 +26,37 @@ session = onnxruntime.InferenceSession("model.onnx")
 logits = session.run(None, {"images": images})[0]  # numpy"""
 
 
-def save_onnx(path: Path, program: ExportedProgram, metadata: Mapping[str, object]) -> None:
-    """Write an ONNX file of opset OPSET with `metadata`, and with nothing about the machine it was made on."""
+def convert(program: ExportedProgram) -> ONNXProgram:
+    """The program as ONNX of opset OPSET."""
     import torch
 
     from autonl_core.export.tracing import quiet
 
     with quiet():
-        exported = torch.onnx.export(
+        converted = torch.onnx.export(
             program, (), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
         )
-    assert exported is not None
-    proto = exported.model_proto
-    _remove_traces_of_the_machine(proto)
-    _name_batch_dimension(proto)
+    assert converted is not None
+    return converted
+
+
+def save_onnx(path: Path, graph: NetworkGraph, metadata: Mapping[str, object]) -> None:
+    """Write an ONNX file of opset OPSET with `metadata`, and with nothing about the machine it was made on.
+
+    Raises:
+        ValueError: the graph has no weights yet.
+    """
+    model = graph.converted(convert).model_proto
+    if _has_unknown(model):
+        model = graph.convert_again(convert).model_proto
+    if _has_unknown(model):
+        raise ValueError("the weights of the network are unknown or not finite")
+    _remove_traces_of_the_machine(model)
+    _name_batch_dimension(model)
     for name, value in metadata.items():
-        entry = proto.metadata_props.add()
+        entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
-    write_atomically(path, lambda temporary: _write(temporary, proto.SerializeToString(deterministic=True)))
+    write_atomically(path, lambda temporary: _write(temporary, model.SerializeToString(deterministic=True)))
 
 
 def open_onnx(path: Path, threads: int) -> Forward:
@@ -55,8 +71,22 @@ def open_onnx(path: Path, threads: int) -> Forward:
     return lambda x: session.run(None, {name: x.numpy()})
 
 
+def _prepare(graph: NetworkGraph) -> None:
+    graph.converted(convert)
+
+
 def _make(materials: Materials, path: Path) -> None:
-    save_onnx(path, materials.program, materials.metadata)
+    save_onnx(path, materials.graph, materials.metadata)
+
+
+def _has_unknown(model: ModelProto) -> bool:
+    """Whether the model contains a constant that is not a number."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    of_nodes = (a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))
+    values = (numpy_helper.to_array(tensor) for tensor in (*model.graph.initializer, *of_nodes))
+    return any(bool(np.isnan(value).any()) for value in values if np.issubdtype(value.dtype, np.floating))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -94,6 +124,7 @@ MEMBER = NetworkFormatSpec(
     summary="float32, batch norms folded, any batch size",
     order=10,
     availability="default",
+    prepare=_prepare,
     make=_make,
     opener="onnxruntime",
     usage=_USAGE,

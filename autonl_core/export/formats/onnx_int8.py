@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # tensor code
     import numpy as np
     from numpy.typing import NDArray
 
+    from autonl_core.export.graph import NetworkGraph
     from autonl_core.export.materials import Materials
 
 _USAGE = """\
@@ -52,6 +53,13 @@ def quantise(source: Path, target: Path, batches: Iterator[NDArray[np.float32]])
         logging.root.setLevel(level)
 
 
+def _prepare(_: NetworkGraph) -> None:
+    """Load what quantises."""
+    import onnxruntime.quantization
+
+    assert onnxruntime.quantization
+
+
 def _make(materials: Materials, path: Path) -> None:
     quantise(materials.folder / ONNX.file_name, path, materials.calibration())
 
@@ -63,6 +71,7 @@ MEMBER = NetworkFormatSpec(
     summary="8-bit weights and activations, calibrated on training images, any batch size",
     order=20,
     availability="default",
+    prepare=_prepare,
     make=_make,
     opener="onnxruntime",
     usage=_USAGE,

@@ -12,6 +12,7 @@ from autonl_core.files import write_atomically
 if TYPE_CHECKING:  # tensor code
     from torch.export import ExportedProgram
 
+    from autonl_core.export.graph import NetworkGraph
     from autonl_core.export.materials import Materials
 
 _USAGE = """\
@@ -36,8 +37,18 @@ def _save_program(program: ExportedProgram, path: Path) -> None:
     path.write_bytes(buffer.getbuffer())
 
 
+def _prepare(graph: NetworkGraph) -> None:
+    """Load what saving needs."""
+    import torch
+
+    from autonl_core.export.tracing import quiet
+
+    with quiet():
+        torch.export.save(graph.program, io.BytesIO())
+
+
 def _make(materials: Materials, path: Path) -> None:
-    save_pt2(path, materials.program)
+    save_pt2(path, materials.graph.program)
 
 
 MEMBER = NetworkFormatSpec(
@@ -47,6 +58,7 @@ MEMBER = NetworkFormatSpec(
     summary="a torch.export program, any batch size",
     order=30,
     availability="default",
+    prepare=_prepare,
     make=_make,
     opener="torch.export",
     usage=_USAGE,

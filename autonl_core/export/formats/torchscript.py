@@ -47,7 +47,7 @@ def _copy_without_debug_records(saved: io.BytesIO, target: Path) -> None:
 
 
 def _make(materials: Materials, path: Path) -> None:
-    save_torchscript(path, materials.network, materials.resolution)
+    save_torchscript(path, materials.graph.network, materials.graph.resolution)
 
 
 MEMBER = NetworkFormatSpec(

@@ -15,7 +15,9 @@ from torch import nn
 from autonl_core.bundle.build import make_bundle, pack_bundle
 from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.files import model
+from autonl_core.bundle.formats import prepare_graph
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.export.graph import NetworkGraph
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network, build_network
@@ -54,6 +56,13 @@ def plain(network: Network) -> model.Network:
     rebuilt = model.Network(network.arch.to_json())
     rebuilt.load_state_dict(network.state_dict())
     return rebuilt.eval().requires_grad_(False)
+
+
+def filled_graph(network: Network) -> NetworkGraph:
+    """The graph of the same network, with its weights, for the formats that are made by default."""
+    graph = prepare_graph(network.arch.to_json(), ("onnx", "onnx-int8", "pt2"))
+    graph.fill(model.fuse(plain(network)).state_dict())
+    return graph
 
 
 def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export: Any) -> SearchRun:

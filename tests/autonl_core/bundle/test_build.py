@@ -34,7 +34,7 @@ from autonl_core.report.markdown import plain as plain_text
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
-from tests.autonl_core.bundle.small_bundle import Made, finish, plain, start
+from tests.autonl_core.bundle.small_bundle import Made, filled_graph, finish, plain, start
 
 
 class TestContents:
@@ -135,8 +135,7 @@ class TestOnnx:
         assert str(Path.cwd()).encode() not in content
         facts = {"arch_id": made.network.arch.arch_id, "classes": list(made.run.dataset.classes)}
         preprocess = json.loads((made.bundle.folder / "preprocess.json").read_text())
-        program = trace(model.fuse(plain(made.network)), 8)
-        save_onnx(tmp_path / "again.onnx", program, facts | {"preprocess": preprocess})
+        save_onnx(tmp_path / "again.onnx", filled_graph(made.network), facts | {"preprocess": preprocess})
         assert (tmp_path / "again.onnx").read_bytes() == content
 
 
@@ -206,9 +205,8 @@ class TestWithheld:
             shutil.copyfile(made.bundle.folder / path.name, path)
 
         monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
-        monkeypatch.setattr("autonl_core.bundle.formats.trace", lambda network, resolution: None)
         for name in ("onnx", "onnx-int8"):
-            monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied))
+            monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied, prepare=None))
         return found
 
     def test_a_format_that_loses_too_much_is_withheld_with_the_reason_and_the_others_are_delivered(
@@ -227,14 +225,19 @@ class TestWithheld:
         assert "model.int8.onnx" not in (bundle.folder / "SHA256SUMS").read_text()
 
     def test_so_is_a_format_that_cannot_be_made_and_one_not_asked_for_is_absent(
-        self, made: Made, tmp_path: Path
+        self, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        def broken(*_: object) -> None:
+            raise ValueError("no such operator")
+
+        pt2 = replace(NETWORK_FORMAT_SPECS["pt2"], prepare=broken, make=broken)
+        monkeypatch.setitem(NETWORK_FORMAT_SPECS, "pt2", pt2)
         run = start(tmp_path, made.network.arch, formats=("pt2",))
-        again = finish(run, made.network)  # without a program there is nothing to write to a .pt2
+        again = finish(run, made.network)
         bundle = again.bundle
         assert again.files.keys() == {"safetensors", "bundle"}
         assert bundle.parity.keys() == {"safetensors", "pt2"}
-        assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ")
+        assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ValueError: no such op")
         assert bundle.certificate == made.bundle.certificate  # counted nevertheless
 
     @pytest.mark.parametrize("problem", [Interrupted("cancel"), OSError(28, "No space left on device")])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autonl_core.bundle.export_process import Preparation
 from autonl_core.bundle.exporting import export_network
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.spec.formats import EXPORT_FORMATS, NETWORK_FORMAT_SPECS
@@ -24,7 +25,7 @@ def exported(made: Made, work_dir: Path, process: PreparedProcess | None) -> tup
     called: list[str] = []
     if process is not None:
         object.__setattr__(run, "export_process", process)
-        process.start()
+        process.start(Preparation(made.network.arch.to_json(), EXPORT_FORMATS).to_json())
     try:
         failed = export_network(run, folder, made.checkpoint, made.network, lambda: called.append("drawn"))
     finally:

@@ -11,15 +11,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from autonl_core.bundle.certificate import certify
-from autonl_core.bundle.files import model
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
 from autonl_core.export.formats.onnx import save_onnx
-from autonl_core.export.tracing import trace
 from autonl_core.nn.network import build_network
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.zoo import ZOO
-from tests.autonl_core.bundle.small_bundle import Made, plain
+from tests.autonl_core.bundle.small_bundle import Made, filled_graph
 
 
 def graph(path: Path, nodes: Sequence[Any], **weights: tuple[int, ...]) -> Path:
@@ -84,7 +82,7 @@ def test_unknown_operators_and_shapes_are_errors_not_zero(tmp_path: Path) -> Non
 def test_an_exported_published_network_costs_what_it_does_by_formula(tmp_path: Path) -> None:
     """AutoNL-S has LightNL in both orders, strided and not, and squeeze-excite; docs/macs.md has its columns."""
     network = build_network(ZOO["autonl_s"].arch, seed=0)
-    save_onnx(tmp_path / "s.onnx", trace(model.fuse(plain(network)), 224), {})
+    save_onnx(tmp_path / "s.onnx", filled_graph(network), {})
     expected = {
         "Conv": 237_958_080 + 22_014_720,  # squeeze-excite's layers are convolutions
         "Gemm": 1_280_000,

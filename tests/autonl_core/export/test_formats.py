@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from autonl_core.bundle.files import model, verify
+from autonl_core.bundle.formats import prepare_graph
 from autonl_core.bundle.parity import describe_files
 from autonl_core.export.materials import Materials
-from autonl_core.export.tracing import trace
 from autonl_core.registry import DuplicateMember
 from autonl_core.spec.formats import (
     EXPORT_FORMATS,
@@ -69,13 +69,14 @@ def make_all(path: Path) -> None:
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, checkpoint)
     (path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
     shutil.copy(str(model.__file__), path / "model.py")
-    fused = model.fuse(model.load(path / "arch.json", checkpoint))
+    graph = prepare_graph(network.arch.to_json(), EXPORT_FORMATS)
+    graph.fill(model.fuse(model.load(path / "arch.json", checkpoint)).state_dict())
 
     def calibration() -> Iterator[NDArray[np.float32]]:
         return (images(32, seed).numpy() for seed in range(8))
 
     metadata: dict[str, object] = {"arch_id": network.arch.arch_id, "classes": [str(n) for n in range(CLASSES)]}
-    materials = Materials(checkpoint, fused, trace(fused, RESOLUTION), RESOLUTION, metadata, path, calibration)
+    materials = Materials(checkpoint, graph, metadata, path, calibration)
     for spec in NETWORK_FORMAT_SPECS.values():
         spec.make(materials, path / spec.file_name)
     describe_files(path, EXPORT_FORMATS)

@@ -26,7 +26,7 @@ from autonl_core.export.format_spec import Forward, NetworkFormatSpec
 def make(materials: Any, path: Path) -> None:
     import numpy as np
 
-    arrays = {name: value.numpy() for name, value in materials.network.state_dict().items()}
+    arrays = {name: value.numpy() for name, value in materials.graph.network.state_dict().items()}
     with path.open("wb") as file:
         np.savez(file, **arrays)
 
