@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, _FlopCounterMode
 
+from autonl_core.host.compiler import load_no_compiler
 from autonl_core.nn.blocks.conv import ConvNorm, FoldedConv, SqueezeExcite
 from autonl_core.nn.blocks.light_nl import FoldedLightNL, LightNL, channels_first_is_cheaper
 from autonl_core.nn.network import Network, evaluating
@@ -23,6 +24,8 @@ from autonl_core.spec.macs import MacsBreakdown
 WARM_UP_PASSES, TIMED_PASSES = 3, 53
 TIMED_S = 3.0  # slow networks get fewer passes
 COUNTED = (ConvNorm, FoldedConv, SqueezeExcite, LightNL, FoldedLightNL, nn.Linear)
+
+load_no_compiler(_FlopCounterMode)
 
 
 def count_live_macs(network: Network, resolution: int) -> MacsBreakdown:

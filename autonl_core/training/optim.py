@@ -5,25 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable
-from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autonl_core.host.compiler import load_no_compiler
+
 Step = Callable[..., Any]
-
-
-def _load_no_compiler() -> None:
-    """Keep torch's optimisers from loading its compiler, which takes longer than a small search needs for an epoch.
-
-    Their methods load it at their first call, in order to be left out of what it compiles. Here nothing that calls them
-    is compiled, so they may stay as they are. Without effect on a version of torch that does this otherwise.
-    """
-    for method in vars(torch.optim.Optimizer).values():
-        undecorated = getattr(method, "__wrapped__", None)
-        if isinstance(undecorated, FunctionType):
-            undecorated.__dict__.setdefault("__dynamo_disable", undecorated)
 
 
 def _step_of(optimizer: type[torch.optim.Optimizer]) -> Step:
@@ -32,7 +21,7 @@ def _step_of(optimizer: type[torch.optim.Optimizer]) -> Step:
     return step
 
 
-_load_no_compiler()
+load_no_compiler(torch.optim.Optimizer)
 
 
 class Adam(torch.optim.Adam):

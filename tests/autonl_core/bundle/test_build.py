@@ -206,7 +206,9 @@ class TestWithheld:
 
         monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
         for name in ("onnx", "onnx-int8"):
-            monkeypatch.setitem(NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied, prepare=None))
+            monkeypatch.setitem(
+                NETWORK_FORMAT_SPECS, name, replace(NETWORK_FORMAT_SPECS[name], make=copied, prepare=None)
+            )
         return found
 
     def test_a_format_that_loses_too_much_is_withheld_with_the_reason_and_the_others_are_delivered(

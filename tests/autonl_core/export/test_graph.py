@@ -76,6 +76,6 @@ def test_what_was_computed_from_unknown_weights_is_made_again(tmp_path: Path) ->
     network = trained(ARCHITECTURES["tiny"])
     graph = filled_graph(network)
     of_unknown = convert(prepare_graph(network.arch.to_json(), ()).program)
-    graph._converted[convert] = of_unknown  # noqa: SLF001  (as if the exporter had copied the weights that it saw)
+    graph._converted[convert] = of_unknown
     files(graph, tmp_path)
     assert_computes_as(network, tmp_path / "network.onnx")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from typing import Any
 
 import torch
@@ -80,22 +78,3 @@ def test_adam_is_that_of_torch_bit_for_bit() -> None:
         train(theirs, torch.optim.Adam(list(theirs.parameters()), **settings), range(6)),
     )
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
-
-
-_A_WHOLE_LIFE = """
-import sys
-import torch
-from autonl_core.training.optim import Adam, sgd
-
-layer = torch.nn.Linear(3, 3)
-for optimizer in (sgd(layer, lr=0.1, momentum=0.9, weight_decay=1e-2), Adam(list(layer.parameters()), lr=0.1)):
-    optimizer.zero_grad()
-    layer(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    optimizer.load_state_dict(optimizer.state_dict())
-assert "torch._dynamo" not in sys.modules
-"""
-
-
-def test_no_optimiser_loads_the_compiler() -> None:
-    subprocess.run([sys.executable, "-c", _A_WHOLE_LIFE], check=True)
