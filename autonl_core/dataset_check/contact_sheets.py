@@ -7,12 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from autonl_core.data.decode import fit, upright
+from autonl_core.data.decode import Images, fit, upright
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.image_files import open_image
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.plain_jpeg import decode_plain_jpeg
 
 COLUMNS, ROWS = 8, 3
 TILE_PX, GAP_PX = 64, 2
@@ -39,8 +40,15 @@ def _sheet(files: FileSource, members: Sequence[str], limits: Limits) -> Image.I
     rows = -(-len(members) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * step - GAP_PX, rows * step - GAP_PX), "white")
     for place, member in enumerate(members):
-        with open_image(files.read(member), limits) as image:
-            image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
-            tile = fit(upright(image), TILE_PX)  # the square that a network gets
+        tile = _tile(files.read(member), limits)
         sheet.paste(Image.fromarray(tile), (place % COLUMNS * step, place // COLUMNS * step))
     return sheet
+
+
+def _tile(data: bytes, limits: Limits) -> Images:
+    """The square that a network gets, (TILE_PX, TILE_PX, 3)."""
+    if (decoded := decode_plain_jpeg(data, 2 * TILE_PX, limits)) is not None:
+        return fit(decoded[1], TILE_PX)
+    with open_image(data, limits) as image:
+        image.draft("RGB", (2 * TILE_PX, 2 * TILE_PX))
+        return fit(upright(image), TILE_PX)

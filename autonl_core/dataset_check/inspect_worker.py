@@ -19,10 +19,11 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from autonl_core.data.decode_worker import OUT_OF_MEMORY
 from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
 from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_image
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.plain_jpeg import decode_plain_jpeg
 from autonl_core.errors import ImageError
 
 SIDE = 16  # of the thumbnails that are compared
@@ -88,34 +90,55 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_AS, (self._alone if alone else self._beside, self._hard))
 
 
-def digest(data: bytes) -> NDArray[np.uint8]:
+def digest(data: bytes) -> bytes:
     """Equal for equal files."""
-    return np.frombuffer(hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def open_file(data: bytes, limits: Limits, record: Any) -> str | None:
-    """Fill the record of an image file; returns why it cannot be read, if so. Raises MemoryError."""
-    record["digest"] = digest(data)
+class Opened(NamedTuple):
+    """What was found in an image file. Without a `format` it cannot be read, and `problem` says why."""
+
+    digest: bytes
+    problem: str | None = None
+    format: str = ""
+    traits: int = 0  # of ImageTrait
+    size: tuple[int, int] = (0, 0)  # width and height
+    thumb: bytes = bytes(3 * SIDE * SIDE)  # (SIDE, SIDE, 3) RGB
+
+
+_NOTHING = Opened(bytes(DIGEST_BYTES))
+
+
+def open_file(data: bytes, limits: Limits) -> Opened:
+    """Open an image file. Raises MemoryError."""
     try:
-        _open(data, limits, record)
+        return _open_plain(data, limits) or _open(data, limits)
     except MemoryError:
         raise
     except ImageError as error:
-        return str(error)
+        return Opened(digest(data), str(error))
     except Exception as error:  # noqa: BLE001  (decoders raise anything on damaged bytes; the problem is reported)
-        return describe(error)
-    return None
+        return Opened(digest(data), describe(error))
 
 
-def _open(data: bytes, limits: Limits, record: Any) -> None:
+def _open_plain(data: bytes, limits: Limits) -> Opened | None:
+    """What `_open` finds in an ordinary JPEG file, in a third of the time; None for any other."""
+    decoded = decode_plain_jpeg(data, 2 * SIDE, limits)
+    return None if decoded is None else Opened(digest(data), None, "JPEG", 0, decoded[0], _thumb(decoded[1]))
+
+
+def _open(data: bytes, limits: Limits) -> Opened:
     with open_image(data, limits) as image:
         size, kind, traits = image.size, image.format or "", _traits(image)
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decode no larger than needed; damage is detected nevertheless
-        rgb = reduced_rgb(upright(image), min(image.size) // (2 * SIDE))
-        larger = min(rgb.size) >= SIDE
-        thumb = rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).convert("YCbCr")
-    record["thumb"] = np.frombuffer(thumb.tobytes(), np.uint8).reshape(SIDE, SIDE, 3)
-    record["format"], record["traits"], record["size"] = kind, traits, size
+        return Opened(digest(data), None, kind, traits.value, size, _thumb(upright(image)))
+
+
+def _thumb(image: Image.Image) -> bytes:
+    """(SIDE, SIDE, 3) RGB, from a decoded image."""
+    rgb = reduced_rgb(image, min(image.size) // (2 * SIDE))
+    larger = min(rgb.size) >= SIDE
+    return rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).tobytes()
 
 
 def _traits(image: Image.Image) -> ImageTrait:
@@ -135,25 +158,43 @@ def _traits(image: Image.Image) -> ImageTrait:
 
 def _answer(rows: list[int], files: ListedFiles, limits: Limits, answers: BinaryIO) -> None:
     """Open the files of these rows, and send blocks of records."""
-    records, problems, sent = np.zeros(len(rows), RECORD), {}, 0
+    opened: list[Opened | None] = []
     send_at = time.monotonic() + _BLOCK_S
     for position, row in enumerate(rows):
         try:
-            if (problem := open_file(files.read(row), limits, records[position])) is not None:
-                problems[position - sent] = problem
+            opened.append(open_file(files.read(row), limits))
         except MemoryError:
-            records[position]["short_of_memory"] = True
+            opened.append(None)
         if time.monotonic() >= send_at or position == len(rows) - 1:
+            problems = {number: one.problem for number, one in enumerate(opened) if one and one.problem is not None}
             text = json.dumps(problems).encode()
-            answers.write(BLOCK.pack(position + 1 - sent, len(text)) + records[sent : position + 1].tobytes() + text)
+            answers.write(BLOCK.pack(len(opened), len(text)) + _records(opened).tobytes() + text)
             answers.flush()
-            problems, sent = {}, position + 1
+            opened = []
             send_at = time.monotonic() + _BLOCK_S
+
+
+def _records(opened: Sequence[Opened | None]) -> Records:
+    """One record for each file; None: memory did not suffice to open it."""
+    records = np.zeros(len(opened), RECORD)
+    records["short_of_memory"] = [one is None for one in opened]
+    found = [_NOTHING if one is None else one for one in opened]
+    records["digest"] = np.frombuffer(b"".join(one.digest for one in found), np.uint8).reshape(-1, DIGEST_BYTES)
+    records["format"] = [one.format.encode() for one in found]
+    records["traits"] = [one.traits for one in found]
+    records["size"] = [one.size for one in found]
+    pixels = b"".join(one.thumb for one in found)
+    thumbs = Image.frombytes("RGB", (SIDE, SIDE * len(found)), pixels).convert("YCbCr").tobytes()
+    readable = records["format"] != b""
+    records["thumb"][readable] = np.frombuffer(thumbs, np.uint8).reshape(-1, SIDE, SIDE, 3)[readable]
+    return records
 
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the check process too, which then closes our input
-    task = InspectTask.from_line(sys.stdin.buffer.readline())
+    if not (line := sys.stdin.buffer.readline()):
+        return 0  # there were no images to open
+    task = InspectTask.from_line(line)
     requests = sys.stdin.buffer
     try:
         files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)

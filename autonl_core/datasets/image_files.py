@@ -23,7 +23,7 @@ MAX_JPEG_SCANS = 100  # 1 to 10 are usual; a decoder visits all pixels once per 
 _MAX_HEADER_READS = 5_000
 _MAX_HEADER_BYTES = 4 << 20
 _read = io.BytesIO.read  # looked up once: the header of a small image is read in forty pieces
-_SCAN_MARKER = b"\xff\xda"  # never part of compressed data, where every 255 is followed by a zero
+SCAN_MARKER = b"\xff\xda"  # never part of compressed data, where every 255 is followed by a zero
 
 
 class _BoundedHeader(io.BytesIO):
@@ -71,7 +71,7 @@ def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
         raise ImageError(
             f"{image.width}x{image.height} pixels exceed the limit of {limit:,} for a {image.format} image; resize it"
         )
-    if image.format in ("JPEG", "MPO") and (scans := data.count(_SCAN_MARKER)) > MAX_JPEG_SCANS:
+    if image.format in ("JPEG", "MPO") and (scans := data.count(SCAN_MARKER)) > MAX_JPEG_SCANS:
         raise ImageError(f"a JPEG with {scans:,} scans; at most {MAX_JPEG_SCANS} are allowed: save it again")
     return image
 

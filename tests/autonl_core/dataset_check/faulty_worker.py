@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
 
 from autonl_core.dataset_check import inspect_worker
 from autonl_core.datasets.limits import Limits
@@ -13,12 +12,12 @@ from autonl_core.datasets.limits import Limits
 open_file = inspect_worker.open_file
 
 
-def open_or_fail(data: bytes, limits: Limits, record: Any) -> str | None:
+def open_or_fail(data: bytes, limits: Limits) -> inspect_worker.Opened:
     if data == b"MEMORY":
         raise MemoryError
     if data.startswith(b"SIG"):
         os.kill(os.getpid(), signal.Signals[data.decode()])
-    return open_file(data, limits, record)
+    return open_file(data, limits)
 
 
 if __name__ == "__main__":
