@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,10 +87,19 @@ def _linked(images: Inspected, kept: Rows) -> Links:
     links = Links(len(kept), STRICTNESS, max(MAX_ALIKE * len(kept), _FEW))
     orders, reach = _effort(len(kept))
     sketches = _sketches(images, kept)
-    for order in similar_orders(images.descriptors, images.means, kept, orders):
+    for order in _prepared_ahead(similar_orders(images.descriptors, images.means, kept, orders)):
         for one, other in _candidates(sketches, order, reach, links):
             _compare(images, kept, links, one, other)
     return links
+
+
+def _prepared_ahead(orders: Iterator[Rows]) -> Iterator[Rows]:
+    """`orders`, each of them prepared by another thread while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, orders, None)
+        while (order := following.result()) is not None:
+            following = thread.submit(next, orders, None)
+            yield order
 
 
 def _effort(count: int) -> tuple[int, int]:

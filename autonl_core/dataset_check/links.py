@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Positions = NDArray[np.int64]
 
@@ -71,12 +69,11 @@ class _Forest:
 
     def join(self, one: Positions, other: Positions) -> None:
         """Join the trees of `one` and `other`, pair by pair."""
-        ends = np.stack([self.roots(one), self.roots(other)])
-        ends = ends[:, ends[0] != ends[1]]
-        if not ends.size:
-            return
-        known, (start, stop) = np.unique(ends, return_inverse=True)
-        links = coo_array((np.ones(len(start), np.int8), (start, stop)), shape=(len(known), len(known)))
-        _, component = connected_components(links, directed=False)
-        _, first = np.unique(component, return_index=True)
-        self.parents[known] = known[first[component]]
+        one, other = self.roots(one), self.roots(other)
+        while len(apart := np.flatnonzero(one != other)):
+            low = np.minimum(one[apart], other[apart])
+            high = np.maximum(one[apart], other[apart])
+            np.minimum.at(self.parents, high, low.astype(np.int32))  # of all pairs in which it is higher
+            while np.any((above := self.parents[self.parents[high]]) != self.parents[high]):
+                self.parents[high] = above  # twice as far each time
+            one, other = self.roots(low), self.roots(high)
