@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.datasets.data_source import Location
+from autonl_core.datasets.data_source import FileSource, Location
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.sources import get_source
 
@@ -72,9 +72,16 @@ class Listing:
             (folder / name).unlink(missing_ok=True)
 
 
-def list_files(kind: str, path: Path, members: Iterable[str], limits: Limits) -> Listing:
-    """The files of these names in the data source of this kind at `path`. Raises as `DataSource.locate`."""
-    locations = list(get_source(kind).locate(path, members, limits))
+def list_files(
+    kind: str, path: Path, members: Iterable[str], limits: Limits, files: FileSource | None = None
+) -> Listing:
+    """The files of these names in the data source of this kind at `path`. Raises as `DataSource.locate`.
+
+    Args:
+        files: those of the source if it is open, so that it need not be opened again.
+    """
+    located = get_source(kind).locate(path, members, limits) if files is None else files.locate(members)
+    locations = list(located)
     names = [location.name.encode("utf-8", "surrogateescape") for location in locations]
     starts = itertools.accumulate(map(len, names), initial=0)
     entries = [

@@ -21,6 +21,7 @@ from autonl_core.dataset_check.duplicates import Duplicates, find_duplicates
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.image_checks import check_images
 from autonl_core.dataset_check.inspect import Images, Inspected, inspect
+from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.data_source import FileSource
@@ -66,6 +67,7 @@ class _Place:
     path: Path
     work_dir: Path
     saved_dir: Path | None
+    inspectors: Inspectors
 
 
 def check_dataset(
@@ -89,11 +91,12 @@ def check_dataset(
     began = time.monotonic()
     report = DatasetReport()
     checked = Checked(report)
+    inspectors = Inspectors()  # before the files are listed, which takes about as long as the start of a process
     kind = UPLOAD_SOURCE  # what a path without a known source is reported as
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            place = _Place(kind, path, work_dir, saved_dir)
+            place = _Place(kind, path, work_dir, saved_dir, inspectors)
             content = content_fingerprint(files)
             usable = _find_problems(files, content, place, limits, report, on_progress)
             if usable is not None:
@@ -119,10 +122,11 @@ def _find_problems(
         return None
     check_layout(layout, report)
     images = inspect(
-        Images(place.kind, place.path, list(layout.images), content),
+        Images(place.kind, place.path, list(layout.images), content, files),
         limits,
         place.work_dir,
         saved_dir=place.saved_dir,
+        inspectors=place.inspectors,
         on_progress=lambda share: on_progress(share * _READING_SHARE),
     )
     check_images(images, report)

@@ -50,14 +50,21 @@ class Portion:
 
 
 class Inspectors:
-    """`count` processes that open images. They end with this object or with this process."""
+    """Up to `most` processes that open images, by default one per core. They end with this object or this process.
 
-    def __init__(self, count: int) -> None:
-        self._share_bytes = _share_bytes(count)
+    One is started at once: it takes as long as it takes to list the images.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most or inspector_count()
         self._fatal = 0
         self._processes: list[ReaderProcess] = []
         weakref.finalize(self, end, self._processes)
-        for _ in range(count):
+        self.start(1)
+
+    def start(self, portions: int) -> None:
+        """Start as many processes as are of use for so many portions."""
+        while len(self._processes) < min(self._most, portions):
             self._processes.append(_started())
 
     def begin(self, folder: Path, listing: Listing, limits: Limits) -> None:
@@ -67,11 +74,16 @@ class Inspectors:
         except OSError as error:  # of this host, not of the dataset: the check failed, and may be tried again
             raise RuntimeError(f"the list of images could not be written: {error}") from error
         self._listing, self._limits = listing, limits
-        task = InspectTask(str(folder), listing.kind, str(listing.path), limits, self._share_bytes)
+        task = InspectTask(str(folder), listing.kind, str(listing.path), limits, _share_bytes(len(self._processes)))
         self._first_line = task.to_line()
         for process in self._processes:
             with contextlib.suppress(ReaderGone):  # noticed when it is to open images
                 process.send(self._first_line)
+
+    def dismiss(self) -> None:
+        """Let the processes end, without waiting for it."""
+        for process in self._processes:
+            process.close()
 
     @property
     def pids(self) -> list[int]:
@@ -87,17 +99,17 @@ class Inspectors:
         waiting = map(Portion, portions)
         busy: dict[ReaderProcess, Portion] = {}
         faulty: list[Portion] = []
+        complete: list[Portion] = []
         while True:
             if not faulty:  # else nothing more is begun, so that soon nothing else is being opened
                 self._hand_out(waiting, busy, faulty)
+            yield from complete  # while others are being opened
+            complete = []
             if busy:
                 for portion in self._received(busy):
-                    if portion.again:
-                        faulty.append(portion)
-                    else:
-                        yield portion
+                    (faulty if portion.again else complete).append(portion)
             elif faulty:
-                yield self._opened_alone(faulty.pop())
+                complete = [self._opened_alone(faulty.pop())]
             else:
                 return
 
@@ -150,7 +162,8 @@ class Inspectors:
                 _receive_block(process, single)
             except ReaderGone:
                 single.problems[0] = self._fault(process, int(single.rows[0]))
-                single.records["digest"] = digest(ListedFiles(self._listing, self._limits).read(int(single.rows[0])))
+                data = ListedFiles(self._listing, self._limits).read(int(single.rows[0]))
+                single.records["digest"] = np.frombuffer(digest(data), np.uint8)
                 self._replace(process)
             if single.again:
                 raise MemoryError(_too_large(self._listing.name(int(single.rows[0]))))

@@ -25,6 +25,9 @@ class FileSource(Protocol):
     def read(self, name: str) -> bytes:
         """The content of a file; empty if it is damaged, missing, or larger than `Limits.image_bytes`."""
 
+    def locate(self, names: Iterable[str]) -> Iterable[Location]:
+        """As `DataSource.locate`, without opening the source once more."""
+
 
 class Location(NamedTuple):
     """Where the bytes of one file are stored: all that a reader needs to find them without listing the source.

@@ -28,13 +28,7 @@ class Folder:
 
     def locate(self, path: Path, members: Iterable[str], limits: Limits) -> Iterator[Location]:
         self._require(path)
-        for member in members:
-            try:
-                found = (path / member).stat()
-            except OSError:
-                yield Location(member)
-            else:
-                yield Location(member, 0, found.st_size, found.st_size, found.st_mtime_ns)
+        yield from _located(path, members)
 
     def reader(self, path: Path, limits: Limits) -> _FolderReader:
         return _FolderReader(path, limits)
@@ -61,6 +55,9 @@ class _OpenFolder:
             return b""
         return data if len(data) <= self._limits.image_bytes else b""
 
+    def locate(self, names: Iterable[str]) -> Iterator[Location]:
+        return _located(self._root, names)
+
 
 class _FolderReader:
     def __init__(self, root: Path, limits: Limits) -> None:
@@ -78,6 +75,16 @@ class _FolderReader:
         except (OSError, ValueError):
             return b""
         return data if len(data) == location.size_bytes else b""
+
+
+def _located(root: Path, names: Iterable[str]) -> Iterator[Location]:
+    for name in names:
+        try:
+            found = (root / name).stat()
+        except OSError:
+            yield Location(name)
+        else:
+            yield Location(name, 0, found.st_size, found.st_size, found.st_mtime_ns)
 
 
 def _list_marks(root: Path, limits: Limits, within: tuple[Path, ...]) -> dict[str, str]:

@@ -32,18 +32,11 @@ class ZipArchive:
     @contextlib.contextmanager
     def open(self, path: Path, limits: Limits, within: tuple[Path, ...]) -> Iterator[FileSource]:
         with self._archive(path, limits) as archive:
-            yield _OpenArchive(archive, limits)
+            yield _OpenArchive(path, archive, limits)
 
     def locate(self, path: Path, members: Iterable[str], limits: Limits) -> Iterator[Location]:
-        with self._archive(path, limits) as archive, path.open("rb") as file:
-            listed = archive.NameToInfo
-            for member in members:
-                info = listed.get(member)
-                if info is None or not _has_a_header_of_its_own(file.fileno(), info):
-                    yield Location(member)
-                    continue
-                deflated = info.compress_type != zipfile.ZIP_STORED
-                yield Location(member, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
+        with self.open(path, limits, ()) as files:
+            yield from files.locate(members)
 
     def reader(self, path: Path, limits: Limits) -> _ArchiveReader:
         return _ArchiveReader(path, limits)
@@ -61,7 +54,8 @@ class ZipArchive:
 
 
 class _OpenArchive:
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile, limits: Limits) -> None:
+        self._path = path
         self._archive = archive
         self._limits = limits
         self.marks = {
@@ -70,6 +64,17 @@ class _OpenArchive:
 
     def read(self, name: str) -> bytes:
         return read_member(self._archive, name, self._limits)
+
+    def locate(self, names: Iterable[str]) -> Iterator[Location]:
+        listed = self._archive.NameToInfo
+        with self._path.open("rb") as file:
+            for name in names:
+                info = listed.get(name)
+                if info is None or not _has_a_header_of_its_own(file.fileno(), info):
+                    yield Location(name)
+                    continue
+                deflated = info.compress_type != zipfile.ZIP_STORED
+                yield Location(name, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
 
 
 class _ArchiveReader:

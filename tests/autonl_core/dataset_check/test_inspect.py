@@ -57,12 +57,12 @@ def rows_of(found: Inspected) -> list[object]:
 
 def test_the_same_rows_whatever_the_number_of_processes(tmp_path: Path) -> None:
     source = images(tmp_path, contents())
-    alone = inspect(source, DEFAULT_LIMITS, tmp_path, count=1)
+    alone = inspect(source, DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(1))
     assert list(alone.problems) == [5, 17, 30]
     assert dict(alone.formats) == {"JPEG": 12, "PNG": 24, "TIFF": 1}
     assert np.flatnonzero(alone.sizes[:, 0] == 0).tolist() == [5, 17, 30]
     for count in (2, 5, 50):
-        assert rows_of(inspect(source, DEFAULT_LIMITS, tmp_path, count=count)) == rows_of(alone)
+        assert rows_of(inspect(source, DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(count))) == rows_of(alone)
 
 
 def test_progress_grows_to_one(tmp_path: Path) -> None:
@@ -112,7 +112,9 @@ class TestFaults:
     def test_an_image_that_crashes_its_decoder_cannot_be_read_and_costs_no_other(self, tmp_path: Path) -> None:
         files = contents()
         expected = inspect(images(tmp_path, files | {"020": b"junk"}), DEFAULT_LIMITS, tmp_path)
-        found = inspect(images(tmp_path, files | {"020": b"SIGSEGV"}), DEFAULT_LIMITS, tmp_path, count=2)
+        found = inspect(
+            images(tmp_path, files | {"020": b"SIGSEGV"}), DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(2)
+        )
         assert found.problems.pop(20) == "the process that decoded it was killed by SIGSEGV, twice"
         expected.problems.pop(20)
         expected.digests[20] = found.digests[20]
@@ -122,12 +124,12 @@ class TestFaults:
     def test_an_image_whose_process_is_killed_from_outside_fails_the_check_by_name(self, tmp_path: Path) -> None:
         files = contents() | {"020": b"SIGKILL"}
         with pytest.raises(RuntimeError, match="the process that opened '020' was killed by SIGKILL"):
-            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, count=2)
+            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(2))
 
     def test_an_image_that_needs_all_memory_fails_the_check_by_name(self, tmp_path: Path) -> None:
         files = contents() | {"020": b"MEMORY"}
         with pytest.raises(MemoryError, match="'020' needs more memory than the check may use"):
-            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, count=2)
+            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(2))
 
     def test_many_images_that_crash_decoders_fail_the_check(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -135,7 +137,7 @@ class TestFaults:
         monkeypatch.setattr(inspectors, "MAX_FATAL", 1)
         files = contents() | {"020": b"SIGSEGV", "021": b"SIGABRT"}
         with pytest.raises(RuntimeError, match="more than 1 images ended the process that opened them; the last one"):
-            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, count=1)
+            inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(1))
 
 
 class TestInspectors:
@@ -143,6 +145,7 @@ class TestInspectors:
         source = images(folder, files)
         listing = list_files(source.kind, source.path, source.names, DEFAULT_LIMITS)
         started = Inspectors(count)
+        started.start(count)
         started.begin(folder, listing, DEFAULT_LIMITS)
         return started
 

@@ -120,6 +120,8 @@ class SourceConformance:
         locations = list(source.locate(path, names, DEFAULT_LIMITS))
         assert [location.name for location in locations] == names
         assert [location.size_bytes for location in locations] == [len(FILES[name]) for name in names]
+        with source.open(path, DEFAULT_LIMITS, ()) as files:
+            assert list(files.locate(names)) == locations
         reader = source.reader(path, DEFAULT_LIMITS)
         for _ in range(2):  # in any order, and again
             assert {at.name: reader.read(at) for at in reversed(locations)} == FILES

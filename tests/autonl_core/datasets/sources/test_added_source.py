@@ -41,6 +41,11 @@ class OpenPack:
     def read(self, name: str) -> bytes:
         return self.files.get(name, b"")
 
+    def locate(self, names: Iterable[str]) -> Iterator[Location]:
+        for name in names:
+            data = self.read(name)
+            yield Location(name, 0, len(data), len(data), zlib.crc32(data))
+
 
 class PackReader:
     def __init__(self, path: Path) -> None:
@@ -68,10 +73,7 @@ class Pack:
             raise DatasetError(f"{path} is damaged: {error}") from error
 
     def locate(self, path: Path, members: Iterable[str], limits: Limits) -> Iterator[Location]:
-        pack = OpenPack(path)
-        for name in members:
-            data = pack.read(name)
-            yield Location(name, 0, len(data), len(data), zlib.crc32(data))
+        return OpenPack(path).locate(members)
 
     def reader(self, path: Path, limits: Limits) -> PackReader:
         return PackReader(path)
