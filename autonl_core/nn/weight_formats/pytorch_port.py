@@ -40,7 +40,7 @@ def load_port_weights(path: Path, arch: ArchSpec) -> Network:
             listed.
     """
     found = _state_of(path)
-    names = dict(_port_names(arch))
+    names = dict(port_names(arch))
     network = build_network(port_arch(arch)).eval()
     expected = {names[key]: value for key, value in network.state_dict().items() if key in names}
     counters = {key: value for key, value in expected.items() if key.endswith("num_batches_tracked")}
@@ -118,7 +118,7 @@ def _is_weight(key: object, value: object) -> bool:
     return not (value.is_meta or value.is_quantized or value.is_complex())
 
 
-def _port_names(arch: ArchSpec) -> Iterator[tuple[str, str]]:
+def port_names(arch: ArchSpec) -> Iterator[tuple[str, str]]:
     """Pairs (our name, the port's name) of every entry of the state dict."""
     yield from _conv_norm("stem", "features.0")
     for index, block in enumerate(arch.blocks):

@@ -13,7 +13,7 @@ from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network, build_network
-from autonl_core.nn.weight_formats.pytorch_port import _port_names
+from autonl_core.nn.weight_formats.pytorch_port import port_names
 from autonl_core.nn.weights import WEIGHT_FORMATS, load_weights
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import decode
@@ -28,7 +28,7 @@ def save_safetensors(path: Path, network: Network) -> None:
 
 
 def save_port(path: Path, network: Network) -> None:
-    names = dict(_port_names(network.arch))
+    names = dict(port_names(network.arch))
     torch.save({names[key]: value for key, value in network.state_dict().items() if key in names}, path)
 
 

@@ -34,9 +34,9 @@ def saved(tmp_path: Path, content: Any) -> Path:
 def small_state() -> dict[str, Tensor]:
     """A state dict for SMALL under the port's names, random."""
     from autonl_core.nn.network import build_network
-    from autonl_core.nn.weight_formats.pytorch_port import _port_names
+    from autonl_core.nn.weight_formats.pytorch_port import port_names
 
-    names = dict(_port_names(SMALL))
+    names = dict(port_names(SMALL))
     return {names[key]: torch.rand_like(value.float()) for key, value in build_network(SMALL).state_dict().items()}
 
 
