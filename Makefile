@@ -11,6 +11,8 @@ SHELL := /bin/bash
 
 PIP_TORCH_ARGS ?=
 PYTEST_ARGS ?=
+PORT ?=
+TIMM ?=
 SEED ?= 1,2,3
 
 BIN := .venv/bin
@@ -74,6 +76,10 @@ fmt: $(INSTALLED)  ## format, and apply automatic lint fixes
 .PHONY: bench
 bench: $(INSTALLED)  ## run the benchmarks; each prints machine, method, medians and ratios
 	@$(BIN)/python -m benchmarks
+
+.PHONY: bench-peers
+bench-peers: $(INSTALLED)  ## compare with code of others, which you give: PORT=/path/to/port TIMM=/path/to/site
+	@$(BIN)/python -m benchmarks.peers --port "$(PORT)" --timm "$(TIMM)"
 
 # The stamp is written last, so the next `make` continues an interrupted installation.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -7,18 +7,20 @@ A table stands between `<!-- table NAME -->` and `<!-- end -->`; the surrounding
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.macs import MacsBreakdown, block_sizes, count_macs, count_params, light_nl_macs, non_local_macs
 from autonl_core.spec.zoo import ZOO
-from benchmarks.harness import RESULTS, say
+from benchmarks.harness import say
+from benchmarks.peer_tables import peer_light_nl_table, peer_networks_table
+from benchmarks.table_format import ratio, result, table
 
 DOCS = Path(__file__).parents[1] / "docs"
 _TABLE = re.compile(r"<!-- table (?P<name>\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -32,9 +34,7 @@ def published_table() -> str:
         macs_columns = [f"{net.macs / 1e6:.0f}M", f"{macs:,}", f"{macs / net.macs - 1:+.2%}"]
         params_columns = [f"{net.params / 1e6:.1f}M", f"{params:,}", f"{params / net.params - 1:+.2%}"]
         rows.append([net.title, *macs_columns, *params_columns, f"{net.top1_pct:.1f}"])
-    return _table(
-        ["network", "MACs published", "ours", "", "parameters published", "ours", "", "top-1 published"], rows
-    )
+    return table(["network", "MACs published", "ours", "", "parameters published", "ours", "", "top-1 published"], rows)
 
 
 def columns_table() -> str:
@@ -44,7 +44,7 @@ def columns_table() -> str:
     for name in ("autonl_s", "autonl_l"):
         macs = count_macs(ZOO[name].arch)
         rows.append([ZOO[name].title, *(f"{getattr(macs, column):,}" for column in columns), f"{macs.total:,}"])
-    return _table(["network", *(f"`{column}`" for column in columns), "total"], rows)
+    return table(["network", *(f"`{column}`" for column in columns), "total"], rows)
 
 
 def non_local_table() -> str:
@@ -56,7 +56,7 @@ def non_local_table() -> str:
         named = [where, f"{channels} x {size}x{size}", f"{spec.nl_ratio:g}, {spec.nl_stride}"]
         rows.append([*named, f"{light:,}", f"{classic:,}", f"{classic / light:,.0f}x", f"{half / light:,.0f}x"])
     headers = ["maps of", "channels x size", "nl_ratio, nl_stride", "LightNL", "classic, C_i = C", "ratio"]
-    return _table([*headers, "ratio at C_i = C/2"], rows)
+    return table([*headers, "ratio at C_i = C/2"], rows)
 
 
 def _named_maps() -> list[tuple[str, int, int, LightNLSpec]]:
@@ -73,50 +73,50 @@ def _named_maps() -> list[tuple[str, int, int, LightNLSpec]]:
 
 def light_nl_table() -> str:
     rows = []
-    default, kept = _result("light_nl"), _result("light_nl_keep_memory")
+    default, kept = result("light_nl"), result("light_nl_keep_memory")
     for one, other in zip(default["shapes"], kept["shapes"], strict=True):
         memory = one["saved_bytes"]["ours"] / one["saved_bytes"]["straightforward"]
         shape = f"{one['channels']}, {one['size']}x{one['size']}, {one['nl_ratio']:g}, {one['nl_stride']}"
         limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
         rows.append([shape, *_times(one), *_times(other), f"{memory:.2f}", limit])
     headers = ["shape", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
-    return _table([*headers, "kept bytes", "share of the limit"], rows)
+    return table([*headers, "kept bytes", "share of the limit"], rows)
 
 
 def networks_table() -> str:
     rows = []
-    default, kept = _result("networks")["networks"], _result("networks_keep_memory")["networks"]
+    default, kept = result("networks")["networks"], result("networks_keep_memory")["networks"]
     for name in default:
         for one, other in zip(default[name]["runs"], kept[name]["runs"], strict=True):
             limit = f"{one['limit_s'] / one['seconds']['ours']:.0%}"
             what = f"{one['what']}, batch {one['batch']}"
             rows.append([ZOO[name].title, what, *_times(one), *_times(other), limit])
     headers = ["network", "run", "straightforward", "ours", "ratio", "*straightforward*", "*ours*", "*ratio*"]
-    return _table([*headers, "share of the limit"], rows)
+    return table([*headers, "share of the limit"], rows)
 
 
 def reading_table() -> str:
     rows = []
-    for one in _result("reading")["sets"]:
+    for one in result("reading")["sets"]:
         rates = [f"{one['images_per_s'][name]:,.0f}" for name in ("decoding", "in_processes", "cached", "sharded")]
         rows.append([f"{one['resolution']} px", f"{one['file_bytes'] / 1000:.1f} kB", *rates, f"{one['ratio']:.0f}x"])
     headers = ["resolution", "a file", "decoding, one process", "decoding, all cores", "cached", "sharded"]
-    return _table([*headers, "cached / decoding"], rows)
+    return table([*headers, "cached / decoding"], rows)
 
 
 def reading_memory_table() -> str:
-    rows, found = [], _result("reading_memory")
+    rows, found = [], result("reading_memory")
     headers = ["peak memory", "with a network", "on disk", "prepared in", "images per second"]
     for mode, one in found["modes"].items():
         sizes = [f"{one[name] / 1e6:,.0f} MB" for name in ("peak_bytes", "peak_with_network_bytes", "disk_bytes")]
         rows.append([mode, *sizes, f"{one['prepare_s']:.0f} s", f"{one['images_per_s']:,.0f}"])
-    return _table([f"{found['images']:,} images of {found['resolution']} px", *headers], rows)
+    return table([f"{found['images']:,} images of {found['resolution']} px", *headers], rows)
 
 
 def augmentation_table() -> str:
-    costs = _result("augmentation")["us_per_image"]
+    costs = result("augmentation")["us_per_image"]
     rows = [[name, *(f"{cost:,.0f} us" for cost in by_resolution.values())] for name, by_resolution in costs.items()]
-    return _table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
+    return table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
 def gpu_table() -> str:
@@ -129,20 +129,20 @@ def gpu_table() -> str:
 
 
 def starts_table() -> str:
-    cpu_s = _result("starts_and_idle")["start_cpu_s"]
+    cpu_s = result("starts_and_idle")["start_cpu_s"]
     empty_s = cpu_s["python -c pass"]
     rows = [[f"`{name}`", f"{one:.2f} s", f"{one / empty_s:.1f}"] for name, one in cpu_s.items()]
-    return _table(["command", "CPU time", "relative to an empty program"], rows)
+    return table(["command", "CPU time", "relative to an empty program"], rows)
 
 
 def idle_table() -> str:
-    processes = _result("starts_and_idle")["processes"]
+    processes = result("starts_and_idle")["processes"]
     sums = {name: sum(one[name] for one in processes) for name in ("cpu_pct", "rss_bytes", "pss_bytes")}
     rows = [
         [one["name"], f"{one['cpu_pct']:.2f}%", *(f"{one[size] / 1e6:.0f} MB" for size in ("rss_bytes", "pss_bytes"))]
         for one in [*({**one, "name": f"`{one['name']}`"} for one in processes), {"name": "together", **sums}]
     ]
-    return _table(["process", "of one core", "resident", "proportional"], rows)
+    return table(["process", "of one core", "resident", "proportional"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -151,6 +151,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "non_local": non_local_table,
     "light_nl": light_nl_table,
     "networks": networks_table,
+    "peer_light_nl": peer_light_nl_table,
+    "peer_port": partial(peer_networks_table, "port"),
+    "peer_timm": partial(peer_networks_table, "timm"),
     "reading": reading_table,
     "reading_memory": reading_memory_table,
     "augmentation": augmentation_table,
@@ -180,17 +183,7 @@ def main() -> int:
 
 def _times(row: dict[str, Any]) -> list[str]:
     plain, ours = row["seconds"]["straightforward"], row["seconds"]["ours"]
-    return [f"{1e3 * plain:.1f} ms", f"{1e3 * ours:.1f} ms", f"{plain / ours:.2f}"]
-
-
-def _result(name: str) -> dict[str, Any]:
-    return dict(json.loads((RESULTS / f"{name}.json").read_text()))
-
-
-def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(headers), *(list(row) for row in rows)]
-    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return [f"{1e3 * plain:.1f} ms", f"{1e3 * ours:.1f} ms", ratio(row, "straightforward")]
 
 
 if __name__ == "__main__":
