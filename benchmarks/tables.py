@@ -119,13 +119,13 @@ def augmentation_table() -> str:
     return table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
-def gpu_table() -> str:
+def gputable() -> str:
     rows = []
     for name, title in (("autonl_s", "AutoNL-S, 224 px"), ("mobile-32", "the largest of `mobile-32`, 32 px")):
         for precision in ("default", "float32"):
-            one = _result("cuda_path")["speed"][f"{name}, {precision}"]
+            one = result("cuda_path")["speed"][f"{name}, {precision}"]
             rows.append([title, precision, f"{one['ms']:.1f} ms", f"{one['images_per_s']:,}", f"{one['peak_gib']} GiB"])
-    return _table(["network", "precision", "a training step", "images per second", "peak memory"], rows)
+    return table(["network", "precision", "a training step", "images per second", "peak memory"], rows)
 
 
 def starts_table() -> str:
