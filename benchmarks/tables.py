@@ -119,7 +119,7 @@ def augmentation_table() -> str:
     return table(["per image", *(f"{resolution} px" for resolution in costs["none"])], rows)
 
 
-def gputable() -> str:
+def gpu_table() -> str:
     rows = []
     for name, title in (("autonl_s", "AutoNL-S, 224 px"), ("mobile-32", "the largest of `mobile-32`, 32 px")):
         for precision in ("default", "float32"):
