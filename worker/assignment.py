@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.lifeline import end_with_parent
+from autonl_core.host.parent import end_with_parent
 
 
 class Assignment(NamedTuple):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 import threading
 from typing import cast, get_args
 
+from autonl_core.host.parent import end_with_parent
 from autonl_core.spec.progress import StopRequest
-
-_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 class Lifeline:
@@ -39,9 +37,3 @@ class Lifeline:
                 self._request = cast(StopRequest, request)
         print("the parent process is gone; exiting", file=sys.stderr, flush=True)
         os.killpg(0, signal.SIGKILL)
-
-
-def end_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, where it can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

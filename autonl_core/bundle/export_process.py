@@ -7,18 +7,21 @@ It makes the same files as `exporting.py` does in the process of the search, fro
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import autonl_core
 from autonl_core.bundle.formats import make_formats, prepare_graph
-from autonl_core.run.prepared_process import PreparedProcess
+from autonl_core.host.parent import end_with_parent
+from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.spec.formats import NetworkFormat
 
 _CALIBRATION = "calibration.npy"
@@ -53,15 +56,8 @@ class ExportRequest:
     threads: int
 
 
-def export_process() -> PreparedProcess:
-    """Not started yet. Prepares for a `Preparation` in JSON; its request: the path of an `ExportRequest` in JSON."""
-    root = str(Path(autonl_core.__file__).parents[1])  # the package of this search, wherever Python would look for it
-    program = f"import sys; sys.path.insert(0, {root!r}); from autonl_core.bundle.export_process import main; main()"
-    return PreparedProcess([sys.executable, "-c", program])
-
-
 def export_in_process(
-    process: PreparedProcess,
+    process: ForkedProcess,
     request: ExportRequest,
     work_dir: Path,
     calibration: Callable[[], Iterator[NDArray[np.float32]]],
@@ -78,21 +74,38 @@ def export_in_process(
     np.save(images, np.concatenate(list(calibration())))
     path.write_text(json.dumps(asdict(request)), encoding="utf-8")
     try:
-        done = process.serve([str(path)], meanwhile=meanwhile, still_wanted=still_wanted)
+        printed = process.serve([str(path)], meanwhile=meanwhile, still_wanted=still_wanted)
     finally:
         path.unlink()
         images.unlink()
-    if done.returncode != 0:
-        print(f"the process that exports failed: {done.stderr[-2000:]}", file=sys.stderr)
+    try:
+        failed: dict[NetworkFormat, str] = json.loads(printed[-1])
+    except (IndexError, ValueError):  # it printed nothing, or an error
+        print("the process that exports failed:", *printed[-20:], sep="\n", file=sys.stderr)
         return None
-    failed: dict[NetworkFormat, str] = json.loads(done.stdout)
     return failed
 
 
+def run_forked(given: int, answers: int) -> NoReturn:
+    """Serve in a process that was just forked: lines come from `given`, and all that is printed goes to `answers`."""
+    end_with_parent()
+    for end, stream in ((given, 0), (answers, 1), (answers, 2)):
+        os.dup2(end, stream)
+    try:
+        main()
+        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001  (told to whom the answer goes; here, nobody is left to catch it)
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # what the process above registered for its end is not this one's
+
+
 def main() -> None:
-    """The process: prepare, then do what the next line on standard input says, and print which formats failed."""
-    preparation = Preparation(**json.loads(*json.loads(sys.stdin.readline())))
-    torch.set_num_threads(1)  # of what is computed ahead; the search needs the others
+    """Prepare for the first line on standard input, do what the next one says, and print which formats failed."""
+    line = sys.stdin.readline()
+    if not line:
+        return
+    preparation = Preparation(**json.loads(*json.loads(line)))
     graph = prepare_graph(preparation.arch, preparation.formats)
     line = sys.stdin.readline()
     if not line:

@@ -46,7 +46,7 @@ def export_network(
 
     metadata = _metadata(run, folder, network)
     formats, failed = run.config.export.formats, None
-    if run.export_process.pid is not None:
+    if run.export_process.started:
         request = ExportRequest(
             str(folder.resolve()),
             str(checkpoint.resolve()),

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from autonl_core.bundle.clean_process import clean_process
-from autonl_core.bundle.export_process import export_process
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import PreparedData, prepare, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
+from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.pace import Pace, planned_work
 from autonl_core.run.reporter import Reporter
@@ -68,7 +68,7 @@ def open_run(
         micro_batches=MicroBatches(host.micro_batches, on_split=reporter.memory_ran_out),
         reporter=reporter,
         clean_process=clean_process(),
-        export_process=export_process(),
+        export_process=ForkedProcess(),
     )
 
 

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 
+from autonl_core.run.forked_process import ForkedProcess
+
 REPORT_S = 1.0
 
 
@@ -15,8 +17,8 @@ class PreparedProcess:
     """At most one process, in an empty folder of its own. It prepares, and then serves one request. `end` it.
 
     Args:
-        command: of a program that reads JSON lists of strings from standard input, each in a line: what to prepare for,
-            if there is anything to say about it, and its request.
+        command: of a program that reads its request, a JSON list of strings, from the first line of standard input.
+            If its arguments are two file descriptors, it forks a process with these as standard input and output.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -29,17 +31,28 @@ class PreparedProcess:
         """Of the process, if one runs."""
         return None if self._process is None else self._process.pid
 
-    def start(self, *preparation: str) -> None:
-        """Start the process, unless it runs, and tell it what to prepare for."""
+    def start(self, fork: ForkedProcess | None = None) -> None:
+        """Start the process, unless it runs. It starts `fork`, if that is given."""
         if self._process is not None:
             return
+        if fork is None:
+            self._start((), ())
+        else:
+            with fork.child_ends() as ends:
+                self._start([str(end) for end in ends], ends)
+
+    def _start(self, arguments: Sequence[str], pass_fds: Sequence[int]) -> None:
         folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="autonl-prepared-"))
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            list(self._command), stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder
+            [*self._command, *arguments],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            cwd=folder,
+            pass_fds=pass_fds,
         )
-        if preparation:
-            self._tell(preparation)
 
     def serve(
         self, request: Sequence[str], *, meanwhile: Callable[[], None], still_wanted: Callable[[], None]
@@ -54,7 +67,10 @@ class PreparedProcess:
         assert self._process is not None
         process = self._process
         try:
-            self._tell(request)
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why below
+                process.stdin.write(json.dumps(list(request)) + "\n")
+                process.stdin.flush()
             meanwhile()
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -63,13 +79,6 @@ class PreparedProcess:
                 still_wanted()
         finally:
             self.end()
-
-    def _tell(self, strings: Sequence[str]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended: `serve` returns why
-            self._process.stdin.write(json.dumps(list(strings)) + "\n")
-            self._process.stdin.flush()
 
     def end(self) -> None:
         """End the process, if it runs."""

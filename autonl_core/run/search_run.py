@@ -18,6 +18,7 @@ from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
 from autonl_core.run.environment import environment
+from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
@@ -64,7 +65,7 @@ class SearchRun:
     micro_batches: MicroBatches
     reporter: Reporter
     clean_process: PreparedProcess  # for verify.py
-    export_process: PreparedProcess  # for the formats of the bundle
+    export_process: ForkedProcess  # for the formats of the bundle
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
         """The newest good run state, or None at the beginning of a search.
@@ -139,9 +140,10 @@ class SearchRun:
 
     def prepare_export(self, preparation: str) -> None:
         """Start the processes of the export, if a CPU is idle and it is nearly time; `preparation`: of the formats."""
-        if torch.get_num_threads() < self.threads and self.reporter.pace.nearly_done(_AHEAD_S):
-            self.export_process.start(preparation)
-            self.clean_process.start()
+        idle_cpu = torch.get_num_threads() < self.threads
+        if idle_cpu and self.clean_process.pid is None and self.reporter.pace.nearly_done(_AHEAD_S):
+            self.clean_process.start(self.export_process)
+            self.export_process.tell([preparation])
 
     def after_step(self, state_now: Callable[[], PhaseState]) -> None:
         """What follows every training step: stop if asked, save if a run state is due."""

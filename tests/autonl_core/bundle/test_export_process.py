@@ -8,27 +8,42 @@ from pathlib import Path
 
 import pytest
 
+from autonl_core.bundle.clean_process import clean_process
 from autonl_core.bundle.export_process import Preparation
 from autonl_core.bundle.exporting import export_network
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.spec.formats import EXPORT_FORMATS, NETWORK_FORMAT_SPECS
 from tests.autonl_core.bundle.small_bundle import Made, start
 
+# Forks a process that ends before it was asked for anything.
+FAILING = """
+import os, sys
+ends = [int(end) for end in sys.argv[1:]]
+if os.fork() == 0:
+    os.dup2(ends[1], 1)
+    {}
+for end in ends:
+    os.close(end)
+sys.stdin.readline()
+"""
 
-def exported(made: Made, work_dir: Path, process: PreparedProcess | None) -> tuple[dict[str, str], list[str]]:
-    """Digests of all formats, and what was called meanwhile. `process`: None: there is none."""
+
+def exported(made: Made, work_dir: Path, forking: PreparedProcess | None) -> tuple[dict[str, str], list[str]]:
+    """Digests of all formats, and what was called meanwhile. `forking`: None: no process exports but this one."""
     run = start(work_dir, made.network.arch, formats=EXPORT_FORMATS)
     folder = made.copy(work_dir / "copy")
     paths = {name: folder / spec.file_name for name, spec in NETWORK_FORMAT_SPECS.items()}
     for path in paths.values():
         path.unlink(missing_ok=True)
     called: list[str] = []
-    if process is not None:
-        object.__setattr__(run, "export_process", process)
-        process.start(Preparation(made.network.arch.to_json(), EXPORT_FORMATS).to_json())
+    if forking is not None:
+        forking.start(run.export_process)
+        run.export_process.tell([Preparation(made.network.arch.to_json(), EXPORT_FORMATS).to_json()])
     try:
         failed = export_network(run, folder, made.checkpoint, made.network, lambda: called.append("drawn"))
     finally:
+        if forking is not None:
+            forking.end()
         run.export_process.end()
     assert failed == {}
     assert not list(work_dir.glob("calibration*")) + list(work_dir.glob("export.json"))
@@ -38,8 +53,7 @@ def exported(made: Made, work_dir: Path, process: PreparedProcess | None) -> tup
 @pytest.mark.long
 def test_it_writes_the_same_bytes(made: Made, tmp_path: Path) -> None:
     here, nothing = exported(made, tmp_path / "here", None)
-    run = start(tmp_path / "other", made.network.arch, formats=EXPORT_FORMATS)
-    there, called = exported(made, tmp_path / "there", run.export_process)
+    there, called = exported(made, tmp_path / "there", clean_process())
     assert here.keys() == there.keys() == NETWORK_FORMAT_SPECS.keys()
     for digests in (here, there):
         del digests["torchscript"]  # numbers its names by what its process traced before, and this one is not fresh
@@ -47,10 +61,11 @@ def test_it_writes_the_same_bytes(made: Made, tmp_path: Path) -> None:
     assert (nothing, called) == ([], ["drawn"])
 
 
-@pytest.mark.parametrize("program", ["import sys; sys.exit('no memory')", "import os; os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize("end", ["print('no memory', flush=True); os._exit(1)", "os.kill(os.getpid(), 9)"])
 def test_if_it_fails_the_search_exports_itself(
-    program: str, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    end: str, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    digests, _ = exported(made, tmp_path, PreparedProcess([sys.executable, "-c", program]))
+    failing = PreparedProcess([sys.executable, "-c", FAILING.format(end)])
+    digests, _ = exported(made, tmp_path, failing)
     assert digests.keys() == NETWORK_FORMAT_SPECS.keys()
     assert "the process that exports failed" in capsys.readouterr().err
