@@ -44,7 +44,7 @@ from tests.store.model_comparison import StoresAndModel
 from tests.store.sample_rows import WRITES
 
 EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
-USUAL_EXAMPLES = {"sqlite": 60, "postgresql": 20}  # the model is the same; on PostgreSQL a step takes twice as long
+FEW, MANY = 15, 60  # with every change, and in `make reliability`
 STEPS = 50
 MAX_SEARCHES = 3
 
@@ -182,8 +182,19 @@ class Lifecycle(RuleBasedStateMachine):
         self.pair.check()
 
 
-@pytest.mark.timeout(600)  # half a minute if it passes; a failing example is shrunk first
+@pytest.mark.timeout(600)  # a quarter of a minute if it passes; a failing example is shrunk first
 def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path) -> None:
+    compare_with_model(database_url, tmp_path, FEW)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_they_do_so_in_many_lives(database_url: str, tmp_path: Path) -> None:
+    compare_with_model(database_url, tmp_path, MANY)
+
+
+def compare_with_model(database_url: str, tmp_path: Path, examples: int) -> None:
+    """Live so many random lives of searches in stores and model at once; every answer must be the same."""
     settings = Settings(
         data_dir=tmp_path,
         database_url=database_url,
@@ -195,9 +206,8 @@ def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path
         max_attempts=MAX_ATTEMPTS,
     )
     stores = open_stores(settings)
-    database = "sqlite" if database_url.startswith("sqlite") else "postgresql"
-    effort = hypothesis_settings(EFFORT, max_examples=int(EXAMPLES or USUAL_EXAMPLES[database]))
-    if database == "sqlite":
+    effort = hypothesis_settings(EFFORT, max_examples=int(EXAMPLES or examples))
+    if database_url.startswith("sqlite"):
         event.listen(stores.database.engine, "connect", _do_not_wait_for_the_disk)
     reached: set[str] = set()
 
