@@ -11,6 +11,8 @@ BENCHMARKS = (
     ("light_nl", "--keep-memory"),
     ("networks",),
     ("networks", "--keep-memory"),
+    ("inference",),
+    ("inference", "--keep-memory"),
     ("reading",),
     ("reading_memory",),
     ("augmentation",),

@@ -95,6 +95,22 @@ def networks_table() -> str:
     return table([*headers, "share of the limit"], rows)
 
 
+def inference_table() -> str:
+    rows = []
+    default, kept = result("inference")["networks"], result("inference_keep_memory")["networks"]
+    for name in default:
+        title = ZOO[name].title if name in ZOO else f"`{name}`, 4.5M MACs"
+        for one, other in zip(default[name], kept[name], strict=True):
+            what = [title, f"batch {one['batch']}, {one['threads']} thread{'s' if one['threads'] > 1 else ''}"]
+            rows.append([*what, *_wall_and_cpu(one["seconds"]), *_wall_and_cpu(other["seconds"])])
+    forms = ["operators", "kernels", "ONNX Runtime"]
+    return table(["network", "run", *forms, *(f"*{form}*" for form in forms)], rows)
+
+
+def _wall_and_cpu(seconds: dict[str, dict[str, float]]) -> list[str]:
+    return [f"{1e3 * one['wall']:.2f} / {1e3 * one['cpu']:.2f}" for one in seconds.values()]
+
+
 def reading_table() -> str:
     rows = []
     for one in result("reading")["sets"]:
@@ -154,6 +170,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "peer_light_nl": peer_light_nl_table,
     "peer_port": partial(peer_networks_table, "port"),
     "peer_timm": partial(peer_networks_table, "timm"),
+    "inference": inference_table,
     "reading": reading_table,
     "reading_memory": reading_memory_table,
     "augmentation": augmentation_table,

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autonl_core.nn.blocks.batch_norm import normalise_in_training
 from autonl_core.nn.blocks.depthwise import depthwise_conv
+from autonl_core.nn.blocks.inference import Packed, kernel_of, runs_inference_kernels, squeeze_excite_of
 from autonl_core.spec.arch import Activation, SeGate
 
 BN_EPS = 1e-3  # of the published networks
@@ -18,7 +19,7 @@ BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation
 _FEW_POSITIONS = 4096  # of a batch: above, oneDNN's convolution is as fast as a matrix product, or faster
 _FOLDING_PAYS = 4  # a map this many times larger than the weights costs more to normalise than they cost to scale
 
-_ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
+ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
     "swish": F.silu,
     "relu": F.relu,
     "relu6": F.relu6,
@@ -29,7 +30,7 @@ SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:
     """`activation` of a map that only its maker holds: in place where no gradient will ask for it again."""
-    return x if activation is None else _ACTIVATIONS[activation](x, not torch.is_grad_enabled())
+    return x if activation is None else ACTIVATIONS[activation](x, not torch.is_grad_enabled())
 
 
 def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -112,8 +113,15 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.conv = fuse_conv_bn_eval(conv, norm)
         self.activation = activation
+        self._packed = Packed()
 
     def forward(self, x: Tensor) -> Tensor:
+        if runs_inference_kernels(x):
+            conv = self.conv
+            assert conv.bias is not None
+            run = self._packed.get((conv.weight, conv.bias), lambda: kernel_of(conv, self.activation))
+            if run is not None:
+                return run(x)
         return activate(convolve(x, self.conv, self.conv.weight, self.conv.bias), self.activation)
 
 
@@ -132,8 +140,24 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(squeezed_channels, channels, 1)
         self.activation: Activation = "swish" if activation == "swish" else "relu"
         self.gate = gate
+        self._packed: Packed | None = None
+
+    def fold(self) -> SqueezeExcite:
+        """Itself, which from now on may run as a kernel: its weights are at rest."""
+        self._packed = Packed()
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
+        if self._packed is not None and runs_inference_kernels(x):
+            reduce, expand = self.reduce, self.expand
+            assert reduce.bias is not None
+            assert expand.bias is not None
+            run = self._packed.get(
+                (reduce.weight, reduce.bias, expand.weight, expand.bias),
+                lambda: squeeze_excite_of(reduce, expand, self.activation, self.gate),
+            )
+            if run is not None:
+                return run(x)
         s = x.mean((2, 3))  # (B, C)
         s = activate(_pointwise(s, self.reduce), self.activation)  # (B, squeezed)
         gate = SE_GATES[self.gate](_pointwise(s, self.expand))  # (B, C)

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from autonl_core.nn.blocks.batch_norm import running_statistics
 from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
 from autonl_core.nn.blocks.depthwise import depthwise_conv
+from autonl_core.nn.blocks.inference import Packed, kernel_of, runs_inference_kernels
 from autonl_core.nn.blocks.light_nl_function import (
     NormalisedProduct,
     Settings,
@@ -103,8 +104,16 @@ class FoldedLightNL(nn.Module):
         self.compact_channels, self.nl_stride = trained.compact_channels, trained.nl_stride
         self.divisor = trained.divisor
         self.depthwise = fuse_conv_bn_eval(trained.depthwise, trained.norm)
+        self._packed = Packed()
 
     def forward(self, x: Tensor) -> Tensor:
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
-        z = self.depthwise(y)
+        z = self._convolve(y)
         return x + z if torch.is_grad_enabled() else z.add_(x)
+
+    def _convolve(self, y: Tensor) -> Tensor:
+        conv = self.depthwise
+        assert conv.bias is not None
+        fast = runs_inference_kernels(y)
+        run = self._packed.get((conv.weight, conv.bias), lambda: kernel_of(conv, None)) if fast else None
+        return conv(y) if run is None else run(y)

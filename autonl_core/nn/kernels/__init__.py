@@ -5,3 +5,4 @@ second, and a folder for its cache.
 """
 
 PLAIN, SWISH, RESIDUAL = 0, 1, 2  # what follows the normalisation of a map
+RELU, RELU6, HARD_SWISH, SIGMOID, HARD_SIGMOID = 3, 4, 5, 6, 7  # beside PLAIN and SWISH, what follows at inference

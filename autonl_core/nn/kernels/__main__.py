@@ -8,6 +8,7 @@ from autonl_core.nn.kernels import PLAIN
 from autonl_core.nn.kernels.batch_norm import differentiate, normalise
 from autonl_core.nn.kernels.compiled import Compiled
 from autonl_core.nn.kernels.depthwise import weight_gradient
+from autonl_core.nn.kernels.inference import convolve, depthwise, means, pointwise, squeeze_excite
 
 
 def compile_all() -> None:
@@ -18,6 +19,18 @@ def compile_all() -> None:
     _run(normalise, rows, vector, vector, rows, 1e-3, PLAIN, 1, rows.copy(), found)
     _run(differentiate, rows, rows, vector, vector, found, PLAIN, 1, rows.copy(), weight_grads)
     _run(weight_gradient, maps, maps, 1, 1, kernel)
+    _compile_inference()
+
+
+def _compile_inference() -> None:
+    """A few positions and eight channels, all zeros, read and written at one place."""
+    zeros = np.zeros(64, np.float32)
+    at, maps = zeros.ctypes.data, np.zeros((1, 2, 2, 2), np.float32)
+    _run(pointwise, at, at, at, at, 1, 8, 8, PLAIN, 6)
+    _run(convolve, maps.transpose(0, 2, 3, 1), at, at, at, 1, 1, 8, PLAIN, 1)
+    _run(depthwise, at, at, at, at, (1, 1, 1, 8), 1, 1, PLAIN, 1)
+    _run(means, at, at, 1, 1, 8)
+    _run(squeeze_excite, at, at, at, at, at, 1, 1, 8, 8, PLAIN, PLAIN)
 
 
 def _run(kernel: Compiled, *arguments: object) -> None:

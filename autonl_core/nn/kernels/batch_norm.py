@@ -2,58 +2,23 @@
 
 A map is seen as rows, (N, C): its positions by its channels. The operators of PyTorch read it three times to
 normalise, once more for Swish, and five times on the way back; here it is read twice and written once, each way.
-
-The exponential is in this file because Numba's cache notices changes in the file of a kernel only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba import prange, types
-from numba.extending import overload
+from numba import prange
 from numpy.typing import NDArray
 
 from autonl_core.nn.kernels import RESIDUAL, SWISH
 from autonl_core.nn.kernels.compiled import Compiled, inner
+from autonl_core.nn.kernels.exponential import exp
 
 _ROUGHLY = 16  # rows that give a first idea of the mean
 
-_F32 = np.float32
-_LOG2_E = _F32(1.4426950408889634)
-_LIMIT = _F32(126.0)  # 2^126 and 2^-126 are normal numbers
-_ROUND = _F32(12_582_912.0)  # 1.5 * 2^23: adding it leaves no bits for a fraction
-_MANTISSA_BITS = np.int32(23)
-# 2^f for |f| <= 1/2, by equal relative errors of 9e-8 at most.
-_P1, _P2, _P3 = _F32(0.6931469776), _F32(0.2402224208), _F32(0.05550733746)
-_P4, _P5 = _F32(0.009671512862), _F32(0.001326472709)
-
 Array = NDArray[np.float32]
-
-
-def _exp(x: float) -> float:
-    """e^x inside kernels. In float32 without a branch or a call, so that loops over it are vectorised."""
-    return math.exp(x)
-
-
-@overload(_exp)
-def _compiled_exp(x: Any) -> Callable[[Any], Any]:
-    def exp64(x: Any) -> Any:
-        return math.exp(x)
-
-    def exp32(x: Any) -> Any:
-        """2^(n + f): f goes into a polynomial, whose exponent then grows by n, the lowest bits of `shifted`."""
-        power = min(max(x * _LOG2_E, -_LIMIT), _LIMIT)
-        shifted = power + _ROUND
-        f = power - (shifted - _ROUND)
-        p = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _F32(1)
-        n_bits = np.float32(shifted).view(np.int32) << _MANTISSA_BITS
-        return np.int32(np.float32(p).view(np.int32) + n_bits).view(np.float32)
-
-    return exp32 if x == types.float32 else exp64
 
 
 @inner
@@ -90,7 +55,7 @@ def _swish(x: Array, factor: Array, offset: Array, out: Array) -> None:
         row, to = x[i], out[i]
         for c in range(row.size):
             v = row[c] * factor[c] + offset[c]
-            to[c] = v / (one + _exp(-v))
+            to[c] = v / (one + exp(-v))
 
 
 @inner
@@ -121,7 +86,7 @@ def _swish_slopes(
         row, given, to = x[i], out_grad[i], u[i]
         for c in range(row.size):
             v = row[c] * factor[c] + offset[c]
-            s = one / (one + _exp(-v))
+            s = one / (one + exp(-v))
             slope = given[c] * (s + v * s * (one - s))
             to[c] = slope
             total[c] += slope

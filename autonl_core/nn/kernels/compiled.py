@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib.metadata
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -38,6 +40,9 @@ _CHUNK_ELEMENTS = 16_384
 # Below this size of a map, waking other threads takes longer than they save.
 _PARALLEL_ELEMENTS = 65_536
 
+# Numba's cache notices changes in the file of a kernel only, not in the parts that it takes from others.
+_SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
+
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., object])
 
 
@@ -48,8 +53,8 @@ class Compiled:
     """
 
     def __init__(self, kernel: Callable[..., None]) -> None:
-        self.serial = _compile(kernel, parallel=False)
-        self.parallel = _compile(_renamed(kernel), parallel=True)
+        self.serial = _compile(_renamed(kernel, ""), parallel=False)
+        self.parallel = _compile(_renamed(kernel, "_in_parallel"), parallel=True)
 
     def __call__(self, threads: int, elements: int, *arguments: object) -> None:
         """Run on `arguments`. `elements`: size of the map, which decides whether several threads pay."""
@@ -72,9 +77,10 @@ def inner(function: AnyFunction) -> AnyFunction:
     return _jit(function, cache=False, parallel=False)
 
 
-def _renamed(kernel: Callable[..., None]) -> Callable[..., None]:
-    """A copy under another name: the cache knows functions by name, whichever way they are compiled."""
-    copy = FunctionType(kernel.__code__, kernel.__globals__, f"{kernel.__name__}_in_parallel")
+def _renamed(kernel: Callable[..., None], suffix: str) -> Callable[..., None]:
+    """A copy under a name of its own: the cache knows functions by name, whichever way and from what they are made."""
+    name = f"{kernel.__name__}{suffix}_{_SOURCES.hexdigest()[:8]}"
+    copy = FunctionType(kernel.__code__, kernel.__globals__, name)
     copy.__module__, copy.__qualname__ = kernel.__module__, copy.__name__
     return copy
 
