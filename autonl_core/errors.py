@@ -10,6 +10,7 @@ AutonlError
 ├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   └── CheckpointCorrupt   no run state that was saved can be read any more
+├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
 └── Interrupted         the caller asked the search to stop; its newest run state continues it
@@ -62,6 +63,10 @@ class CheckpointError(AutonlError):
 
 class CheckpointCorrupt(CheckpointError):
     """Run states were saved, and every one is missing or damaged: to start over silently would hide the loss."""
+
+
+class PrecisionError(AutonlError):
+    """The processor has no instructions for the precision asked for, or networks do not run in it."""
 
 
 class VerificationError(AutonlError):

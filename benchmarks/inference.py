@@ -3,7 +3,7 @@
     python -m benchmarks.inference
 
 "operators" is the fused network with its compiled kernels switched off. With one thread and with two, each pair in its
-own process, whose waiting threads sleep; medians, wall and CPU time.
+own process, whose waiting threads sleep; medians of elapsed and CPU time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -25,15 +25,16 @@ import torch
 from torch import Tensor
 
 from autonl_core.bundle.files import model
+from autonl_core.bundle.formats import prepare_graph
 from autonl_core.export.formats.onnx import open_onnx, save_onnx
-from autonl_core.export.tracing import trace
+from autonl_core.nn.blocks import inference
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
 from autonl_core.supernet.budget import log_scores, project
 from autonl_core.supernet.gates import GateTable
-from benchmarks.harness import arguments, say, write_result
+from benchmarks.harness import arguments, median_costs, say, write_result
 from benchmarks.machine import describe
 
 NETWORKS = ("autonl_s", "mobile-32")
@@ -53,48 +54,40 @@ def arch_of(name: str) -> ArchSpec:
     return table.arch(project(table, scores, _LEAST_MACS, _MOST_MACS).choice)
 
 
-def measure(name: str, threads: int, rounds: int) -> list[dict[str, object]]:
-    """Seconds of every form at every batch size."""
+def measure(name: str, threads: int, rounds: int) -> list[dict[str, Any]]:
+    """What a pass of every form costs, at every batch size."""
     network = build_network(arch_of(name), seed=0).eval()
     resolution, rows = network.arch.resolution, []
     with tempfile.TemporaryDirectory() as folder:
         forms = _forms(network, Path(folder) / "model.onnx", threads)
         for batch, factor in BATCHES:
             x = torch.randn(batch, 3, resolution, resolution)
-            seconds = _interleaved(forms, x, factor * rounds)
-            rows.append({"batch": batch, "threads": threads, "seconds": seconds})
+            with torch.inference_mode():
+                costs = median_costs({form: partial(run, x) for form, run in forms.items()}, factor * rounds)
+            rows.append({"batch": batch, "threads": threads, **costs})
     return rows
 
 
 def _forms(network: Network, file: Path, threads: int) -> dict[str, Form]:
     plain = model.Network(network.arch.to_json())
     plain.load_state_dict(network.state_dict())
-    save_onnx(file, trace(model.fuse(plain.eval()), network.arch.resolution), {})
+    graph = prepare_graph(network.arch.to_json(), ["onnx"])
+    graph.fill(model.fuse(plain.eval()).state_dict())
+    save_onnx(file, graph, {})
     fused = network.fuse()
 
-    def with_operators(x: Tensor) -> Tensor:
-        with mock.patch("autonl_core.nn.blocks.inference._has_numba", return_value=False):
+    def with_operators(x: Tensor) -> object:
+        with mock.patch.object(inference, "_kernels", _none):
             return fused(x)
 
     return {"operators": with_operators, "fused": fused, "onnx": open_onnx(file, threads)}
 
 
-@torch.inference_mode()
-def _interleaved(forms: Mapping[str, Form], x: Tensor, rounds: int) -> dict[str, dict[str, float]]:
-    wall_s: dict[str, list[float]] = {name: [] for name in forms}
-    cpu_s: dict[str, list[float]] = {name: [] for name in forms}
-    for _ in range(rounds):
-        for name, form in forms.items():
-            form(x)
-            for _ in range(3):
-                wall, cpu = time.perf_counter(), time.process_time()
-                form(x)
-                wall_s[name].append(time.perf_counter() - wall)
-                cpu_s[name].append(time.process_time() - cpu)
-    return {name: {"wall": median(wall_s[name]), "cpu": median(cpu_s[name])} for name in forms}
+def _none() -> None:
+    """No kernels."""
 
 
-def measure_alone(name: str, threads: int, options: argparse.Namespace) -> list[dict[str, object]]:
+def measure_alone(name: str, threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Run `measure` in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.inference", "--only", name, "--rounds", str(options.rounds)]
     command += ["--threads", str(threads), *(["--keep-memory"] if options.keep_memory else [])]

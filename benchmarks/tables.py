@@ -102,13 +102,14 @@ def inference_table() -> str:
         title = ZOO[name].title if name in ZOO else f"`{name}`, 4.5M MACs"
         for one, other in zip(default[name], kept[name], strict=True):
             what = [title, f"batch {one['batch']}, {one['threads']} thread{'s' if one['threads'] > 1 else ''}"]
-            rows.append([*what, *_wall_and_cpu(one["seconds"]), *_wall_and_cpu(other["seconds"])])
+            rows.append([*what, *_elapsed_and_cpu(one), *_elapsed_and_cpu(other)])
     forms = ["operators", "kernels", "ONNX Runtime"]
     return table(["network", "run", *forms, *(f"*{form}*" for form in forms)], rows)
 
 
-def _wall_and_cpu(seconds: dict[str, dict[str, float]]) -> list[str]:
-    return [f"{1e3 * one['wall']:.2f} / {1e3 * one['cpu']:.2f}" for one in seconds.values()]
+def _elapsed_and_cpu(run: dict[str, dict[str, float]]) -> list[str]:
+    """Milliseconds."""
+    return [f"{1e3 * run['seconds'][form]:.2f} / {1e3 * cpu_s:.2f}" for form, cpu_s in run["cpu_seconds"].items()]
 
 
 def reading_table() -> str:

@@ -11,8 +11,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from autonl_core.errors import PrecisionError
+from autonl_core.nn.bfloat16 import require_bfloat16
 from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite, activate
-from autonl_core.nn.blocks.inference import mean_of_positions
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.mbconv import MBConv
 from autonl_core.spec.arch import ArchSpec
@@ -31,6 +32,7 @@ class Network(nn.Module):
         super().__init__()
         self.arch = arch
         self.fused = False
+        self.map_dtype: torch.dtype | None = None  # of everything before the classifier, if not that of its weights
         self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=arch.activation)
         self.blocks = nn.ModuleList(MBConv(spec) for spec in arch.blocks)
         self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activation=arch.activation)
@@ -43,13 +45,13 @@ class Network(nn.Module):
 
         Without gradients, layers work in place: a hook that keeps what a layer puts out has to clone it.
         """
+        x = x if self.map_dtype is None else x.to(self.map_dtype)
         layers, count = [self.stem, *self.blocks], 0
         if len(x) > 1 and x.device.type == "cpu" and self._may_run_in_parts():
             count, parts = self._layers_of_large_maps(x)
             x = torch.cat([_run(layers[:count], part) for part in x.chunk(parts)]) if count else x
         x = _run(layers[count:], x)
-        x = self.head(x)
-        x = mean_of_positions(x) if self.fused else x.mean((2, 3))  # (B, head_channels)
+        x = self.head(x).mean((2, 3), dtype=self.map_dtype and torch.float32)  # (B, head_channels)
         if self.hidden is not None:
             x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
@@ -74,18 +76,31 @@ class Network(nn.Module):
         images = max(1, _MAX_MAP_BYTES // max(bytes_of_layers))  # in one part
         return (large[-1], math.ceil(x.shape[0] / images)) if large else (0, 1)
 
-    def fuse(self) -> Network:
+    def fuse(self, dtype: torch.dtype | None = None, *, force: bool = False) -> Network:
         """A copy for inference: every batch norm is folded into its convolution, so it never runs. Cannot be trained.
 
-        Outputs agree with those of `eval()` to rounding error. Without gradients, in float32 on a CPU, its layers
-        run as compiled kernels where Numba is installed; the first pass waits unless they were compiled before.
+        Outputs agree with those of `eval()` to rounding error. In float32 on a CPU, without gradients and untraced,
+        most layers run as compiled kernels, which keep a second copy of their weights. The first such pass of a
+        machine compiles them, which takes about ten seconds, unless `make` or `python -m autonl_core.nn.kernels` did;
+        later processes read them from a cache. Without Numba, or a folder for its cache, PyTorch's operators compute.
+
+        dtype: torch.bfloat16 for weights and maps in it, by PyTorch's operators; classifier and logits stay float32.
+        PrecisionError for any other, and on a CPU without instructions for it, unless `force`.
         """
+        if dtype not in (None, torch.bfloat16):
+            raise PrecisionError(f"a network is fused in its own precision or in torch.bfloat16, not in {dtype}")
+        if dtype is not None and not force:
+            require_bfloat16(self.classifier.weight.device)
         network = copy.deepcopy(self).eval()
         network.fused = True
         for parent in list(network.modules()):
             for name, layer in parent.named_children():
                 if isinstance(layer, ConvNorm | LightNL | SqueezeExcite):
                     setattr(parent, name, layer.fold())
+        if dtype is not None:
+            network.map_dtype = dtype
+            for part in (network.stem, network.blocks, network.head):
+                part.to(dtype)
         return to_channels_last(network).requires_grad_(False)
 
 

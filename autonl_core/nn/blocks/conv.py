@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from autonl_core.nn.blocks.batch_norm import normalise_in_training
 from autonl_core.nn.blocks.depthwise import depthwise_conv
-from autonl_core.nn.blocks.inference import Packed, kernel_of, runs_inference_kernels, squeeze_excite_of
+from autonl_core.nn.blocks.inference import FastPath, kernel_of, squeeze_excite_of
 from autonl_core.spec.arch import Activation, SeGate
 
 BN_EPS = 1e-3  # of the published networks
@@ -113,16 +113,13 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.conv = fuse_conv_bn_eval(conv, norm)
         self.activation = activation
-        self._packed = Packed()
+        self._fast = FastPath()
 
     def forward(self, x: Tensor) -> Tensor:
-        if runs_inference_kernels(x):
-            conv = self.conv
-            assert conv.bias is not None
-            run = self._packed.get((conv.weight, conv.bias), lambda: kernel_of(conv, self.activation))
-            if run is not None:
-                return run(x)
-        return activate(convolve(x, self.conv, self.conv.weight, self.conv.bias), self.activation)
+        conv = self.conv
+        assert conv.bias is not None
+        found = self._fast.run(x, (conv.weight, conv.bias), lambda: kernel_of(conv, self.activation))
+        return found if found is not None else activate(convolve(x, conv, conv.weight, conv.bias), self.activation)
 
 
 class SqueezeExcite(nn.Module):
@@ -140,29 +137,29 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(squeezed_channels, channels, 1)
         self.activation: Activation = "swish" if activation == "swish" else "relu"
         self.gate = gate
-        self._packed: Packed | None = None
+        self._fast: FastPath | None = None
 
     def fold(self) -> SqueezeExcite:
         """Itself, which from now on may run as a kernel: its weights are at rest."""
-        self._packed = Packed()
+        self._fast = FastPath()
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._packed is not None and runs_inference_kernels(x):
-            reduce, expand = self.reduce, self.expand
-            assert reduce.bias is not None
-            assert expand.bias is not None
-            run = self._packed.get(
-                (reduce.weight, reduce.bias, expand.weight, expand.bias),
-                lambda: squeeze_excite_of(reduce, expand, self.activation, self.gate),
-            )
-            if run is not None:
-                return run(x)
+        found = self._run_kernel(x, self._fast) if self._fast else None
+        if found is not None:
+            return found
         s = x.mean((2, 3))  # (B, C)
         s = activate(_pointwise(s, self.reduce), self.activation)  # (B, squeezed)
         gate = SE_GATES[self.gate](_pointwise(s, self.expand))  # (B, C)
         gate = gate.view(*gate.shape, 1, 1)  # (B, C, 1, 1)
         return x * gate if torch.is_grad_enabled() else x.mul_(gate)
+
+    def _run_kernel(self, x: Tensor, fast: FastPath) -> Tensor | None:
+        reduce, expand = self.reduce, self.expand
+        assert reduce.bias is not None
+        assert expand.bias is not None
+        weights = reduce.weight, reduce.bias, expand.weight, expand.bias
+        return fast.run(x, weights, lambda: squeeze_excite_of(reduce, expand, self.activation, self.gate))
 
 
 def _pointwise(s: Tensor, layer: nn.Conv2d) -> Tensor:

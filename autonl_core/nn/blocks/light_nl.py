@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from autonl_core.nn.blocks.batch_norm import running_statistics
 from autonl_core.nn.blocks.conv import BN_EPS, BN_MOMENTUM, convolve, normalise
 from autonl_core.nn.blocks.depthwise import depthwise_conv
-from autonl_core.nn.blocks.inference import Packed, kernel_of, runs_inference_kernels
+from autonl_core.nn.blocks.inference import FastPath, kernel_of
 from autonl_core.nn.blocks.light_nl_function import (
     NormalisedProduct,
     Settings,
@@ -104,7 +104,7 @@ class FoldedLightNL(nn.Module):
         self.compact_channels, self.nl_stride = trained.compact_channels, trained.nl_stride
         self.divisor = trained.divisor
         self.depthwise = fuse_conv_bn_eval(trained.depthwise, trained.norm)
-        self._packed = Packed()
+        self._fast = FastPath()
 
     def forward(self, x: Tensor) -> Tensor:
         y = light_nl_product(x, self.compact_channels, self.nl_stride, divisor_of(x, self.divisor))
@@ -114,6 +114,5 @@ class FoldedLightNL(nn.Module):
     def _convolve(self, y: Tensor) -> Tensor:
         conv = self.depthwise
         assert conv.bias is not None
-        fast = runs_inference_kernels(y)
-        run = self._packed.get((conv.weight, conv.bias), lambda: kernel_of(conv, None)) if fast else None
-        return conv(y) if run is None else run(y)
+        found = self._fast.run(y, (conv.weight, conv.bias), lambda: kernel_of(conv, None))
+        return conv(y) if found is None else found

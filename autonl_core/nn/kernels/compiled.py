@@ -56,6 +56,11 @@ class Compiled:
         self.serial = _compile(_renamed(kernel, ""), parallel=False)
         self.parallel = _compile(_renamed(kernel, "_in_parallel"), parallel=True)
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether what is compiled outlives this process: a folder to keep it in is writable."""
+        return self.serial.stats.cache_path is not None  # type: ignore[attr-defined]  # it is numba's dispatcher
+
     def __call__(self, threads: int, elements: int, *arguments: object) -> None:
         """Run on `arguments`. `elements`: size of the map, which decides whether several threads pay."""
         threads = min(threads, _MAX_THREADS)

@@ -26,7 +26,7 @@ def exp(x: float) -> float:
 
 
 @overload(exp)
-def _compiledexp(x: Any) -> Callable[[Any], Any]:
+def _compiled_exp(x: Any) -> Callable[[Any], Any]:
     def exp64(x: Any) -> Any:
         return math.exp(x)
 

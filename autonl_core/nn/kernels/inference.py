@@ -1,14 +1,16 @@
-"""Convolutions of channels_last maps with bias and activation, squeeze-excite, and means: inference in float32.
+"""1x1 and depthwise convolutions of channels_last maps, with bias and activation, and squeeze-excite: for inference.
 
-Arguments are addresses of dense arrays, sizes, and the kind of activation: a call on a small map takes less time than
-its arrays would take to unpack. Channels that come out are a multiple of LANES. Sums are formed in the same order
-whatever the number of threads.
+Arguments are addresses of dense float32 arrays, sizes, and the kind of activation: a call on a small map takes less
+time than its arrays would take to unpack. Nothing is checked here; `nn/blocks/inference.py` does. Channels that come
+out are a multiple of LANES, and are computed in panels of sixteen, the last of which may be of eight. Each result is
+summed by one thread, always in the same order: the number of threads changes no bit.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, prange
+from numba import prange
+from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from autonl_core.nn.kernels.compiled import Compiled, inner
@@ -29,90 +31,57 @@ Array = NDArray[np.float32]
 Shape = tuple[int, int, int, int]  # (B, H, W, C)
 
 
-Rows = tuple[int, int, int, int, int]  # address, step, lines, line step, length: see `product_tile`
-
-
 @inner
-def _tile(rows: int, wide: bool, x: Rows, panel: int, bias: int, kind: int, out: int, out_step: int) -> None:
-    """6, 4 or 1 rows of one panel."""
-    source, step, lines, line_step, length = x
+def _tile(
+    rows: int, wide: bool, x: int, step: int, length: int, panel: int, bias: int, kind: int, out: int, out_step: int
+) -> None:
+    """(rows, length), `step` bytes apart, times one panel; 6, 4 or 1 rows."""
     if rows == 6 and wide:
-        _product_6x2(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_6x2(x, step, length, panel, bias, kind, out, out_step)
     elif rows == 6:
-        _product_6x1(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_6x1(x, step, length, panel, bias, kind, out, out_step)
     elif rows == 4 and wide:
-        _product_4x2(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_4x2(x, step, length, panel, bias, kind, out, out_step)
     elif rows == 4:
-        _product_4x1(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_4x1(x, step, length, panel, bias, kind, out, out_step)
     elif wide:
-        _product_1x2(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_1x2(x, step, length, panel, bias, kind, out, out_step)
     else:
-        _product_1x1(source, step, lines, line_step, length, panel, bias, kind, out, out_step)
+        _product_1x1(x, step, length, panel, bias, kind, out, out_step)
 
 
 @inner
-def _multiply(x: Rows, panels: int, bias: int, kind: int, out: int, rows: int, channels: int) -> None:
-    """`rows` rows of x times all panels of weights. The last tile of a column begins early, if need be, to be full."""
-    source, step, lines, line_step, length = x
-    out_step = _FLOAT_BYTES * channels
+def _multiply(x: int, panels: int, bias: int, out: int, rows: int, in_channels: int, channels: int, kind: int) -> None:
+    """(rows, in_channels) -> (rows, channels). The last tile of a column begins early, if need be, to be full."""
+    step, out_step = _FLOAT_BYTES * in_channels, _FLOAT_BYTES * channels
     height = 6 if rows >= 6 else 4 if rows >= 4 else 1
     for c in range(0, channels, _PANEL):
-        panel, offset = panels + _FLOAT_BYTES * lines * length * c, _FLOAT_BYTES * c
-        wide = channels - c >= _PANEL
+        panel, offset, wide = panels + step * c, _FLOAT_BYTES * c, channels - c >= _PANEL
         for r in range(0, rows, height):
             at = min(r, rows - height)
-            part = (source + step * at, step, lines, line_step, length)
-            _tile(height, wide, part, panel, bias + offset, kind, out + offset + out_step * at, out_step)
+            to = out + offset + out_step * at
+            _tile(height, wide, x + step * at, step, in_channels, panel, bias + offset, kind, to, out_step)
 
 
 def _pointwise(
     x: int, panels: int, bias: int, out: int, rows: int, in_channels: int, channels: int, kind: int, chunk: int
 ) -> None:
     """(rows, in_channels) -> (rows, channels), `chunk` rows at a time."""
-    chunks = (rows + chunk - 1) // chunk
-    step = _FLOAT_BYTES * in_channels
-    for part in prange(chunks):
+    step, out_step = _FLOAT_BYTES * in_channels, _FLOAT_BYTES * channels
+    for part in prange((rows + chunk - 1) // chunk):
         first = part * chunk
         count = min(rows, first + chunk) - first
-        to = out + _FLOAT_BYTES * channels * first
-        _multiply((x + step * first, step, 1, 0, in_channels), panels, bias, kind, to, count, channels)
-
-
-@inner
-def _pad_rows(x: Array, first: int, margin: int, padded: Array) -> None:
-    """Rows of a map, of any strides, from `first` on, between margins that are zero; and zeros outside of the map."""
-    for y in range(len(padded)):
-        inside = 0 <= first + y < len(x)
-        for column in range(x.shape[1]):
-            for c in range(x.shape[2]):
-                padded[y, margin + column, c] = x[first + y, column, c] if inside else 0
-
-
-def _convolve(
-    x: Array, panels: int, bias: int, out: int, size: int, stride: int, channels: int, kind: int, band: int
-) -> None:
-    """(B, H, W, C_in) of any strides -> (B, H', W', channels), with "same" padding, `band` rows at a time."""
-    batch, height, width, in_channels = x.shape
-    margin = size // 2
-    rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
-    bands = (rows + band - 1) // band
-    line, step = _FLOAT_BYTES * (width + 2 * margin) * in_channels, _FLOAT_BYTES * stride * in_channels
-    for part in prange(batch * bands):
-        image, first = part // bands, part % bands * band
-        count = min(rows, first + band) - first
-        padded = np.zeros(((count - 1) * stride + size, width + 2 * margin, in_channels), np.float32)
-        _pad_rows(x[image], first * stride - margin, margin, padded)
-        for y in range(count):
-            source = padded.ctypes.data + line * stride * y
-            to = out + _FLOAT_BYTES * ((image * rows + first + y) * columns) * channels
-            _multiply((source, step, size, line, size * in_channels), panels, bias, kind, to, columns, channels)
+        _multiply(x + step * first, panels, bias, out + out_step * first, count, in_channels, channels, kind)
 
 
 @inner
 def _pad_panel(
     x: int, x_step: int, height: int, width: int, first: int, margin: int, wide: bool, padded: Array
 ) -> None:
-    """The same for one panel of channels, whose positions are `x_step` bytes apart."""
+    """One panel of channels of a map (H, W, C), from row `first` on, between margins that are and stay zero.
+
+    Positions of the map are `x_step` bytes apart. padded: (rows, W + 2 margin, _PANEL); rows outside the map are zero.
+    """
     for y in range(len(padded)):
         if 0 <= first + y < height:
             source = x + x_step * width * (first + y)
@@ -204,14 +173,6 @@ def _average(x: Array, mean: Array) -> None:
         mean[c] *= factor
 
 
-def _means(x: int, out: int, batch: int, positions: int, channels: int) -> None:
-    """(B, positions, C) -> (B, C)."""
-    maps = carray(pointer(x), (batch, positions, channels))
-    means = carray(pointer(out), (batch, channels))
-    for image in prange(batch):
-        _average(maps[image], means[image])
-
-
 def _squeeze_excite(
     x: int,
     reduce: int,
@@ -225,21 +186,18 @@ def _squeeze_excite(
     kind: int,
     gate_kind: int,
 ) -> None:
-    """(B, positions, C), scaled in place."""
+    """(B, positions, C), scaled in place. `squeezed` is a multiple of LANES too: the last units may be of zeros."""
     maps = carray(pointer(x), (batch, positions, channels))
     for image in prange(batch):
         mean, narrow = np.empty(channels, np.float32), np.empty(squeezed, np.float32)
         gate = np.empty(channels, np.float32)
         _average(maps[image], mean)
-        _multiply((mean.ctypes.data, 0, 1, 0, channels), reduce, reduce_bias, kind, narrow.ctypes.data, 1, squeezed)
-        _multiply(
-            (narrow.ctypes.data, 0, 1, 0, squeezed), expand, expand_bias, gate_kind, gate.ctypes.data, 1, channels
-        )
+        _multiply(mean.ctypes.data, reduce, reduce_bias, narrow.ctypes.data, 1, channels, squeezed, kind)
+        _multiply(narrow.ctypes.data, expand, expand_bias, gate.ctypes.data, 1, squeezed, channels, gate_kind)
         for i in range(positions):
             row = maps[image, i]
             for c in range(channels):
                 row[c] *= gate[c]
 
 
-pointwise, convolve, depthwise = Compiled(_pointwise), Compiled(_convolve), Compiled(_depthwise)
-means, squeeze_excite = Compiled(_means), Compiled(_squeeze_excite)
+pointwise, depthwise, squeeze_excite = Compiled(_pointwise), Compiled(_depthwise), Compiled(_squeeze_excite)

@@ -1,7 +1,11 @@
 """Tiles of sums that stay in vector registers: what convolutions at inference are made of, as LLVM code.
 
-A loop over arrays writes every partial sum back to memory. Here a tile, a few positions by one or two vectors of
-channels, is begun with the bias, summed, activated and only then written. Addresses are bytes; a call checks nothing.
+Numba makes of a loop over arrays code that writes every partial sum back to memory. Here a tile, a few positions by one
+or two vectors of channels, is begun with the bias, summed in registers, activated and only then written.
+
+Everything here runs while a kernel is compiled: functions add instructions to it, and a call of what they return is
+inlined. Addresses are integers, steps are in bytes, numbers are float32, and nothing is checked when it runs: who calls
+the kernel has to (`nn/blocks/inference.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # typed nowhere
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -27,7 +31,8 @@ _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 Body = Callable[["Code", Sequence[Any]], None]
 
 
-def _all(value: float) -> ir.Constant:
+def _all(value: float | np.float32) -> Any:
+    """A constant in all lanes."""
     return ir.Constant(_VECTOR, [float(np.float32(value))] * LANES)
 
 
@@ -49,6 +54,7 @@ class Code:
         return ir.Constant(ir.IntType(64), value) if isinstance(value, int) else value
 
     def load(self, address: Any) -> Any:
+        """LANES neighbouring numbers, at any multiple of four bytes."""
         return self._load(address, _VECTOR)
 
     def load_to_all(self, address: Any) -> Any:
@@ -71,7 +77,7 @@ class Code:
         name, function = f"llvm.fmuladd.v{LANES}f32", ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), [a, b, c])
 
-    def clamp(self, x: Any, low: float, high: float | None = None) -> Any:
+    def clamp(self, x: Any, low: float | np.float32, high: float | np.float32 | None = None) -> Any:
         """NaN passes."""
         b = self.builder
         x = b.select(b.fcmp_ordered("<", x, _all(low)), _all(low), x)
@@ -84,12 +90,14 @@ class Code:
         shifted = b.fadd(power, _all(ROUND))
         f = b.fsub(power, b.fsub(shifted, _all(ROUND)))
         p = _all(POLYNOMIAL[-1])
-        for coefficient in (*POLYNOMIAL[-2::-1], 1.0):
+        for coefficient in POLYNOMIAL[-2::-1]:
             p = self.multiply_add(p, f, _all(coefficient))
+        p = self.multiply_add(p, f, _all(1))
         n_bits = b.shl(b.bitcast(shifted, _INTS), ir.Constant(_INTS, [int(MANTISSA_BITS)] * LANES))
         return b.bitcast(b.add(b.bitcast(p, _INTS), n_bits), _VECTOR)
 
     def activate(self, v: Any, kind: int) -> Any:
+        """An activation or a gate, by its number in `autonl_core.nn.kernels`; not PLAIN."""
         b = self.builder
         if kind == RELU:
             return self.clamp(v, 0)
@@ -102,7 +110,7 @@ class Code:
 
 
 class Tile:
-    """`rows` x `vectors` registers."""
+    """Sums for `rows` positions and `vectors` x LANES channels, which begin as the bias. All stay in registers."""
 
     def __init__(self, code: Code, rows: int, vectors: int, bias: Any) -> None:
         self.code, self.rows, self.vectors = code, rows, vectors
@@ -112,9 +120,11 @@ class Tile:
                 code.builder.store(start, self.sums[r * vectors + j])
 
     def load_row(self, address: Any) -> list[Any]:
+        """Neighbouring vectors, as many as the tile is wide."""
         return [self.code.load(self.code.address(address, (j, VECTOR_BYTES))) for j in range(self.vectors)]
 
     def add(self, row: int, vector: int, a: Any, b: Any) -> None:
+        """Add a * b to one sum."""
         place = self.sums[row * self.vectors + vector]
         self.code.builder.store(self.code.multiply_add(a, b, self.code.builder.load(place)), place)
 
@@ -146,33 +156,32 @@ def _intrinsic(count: int, body: Body) -> Any:
 
 
 def product_tile(rows: int, vectors: int) -> Any:
-    """Rows of a matrix times a panel of another.
+    """`rows` rows of a matrix times a panel of another.
 
-    (a, a_step, lines, line_step, length, panel, bias, kind, out, out_step): a row is `lines` runs of `length` numbers,
-    `line_step` apart; the next row begins `a_step` later. The panel is (lines * length, vectors * LANES).
+    (a, a_step, length, panel, bias, kind, out, out_step): rows of `length` numbers, `a_step` apart, times a dense panel
+    (length, vectors * LANES), to rows that are `out_step` apart.
     """
 
     def body(code: Code, values: Sequence[Any]) -> None:
-        a, a_step, lines, line_step, length, panel, bias, kind, out, out_step = values
+        a, a_step, length, panel, bias, kind, out, out_step = values
         tile, width = Tile(code, rows, vectors, bias), vectors * VECTOR_BYTES
-        with cgutils.for_range(code.builder, lines) as line:
-            first = code.builder.mul(line.index, length)
-            with cgutils.for_range(code.builder, length) as at:
-                factors = tile.load_row(code.address(panel, (code.builder.add(first, at.index), width)))
-                for r in range(rows):
-                    x = code.load_to_all(code.address(a, (line.index, line_step), (r, a_step), (at.index, 4)))
-                    for j, factor in enumerate(factors):
-                        tile.add(r, j, x, factor)
+        with cgutils.for_range(code.builder, length) as at:
+            factors = tile.load_row(code.address(panel, (at.index, width)))
+            for r in range(rows):
+                x = code.load_to_all(code.address(a, (r, a_step), (at.index, 4)))
+                for j, factor in enumerate(factors):
+                    tile.add(r, j, x, factor)
         tile.finish(kind, out, out_step)
 
-    return _intrinsic(10, body)
+    return _intrinsic(8, body)
 
 
 def window_tile(rows: int, vectors: int) -> Any:
     """Neighbouring results of a depthwise convolution, for `vectors` of channels.
 
-    (x, x_step, line_step, tap_step, size, weight, weight_step, bias, kind, out, out_step): the windows of neighbouring
-    results begin `x_step` apart; weights of one tap and the next, `weight_step`.
+    (x, x_step, line_step, tap_step, size, weight, weight_step, bias, kind, out, out_step): a window is `size` lines,
+    `line_step` apart, of `size` taps, `tap_step` apart; that of the next result begins `x_step` later. The weights of
+    one tap and of the next are `weight_step` apart, results `out_step`.
     """
 
     def body(code: Code, values: Sequence[Any]) -> None:
@@ -204,11 +213,11 @@ def copier(vectors: int) -> Any:
     return _intrinsic(5, body)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def pointer(context: Any, address: Any) -> tuple[Any, Any]:
-    """The address as what `numba.carray` takes: numbers in single precision lie there."""
-
+def _pointer(context: Any, address: Any) -> tuple[Any, Any]:
     def generate(_: Any, builder: Any, __: Any, values: Sequence[Any]) -> Any:
         return builder.inttoptr(values[0], _FLOAT.as_pointer())
 
     return types.CPointer(types.float32)(types.int64), generate
+
+
+pointer: Any = intrinsic(_pointer)  # an address -> what `carray` takes: numbers in single precision lie there

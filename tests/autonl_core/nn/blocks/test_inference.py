@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autonl_core.nn.blocks import inference
 from autonl_core.nn.blocks.conv import ACTIVATIONS, ConvNorm, SqueezeExcite
-from autonl_core.nn.blocks.inference import kernel_of, mean_of_positions, runs_inference_kernels, squeeze_excite_of
+from autonl_core.nn.blocks.inference import Kernel, kernel_of, may_run_kernels, squeeze_excite_of
 from autonl_core.nn.kernels import compiled
+from autonl_core.nn.network import build_network
 from autonl_core.spec.arch import Activation, SeGate
+from autonl_core.spec.zoo import ZOO
 
 SIZES = st.integers(1, 19)
 
@@ -33,6 +38,11 @@ def expected(x: Tensor, conv: nn.Conv2d, activation: Activation | None) -> Tenso
     """In double precision."""
     z = copy.deepcopy(conv).double()(x.double())
     return z if activation is None else ACTIVATIONS[activation](z, False)
+
+
+def compute(kernel: Kernel | None, x: Tensor) -> Tensor:
+    assert kernel is not None
+    return kernel.run(x)
 
 
 def assert_close(found: Tensor, exact: Tensor) -> None:
@@ -53,7 +63,7 @@ def assert_close(found: Tensor, exact: Tensor) -> None:
     st.sampled_from([None, *ACTIVATIONS]),
 )
 @torch.no_grad()
-def test_any_convolution_is_pytorch_s(
+def test_any_1x1_or_depthwise_convolution_is_pytorch_s(
     batch: int,
     out: int,
     into: int,
@@ -64,15 +74,15 @@ def test_any_convolution_is_pytorch_s(
     depthwise: bool,
     activation: Activation | None,
 ) -> None:
-    into, groups = (out, out) if depthwise else (into, 1)
-    conv = nn.Conv2d(into, out, size, stride, size // 2, groups=groups)
-    run = kernel_of(conv, activation)
-    assert run is not None
+    into, groups, size, stride = (out, out, size, stride) if depthwise else (into, 1, 1, 1)
+    layer = folded(into, out, size, stride, groups, activation)
     x = images(batch, into, height, width)
-    found = run(x)
-    assert_close(found, expected(x, conv, activation))
+    found = layer(x)
+    assert layer._fast._made.kernel is not None
+    assert_close(found, expected(x, layer.conv, activation))
     assert found.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(run(x.contiguous()), found)  # whatever the layout that comes in
+    for same in (x.contiguous(), x.repeat_interleave(2, 3)[..., ::2]):  # whatever the layout that comes in
+        assert torch.equal(layer(same), found)
 
 
 @pytest.mark.parametrize("squeezed", [1, 6, 24])
@@ -81,27 +91,27 @@ def test_any_convolution_is_pytorch_s(
 def test_squeeze_excite_scales_as_pytorch_s_operators_do(squeezed: int, gate: SeGate) -> None:
     layer, x = SqueezeExcite(40, squeezed, "swish", gate), images(3, 40, 9, 11)
     exact = layer.double()(x.double())
-    run = squeeze_excite_of(layer.float().reduce, layer.expand, layer.activation, gate)
-    assert run is not None
-    assert_close(run(x), exact)
+    assert_close(compute(squeeze_excite_of(layer.float().reduce, layer.expand, layer.activation, gate), x), exact)
 
 
 @torch.no_grad()
-def test_the_mean_of_many_positions_loses_no_digits() -> None:
-    x = 1000 + images(2, 8, 150, 151)
-    assert (mean_of_positions(x) - x.double().mean((2, 3))).abs().max() < 1e-3
+def test_squeeze_excite_of_many_positions_loses_no_digits() -> None:
+    layer, x = SqueezeExcite(8, 8), 1000 + images(2, 8, 150, 151)
+    layer.reduce.weight.mul_(1e-3)
+    exact = layer.double()(x.double())
+    assert_close(compute(squeeze_excite_of(layer.float().reduce, layer.expand, "swish", "sigmoid"), x), exact)
 
 
 @torch.no_grad()
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, before = images(2, 24, 30, 30), torch.get_num_threads()
-    layers = [nn.Conv2d(24, 40, 1), nn.Conv2d(24, 24, 5, 1, 2, groups=24), nn.Conv2d(24, 8, 3, 2, 1)]
+    layers = [nn.Conv2d(24, 40, 1), nn.Conv2d(24, 24, 5, 1, 2, groups=24)]
     monkeypatch.setattr(compiled, "_PARALLEL_ELEMENTS", 1)
     results = []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            results.append([kernel_of(layer, "swish")(x) for layer in layers])  # type: ignore[misc]
+            results.append([compute(kernel_of(layer, "swish"), x) for layer in layers])
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
@@ -114,10 +124,9 @@ def test_nan_and_large_values_pass_as_they_do_in_pytorch() -> None:
     conv.bias = nn.Parameter(torch.zeros(8))
     x = torch.tensor([-1e30, -200.0, -1.0, -0.0, 1.0, 200.0, 1e30, 3.0]).view(1, 8, 1, 1)
     for activation, function in ACTIVATIONS.items():
-        run = kernel_of(conv, activation)
-        assert run is not None
-        assert torch.allclose(run(x), function(x, False), rtol=1e-6, atol=1e-6)
-        assert run(torch.full_like(x, torch.nan)).isnan().all()
+        kernel = kernel_of(conv, activation)
+        assert torch.allclose(compute(kernel, x), function(x, False), rtol=1e-6, atol=1e-6)
+        assert compute(kernel, torch.full_like(x, torch.nan)).isnan().all()
 
 
 @pytest.mark.parametrize(
@@ -128,32 +137,109 @@ def test_nan_and_large_values_pass_as_they_do_in_pytorch() -> None:
         nn.Conv2d(8, 8, 3),  # no padding
         nn.Conv2d(8, 8, 3, padding=2, dilation=2),
         nn.Conv2d(8, 8, 3, padding=1, groups=2),
-        nn.Conv2d(8, 8, 1).double(),
-        nn.Conv2d(8, 8, 1, device="meta"),
+        nn.Conv2d(8, 8, 3, padding=1),  # dense
+        nn.Conv2d(8, 8, 1, stride=2),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8, padding_mode="reflect"),
     ],
 )
 def test_other_convolutions_are_left_to_pytorch(conv: nn.Conv2d) -> None:
     assert kernel_of(conv, None) is None
 
 
-def folded() -> Any:
-    return ConvNorm(8, 16, 1, activation="swish").eval().fold().requires_grad_(False)
+def folded(
+    into: int = 8,
+    out: int = 16,
+    size: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Activation | None = "swish",
+) -> Any:
+    layer = ConvNorm(into, out, size, stride=stride, groups=groups, activation=activation)
+    nn.init.normal_(layer.norm.bias)
+    return layer.eval().fold().requires_grad_(False)
 
 
-def test_kernels_run_without_gradients_and_unwatched_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_run_on_plain_float32_without_gradients_only(monkeypatch: pytest.MonkeyPatch) -> None:
     x = images(1, 8, 4, 4)
-    assert not runs_inference_kernels(x)
+    assert not may_run_kernels(x)
     with torch.no_grad():
-        assert runs_inference_kernels(x)
-        assert not runs_inference_kernels(x.double())
-        assert not runs_inference_kernels(x[:0])
+        assert may_run_kernels(x)
+        assert not may_run_kernels(x, x.double())
+        assert not may_run_kernels(x.double(), x)
+        assert not may_run_kernels(x.to("meta"), x)
+        assert not may_run_kernels(torch.complex(x, x).conj().imag)
         with torch.autocast("cpu", torch.bfloat16):
-            assert not runs_inference_kernels(x)
-        with FlopCounterMode(display=False) as counter:
-            folded()(x)
-        assert counter.get_total_flops() == 2 * 16 * 8 * 16
-        monkeypatch.setattr(inference, "_has_numba", lambda: False)
-        assert not runs_inference_kernels(x)
+            assert not may_run_kernels(x)
+        with torch.inference_mode():
+            assert not may_run_kernels(x, x.clone())  # a weight whose changes nothing counts
+            assert may_run_kernels(x.clone(), x)
+        monkeypatch.setattr(inference, "_kernels", lambda: None)
+        assert not may_run_kernels(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@torch.no_grad()
+def test_what_looks_on_sees_pytorch_s_operators() -> None:
+    layer, x = folded(), images(2, 8, 4, 4)
+    exact = expected(x, layer.conv, "swish")
+    with FlopCounterMode(display=False) as counter:
+        layer(x)
+    assert counter.get_total_flops() == 2 * 2 * 16 * 8 * 16
+    assert_close(torch.func.vmap(layer)(x.unsqueeze(1)).squeeze(1), exact)
+    weights = {name: torch.stack([value, value]) for name, value in layer.state_dict().items()}
+    assert_close(torch.func.vmap(lambda w: torch.func.functional_call(layer, w, (x,)))(weights)[1], exact)
+    tangent = torch.func.jvp(layer, (x,), (torch.ones_like(x),))[1]
+    assert tangent.abs().max() > 0
+    assert_close(torch.jit.trace(layer, x)(2 * x), expected(2 * x, layer.conv, "swish"))
+    assert_close(torch.export.export(layer, (x,)).module()(x), exact)
+
+
+@torch.no_grad()
+def test_maps_that_do_not_fit_are_refused_as_pytorch_refuses_them() -> None:
+    layer = folded()
+    layer(images(1, 8, 4, 4))
+    for shape in ((1, 16, 4, 4), (1, 4, 4, 4), (8, 4)):
+        with pytest.raises((RuntimeError, IndexError)):
+            layer(torch.ones(shape))
+    assert layer(torch.ones(0, 8, 4, 4)).shape == (0, 16, 4, 4)
+
+
+@torch.no_grad()
+def test_defaults_for_new_tensors_do_not_matter() -> None:
+    layer, x = folded(), images(1, 8, 4, 4)
+    found = layer(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            assert torch.equal(layer(x), found)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_threads_may_share_a_network_that_has_not_run_yet() -> None:
+    network, x = build_network(ZOO["autonl_s"].arch, seed=0).eval().fuse(), images(1, 3, 32, 32)
+    with torch.no_grad():
+        exact = network.double()(x.double())
+    network.float()
+    together = threading.Barrier(4)
+
+    def run(_: int) -> list[Tensor]:
+        together.wait()
+        with torch.no_grad():
+            return [network(x) for _ in range(5)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [logits for several in pool.map(run, range(4)) for logits in several]
+    assert_close(found[0], exact)
+    assert all(torch.equal(one, found[0]) for one in found)
+
+
+def test_where_nothing_can_be_cached_kernels_are_not_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", refuse)
+    assert not compiled.Compiled(lambda: None).is_cached
 
 
 @torch.no_grad()
