@@ -189,11 +189,14 @@ def _squeeze_excite(
     """(B, positions, C), scaled in place. `squeezed` is a multiple of LANES too: the last units may be of zeros."""
     maps = carray(pointer(x), (batch, positions, channels))
     for image in prange(batch):
-        mean, narrow = np.empty(channels, np.float32), np.empty(squeezed, np.float32)
-        gate = np.empty(channels, np.float32)
-        _average(maps[image], mean)
-        _multiply(mean.ctypes.data, reduce, reduce_bias, narrow.ctypes.data, 1, channels, squeezed, kind)
-        _multiply(narrow.ctypes.data, expand, expand_bias, gate.ctypes.data, 1, squeezed, channels, gate_kind)
+        # One array, whose last part is read last: Numba frees an array after its last use, and knows no addresses.
+        memory = np.empty(2 * channels + squeezed, np.float32)
+        gate = memory[channels + squeezed :]
+        _average(maps[image], memory[:channels])
+        mean = memory.ctypes.data
+        narrow = mean + _FLOAT_BYTES * channels
+        _multiply(mean, reduce, reduce_bias, narrow, 1, channels, squeezed, kind)
+        _multiply(narrow, expand, expand_bias, narrow + _FLOAT_BYTES * squeezed, 1, squeezed, channels, gate_kind)
         for i in range(positions):
             row = maps[image, i]
             for c in range(channels):
