@@ -9,6 +9,7 @@ left to PyTorch: a kernel for it saved 5 to 10% of small networks and nothing of
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
@@ -47,9 +48,23 @@ class Kernel(NamedTuple):
 
 
 class _Made(NamedTuple):
-    key: tuple[tuple[int, int], ...] = ()
-    held: tuple[Tensor, ...] = ()  # the weights, so that no others come to lie at their addresses
+    """A kernel, and the state of the weights that it was made of."""
+
+    weights: tuple[Tensor, ...] = ()
+    state: tuple[tuple[int, int], ...] = ()
+    held: tuple[Tensor, ...] = ()  # their memory, so that no other weights come to lie there
     kernel: Kernel | None = None
+
+    def is_of(self, weights: tuple[Tensor, ...]) -> bool:
+        return (
+            len(self.weights) == len(weights)
+            and all(map(operator.is_, self.weights, weights))
+            and self.state == _state_of(weights)
+        )
+
+
+def _state_of(weights: tuple[Tensor, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((w.data_ptr(), w._version) for w in weights)  # noqa: SLF001
 
 
 class FastPath:
@@ -63,12 +78,13 @@ class FastPath:
 
     def run(self, x: Tensor, weights: tuple[Tensor, ...], make: Callable[[], Kernel | None]) -> Tensor | None:
         """What the kernel makes of x (B, C, H, W); None where the layer has to compute with PyTorch's operators."""
-        if not may_run_kernels(x, *weights):
+        if not may_run_kernels(x):
             return None
-        key = tuple((w.data_ptr(), w._version) for w in weights)  # noqa: SLF001
         made = self._made
-        if made.key != key:
-            made = self._made = _Made(key, tuple(w.detach() for w in weights), make())
+        if not made.is_of(weights):
+            if not all(_is_plain(w) and not w.is_inference() for w in weights):  # of the latter, nothing counts changes
+                return None
+            made = self._made = _Made(weights, _state_of(weights), tuple(w.detach() for w in weights), make())
         if made.kernel is None or x.dim() != 4 or x.shape[1] != made.kernel.in_channels or x.numel() == 0:
             return None
         return made.kernel.run(x.contiguous(memory_format=torch.channels_last))
@@ -80,19 +96,15 @@ class FastPath:
         return FastPath, ()
 
 
-def may_run_kernels(x: Tensor, *weights: Tensor) -> bool:
-    """Whether kernels, which nothing else sees, may compute on `x`: no gradients, no tracing, float32 in main memory.
-
-    Weights made in inference mode count no changes, so no packed copy of them could be trusted.
-    """
+def may_run_kernels(x: Tensor) -> bool:
+    """Whether kernels, which nothing else sees, may compute on `x`: no gradients, no tracing, float32, on a CPU."""
     return (
         not torch.compiler.is_compiling()  # asked first: the compiler reads no further
         and not torch.is_grad_enabled()
         and runs_kernels(x)
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # public, but not in torch.jit's __all__
         and not is_in_torch_dispatch_mode()
-        and all(_is_plain(t) for t in (x, *weights))
-        and not any(w.is_inference() for w in weights)
+        and _is_plain(x)
         and _kernels() is not None
     )
 

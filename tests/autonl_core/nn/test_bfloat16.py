@@ -44,7 +44,7 @@ def test_its_logits_are_those_of_float32_to_the_precision_of_bfloat16() -> None:
     scale = max(float(plain(x).abs().max()) for x in batches())
     parity = compare(plain, short, batches())
     assert 0 < parity.logit_difference < 0.05 * scale
-    assert parity.same_class > 0.5  # of a thousand classes that an untrained network hardly tells apart
+    assert parity.same_class > 0.5  # of a thousand classes that an untrained network hardly distinguishes
     assert compare(plain, plain, batches()) == (1, 0)
 
 
