@@ -12,7 +12,6 @@ BENCHMARKS = (
     ("networks",),
     ("networks", "--keep-memory"),
     ("inference",),
-    ("inference", "--keep-memory"),
     ("reading",),
     ("reading_memory",),
     ("augmentation",),

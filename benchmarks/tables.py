@@ -96,15 +96,14 @@ def networks_table() -> str:
 
 
 def inference_table() -> str:
+    """Every form of the fused network, elapsed / CPU."""
     rows = []
-    default, kept = result("inference")["networks"], result("inference_keep_memory")["networks"]
-    for name in default:
+    for name, runs in result("inference")["networks"].items():
         title = ZOO[name].title if name in ZOO else f"`{name}`, 4.5M MACs"
-        for one, other in zip(default[name], kept[name], strict=True):
-            what = [title, f"batch {one['batch']}, {one['threads']} thread{'s' if one['threads'] > 1 else ''}"]
-            rows.append([*what, *_elapsed_and_cpu(one), *_elapsed_and_cpu(other)])
-    forms = ["operators", "kernels", "ONNX Runtime"]
-    return table(["network", "run", *forms, *(f"*{form}*" for form in forms)], rows)
+        for run in runs:
+            threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+            rows.append([title, f"batch {run['batch']}, {threads}", *_elapsed_and_cpu(run)])
+    return table(["network", "run", "operators", "kernels", "ONNX Runtime"], rows)
 
 
 def _elapsed_and_cpu(run: dict[str, dict[str, float]]) -> list[str]:
