@@ -94,7 +94,7 @@ def run_forked(given: int, answers: int) -> NoReturn:
     try:
         main()
         sys.stdout.flush()
-    except BaseException:  # noqa: BLE001  (told to whom the answer goes; here, nobody is left to catch it)
+    except BaseException:  # noqa: BLE001  (printed into the answer; above this there is no caller)
         traceback.print_exc()
     finally:
         os._exit(0)  # what the process above registered for its end is not this one's

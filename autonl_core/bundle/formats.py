@@ -34,7 +34,7 @@ def prepare_graph(arch: Mapping[str, Any], formats: Sequence[NetworkFormat]) -> 
     graph = NetworkGraph(fused, arch["resolution"])
     for spec in _made(formats):
         if spec.prepare is not None:
-            with contextlib.suppress(Exception):  # then `make` fails too, and its error is told
+            with contextlib.suppress(Exception):  # then `make` fails too, and its error is reported
                 spec.prepare(graph)
     return graph
 

@@ -70,7 +70,7 @@ class ForkedProcess:
             self.end()
 
     def end(self) -> None:
-        """Close its pipes. It ends by itself if it waits for a line, and otherwise once it has printed its answer."""
+        """Close its pipes. If it waits for a line, it ends then, otherwise once it has printed its answer."""
         for pipe in (self._requests, self._answers):
             if pipe is not None:
                 os.close(pipe)
