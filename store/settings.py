@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
-from autonl_core.host.cpus import WAITING, available_cpus
+from autonl_core.host.cpus import available_cpus
 from store.service_url import DEFAULT_SERVICE_URL
 
 
@@ -197,9 +197,10 @@ class Settings(BaseSettings):
         return dict(os.environ) | own
 
     def search_process_environment(self) -> dict[str, str]:
-        """The environment of a search process: the same, with its number of CPU threads, and how they wait."""
+        """The environment of a search process: the same, with its number of CPU threads.
+
+        Threads that wait for work sleep: by default they spin, which takes the CPU from whatever else runs on it.
+        """
         threads = str(self.threads)
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), threads)
-        inherited = self.environment()
-        waiting = {} if "OMP_WAIT_POLICY" in inherited else WAITING
-        return waiting | inherited | counts | {"PYTHONUNBUFFERED": "1"}
+        return {"OMP_WAIT_POLICY": "PASSIVE"} | self.environment() | counts | {"PYTHONUNBUFFERED": "1"}

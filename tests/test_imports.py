@@ -103,11 +103,7 @@ def test_only_the_database_module_commits() -> None:
 
 def test_only_the_settings_read_the_environment() -> None:
     names = ("environ", "environb", "getenv", "putenv")
-    allowed = (
-        "store/settings.py",
-        "autonl_core/host/cpus.py",
-    )  # the latter: how threads are to wait, before torch is loaded
-    found = [f"{path}:{line}" for path, tree in sources(*allowed) for line in uses(tree, *names)]
+    found = [f"{path}:{line}" for path, tree in sources("store/settings.py") for line in uses(tree, *names)]
     assert found == []
 
 

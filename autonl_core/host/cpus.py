@@ -8,11 +8,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# OpenMP's threads that wait for work sleep, after some twenty microseconds: the pauses of a training step are shorter.
-# By default they spin for long, which takes the CPU from whatever else runs on it, this process's other threads
-# included. The second variable is read by GNU's OpenMP, torch's on Linux, and goes before the first.
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
-
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
@@ -24,12 +19,11 @@ def available_cpus() -> int:
 
 
 def let_waiting_threads_sleep() -> None:
-    """Have OpenMP's threads wait as in `WAITING`, unless OMP_WAIT_POLICY is set. Only before torch is loaded."""
-    libc = ctypes.CDLL(None)
-    libc.getenv.restype = ctypes.c_char_p
-    if libc.getenv(b"OMP_WAIT_POLICY") is None:
-        for name, value in WAITING.items():
-            libc.setenv(name.encode(), value.encode(), 0)  # 0: never replaces what is set
+    """Make OpenMP's threads sleep while they wait for work, unless OMP_WAIT_POLICY is set. Only before torch is loaded.
+
+    By default they spin, which takes the CPU from whatever else runs on it, this process's other threads included.
+    """
+    ctypes.CDLL(None).setenv(b"OMP_WAIT_POLICY", b"PASSIVE", 0)  # 0: never replaces what is set
 
 
 def _quota_cpus(own_cgroup: Path, cgroups: Path) -> float:
