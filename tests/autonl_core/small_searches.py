@@ -125,6 +125,7 @@ def search(
             stack.enter_context(mock.patch("autonl_core.phases.finishing.make_bundle", checkpoint_alone))
             stack.enter_context(mock.patch("autonl_core.phases.finishing.pack_bundle", packed_alone))
             stack.enter_context(mock.patch("autonl_core.run.prepared_process.PreparedProcess.start"))
+            stack.enter_context(mock.patch("autonl_core.run.search_run.SearchRun.prepare_export"))
         if not bundle and not report:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.ReportWriter.write", return_value={}))
         return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
