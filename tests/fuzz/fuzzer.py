@@ -121,6 +121,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
         "dictionaries": {
             "searches": {"values": stocked.searches},
             "finished": {"values": stocked.finished},
+            "deleted": {"values": stocked.deleted},
             "architectures": {"values": [stocked.arch_id]},
             "datasets": {"values": stocked.datasets},
             "paths": {"values": stocked.dataset_paths},
@@ -148,7 +149,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
         "operations": [
             {
                 "include-method": "DELETE",
-                "parameters": {"path.search_id": _sometimes("finished"), "header.if-match": _sometimes("tags")},
+                "parameters": {"path.search_id": _sometimes("deleted"), "header.if-match": _sometimes("tags")},
             },
             {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
             {
