@@ -12,11 +12,12 @@ import autonl_core
 from autonl_core.run.prepared_process import PreparedProcess
 
 # Loads what verify.py imports, and what opening a .pt2 file loads; then it runs the script that a line on its standard
-# input names, as Python itself would. Without a line it has nothing to do. Until the fork it computes nothing, so that
-# it has one thread only: a fork inherits no other.
+# input names, as Python itself would. Without a line it has nothing to do. A fork has no thread but the one that made it:
+# until then nothing is computed with several, and ONNX Runtime, which starts one when it is loaded, is loaded after it.
+# NumPy's BLAS, which keeps some too, starts them again in a fork.
 _PROGRAM = """
 import io, json, os, runpy, sys
-import numpy, onnxruntime, PIL.Image, torch
+import numpy, PIL.Image, torch
 torch.set_num_threads(1)
 made = io.BytesIO()
 dim = torch.export.Dim("batch")
@@ -30,6 +31,7 @@ if ends and os.fork() == 0:
     run_forked(*ends)
 for end in ends:
     os.close(end)
+import onnxruntime
 line = sys.stdin.readline()
 if line:
     sys.argv = json.loads(line)

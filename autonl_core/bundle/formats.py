@@ -34,7 +34,8 @@ def prepare_graph(arch: Mapping[str, Any], formats: Sequence[NetworkFormat]) -> 
     graph = NetworkGraph(fused, arch["resolution"])
     for spec in _made(formats):
         if spec.prepare is not None:
-            with contextlib.suppress(Exception):  # then `make` fails too, and its error is reported
+            # If a format that others can do without fails here, so does its `make`, whose error is reported.
+            with contextlib.nullcontext() if _is_required(spec) else contextlib.suppress(Exception):
                 spec.prepare(graph)
     return graph
 
@@ -59,7 +60,7 @@ def make_formats(
 
     Raises:
         Interrupted: the search was asked to stop.
-        Exception: the checkpoint cannot be traced or exported to ONNX: without a graph there is no certificate.
+        Exception: the network cannot be traced or exported to ONNX: without a graph there is no certificate.
     """
     arch_file = folder / "arch.json"
     graph = graph or prepare_graph(json.loads(arch_file.read_text(encoding="utf-8")), formats)
@@ -68,7 +69,7 @@ def make_formats(
     still_wanted()
     failed: dict[NetworkFormat, str] = {}
     for spec in _made(formats):
-        reason = _make(spec, materials, required=spec.name == CERTIFIED or spec.availability == "always")
+        reason = _make(spec, materials)
         if reason is not None:
             failed[spec.name] = reason
         still_wanted()
@@ -77,20 +78,20 @@ def make_formats(
 
 def _made(formats: Sequence[NetworkFormat]) -> list[NetworkFormatSpec]:
     """`formats`, and those that are always made, in the order in which they are."""
-    return [
-        spec
-        for name, spec in NETWORK_FORMAT_SPECS.items()
-        if name == CERTIFIED or spec.availability == "always" or name in formats
-    ]
+    return [spec for name, spec in NETWORK_FORMAT_SPECS.items() if _is_required(spec) or name in formats]
 
 
-def _make(spec: NetworkFormatSpec, materials: Materials, *, required: bool) -> str | None:
+def _is_required(spec: NetworkFormatSpec) -> bool:
+    return spec.name == CERTIFIED or spec.availability == "always"
+
+
+def _make(spec: NetworkFormatSpec, materials: Materials) -> str | None:
     """Write one format; returns why it cannot be made, which leaves the other formats unaffected."""
     path = materials.folder / spec.file_name
     try:
         spec.make(materials, path)
     except Exception as error:
-        if required or is_out_of_memory(error) or isinstance(error, OSError | AutonlError):
+        if _is_required(spec) or is_out_of_memory(error) or isinstance(error, OSError | AutonlError):
             raise  # nothing can do without this format, or it is not at fault
         path.unlink(missing_ok=True)  # whatever was written before the error
         return f"it cannot be made: {type(error).__name__}: {str(error)[:300]}"

@@ -21,7 +21,7 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from autonl_core.nn.blocks.on_cpu import runs_kernels
-from autonl_core.nn.kernels import HARD_SIGMOID, HARD_SWISH, PLAIN, RELU, RELU6, SIGMOID, SWISH
+from autonl_core.nn.kernels import HARD_SIGMOID, HARD_SWISH, LANES, PANEL, PLAIN, RELU, RELU6, SIGMOID, SWISH
 from autonl_core.spec.arch import Activation, SeGate
 
 _KINDS: dict[Activation | None, int] = {
@@ -32,7 +32,6 @@ _KINDS: dict[Activation | None, int] = {
     "hard_swish": HARD_SWISH,
 }
 _GATE_KINDS: dict[SeGate, int] = {"sigmoid": SIGMOID, "hard_sigmoid": HARD_SIGMOID}
-_LANES, _PANEL = 8, 16  # of vectors.py, which loads Numba
 _CHUNK_ROWS = 48  # of a matrix, in multiples of 6
 _MACS_OF_ELEMENT = 40  # take as long as one element of the maps that `Compiled` counts
 # Of one image, a second thread used up as much CPU time as it saved, on maps of less than a million elements.
@@ -134,7 +133,7 @@ def _kernels() -> ModuleType | None:
 
 def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
     """What runs a 1x1 or depthwise convolution with bias and then `activation`; None if no kernel does."""
-    if conv.bias is None or conv.out_channels % _LANES:
+    if conv.bias is None or conv.out_channels % LANES:
         return None
     weight, bias, size = conv.weight.detach(), conv.bias.detach().clone(), conv.kernel_size[0]
     if conv.kernel_size != (size, size) or conv.padding != (size // 2,) * 2 or size % 2 == 0:
@@ -150,11 +149,11 @@ def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
 
 def squeeze_excite_of(reduce: nn.Conv2d, expand: nn.Conv2d, activation: Activation, gate: SeGate) -> Kernel | None:
     """What scales a map in place; None if no kernel does."""
-    if reduce.in_channels % _LANES or reduce.bias is None or expand.bias is None:
+    if reduce.in_channels % LANES or reduce.bias is None or expand.bias is None:
         return None
     from autonl_core.nn.kernels.inference import squeeze_excite
 
-    squeezed = -(-reduce.out_channels // _LANES) * _LANES  # padded with units that nothing goes through
+    squeezed = -(-reduce.out_channels // LANES) * LANES  # padded with units that nothing goes through
     missing = squeezed - reduce.out_channels
     narrow = nn.functional.pad(reduce.weight.detach().flatten(1), (0, 0, 0, missing))
     weights = [pack(narrow), nn.functional.pad(reduce.bias.detach(), (0, missing))]
@@ -173,7 +172,7 @@ def squeeze_excite_of(reduce: nn.Conv2d, expand: nn.Conv2d, activation: Activati
 
 def pack(matrix: Tensor) -> Tensor:
     """(C_out, K) -> panels of sixteen columns of its transpose, one after another; the last may be of eight."""
-    return torch.cat([panel.T.flatten() for panel in matrix.split(_PANEL)])
+    return torch.cat([panel.T.flatten() for panel in matrix.split(PANEL)])
 
 
 def _elements(x: Tensor, elements: int) -> int:

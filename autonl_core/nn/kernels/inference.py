@@ -13,11 +13,11 @@ from numba import prange
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
+from autonl_core.nn.kernels import PANEL
 from autonl_core.nn.kernels.compiled import Compiled, inner
-from autonl_core.nn.kernels.vectors import LANES, VECTOR_BYTES, copier, pointer, product_tile, window_tile
+from autonl_core.nn.kernels.vectors import VECTOR_BYTES, copier, pointer, product_tile, window_tile
 
 _FLOAT_BYTES = 4
-_PANEL = 2 * LANES  # channels that are computed together
 _PANEL_BYTES = 2 * VECTOR_BYTES
 _BAND_BYTES = 48_000  # of input rows that are worked on together: they stay near the first-level cache
 _PARTIAL_ROWS = 64  # rows that are added up before they go into a sum: so that long sums lose no digits
@@ -55,8 +55,8 @@ def _multiply(x: int, panels: int, bias: int, out: int, rows: int, in_channels: 
     """(rows, in_channels) -> (rows, channels). The last tile of a column begins early, if need be, to be full."""
     step, out_step = _FLOAT_BYTES * in_channels, _FLOAT_BYTES * channels
     height = 6 if rows >= 6 else 4 if rows >= 4 else 1
-    for c in range(0, channels, _PANEL):
-        panel, offset, wide = panels + step * c, _FLOAT_BYTES * c, channels - c >= _PANEL
+    for c in range(0, channels, PANEL):
+        panel, offset, wide = panels + step * c, _FLOAT_BYTES * c, channels - c >= PANEL
         for r in range(0, rows, height):
             at = min(r, rows - height)
             to = out + offset + out_step * at
@@ -80,7 +80,7 @@ def _pad_panel(
 ) -> None:
     """One panel of channels of a map (H, W, C), from row `first` on, between margins that are and stay zero.
 
-    Positions of the map are `x_step` bytes apart. padded: (rows, W + 2 margin, _PANEL); rows outside the map are zero.
+    Positions of the map are `x_step` bytes apart. padded: (rows, W + 2 margin, PANEL); rows outside the map are zero.
     """
     for y in range(len(padded)):
         if 0 <= first + y < height:
@@ -135,16 +135,16 @@ def _depthwise(
     batch, height, width, channels = shape
     margin, step = size // 2, _FLOAT_BYTES * channels
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
-    panels = (channels + _PANEL - 1) // _PANEL
+    panels = (channels + PANEL - 1) // PANEL
     share = (panels + parts - 1) // parts
     line = _PANEL_BYTES * (width + 2 * margin)
     band = max(1, min(rows, (_BAND_BYTES // line - size) // stride + 1))
     for task in prange(batch * parts):
         image, part = task // parts, task % parts
-        padded = np.zeros(((band - 1) * stride + size, width + 2 * margin, _PANEL), np.float32)
+        padded = np.zeros(((band - 1) * stride + size, width + 2 * margin, PANEL), np.float32)
         for panel in range(part * share, min(panels, part * share + share)):
-            offset = _FLOAT_BYTES * _PANEL * panel
-            wide = channels - panel * _PANEL >= _PANEL
+            offset = _FLOAT_BYTES * PANEL * panel
+            wide = channels - panel * PANEL >= PANEL
             source = x + step * height * width * image + offset
             for first in range(0, rows, band):
                 count = min(rows, first + band) - first

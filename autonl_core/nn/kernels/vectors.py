@@ -20,10 +20,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from autonl_core.nn.kernels import HARD_SIGMOID, HARD_SWISH, RELU, RELU6, SIGMOID, SWISH
+from autonl_core.nn.kernels import HARD_SIGMOID, HARD_SWISH, LANES, RELU, RELU6, SIGMOID, SWISH
 from autonl_core.nn.kernels.exponential import LIMIT, LOG2_E, MANTISSA_BITS, POLYNOMIAL, ROUND
 
-LANES = 8  # of float32: a register of AVX2, half a register of AVX-512, two of Neon
 VECTOR_BYTES = 4 * LANES
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)

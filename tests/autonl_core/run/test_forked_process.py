@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,7 +15,7 @@ from tests.servers import wait_for
 from tests.worker.scripted_supervisor import is_gone
 
 PROGRAM = """
-import json, os, runpy, sys, time
+import json, os, sys, time
 from autonl_core.host.parent import end_with_parent
 given, answers = int(sys.argv[1]), int(sys.argv[2])
 if os.fork() == 0:
@@ -36,10 +36,19 @@ sys.stdin.readline()
 """
 
 
+class Pair(NamedTuple):
+    above: PreparedProcess
+    forked: ForkedProcess
+    pid: int  # of the forked process, which has read a line
+
+
 @pytest.fixture
-def processes() -> Iterator[tuple[PreparedProcess, ForkedProcess]]:
-    above, forked = PreparedProcess([sys.executable, "-c", PROGRAM]), ForkedProcess()
-    yield above, forked
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    above, forked, file = PreparedProcess([sys.executable, "-c", PROGRAM]), ForkedProcess(), tmp_path / "pid"
+    above.start(forked)
+    forked.tell(["tell", str(file)])
+    wait_for(lambda: file.exists() and file.read_text() != "", "it has read the line")
+    yield Pair(above, forked, int(file.read_text()))
     above.end()
     forked.end()
 
@@ -47,54 +56,31 @@ def processes() -> Iterator[tuple[PreparedProcess, ForkedProcess]]:
 def nothing() -> None: ...
 
 
-def pid_of(forked: ForkedProcess, file: Path) -> int:
-    """The process is told to write it."""
-    forked.tell(["tell", str(file)])
-    wait_for(lambda: file.exists() and file.read_text() != "", "it has read the line")
-    return int(json.loads(file.read_text()))
-
-
-def test_it_prepares_and_answers(processes: tuple[PreparedProcess, ForkedProcess], tmp_path: Path) -> None:
-    above, forked = processes
-    above.start(forked)
-    assert forked.started
-    assert pid_of(forked, tmp_path / "pid") != above.pid
+def test_it_prepares_and_answers(pair: Pair) -> None:
+    assert pair.forked.started
+    assert pair.pid != pair.above.pid
     called: list[str] = []
-    printed = forked.serve(["answer", "42"], meanwhile=lambda: called.append("drawn"), still_wanted=nothing)
+    printed = pair.forked.serve(["answer", "42"], meanwhile=lambda: called.append("drawn"), still_wanted=nothing)
     assert (printed, called) == (["answer 42"], ["drawn"])
-    assert not forked.started
+    assert not pair.forked.started
 
 
-def test_a_stop_ends_the_wait_and_then_the_process(
-    processes: tuple[PreparedProcess, ForkedProcess], tmp_path: Path
-) -> None:
-    above, forked = processes
-    above.start(forked)
-    pid = pid_of(forked, tmp_path / "pid")
-
+def test_a_stop_ends_the_wait_and_then_the_process(pair: Pair) -> None:
     def stop() -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        forked.serve(["sleep", ""], meanwhile=nothing, still_wanted=stop)
-    above.end()
-    wait_for(lambda: is_gone(pid), "it is gone with the process that forked it")
+        pair.forked.serve(["sleep", ""], meanwhile=nothing, still_wanted=stop)
+    pair.above.end()
+    wait_for(lambda: is_gone(pair.pid), "it is gone with the process that forked it")
 
 
-def test_without_a_request_it_ends_when_its_pipe_is_closed(
-    processes: tuple[PreparedProcess, ForkedProcess], tmp_path: Path
-) -> None:
-    above, forked = processes
-    above.start(forked)
-    pid = pid_of(forked, tmp_path / "pid")
-    forked.end()
-    forked.end()
-    wait_for(lambda: is_gone(pid), "it is gone")
+def test_without_a_request_it_ends_when_its_pipe_is_closed(pair: Pair) -> None:
+    pair.forked.end()
+    pair.forked.end()
+    wait_for(lambda: is_gone(pair.pid), "it is gone")
 
 
-def test_one_that_died_has_no_answer(processes: tuple[PreparedProcess, ForkedProcess], tmp_path: Path) -> None:
-    above, forked = processes
-    above.start(forked)
-    pid_of(forked, tmp_path / "pid")
-    above.end()
-    assert forked.serve(["answer", "42"], meanwhile=nothing, still_wanted=nothing) == []
+def test_one_that_died_has_no_answer(pair: Pair) -> None:
+    pair.above.end()
+    assert pair.forked.serve(["answer", "42"], meanwhile=nothing, still_wanted=nothing) == []
