@@ -12,7 +12,7 @@ import autonl_core
 from autonl_core.run.prepared_process import PreparedProcess
 
 # Loads what verify.py imports, and what opening a .pt2 file loads; then it runs the script that a line on its standard
-# input names, as Python itself would. Without a line it has nothing to do. A fork has no thread but the one that made it:
+# input names, as Python itself would. Without a line it has nothing to do. A fork has only the thread that made it:
 # until then nothing is computed with several, and ONNX Runtime, which starts one when it is loaded, is loaded after it.
 # NumPy's BLAS, which keeps some too, starts them again in a fork.
 _PROGRAM = """
