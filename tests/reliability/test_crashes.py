@@ -6,7 +6,6 @@ import signal
 import time
 from itertools import pairwise
 
-import psutil
 import pytest
 
 from store.states import ExitClass, SearchState
@@ -14,7 +13,7 @@ from tests.reliability.conftest import Start
 from tests.reliability.reference_search import REAL, SAVE_STEPS
 from tests.reliability.service import has_exited, send_signal
 from tests.reliability.service_history import check_history
-from tests.servers import wait_for
+from tests.servers import is_frozen, wait_for
 
 
 @pytest.mark.timeout(200)
@@ -72,7 +71,7 @@ def test_case_03_frozen_attempt_wakes_after_its_lease(start: Start) -> None:
     supervisor, search_process = service.supervisors("first")[0], service.search_process("first")
     for process in (supervisor, search_process):
         send_signal(process, signal.SIGSTOP)
-    wait_for(lambda: supervisor.status() == search_process.status() == psutil.STATUS_STOPPED, "both are frozen")
+    wait_for(lambda: is_frozen(supervisor.pid) and is_frozen(search_process.pid), "both are frozen")
     service.start_worker("second")
     service.wait_for_event(search_id, "claimed", count=2)
     service.wait_for_event(search_id, "resumed", count=2)

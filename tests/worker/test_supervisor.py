@@ -18,7 +18,7 @@ from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores, open_stores
-from tests.servers import PostgresServer, wait_for
+from tests.servers import PostgresServer, is_frozen, wait_for
 from tests.store.sample_rows import architecture, claim, expire, kinds, queue_search
 from tests.worker.scripted_process import STEPS
 from tests.worker.scripted_supervisor import command, is_gone, process, run, running, search_pid
@@ -213,7 +213,7 @@ def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores,
     with process(settings, "endless") as supervisor:
         pid = search_pid(stores, search_id)
         supervisor.send_signal(signal.SIGSTOP)
-        wait_for(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, "the supervisor sleeps")
+        wait_for(lambda: is_frozen(supervisor.pid), "the supervisor sleeps")
         expire(stores, claim_of(stores, search_id))
         stores.sweeps.sweep()
         second = claim(stores, "worker-2")
