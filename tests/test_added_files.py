@@ -9,6 +9,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.autonl_core.datasets.sources import test_added_source as source
@@ -35,6 +36,7 @@ SEARCH = {
 }
 
 
+@pytest.mark.long
 def test_a_search_uses_them_all(tmp_path: Path) -> None:
     tree = tree_with(tmp_path, FILES)
     config, out = tmp_path / "search.yaml", tmp_path / "out"

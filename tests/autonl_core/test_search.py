@@ -86,6 +86,7 @@ class TestDeterminism:
     ) -> None:
         assert search(tmp_path, cache, seed=1).weights_sha256 != uninterrupted[0].weights_sha256
 
+    @pytest.mark.long
     def test_shuffled_labels_give_another_architecture_and_the_result_says_so(
         self, tmp_path: Path, cache: Path
     ) -> None:

@@ -72,6 +72,7 @@ def straightforward(change: Callable[[nn.Module], object] = lambda _: None) -> p
     return at
 
 
+@pytest.mark.long
 def test_a_peer_that_computes_the_same_passes_the_check() -> None:
     peer_runs.check(build_network(SMALL, seed=0), straightforward())
 

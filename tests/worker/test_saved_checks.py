@@ -81,6 +81,7 @@ def make_unreadable(path: Path) -> None:
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
+@pytest.mark.long
 def test_a_killed_check_goes_on_and_opens_no_image_again(opened: Stores, pets: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     expected = check_dataset("pets", pets, tmp_path / "work").report.to_json()

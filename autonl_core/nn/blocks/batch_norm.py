@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from autonl_core.nn.blocks.on_cpu import array_of, rows_as_array, runs_kernels
+from autonl_core.nn.blocks.on_cpu import as_rows, number_like, runs_kernels
 from autonl_core.nn.kernels import PLAIN, SWISH
 
 
@@ -46,13 +46,15 @@ def normalise_map(
     from autonl_core.nn.kernels.batch_norm import normalise
     from autonl_core.nn.kernels.compiled import chunk_rows
 
-    out, found = torch.empty_like(x), x.new_empty((3, x.shape[1]))
-    rows, results = rows_as_array(x), (rows_as_array(out), array_of(found))
-    added = rows if residual is None else rows_as_array(residual)
-    chunk = chunk_rows(x.shape[1])
-    normalise(
-        torch.get_num_threads(), rows.size, rows, array_of(scale), array_of(shift), added, eps, kind, chunk, *results
-    )
+    x, scale, shift = as_rows(x), scale.contiguous(), shift.contiguous()
+    added = x if residual is None else as_rows(residual)
+    channels = x.shape[1]
+    rows, chunk = x.numel() // channels, chunk_rows(channels)
+    out, found = torch.empty_like(x), x.new_empty((3, channels))
+    parts = x.new_empty((2, -(-rows // chunk), channels))
+    addresses = tuple(t.data_ptr() for t in (x, scale, shift, added, out, found, parts))
+    numbers = eps, number_like(x), kind
+    normalise(torch.get_num_threads(), x.numel(), addresses, (rows, channels, chunk), *numbers)
     return out, found
 
 
@@ -63,11 +65,14 @@ def differentiate_map(
     from autonl_core.nn.kernels.batch_norm import differentiate
     from autonl_core.nn.kernels.compiled import chunk_rows
 
-    x_grad, weight_grads = torch.empty_like(x), x.new_empty((2, x.shape[1]))
-    rows, vectors = rows_as_array(x), (array_of(scale), array_of(shift), array_of(found))
-    results = rows_as_array(x_grad), array_of(weight_grads)
-    chunk = chunk_rows(x.shape[1])
-    differentiate(torch.get_num_threads(), rows.size, rows, rows_as_array(out_grad), *vectors, kind, chunk, *results)
+    x, out_grad, scale, shift = as_rows(x), as_rows(out_grad), scale.contiguous(), shift.contiguous()
+    channels = x.shape[1]
+    rows, chunk = x.numel() // channels, chunk_rows(channels)
+    x_grad, weight_grads = torch.empty_like(x), x.new_empty((2, channels))
+    parts = x.new_empty((2, -(-rows // chunk), channels))
+    addresses = tuple(t.data_ptr() for t in (x, out_grad, scale, shift, found, x_grad, weight_grads, parts))
+    sizes = rows, channels, chunk
+    differentiate(torch.get_num_threads(), x.numel(), addresses, sizes, number_like(x), kind)
     return x_grad, weight_grads[0], weight_grads[1]
 
 
@@ -95,8 +100,6 @@ class _NormalisedBatch(torch.autograd.Function):
         eps: float,
         kind: int,
     ) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
-        scale, shift = scale.contiguous(), shift.contiguous()
         out, found = normalise_map(x, scale, shift, eps, kind)
         move_running_statistics(running_mean, running_variance, momentum, found)
         ctx.save_for_backward(x, scale, shift, found)
@@ -107,6 +110,5 @@ class _NormalisedBatch(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, shift, found = ctx.saved_tensors
-        out_grad = out_grad.contiguous(memory_format=torch.channels_last)
         gradients = differentiate_map(x, out_grad, scale, shift, found, ctx.kind)
         return *gradients, None, None, None, None, None

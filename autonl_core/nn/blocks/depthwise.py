@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from autonl_core.nn.blocks.on_cpu import array_of, maps_as_array, runs_kernels
+from autonl_core.nn.blocks.on_cpu import as_rows, number_like, runs_kernels
 
 # oneDNN's weight gradient is the faster one for kernels up to 3x3 that make maps of at least 3x3; elsewhere it takes
 # two to a hundred times as long.
@@ -74,9 +74,13 @@ def _library_gradients(
 def _weight_gradient(x: Tensor, weight: Tensor, out_grad: Tensor, stride: int) -> Tensor:
     from autonl_core.nn.kernels.depthwise import weight_gradient
 
-    size = weight.shape[-1]
-    result = x.new_empty((size, size, x.shape[1]))  # (k, k, C)
+    x, out_grad = as_rows(x), as_rows(out_grad)
+    size, channels = weight.shape[-1], x.shape[1]
     images = -(-x.shape[0] // _PARTS)
-    arrays = maps_as_array(x), maps_as_array(out_grad)
-    weight_gradient(torch.get_num_threads(), out_grad.numel(), *arrays, stride, images, array_of(result))
+    result = x.new_empty((size, size, channels))
+    sums = x.new_empty((-(-x.shape[0] // images), size, size, channels))
+    addresses = [t.data_ptr() for t in (x, out_grad, result, sums)]
+    shapes = [(len(t), *t.shape[2:], channels) for t in (x, out_grad)]
+    numbers = size, stride, images, number_like(x)
+    weight_gradient(torch.get_num_threads(), out_grad.numel(), *addresses, *shapes, *numbers)
     return result.permute(2, 0, 1).unsqueeze(1)  # (C, 1, k, k)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -19,16 +19,11 @@ def runs_kernels(x: Tensor) -> bool:
     )
 
 
-def array_of(x: Tensor) -> NDArray[Any]:
-    """The same memory as an array."""
-    return x.detach().numpy()
+def as_rows(x: Tensor) -> Tensor:
+    """(B, C, H, W) in the memory order of kernels, (B, H, W, C): `x` itself if it is channels_last, else a copy."""
+    return x.detach().contiguous(memory_format=torch.channels_last)
 
 
-def maps_as_array(x: Tensor) -> NDArray[Any]:
-    """(B, C, H, W) -> (B, H, W, C): the same memory if `x` is channels_last, else a copy."""
-    return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def rows_as_array(x: Tensor) -> NDArray[Any]:
-    """(B, C, H, W) -> (B H W, C): the same memory if `x` is channels_last, else a copy."""
-    return maps_as_array(x).reshape(-1, x.shape[1])
+def number_like(x: Tensor) -> np.floating[Any]:
+    """1, in the type of x: what tells a kernel that of the memory it is given."""
+    return np.float32(1) if x.dtype == torch.float32 else np.float64(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from autonl_core.nn.kernels import PLAIN
@@ -9,31 +11,29 @@ from autonl_core.nn.kernels.batch_norm import differentiate, normalise
 from autonl_core.nn.kernels.compiled import Compiled
 from autonl_core.nn.kernels.depthwise import weight_gradient
 from autonl_core.nn.kernels.inference import depthwise, pointwise, squeeze_excite
+from autonl_core.nn.kernels.team import TEAMS
 
 
 def compile_all() -> None:
-    """Run both forms of each kernel once, on the smallest arrays."""
-    maps = np.ones((1, 1, 1, 1), np.float32)
-    rows, vector, kernel = maps.reshape(1, 1), np.ones(1, np.float32), np.zeros((1, 1, 1), np.float32)
-    found, weight_grads = np.ones((3, 1), np.float32), np.ones((2, 1), np.float32)
-    _run(normalise, rows, vector, vector, rows, 1e-3, PLAIN, 1, rows.copy(), found)
-    _run(differentiate, rows, rows, vector, vector, found, PLAIN, 1, rows.copy(), weight_grads)
-    _run(weight_gradient, maps, maps, 1, 1, kernel)
-    _compile_inference()
+    """Compile every kernel, for one thread and for a team, by running it on a few positions and eight channels.
+
+    All numbers are zeros, but for the sizes, and are read and written at one place.
+    """
+    zeros = np.zeros(256, np.float32)
+    at, one = zeros.ctypes.data, np.float32(1)
+    shape = 1, 1, 1, 8
+    _run(normalise, (at,) * 7, (1, 8, 1), 1e-3, one, PLAIN)
+    _run(differentiate, (at,) * 8, (1, 8, 1), one, PLAIN)
+    _run(weight_gradient, *[at] * 4, shape, shape, 1, 1, 1, one)
+    _run(pointwise, *[at] * 4, 1, 8, 8, PLAIN, 6)
+    _run(depthwise, *[at] * 4, shape, 1, 1, PLAIN, 1)
+    _run(squeeze_excite, *[at] * 5, 1, 1, 8, 8, PLAIN, PLAIN)
 
 
-def _compile_inference() -> None:
-    """A few positions and eight channels, all zeros, read and written at one place."""
-    zeros = np.zeros(64, np.float32)
-    at = zeros.ctypes.data
-    _run(pointwise, at, at, at, at, 1, 8, 8, PLAIN, 6)
-    _run(depthwise, at, at, at, at, (1, 1, 1, 8), 1, 1, PLAIN, 1)
-    _run(squeeze_excite, at, at, at, at, at, 1, 1, 8, 8, PLAIN, PLAIN)
-
-
-def _run(kernel: Compiled, *arguments: object) -> None:
-    kernel.serial(*arguments)
-    kernel.parallel(*arguments)
+def _run(kernel: Compiled, *numbers: Any) -> None:
+    kernel.alone(0, 1, *numbers)
+    if TEAMS:
+        kernel.together(1, *numbers)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
+from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from autonl_core.nn.kernels import RESIDUAL, SWISH
-from autonl_core.nn.kernels.compiled import Compiled, inner
+from autonl_core.nn.kernels.compiled import Compiled, all_threads, inner, pointer, share
 from autonl_core.nn.kernels.exponential import exp
 
 _ROUGHLY = 16  # rows that give a first idea of the mean
 
 Array = NDArray[np.float32]
+Double = NDArray[np.float64]
+Sizes = tuple[int, int, int]  # rows, channels, rows that are worked on together
 
 
 @inner
@@ -122,37 +124,34 @@ def _combine_in_place(x: Array, u: Array, factor: Array, by_x: Array, constant: 
 
 
 def _normalise(
-    x: Array,
-    scale: Array,
-    shift: Array,
-    residual: Array,
-    eps: float,
-    kind: int,
-    chunk: int,
-    out: Array,
-    found: Array,
+    thread: int, threads: int, addresses: tuple[int, ...], sizes: Sizes, eps: float, one: float, kind: int
 ) -> None:
     """out = f(scale (x - mean) / sqrt(variance + eps) + shift), with the statistics of x.
 
     `kind` selects f: nothing, Swish, or + residual. Maps are (N, C), vectors (C,). `found`, (3, C), receives the mean,
-    1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above.
+    1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above. `parts`, (2, chunks, C), is
+    scratch memory. The type of all of them is that of `one`.
     """
-    rows, channels = x.shape
+    x_at, scale_at, shift_at, residual_at, out_at, found_at, parts_at = addresses
+    rows, channels, chunk = sizes
+    x, out = carray(pointer(x_at, one), (rows, channels)), carray(pointer(out_at, one), (rows, channels))
+    residual, found = carray(pointer(residual_at, one), (rows, channels)), carray(pointer(found_at, one), (3, channels))
+    scale, shift = carray(pointer(scale_at, one), (channels,)), carray(pointer(shift_at, one), (channels,))
     chunks = (rows + chunk - 1) // chunk
-    totals, squares = np.empty((chunks, channels), x.dtype), np.empty((chunks, channels), x.dtype)
+    totals, squares = carray(pointer(parts_at, one), (2, chunks, channels))
+    first, last = share(thread, threads, chunks)
     rough = _rough_mean(x)
-    for part in prange(chunks):
+    for part in range(first, last):
         _add_moments(x[part * chunk : (part + 1) * chunk], rough, totals[part], squares[part])
-    mean, inverse_std, unbiased_variance = found[0], found[1], found[2]
-    for c in range(channels):
-        of_difference = _sum(totals, c) / rows
-        variance = max(_sum(squares, c) / rows - of_difference * of_difference, 0.0)
-        mean[c] = rough[c] + of_difference
-        inverse_std[c] = 1.0 / math.sqrt(variance + eps)
-        unbiased_variance[c] = variance * rows / max(1, rows - 1)
+    all_threads(threads)
+    mean, inverse_std, variance = _statistics(_sum(totals), _sum(squares), rough, rows, eps)
+    if thread == 0:
+        found[0], found[1] = mean, inverse_std
+        for c in range(channels):
+            found[2, c] = variance[c] * rows / max(1, rows - 1)
     factor = scale * inverse_std
     offset = shift - mean * factor
-    for part in prange(chunks):
+    for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
         if kind == SWISH:
             _swish(x[span], factor, offset, out[span])
@@ -162,41 +161,52 @@ def _normalise(
             _plain(x[span], factor, offset, out[span])
 
 
-def _differentiate(
-    x: Array,
-    out_grad: Array,
-    scale: Array,
-    shift: Array,
-    found: Array,
-    kind: int,
-    chunk: int,
-    x_grad: Array,
-    weight_grads: Array,
-) -> None:
+@inner
+def _statistics(total: Double, squares: Double, rough: Array, rows: int, eps: float) -> tuple[Array, Array, Double]:
+    """Mean, 1 / sqrt(variance + eps) and variance, of sums of the differences to `rough` and of their squares."""
+    mean, inverse_std, variance = np.empty_like(rough), np.empty_like(rough), np.empty_like(total)
+    for c in range(mean.size):
+        of_difference = total[c] / rows
+        variance[c] = max(squares[c] / rows - of_difference * of_difference, 0.0)
+        mean[c] = rough[c] + of_difference
+        inverse_std[c] = 1.0 / math.sqrt(variance[c] + eps)
+    return mean, inverse_std, variance
+
+
+def _differentiate(thread: int, threads: int, addresses: tuple[int, ...], sizes: Sizes, one: float, kind: int) -> None:
     """Gradients of `_normalise`: with u = dL/dv of the normalised map v, and x^ = (x - mean) / std,
 
     dL/dscale = sum u x^,  dL/dshift = sum u,  dL/dx = scale / std (u - mean(u) - x^ mean(u x^))
 
-    `weight_grads`, (2, C), receives the first two.
+    `weight_grads`, (2, C), receives the first two. `parts` as above. The type of all of them is that of `one`.
     """
-    mean, inverse_std, scale_grad, shift_grad = found[0], found[1], weight_grads[0], weight_grads[1]
-    chunks = (len(x) + chunk - 1) // chunk
-    totals, products = np.empty((chunks, scale.size), x.dtype), np.empty((chunks, scale.size), x.dtype)
+    x_at, out_grad_at, scale_at, shift_at, found_at, x_grad_at, weight_grads_at, parts_at = addresses
+    rows, channels, chunk = sizes
+    x, out_grad = carray(pointer(x_at, one), (rows, channels)), carray(pointer(out_grad_at, one), (rows, channels))
+    x_grad, found = carray(pointer(x_grad_at, one), (rows, channels)), carray(pointer(found_at, one), (3, channels))
+    scale, shift = carray(pointer(scale_at, one), (channels,)), carray(pointer(shift_at, one), (channels,))
+    mean, inverse_std = found[0], found[1]
+    chunks = (rows + chunk - 1) // chunk
+    totals, products = carray(pointer(parts_at, one), (2, chunks, channels))
     factor = scale * inverse_std
     offset = shift - mean * factor
     u = x_grad if kind == SWISH else out_grad  # kept in `x_grad` until the second pass: saves a second exponential
-    for part in prange(chunks):
+    first, last = share(thread, threads, chunks)
+    for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
         if kind == SWISH:
             _swish_slopes(x[span], out_grad[span], factor, offset, mean, u[span], totals[part], products[part])
         else:
             _slopes(x[span], u[span], mean, totals[part], products[part])
-    for c in range(scale.size):
-        shift_grad[c] = _sum(totals, c)
-        scale_grad[c] = _sum(products, c) * inverse_std[c]
-    by_x = factor * scale_grad * inverse_std / scale.dtype.type(len(x))
-    constant = factor * shift_grad / scale.dtype.type(len(x)) - mean * by_x
-    for part in prange(chunks):
+    all_threads(threads)
+    scale_grad, shift_grad = np.empty_like(scale), np.empty_like(scale)
+    scale_grad[:], shift_grad[:] = _sum(products) * inverse_std, _sum(totals)
+    if thread == 0:
+        weight_grads = carray(pointer(weight_grads_at, one), (2, channels))
+        weight_grads[0], weight_grads[1] = scale_grad, shift_grad
+    by_x = factor * scale_grad * inverse_std / scale.dtype.type(rows)
+    constant = factor * shift_grad / scale.dtype.type(rows) - mean * by_x
+    for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
         if kind == SWISH:
             _combine_in_place(x[span], u[span], factor, by_x, constant)
@@ -205,11 +215,13 @@ def _differentiate(
 
 
 @inner
-def _sum(parts: Array, channel: int) -> float:
-    """Over all chunks, in double precision."""
-    total = 0.0
+def _sum(parts: Array) -> Double:
+    """(chunks, C) -> (C,), in double precision."""
+    total = np.zeros(parts.shape[1])
     for part in range(len(parts)):
-        total += parts[part, channel]
+        row = parts[part]
+        for c in range(row.size):
+            total[c] += row[c]
     return total
 
 

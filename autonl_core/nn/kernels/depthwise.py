@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
+from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from autonl_core.nn.kernels.compiled import Compiled, inner
+from autonl_core.nn.kernels.compiled import Compiled, all_threads, inner, pointer, share
 
 Array = NDArray[np.float32]
 
@@ -35,25 +35,46 @@ def _add_row(x: Array, out_grad: Array, stride: int, weight_grad: Array) -> None
             at += 1
 
 
-def _weight_gradient(x: Array, out_grad: Array, stride: int, images: int, weight_grad: Array) -> None:
-    """x: (B, H, W, C); out_grad: (B, H', W', C); weight_grad: (k, k, C). `images`: summed at a time."""
-    batch, height, width, channels = x.shape
-    size = len(weight_grad)
+def _weight_gradient(
+    thread: int,
+    threads: int,
+    x_at: int,
+    out_grad_at: int,
+    weight_grad_at: int,
+    sums_at: int,
+    x_shape: tuple[int, int, int, int],
+    out_shape: tuple[int, int, int, int],
+    size: int,
+    stride: int,
+    images: int,
+    one: float,
+) -> None:
+    """x: (B, H, W, C); out_grad: (B, H', W', C); weight_grad: (k, k, C). `images`: summed at a time.
+
+    `sums`, (chunks, k, k, C), is scratch memory. The type of all of them is that of `one`.
+    """
+    x, out_grad = carray(pointer(x_at, one), x_shape), carray(pointer(out_grad_at, one), out_shape)
+    batch, height, width, channels = x_shape
     margin = size // 2
     chunks = (batch + images - 1) // images
-    sums = np.zeros((chunks, size, size, channels), x.dtype)
-    for part in prange(chunks):
-        padded = np.zeros((height, width + 2 * margin, channels), x.dtype)
+    sums = carray(pointer(sums_at, one), (chunks, size, size, channels))
+    padded = np.zeros((height, width + 2 * margin, channels), x.dtype)
+    first, last = share(thread, threads, chunks)
+    for part in range(first, last):
+        sums[part] = 0
         for image in range(part * images, min(batch, (part + 1) * images)):
             padded[:, margin : margin + width] = x[image]
-            for row in range(out_grad.shape[1]):
+            for row in range(out_shape[1]):
                 for line in range(size):
                     at = row * stride + line - margin
                     if 0 <= at < height:
                         _add_row(padded[at], out_grad[image, row], stride, sums[part, line])
-    weight_grad[:] = 0
+    all_threads(threads)
+    weight_grad = carray(pointer(weight_grad_at, one), (size, size, channels))
+    first, last = share(thread, threads, size)
+    weight_grad[first:last] = 0
     for part in range(chunks):
-        weight_grad += sums[part]
+        weight_grad[first:last] += sums[part, first:last]
 
 
 weight_gradient = Compiled(_weight_gradient)

@@ -9,13 +9,12 @@ summed by one thread, always in the same order: the number of threads changes no
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from autonl_core.nn.kernels import PANEL
-from autonl_core.nn.kernels.compiled import Compiled, inner
-from autonl_core.nn.kernels.vectors import VECTOR_BYTES, copier, pointer, product_tile, window_tile
+from autonl_core.nn.kernels.compiled import Compiled, inner, pointer, share
+from autonl_core.nn.kernels.vectors import VECTOR_BYTES, copier, product_tile, window_tile
 
 _FLOAT_BYTES = 4
 _PANEL_BYTES = 2 * VECTOR_BYTES
@@ -64,11 +63,22 @@ def _multiply(x: int, panels: int, bias: int, out: int, rows: int, in_channels: 
 
 
 def _pointwise(
-    x: int, panels: int, bias: int, out: int, rows: int, in_channels: int, channels: int, kind: int, chunk: int
+    thread: int,
+    threads: int,
+    x: int,
+    panels: int,
+    bias: int,
+    out: int,
+    rows: int,
+    in_channels: int,
+    channels: int,
+    kind: int,
+    chunk: int,
 ) -> None:
     """(rows, in_channels) -> (rows, channels), `chunk` rows at a time."""
     step, out_step = _FLOAT_BYTES * in_channels, _FLOAT_BYTES * channels
-    for part in prange((rows + chunk - 1) // chunk):
+    first_part, last_part = share(thread, threads, (rows + chunk - 1) // chunk)
+    for part in range(first_part, last_part):
         first = part * chunk
         count = min(rows, first + chunk) - first
         _multiply(x + step * first, panels, bias, out + out_step * first, count, in_channels, channels, kind)
@@ -129,20 +139,31 @@ def _windows(
 
 
 def _depthwise(
-    x: int, weight: int, bias: int, out: int, shape: Shape, size: int, stride: int, kind: int, parts: int
+    thread: int,
+    threads: int,
+    x: int,
+    weight: int,
+    bias: int,
+    out: int,
+    shape: Shape,
+    size: int,
+    stride: int,
+    kind: int,
+    parts: int,
 ) -> None:
     """(B, H, W, C), weights (size, size, C) -> (B, H', W', C); the panels of an image in `parts` of equal size."""
     batch, height, width, channels = shape
     margin, step = size // 2, _FLOAT_BYTES * channels
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
     panels = (channels + PANEL - 1) // PANEL
-    share = (panels + parts - 1) // parts
+    panels_of_part = (panels + parts - 1) // parts
     line = _PANEL_BYTES * (width + 2 * margin)
     band = max(1, min(rows, (_BAND_BYTES // line - size) // stride + 1))
-    for task in prange(batch * parts):
+    padded = np.zeros(((band - 1) * stride + size, width + 2 * margin, PANEL), np.float32)
+    first_task, last_task = share(thread, threads, batch * parts)
+    for task in range(first_task, last_task):
         image, part = task // parts, task % parts
-        padded = np.zeros(((band - 1) * stride + size, width + 2 * margin, PANEL), np.float32)
-        for panel in range(part * share, min(panels, part * share + share)):
+        for panel in range(part * panels_of_part, min(panels, (part + 1) * panels_of_part)):
             offset = _FLOAT_BYTES * PANEL * panel
             wide = channels - panel * PANEL >= PANEL
             source = x + step * height * width * image + offset
@@ -174,6 +195,8 @@ def _average(x: Array, mean: Array) -> None:
 
 
 def _squeeze_excite(
+    thread: int,
+    threads: int,
     x: int,
     reduce: int,
     reduce_bias: int,
@@ -187,8 +210,9 @@ def _squeeze_excite(
     gate_kind: int,
 ) -> None:
     """(B, positions, C), scaled in place. `squeezed` is a multiple of LANES too: the last units may be of zeros."""
-    maps = carray(pointer(x), (batch, positions, channels))
-    for image in prange(batch):
+    maps = carray(pointer(x, np.float32(0)), (batch, positions, channels))
+    first, last = share(thread, threads, batch)
+    for image in range(first, last):
         # One array, whose last part is read last: Numba frees an array after its last use, and knows no addresses.
         memory = np.empty(2 * channels + squeezed, np.float32)
         gate = memory[channels + squeezed :]

@@ -210,13 +210,3 @@ def copier(vectors: int) -> Any:
                 code.store(value, code.address(target, (at.index, target_step), (j, VECTOR_BYTES)))
 
     return _intrinsic(5, body)
-
-
-def _pointer(context: Any, address: Any) -> tuple[Any, Any]:
-    def generate(_: Any, builder: Any, __: Any, values: Sequence[Any]) -> Any:
-        return builder.inttoptr(values[0], _FLOAT.as_pointer())
-
-    return types.CPointer(types.float32)(types.int64), generate
-
-
-pointer: Any = intrinsic(_pointer)  # an address -> what `carray` takes: numbers in single precision lie there

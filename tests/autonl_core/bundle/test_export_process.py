@@ -61,7 +61,10 @@ def test_it_writes_the_same_bytes(made: Made, tmp_path: Path) -> None:
     assert (nothing, called) == ([], ["drawn"])
 
 
-@pytest.mark.parametrize("end", ["print('no memory', flush=True); os._exit(1)", "os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize(
+    "end",
+    ["print('no memory', flush=True); os._exit(1)", pytest.param("os.kill(os.getpid(), 9)", marks=pytest.mark.long)],
+)
 def test_if_it_fails_the_search_exports_itself(
     end: str, made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

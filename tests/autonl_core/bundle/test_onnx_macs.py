@@ -79,6 +79,7 @@ def test_unknown_operators_and_shapes_are_errors_not_zero(tmp_path: Path) -> Non
         count_onnx_macs(graph(tmp_path / "g", [wrong], w=(7, 5)), 8)
 
 
+@pytest.mark.long
 def test_an_exported_published_network_costs_what_it_does_by_formula(tmp_path: Path) -> None:
     """AutoNL-S has LightNL in both orders, strided and not, and squeeze-excite; docs/macs.md has its columns."""
     network = build_network(ZOO["autonl_s"].arch, seed=0)

@@ -117,6 +117,7 @@ def opened(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[[Network
 
 @pytest.mark.parametrize("name", NETWORK_FORMATS)
 class TestEveryFormat:
+    @pytest.mark.long
     def test_is_the_same_file_when_made_again_elsewhere(
         self, name: NetworkFormat, folder: Folder, again: Folder
     ) -> None:

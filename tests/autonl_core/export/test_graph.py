@@ -58,6 +58,7 @@ def test_a_graph_serves_one_network_after_the_other(arch: ArchSpec, tmp_path: Pa
     assert_computes_as(network, tmp_path / "network.onnx")
 
 
+@pytest.mark.long
 def test_the_program_is_that_of_the_network_traced_with_its_weights() -> None:
     network = trained(ARCHITECTURES["tiny"])
     saved = []
@@ -76,6 +77,7 @@ def test_without_weights_nothing_is_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_what_was_computed_from_unknown_weights_is_made_again(tmp_path: Path) -> None:
     network = trained(ARCHITECTURES["tiny"])
     graph = filled_graph(network)

@@ -184,6 +184,7 @@ def test_any_architecture_runs_alone_in_a_batch_and_fused(arch: ArchSpec) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does it
+@pytest.mark.long
 def test_the_whole_network_compiles_without_a_break() -> None:
     network, x = trained(EVERY_KIND), torch.randn(2, 3, 32, 32)
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)

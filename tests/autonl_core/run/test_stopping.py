@@ -230,5 +230,6 @@ class TestMemory:
         assert result.architecture.arch_id != winner
         assert not result.exact  # with more memory it would have been another one
 
+    @pytest.mark.long
     def test_parts_from_the_start_are_not_exact_either(self, tmp_path: Path, cache: Path) -> None:
         assert not search(tmp_path, cache, micro_batches=4).exact

@@ -25,12 +25,22 @@ FOLLOWED_BY: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def addresses(*arrays: Array) -> tuple[int, ...]:
+    assert all(array.flags.c_contiguous for array in arrays)
+    return tuple(array.ctypes.data for array in arrays)
+
+
+def scratch(x: Array) -> Array:
+    return np.full((2, -(-len(x) // chunk_rows(x.shape[1])), x.shape[1]), np.nan, x.dtype)
+
+
 def forward(
     x: Array, scale: Array, shift: Array, residual: Array, kind: int, threads: int = 1, eps: float = 1e-3
 ) -> tuple[Array, Array]:
     """The result, and (3, C) of mean, 1 / std and unbiased variance."""
     out, found = np.full_like(x, np.nan), np.full((3, x.shape[1]), np.nan, x.dtype)
-    normalise(threads, x.size, x, scale, shift, residual, eps, kind, chunk_rows(x.shape[1]), out, found)
+    maps, sizes = (x, scale, shift, residual, out, found, scratch(x)), (*x.shape, chunk_rows(x.shape[1]))
+    normalise(threads, x.size, addresses(*maps), sizes, eps, x.dtype.type(1), kind)
     return out, found
 
 
@@ -39,8 +49,9 @@ def backward(
 ) -> tuple[Array, Array]:
     """Gradients of x, and (2, C) of scale and shift."""
     x_grad, weight_grads = np.full_like(x, np.nan), np.full((2, x.shape[1]), np.nan, x.dtype)
-    chunk = chunk_rows(x.shape[1])
-    differentiate(threads, x.size, x, out_grad, scale, shift, found, kind, chunk, x_grad, weight_grads)
+    maps = (x, out_grad, scale, shift, found, x_grad, weight_grads, scratch(x))
+    sizes = (*x.shape, chunk_rows(x.shape[1]))
+    differentiate(threads, x.size, addresses(*maps), sizes, x.dtype.type(1), kind)
     return x_grad, weight_grads
 
 

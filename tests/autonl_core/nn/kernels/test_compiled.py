@@ -1,4 +1,4 @@
-"""Kernels in two forms: which one runs, what the cache keeps of each, and one caller at a time."""
+"""Kernels, alone and in teams: which one runs, how its threads meet, and what the cache keeps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,39 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.np.numpy_support import carray
 
-from autonl_core.nn.kernels.compiled import Compiled
-from autonl_core.nn.kernels.depthwise import weight_gradient
+from autonl_core.nn.kernels.compiled import Compiled, all_threads, pointer, share
+from tests.autonl_core.nn.kernels.test_depthwise import gradient
 
-FIRST_FORM = (
-    "import sys; from autonl_core.nn.kernels.__main__ import compile_all; compile_all();"
-    "import numba; print(numba.threading_layer())"
-)
+LIBRARIES = """
+import autonl_core.nn.kernels.__main__ as kernels, torch
+from autonl_core.nn.kernels.team import TEAMS
+kernels.compile_all(), torch.ones(10**6).sum()
+print(TEAMS, len({line.split()[-1] for line in open("/proc/self/maps") if "omp.so" in line}))
+"""
+ONE = """
+import numpy as np
+from autonl_core.nn.kernels.inference import pointwise
+zeros = np.zeros(64, np.float32)
+for form, numbers in ((pointwise.alone, (0, 1)), (pointwise.together, (1,))):
+    form(*numbers, *[zeros.ctypes.data] * 4, 1, 8, 8, 0, 6)
+    print(bool(form.stats.cache_hits))
+"""
+
+
+def _add_all(thread: int, threads: int, written_at: int, sums_at: int, count: int, one: float) -> None:
+    written, sums = carray(pointer(written_at, one), (count,)), carray(pointer(sums_at, one), (count,))
+    first, last = share(thread, threads, count)
+    for place in range(first, last):
+        written[place] = place + 1
+    all_threads(threads)
+    for place in range(first, last):
+        for i in range(count):
+            sums[place] += written[i]
+
+
+add_all = Compiled(_add_all)
 
 
 def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba() -> None:
@@ -28,41 +53,66 @@ def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba()
     assert done.stdout == "False\n"
 
 
-def test_several_threads_are_asked_for_large_maps_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autonl_core.nn.kernels.compiled._MAX_THREADS", 2)
-    monkeypatch.setattr("numba.set_num_threads", lambda _: None)
-    taken: list[str] = []
+@pytest.mark.parametrize("teams", [True, False])
+def test_a_team_is_asked_for_large_maps_only_and_where_there_is_one(
+    teams: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autonl_core.nn.kernels.compiled.TEAMS", teams)
+    taken: list[tuple[str, tuple[float, ...]]] = []
     kernel = Compiled.__new__(Compiled)
-    kernel.serial, kernel.parallel = lambda: taken.append("serial"), lambda: taken.append("parallel")
+    kernel.alone = lambda *numbers: taken.append(("alone", numbers))
+    kernel.together = lambda *numbers: taken.append(("together", numbers))
     for threads, elements in ((1, 10**6), (2, 1_000), (2, 10**6)):
-        kernel(threads, elements)
-    assert taken == ["serial", "serial", "parallel"]
+        kernel(threads, elements, 5)
+    alone, together = ("alone", (0, 1, 5)), ("together", (2, 5))
+    assert taken == [alone, alone, together if teams else alone]
 
 
-@pytest.mark.long
-def test_the_form_for_several_threads_is_not_taken_for_the_other_one_in_the_cache(tmp_path: Path) -> None:
-    """Both come from one function, by whose name the cache knows them; the second process reads what the first left."""
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 64])
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_shares_cover_everything_once_and_differ_by_one_at_most(count: int, threads: int) -> None:
+    shares = [range(*share(thread, threads, count)) for thread in range(threads)]
+    assert [piece for own in shares for piece in own] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_every_thread_of_a_team_waits_for_all_others() -> None:
+    """Each writes its number, waits, and then adds up what all have written."""
+    threads = 5
+    written, sums = np.zeros(threads), np.zeros(threads)
+    for _ in range(200):
+        written[:] = sums[:] = 0
+        add_all(threads, 10**6, written.ctypes.data, sums.ctypes.data, threads, 1.0)
+        assert sums.tolist() == [15.0] * threads  # 1 + 2 + 3 + 4 + 5
+
+
+def test_pytorch_and_kernels_share_their_threads() -> None:
+    """One OpenMP library in the process, so that no second pool competes with the first."""
+    done = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True)
+    assert done.stdout == "True 1\n"
+
+
+def test_another_process_finds_everything_compiled(tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    found = []
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", FIRST_FORM], env=environment, capture_output=True, text=True, check=True
-        )
-        assert done.stdout.strip() in ("tbb", "omp", "workqueue")  # numba raises if no threads were ever needed
+        done = subprocess.run([sys.executable, "-c", ONE], env=environment, capture_output=True, text=True, check=True)
+        found.append(done.stdout.split())
+    assert found == [["False", "False"], ["True", "True"]]
 
 
 def test_two_callers_at_once_do_not_disturb_each_other() -> None:
     x = np.random.default_rng(0).normal(size=(16, 32, 32, 16)).astype(np.float32)
-    expected = np.zeros((5, 5, 16), np.float32)
-    weight_gradient(1, x.size, x, x, 1, 2, expected)
-    results = [np.zeros_like(expected) for _ in range(4)]
+    expected = gradient(x, x, 5, 1)
+    results: list[np.ndarray] = []
 
-    def compute(result: np.ndarray) -> None:
-        for _ in range(20):
-            weight_gradient(2, x.size, x, x, 1, 2, result)
+    def compute() -> None:
+        results.extend(gradient(x, x, 5, 1, threads=2) for _ in range(20))
 
-    callers = [threading.Thread(target=compute, args=(result,)) for result in results]
+    callers = [threading.Thread(target=compute) for _ in range(4)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join(60)
+    assert len(results) == 80
     assert all(np.array_equal(result, expected) for result in results)

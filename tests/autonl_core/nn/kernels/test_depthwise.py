@@ -15,7 +15,10 @@ Array = NDArray[np.float32]
 
 def gradient(x: Array, out_grad: Array, size: int, stride: int, images: int = 2, threads: int = 1) -> Array:
     result = np.full((size, size, x.shape[3]), np.nan, x.dtype)
-    weight_gradient(threads, out_grad.size, x, out_grad, stride, images, result)
+    sums = np.full((-(-len(x) // images), *result.shape), np.nan, x.dtype)
+    addresses = [array.ctypes.data for array in (x, out_grad, result, sums)]
+    numbers = x.shape, out_grad.shape, size, stride, images, x.dtype.type(1)
+    weight_gradient(threads, out_grad.size, *addresses, *numbers)
     return result
 
 
