@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from autonl_core.errors import PrecisionError
 from autonl_core.nn.bfloat16 import require_bfloat16
-from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite, activate
+from autonl_core.nn.blocks.activation import activate
+from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.mbconv import MBConv
 from autonl_core.spec.arch import ArchSpec

@@ -14,7 +14,7 @@ from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.light_nl_function import maps_of, positions_last
 from autonl_core.nn.blocks.mbconv import MBConv
-from autonl_core.spec.arch import BlockSpec
+from autonl_core.spec.arch import Activation, BlockSpec
 from autonl_core.spec.search_space import BlockChoices, Option
 
 Gates = dict[str, Tensor]  # one scalar per gate that a position has; an absent name is always open
@@ -45,13 +45,13 @@ class SuperBlock(nn.Module):
         h = (
             x
             if block.expand is None
-            else batch_norm(pointwise(x, block.expand.conv.weight), block.expand.norm, swish=True)
+            else batch_norm(pointwise(x, block.expand.conv.weight), block.expand.norm, activation="swish")
         )
         kernel = block.depthwise.conv.weight
         if "kernel" in gates:
             kernel = kernel * (self.core + gates["kernel"] * (1 - self.core))
         h = depthwise_conv(h, kernel, block.depthwise.conv.stride[0])
-        h = batch_norm(h, block.depthwise.norm, swish=True)
+        h = batch_norm(h, block.depthwise.norm, activation="swish")
         widths = self._width_gate(expand) if "expand" in gates else None  # (1, E, 1, 1)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, h.shape[1], widths)
@@ -70,9 +70,9 @@ class SuperBlock(nn.Module):
         block, expanded = self.block, option.expanded_channels
         h = x
         if block.expand is not None:
-            h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, swish=True)
+            h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, activation="swish")
         kernel = self.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size)
-        h = batch_norm(depthwise_conv(h, kernel, option.stride), block.depthwise.norm, swish=True)
+        h = batch_norm(depthwise_conv(h, kernel, option.stride), block.depthwise.norm, activation="swish")
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, expanded, None)
         z = batch_norm(pointwise(h, block.project.conv.weight[:, :expanded]), block.project.norm)
@@ -126,13 +126,15 @@ def _largest(choices: BlockChoices) -> BlockSpec:
     return option
 
 
-def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, *, swish: bool = False) -> Tensor:
+def batch_norm(
+    x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, *, activation: Activation | None = None
+) -> Tensor:
     """Batch statistics, the first C channels of the norm's parameters, both multiplied by `scale` (a gate)."""
     channels = x.shape[1]
     weight, bias = norm.weight[:channels], norm.bias[:channels]
     if scale is not None:
         weight, bias = weight * scale, bias * scale
-    return normalise_batch(x, weight, bias, norm.eps, swish=swish)
+    return normalise_batch(x, weight, bias, norm.eps, activation)
 
 
 def _squeeze_excite(h: Tensor, layer: SqueezeExcite, channels: int, widths: Tensor | None) -> Tensor:

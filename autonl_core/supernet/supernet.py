@@ -84,10 +84,10 @@ class Supernet(nn.Module):
         return network
 
     def _stem(self, x: Tensor) -> Tensor:
-        return batch_norm(self.stem.conv(x), self.stem.norm, swish=True)
+        return batch_norm(self.stem.conv(x), self.stem.norm, activation="swish")
 
     def _head(self, x: Tensor) -> Tensor:
-        x = batch_norm(self.head.conv(x), self.head.norm, swish=True).mean((2, 3))
+        x = batch_norm(self.head.conv(x), self.head.norm, activation="swish").mean((2, 3))
         return self.classifier(x)
 
 

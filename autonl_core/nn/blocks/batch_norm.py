@@ -9,26 +9,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from autonl_core.nn.blocks.activation import KINDS, activate
 from autonl_core.nn.blocks.on_cpu import as_rows, number_like, runs_kernels
-from autonl_core.nn.kernels import PLAIN, SWISH
+from autonl_core.spec.arch import Activation
 
 
-def normalise_batch(x: Tensor, scale: Tensor, shift: Tensor, eps: float, *, swish: bool = False) -> Tensor:
-    """(B, C, H, W) -> the same: scale (x - mean) / std + shift, then Swish if asked for; no running statistics."""
+def normalise_batch(
+    x: Tensor, scale: Tensor, shift: Tensor, eps: float, activation: Activation | None = None
+) -> Tensor:
+    """(B, C, H, W) -> the same: scale (x - mean) / std + shift, then `activation`; no running statistics."""
     if runs_kernels(x):
-        return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, SWISH if swish else PLAIN)
-    z = F.batch_norm(x, None, None, scale, shift, True, 0.0, eps)
-    return F.silu(z) if swish else z
+        return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, KINDS[activation])
+    return activate(F.batch_norm(x, None, None, scale, shift, True, 0.0, eps), activation)
 
 
-def normalise_in_training(x: Tensor, norm: nn.BatchNorm2d, *, swish: bool = False) -> Tensor:
-    """`norm(x)` in training mode, which moves its running statistics, then Swish if asked for."""
+def normalise_in_training(x: Tensor, norm: nn.BatchNorm2d, activation: Activation | None = None) -> Tensor:
+    """`norm(x)` in training mode, which moves its running statistics, then `activation`."""
     if type(norm) is nn.BatchNorm2d and runs_kernels(x):  # not a norm that speaks to other processes
         mean, variance, momentum = running_statistics(norm)
-        kind = SWISH if swish else PLAIN
+        kind = KINDS[activation]
         return _NormalisedBatch.apply(x, norm.weight, norm.bias, mean, variance, momentum, norm.eps, kind)
-    z = norm(x)
-    return F.silu(z) if swish else z
+    return activate(norm(x), activation)
 
 
 def running_statistics(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | None, float]:
@@ -85,7 +86,7 @@ def move_running_statistics(mean: Tensor | None, variance: Tensor | None, moment
 class _NormalisedBatch(torch.autograd.Function):
     """(x, scale, shift, running mean, running variance, momentum, eps, kind) -> the result. No second derivatives.
 
-    Keeps x only: what Swish needs is computed again.
+    Keeps x only: what the activation's slope needs is computed again.
     """
 
     @staticmethod

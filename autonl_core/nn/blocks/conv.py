@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from autonl_core.nn.blocks.activation import SE_GATES, activate
 from autonl_core.nn.blocks.batch_norm import normalise_in_training
 from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.inference import FastPath, kernel_of, squeeze_excite_of
@@ -18,19 +17,6 @@ BN_EPS = 1e-3  # of the published networks
 BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation, so they may be quick
 _FEW_POSITIONS = 4096  # of a batch: above, oneDNN's convolution is as fast as a matrix product, or faster
 _FOLDING_PAYS = 4  # a map this many times larger than the weights costs more to normalise than they cost to scale
-
-ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
-    "swish": F.silu,
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "hard_swish": F.hardswish,
-}
-SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
-
-
-def activate(x: Tensor, activation: Activation | None) -> Tensor:
-    """`activation` of a map that only its maker holds: in place where no gradient will ask for it again."""
-    return x if activation is None else ACTIVATIONS[activation](x, not torch.is_grad_enabled())
 
 
 def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -97,9 +83,7 @@ class ConvNorm(nn.Module):
         conv = self.conv
         depthwise = conv.groups > 1
         z = depthwise_conv(x, conv.weight, conv.stride[0]) if depthwise else convolve(x, conv, conv.weight, None)
-        swish = self.activation == "swish"
-        z = normalise_in_training(z, self.norm, swish=swish)
-        return z if swish else activate(z, self.activation)
+        return normalise_in_training(z, self.norm, self.activation)
 
     def fold(self) -> FoldedConv:
         """The same at inference, with the batch norm's running statistics folded in once and for all."""

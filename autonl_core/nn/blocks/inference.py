@@ -20,18 +20,11 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.forward_ad import unpack_dual
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from autonl_core.nn.blocks.activation import GATE_KINDS, KINDS
 from autonl_core.nn.blocks.on_cpu import runs_kernels
-from autonl_core.nn.kernels import HARD_SIGMOID, HARD_SWISH, LANES, PANEL, PLAIN, RELU, RELU6, SIGMOID, SWISH
+from autonl_core.nn.kernels import LANES, PANEL
 from autonl_core.spec.arch import Activation, SeGate
 
-_KINDS: dict[Activation | None, int] = {
-    None: PLAIN,
-    "swish": SWISH,
-    "relu": RELU,
-    "relu6": RELU6,
-    "hard_swish": HARD_SWISH,
-}
-_GATE_KINDS: dict[SeGate, int] = {"sigmoid": SIGMOID, "hard_sigmoid": HARD_SIGMOID}
 _CHUNK_ROWS = 48  # of a matrix, in multiples of 6
 _MACS_OF_ELEMENT = 40  # take as long as one element of the maps that `Compiled` counts
 # Of one image, a second thread used up as much CPU time as it saved, on maps of less than a million elements.
@@ -141,9 +134,9 @@ def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
     if conv.dilation != (1, 1) or conv.stride[0] != conv.stride[1] or conv.padding_mode != "zeros":
         return None
     if conv.groups == conv.in_channels == conv.out_channels:
-        return _depthwise(weight, bias, conv.stride[0], _KINDS[activation])
+        return _depthwise(weight, bias, conv.stride[0], KINDS[activation])
     if conv.groups == 1 and size == 1 and conv.stride == (1, 1):
-        return _pointwise(weight, bias, _KINDS[activation])
+        return _pointwise(weight, bias, KINDS[activation])
     return None
 
 
@@ -158,7 +151,7 @@ def squeeze_excite_of(reduce: nn.Conv2d, expand: nn.Conv2d, activation: Activati
     narrow = nn.functional.pad(reduce.weight.detach().flatten(1), (0, 0, 0, missing))
     weights = [pack(narrow), nn.functional.pad(reduce.bias.detach(), (0, missing))]
     weights += [pack(nn.functional.pad(expand.weight.detach().flatten(1), (0, missing))), expand.bias.detach().clone()]
-    kinds = _KINDS[activation], _GATE_KINDS[gate]
+    kinds = KINDS[activation], GATE_KINDS[gate]
 
     def run(x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

@@ -7,4 +7,5 @@ second, and a folder for its cache.
 LANES = 8  # float32 numbers of a vector: a register of AVX2, half a register of AVX-512, two of Neon
 PANEL = 2 * LANES  # channels that are computed together at inference
 PLAIN, SWISH, RESIDUAL = 0, 1, 2  # what follows the normalisation of a map
-RELU, RELU6, HARD_SWISH, SIGMOID, HARD_SIGMOID = 3, 4, 5, 6, 7  # beside PLAIN and SWISH, what follows at inference
+RELU, RELU6, HARD_SWISH = 3, 4, 5  # the same
+SIGMOID, HARD_SIGMOID = 6, 7  # beside these, what follows a layer at inference

@@ -1,25 +1,37 @@
-"""Batch norm of a channels_last map, with Swish or a residual added in the same pass; forward and backward.
+"""Batch norm of a channels_last map, with an activation or a residual added in the same pass; forward and backward.
 
 A map is seen as rows, (N, C): its positions by its channels. The operators of PyTorch read it three times to
-normalise, once more for Swish, and five times on the way back; here it is read twice and written once, each way.
+normalise, once more to activate, and five times on the way back; here it is read twice and written once, each way.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from autonl_core.nn.kernels import RESIDUAL, SWISH
+from autonl_core.nn.kernels import HARD_SWISH, PLAIN, RELU, RELU6, RESIDUAL, SWISH
+from autonl_core.nn.kernels.activations import (
+    hard_swish,
+    hard_swish_slope,
+    relu,
+    relu6,
+    relu6_slope,
+    relu_slope,
+    swish,
+    swish_slope,
+)
 from autonl_core.nn.kernels.compiled import Compiled, all_threads, inner, pointer, share
-from autonl_core.nn.kernels.exponential import exp
 
 _ROUGHLY = 16  # rows that give a first idea of the mean
 
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
+Activation = Callable[[Any, Any], Any]  # of v and of 1 in its type
 Sizes = tuple[int, int, int]  # rows, channels, rows that are worked on together
 
 
@@ -50,14 +62,16 @@ def _add_moments(x: Array, rough: Array, total: Array, squares: Array) -> None:
             squares[c] += d * d
 
 
-@inner
-def _swish(x: Array, factor: Array, offset: Array, out: Array) -> None:
-    one = factor.dtype.type(1)
-    for i in range(len(x)):
-        row, to = x[i], out[i]
-        for c in range(row.size):
-            v = row[c] * factor[c] + offset[c]
-            to[c] = v / (one + exp(-v))
+def _followed_by(activation: Activation) -> Callable[[Array, Array, Array, Array], None]:
+    @inner
+    def apply(x: Array, factor: Array, offset: Array, out: Array) -> None:
+        one = factor.dtype.type(1)
+        for i in range(len(x)):
+            row, to = x[i], out[i]
+            for c in range(row.size):
+                to[c] = activation(row[c] * factor[c] + offset[c], one)
+
+    return apply
 
 
 @inner
@@ -76,23 +90,29 @@ def _added(x: Array, factor: Array, offset: Array, residual: Array, out: Array) 
             to[c] = row[c] * factor[c] + offset[c] + added[c]
 
 
-@inner
-def _swish_slopes(
-    x: Array, out_grad: Array, factor: Array, offset: Array, mean: Array, u: Array, total: Array, products: Array
-) -> None:
-    """u = dL/dv, and its sums: alone, and with x - mean."""
-    one = factor.dtype.type(1)
-    total[:] = 0
-    products[:] = 0
-    for i in range(len(x)):
-        row, given, to = x[i], out_grad[i], u[i]
-        for c in range(row.size):
-            v = row[c] * factor[c] + offset[c]
-            s = one / (one + exp(-v))
-            slope = given[c] * (s + v * s * (one - s))
-            to[c] = slope
-            total[c] += slope
-            products[c] += slope * (row[c] - mean[c])
+def _slopes_of(slope: Activation) -> Callable[..., None]:
+    @inner
+    def differentiate(
+        x: Array, out_grad: Array, factor: Array, offset: Array, mean: Array, u: Array, total: Array, products: Array
+    ) -> None:
+        """u = dL/dv, and its sums: alone, and with x - mean."""
+        one = factor.dtype.type(1)
+        total[:] = 0
+        products[:] = 0
+        for i in range(len(x)):
+            row, given, to = x[i], out_grad[i], u[i]
+            for c in range(row.size):
+                by_v = given[c] * slope(row[c] * factor[c] + offset[c], one)
+                to[c] = by_v
+                total[c] += by_v
+                products[c] += by_v * (row[c] - mean[c])
+
+    return differentiate
+
+
+_swish, _relu, _relu6, _hard_swish = (_followed_by(f) for f in (swish, relu, relu6, hard_swish))
+_swish_slopes, _relu_slopes = _slopes_of(swish_slope), _slopes_of(relu_slope)
+_relu6_slopes, _hard_swish_slopes = _slopes_of(relu6_slope), _slopes_of(hard_swish_slope)
 
 
 @inner
@@ -123,14 +143,52 @@ def _combine_in_place(x: Array, u: Array, factor: Array, by_x: Array, constant: 
             to[c] = factor[c] * to[c] - by_x[c] * row[c] - constant[c]
 
 
+@inner
+def _finish(x: Array, factor: Array, offset: Array, residual: Array, kind: int, out: Array) -> None:
+    if kind == SWISH:
+        _swish(x, factor, offset, out)
+    elif kind == RELU:
+        _relu(x, factor, offset, out)
+    elif kind == RELU6:
+        _relu6(x, factor, offset, out)
+    elif kind == HARD_SWISH:
+        _hard_swish(x, factor, offset, out)
+    elif kind == RESIDUAL:
+        _added(x, factor, offset, residual, out)
+    else:
+        _plain(x, factor, offset, out)
+
+
+@inner
+def _undo_activation(
+    x: Array,
+    out_grad: Array,
+    factor: Array,
+    offset: Array,
+    mean: Array,
+    kind: int,
+    u: Array,
+    total: Array,
+    products: Array,
+) -> None:
+    if kind == SWISH:
+        _swish_slopes(x, out_grad, factor, offset, mean, u, total, products)
+    elif kind == RELU:
+        _relu_slopes(x, out_grad, factor, offset, mean, u, total, products)
+    elif kind == RELU6:
+        _relu6_slopes(x, out_grad, factor, offset, mean, u, total, products)
+    else:
+        _hard_swish_slopes(x, out_grad, factor, offset, mean, u, total, products)
+
+
 def _normalise(
     thread: int, threads: int, addresses: tuple[int, ...], sizes: Sizes, eps: float, one: float, kind: int
 ) -> None:
     """out = f(scale (x - mean) / sqrt(variance + eps) + shift), with the statistics of x.
 
-    `kind` selects f: nothing, Swish, or + residual. Maps are (N, C), vectors (C,). `found`, (3, C), receives the mean,
-    1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above. `parts`, (2, chunks, C), is
-    scratch memory. The type of all of them is that of `one`.
+    `kind` selects f: nothing, an activation, or + residual. Maps are (N, C), vectors (C,). `found`, (3, C), receives
+    the mean, 1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above. `parts`, (2, chunks, C),
+    is scratch memory. The type of all of them is that of `one`.
     """
     x_at, scale_at, shift_at, residual_at, out_at, found_at, parts_at = addresses
     rows, channels, chunk = sizes
@@ -153,12 +211,7 @@ def _normalise(
     offset = shift - mean * factor
     for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
-        if kind == SWISH:
-            _swish(x[span], factor, offset, out[span])
-        elif kind == RESIDUAL:
-            _added(x[span], factor, offset, residual[span], out[span])
-        else:
-            _plain(x[span], factor, offset, out[span])
+        _finish(x[span], factor, offset, residual[span], kind, out[span])
 
 
 @inner
@@ -190,12 +243,13 @@ def _differentiate(thread: int, threads: int, addresses: tuple[int, ...], sizes:
     totals, products = carray(pointer(parts_at, one), (2, chunks, channels))
     factor = scale * inverse_std
     offset = shift - mean * factor
-    u = x_grad if kind == SWISH else out_grad  # kept in `x_grad` until the second pass: saves a second exponential
+    activated = kind not in (PLAIN, RESIDUAL)
+    u = x_grad if activated else out_grad  # kept in `x_grad` until the second pass: saves a second exponential
     first, last = share(thread, threads, chunks)
     for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
-        if kind == SWISH:
-            _swish_slopes(x[span], out_grad[span], factor, offset, mean, u[span], totals[part], products[part])
+        if activated:
+            _undo_activation(x[span], out_grad[span], factor, offset, mean, kind, u[span], totals[part], products[part])
         else:
             _slopes(x[span], u[span], mean, totals[part], products[part])
     all_threads(threads)
@@ -208,7 +262,7 @@ def _differentiate(thread: int, threads: int, addresses: tuple[int, ...], sizes:
     constant = factor * shift_grad / scale.dtype.type(rows) - mean * by_x
     for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
-        if kind == SWISH:
+        if activated:
             _combine_in_place(x[span], u[span], factor, by_x, constant)
         else:
             _combine(x[span], u[span], factor, by_x, constant, x_grad[span])

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autonl_core.nn.blocks import inference
-from autonl_core.nn.blocks.conv import ACTIVATIONS, ConvNorm, SqueezeExcite
+from autonl_core.nn.blocks.activation import ACTIVATIONS
+from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.nn.blocks.inference import Kernel, kernel_of, may_run_kernels, squeeze_excite_of
 from autonl_core.nn.kernels import compiled
 from autonl_core.nn.network import build_network

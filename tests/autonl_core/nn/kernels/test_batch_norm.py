@@ -12,15 +12,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.nn.kernels import PLAIN, RESIDUAL, SWISH
+from autonl_core.nn.kernels import HARD_SWISH, PLAIN, RELU, RELU6, RESIDUAL, SWISH
 from autonl_core.nn.kernels.batch_norm import differentiate, normalise
 from autonl_core.nn.kernels.compiled import chunk_rows
 
 Array = NDArray[np.float32]
-KINDS = (PLAIN, SWISH, RESIDUAL)
+KINDS = (PLAIN, SWISH, RELU, RELU6, HARD_SWISH, RESIDUAL)
 FOLLOWED_BY: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
     PLAIN: lambda v, _: v,
     SWISH: lambda v, _: F.silu(v),
+    RELU: lambda v, _: F.relu(v),
+    RELU6: lambda v, _: F.relu6(v),
+    HARD_SWISH: lambda v, _: F.hardswish(v),
     RESIDUAL: lambda v, residual: v + residual,
 }
 
