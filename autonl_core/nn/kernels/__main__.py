@@ -27,7 +27,7 @@ def _compile_inference() -> None:
     zeros = np.zeros(64, np.float32)
     at = zeros.ctypes.data
     _run(pointwise, at, at, at, at, 1, 8, 8, PLAIN, 6)
-    _run(depthwise, at, at, at, at, (1, 1, 1, 8), 1, 1, PLAIN, 1)
+    _run(depthwise, at, at, at, at, (1, 1, 1, 8), 1, 1, (0, 0), PLAIN, 1)
     _run(squeeze_excite, at, at, at, at, at, 1, 1, 8, 8, PLAIN, PLAIN)
 
 
