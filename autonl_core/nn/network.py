@@ -34,9 +34,10 @@ class Network(nn.Module):
         self.arch = arch
         self.fused = False
         self.map_dtype: torch.dtype | None = None  # of everything before the classifier, if not that of its weights
-        self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=arch.activation)
-        self.blocks = nn.ModuleList(MBConv(spec) for spec in arch.blocks)
-        self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activation=arch.activation)
+        act, padding = arch.activation, arch.padding
+        self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=act, padding=padding)
+        self.blocks = nn.ModuleList(MBConv(spec, padding) for spec in arch.blocks)
+        self.head = ConvNorm(arch.blocks[-1].out_channels, arch.head_channels, 1, activation=act)
         self.hidden = nn.Linear(arch.head_channels, arch.hidden_channels) if arch.hidden_channels else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(arch.feature_channels, arch.num_classes)

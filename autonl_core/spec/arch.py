@@ -3,8 +3,9 @@
 A network is a stem (3x3 convolution), blocks (MBConv, each with an optional LightNL), a head (1x1 convolution),
 global average pooling, at most one hidden linear layer, and a linear classifier. Nothing here loads torch.
 
-What the search chooses from always uses Swish and a sigmoid gate. Other activations and gates, a hidden layer and
-fractional expansions are there so that other mobile networks can be written down, and compared with, exactly.
+What the search chooses from always uses Swish, a sigmoid gate and symmetric padding. Other activations, gates and
+padding, a hidden layer and fractional expansions are there so that other mobile networks can be written down, and
+compared with, exactly.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ WIDTH_MULTIPLE = 8  # widths that are multiples of 8 train faster and, measured,
 Activation = Literal["swish", "relu", "relu6", "hard_swish"]
 SeGate = Literal["sigmoid", "hard_sigmoid"]
 Divisor = Literal["positions", "aspect"]
+Padding = Literal["symmetric", "same"]
 
 
 def make_divisible(width: float, multiple: int = WIDTH_MULTIPLE) -> int:
@@ -160,6 +162,10 @@ class ArchSpec:
 
     `activation` is that of stem and head. `hidden_channels` is the width of a linear layer between the pooled head and
     the classifier, as MobileNetV3 has one; 0 means none.
+
+    `padding` is that of every convolution: "symmetric", `kernel_size // 2` zeros on every side, or "same", TensorFlow's
+    SAME: as many zeros as the last window needs, the smaller half of them first. The two differ where the stride is 2
+    and the map has an even number of rows or columns; sizes, and so costs, are the same.
     """
 
     resolution: int
@@ -170,11 +176,13 @@ class ArchSpec:
     head_channels: int
     hidden_channels: int = 0
     activation: Activation = "swish"
+    padding: Padding = "symmetric"
 
     def __post_init__(self) -> None:
         _require_integers(self, "resolution", "num_classes", "stem_channels", "stem_stride", "head_channels")
         _require_integers(self, "hidden_channels")
         _require_one_of(self, "activation", Activation)
+        _require_one_of(self, "padding", Padding)
         _require(self.resolution >= 4, f"resolution is {self.resolution}; it must be at least 4 pixels")
         _require(self.num_classes >= 2, f"num_classes is {self.num_classes}; it must be at least 2")
         _require(self.stem_channels >= 1, f"stem_channels is {self.stem_channels}; it must be at least 1")
@@ -196,7 +204,8 @@ class ArchSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers; `from_json` gives the equal object back."""
-        return _to_plain(self, "hidden_channels", "activation") | {"blocks": [block.to_json() for block in self.blocks]}
+        plain = _to_plain(self, "hidden_channels", "activation", "padding")
+        return plain | {"blocks": [block.to_json() for block in self.blocks]}
 
     @property
     def feature_channels(self) -> int:

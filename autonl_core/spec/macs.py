@@ -39,7 +39,7 @@ class MacsBreakdown:
 
 
 def out_size(size: int, stride: int) -> int:
-    """Rows (or columns) after a padded convolution, or after taking every `stride`-th: ceil(size / stride)."""
+    """Rows (or columns) after a convolution, however padded, or after taking every `stride`-th: ceil(size / stride)."""
     return -(-size // stride)
 
 

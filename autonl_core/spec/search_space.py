@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec
+from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec, Padding
 from autonl_core.spec.macs import block_macs, count_macs, head_macs, out_size, stem_macs
 
 Option = BlockSpec | None  # None: the layer is skipped
@@ -74,6 +74,7 @@ class SearchSpace:
     expand_ratios: tuple[int, ...] = (3, 6)
     nl_ratios: tuple[float, ...] = (0.125, 0.25)
     nl_strides: tuple[int, ...] = (2, 1)
+    padding: Padding = "symmetric"
 
     @cached_property
     def blocks(self) -> tuple[BlockChoices, ...]:
@@ -107,6 +108,7 @@ class SearchSpace:
             stem_stride=self.stem_stride,
             blocks=tuple(option for option in options if option is not None),
             head_channels=self.head_channels,
+            padding=self.padding,
         )
 
     def smallest(self) -> ArchSpec:
@@ -127,12 +129,13 @@ class SearchSpace:
         """Whether some choice of options builds `arch`."""
         ours = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
         given = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
+        alike = ours == given and self.padding == arch.padding
         reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
         for choices in self.blocks:
             options = set(choices.options())
             taken = {count + 1 for count in reached if count < len(arch.blocks) and arch.blocks[count] in options}
             reached = taken | reached if choices.can_skip else taken
-        return ours == given and len(arch.blocks) in reached
+        return alike and len(arch.blocks) in reached
 
     def _positions(self) -> Iterator[BlockChoices]:
         channels, size = self.stem_channels, out_size(self.resolution, self.stem_stride)

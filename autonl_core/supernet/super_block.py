@@ -14,7 +14,7 @@ from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.light_nl_function import maps_of, positions_last
 from autonl_core.nn.blocks.mbconv import MBConv
-from autonl_core.spec.arch import Activation, BlockSpec
+from autonl_core.spec.arch import Activation, BlockSpec, Padding
 from autonl_core.spec.search_space import BlockChoices, Option
 
 Gates = dict[str, Tensor]  # one scalar per gate that a position has; an absent name is always open
@@ -24,12 +24,12 @@ Observer = Callable[[str, Tensor], None]  # gets the name of a gate, and the par
 class SuperBlock(nn.Module):
     """One position of the supernet; holds the weights of its largest option."""
 
-    def __init__(self, choices: BlockChoices) -> None:
+    def __init__(self, choices: BlockChoices, padding: Padding = "symmetric") -> None:
         super().__init__()
-        self.choices = choices
+        self.choices, self.padding = choices, padding
         self.small_expanded = choices.in_channels * choices.expand_ratios[0]
         self.small_kernel = choices.kernel_sizes[0]
-        self.block = MBConv(_largest(choices))
+        self.block = MBConv(_largest(choices), padding)
         kernel = choices.kernel_sizes[-1]
         core = torch.zeros(kernel, kernel)
         margin = (kernel - self.small_kernel) // 2
@@ -50,7 +50,7 @@ class SuperBlock(nn.Module):
         kernel = block.depthwise.conv.weight
         if "kernel" in gates:
             kernel = kernel * (self.core + gates["kernel"] * (1 - self.core))
-        h = depthwise_conv(h, kernel, block.depthwise.conv.stride[0])
+        h = depthwise_conv(h, kernel, block.depthwise.conv.stride[0], self.padding)
         h = batch_norm(h, block.depthwise.norm, activation="swish")
         widths = self._width_gate(expand) if "expand" in gates else None  # (1, E, 1, 1)
         if block.squeeze_excite is not None:
@@ -72,7 +72,8 @@ class SuperBlock(nn.Module):
         if block.expand is not None:
             h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, activation="swish")
         kernel = self.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size)
-        h = batch_norm(depthwise_conv(h, kernel, option.stride), block.depthwise.norm, activation="swish")
+        h = depthwise_conv(h, kernel, option.stride, self.padding)
+        h = batch_norm(h, block.depthwise.norm, activation="swish")
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, expanded, None)
         z = batch_norm(pointwise(h, block.project.conv.weight[:, :expanded]), block.project.norm)

@@ -34,8 +34,9 @@ class Supernet(nn.Module):
         super().__init__()
         space = table.space
         self.table = table
-        self.stem = ConvNorm(3, space.stem_channels, 3, stride=space.stem_stride, activation="swish")
-        self.blocks = nn.ModuleList(SuperBlock(choices) for choices in space.blocks)
+        stride, padding = space.stem_stride, space.padding
+        self.stem = ConvNorm(3, space.stem_channels, 3, stride=stride, activation="swish", padding=padding)
+        self.blocks = nn.ModuleList(SuperBlock(choices, padding) for choices in space.blocks)
         self.head = ConvNorm(space.stages[-1].out_channels, space.head_channels, 1, activation="swish")
         self.classifier = nn.Linear(space.head_channels, space.num_classes)
         init_weights(self, torch.Generator().manual_seed(seed))

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from autonl_core.spec.arch import Activation, ArchSpec, BlockSpec, Divisor, LightNLSpec, SeGate
+from autonl_core.spec.arch import Activation, ArchSpec, BlockSpec, Divisor, LightNLSpec, Padding, SeGate
 from autonl_core.spec.zoo import ZOO
 
 AUTONL_S = ZOO["autonl_s"].arch_string
@@ -77,4 +77,5 @@ def arch_specs(draw: st.DrawFn) -> ArchSpec:
         head_channels=draw(st.integers(1, 1280)),
         hidden_channels=draw(st.sampled_from([0, 64]) | st.integers(0, 1280)),
         activation=draw(_ACTIVATIONS),
+        padding=draw(st.sampled_from(get_args(Padding))),
     )

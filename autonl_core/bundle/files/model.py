@@ -45,18 +45,31 @@ DTYPES = {
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch normalisation and, unless `activation` is None, an activation."""
+    """Convolution, batch normalisation and, unless `activation` is None, an activation.
+
+    `padding`: "symmetric", `kernel_size // 2` on every side, or "same", as TensorFlow's SAME.
+    """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, groups: int, activation: str | None
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        groups: int,
+        activation: str | None,
+        padding: str = "symmetric",
     ) -> None:
         super().__init__()
-        padding = kernel_size // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
+        self.same = padding == "same" and stride > 1  # with a stride of 1 the two are equal
+        margin = 0 if self.same else kernel_size // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, margin, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(out_channels, eps=BN_EPS)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.same:
+            x = pad_same(x, self.conv.kernel_size[0], self.conv.stride[0])
         x = self.norm(self.conv(x))
         return x if self.activation is None else ACTIVATIONS[self.activation](x)
 
@@ -112,13 +125,13 @@ class LightNL(nn.Module):
 class Block(nn.Module):
     """Expand, depthwise, squeeze-excite, project, LightNL, residual. Parts that the block lacks are None."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: dict[str, Any], padding: str) -> None:
         super().__init__()
         in_channels, out_channels, stride = spec["in_channels"], spec["out_channels"], spec["stride"]
         activation, expanded = spec.get("activation", "swish"), expanded_width(in_channels, spec["expand_ratio"])
         self.residual = spec["skip"] and stride == 1 and in_channels == out_channels
         self.expand = ConvNorm(in_channels, expanded, 1, 1, 1, activation) if spec["expand_ratio"] > 1 else None
-        self.depthwise = ConvNorm(expanded, expanded, spec["kernel_size"], stride, expanded, activation)
+        self.depthwise = ConvNorm(expanded, expanded, spec["kernel_size"], stride, expanded, activation, padding)
         self.squeeze_excite: nn.Module | None = None
         if spec["se_ratio"] > 0:
             squeezed = max(1, int(in_channels * spec["se_ratio"] + 0.5))
@@ -144,9 +157,9 @@ class Network(nn.Module):
 
     def __init__(self, arch: dict[str, Any]) -> None:
         super().__init__()
-        self.activation = arch.get("activation", "swish")
-        self.stem = ConvNorm(3, arch["stem_channels"], 3, arch["stem_stride"], 1, self.activation)
-        self.blocks = nn.ModuleList(Block(spec) for spec in arch["blocks"])
+        self.activation, padding = arch.get("activation", "swish"), arch.get("padding", "symmetric")
+        self.stem = ConvNorm(3, arch["stem_channels"], 3, arch["stem_stride"], 1, self.activation, padding)
+        self.blocks = nn.ModuleList(Block(spec, padding) for spec in arch["blocks"])
         last, width, hidden = arch["blocks"][-1]["out_channels"], arch["head_channels"], arch.get("hidden_channels", 0)
         self.head = ConvNorm(last, width, 1, 1, 1, self.activation)
         self.hidden = nn.Linear(width, hidden) if hidden else None
@@ -212,6 +225,15 @@ def _tensor(values: memoryview, dtype: str, shape: list[int], data_offsets: list
     if start == stop:
         return torch.empty(shape, dtype=DTYPES[dtype])
     return torch.frombuffer(values[start:stop], dtype=DTYPES[dtype]).reshape(shape)
+
+
+def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """(B, C, H, W) with the zeros that the last window needs, the smaller half of them before the map."""
+    margins: list[int] = []
+    for size in (int(x.shape[3]), int(x.shape[2])):
+        total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+        margins += [total // 2, total - total // 2]
+    return F.pad(x, margins)
 
 
 def expanded_width(in_channels: int, ratio: float) -> int:

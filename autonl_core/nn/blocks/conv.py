@@ -11,7 +11,8 @@ from autonl_core.nn.blocks.activation import SE_GATES, activate
 from autonl_core.nn.blocks.batch_norm import normalise_in_training
 from autonl_core.nn.blocks.depthwise import depthwise_conv
 from autonl_core.nn.blocks.inference import FastPath, kernel_of, squeeze_excite_of
-from autonl_core.spec.arch import Activation, SeGate
+from autonl_core.nn.blocks.padding import SameConv2d, pad, padding_of
+from autonl_core.spec.arch import Activation, Padding, SeGate
 
 BN_EPS = 1e-3  # of the published networks
 BN_MOMENTUM = 0.1  # running statistics are recalibrated before every evaluation, so they may be quick
@@ -23,7 +24,8 @@ def convolve(x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) ->
     """`conv` of x with the given weight and bias."""
     if conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1:
         return pointwise(x, weight, bias)
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    padded, margin = pad(x, conv.kernel_size[0], conv.stride[0], padding_of(conv))
+    return F.conv2d(padded, weight, bias, conv.stride, margin, conv.dilation, conv.groups)
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -53,7 +55,10 @@ def normalise(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
 
 
 class ConvNorm(nn.Module):
-    """A square convolution without bias, "same" padding, batch normalisation, and `activation` if one is given."""
+    """A square convolution without bias, batch normalisation, and `activation` if one is given.
+
+    An output has ceil(size / stride) rows and columns, whatever the `padding`.
+    """
 
     def __init__(
         self,
@@ -64,10 +69,12 @@ class ConvNorm(nn.Module):
         stride: int = 1,
         groups: int = 1,
         activation: Activation | None,
+        padding: Padding = "symmetric",
     ) -> None:
         super().__init__()
-        padding = kernel_size // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
+        kind = SameConv2d if padding == "same" and stride > 1 else nn.Conv2d  # with a stride of 1 the two are equal
+        margin = kernel_size // 2
+        self.conv = kind(in_channels, out_channels, kernel_size, stride, margin, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.activation = activation
 
@@ -81,8 +88,10 @@ class ConvNorm(nn.Module):
 
     def _forward_in_training(self, x: Tensor) -> Tensor:
         conv = self.conv
-        depthwise = conv.groups > 1
-        z = depthwise_conv(x, conv.weight, conv.stride[0]) if depthwise else convolve(x, conv, conv.weight, None)
+        if conv.groups > 1:
+            z = depthwise_conv(x, conv.weight, conv.stride[0], padding_of(conv))
+        else:
+            z = convolve(x, conv, conv.weight, None)
         return normalise_in_training(z, self.norm, self.activation)
 
     def fold(self) -> FoldedConv:

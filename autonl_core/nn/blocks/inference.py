@@ -22,8 +22,9 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from autonl_core.nn.blocks.activation import GATE_KINDS, KINDS
 from autonl_core.nn.blocks.on_cpu import runs_kernels
+from autonl_core.nn.blocks.padding import first_window, padding_of
 from autonl_core.nn.kernels import LANES, PANEL
-from autonl_core.spec.arch import Activation, SeGate
+from autonl_core.spec.arch import Activation, Padding, SeGate
 
 _CHUNK_ROWS = 48  # of a matrix, in multiples of 6
 _MACS_OF_ELEMENT = 40  # take as long as one element of the maps that `Compiled` counts
@@ -134,7 +135,7 @@ def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
     if conv.dilation != (1, 1) or conv.stride[0] != conv.stride[1] or conv.padding_mode != "zeros":
         return None
     if conv.groups == conv.in_channels == conv.out_channels:
-        return _depthwise(weight, bias, conv.stride[0], KINDS[activation])
+        return _depthwise(weight, bias, conv.stride[0], padding_of(conv), KINDS[activation])
     if conv.groups == 1 and size == 1 and conv.stride == (1, 1):
         return _pointwise(weight, bias, KINDS[activation])
     return None
@@ -199,7 +200,7 @@ def _pointwise(weight: Tensor, bias: Tensor, kind: int) -> Kernel:
     return Kernel(in_channels, run)
 
 
-def _depthwise(weight: Tensor, bias: Tensor, stride: int, kind: int) -> Kernel:
+def _depthwise(weight: Tensor, bias: Tensor, stride: int, padding: Padding, kind: int) -> Kernel:
     """weight: (C, 1, k, k)."""
     from autonl_core.nn.kernels.inference import depthwise
 
@@ -212,8 +213,8 @@ def _depthwise(weight: Tensor, bias: Tensor, stride: int, kind: int) -> Kernel:
         batch, _, height, width = x.shape
         out = _new_map(batch, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
         pointers = x.data_ptr(), taps.data_ptr(), bias.data_ptr(), out.data_ptr()
-        shape = batch, height, width, channels
-        depthwise(torch.get_num_threads(), _elements(x, x.numel()), *pointers, shape, size, stride, kind, _PARTS)
+        shape, first = (batch, height, width, channels), first_window(x, size, stride, padding)
+        depthwise(torch.get_num_threads(), _elements(x, x.numel()), *pointers, shape, size, stride, first, kind, _PARTS)
         return out
 
     return Kernel(channels, run)

@@ -7,19 +7,25 @@ from torch import Tensor, nn
 
 from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.nn.blocks.light_nl import LightNL
-from autonl_core.spec.arch import BlockSpec
+from autonl_core.spec.arch import BlockSpec, Padding
 
 
 class MBConv(nn.Module):
     """Expand, depthwise, squeeze-excite, project, LightNL, residual. Missing parts are None."""
 
-    def __init__(self, spec: BlockSpec) -> None:
+    def __init__(self, spec: BlockSpec, padding: Padding = "symmetric") -> None:
         super().__init__()
         expanded, act = spec.expanded_channels, spec.activation
         self.residual = spec.residual
         self.expand = ConvNorm(spec.in_channels, expanded, 1, activation=act) if spec.expand_ratio > 1 else None
         self.depthwise = ConvNorm(
-            expanded, expanded, spec.kernel_size, stride=spec.stride, groups=expanded, activation=act
+            expanded,
+            expanded,
+            spec.kernel_size,
+            stride=spec.stride,
+            groups=expanded,
+            activation=act,
+            padding=padding,
         )
         self.squeeze_excite = SqueezeExcite(expanded, spec.se_channels, act, spec.se_gate) if spec.se_channels else None
         self.project = ConvNorm(expanded, spec.out_channels, 1, activation=None)

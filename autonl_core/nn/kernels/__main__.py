@@ -26,7 +26,7 @@ def compile_all() -> None:
     _run(differentiate, (at,) * 8, (1, 8, 1), one, PLAIN)
     _run(weight_gradient, *[at] * 4, shape, shape, 1, 1, 1, one)
     _run(pointwise, *[at] * 4, 1, 8, 8, PLAIN, 6)
-    _run(depthwise, *[at] * 4, shape, 1, 1, PLAIN, 1)
+    _run(depthwise, *[at] * 4, shape, 1, 1, (0, 0), PLAIN, 1)
     _run(squeeze_excite, *[at] * 5, 1, 1, 8, 8, PLAIN, PLAIN)
 
 

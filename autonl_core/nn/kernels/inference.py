@@ -86,16 +86,17 @@ def _pointwise(
 
 @inner
 def _pad_panel(
-    x: int, x_step: int, height: int, width: int, first: int, margin: int, wide: bool, padded: Array
+    x: int, x_step: int, height: int, width: int, first: int, margin: int, left: int, wide: bool, padded: Array
 ) -> None:
     """One panel of channels of a map (H, W, C), from row `first` on, between margins that are and stay zero.
 
-    Positions of the map are `x_step` bytes apart. padded: (rows, W + 2 margin, PANEL); rows outside the map are zero.
+    Positions of the map are `x_step` bytes apart. padded: (rows, W + 2 margin, PANEL), of which `left` columns, at most
+    the margin, are before the map; rows outside the map are zero.
     """
     for y in range(len(padded)):
         if 0 <= first + y < height:
             source = x + x_step * width * (first + y)
-            target = padded.ctypes.data + _PANEL_BYTES * ((width + 2 * margin) * y + margin)
+            target = padded.ctypes.data + _PANEL_BYTES * ((width + 2 * margin) * y + left)
             if wide:
                 _copy_2(source, x_step, target, _PANEL_BYTES, width)
             else:
@@ -148,11 +149,16 @@ def _depthwise(
     shape: Shape,
     size: int,
     stride: int,
+    first_window: tuple[int, int],
     kind: int,
     parts: int,
 ) -> None:
-    """(B, H, W, C), weights (size, size, C) -> (B, H', W', C); the panels of an image in `parts` of equal size."""
+    """(B, H, W, C), weights (size, size, C) -> (B, H', W', C); the panels of an image in `parts` of equal size.
+
+    `first_window`: how many rows above and columns left of the map the first window begins, at most size // 2.
+    """
     batch, height, width, channels = shape
+    top, left = first_window
     margin, step = size // 2, _FLOAT_BYTES * channels
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
     panels = (channels + PANEL - 1) // PANEL
@@ -170,7 +176,7 @@ def _depthwise(
             for first in range(0, rows, band):
                 count = min(rows, first + band) - first
                 needed = padded[: (count - 1) * stride + size]
-                _pad_panel(source, step, height, width, first * stride - margin, margin, wide, needed)
+                _pad_panel(source, step, height, width, first * stride - top, margin, left, wide, needed)
                 for y in range(count):
                     begin = padded.ctypes.data + line * stride * y
                     to = out + step * columns * (image * rows + first + y) + offset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from autonl_core.errors import ArchError
 from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec, make_divisible
 from autonl_core.spec.arch_string import decode
+from autonl_core.spec.zoo import ZOO
 from tests.autonl_core.sample_architectures import AUTONL_S, arch_specs, block, network
 
 
@@ -103,6 +105,7 @@ def test_layers_must_fit_each_other() -> None:
         ("stem_channels", 0, "stem_channels is 0; it must be at least 1"),
         ("stem_stride", 4, "stem_stride is 4; it must be 1 or 2"),
         ("head_channels", 0, "head_channels is 0; it must be at least 1"),
+        ("padding", "valid", "padding is 'valid'; it must be one of symmetric, same"),
         ("blocks", [], "blocks is empty; a network needs at least one block"),
     ],
 )
@@ -154,6 +157,27 @@ def test_what_was_added_later_is_left_out_where_it_is_not_used() -> None:
         "se_gate": "hard_sigmoid",
     }
     assert other.to_json()["blocks"][0]["light_nl"]["divisor"] == "aspect"
+
+
+def test_padding_is_stored_where_it_is_not_symmetric_and_tells_networks_apart() -> None:
+    symmetric = network(block())
+    same = replace(symmetric, padding="same")
+    assert "padding" not in symmetric.to_json()
+    assert same.to_json() == symmetric.to_json() | {"padding": "same"}
+    assert same.arch_id != symmetric.arch_id
+
+
+@pytest.mark.parametrize(
+    ("name", "arch_id"),
+    [
+        ("autonl_l", "ddf87c9f80c90892"),
+        ("fbnet_c", "2e93ebe335a2c11a"),
+        ("mobilenet_v3_large", "28fea0111ea67ca8"),
+        ("efficientnet_b0", "675282775bbb6db2"),
+    ],
+)
+def test_identities_are_those_of_earlier_versions(name: str, arch_id: str) -> None:
+    assert ZOO[name].arch.arch_id == arch_id
 
 
 def test_equal_architectures_have_equal_identities_however_their_numbers_are_written() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,12 @@ def test_all_marks_of_a_block() -> None:
     assert encode_block(spec) == word
 
 
+def test_padding_is_marked_after_the_resolution() -> None:
+    same = decode(EXAMPLE.replace("in32", "in32_same"))
+    assert same == replace(decode(EXAMPLE), padding="same")
+    assert encode(same).startswith("in32_same | cn_k3_s1_c16 | ")
+
+
 def test_equal_neighbours_are_written_once_with_a_count() -> None:
     written = encode(network(block(8, 16, stride=2), block(16, 16), block(16, 16), block(16, 16, kernel_size=5)))
     assert written == ("in32 | cn_k3_s1_c8 | ir_r3_k3_s2_e3_c16 ir_r1_k5_s1_e3_c16 | cn_k1_s1_c64 | fc10")
@@ -80,6 +87,7 @@ def test_spaces_around_the_parts_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("wrong", "right", "complaint"),
     [
+        ("in32", "in32_valid", "cannot read 'in32_valid'; expected something like 'in224'"),
         ("in32", "32", "cannot read '32'; expected something like 'in224'"),
         ("cn_k3_s1_c16", "cn_k5_s1_c16", "cannot read 'cn_k5_s1_c16'"),
         ("cn_k1_s1_c256", "cn_k1_c256", "cannot read 'cn_k1_c256'"),

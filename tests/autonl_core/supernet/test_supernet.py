@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autonl_core.spec.arch import Padding
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
 
-SPACES = [("tiny", 8), ("tiny", 11), ("mobile-32", 32)]  # 11 pixels: odd maps, where strided positions are ceil(H/2)
+SPACES: list[tuple[str, int, Padding]] = [
+    ("tiny", 8, "symmetric"),
+    ("tiny", 11, "symmetric"),  # odd maps, where strided positions are ceil(H/2)
+    ("mobile-32", 32, "symmetric"),
+    ("mobile-32", 32, "same"),
+]
 
 
-@pytest.fixture(params=SPACES, ids=[f"{name}-{resolution}" for name, resolution in SPACES])
+@pytest.fixture(params=SPACES, ids=["-".join(map(str, space)) for space in SPACES])
 def supernet(request: pytest.FixtureRequest) -> Supernet:
-    name, resolution = request.param
-    made = Supernet(GateTable(get_space(name, resolution, 10)), seed=0)
+    name, resolution, padding = request.param
+    made = Supernet(GateTable(replace(get_space(name, resolution, 10), padding=padding)), seed=0)
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.ndim == 1:  # scales and shifts with a life of their own, so that every path matters

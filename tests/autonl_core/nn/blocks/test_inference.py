@@ -23,7 +23,7 @@ from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.nn.blocks.inference import Kernel, kernel_of, may_run_kernels, squeeze_excite_of
 from autonl_core.nn.kernels import compiled
 from autonl_core.nn.network import build_network
-from autonl_core.spec.arch import Activation, SeGate
+from autonl_core.spec.arch import Activation, Padding, SeGate
 from autonl_core.spec.zoo import ZOO
 
 SIZES = st.integers(1, 19)
@@ -62,6 +62,7 @@ def assert_close(found: Tensor, exact: Tensor) -> None:
     st.integers(1, 2),
     st.booleans(),
     st.sampled_from([None, *ACTIVATIONS]),
+    st.sampled_from(["symmetric", "same"]),
 )
 @torch.no_grad()
 def test_any_1x1_or_depthwise_convolution_is_pytorch_s(
@@ -74,9 +75,10 @@ def test_any_1x1_or_depthwise_convolution_is_pytorch_s(
     stride: int,
     depthwise: bool,
     activation: Activation | None,
+    padding: Padding,
 ) -> None:
     into, groups, size, stride = (out, out, size, stride) if depthwise else (into, 1, 1, 1)
-    layer = folded(into, out, size, stride, groups, activation)
+    layer = folded(into, out, size, stride, groups, activation, padding)
     x = images(batch, into, height, width)
     found = layer(x)
     assert layer._fast._made.kernel is not None
@@ -154,8 +156,9 @@ def folded(
     stride: int = 1,
     groups: int = 1,
     activation: Activation | None = "swish",
+    padding: Padding = "symmetric",
 ) -> Any:
-    layer = ConvNorm(into, out, size, stride=stride, groups=groups, activation=activation)
+    layer = ConvNorm(into, out, size, stride=stride, groups=groups, activation=activation, padding=padding)
     nn.init.normal_(layer.norm.bias)
     return layer.eval().fold().requires_grad_(False)
 
