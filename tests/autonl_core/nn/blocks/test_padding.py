@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from autonl_core.nn.blocks.conv import ACTIVATIONS, ConvNorm
+from autonl_core.nn.blocks.activation import ACTIVATIONS
+from autonl_core.nn.blocks.conv import ConvNorm
 from autonl_core.nn.blocks.padding import SameConv2d, pad, same_margins
 
 SIZES = st.integers(1, 26)
