@@ -1,15 +1,17 @@
 """The binary choices that a position of a search space can offer, each open (the larger choice) or closed.
 
     kernel      5x5 instead of 3x3            present   the layer is there instead of skipped
-    expand      6x instead of 3x              light_nl  LightNL is inserted
+    expand      the largest expansion         light_nl  LightNL is inserted
     nl_ratio    .25 instead of .125           nl_stride stride 1 instead of 2
 
-A gate that an option makes meaningless (all others of a skipped layer, the ratio of a LightNL that is not there) is
-*free*: the option does not depend on it.
+More than two expansions are a chain of gates: `expand_3` opens 3x instead of what is below it, `expand` 6x instead of
+what is below that. A gate that an option makes meaningless (all others of a skipped layer, the ratio of a LightNL that
+is not there, an expansion above one that is closed) is *free*: the option does not depend on it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +50,21 @@ def _smallest_stride(choices: BlockChoices, block: BlockSpec) -> bool | None:
     return None if block.light_nl is None else block.light_nl.nl_stride == choices.nl_strides[-1]
 
 
+def expansion_gates(choices: BlockChoices) -> dict[str, tuple[int, int]]:
+    """By name, the expansion below a gate and the one that it opens; small to large."""
+    ratios = choices.expand_ratios
+    names = [*(f"expand_{ratio}" for ratio in ratios[1:-1]), "expand"]
+    return dict(zip(names, itertools.pairwise(ratios), strict=False))
+
+
+def _expansion(name: str, title: str) -> GateKind:
+    def is_open(choices: BlockChoices, block: BlockSpec) -> bool | None:
+        below, ratio = expansion_gates(choices)[name]
+        return None if block.expand_ratio < below else block.expand_ratio >= ratio
+
+    return GateKind(name, title, offered=lambda choices: name in expansion_gates(choices), is_open=is_open)
+
+
 GATE_KINDS = (
     GateKind(
         "kernel",
@@ -55,12 +72,8 @@ GATE_KINDS = (
         offered=lambda choices: len(choices.kernel_sizes) > 1,
         is_open=lambda choices, block: block.kernel_size == choices.kernel_sizes[-1],
     ),
-    GateKind(
-        "expand",
-        "expansion 6",
-        offered=lambda choices: len(choices.expand_ratios) > 1,
-        is_open=lambda choices, block: block.expand_ratio == choices.expand_ratios[-1],
-    ),
+    *(_expansion(f"expand_{ratio}", f"expansion {ratio}") for ratio in (2, 3, 4)),
+    _expansion("expand", "expansion 6"),
     GateKind(
         "present",
         "layer is kept",

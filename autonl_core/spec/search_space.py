@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from autonl_core.spec.arch import ArchSpec, BlockSpec, LightNLSpec, Padding
+from autonl_core.spec.arch import Activation, ArchSpec, BlockSpec, LightNLSpec, Padding
 from autonl_core.spec.macs import block_macs, count_macs, head_macs, out_size, stem_macs
 
 Option = BlockSpec | None  # None: the layer is skipped
@@ -46,6 +46,7 @@ class BlockChoices:
     can_skip: bool
     nl_ratios: tuple[float, ...]  # empty: LightNL is not offered here
     nl_strides: tuple[int, ...]  # large to small: a smaller stride is the larger network
+    activation: Activation = "swish"
 
     def options(self) -> list[Option]:
         """Every concrete block, the smallest kernel and expansion without LightNL first; skip, if offered, before."""
@@ -53,9 +54,8 @@ class BlockChoices:
         light_nls += [LightNLSpec(r, s) for r, s in itertools.product(self.nl_ratios, self.nl_strides)]
         blocks: list[Option] = [None] if self.can_skip else []
         for expand, kernel, light_nl in itertools.product(self.expand_ratios, self.kernel_sizes, light_nls):
-            blocks.append(
-                BlockSpec(self.in_channels, self.out_channels, self.stride, kernel, expand, self.se_ratio, light_nl)
-            )
+            shape = self.in_channels, self.out_channels, self.stride, kernel, expand
+            blocks.append(BlockSpec(*shape, self.se_ratio, light_nl, activation=self.activation))
         return blocks
 
 
@@ -75,6 +75,7 @@ class SearchSpace:
     nl_ratios: tuple[float, ...] = (0.125, 0.25)
     nl_strides: tuple[int, ...] = (2, 1)
     padding: Padding = "symmetric"
+    activation: Activation = "swish"
 
     @cached_property
     def blocks(self) -> tuple[BlockChoices, ...]:
@@ -109,6 +110,7 @@ class SearchSpace:
             blocks=tuple(option for option in options if option is not None),
             head_channels=self.head_channels,
             padding=self.padding,
+            activation=self.activation,
         )
 
     def smallest(self) -> ArchSpec:
@@ -129,7 +131,7 @@ class SearchSpace:
         """Whether some choice of options builds `arch`."""
         ours = (self.resolution, self.num_classes, self.stem_channels, self.stem_stride, self.head_channels)
         given = (arch.resolution, arch.num_classes, arch.stem_channels, arch.stem_stride, arch.head_channels)
-        alike = ours == given and self.padding == arch.padding
+        alike = ours == given and (self.padding, self.activation) == (arch.padding, arch.activation)
         reached = {0}  # how many of its blocks the positions so far can have built; skips leave several possibilities
         for choices in self.blocks:
             options = set(choices.options())
@@ -154,5 +156,6 @@ class SearchSpace:
                     can_skip=not first,
                     nl_ratios=() if stage.fixed else self.nl_ratios,
                     nl_strides=() if stage.fixed else self.nl_strides,
+                    activation=self.activation,
                 )
                 channels, size = stage.out_channels, out_size(size, stage.stride if first else 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from autonl_core.errors import SpaceError
 from autonl_core.registry import Registry
+from autonl_core.spec.arch import Activation, Padding
 from autonl_core.spec.search_space import SearchSpace, StageSpec
 
 # The published rule for squeeze-excite: a quarter in the first block of a late stage, half in the others.
@@ -18,7 +19,10 @@ LATE_STAGE_SE = (0.25, 0.5)
 
 @dataclass(frozen=True)
 class SpaceFamily:
-    """A named skeleton, and the resolutions in pixels that it is made for."""
+    """A named skeleton, and the resolutions in pixels that it is made for.
+
+    One that is `on_request` is never chosen by its resolution alone.
+    """
 
     name: str
     summary: str
@@ -27,6 +31,10 @@ class SpaceFamily:
     stem_stride: int
     head_channels: int
     stages: tuple[StageSpec, ...]
+    expand_ratios: tuple[int, ...] = (3, 6)
+    padding: Padding = "symmetric"
+    activation: Activation = "swish"
+    on_request: bool = False
 
     def bind(self, resolution: int, num_classes: int) -> SearchSpace:
         """The space for images of `resolution` pixels and `num_classes` classes.
@@ -44,6 +52,9 @@ class SpaceFamily:
             stem_stride=self.stem_stride,
             stages=self.stages,
             head_channels=self.head_channels,
+            expand_ratios=self.expand_ratios,
+            padding=self.padding,
+            activation=self.activation,
         )
 
 
@@ -62,7 +73,7 @@ def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpac
         SpaceError: the name is unknown, or the space is not made for this resolution.
     """
     if name is None:
-        fitting = [family for family in space_families() if resolution in family.resolutions]
+        fitting = [f for f in space_families() if resolution in f.resolutions and not f.on_request]
         if not fitting:
             raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
         return fitting[0].bind(resolution, num_classes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autonl_core.nn.blocks.activation import activate
 from autonl_core.nn.blocks.batch_norm import normalise_batch
 from autonl_core.nn.blocks.conv import SqueezeExcite, pointwise
 from autonl_core.nn.blocks.depthwise import depthwise_conv
@@ -15,6 +15,7 @@ from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.blocks.light_nl_function import maps_of, positions_last
 from autonl_core.nn.blocks.mbconv import MBConv
 from autonl_core.spec.arch import Activation, BlockSpec, Padding
+from autonl_core.spec.gate_kinds import expansion_gates
 from autonl_core.spec.search_space import BlockChoices, Option
 
 Gates = dict[str, Tensor]  # one scalar per gate that a position has; an absent name is always open
@@ -27,7 +28,8 @@ class SuperBlock(nn.Module):
     def __init__(self, choices: BlockChoices, padding: Padding = "symmetric") -> None:
         super().__init__()
         self.choices, self.padding = choices, padding
-        self.small_expanded = choices.in_channels * choices.expand_ratios[0]
+        gates = expansion_gates(choices).items()
+        self.widths = {name: slice(*(choices.in_channels * ratio for ratio in ratios)) for name, ratios in gates}
         self.small_kernel = choices.kernel_sizes[0]
         self.block = MBConv(_largest(choices), padding)
         kernel = choices.kernel_sizes[-1]
@@ -41,18 +43,18 @@ class SuperBlock(nn.Module):
         """(B, C_in, H, W) -> (B, C_out, H', W') with gates folded into the weights; `observe` sees the affinities."""
         block = self.block
         one = x.new_ones(())
-        present, expand = gates.get("present", one), gates.get("expand", one)
+        act, present = self.choices.activation, gates.get("present", one)
         h = (
             x
             if block.expand is None
-            else batch_norm(pointwise(x, block.expand.conv.weight), block.expand.norm, activation="swish")
+            else batch_norm(pointwise(x, block.expand.conv.weight), block.expand.norm, activation=act)
         )
         kernel = block.depthwise.conv.weight
         if "kernel" in gates:
             kernel = kernel * (self.core + gates["kernel"] * (1 - self.core))
         h = depthwise_conv(h, kernel, block.depthwise.conv.stride[0], self.padding)
-        h = batch_norm(h, block.depthwise.norm, activation="swish")
-        widths = self._width_gate(expand) if "expand" in gates else None  # (1, E, 1, 1)
+        h = batch_norm(h, block.depthwise.norm, activation=act)
+        widths = self._width_gate(gates) if self.widths.keys() & gates else None  # (1, E, 1, 1)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, h.shape[1], widths)
         projection = block.project.conv.weight if widths is None else block.project.conv.weight * widths
@@ -67,13 +69,13 @@ class SuperBlock(nn.Module):
         """The same for one option, computing nothing it does not have."""
         if option is None:
             return x
-        block, expanded = self.block, option.expanded_channels
+        block, expanded, act = self.block, option.expanded_channels, option.activation
         h = x
         if block.expand is not None:
-            h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, activation="swish")
+            h = batch_norm(pointwise(x, block.expand.conv.weight[:expanded]), block.expand.norm, activation=act)
         kernel = self.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size)
         h = depthwise_conv(h, kernel, option.stride, self.padding)
-        h = batch_norm(h, block.depthwise.norm, activation="swish")
+        h = batch_norm(h, block.depthwise.norm, activation=act)
         if block.squeeze_excite is not None:
             h = _squeeze_excite(h, block.squeeze_excite, expanded, None)
         z = batch_norm(pointwise(h, block.project.conv.weight[:, :expanded]), block.project.norm)
@@ -87,11 +89,13 @@ class SuperBlock(nn.Module):
         margin = (kernel.shape[-1] - kernel_size) // 2
         return kernel if margin == 0 else kernel[:, :, margin:-margin, margin:-margin]
 
-    def _width_gate(self, expand: Tensor) -> Tensor:
-        """1 on the first half of the expanded channels, the gate on the second: (1, E, 1, 1)."""
+    def _width_gate(self, gates: Gates) -> Tensor:
+        """1 on the channels of the smallest expansion; on those above it, the gates that open them: (1, E, 1, 1)."""
         widths = self.block.project.conv.weight.new_ones(1, self.block.project.conv.in_channels, 1, 1)
-        mask = torch.arange(widths.shape[1], device=widths.device) >= self.small_expanded
-        return torch.where(mask.view(1, -1, 1, 1), expand * widths, widths)
+        channels = torch.arange(widths.shape[1], device=widths.device).view(1, -1, 1, 1)
+        for name, added in self.widths.items():  # an expansion needs all gates below its own
+            widths = torch.where(channels >= added.start, gates.get(name, 1.0) * widths, widths)
+        return widths
 
     def _gated_product(self, z: Tensor, light_nl: LightNL, gates: Gates, observe: Observer | None) -> Tensor:
         """LightNL's y with the gates inside the affinity: order 2, so that gates touch a (B, C', C) tensor only.
@@ -141,7 +145,7 @@ def batch_norm(
 def _squeeze_excite(h: Tensor, layer: SqueezeExcite, channels: int, widths: Tensor | None) -> Tensor:
     """Squeeze-excite over the first `channels`, its inputs weighted by the width gate (1, E, 1, 1)."""
     reduce = layer.reduce.weight[:, :channels] if widths is None else layer.reduce.weight * widths
-    s = F.silu(pointwise(h.mean((2, 3), keepdim=True), reduce, layer.reduce.bias))
+    s = activate(pointwise(h.mean((2, 3), keepdim=True), reduce, layer.reduce.bias), layer.activation)
     assert layer.expand.bias is not None
     s = pointwise(s, layer.expand.weight[:channels], layer.expand.bias[:channels])
     return h * torch.sigmoid(s)

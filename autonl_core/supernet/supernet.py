@@ -35,9 +35,9 @@ class Supernet(nn.Module):
         space = table.space
         self.table = table
         stride, padding = space.stem_stride, space.padding
-        self.stem = ConvNorm(3, space.stem_channels, 3, stride=stride, activation="swish", padding=padding)
+        self.stem = ConvNorm(3, space.stem_channels, 3, stride=stride, activation=space.activation, padding=padding)
         self.blocks = nn.ModuleList(SuperBlock(choices, padding) for choices in space.blocks)
-        self.head = ConvNorm(space.stages[-1].out_channels, space.head_channels, 1, activation="swish")
+        self.head = ConvNorm(space.stages[-1].out_channels, space.head_channels, 1, activation=space.activation)
         self.classifier = nn.Linear(space.head_channels, space.num_classes)
         init_weights(self, torch.Generator().manual_seed(seed))
         for block in self.super_blocks():
@@ -85,10 +85,10 @@ class Supernet(nn.Module):
         return network
 
     def _stem(self, x: Tensor) -> Tensor:
-        return batch_norm(self.stem.conv(x), self.stem.norm, activation="swish")
+        return batch_norm(self.stem.conv(x), self.stem.norm, activation=self.table.space.activation)
 
     def _head(self, x: Tensor) -> Tensor:
-        x = batch_norm(self.head.conv(x), self.head.norm, activation="swish").mean((2, 3))
+        x = batch_norm(self.head.conv(x), self.head.norm, activation=self.table.space.activation).mean((2, 3))
         return self.classifier(x)
 
 

@@ -18,14 +18,14 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
     "hard_swish": F.hardswish,
 }
 SE_GATES: dict[SeGate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
-KINDS: dict[Activation | None, int] = {
+ACTIVATION_KINDS: dict[Activation | None, int] = {
     None: PLAIN,
     "swish": SWISH,
     "relu": RELU,
     "relu6": RELU6,
     "hard_swish": HARD_SWISH,
 }
-GATE_KINDS: dict[SeGate, int] = {"sigmoid": SIGMOID, "hard_sigmoid": HARD_SIGMOID}
+SE_GATE_KINDS: dict[SeGate, int] = {"sigmoid": SIGMOID, "hard_sigmoid": HARD_SIGMOID}
 
 
 def activate(x: Tensor, activation: Activation | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from autonl_core.nn.blocks.activation import KINDS, activate
+from autonl_core.nn.blocks.activation import ACTIVATION_KINDS, activate
 from autonl_core.nn.blocks.on_cpu import as_rows, number_like, runs_kernels
 from autonl_core.spec.arch import Activation
 
@@ -19,7 +19,7 @@ def normalise_batch(
 ) -> Tensor:
     """(B, C, H, W) -> the same: scale (x - mean) / std + shift, then `activation`; no running statistics."""
     if runs_kernels(x):
-        return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, KINDS[activation])
+        return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, ACTIVATION_KINDS[activation])
     return activate(F.batch_norm(x, None, None, scale, shift, True, 0.0, eps), activation)
 
 
@@ -27,7 +27,7 @@ def normalise_in_training(x: Tensor, norm: nn.BatchNorm2d, activation: Activatio
     """`norm(x)` in training mode, which moves its running statistics, then `activation`."""
     if type(norm) is nn.BatchNorm2d and runs_kernels(x):  # not a norm that speaks to other processes
         mean, variance, momentum = running_statistics(norm)
-        kind = KINDS[activation]
+        kind = ACTIVATION_KINDS[activation]
         return _NormalisedBatch.apply(x, norm.weight, norm.bias, mean, variance, momentum, norm.eps, kind)
     return activate(norm(x), activation)
 

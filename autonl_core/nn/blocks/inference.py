@@ -20,7 +20,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.forward_ad import unpack_dual
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from autonl_core.nn.blocks.activation import GATE_KINDS, KINDS
+from autonl_core.nn.blocks.activation import ACTIVATION_KINDS, SE_GATE_KINDS
 from autonl_core.nn.blocks.on_cpu import runs_kernels
 from autonl_core.nn.blocks.padding import first_window, padding_of
 from autonl_core.nn.kernels import LANES, PANEL
@@ -135,9 +135,9 @@ def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
     if conv.dilation != (1, 1) or conv.stride[0] != conv.stride[1] or conv.padding_mode != "zeros":
         return None
     if conv.groups == conv.in_channels == conv.out_channels:
-        return _depthwise(weight, bias, conv.stride[0], padding_of(conv), KINDS[activation])
+        return _depthwise(weight, bias, conv.stride[0], padding_of(conv), ACTIVATION_KINDS[activation])
     if conv.groups == 1 and size == 1 and conv.stride == (1, 1):
-        return _pointwise(weight, bias, KINDS[activation])
+        return _pointwise(weight, bias, ACTIVATION_KINDS[activation])
     return None
 
 
@@ -152,7 +152,7 @@ def squeeze_excite_of(reduce: nn.Conv2d, expand: nn.Conv2d, activation: Activati
     narrow = nn.functional.pad(reduce.weight.detach().flatten(1), (0, 0, 0, missing))
     weights = [pack(narrow), nn.functional.pad(reduce.bias.detach(), (0, missing))]
     weights += [pack(nn.functional.pad(expand.weight.detach().flatten(1), (0, missing))), expand.bias.detach().clone()]
-    kinds = KINDS[activation], GATE_KINDS[gate]
+    kinds = ACTIVATION_KINDS[activation], SE_GATE_KINDS[gate]
 
     def run(x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

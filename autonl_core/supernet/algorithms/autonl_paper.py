@@ -100,8 +100,8 @@ class NormGates:
         block = super_block.block
         if gate.name == "kernel":
             return (block.depthwise.conv.weight * (1 - super_block.core)).square().mean()
-        if gate.name == "expand":
-            return block.project.conv.weight[:, super_block.small_expanded :].square().mean()
+        if gate.name in super_block.widths:
+            return block.project.conv.weight[:, super_block.widths[gate.name]].square().mean()
         if gate.name == "present":
             return block.project.norm.weight.square().mean()
         assert block.light_nl is not None

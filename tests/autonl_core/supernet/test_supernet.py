@@ -20,6 +20,7 @@ SPACES: list[tuple[str, int, Padding]] = [
     ("tiny", 11, "symmetric"),  # odd maps, where strided positions are ceil(H/2)
     ("mobile-32", 32, "symmetric"),
     ("mobile-32", 32, "same"),
+    ("lite", 64, "same"),  # chains of gates for four expansions
 ]
 
 
@@ -109,8 +110,9 @@ def test_gradients_reach_every_weight_of_the_largest_child_and_none_outside_a_sm
     gradient = block.block.depthwise.conv.weight.grad
     assert gradient is not None
     assert not (gradient * (1 - block.core)).any()  # the ring of the 5x5 kernel
-    assert gradient[: block.small_expanded].any()
-    assert not gradient[block.small_expanded :].any()
+    small = block.widths["expand"].start
+    assert gradient[:small].any()
+    assert not gradient[small:].any()
 
 
 def test_equal_seeds_make_equal_supernets() -> None:
