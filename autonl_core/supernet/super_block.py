@@ -157,22 +157,27 @@ def copy_option(source: SuperBlock, option: BlockSpec, target: MBConv) -> None:
     block, expanded = source.block, option.expanded_channels
     if block.expand is not None and target.expand is not None:
         target.expand.conv.weight.copy_(block.expand.conv.weight[:expanded])
-        _copy_norm(block.expand.norm, target.expand.norm)
+        copy_norm(block.expand.norm, target.expand.norm)
     target.depthwise.conv.weight.copy_(source.crop_kernel(block.depthwise.conv.weight[:expanded], option.kernel_size))
-    _copy_norm(block.depthwise.norm, target.depthwise.norm)
+    copy_norm(block.depthwise.norm, target.depthwise.norm)
     if block.squeeze_excite is not None and target.squeeze_excite is not None:
         _copy_squeeze_excite(block.squeeze_excite, target.squeeze_excite, expanded)
     target.project.conv.weight.copy_(block.project.conv.weight[:, :expanded])
-    _copy_norm(block.project.norm, target.project.norm)
+    copy_norm(block.project.norm, target.project.norm)
     if block.light_nl is not None and target.light_nl is not None:
         target.light_nl.depthwise.weight.copy_(block.light_nl.depthwise.weight)
-        _copy_norm(block.light_nl.norm, target.light_nl.norm)
+        copy_norm(block.light_nl.norm, target.light_nl.norm)
 
 
-def _copy_norm(source: nn.BatchNorm2d, target: nn.BatchNorm2d) -> None:
-    channels = target.num_features
-    target.weight.copy_(source.weight[:channels])
-    target.bias.copy_(source.bias[:channels])
+@torch.no_grad()
+def copy_norm(source: nn.BatchNorm2d, target: nn.BatchNorm2d) -> None:
+    """Copy as many channels as both have, with the statistics of the network that the supernet started from, if any."""
+    channels = min(source.num_features, target.num_features)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        getattr(target, name)[:channels] = getattr(source, name)[:channels]
+    assert target.num_batches_tracked is not None
+    assert source.num_batches_tracked is not None
+    target.num_batches_tracked.copy_(source.num_batches_tracked)
 
 
 def _copy_squeeze_excite(source: SqueezeExcite, target: SqueezeExcite, channels: int) -> None:

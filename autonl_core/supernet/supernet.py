@@ -70,7 +70,8 @@ class Supernet(nn.Module):
     def derive(self, choice: Choice) -> Network:
         """The network of `choice` as a module of its own, on the same device, with a copy of its share of the weights.
 
-        Its batch norms have no statistics yet: recalibrate before evaluating.
+        Its batch norms have no statistics, or those of a network that the supernet started from: recalibrate before
+        evaluating.
         """
         network = build_network(self.table.arch(choice)).to(self.classifier.weight.device)
         chosen = zip(self.super_blocks(), self.table.options, choice, strict=True)

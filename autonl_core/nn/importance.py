@@ -1,0 +1,51 @@
+"""The expanded channels of a network, the most important ones first: so that a narrower one keeps them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autonl_core.nn.blocks.mbconv import MBConv
+from autonl_core.nn.network import Network
+
+
+def importance_of(block: MBConv) -> Tensor:
+    """(E,): how much each expanded channel can add to what the block puts out.
+
+    The sum of its projection weights' magnitudes, times the magnitude of the scale that the depthwise convolution's
+    batch norm gives it.
+    """
+    weight = block.project.conv.weight.detach().abs().sum((0, 2, 3))
+    return weight * block.depthwise.norm.weight.detach().abs()
+
+
+@torch.no_grad()
+def order_channels(network: Network) -> None:
+    """Order the expanded channels of every block by importance, in place; the network computes what it did.
+
+    Sums over channels are formed in another order, so logits change by rounding. Blocks that do not expand stay as they
+    are: their channels are those of the block before.
+    """
+    for block in network.blocks:
+        assert isinstance(block, MBConv)
+        if block.expand is not None:
+            _permute(block, torch.argsort(importance_of(block), descending=True, stable=True))
+
+
+def _permute(block: MBConv, order: Tensor) -> None:
+    """Give every layer of `block` its expanded channels in `order`, (E,)."""
+    assert block.expand is not None
+    outputs = [block.expand.conv.weight, block.depthwise.conv.weight]
+    for norm in (block.expand.norm, block.depthwise.norm):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        outputs += [norm.weight, norm.bias, norm.running_mean, norm.running_var]
+    inputs = [block.project.conv.weight]
+    if block.squeeze_excite is not None:
+        assert block.squeeze_excite.expand.bias is not None
+        outputs += [block.squeeze_excite.expand.weight, block.squeeze_excite.expand.bias]
+        inputs += [block.squeeze_excite.reduce.weight]
+    for tensor in outputs:
+        tensor.copy_(tensor[order])
+    for tensor in inputs:
+        tensor.copy_(tensor[:, order])
