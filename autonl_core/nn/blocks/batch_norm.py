@@ -53,9 +53,9 @@ def normalise_map(
     rows, chunk = x.numel() // channels, chunk_rows(channels)
     out, found = torch.empty_like(x), x.new_empty((3, channels))
     parts = x.new_empty((2, -(-rows // chunk), channels))
-    addresses = tuple(t.data_ptr() for t in (x, scale, shift, added, out, found, parts))
-    numbers = eps, number_like(x), kind
-    normalise(torch.get_num_threads(), x.numel(), addresses, (rows, channels, chunk), *numbers)
+    addresses = (t.data_ptr() for t in (x, scale, shift, added, out, found, parts))
+    numbers = *addresses, rows, channels, chunk, kind, eps
+    normalise(torch.get_num_threads(), x.numel(), numbers, number_like(x))
     return out, found
 
 
@@ -71,9 +71,9 @@ def differentiate_map(
     rows, chunk = x.numel() // channels, chunk_rows(channels)
     x_grad, weight_grads = torch.empty_like(x), x.new_empty((2, channels))
     parts = x.new_empty((2, -(-rows // chunk), channels))
-    addresses = tuple(t.data_ptr() for t in (x, out_grad, scale, shift, found, x_grad, weight_grads, parts))
-    sizes = rows, channels, chunk
-    differentiate(torch.get_num_threads(), x.numel(), addresses, sizes, number_like(x), kind)
+    addresses = (t.data_ptr() for t in (x, out_grad, scale, shift, found, x_grad, weight_grads, parts))
+    numbers = *addresses, rows, channels, chunk, kind
+    differentiate(torch.get_num_threads(), x.numel(), numbers, number_like(x))
     return x_grad, weight_grads[0], weight_grads[1]
 
 

@@ -107,8 +107,7 @@ def _weight_gradient(x: Tensor, weight: Tensor, out_grad: Tensor, stride: int) -
     images = -(-x.shape[0] // _PARTS)
     result = x.new_empty((size, size, channels))
     sums = x.new_empty((-(-x.shape[0] // images), size, size, channels))
-    addresses = [t.data_ptr() for t in (x, out_grad, result, sums)]
-    shapes = [(len(t), *t.shape[2:], channels) for t in (x, out_grad)]
-    numbers = size, stride, images, number_like(x)
-    weight_gradient(torch.get_num_threads(), out_grad.numel(), *addresses, *shapes, *numbers)
+    addresses = (t.data_ptr() for t in (x, out_grad, result, sums))
+    numbers = *addresses, len(x), *x.shape[2:], channels, size, stride, images
+    weight_gradient(torch.get_num_threads(), out_grad.numel(), numbers, number_like(x))
     return result.permute(2, 0, 1).unsqueeze(1)  # (C, 1, k, k)

@@ -122,7 +122,7 @@ def _kernels() -> ModuleType | None:
         from autonl_core.nn.kernels import inference
     except ImportError:
         return None
-    return inference if inference.pointwise.is_cached else None
+    return inference if inference.pointwise.can_be_cached else None
 
 
 def kernel_of(conv: nn.Conv2d, activation: Activation | None) -> Kernel | None:
@@ -158,7 +158,8 @@ def squeeze_excite_of(reduce: nn.Conv2d, expand: nn.Conv2d, activation: Activati
         batch, channels, height, width = x.shape
         sizes = batch, height * width, channels, squeezed
         addresses = [t.data_ptr() for t in weights]
-        squeeze_excite(torch.get_num_threads(), _elements(x, x.numel()), x.data_ptr(), *addresses, *sizes, *kinds)
+        numbers = x.data_ptr(), *addresses, *sizes, *kinds
+        squeeze_excite(torch.get_num_threads(), _elements(x, x.numel()), numbers)
         return x
 
     return Kernel(reduce.in_channels, run)
@@ -194,7 +195,7 @@ def _pointwise(weight: Tensor, bias: Tensor, kind: int) -> Kernel:
         chunk = min(_CHUNK_ROWS, 6 * -(-rows // (6 * _PARTS)))
         pointers = x.data_ptr(), panels.data_ptr(), bias.data_ptr(), out.data_ptr()
         elements = _elements(x, rows * channels * (1 + in_channels // _MACS_OF_ELEMENT))
-        pointwise(torch.get_num_threads(), elements, *pointers, rows, in_channels, channels, kind, chunk)
+        pointwise(torch.get_num_threads(), elements, (*pointers, rows, in_channels, channels, kind, chunk))
         return out
 
     return Kernel(in_channels, run)
@@ -213,8 +214,9 @@ def _depthwise(weight: Tensor, bias: Tensor, stride: int, padding: Padding, kind
         batch, _, height, width = x.shape
         out = _new_map(batch, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
         pointers = x.data_ptr(), taps.data_ptr(), bias.data_ptr(), out.data_ptr()
-        shape, first = (batch, height, width, channels), first_window(x, size, stride, padding)
-        depthwise(torch.get_num_threads(), _elements(x, x.numel()), *pointers, shape, size, stride, first, kind, _PARTS)
+        first = first_window(x, size, stride, padding)
+        numbers = *pointers, batch, height, width, channels, size, stride, *first, kind, _PARTS
+        depthwise(torch.get_num_threads(), _elements(x, x.numel()), numbers)
         return out
 
     return Kernel(channels, run)

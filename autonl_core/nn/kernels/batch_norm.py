@@ -25,14 +25,16 @@ from autonl_core.nn.kernels.activations import (
     swish,
     swish_slope,
 )
-from autonl_core.nn.kernels.compiled import Compiled, all_threads, inner, pointer, share
+from autonl_core.nn.kernels.compiled import ONE, Compiled, all_threads, arguments, inner, pointer, share
+from autonl_core.nn.kernels.team import thread_number
 
+NORMALISE = arguments("x scale shift residual out found parts rows channels chunk kind", real="eps")
+DIFFERENTIATE = arguments("x out_grad scale shift found x_grad weight_grads parts rows channels chunk kind")
 _ROUGHLY = 16  # rows that give a first idea of the mean
 
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
 Activation = Callable[[Any, Any], Any]  # of v and of 1 in its type
-Sizes = tuple[int, int, int]  # rows, channels, rows that are worked on together
 
 
 @inner
@@ -160,7 +162,7 @@ def _finish(x: Array, factor: Array, offset: Array, residual: Array, kind: int, 
 
 
 @inner
-def _undo_activation(
+def _undo(
     x: Array,
     out_grad: Array,
     factor: Array,
@@ -171,47 +173,48 @@ def _undo_activation(
     total: Array,
     products: Array,
 ) -> None:
+    """u = dL/dv, which without an activation is there already, and its sums."""
     if kind == SWISH:
         _swish_slopes(x, out_grad, factor, offset, mean, u, total, products)
     elif kind == RELU:
         _relu_slopes(x, out_grad, factor, offset, mean, u, total, products)
     elif kind == RELU6:
         _relu6_slopes(x, out_grad, factor, offset, mean, u, total, products)
-    else:
+    elif kind == HARD_SWISH:
         _hard_swish_slopes(x, out_grad, factor, offset, mean, u, total, products)
+    else:
+        _slopes(x, u, mean, total, products)
 
 
-def _normalise(
-    thread: int, threads: int, addresses: tuple[int, ...], sizes: Sizes, eps: float, one: float, kind: int
-) -> None:
+def _normalise(at: int) -> None:
     """out = f(scale (x - mean) / sqrt(variance + eps) + shift), with the statistics of x.
 
     `kind` selects f: nothing, an activation, or + residual. Maps are (N, C), vectors (C,). `found`, (3, C), receives
     the mean, 1 / sqrt(variance + eps) and the unbiased variance, N / (N - 1) of the one above. `parts`, (2, chunks, C),
-    is scratch memory. The type of all of them is that of `one`.
+    is scratch memory.
     """
-    x_at, scale_at, shift_at, residual_at, out_at, found_at, parts_at = addresses
-    rows, channels, chunk = sizes
-    x, out = carray(pointer(x_at, one), (rows, channels)), carray(pointer(out_at, one), (rows, channels))
-    residual, found = carray(pointer(residual_at, one), (rows, channels)), carray(pointer(found_at, one), (3, channels))
-    scale, shift = carray(pointer(scale_at, one), (channels,)), carray(pointer(shift_at, one), (channels,))
+    given = carray(pointer(at, NORMALISE), (1,))[0]
+    rows, channels, chunk = given.rows, given.channels, given.chunk
+    maps, vector = (rows, channels), (channels,)
+    x, out = carray(pointer(given.x, ONE), maps), carray(pointer(given.out, ONE), maps)
+    residual, found = carray(pointer(given.residual, ONE), maps), carray(pointer(given.found, ONE), (3, channels))
+    scale, shift = carray(pointer(given.scale, ONE), vector), carray(pointer(given.shift, ONE), vector)
     chunks = (rows + chunk - 1) // chunk
-    totals, squares = carray(pointer(parts_at, one), (2, chunks, channels))
-    first, last = share(thread, threads, chunks)
+    totals, squares = carray(pointer(given.parts, ONE), (2, chunks, channels))
+    first, last = share(chunks)
     rough = _rough_mean(x)
     for part in range(first, last):
         _add_moments(x[part * chunk : (part + 1) * chunk], rough, totals[part], squares[part])
-    all_threads(threads)
-    mean, inverse_std, variance = _statistics(_sum(totals), _sum(squares), rough, rows, eps)
-    if thread == 0:
+    all_threads()
+    mean, inverse_std, variance = _statistics(_sum(totals), _sum(squares), rough, rows, given.eps)
+    if thread_number() == 0:
         found[0], found[1] = mean, inverse_std
         for c in range(channels):
             found[2, c] = variance[c] * rows / max(1, rows - 1)
     factor = scale * inverse_std
     offset = shift - mean * factor
-    for part in range(first, last):
-        span = slice(part * chunk, (part + 1) * chunk)
-        _finish(x[span], factor, offset, residual[span], kind, out[span])
+    mine = slice(first * chunk, last * chunk)
+    _finish(x[mine], factor, offset, residual[mine], given.kind, out[mine])
 
 
 @inner
@@ -226,46 +229,51 @@ def _statistics(total: Double, squares: Double, rough: Array, rows: int, eps: fl
     return mean, inverse_std, variance
 
 
-def _differentiate(thread: int, threads: int, addresses: tuple[int, ...], sizes: Sizes, one: float, kind: int) -> None:
+def _differentiate(at: int) -> None:
     """Gradients of `_normalise`: with u = dL/dv of the normalised map v, and x^ = (x - mean) / std,
 
     dL/dscale = sum u x^,  dL/dshift = sum u,  dL/dx = scale / std (u - mean(u) - x^ mean(u x^))
 
-    `weight_grads`, (2, C), receives the first two. `parts` as above. The type of all of them is that of `one`.
+    `weight_grads`, (2, C), receives the first two. `parts` as above.
     """
-    x_at, out_grad_at, scale_at, shift_at, found_at, x_grad_at, weight_grads_at, parts_at = addresses
-    rows, channels, chunk = sizes
-    x, out_grad = carray(pointer(x_at, one), (rows, channels)), carray(pointer(out_grad_at, one), (rows, channels))
-    x_grad, found = carray(pointer(x_grad_at, one), (rows, channels)), carray(pointer(found_at, one), (3, channels))
-    scale, shift = carray(pointer(scale_at, one), (channels,)), carray(pointer(shift_at, one), (channels,))
+    given = carray(pointer(at, DIFFERENTIATE), (1,))[0]
+    rows, channels, chunk, kind = given.rows, given.channels, given.chunk, given.kind
+    maps, vector = (rows, channels), (channels,)
+    x, out_grad = carray(pointer(given.x, ONE), maps), carray(pointer(given.out_grad, ONE), maps)
+    x_grad, found = carray(pointer(given.x_grad, ONE), maps), carray(pointer(given.found, ONE), (3, channels))
+    scale, shift = carray(pointer(given.scale, ONE), vector), carray(pointer(given.shift, ONE), vector)
     mean, inverse_std = found[0], found[1]
     chunks = (rows + chunk - 1) // chunk
-    totals, products = carray(pointer(parts_at, one), (2, chunks, channels))
+    totals, products = carray(pointer(given.parts, ONE), (2, chunks, channels))
     factor = scale * inverse_std
     offset = shift - mean * factor
     activated = kind not in (PLAIN, RESIDUAL)
     u = x_grad if activated else out_grad  # kept in `x_grad` until the second pass: saves a second exponential
-    first, last = share(thread, threads, chunks)
+    first, last = share(chunks)
     for part in range(first, last):
         span = slice(part * chunk, (part + 1) * chunk)
-        if activated:
-            _undo_activation(x[span], out_grad[span], factor, offset, mean, kind, u[span], totals[part], products[part])
-        else:
-            _slopes(x[span], u[span], mean, totals[part], products[part])
-    all_threads(threads)
-    scale_grad, shift_grad = np.empty_like(scale), np.empty_like(scale)
-    scale_grad[:], shift_grad[:] = _sum(products) * inverse_std, _sum(totals)
-    if thread == 0:
-        weight_grads = carray(pointer(weight_grads_at, one), (2, channels))
+        _undo(x[span], out_grad[span], factor, offset, mean, kind, u[span], totals[part], products[part])
+    all_threads()
+    scale_grad, shift_grad = _weight_grads(_sum(products), _sum(totals), inverse_std)
+    if thread_number() == 0:
+        weight_grads = carray(pointer(given.weight_grads, ONE), (2, channels))
         weight_grads[0], weight_grads[1] = scale_grad, shift_grad
-    by_x = factor * scale_grad * inverse_std / scale.dtype.type(rows)
-    constant = factor * shift_grad / scale.dtype.type(rows) - mean * by_x
-    for part in range(first, last):
-        span = slice(part * chunk, (part + 1) * chunk)
-        if activated:
-            _combine_in_place(x[span], u[span], factor, by_x, constant)
-        else:
-            _combine(x[span], u[span], factor, by_x, constant, x_grad[span])
+    count = scale.dtype.type(rows)
+    by_x = factor * scale_grad * inverse_std / count
+    constant = factor * shift_grad / count - mean * by_x
+    mine = slice(first * chunk, last * chunk)
+    if activated:
+        _combine_in_place(x[mine], u[mine], factor, by_x, constant)
+    else:
+        _combine(x[mine], u[mine], factor, by_x, constant, x_grad[mine])
+
+
+@inner
+def _weight_grads(products: Double, total: Double, inverse_std: Array) -> tuple[Array, Array]:
+    """Gradients of scale and shift, from sums of u (x - mean) and of u, in the type of the map."""
+    scale_grad, shift_grad = np.empty_like(inverse_std), np.empty_like(inverse_std)
+    scale_grad[:], shift_grad[:] = products * inverse_std, total
+    return scale_grad, shift_grad
 
 
 @inner
@@ -279,4 +287,4 @@ def _sum(parts: Array) -> Double:
     return total
 
 
-normalise, differentiate = Compiled(_normalise), Compiled(_differentiate)
+normalise, differentiate = Compiled(_normalise, NORMALISE), Compiled(_differentiate, DIFFERENTIATE)

@@ -6,9 +6,10 @@ import numpy as np
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from autonl_core.nn.kernels.compiled import Compiled, all_threads, inner, pointer, share
+from autonl_core.nn.kernels.compiled import ONE, Compiled, all_threads, arguments, inner, pointer, share
 
 Array = NDArray[np.float32]
+WEIGHT_GRADIENT = arguments("x out_grad weight_grad sums batch height width channels size stride images")
 
 
 @inner
@@ -35,46 +36,37 @@ def _add_row(x: Array, out_grad: Array, stride: int, weight_grad: Array) -> None
             at += 1
 
 
-def _weight_gradient(
-    thread: int,
-    threads: int,
-    x_at: int,
-    out_grad_at: int,
-    weight_grad_at: int,
-    sums_at: int,
-    x_shape: tuple[int, int, int, int],
-    out_shape: tuple[int, int, int, int],
-    size: int,
-    stride: int,
-    images: int,
-    one: float,
-) -> None:
+def _weight_gradient(at: int) -> None:
     """x: (B, H, W, C); out_grad: (B, H', W', C); weight_grad: (k, k, C). `images`: summed at a time.
 
-    `sums`, (chunks, k, k, C), is scratch memory. The type of all of them is that of `one`.
+    `sums`, (chunks, k, k, C), is scratch memory.
     """
-    x, out_grad = carray(pointer(x_at, one), x_shape), carray(pointer(out_grad_at, one), out_shape)
-    batch, height, width, channels = x_shape
+    given = carray(pointer(at, WEIGHT_GRADIENT), (1,))[0]
+    batch, height, width, channels = given.batch, given.height, given.width, given.channels
+    size, stride, images = given.size, given.stride, given.images
+    rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
+    x = carray(pointer(given.x, ONE), (batch, height, width, channels))
+    out_grad = carray(pointer(given.out_grad, ONE), (batch, rows, columns, channels))
     margin = size // 2
     chunks = (batch + images - 1) // images
-    sums = carray(pointer(sums_at, one), (chunks, size, size, channels))
+    sums = carray(pointer(given.sums, ONE), (chunks, size, size, channels))
     padded = np.zeros((height, width + 2 * margin, channels), x.dtype)
-    first, last = share(thread, threads, chunks)
+    first, last = share(chunks)
     for part in range(first, last):
         sums[part] = 0
         for image in range(part * images, min(batch, (part + 1) * images)):
             padded[:, margin : margin + width] = x[image]
-            for row in range(out_shape[1]):
+            for row in range(rows):
                 for line in range(size):
-                    at = row * stride + line - margin
-                    if 0 <= at < height:
-                        _add_row(padded[at], out_grad[image, row], stride, sums[part, line])
-    all_threads(threads)
-    weight_grad = carray(pointer(weight_grad_at, one), (size, size, channels))
-    first, last = share(thread, threads, size)
+                    above = row * stride + line - margin
+                    if 0 <= above < height:
+                        _add_row(padded[above], out_grad[image, row], stride, sums[part, line])
+    all_threads()
+    weight_grad = carray(pointer(given.weight_grad, ONE), (size, size, channels))
+    first, last = share(size)
     weight_grad[first:last] = 0
     for part in range(chunks):
         weight_grad[first:last] += sums[part, first:last]
 
 
-weight_gradient = Compiled(_weight_gradient)
+weight_gradient = Compiled(_weight_gradient, WEIGHT_GRADIENT)

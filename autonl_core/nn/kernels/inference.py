@@ -13,7 +13,7 @@ from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from autonl_core.nn.kernels import PANEL
-from autonl_core.nn.kernels.compiled import Compiled, inner, pointer, share
+from autonl_core.nn.kernels.compiled import ONE, Compiled, arguments, inner, pointer, share
 from autonl_core.nn.kernels.vectors import VECTOR_BYTES, copier, product_tile, window_tile
 
 _FLOAT_BYTES = 4
@@ -27,7 +27,9 @@ _window_4x2, _window_4x1, _window_1x2, _window_1x1 = (window_tile(r, v) for r, v
 _copy_2, _copy_1 = copier(2), copier(1)
 
 Array = NDArray[np.float32]
-Shape = tuple[int, int, int, int]  # (B, H, W, C)
+POINTWISE = arguments("x panels bias out rows in_channels channels kind chunk")
+DEPTHWISE = arguments("x weight bias out batch height width channels size stride top left kind parts")
+SQUEEZE_EXCITE = arguments("x reduce reduce_bias expand expand_bias batch positions channels squeezed kind gate_kind")
 
 
 @inner
@@ -62,26 +64,17 @@ def _multiply(x: int, panels: int, bias: int, out: int, rows: int, in_channels: 
             _tile(height, wide, x + step * at, step, in_channels, panel, bias + offset, kind, to, out_step)
 
 
-def _pointwise(
-    thread: int,
-    threads: int,
-    x: int,
-    panels: int,
-    bias: int,
-    out: int,
-    rows: int,
-    in_channels: int,
-    channels: int,
-    kind: int,
-    chunk: int,
-) -> None:
+def _pointwise(at: int) -> None:
     """(rows, in_channels) -> (rows, channels), `chunk` rows at a time."""
+    given = carray(pointer(at, POINTWISE), (1,))[0]
+    rows, in_channels, channels, chunk = given.rows, given.in_channels, given.channels, given.chunk
     step, out_step = _FLOAT_BYTES * in_channels, _FLOAT_BYTES * channels
-    first_part, last_part = share(thread, threads, (rows + chunk - 1) // chunk)
+    first_part, last_part = share((rows + chunk - 1) // chunk)
     for part in range(first_part, last_part):
         first = part * chunk
         count = min(rows, first + chunk) - first
-        _multiply(x + step * first, panels, bias, out + out_step * first, count, in_channels, channels, kind)
+        x, out = given.x + step * first, given.out + out_step * first
+        _multiply(x, given.panels, given.bias, out, count, in_channels, channels, given.kind)
 
 
 @inner
@@ -139,26 +132,14 @@ def _windows(
             column += 1
 
 
-def _depthwise(
-    thread: int,
-    threads: int,
-    x: int,
-    weight: int,
-    bias: int,
-    out: int,
-    shape: Shape,
-    size: int,
-    stride: int,
-    first_window: tuple[int, int],
-    kind: int,
-    parts: int,
-) -> None:
+def _depthwise(at: int) -> None:
     """(B, H, W, C), weights (size, size, C) -> (B, H', W', C); the panels of an image in `parts` of equal size.
 
-    `first_window`: how many rows above and columns left of the map the first window begins, at most size // 2.
+    The first window begins `top` rows above and `left` columns left of the map, at most size // 2.
     """
-    batch, height, width, channels = shape
-    top, left = first_window
+    given = carray(pointer(at, DEPTHWISE), (1,))[0]
+    batch, height, width, channels = given.batch, given.height, given.width, given.channels
+    size, stride, parts = given.size, given.stride, given.parts
     margin, step = size // 2, _FLOAT_BYTES * channels
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
     panels = (channels + PANEL - 1) // PANEL
@@ -166,21 +147,22 @@ def _depthwise(
     line = _PANEL_BYTES * (width + 2 * margin)
     band = max(1, min(rows, (_BAND_BYTES // line - size) // stride + 1))
     padded = np.zeros(((band - 1) * stride + size, width + 2 * margin, PANEL), np.float32)
-    first_task, last_task = share(thread, threads, batch * parts)
+    first_task, last_task = share(batch * parts)
     for task in range(first_task, last_task):
         image, part = task // parts, task % parts
         for panel in range(part * panels_of_part, min(panels, (part + 1) * panels_of_part)):
             offset = _FLOAT_BYTES * PANEL * panel
             wide = channels - panel * PANEL >= PANEL
-            source = x + step * height * width * image + offset
+            source = given.x + step * height * width * image + offset
             for first in range(0, rows, band):
                 count = min(rows, first + band) - first
                 needed = padded[: (count - 1) * stride + size]
-                _pad_panel(source, step, height, width, first * stride - top, margin, left, wide, needed)
+                _pad_panel(source, step, height, width, first * stride - given.top, margin, given.left, wide, needed)
                 for y in range(count):
                     begin = padded.ctypes.data + line * stride * y
-                    to = out + step * columns * (image * rows + first + y) + offset
-                    _windows(begin, line, stride, size, weight + offset, step, bias + offset, kind, to, columns, wide)
+                    to = given.out + step * columns * (image * rows + first + y) + offset
+                    weight, bias = given.weight + offset, given.bias + offset
+                    _windows(begin, line, stride, size, weight, step, bias, given.kind, to, columns, wide)
 
 
 @inner
@@ -200,24 +182,12 @@ def _average(x: Array, mean: Array) -> None:
         mean[c] *= factor
 
 
-def _squeeze_excite(
-    thread: int,
-    threads: int,
-    x: int,
-    reduce: int,
-    reduce_bias: int,
-    expand: int,
-    expand_bias: int,
-    batch: int,
-    positions: int,
-    channels: int,
-    squeezed: int,
-    kind: int,
-    gate_kind: int,
-) -> None:
+def _squeeze_excite(at: int) -> None:
     """(B, positions, C), scaled in place. `squeezed` is a multiple of LANES too: the last units may be of zeros."""
-    maps = carray(pointer(x, np.float32(0)), (batch, positions, channels))
-    first, last = share(thread, threads, batch)
+    given = carray(pointer(at, SQUEEZE_EXCITE), (1,))[0]
+    batch, positions, channels, squeezed = given.batch, given.positions, given.channels, given.squeezed
+    maps = carray(pointer(given.x, ONE), (batch, positions, channels))
+    first, last = share(batch)
     for image in range(first, last):
         # One array, whose last part is read last: Numba frees an array after its last use, and knows no addresses.
         memory = np.empty(2 * channels + squeezed, np.float32)
@@ -225,12 +195,14 @@ def _squeeze_excite(
         _average(maps[image], memory[:channels])
         mean = memory.ctypes.data
         narrow = mean + _FLOAT_BYTES * channels
-        _multiply(mean, reduce, reduce_bias, narrow, 1, channels, squeezed, kind)
-        _multiply(narrow, expand, expand_bias, narrow + _FLOAT_BYTES * squeezed, 1, squeezed, channels, gate_kind)
+        wide = narrow + _FLOAT_BYTES * squeezed
+        _multiply(mean, given.reduce, given.reduce_bias, narrow, 1, channels, squeezed, given.kind)
+        _multiply(narrow, given.expand, given.expand_bias, wide, 1, squeezed, channels, given.gate_kind)
         for i in range(positions):
             row = maps[image, i]
             for c in range(channels):
                 row[c] *= gate[c]
 
 
-pointwise, depthwise, squeeze_excite = Compiled(_pointwise), Compiled(_depthwise), Compiled(_squeeze_excite)
+pointwise, depthwise = Compiled(_pointwise, POINTWISE), Compiled(_depthwise, DEPTHWISE)
+squeeze_excite = Compiled(_squeeze_excite, SQUEEZE_EXCITE)

@@ -2,27 +2,23 @@
 
 A pool of other threads, such as Numba's, competes with them for the processor at every change from an operator to a
 kernel and back: on two cores a training step spent a sixth of its time waking threads. Where PyTorch comes without
-OpenMP's functions of the GNU compiler, `TEAMS` is False, and kernels run in the thread that calls them.
+OpenMP's functions of the GNU compiler, kernels run in the thread that calls them.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]  # typed nowhere
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 _NAMES = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
-_INT32, _BYTES = ir.IntType(32), ir.IntType(8).as_pointer()
-_TASK = ir.FunctionType(ir.VoidType(), [_BYTES])
-_PARALLEL = ir.FunctionType(ir.VoidType(), [_TASK.as_pointer(), _BYTES, _INT32, _INT32])
+thread_number: Any = types.ExternalFunction("omp_get_thread_num", types.int32())
+team_size: Any = types.ExternalFunction("omp_get_num_threads", types.int32())
+barrier: Any = types.ExternalFunction("GOMP_barrier", types.void())
 
 
 def _openmp() -> ctypes.CDLL | None:
@@ -36,50 +32,25 @@ def _openmp() -> ctypes.CDLL | None:
     return None
 
 
-def _bind(library: ctypes.CDLL | None) -> bool:
-    """Let compiled code call the library by its functions' names; without one, what it never calls is still named."""
-    missing = ctypes.CFUNCTYPE(None)(lambda: None)
-    _kept.append(missing)
-    for name in _NAMES:
-        function = getattr(library, name) if library else missing
-        llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
-    return library is not None
+def _one() -> int:
+    """The size of every team where there is no OpenMP."""
+    return 1
 
 
-_kept: list[object] = []  # what compiled code may hold the address of
-TEAMS = _bind(_openmp())
-
-thread_number: Any = types.ExternalFunction("omp_get_thread_num", types.int32())
-team_size: Any = types.ExternalFunction("omp_get_num_threads", types.int32())
-barrier: Any = types.ExternalFunction("GOMP_barrier", types.void())
+def _zero() -> int:
+    """The number of the thread, and what a barrier returns, where there is no OpenMP."""
+    return 0
 
 
-def team_of(kernel: Callable[..., None]) -> Any:
-    """(threads, arguments) -> runs the compiled `kernel` with (number of the thread, size of the team, *arguments).
+_ALONE = {name: ctypes.CFUNCTYPE(ctypes.c_int)(_one if name == "omp_get_num_threads" else _zero) for name in _NAMES}
+_LIBRARY = _openmp()
+TEAMS = _LIBRARY is not None
+for _name in _NAMES:  # what compiled code calls by name
+    _function = _ALONE[_name] if _LIBRARY is None else getattr(_LIBRARY, _name)
+    llvm.add_symbol(_name, ctypes.cast(_function, ctypes.c_void_p).value)
 
-    Returns when all threads have. For compiled code only. `arguments` is a tuple of numbers.
-    """
 
-    def call(arguments: Any) -> None:
-        kernel(thread_number(), team_size(), *arguments)
-
-    def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        threads, arguments = values
-        memory = cgutils.alloca_once_value(builder, arguments)
-        task = ir.Function(builder.module, _TASK, builder.module.get_unique_name("task"))
-        task.linkage = "internal"
-        inside = ir.IRBuilder(task.append_basic_block())
-        read = inside.load(inside.bitcast(task.args[0], memory.type))
-        inner = types.void(signature.args[1])
-        compiled = context.compile_subroutine(inside, call, inner)
-        context.call_internal_no_propagate(inside, compiled.fndesc, inner, [read])  # kernels raise nothing
-        inside.ret_void()
-        start = cgutils.get_or_insert_function(builder.module, _PARALLEL, "GOMP_parallel")
-        data = builder.bitcast(memory, _BYTES)
-        builder.call(start, [task, data, builder.trunc(threads, _INT32), ir.Constant(_INT32, 0)])
-        return context.get_dummy_value()
-
-    def run(_: Any, threads: Any, arguments: Any) -> tuple[Any, Any]:
-        return types.void(types.int64, arguments), generate
-
-    return intrinsic(run)
+def run_in_team(threads: int, task: int, data: int) -> None:
+    """Call the function at the address `task` with `data` in every thread of a team; returns when all have."""
+    assert _LIBRARY is not None
+    _LIBRARY.GOMP_parallel(ctypes.c_void_p(task), ctypes.c_void_p(data), ctypes.c_uint(threads), ctypes.c_uint(0))

@@ -21,7 +21,7 @@ from autonl_core.nn.blocks import inference
 from autonl_core.nn.blocks.activation import ACTIVATIONS
 from autonl_core.nn.blocks.conv import ConvNorm, SqueezeExcite
 from autonl_core.nn.blocks.inference import Kernel, kernel_of, may_run_kernels, squeeze_excite_of
-from autonl_core.nn.kernels import compiled
+from autonl_core.nn.kernels.inference import pointwise
 from autonl_core.nn.network import build_network
 from autonl_core.spec.arch import Activation, Padding, SeGate
 from autonl_core.spec.zoo import ZOO
@@ -109,7 +109,7 @@ def test_squeeze_excite_of_many_positions_loses_no_digits() -> None:
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x, before = images(2, 24, 30, 30), torch.get_num_threads()
     layers = [nn.Conv2d(24, 40, 1), nn.Conv2d(24, 24, 5, 1, 2, groups=24)]
-    monkeypatch.setattr(compiled, "_PARALLEL_ELEMENTS", 1)
+    monkeypatch.setattr("autonl_core.nn.kernels.compiled._PARALLEL_ELEMENTS", 1)
     results = []
     try:
         for threads in (1, 2):
@@ -248,7 +248,7 @@ def test_where_nothing_can_be_cached_kernels_are_not_compiled(monkeypatch: pytes
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", refuse)
-    assert not compiled.Compiled(lambda: None).is_cached
+    assert not pointwise.can_be_cached
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ def forward(
     """The result, and (3, C) of mean, 1 / std and unbiased variance."""
     out, found = np.full_like(x, np.nan), np.full((3, x.shape[1]), np.nan, x.dtype)
     maps, sizes = (x, scale, shift, residual, out, found, scratch(x)), (*x.shape, chunk_rows(x.shape[1]))
-    normalise(threads, x.size, addresses(*maps), sizes, eps, x.dtype.type(1), kind)
+    normalise(threads, x.size, (*addresses(*maps), *sizes, kind, eps), x.dtype.type(1))
     return out, found
 
 
@@ -54,7 +54,7 @@ def backward(
     x_grad, weight_grads = np.full_like(x, np.nan), np.full((2, x.shape[1]), np.nan, x.dtype)
     maps = (x, out_grad, scale, shift, found, x_grad, weight_grads, scratch(x))
     sizes = (*x.shape, chunk_rows(x.shape[1]))
-    differentiate(threads, x.size, addresses(*maps), sizes, x.dtype.type(1), kind)
+    differentiate(threads, x.size, (*addresses(*maps), *sizes, kind), x.dtype.type(1))
     return x_grad, weight_grads
 
 

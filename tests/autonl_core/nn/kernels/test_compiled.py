@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba.np.numpy_support import carray
 
-from autonl_core.nn.kernels.compiled import Compiled, all_threads, pointer, share
+from autonl_core.nn.kernels.compiled import ONE, Compiled, all_threads, arguments, pointer, share
 from tests.autonl_core.nn.kernels.test_depthwise import gradient
 
 LIBRARIES = """
@@ -21,28 +21,29 @@ from autonl_core.nn.kernels.team import TEAMS
 kernels.compile_all(), torch.ones(10**6).sum()
 print(TEAMS, len({line.split()[-1] for line in open("/proc/self/maps") if "omp.so" in line}))
 """
-ONE = """
-import numpy as np
+FROM_CACHE = """
 from autonl_core.nn.kernels.inference import pointwise
-zeros = np.zeros(64, np.float32)
-for form, numbers in ((pointwise.alone, (0, 1)), (pointwise.together, (1,))):
-    form(*numbers, *[zeros.ctypes.data] * 4, 1, 8, 8, 0, 6)
-    print(bool(form.stats.cache_hits))
+print(pointwise.compile_for().cache_hits, pointwise.can_be_cached)
 """
+ADD_ALL = arguments("written sums count")
 
 
-def _add_all(thread: int, threads: int, written_at: int, sums_at: int, count: int, one: float) -> None:
-    written, sums = carray(pointer(written_at, one), (count,)), carray(pointer(sums_at, one), (count,))
-    first, last = share(thread, threads, count)
+def _add_all(at: int) -> None:
+    given = carray(pointer(at, ADD_ALL), (1,))[0]
+    written, sums = (
+        carray(pointer(given.written, ONE), (given.count,)),
+        carray(pointer(given.sums, ONE), (given.count,)),
+    )
+    first, last = share(given.count)
     for place in range(first, last):
         written[place] = place + 1
-    all_threads(threads)
+    all_threads()
     for place in range(first, last):
-        for i in range(count):
+        for i in range(given.count):
             sums[place] += written[i]
 
 
-add_all = Compiled(_add_all)
+add_all, ones = Compiled(_add_all, ADD_ALL), np.float64(1)
 
 
 def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba() -> None:
@@ -57,23 +58,26 @@ def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba()
 def test_a_team_is_asked_for_large_maps_only_and_where_there_is_one(
     teams: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[int] = []
+
+    def run_in_team(threads: int, task: int, data: int) -> None:
+        asked.append(threads)
+
     monkeypatch.setattr("autonl_core.nn.kernels.compiled.TEAMS", teams)
-    taken: list[tuple[str, tuple[float, ...]]] = []
-    kernel = Compiled.__new__(Compiled)
-    kernel.alone = lambda *numbers: taken.append(("alone", numbers))
-    kernel.together = lambda *numbers: taken.append(("together", numbers))
+    monkeypatch.setattr("autonl_core.nn.kernels.compiled.run_in_team", run_in_team)
+    numbers = np.zeros(1), np.zeros(1)
     for threads, elements in ((1, 10**6), (2, 1_000), (2, 10**6)):
-        kernel(threads, elements, 5)
-    alone, together = ("alone", (0, 1, 5)), ("together", (2, 5))
-    assert taken == [alone, alone, together if teams else alone]
+        add_all(threads, elements, (*(array.ctypes.data for array in numbers), 1), ones)
+    assert asked == ([2] if teams else [])
 
 
+@pytest.mark.parametrize("threads", [2, 3, 8])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 64])
-@pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_shares_cover_everything_once_and_differ_by_one_at_most(count: int, threads: int) -> None:
-    shares = [range(*share(thread, threads, count)) for thread in range(threads)]
-    assert [piece for own in shares for piece in own] == list(range(count))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_shares_cover_everything_once(count: int, threads: int) -> None:
+    written, sums = np.zeros(count), np.zeros(count)
+    add_all(threads, 10**6, (written.ctypes.data, sums.ctypes.data, count), ones)
+    assert written.tolist() == list(range(1, count + 1))
+    assert sums.tolist() == [count * (count + 1) / 2] * count  # one addition more for each time that a place is taken
 
 
 def test_every_thread_of_a_team_waits_for_all_others() -> None:
@@ -82,7 +86,7 @@ def test_every_thread_of_a_team_waits_for_all_others() -> None:
     written, sums = np.zeros(threads), np.zeros(threads)
     for _ in range(200):
         written[:] = sums[:] = 0
-        add_all(threads, 10**6, written.ctypes.data, sums.ctypes.data, threads, 1.0)
+        add_all(threads, 10**6, (written.ctypes.data, sums.ctypes.data, threads), ones)
         assert sums.tolist() == [15.0] * threads  # 1 + 2 + 3 + 4 + 5
 
 
@@ -96,9 +100,11 @@ def test_another_process_finds_everything_compiled(tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     found = []
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", ONE], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", FROM_CACHE], env=environment, capture_output=True, text=True, check=True
+        )
         found.append(done.stdout.split())
-    assert found == [["False", "False"], ["True", "True"]]
+    assert found == [["0", "True"], ["1", "True"]]
 
 
 def test_two_callers_at_once_do_not_disturb_each_other() -> None:

@@ -17,8 +17,7 @@ def gradient(x: Array, out_grad: Array, size: int, stride: int, images: int = 2,
     result = np.full((size, size, x.shape[3]), np.nan, x.dtype)
     sums = np.full((-(-len(x) // images), *result.shape), np.nan, x.dtype)
     addresses = [array.ctypes.data for array in (x, out_grad, result, sums)]
-    numbers = x.shape, out_grad.shape, size, stride, images, x.dtype.type(1)
-    weight_gradient(threads, out_grad.size, *addresses, *numbers)
+    weight_gradient(threads, out_grad.size, (*addresses, *x.shape, size, stride, images), x.dtype.type(1))
     return result
 
 
