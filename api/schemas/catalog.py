@@ -38,7 +38,7 @@ class SpaceList(View):
 
 
 class BaselineView(View):
-    """A published network: the figures of its paper at 224 pixels and 1,000 classes, and ours as requested."""
+    """A published network: the figures of its paper at 1,000 classes, and ours as requested."""
 
     name: str
     title: str

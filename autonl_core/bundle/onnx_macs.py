@@ -86,7 +86,7 @@ def _count(node: Any, shapes: Mapping[str, Shape | None]) -> int:
 
 
 def _conv(node: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Every output value sums over one filter: (C_in / groups) * kernel."""
+    """Every output value sums over one filter, (C_in / groups) * kernel, zeros of the padding included."""
     return math.prod(output) * math.prod(inputs[1][1:])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.network import Network, build_network
+from autonl_core.nn.weight_file import WeightFile
 from autonl_core.registry import Registry
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.published_net import adapt
@@ -23,15 +24,17 @@ from autonl_core.spec.published_net import adapt
 class WeightFormat:
     """A kind of file that holds the weights of a network.
 
-    `recognises(path)` looks at the first bytes only. `load(path, arch)` gives a network in evaluation mode; it raises
-    CheckpointError for a file that is damaged, would run code, or does not fit: everything missing, unexpected or
-    misshaped is listed. The network's architecture is `arch` but for what the weights were trained with otherwise.
+    `recognises(file)` looks at the first bytes, and at the names of tensors if these are of a file of `torch.save`; no
+    two formats recognise the same file. `load(file, arch)` gives a network in evaluation mode. Both raise
+    CheckpointError for a file that is damaged or would run code, and `load` for one that does not fit: everything
+    missing, unexpected or misshaped is listed. The network's architecture is `arch` but for what the weights were
+    trained with otherwise.
     """
 
     name: str
     summary: str
-    recognises: Callable[[Path], bool]
-    load: Callable[[Path, ArchSpec], Network]
+    recognises: Callable[[WeightFile], bool]
+    load: Callable[[WeightFile, ArchSpec], Network]
 
 
 WEIGHT_FORMATS = Registry[WeightFormat]("autonl_core.nn.weight_formats", "weight format")
@@ -46,7 +49,8 @@ def load_weights(path: Path, arch: ArchSpec, *, num_classes: int | None = None, 
     Raises:
         CheckpointError: there is no such file, no format recognises it, it would run code, or it does not fit.
     """
-    network = _format_of(path).load(path, arch)
+    file = WeightFile(path)
+    network = _format_of(file).load(file, arch)
     return network if num_classes is None else with_fresh_classifier(network, num_classes, seed)
 
 
@@ -58,12 +62,13 @@ def with_fresh_classifier(network: Network, num_classes: int, seed: int | None =
     return other
 
 
-def _format_of(path: Path) -> WeightFormat:
+def _format_of(file: WeightFile) -> WeightFormat:
     try:
         for weight_format in WEIGHT_FORMATS.members():
-            if weight_format.recognises(path):
+            if weight_format.recognises(file):
                 return weight_format
+        named = f" (its tensors are called {', '.join(list(file.tensors)[:3])}, ...)" if file.is_of_torch else ""
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise CheckpointError(f"{file.path} cannot be read: {error.strerror or error}") from error
     known = "; ".join(f"{weight_format.name}: {weight_format.summary}" for weight_format in WEIGHT_FORMATS.members())
-    raise CheckpointError(f"{path} holds weights in no known format; known are {known}")
+    raise CheckpointError(f"{file.path} holds weights in no known format{named}; known are {known}")

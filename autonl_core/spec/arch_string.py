@@ -1,7 +1,7 @@
 """The text form of an architecture: the field's block notation.
 
-    network := "in" resolution [ "_same" ] "|" stem "|" stage { "|" stage } "|" head "|" "fc" classes
-    stem    := "cn_k3_s" stride "_c" channels [ act ]
+    network := "in" resolution "|" stem "|" stage { "|" stage } "|" head "|" "fc" classes
+    stem    := "cn_k3_s" stride "_c" channels [ "_same" ] [ act ]
     head    := "cn_k1_s1_c" channels [ " fc" hidden ]
     stage   := block { " " block }
     block   := kind "_r" repeats "_k" kernel "_s" stride [ "_e" expand ] "_c" channels
@@ -12,7 +12,7 @@
 `r3` stands for three blocks of which only the first has the stride and the change of width. `se_ratio` is relative to
 the block's input channels; `hse` is gated by a hard sigmoid. The activation of the stem, Swish if it names none, is
 that of the whole network, except of blocks that name their own. `a` after a LightNL marks the divisor "aspect",
-`same` after the resolution that all convolutions pad as TensorFlow's SAME.
+`same` in the stem that all convolutions pad as TensorFlow's SAME.
 Example, a network for 32-pixel images and 10 classes:
 
     in32 | cn_k3_s1_c16 | ds_r1_k3_s2_c16 | ir_r1_k5_s1_e3_c24_nl0.25-2 ir_r2_k3_s1_e3_c24 | cn_k1_s1_c256 | fc10
@@ -39,8 +39,8 @@ _BLOCK = re.compile(
     rf"_c(?P<channels>{_N})(_(?P<hard>h?)se(?P<se>{_RATIO}))?"
     rf"(_nl(?P<nl_ratio>{_RATIO})-(?P<nl_stride>{_N})(?P<aspect>a?))?{_ACT}(?P<noskip>_noskip)?"
 )
-_INPUT = re.compile(rf"in(?P<resolution>{_N})(?P<same>_same)?")
-_STEM = re.compile(rf"cn_k3_s(?P<stride>{_N})_c(?P<channels>{_N}){_ACT}")
+_INPUT = re.compile(rf"in(?P<resolution>{_N})")
+_STEM = re.compile(rf"cn_k3_s(?P<stride>{_N})_c(?P<channels>{_N})(?P<same>_same)?{_ACT}")
 _HEAD = re.compile(rf"cn_k1_s1_c(?P<channels>{_N})( +fc(?P<hidden>{_N}))?")
 _CLASSIFIER = re.compile(rf"fc(?P<classes>{_N})")
 _MAX_REPEATS = 64
@@ -49,10 +49,10 @@ _MAX_REPEATS = 64
 def encode(arch: ArchSpec) -> str:
     """The arch string of `arch`."""
     stages = " | ".join(" ".join(stage) for stage in _stages(arch))
-    stem = f"cn_k3_s{arch.stem_stride}_c{arch.stem_channels}{_suffix(arch.activation, 'swish')}"
-    head = f"cn_k1_s1_c{arch.head_channels}" + (f" fc{arch.hidden_channels}" if arch.hidden_channels else "")
     padding = "_same" if arch.padding == "same" else ""
-    return f"in{arch.resolution}{padding} | {stem} | {stages} | {head} | fc{arch.num_classes}"
+    stem = f"cn_k3_s{arch.stem_stride}_c{arch.stem_channels}{padding}{_suffix(arch.activation, 'swish')}"
+    head = f"cn_k1_s1_c{arch.head_channels}" + (f" fc{arch.hidden_channels}" if arch.hidden_channels else "")
+    return f"in{arch.resolution} | {stem} | {stages} | {head} | fc{arch.num_classes}"
 
 
 def decode(text: str) -> ArchSpec:
@@ -60,7 +60,7 @@ def decode(text: str) -> ArchSpec:
     parts = [part.strip() for part in text.split("|")]
     if len(parts) < 5:
         raise ArchError(f"an arch string has at least 5 parts separated by '|', this one has {len(parts)}: {text!r}")
-    images = _read(_INPUT, parts[0], "in224")
+    resolution = int(_read(_INPUT, parts[0], "in224")["resolution"])
     stem = _read(_STEM, parts[1], "cn_k3_s2_c32")
     head = _read(_HEAD, parts[-2], "cn_k1_s1_c1280")
     num_classes = int(_read(_CLASSIFIER, parts[-1], "fc1000")["classes"])
@@ -70,7 +70,7 @@ def decode(text: str) -> ArchSpec:
         blocks += decode_blocks(word, channels, activation)
         channels = blocks[-1].out_channels
     return ArchSpec(
-        resolution=int(images["resolution"]),
+        resolution=resolution,
         num_classes=num_classes,
         stem_channels=int(stem["channels"]),
         stem_stride=int(stem["stride"]),
@@ -78,7 +78,7 @@ def decode(text: str) -> ArchSpec:
         head_channels=int(head["channels"]),
         hidden_channels=int(head["hidden"] or 0),
         activation=activation,
-        padding="same" if images["same"] else "symmetric",
+        padding="same" if stem["same"] else "symmetric",
     )
 
 

@@ -11,7 +11,7 @@ from autonl_core.spec.arch_string import decode
 
 @dataclass(frozen=True)
 class PublishedNet:
-    """A network of the literature at 224 pixels and 1,000 classes, with its published figures."""
+    """A network of the literature at its input size and 1,000 classes, with its published figures."""
 
     name: str
     title: str

@@ -1,9 +1,13 @@
-"""The rule that the reference vectors of `tests/data/port` follow: every weight from its key, its shape and a seed."""
+"""The rule that the reference vectors of `tests/data/port` follow: every weight from its key, its shape and a seed.
+
+Those of `tests/data/lite` are of the released weights; only the images come from a seed.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import torch
 from torch import Tensor
 
 FOLDER = Path(__file__).parents[1] / "data" / "port"
+LITE_FOLDER = Path(__file__).parents[1] / "data" / "lite"
 
 
 def port_state(name: str, seed: int = 1) -> dict[str, Tensor]:
@@ -27,6 +32,16 @@ def images(batch: int, size: int, seed: int = 1) -> Tensor:
 def port_logits(name: str) -> Tensor:
     """What the port computes in float64 for `images(2, 224)` with the weights of `port_state`."""
     return torch.from_numpy(np.load(FOLDER / f"{name}_seed1.npz")["logits"])
+
+
+def with_reference_weights(state: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """The keys and shapes of `state` with values by the rule."""
+    return {key: _tensor(key, tuple(value.shape), seed) for key, value in state.items()}
+
+
+def lite0_logits(size: int, seed: int) -> Tensor:
+    """What EfficientNet-Lite0, as released, gives in float64 for `images(2, size, seed)`."""
+    return torch.from_numpy(np.load(LITE_FOLDER / f"efficientnet_lite0_seed{seed}_{size}.npz")["logits"])
 
 
 def _tensor(key: str, shape: tuple[int, ...], seed: int) -> Tensor:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from autonl_core.errors import CheckpointError
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.nn.network import Network
+from autonl_core.nn.weight_file import WeightFile
 from autonl_core.nn.weights import WeightFormat
 from autonl_core.spec.arch import ArchSpec
 
-_START_BYTES = 9  # eight of them say how long the header is, which is a JSON object
+_LENGTH_BYTES = 8  # say how long the header is, which is a JSON object
 
 
-def _recognises(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(_START_BYTES)[8:] == b"{"
+def _recognises(file: WeightFile) -> bool:
+    return file.start[_LENGTH_BYTES:].startswith(b"{")
 
 
-def _load(path: Path, arch: ArchSpec) -> Network:
-    loaded = load_checkpoint(path)
+def _load(file: WeightFile, arch: ArchSpec) -> Network:
+    loaded = load_checkpoint(file.path)
     if loaded.arch != arch:
-        raise CheckpointError(f"{path} holds architecture {loaded.arch.arch_id}, not {arch.arch_id}")
+        raise CheckpointError(f"{file.path} holds architecture {loaded.arch.arch_id}, not {arch.arch_id}")
     return loaded.network
 
 

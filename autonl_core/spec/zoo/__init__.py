@@ -1,7 +1,8 @@
 """Published mobile networks, one file each: AutoNL-S and -L, and what they, and every search, are compared with.
 
 The figures are those of the papers, as the papers count. Ours of the same networks stand beside them in docs/macs.md;
-the two differ by less than 1% in MACs and 2% in parameters, and that page says why wherever they do.
+the two differ by less than 1% in MACs (6% for EfficientNet-Lite, whose authors count more) and 2% in parameters, and
+that page says why wherever they do.
 """
 
 from __future__ import annotations

@@ -43,6 +43,19 @@ def test_a_convolution_takes_its_filter_for_every_output(tmp_path: Path) -> None
     assert count_onnx_macs(graph(tmp_path / "g", [conv], w=(8, 3, 3, 3), b=(8,)), 32) == {"Conv": 16 * 16 * 8 * 27}
 
 
+def test_unequal_padding_counts_what_comes_out_whichever_operator_pads(tmp_path: Path) -> None:
+    # TensorFlow's SAME: 16 x 16 outputs of a map that is even, with one row and column of zeros after it
+    inside = helper.make_node("Conv", ["images", "w"], ["y"], strides=[2, 2], pads=[0, 0, 1, 1])
+    assert count_onnx_macs(graph(tmp_path / "g", [inside], w=(8, 3, 3, 3)), 32) == {"Conv": 16 * 16 * 8 * 27}
+    margins = numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 0, 1, 1]), "p")
+    before = [
+        helper.make_node("Constant", [], ["p"], value=margins),
+        helper.make_node("Pad", ["images", "p"], ["x"]),
+        helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2]),
+    ]
+    assert count_onnx_macs(graph(tmp_path / "h", before, w=(8, 3, 3, 3)), 32) == {"Conv": 16 * 16 * 8 * 27}
+
+
 def test_a_depthwise_convolution_takes_one_channel_only(tmp_path: Path) -> None:
     conv = helper.make_node("Conv", ["images", "w"], ["y"], group=3, pads=[2, 2, 2, 2])
     assert count_onnx_macs(graph(tmp_path / "g", [conv], w=(3, 1, 5, 5)), 10) == {"Conv": 10 * 10 * 3 * 25}

@@ -48,10 +48,10 @@ def test_all_marks_of_a_block() -> None:
     assert encode_block(spec) == word
 
 
-def test_padding_is_marked_after_the_resolution() -> None:
-    same = decode(EXAMPLE.replace("in32", "in32_same"))
+def test_padding_is_marked_in_the_stem() -> None:
+    same = decode(EXAMPLE.replace("cn_k3_s1_c16", "cn_k3_s1_c16_same"))
     assert same == replace(decode(EXAMPLE), padding="same")
-    assert encode(same).startswith("in32_same | cn_k3_s1_c16 | ")
+    assert encode(replace(same, activation="relu")).startswith("in32 | cn_k3_s1_c16_same_nre | ")
 
 
 def test_equal_neighbours_are_written_once_with_a_count() -> None:
@@ -87,7 +87,7 @@ def test_spaces_around_the_parts_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("wrong", "right", "complaint"),
     [
-        ("in32", "in32_valid", "cannot read 'in32_valid'; expected something like 'in224'"),
+        ("cn_k3_s1_c16", "cn_k3_s1_c16_valid", "cannot read 'cn_k3_s1_c16_valid'"),
         ("in32", "32", "cannot read '32'; expected something like 'in224'"),
         ("cn_k3_s1_c16", "cn_k5_s1_c16", "cannot read 'cn_k5_s1_c16'"),
         ("cn_k1_s1_c256", "cn_k1_c256", "cannot read 'cn_k1_c256'"),

@@ -46,7 +46,7 @@ def test_a_multiplier_of_one_changes_nothing(name: str) -> None:
 def test_every_target_of_the_mobile_range_is_met_within_three_percent(name: str, macs: int) -> None:
     scaled = scale_to_macs(ZOO[name].arch, macs)
     assert abs(count_macs(scaled).total - macs) <= 0.03 * macs
-    assert (scaled.resolution, scaled.num_classes) == (224, 1000)
+    assert (scaled.resolution, scaled.num_classes) == (ZOO[name].arch.resolution, 1000)
     assert len(scaled.blocks) == len(ZOO[name].arch.blocks)
 
 

@@ -70,7 +70,7 @@ def test_the_published_small_network_is_in_the_mobile_space() -> None:
     ("wrong", "right", "why"),
     [
         ("in224", "in192", "another resolution"),
-        ("in224", "in224_same", "another padding"),
+        ("cn_k3_s2_c32", "cn_k3_s2_c32_same", "another padding"),
         ("fc1000", "fc10", "another class count"),
         ("cn_k1_s1_c1280", "cn_k1_s1_c1024", "another head"),
         ("ds_r1_k3_s1_c16 | ", "", "the first stage is missing"),

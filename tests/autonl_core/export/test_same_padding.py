@@ -1,0 +1,93 @@
+"""EfficientNet-Lite0 in every form that is saved or exported: the reference's logits, and the MACs of the formula."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from autonl_core.bundle.files import model
+from autonl_core.bundle.onnx_macs import count_onnx_macs
+from autonl_core.data.prepare import prepare
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.export.formats.onnx import save_onnx
+from autonl_core.export.formats.onnx_int8 import quantise
+from autonl_core.export.formats.pt2 import save_pt2
+from autonl_core.export.formats.torchscript import save_torchscript
+from autonl_core.nn.checkpoint import save_checkpoint
+from autonl_core.nn.network import Network
+from autonl_core.nn.profile import count_live_macs
+from autonl_core.nn.weights import load_weights
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.zoo import ZOO, adapt
+from tests.autonl_core.bundle.small_bundle import filled_graph
+from tests.autonl_core.plain_efficientnet_lite import package_file, plain_logits
+from tests.autonl_core.reference_vectors import images, lite0_logits
+
+SEEDS = {224: 1, 160: 2, 75: 3, 64: 4}
+
+
+def expected_logits(resolution: int) -> Tensor:
+    """The reference's, or plain operators' where it has none."""
+    seed = SEEDS[resolution]
+    if resolution in (224, 160):
+        return lite0_logits(resolution, seed)
+    state = torch.load(package_file(0), weights_only=True)
+    return plain_logits(0, state, images(2, resolution, seed).double())
+
+
+def assert_close(found: Tensor, resolution: int) -> None:
+    expected = expected_logits(resolution)
+    assert (found.double() - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def lite0(resolution: int) -> Network:
+    return load_weights(package_file(0), adapt(ZOO["efficientnet_lite0"].arch, resolution=resolution))
+
+
+@pytest.mark.parametrize("resolution", [224, 75])
+@torch.no_grad()
+def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp_path: Path) -> None:
+    network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
+    save_checkpoint(tmp_path / "lite0", network, DIGITS, prepare(DIGITS, 8, tmp_path / "cache"))
+    assert_close(load_weights(tmp_path / "lite0", network.arch)(x), resolution)
+    (tmp_path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
+    rebuilt = model.load(tmp_path / "arch.json", tmp_path / "lite0")
+    assert_close(rebuilt(x), resolution)
+    assert_close(model.fuse(rebuilt)(x), resolution)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TorchScript
+@pytest.mark.parametrize("resolution", [224, 75, 64])  # 75: the stem pads symmetrically, later layers do not
+@torch.no_grad()
+def test_exports_compute_the_same_at_the_cost_of_the_formula(resolution: int, tmp_path: Path) -> None:
+    network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
+    graph, macs = filled_graph(network), count_macs(network.arch)
+    save_onnx(tmp_path / "model.onnx", graph, {})
+    save_pt2(tmp_path / "model.pt2", graph.program)
+    save_torchscript(tmp_path / "model.ts", graph.network, resolution)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    assert_close(torch.from_numpy(session.run(None, {"images": x.numpy()})[0]), resolution)
+    assert_close(torch.export.load(tmp_path / "model.pt2").module()(x), resolution)
+    assert_close(torch.jit.load(tmp_path / "model.ts")(x), resolution)
+    assert count_live_macs(network, resolution) == macs
+    assert sum(count_onnx_macs(tmp_path / "model.onnx", resolution).values()) == macs.total
+    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert "Pad" not in operators  # runtimes pad inside of their convolutions
+
+
+@torch.no_grad()
+def test_eight_bits_stay_close_to_the_network(tmp_path: Path) -> None:
+    network, x = lite0(64), images(32, 64, 5)
+    save_onnx(tmp_path / "model.onnx", filled_graph(network), {})
+    quantise(tmp_path / "model.onnx", tmp_path / "int8.onnx", iter([x.numpy()]))
+    assert sum(count_onnx_macs(tmp_path / "int8.onnx", 64).values()) == count_macs(network.arch).total
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
+    found = session.run(None, {"images": x.numpy()})[0]
+    assert np.corrcoef(found.ravel(), network(x).numpy().ravel())[0, 1] > 0.8
