@@ -17,6 +17,16 @@ from autonl_core.nn.network import Network, build_network
 from autonl_core.registry import Registry
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.published_net import adapt
+from autonl_core.spec.weight_set import IMAGENET, Normalisation
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """What a file of weights says itself of its network."""
+
+    arch: ArchSpec
+    normalisation: Normalisation
+    source: str
 
 
 @dataclass(frozen=True)
@@ -26,12 +36,16 @@ class WeightFormat:
     `recognises(path)` looks at the first bytes only. `load(path, arch)` gives a network in evaluation mode; it raises
     CheckpointError for a file that is damaged, would run code, or does not fit: everything missing, unexpected or
     misshaped is listed. The network's architecture is `arch` but for what the weights were trained with otherwise.
+    `describe(path)` is what the file says itself, None if it says nothing; it raises CheckpointError as well.
+    `normalisation` is what these weights are usually trained with, where the file does not say.
     """
 
     name: str
     summary: str
     recognises: Callable[[Path], bool]
     load: Callable[[Path, ArchSpec], Network]
+    describe: Callable[[Path], FileDescription | None] = lambda path: None
+    normalisation: Normalisation = IMAGENET
 
 
 WEIGHT_FORMATS = Registry[WeightFormat]("autonl_core.nn.weight_formats", "weight format")
@@ -46,7 +60,7 @@ def load_weights(path: Path, arch: ArchSpec, *, num_classes: int | None = None, 
     Raises:
         CheckpointError: there is no such file, no format recognises it, it would run code, or it does not fit.
     """
-    network = _format_of(path).load(path, arch)
+    network = format_of(path).load(path, arch)
     return network if num_classes is None else with_fresh_classifier(network, num_classes, seed)
 
 
@@ -58,7 +72,8 @@ def with_fresh_classifier(network: Network, num_classes: int, seed: int | None =
     return other
 
 
-def _format_of(path: Path) -> WeightFormat:
+def format_of(path: Path) -> WeightFormat:
+    """The format that recognises the file at `path`. Raises CheckpointError if none does, listing the known ones."""
     try:
         for weight_format in WEIGHT_FORMATS.members():
             if weight_format.recognises(path):
