@@ -23,7 +23,8 @@ from autonl_core.spec.zoo import ZOO, find_net
 
 OnProgress = Callable[[float], None]
 MAX_CLASSES = 100_000  # of a classifier whose size the file decides
-_MAX_ARCH_STRING = 200  # characters, in a message
+# Characters of text that comes from the file, which may be as long as the file.
+_MAX_ARCH_STRING, _MAX_TENSOR, _MAX_SOURCE, _MAX_DETAIL = 200, 500, 500, 10_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def check_weights(path: Path, details: WeightSetDetails, on_progress: OnProgress
         network=name,
         normalisation=_normalisation(weight_format, described, details),
         format=weight_format.name,
-        source=described.source if described else None,
+        source=_cut(described.source, _MAX_SOURCE) if described else None,
     )
 
 
@@ -78,7 +79,7 @@ def _read(
     if described is not None:
         found = network_of(described.arch)
         if named not in (None, found):
-            held = found or encode(described.arch)[:_MAX_ARCH_STRING]
+            held = found or _cut(encode(described.arch), _MAX_ARCH_STRING)
             raise _refused("other_architecture", f"the file says that it holds {held}, not {named}; leave out `arch`")
         return found, load_weights(path, described.arch)
     if named is not None:
@@ -154,4 +155,9 @@ def _does_not_fit(misfit: CheckpointMisfit, named: str | None) -> WeightsRefused
 
 
 def _refused(code: str, detail: str, tensors: Sequence[str] = ()) -> WeightsRefused:
-    return WeightsRefused(WeightProblem(code, detail, tuple(tensors)))
+    shown = tuple(_cut(tensor, _MAX_TENSOR) for tensor in tensors)
+    return WeightsRefused(WeightProblem(code, _cut(detail, _MAX_DETAIL), shown))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length] + "…"

@@ -20,6 +20,14 @@ Origin = Literal["built-in", "uploaded"]
 Channels = tuple[float, float, float]
 
 
+def _require_channels(name: str, values: Sequence[float]) -> None:
+    if len(values) != 3 or not all(math.isfinite(value) and 0 <= value <= 1 for value in values):
+        raise WeightSetError(
+            f"{name} is {', '.join(map(str, values))}; it must be three numbers from 0 to 1, for pixels from 0 to 1: "
+            "divide what is meant for 0 to 255 by 255"
+        )
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """How pixels are fed to a network: scaled to 0 to 1, minus `mean`, divided by `std`, per channel (RGB).
@@ -122,11 +130,3 @@ def network_of(arch: ArchSpec) -> str | None:
 
 def _optional_normalisation(data: Mapping[str, Any] | None) -> Normalisation | None:
     return None if data is None else Normalisation.from_json(data)
-
-
-def _require_channels(name: str, values: Sequence[float]) -> None:
-    if len(values) != 3 or not all(math.isfinite(value) and 0 <= value <= 1 for value in values):
-        raise WeightSetError(
-            f"{name} is {', '.join(map(str, values))}; it must be three numbers from 0 to 1, for pixels from 0 to 1: "
-            "divide what is meant for 0 to 255 by 255"
-        )

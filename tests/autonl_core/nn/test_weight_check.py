@@ -179,6 +179,13 @@ def test_what_is_no_file_of_weights_is_refused(content: bytes, tmp_path: Path) -
     assert (problem.code, problem.detail.startswith("the file ")) == ("not_readable", True)
 
 
+def test_text_from_the_file_is_cut_to_a_length_that_can_be_shown(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"x" * 10_000: torch.zeros(1)})
+    assert max(map(len, refusal(path, named("autonl_s")).tensors)) < 600
+    strangers = {f"entry {number}": number for number in range(100_000)}
+    assert len(refusal(pickled(tmp_path, strangers)).detail) < 11_000
+
+
 def test_numbers_that_are_not_finite_are_refused_with_their_tensors(tmp_path: Path) -> None:
     state = tensors(V2)
     state["head.conv.weight"][0, 0] = float("nan")
