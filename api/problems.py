@@ -170,20 +170,42 @@ DATASET_IN_USE = _declare(
     "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
     "dataset 'photos' is used by search 0123456789abcdef; cancel the search, or wait until it ends",
 )
+WEIGHTS_INVALID = _declare(
+    "weights-invalid",
+    422,
+    "Invalid weights",
+    "Send the file of weights as the body. What is wrong inside it is in `problems` of the weight set after its check: "
+    "GET /weights/NAME.",
+    "the body is empty; send the bytes of the file of weights",
+)
+WEIGHTS_EXIST = _declare(
+    "weights-exist",
+    409,
+    "Weight set name already taken",
+    "Other weights have this name, or other details were stated about them. Upload yours under another name.",
+    "weight set 'mine' already has other content (ready, 9b1c); choose another name, or delete that weight set first",
+)
+WEIGHTS_IN_USE = _declare(
+    "weights-in-use",
+    409,
+    "Weight set in use",
+    "Built-in weight sets cannot be deleted.",
+    "weight set 'efficientnet-lite0' is built in and cannot be deleted",
+)
 INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",
     507,
     "Insufficient storage",
-    "Nothing was stored. Free space on the disk of the service, delete datasets that are no longer needed, or send "
-    "less.",
+    "Nothing was stored. Free space on the disk of the service, delete datasets and weights that are no longer needed, "
+    "or send less.",
     "1,048,576 bytes are free, 20,971,520 needed",
 )
 PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",
     413,
     "Body too large",
-    "Only an archive, sent to /datasets with Content-Type: application/zip, may be large. The limits are settings: "
-    "AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_BODY_BYTES.",
+    "Only an archive, sent to /datasets with Content-Type: application/zip, and weights, sent to /weights, may be "
+    "large. The limits are settings: AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = _declare(

@@ -100,7 +100,7 @@ def _recognise(path: Path, on_progress: OnProgress) -> tuple[str, Network]:
     if len(fitting) == 1:
         return next(iter(fitting.items()))
     if fitting:
-        detail = f"the weights fit several networks, {', '.join(fitting)}; say which they belong to: ?arch=NAME"
+        detail = f"the weights fit several networks, {', '.join(fitting)}; state which they belong to, as `arch`"
         raise _refused("unknown_architecture", detail)
     net, closest = min(misfits, key=lambda tried: len(tried[1].misfits))
     raise _refused(
@@ -113,7 +113,7 @@ def _recognise(path: Path, on_progress: OnProgress) -> tuple[str, Network]:
 
 
 def _load_with_its_classes(path: Path, arch: ArchSpec) -> Network:
-    """The network, with as many classes as the file has if nothing else differs from `arch`."""
+    """The network, for as many classes as the file has."""
     try:
         return load_weights(path, arch)
     except CheckpointMisfit as misfit:
@@ -124,12 +124,12 @@ def _load_with_its_classes(path: Path, arch: ArchSpec) -> Network:
 
 
 def _other_classes(misfit: CheckpointMisfit, arch: ArchSpec) -> int | None:
-    """How many classes the file is for, if that is all that does not fit."""
-    found = set()
-    for _, needed, shape in misfit.misfits:
-        if needed is None or shape is None or needed[:1] != (arch.num_classes,) or needed[1:] != shape[1:]:
-            return None
-        found.add(shape[0])
+    """How many classes the file is for: the rows of its classifier, which no other tensor of `arch` has as many of."""
+    found = {
+        shape[0]
+        for _, needed, shape in misfit.misfits
+        if needed and shape and needed[0] == arch.num_classes and needed[1:] == shape[1:]
+    }
     (num_classes,) = found if len(found) == 1 else (0,)
     return num_classes if 2 <= num_classes <= MAX_CLASSES else None
 
