@@ -12,7 +12,8 @@ from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
 from api.middleware import RequestCounts, RequestMiddleware
-from api.problems import UNAVAILABLE, Problem, problem_responses
+from api.openapi_responses import problem_responses
+from api.problems import UNAVAILABLE, Problem
 from api.routes import (
     architectures,
     catalog,

@@ -1,4 +1,4 @@
-"""Errors of the API as RFC 9457 problem documents: their types, the exception that carries one, their OpenAPI form.
+"""Errors of the API as RFC 9457 problem documents: their types, and the exception that carries one.
 
 Every problem has `type title status detail instance request_id`, and `errors` when individual fields are at fault. A
 problem names the value, the limit and the way out; it never echoes a body.
@@ -259,50 +259,3 @@ def invalid_fields(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_R
     count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
     rest = f"; and {len(errors) - _MAX_SUMMARIZED} more" if len(errors) > _MAX_SUMMARIZED else ""
     return ProblemError(kind, f"{count}: {shown}{rest}", errors=errors[:MAX_LISTED], **extra)
-
-
-_HEADERS = {
-    "Content-Disposition": "`attachment`, with a file name",
-    "Content-Security-Policy": "allows no scripts and no external resources",
-    "Content-Range": "which bytes these are, and the size of the file",
-    "ETag": "identifies this version; for a file it is the SHA-256",
-    "Location": "path of the new resource",
-    "Repr-Digest": "SHA-256 of the whole file (RFC 9530)",
-    "Retry-After": "seconds to wait before the next request",
-}
-
-
-def header_schemas(*names: str) -> dict[str, Any]:
-    """The OpenAPI form of headers that a response always has."""
-    return {
-        name: {"description": _HEADERS[name], "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in names
-    }
-
-
-def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of a route that can respond with these problems, with an example of each."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        response = responses.setdefault(
-            kind.status,
-            {
-                "description": kind.title,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
-                **({"headers": header_schemas(*kind.headers)} if kind.headers else {}),
-            },
-        )
-        response["content"][MEDIA_TYPE]["examples"][kind.name] = {"summary": kind.title, "value": _example(kind)}
-    return responses
-
-
-def _example(kind: ProblemType) -> dict[str, Any]:
-    return {
-        "type": kind.uri,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": kind.example,
-        "instance": "/searches",
-        "request_id": "4f1d2c3b5a697887",
-        **kind.extra,
-    }

@@ -73,6 +73,7 @@ def _one_of(column: str, values: list[str]) -> str:
 
 
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
+_IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 
 
@@ -259,12 +260,7 @@ def _rules_of_checked(table: str, states: type[StrEnum]) -> tuple[SchemaItem, ..
         CheckConstraint(_one_of("state", [state.value for state in states]), name="state"),
         CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
         CheckConstraint("(state = 'checking') = (checked_at IS NULL)", name="checked_when_told"),
-        Index(
-            f"ix_{table}_checking",
-            "created_at",
-            postgresql_where=text("state = 'checking'"),
-            sqlite_where=text("state = 'checking'"),
-        ),
+        Index(f"ix_{table}_checking", "created_at", postgresql_where=_IS_CHECKING, sqlite_where=_IS_CHECKING),
     )
 
 

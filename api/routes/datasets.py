@@ -21,7 +21,8 @@ from api import problems
 from api.dependencies import PlainText, StoresDep
 from api.error_handlers import SEND_AS_JSON
 from api.middleware import ARCHIVE_TYPE, is_upload
-from api.problems import FieldProblem, ProblemError, header_schemas, problem_responses
+from api.openapi_responses import header_schemas, problem_responses
+from api.problems import FieldProblem, ProblemError
 from api.schemas.datasets import DatasetBody, DatasetList, DatasetView
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, StringConstraints
 from api import problems
 from api.dependencies import PlainText, StoresDep
 from api.middleware import WEIGHTS_TYPE, is_upload
-from api.problems import FieldProblem, ProblemError, header_schemas, problem_responses
+from api.openapi_responses import header_schemas, problem_responses
+from api.problems import FieldProblem, ProblemError
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError

@@ -90,20 +90,27 @@ def _read(
 def _recognise(path: Path, on_progress: OnProgress) -> tuple[str, Network]:
     """The only network of the zoo that the weights fit."""
     fitting: dict[str, Network] = {}
-    misfits: list[tuple[PublishedNet, CheckpointMisfit]] = []
+    failed: list[tuple[PublishedNet, CheckpointError]] = []
     for count, net in enumerate(ZOO.values(), start=1):
         try:
             fitting[net.name] = _load_with_its_classes(path, net.arch)
-        except CheckpointMisfit as misfit:
-            misfits.append((net, misfit))
+        except CheckpointError as error:  # it does not fit; or its format cannot hold this network; or any
+            failed.append((net, error))
         on_progress(count / len(ZOO))
     if len(fitting) == 1:
         return next(iter(fitting.items()))
     if fitting:
         detail = f"the weights fit several networks, {', '.join(fitting)}; state which they belong to, as `arch`"
         raise _refused("unknown_architecture", detail)
+    raise _fits_none(failed)
+
+
+def _fits_none(failed: Sequence[tuple[PublishedNet, CheckpointError]]) -> WeightsRefused | CheckpointError:
+    misfits = [(net, error) for net, error in failed if isinstance(error, CheckpointMisfit)]
+    if not misfits:
+        return failed[0][1]
     net, closest = min(misfits, key=lambda tried: len(tried[1].misfits))
-    raise _refused(
+    return _refused(
         "unknown_architecture",
         f"the file does not say which architecture it holds, and fits none of {', '.join(ZOO)}; the closest is "
         f"{net.name}, with {len(closest.misfits):,} tensors that do not fit. Upload a checkpoint of AutoNL, which says "
