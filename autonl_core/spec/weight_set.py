@@ -52,6 +52,8 @@ class Normalisation:
 
 # What most ImageNet training feeds, the PyTorch port of AutoNL included: assumed where nothing else is known.
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# What EfficientNet-Lite was trained with: (x - 127) / 128 of pixels from 0 to 255.
+EFFICIENTNET_LITE = Normalisation((127 / 255, 127 / 255, 127 / 255), (128 / 255, 128 / 255, 128 / 255))
 
 
 @dataclass(frozen=True)

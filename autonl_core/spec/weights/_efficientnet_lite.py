@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from autonl_core.spec.builtin_weights import BuiltinWeights
-from autonl_core.spec.weight_set import Normalisation, WeightSet
-
-# It feeds (x - 127) / 128 of pixels from 0 to 255.
-_MEAN, _STD = 127 / 255, 128 / 255
+from autonl_core.spec.weight_set import EFFICIENTNET_LITE, WeightSet
 
 
 def efficientnet_lite(number: int, *, resolution: int, top1_pct: float, sha256: str, size_bytes: int) -> BuiltinWeights:
@@ -18,7 +15,7 @@ def efficientnet_lite(number: int, *, resolution: int, top1_pct: float, sha256: 
         network=f"efficientnet_lite{number}",
         num_classes=1000,
         resolution=resolution,
-        normalisation=Normalisation((_MEAN, _MEAN, _MEAN), (_STD, _STD, _STD)),
+        normalisation=EFFICIENTNET_LITE,
         format="efficientnet-lite",
         sha256=sha256,
         size_bytes=size_bytes,
