@@ -12,8 +12,20 @@ from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
 from api.middleware import RequestCounts, RequestMiddleware
-from api.problems import UNAVAILABLE, Problem, problem_responses
-from api.routes import architectures, catalog, checkpoints, datasets, events, health, problems, reports, searches
+from api.openapi_responses import problem_responses
+from api.problems import UNAVAILABLE, Problem
+from api.routes import (
+    architectures,
+    catalog,
+    checkpoints,
+    datasets,
+    events,
+    health,
+    problems,
+    reports,
+    searches,
+    weights,
+)
 from api.schemas.datasets import DatasetBody
 from autonl_core.spec.macs import COUNTING_RULE
 from store.queue import WorkerNotifier
@@ -26,7 +38,7 @@ Search-as-a-service for image classifiers that fit a MACs budget: `POST /searche
 A search outlives its request: it is a resource to poll, or to follow by its events, until its state is final.
 Errors are problem documents (RFC 9457) that list every invalid field. MACs are {COUNTING_RULE}.
 """
-_DATABASE_ROUTES = (searches, events, architectures, checkpoints, reports, datasets)  # may respond with 503
+_DATABASE_ROUTES = (searches, events, architectures, checkpoints, reports, datasets, weights)  # may respond with 503
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -38,7 +50,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.stores = open_stores(settings)
         app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.notifier.start()
-        app.state.stores.datasets.files.delete_parts()  # left by uploads to a service that was killed
+        for store in (app.state.stores.datasets, app.state.stores.weight_sets):
+            store.files.delete_parts()  # left by uploads to a service that was killed
         yield
         app.state.notifier.close()
         app.state.stores.close()
@@ -64,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         RequestMiddleware,
         counts=app.state.counts,
         max_body_bytes=settings.max_body_bytes,
-        max_upload_bytes=settings.max_upload_bytes,
+        max_upload_bytes={"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes},
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -23,6 +23,8 @@ from store.errors import (
     PageTokenError,
     StateConflict,
     StoreError,
+    WeightSetExists,
+    WeightSetInUse,
 )
 from store.json_values import plain_json, plain_text
 
@@ -50,6 +52,8 @@ _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     IdempotencyConflict: problems.IDEMPOTENCY_KEY_REUSE,
     DatasetExists: problems.DATASET_EXISTS,
     DatasetInUse: problems.DATASET_IN_USE,
+    WeightSetExists: problems.WEIGHTS_EXIST,
+    WeightSetInUse: problems.WEIGHTS_IN_USE,
 }
 
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,7 +19,10 @@ from api.error_handlers import problem_response
 from api.problems import ProblemError
 
 log = logging.getLogger("autonl.api")
-UPLOAD_TYPE = "application/zip"
+ARCHIVE_TYPE = "application/zip"
+WEIGHTS_TYPE = "application/octet-stream"
+# Media types of the only bodies that may be large, and are never held in memory, by the path that they are sent to.
+_UPLOAD_TYPES = {"/datasets": (ARCHIVE_TYPE,), "/weights": (WEIGHTS_TYPE, "")}  # curl -T sends none
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs only its own files: no other host, no inline script or style, and no frame around it.
@@ -50,9 +54,15 @@ class RequestCounts:
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
 
-    def __init__(self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: int) -> None:
+    Args:
+        max_upload_bytes: limits of uploads, by the path that they are sent to.
+    """
+
+    def __init__(
+        self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: Mapping[str, int]
+    ) -> None:
         self.app = app
         self.counts = counts
         self.max_body_bytes = max_body_bytes
@@ -73,7 +83,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            limit = self.max_upload_bytes if is_upload(scope) else self.max_body_bytes
+            limit = self.max_upload_bytes[scope["path"]] if is_upload(scope) else self.max_body_bytes
             await self.app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
             log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
@@ -100,9 +110,9 @@ def _add_headers(headers: MutableHeaders, request_id: str) -> None:
 
 
 def is_upload(scope: Scope) -> bool:
-    """Whether the request sends an archive: the only body that may be large, and that is never held in memory."""
+    """Whether the request sends a file as its body."""
     content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-    return scope["method"] == "POST" and scope["path"] == "/datasets" and content_type == UPLOAD_TYPE
+    return scope["method"] == "POST" and content_type in _UPLOAD_TYPES.get(scope["path"], ())
 
 
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:

@@ -1,4 +1,4 @@
-"""Errors of the API as RFC 9457 problem documents: their types, the exception that carries one, their OpenAPI form.
+"""Errors of the API as RFC 9457 problem documents: their types, and the exception that carries one.
 
 Every problem has `type title status detail instance request_id`, and `errors` when individual fields are at fault. A
 problem names the value, the limit and the way out; it never echoes a body.
@@ -170,20 +170,42 @@ DATASET_IN_USE = _declare(
     "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
     "dataset 'photos' is used by search 0123456789abcdef; cancel the search, or wait until it ends",
 )
+WEIGHTS_INVALID = _declare(
+    "weights-invalid",
+    422,
+    "Invalid weights",
+    "Send the file of weights as the body. What is wrong inside it is in `problems` of the weight set after its check: "
+    "GET /weights/NAME.",
+    "the body is empty; send the bytes of the file of weights",
+)
+WEIGHTS_EXIST = _declare(
+    "weights-exist",
+    409,
+    "Weight set name already taken",
+    "Other weights have this name, or other details were stated about them. Upload yours under another name.",
+    "weight set 'mine' already has other content (ready, 9b1c); choose another name, or delete that weight set first",
+)
+WEIGHTS_IN_USE = _declare(
+    "weights-in-use",
+    409,
+    "Weight set in use",
+    "Built-in weight sets cannot be deleted.",
+    "weight set 'efficientnet-lite0' is built in and cannot be deleted",
+)
 INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",
     507,
     "Insufficient storage",
-    "Nothing was stored. Free space on the disk of the service, delete datasets that are no longer needed, or send "
-    "less.",
+    "Nothing was stored. Free space on the disk of the service, delete datasets and weights that are no longer needed, "
+    "or send less.",
     "1,048,576 bytes are free, 20,971,520 needed",
 )
 PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",
     413,
     "Body too large",
-    "Only an archive, sent to /datasets with Content-Type: application/zip, may be large. The limits are settings: "
-    "AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_BODY_BYTES.",
+    "Only an archive, sent to /datasets with Content-Type: application/zip, and weights, sent to /weights, may be "
+    "large. The limits are settings: AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = _declare(
@@ -237,50 +259,3 @@ def invalid_fields(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_R
     count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
     rest = f"; and {len(errors) - _MAX_SUMMARIZED} more" if len(errors) > _MAX_SUMMARIZED else ""
     return ProblemError(kind, f"{count}: {shown}{rest}", errors=errors[:MAX_LISTED], **extra)
-
-
-_HEADERS = {
-    "Content-Disposition": "`attachment`, with a file name",
-    "Content-Security-Policy": "allows no scripts and no external resources",
-    "Content-Range": "which bytes these are, and the size of the file",
-    "ETag": "identifies this version; for a file it is the SHA-256",
-    "Location": "path of the new resource",
-    "Repr-Digest": "SHA-256 of the whole file (RFC 9530)",
-    "Retry-After": "seconds to wait before the next request",
-}
-
-
-def header_schemas(*names: str) -> dict[str, Any]:
-    """The OpenAPI form of headers that a response always has."""
-    return {
-        name: {"description": _HEADERS[name], "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in names
-    }
-
-
-def problem_responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of a route that can respond with these problems, with an example of each."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        response = responses.setdefault(
-            kind.status,
-            {
-                "description": kind.title,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
-                **({"headers": header_schemas(*kind.headers)} if kind.headers else {}),
-            },
-        )
-        response["content"][MEDIA_TYPE]["examples"][kind.name] = {"summary": kind.title, "value": _example(kind)}
-    return responses
-
-
-def _example(kind: ProblemType) -> dict[str, Any]:
-    return {
-        "type": kind.uri,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": kind.example,
-        "instance": "/searches",
-        "request_id": "4f1d2c3b5a697887",
-        **kind.extra,
-    }

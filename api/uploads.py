@@ -1,43 +1,69 @@
-"""Receives an archive: streamed from the network to the disk and hashed on the way, never held in memory or opened."""
+"""Receives a file: streamed from the network to the disk and hashed on the way, never held in memory or opened."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from api import problems
-from api.problems import ProblemError
-from autonl_core.datasets.zip_archive import FIRST_BYTES
+from api.problems import ProblemError, ProblemType
 from autonl_core.errors import is_disk_full
-from store.datasets import Added
-from store.stores import Stores
+from store.upload_folder import Upload, UploadFolder
 
 _BLOCK_BYTES = 1 << 20  # written at a time; pieces from the network are smaller
-_MAX_DIGITS = 18  # no archive is that long, and parsing a number of thousands of digits is slow
+_MAX_DIGITS = 18  # no file is that long, and parsing a number of thousands of digits is slow
+
+AddedT = TypeVar("AddedT")
 
 
-async def receive(request: Request, stores: Stores, name: str) -> Added:
-    """Store the body of `request` and register it as the dataset `name`. A failed upload leaves nothing behind.
+def _accept(first_block: bytes) -> None:
+    """Any file may begin like this."""
+
+
+@dataclass(frozen=True)
+class UploadKind:
+    """What is uploaded.
+
+    Args:
+        noun: what one is called in messages: "archive".
+        folder: where it is stored.
+        max_bytes: its limit, and `setting` the setting that says so.
+        invalid: the problem if it is empty.
+        check_start: raises ProblemError if no such file begins with these bytes.
+    """
+
+    noun: str
+    folder: UploadFolder
+    max_bytes: int
+    setting: str
+    invalid: ProblemType
+    check_start: Callable[[bytes], None] = _accept
+
+
+async def receive(request: Request, kind: UploadKind, add: Callable[[Upload], AddedT]) -> AddedT:
+    """Store the body of `request`, and return what `add` makes of it. A failed upload leaves nothing behind.
 
     Raises:
-        ProblemError: it is too large, not a zip archive, interrupted, or the disk has no room for it.
-        DatasetExists: the name is taken by other content.
+        ProblemError: it is too large, empty, no such file, interrupted, or the disk has no room for it.
+        StoreError: `add` refuses it.
     """
-    announced_bytes = _announced_bytes(request, stores.settings.max_upload_bytes)
+    announced_bytes = _announced_bytes(request, kind)
     try:
-        upload = await run_in_threadpool(stores.datasets.files.receive, announced_bytes)
+        upload = await run_in_threadpool(kind.folder.receive, announced_bytes)
         with upload:
             is_first = True
             async for block in _blocks(request):
                 if is_first:
-                    _require_zip(block)
+                    kind.check_start(block)
                 is_first = False
                 await run_in_threadpool(upload.write, block)
             if is_first:
-                raise ProblemError(problems.DATASET_INVALID, "the body is empty; send the bytes of a zip archive")
-            return await run_in_threadpool(stores.datasets.add_upload, name, upload)
+                raise ProblemError(kind.invalid, f"the body is empty; send the bytes of the {kind.noun}")
+            return await run_in_threadpool(add, upload)
     except ClientDisconnect as error:
         raise ProblemError(problems.MALFORMED_REQUEST, "the upload was interrupted; nothing was stored") from error
     except OSError as error:
@@ -47,13 +73,13 @@ async def receive(request: Request, stores: Stores, name: str) -> Added:
         raise ProblemError(problems.INSUFFICIENT_STORAGE, detail) from error
 
 
-def _announced_bytes(request: Request, max_bytes: int) -> int | None:
+def _announced_bytes(request: Request, kind: UploadKind) -> int | None:
     """The Content-Length, if there is one. Raises ProblemError if it is too large."""
     text = request.headers.get("content-length", "")
     if not (text.isascii() and text.isdecimal()):
         return None
-    if len(text) > _MAX_DIGITS or int(text) > max_bytes:
-        detail = f"the archive has {text[:40]} bytes; at most {max_bytes:,} are allowed (AUTONL_MAX_UPLOAD_BYTES)"
+    if len(text) > _MAX_DIGITS or int(text) > kind.max_bytes:
+        detail = f"the {kind.noun} has {text[:40]} bytes; at most {kind.max_bytes:,} are allowed ({kind.setting})"
         raise ProblemError(problems.PAYLOAD_TOO_LARGE, detail)
     return int(text)
 
@@ -70,9 +96,3 @@ async def _blocks(request: Request) -> AsyncIterator[bytes]:
             pieces, size_bytes = [], 0
     if size_bytes:
         yield b"".join(pieces)
-
-
-def _require_zip(first_block: bytes) -> None:
-    if not first_block.startswith(FIRST_BYTES):
-        detail = f"not a zip archive: it starts with {first_block[:4]!r}; pack the class folders as a zip"
-        raise ProblemError(problems.DATASET_INVALID, detail)

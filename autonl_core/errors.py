@@ -9,7 +9,9 @@ AutonlError
 ├── DatasetError        a dataset is missing, malformed or too small
 ├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
-│   └── CheckpointCorrupt   no run state that was saved can be read any more
+│   ├── CheckpointCorrupt   no run state that was saved can be read any more
+│   └── CheckpointMisfit    tensors are missing, unexpected or misshaped for an architecture
+├── WeightSetError      a weight set is described by values that cannot be right
 ├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
@@ -19,6 +21,8 @@ AutonlError
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class AutonlError(Exception):
@@ -63,6 +67,33 @@ class CheckpointError(AutonlError):
 
 class CheckpointCorrupt(CheckpointError):
     """Run states were saved, and every one is missing or damaged: to start over silently would hide the loss."""
+
+
+class Misfit(NamedTuple):
+    """A tensor that does not fit: the shape that the architecture needs, and the one found; None: there is none."""
+
+    name: str
+    needed: tuple[int, ...] | None
+    found: tuple[int, ...] | None
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"missing {self.name}"
+        if self.needed is None:
+            return f"unexpected {self.name}"
+        return f"{self.name} has shape {self.found}, the architecture needs {self.needed}"
+
+
+class CheckpointMisfit(CheckpointError):
+    """Tensors do not fit an architecture. `misfits` are all of them."""
+
+    def __init__(self, message: str, misfits: Sequence[Misfit]) -> None:
+        super().__init__(message)
+        self.misfits = tuple(misfits)
+
+
+class WeightSetError(AutonlError):
+    """A weight set is described by values that cannot be right, such as a negative deviation."""
 
 
 class PrecisionError(AutonlError):

@@ -82,16 +82,26 @@ class Client:
 
     def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None]) -> dict[str, Any]:
         """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
-        with archive.open("rb") as file:
-            headers = {"Content-Type": "application/zip", "Content-Length": str(os.fstat(file.fileno()).st_size)}
-            content = _blocks(file, on_sent)
-            answer = self._call(
-                "POST", "/datasets", params={"name": name}, content=content, headers=headers, timeout_s=_UPLOAD_S
-            )
-            return _parsed(answer)
+        return self._upload("/datasets", {"name": name}, archive, "application/zip", on_sent)
 
     def delete_dataset(self, name: str) -> None:
         self._call("DELETE", f"/datasets/{quote(name, safe='')}")
+
+    def list_weights(self) -> dict[str, Any]:
+        return self._json("GET", "/weights")
+
+    def weights(self, name: str) -> dict[str, Any]:
+        return self._json("GET", f"/weights/{quote(name, safe='')}")
+
+    def upload_weights(
+        self, name: str, file: Path, on_sent: Callable[[int], None], **stated: str | float | None
+    ) -> dict[str, Any]:
+        """Upload a file of weights with what is stated about it; `on_sent` gets the number of bytes sent so far."""
+        params = {key: None if value is None else str(value) for key, value in stated.items()}
+        return self._upload("/weights", {"name": name, **params}, file, "application/octet-stream", on_sent)
+
+    def delete_weights(self, name: str) -> None:
+        self._call("DELETE", f"/weights/{quote(name, safe='')}")
 
     def poll(self, search_id: str) -> dict[str, Any]:
         """The search in its current state; tolerates a restarting service or an unavailable database for a while."""
@@ -116,6 +126,16 @@ class Client:
             return fetch(self._http, path, target, on_progress)
         except TransportError as error:
             raise self._unreachable(error, "received bytes are kept; run the same command again to continue") from error
+
+    def _upload(
+        self, path: str, params: Params, content: Path, content_type: str, on_sent: Callable[[int], None]
+    ) -> dict[str, Any]:
+        with content.open("rb") as file:
+            headers = {"Content-Type": content_type, "Content-Length": str(os.fstat(file.fileno()).st_size)}
+            blocks = _blocks(file, on_sent)
+            return _parsed(
+                self._call("POST", path, params=params, content=blocks, headers=headers, timeout_s=_UPLOAD_S)
+            )
 
     def _json(
         self,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from cli.client import Client
@@ -19,8 +18,8 @@ from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack
 from cli.render import dataset_report, dataset_table
+from cli.uploads import upload_progress, wait_for_check
 
-POLL_S = 0.5
 INVALID = 1  # exit code when a dataset cannot be used
 
 name_argument = click.argument("name", metavar="NAME", help="dataset name, as used in searches")
@@ -43,14 +42,15 @@ def add(name: str, path: Path, on_server: bool, no_wait: bool, as_json: bool, ur
     """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
     console = Console(stderr=True, quiet=as_json)
     path = path.expanduser().absolute()
+    dataset: Mapping[str, Any]
     with Client(url) as client:
         if on_server:
             dataset = client.register_dataset(name, path)
         else:
-            with _upload_progress(console) as progress:
+            with upload_progress(console) as progress:
                 dataset = _pack_and_upload(client, name, path, progress)
         if not no_wait:
-            dataset = _wait_for_check(client, dataset, console)
+            dataset = wait_for_check(dataset, client.dataset, console)
     _print_dataset(dataset, as_json)
 
 
@@ -91,11 +91,6 @@ def list_datasets(as_json: bool, url: str) -> None:
         Console().print(dataset_table(listing["datasets"]))
 
 
-def _upload_progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=console.quiet)
-
-
 def _pack_and_upload(client: Client, name: str, path: Path, progress: Progress) -> dict[str, Any]:
     if not path.exists():
         raise PackingError(f"{path} does not exist", ["if it is on the service's disk, add --on-server"])
@@ -112,20 +107,6 @@ def _pack_and_upload(client: Client, name: str, path: Path, progress: Progress) 
 def _upload(client: Client, name: str, archive: Path, progress: Progress) -> dict[str, Any]:
     task: TaskID = progress.add_task(f"uploading {name}", total=archive.stat().st_size)
     return client.upload_dataset(name, archive, lambda sent: progress.update(task, completed=sent))
-
-
-def _wait_for_check(client: Client, dataset: dict[str, Any], console: Console) -> dict[str, Any]:
-    """Poll until the dataset check is done."""
-    name = dataset["name"]
-    with console.status(f"checking {name}") as status:
-        while dataset["state"] == "checking":
-            time.sleep(POLL_S)
-            dataset = client.dataset(name)
-            if dataset["progress"] is not None:
-                status.update(f"checking {name}: {100 * dataset['progress']:.0f}%")
-            else:
-                status.update(f"{name} is waiting for a checker")
-    return dataset
 
 
 def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:

@@ -3,7 +3,7 @@
 CommandError
 ├── ApiError        the service refused a request, or does not respond
 ├── SettingsError   a setting in the environment is invalid
-├── PackingError    a path cannot be uploaded as a dataset
+├── PackingError    a path cannot be uploaded
 ├── StartError      the service cannot start on this machine
 └── DemoError       the demo cannot continue
 """
@@ -34,7 +34,7 @@ class SettingsError(CommandError):
 
 
 class PackingError(CommandError):
-    """A path cannot be uploaded as a dataset."""
+    """A path cannot be uploaded."""
 
 
 class StartError(CommandError):

@@ -47,6 +47,7 @@ COMMANDS = (
         "List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here.",
     ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
+    LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
 )
 
 

@@ -53,14 +53,14 @@ def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 
-def _plain_table() -> Table:
+def plain_table() -> Table:
     """A table with a dim header and no lines."""
     return Table(box=None, header_style="dim", pad_edge=False)
 
 
 def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
     """One row per event, oldest first."""
-    table = _plain_table()
+    table = plain_table()
     table.add_column("#", justify="right")
     for title in ("at", "attempt", "event", "detail"):
         table.add_column(title, overflow="fold")
@@ -73,7 +73,7 @@ def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
 
 def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     """One row per search."""
-    table = _plain_table()
+    table = plain_table()
     for title in ("id", "state", "dataset"):
         table.add_column(title)
     for title in ("budget", "MACs", "top-1", "done", "age"):
@@ -95,7 +95,7 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
 
 def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
     """One row per dataset."""
-    table = _plain_table()
+    table = plain_table()
     for title in ("name", "kind", "state"):
         table.add_column(title)
     for title in ("classes", "train", "test", "pixels"):
@@ -133,7 +133,7 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
 
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
     """One row per published network: its published figures, then those counted here."""
-    table = _plain_table()
+    table = plain_table()
     table.add_column("name")
     for title in ("published", "params", "top-1", "MACs", "params"):
         table.add_column(title, justify="right")
@@ -203,7 +203,7 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
 
 def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
     """The network block by block, with a bar for the width of each block and a mark for LightNL."""
-    table = _plain_table()
+    table = plain_table()
     for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs"):
         table.add_column(title, justify="left" if title in ("block", "") else "right")
     table.add_column("LightNL")

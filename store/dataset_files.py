@@ -1,107 +1,21 @@
-"""Uploaded archives and manifests: files in `Settings.datasets_dir`, named by their content.
-
-An upload grows in a part file that its writer keeps locked, and becomes `<sha256>.zip` only together with the row that
-names it. A part file without a lock was left by a dead process. Files that no row names are deleted under the same lock
-under which rows and files are created, so a file that is about to be used is never deleted.
-"""
+"""Uploaded archives, and the manifests of datasets: files in `Settings.datasets_dir`."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import os
 import re
-import secrets
-from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from autonl_core.files import check_room, fsync_folder
+from store.upload_folder import UploadFolder
 
-_PART = ".part"
-# Only files with these names may be deleted; the folder may contain others that are not ours.
 _MANAGED = re.compile(r"[0-9a-f]{64}\.zip|[0-9a-f]{32}\.manifest\.json")
 
 
-class Upload:
-    """An archive that is being received. Use it in `with`: what was not renamed is deleted at the end."""
+class DatasetFiles(UploadFolder):
+    """The folder of uploaded archives and of manifests."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / f"{secrets.token_hex(8)}{_PART}"
-        self._file = self._path.open("xb")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        while not self._path.exists():  # deleted as an abandoned part file before we had the lock
-            self._file.close()
-            self._file = self._path.open("xb")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._digest = hashlib.sha256()
-        self.size_bytes = 0
-
-    def __enter__(self) -> Upload:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # a failure to write the rest no longer matters
-            self._file.close()
-
-    def write(self, data: bytes) -> None:
-        """Append. Raises OSError (ENOSPC) if the disk is full."""
-        self._file.write(data)
-        self._digest.update(data)
-        self.size_bytes += len(data)
-
-    def complete(self) -> str:
-        """Make it durable, still under its temporary name; returns its SHA-256."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._digest.hexdigest()
-
-    def rename(self, target: Path) -> None:
-        """Give it its final name. A file that already has this name has the same content, and is kept."""
-        if not target.exists():
-            self._path.rename(target)
-            fsync_folder(target.parent)
-
-
-class DatasetFiles:
-    """The folder of uploads and manifests, which every API and checker host must share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def receive(self, announced_bytes: int | None) -> Upload:
-        """Begin an upload. Raises OSError (ENOSPC) if the disk has less free space than was announced."""
-        check_room(self.folder, announced_bytes or 0)
-        return Upload(self.folder)
+        super().__init__(folder, _MANAGED)
 
     def archive(self, sha256: str) -> Path:
         """Where an uploaded archive of this content is stored."""
         return self.folder / f"{sha256}.zip"
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep all other processes from adding or deleting files."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def delete_parts(self) -> int:
-        """Delete the part files of uploads whose process died; returns how many."""
-        count = 0
-        for path in self.folder.glob(f"*{_PART}"):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the upload is still being written
-                path.unlink()
-                count += 1
-        return count
-
-    def delete_except(self, named: Collection[str]) -> None:
-        """Delete the archives and manifests whose names are not in `named`. Call it under `locked`.
-
-        Names, not paths: the folder may have been moved, or be mounted elsewhere on another host.
-        """
-        for path in self.folder.glob("*"):
-            if _MANAGED.fullmatch(path.name) and path.name not in named:
-                path.unlink(missing_ok=True)

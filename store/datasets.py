@@ -6,7 +6,6 @@ archive whose content was checked before, under whatever name, is ready at once.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,12 +19,14 @@ from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
-from store.dataset_files import DatasetFiles, Upload
-from store.db import Database, now
+from store.checks import start_check
+from store.dataset_files import DatasetFiles
+from store.db import Database
 from store.errors import DatasetExists, DatasetInUse, NotFound
 from store.json_values import plain_json
 from store.models import Dataset, Search
 from store.states import FINAL, DatasetState
+from store.upload_folder import Upload
 
 _SHOWN_NAMES = 20  # in the error about an unknown dataset
 
@@ -192,12 +193,7 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
         twin = session.scalars(select(Dataset).where(*ready).limit(1)).first()
     row.name = spec.name
     row.sha256, row.size_bytes = sha256, size_bytes
-    # A check of the previous dataset of this name that is still running must not write to this one, even if the name
-    # was deleted in between: hence a new fence, and a random one for a new row.
-    row.fence = (row.fence or secrets.randbelow(1 << 30)) + 1
-    row.owner = row.lease_until = row.progress = None
-    row.crashes = 0
-    row.created_at = now(session)
+    start_check(session, row)
     if twin is not None:
         spec = replace(DatasetSpec.from_json(twin.spec), name=spec.name)
     row.spec = plain_json(spec.to_json())

@@ -1,7 +1,7 @@
 """Every error the store raises on purpose.
 
 StoreError
-├── NotFound             no such search, dataset, architecture or artifact
+├── NotFound             no such search, dataset, weight set, architecture or artifact
 ├── StateConflict        a request does not apply in the search's current state
 ├── ForbiddenTransition  the transition table has no such change of state; a bug in the caller
 ├── IdempotencyConflict  an idempotency key was reused with a different body
@@ -9,6 +9,8 @@ StoreError
 ├── DatasetExists        a dataset name is taken by other content
 ├── DatasetInUse         a dataset is used by a search, or built in
 ├── DatasetChanged       a dataset was deleted or replaced since the caller read it
+├── WeightSetExists      a weight set name is taken by other content
+├── WeightSetInUse       a weight set is built in
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
 ├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
@@ -57,6 +59,14 @@ class DatasetInUse(StoreError):
 
 class DatasetChanged(StoreError):
     """The dataset was deleted or replaced since the caller read it; read it again."""
+
+
+class WeightSetExists(StoreError):
+    """The weight set name is taken, and the stored content, or what was stated about it, is different."""
+
+
+class WeightSetInUse(StoreError):
+    """The weight set cannot be deleted: it is built in."""
 
 
 class LeaseLost(StoreError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -28,8 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import SchemaItem
 
-from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason
+from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason, WeightSetState
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -72,6 +73,7 @@ def _one_of(column: str, values: list[str]) -> str:
 
 
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
+_IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 
 
@@ -236,19 +238,14 @@ class Artifact(Base):
     created_at: Mapped[datetime]
 
 
-class Dataset(Base):
-    """A registered dataset. Built-in ones have no row. A row in the state `checking` is the job of a checker."""
+class Checked:
+    """Columns of rows that are the job of a checker while their state is `checking`."""
 
-    __tablename__ = "datasets"
+    if TYPE_CHECKING:
+        state: Mapped[Any]  # an enum of each table, with a `checking`
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    state: Mapped[DatasetState] = mapped_column(_words(DatasetState))
-    spec: Mapped[dict[str, Any]]  # DatasetSpec; until it is ready, only its location
-    report: Mapped[dict[str, Any] | None]  # DatasetReport
-    sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
-    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
-
-    # Raised by every claim. A new dataset of a deleted name continues at a different number.
+    # Raised by every claim. A new row of a deleted name continues at a different number.
     fence: Mapped[int] = mapped_column(Integer)
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None]
@@ -257,14 +254,44 @@ class Dataset(Base):
     created_at: Mapped[datetime]
     checked_at: Mapped[datetime | None]
 
-    __table_args__ = (
-        CheckConstraint(_one_of("state", [state.value for state in DatasetState]), name="state"),
+
+def _rules_of_checked(table: str, states: type[StrEnum]) -> tuple[SchemaItem, ...]:
+    return (
+        CheckConstraint(_one_of("state", [state.value for state in states]), name="state"),
         CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
         CheckConstraint("(state = 'checking') = (checked_at IS NULL)", name="checked_when_told"),
-        Index(
-            "ix_datasets_checking",
-            "created_at",
-            postgresql_where=text("state = 'checking'"),
-            sqlite_where=text("state = 'checking'"),
-        ),
+        Index(f"ix_{table}_checking", "created_at", postgresql_where=_IS_CHECKING, sqlite_where=_IS_CHECKING),
+    )
+
+
+class Dataset(Checked, Base):
+    """A registered dataset. Built-in ones have no row. A row in the state `checking` is the job of a checker."""
+
+    __tablename__ = "datasets"
+
+    state: Mapped[DatasetState] = mapped_column(_words(DatasetState))
+    spec: Mapped[dict[str, Any]]  # DatasetSpec; until it is ready, only its location
+    report: Mapped[dict[str, Any] | None]  # DatasetReport
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = _rules_of_checked("datasets", DatasetState)
+
+
+class WeightSetRow(Checked, Base):
+    """An uploaded weight set. Built-in ones have no row. A row in the state `checking` is the job of a checker."""
+
+    __tablename__ = "weight_sets"
+
+    state: Mapped[WeightSetState] = mapped_column(_words(WeightSetState))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any]]  # WeightSetDetails
+    weights: Mapped[dict[str, Any] | None]  # WeightSet
+    problems: Mapped[list[Any] | None] = mapped_column(Json)  # WeightProblem
+
+    __table_args__ = (
+        *_rules_of_checked("weight_sets", WeightSetState),
+        CheckConstraint("(state = 'ready') = (weights IS NOT NULL)", name="weights_when_ready"),
+        CheckConstraint("(state = 'refused') = (problems IS NOT NULL)", name="problems_when_refused"),
     )

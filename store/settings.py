@@ -71,13 +71,16 @@ class Settings(BaseSettings):
         default=0, ge=0, description="limit of the cache of prepared datasets on one host; 0: the space on its disk"
     )
 
-    check_poll_s: float = Field(default=1, gt=0, description="interval at which a checker looks for datasets to check")
+    check_poll_s: float = Field(
+        default=1, gt=0, description="interval at which a checker looks for datasets and weights to check"
+    )
     check_memory_bytes: int = Field(
         default=4 << 30, ge=0, description="limit of a check process's address space; 0: unlimited"
     )
 
     max_body_bytes: int = Field(default=1 << 20, ge=1, description="limit of a request body")
     max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="limit of an uploaded archive")
+    max_weights_bytes: int = Field(default=512 << 20, ge=1, description="limit of an uploaded file of weights")
     max_dataset_files: int = Field(
         default=Limits.files, ge=1, description="files in an archive; each takes 1 KB of memory"
     )
@@ -168,6 +171,11 @@ class Settings(BaseSettings):
     def datasets_dir(self) -> Path:
         """Uploaded archives and manifests; all API, checker and worker hosts must share it."""
         return self.data_dir / "datasets"
+
+    @property
+    def weights_dir(self) -> Path:
+        """Uploaded weights; all API, checker and worker hosts must share it."""
+        return self.data_dir / "weights"
 
     @property
     def cache_dir(self) -> Path:

@@ -1,4 +1,7 @@
-"""The states of searches and datasets, and how searches and attempts end. The transitions are in `transitions.py`."""
+"""The states of searches, datasets and weight sets, and how searches and attempts end.
+
+The transitions of searches are in `transitions.py`.
+"""
 
 from __future__ import annotations
 
@@ -71,3 +74,11 @@ class DatasetState(StrEnum):
     CHECKING = "checking"
     READY = "ready"
     INVALID = "invalid"
+
+
+class WeightSetState(StrEnum):
+    """The state of a weight set. Only a ready one can be used; the problems of a refused one say why."""
+
+    CHECKING = "checking"
+    READY = "ready"
+    REFUSED = "refused"

@@ -8,7 +8,7 @@ from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
 from store.claims import ClaimStore
 from store.control import ControlStore
-from store.dataset_checks import CheckStore
+from store.dataset_checks import DatasetCheckStore
 from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
@@ -17,6 +17,9 @@ from store.searches import SearchStore
 from store.settings import Settings
 from store.sweeps import SweepStore
 from store.updates import UpdateStore
+from store.weight_checks import WeightCheckStore
+from store.weight_files import WeightFiles
+from store.weight_sets import WeightSetStore
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Stores:
     events: EventStore
     architectures: ArchitectureStore
     datasets: DatasetStore
-    checks: CheckStore
+    checks: DatasetCheckStore
+    weight_sets: WeightSetStore
+    weight_checks: WeightCheckStore
     artifacts: ArtifactStore
 
     def close(self) -> None:
@@ -55,6 +60,8 @@ def open_stores(settings: Settings) -> Stores:
         events=EventStore(database),
         architectures=ArchitectureStore(database),
         datasets=DatasetStore(database, DatasetFiles(settings.datasets_dir), artifacts),
-        checks=CheckStore(database, settings),
+        checks=DatasetCheckStore(database, settings),
+        weight_sets=WeightSetStore(database, WeightFiles(settings.weights_dir)),
+        weight_checks=WeightCheckStore(database, settings),
         artifacts=artifacts,
     )

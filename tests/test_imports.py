@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("api", "autonl_core", "cli", "migrations", "store", "worker")
 SPEC_LAYER = ("spec", "datasets")
-CHILDREN = ("worker.search_process", "worker.check_process")
+CHILDREN = ("worker.search_process", "worker.check_process", "worker.weight_check_process")
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,18 +18,18 @@ from pathlib import Path
 
 from autonl_core.files import fsync_folder
 from store.artifacts import ArtifactStore
-from store.dataset_checks import CheckLease
+from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
 from store.datasets import sheets_folder
 from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores
+from worker.check_progress import ProgressWriter
 from worker.exit_codes import ExitCode, exit_with
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
 from worker.saved_checks import saved_folder
 
-_PROGRESS_INTERVAL_S = 1.0
 WORK_PREFIX = ".check-"
 
 
@@ -61,7 +60,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         limits=settings.limits,
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
         saved_dir=saved_folder(settings, lease.name),
-        on_progress=_ProgressWriter(stores, lease),
+        on_progress=ProgressWriter(stores.checks, lease),
     )
     report = checked.report
     if checked.spec is None or checked.manifest is None:
@@ -80,20 +79,6 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         fsync_folder(files.folder)
         spec = replace(checked.spec, manifest=str(target))
         retry_while_unavailable(lambda: stores.checks.finish(lease, spec, report))
-
-
-class _ProgressWriter:
-    """Stores how far the check is, 0 to 1, about once a second. Raises LeaseLost."""
-
-    def __init__(self, stores: Stores, lease: CheckLease) -> None:
-        self._checks = stores.checks
-        self._lease = lease
-        self._written_at = 0.0
-
-    def __call__(self, fraction: float) -> None:
-        if time.monotonic() - self._written_at >= _PROGRESS_INTERVAL_S:
-            self._written_at = time.monotonic()
-            retry_while_unavailable(lambda: self._checks.beat(self._lease, fraction))
 
 
 @contextmanager

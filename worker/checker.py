@@ -1,4 +1,4 @@
-"""`python -m worker.checker`: checks datasets, one at a time, each in its own process.
+"""`python -m worker.checker`: checks datasets and uploaded weights, one at a time, each in its own process.
 
 Any number of checkers may run, and any may die: another takes over when the lease of its check ends. The row is the
 job, so checks need no broker and never wait behind a search.
@@ -14,17 +14,19 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
-from store.dataset_checks import CheckLease, CheckStore
+from store.checks import CheckLease
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost
 from store.logs import read_tail
 from store.settings import Settings
 from store.stores import Stores
+from worker.check_kinds import CheckKind, dataset_checks, weight_checks
 from worker.exit_codes import describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
-from worker.process import CHECK_COMMAND, SupervisedProcess
+from worker.process import SupervisedProcess
 from worker.saved_checks import delete_unused
 from worker.service import run_service
 
@@ -38,55 +40,63 @@ log = logging.getLogger(__name__)
 
 
 class Checker:
-    """Claims a dataset, runs its check, records how it ended; then the next.
+    """Claims a check, runs it, records how it ended; then the next.
 
     Args:
         owner: stored with each claim, for people who read the rows.
-        command: the command of a check process; the dataset's name and the fence are appended as arguments.
+        kinds: what to check, most urgent first; None: weights, which take seconds, then datasets.
     """
 
-    def __init__(self, stores: Stores, owner: str, *, command: Sequence[str] = CHECK_COMMAND) -> None:
+    def __init__(self, stores: Stores, owner: str, *, kinds: Sequence[CheckKind] | None = None) -> None:
         self._stores = stores
         self._settings = stores.settings
         self._owner = owner
-        self._command = command
+        self._kinds = kinds or (weight_checks(stores), dataset_checks(stores))
         self._sweep_at = time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
-        """Check datasets until `stopping` is set."""
+        """Check until `stopping` is set."""
         while not stopping.is_set():
             if not self.tick(stopping):
                 stopping.wait(self._settings.check_poll_s)
 
     def tick(self, stopping: threading.Event) -> bool:
-        """Sweep files if it is time, then check one dataset. Survives an unavailable database.
+        """Sweep files if it is time, then run one check. Survives an unavailable database.
 
         Returns:
-            Whether there was a dataset to check.
+            Whether there was something to check.
         """
         began = time.monotonic()
         try:
             if began >= self._sweep_at:
                 self._sweep()
                 self._sweep_at = began + SWEEP_S
-            lease = self._stores.checks.claim(self._owner)
+            claimed = self._claim()
         except UNAVAILABLE as error:
-            log.warning("no dataset claimed, database unavailable: %s", error)
+            log.warning("nothing claimed, database unavailable: %s", error)
             return False
         except OSError as error:
-            log.warning("no dataset claimed, the datasets folder could not be swept: %s", error)
+            log.warning("nothing claimed, the folders of uploads could not be swept: %s", error)
             return False
-        if lease is None:
+        if claimed is None:
             return False
-        self._run(lease, began, stopping)
+        self._run(*claimed, began, stopping)
         return True
+
+    def _claim(self) -> tuple[CheckKind, CheckLease] | None:
+        for kind in self._kinds:
+            if (lease := kind.checks.claim(self._owner)) is not None:
+                return kind, lease
+        return None
 
     def _sweep(self) -> None:
         """Delete what killed uploads and checks left behind."""
         self._stores.datasets.sweep_files()
+        self._stores.weight_sets.sweep_files()
         delete_unused(self._stores)
         abandoned_before = time.time() - ABANDONED_S
-        for path in (path for pattern in LEFT_BEHIND for path in self._settings.datasets_dir.glob(pattern)):
+        places = product((kind.folder for kind in self._kinds), LEFT_BEHIND)
+        for path in (path for folder, pattern in places for path in folder.glob(pattern)):
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile by another checker or by its owner
                 if path.stat().st_mtime >= abandoned_before:
                     continue
@@ -95,22 +105,22 @@ class Checker:
                 else:
                     path.unlink()
 
-    def _run(self, lease: CheckLease, claimed_at: float, stopping: threading.Event) -> None:
+    def _run(self, kind: CheckKind, lease: CheckLease, claimed_at: float, stopping: threading.Event) -> None:
         """Run the check to its end, and record how it ended unless its process did."""
         # Named by the lease: checkers in containers share the folder, and may have the same process id.
-        log_path = self._settings.datasets_dir / f".checker-{lease.name}-{lease.fence}.log"
+        log_path = kind.folder / f".checker-{lease.name}-{lease.fence}.log"
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
-            process = SupervisedProcess.start([*self._command, lease.name, str(lease.fence)], log_path, self._settings)
+            process = SupervisedProcess.start([*kind.command, lease.name, str(lease.fence)], log_path, self._settings)
         except OSError as error:
-            self.record_outcome(lease, f"its process could not be started: {error}")
+            self.record_outcome(kind, lease, f"its process could not be started: {error}")
             return
-        log.info("the check of dataset %s runs as process %d", lease.name, process.pid)
-        keeper = CheckLeaseKeeper(self._stores.checks, lease)
+        log.info("the check of %s %s runs as process %d", kind.noun, lease.name, process.pid)
+        keeper = CheckLeaseKeeper(kind, lease)
         end = LeasedProcess(process, keeper, _pace(self._settings), claimed_at, abandon=stopping.is_set).watch()
         crash = self._describe(end, log_path, stopping.is_set())
         log_path.unlink(missing_ok=True)
-        self.record_outcome(lease, crash)
+        self.record_outcome(kind, lease, crash)
 
     def _describe(self, end: ProcessEnd, log_path: Path, stopping: bool) -> str | None:
         """Why the check counts as crashed, or None if it does not because this checker is stopping."""
@@ -121,26 +131,28 @@ class Checker:
         _, crash = describe_crash(end.returncode, read_tail(log_path, _LOG_BYTES), end.memory_ran_out)
         return crash
 
-    def record_outcome(self, lease: CheckLease, crash: str | None) -> None:
+    def record_outcome(self, kind: CheckKind, lease: CheckLease, crash: str | None) -> None:
         """Record a crash, or give the check back if there was none; does nothing if its process closed it."""
         try:
             if crash is None:
-                self._stores.checks.give_back(lease)
+                kind.checks.give_back(lease)
             else:
-                state = self._stores.checks.crashed(lease, crash)
-                log.warning("the check of dataset %s failed: %s; the dataset is %s", lease.name, crash, state)
+                state = kind.checks.crashed(lease, crash)
+                log.warning("the check of %s %s failed: %s; it is %s", kind.noun, lease.name, crash, state)
         except LeaseLost:
-            pass  # the usual case: the process stored its report; or the dataset was deleted
+            pass  # the usual case: the process stored what it found; or what it checked was deleted
         except UNAVAILABLE as error:
-            log.warning("outcome of the check of dataset %s not recorded, its lease will end: %s", lease.name, error)
+            log.warning(
+                "outcome of the check of %s %s not recorded, its lease will end: %s", kind.noun, lease.name, error
+            )
 
 
 class CheckLeaseKeeper:
-    """The lease of one dataset check. Its row carries no stop requests, so it is read only when it beats."""
+    """The lease of one check. Its row carries no stop requests, so it is read only when it beats."""
 
-    def __init__(self, checks: CheckStore, lease: CheckLease) -> None:
-        self.name = f"check of dataset {lease.name}"
-        self._checks = checks
+    def __init__(self, kind: CheckKind, lease: CheckLease) -> None:
+        self.name = f"check of {kind.noun} {lease.name}"
+        self._checks = kind.checks
         self._lease = lease
 
     def look(self) -> None:
@@ -148,7 +160,7 @@ class CheckLeaseKeeper:
 
     def beat(self) -> LeaseView:
         try:
-            progress = self._checks.entry(self._lease).progress
+            progress = self._checks.progress(self._lease)
             self._checks.beat(self._lease)
         except LeaseLost:  # deleted, taken over, or closed by the process, which is about to exit
             return LOST
@@ -168,8 +180,8 @@ def _pace(settings: Settings) -> Pace:
 
 
 def serve(stores: Stores, stopping: threading.Event) -> None:
-    """Check datasets until `stopping` is set."""
-    log.info("polling for datasets to check every %g s", stores.settings.check_poll_s)
+    """Check until `stopping` is set."""
+    log.info("polling for datasets and weights to check every %g s", stores.settings.check_poll_s)
     Checker(stores, f"{socket.gethostname()}:{os.getpid()}").run(stopping)
 
 

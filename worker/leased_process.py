@@ -1,4 +1,4 @@
-"""An operating system process that runs under a lease: a search or a dataset check.
+"""An operating system process that runs under a lease: a search or a check.
 
 The parent keeps the lease by beating, passes stop requests on to the process, and kills it when it stalls, ignores a
 stop request, or when the lease can no longer be trusted. What a lease is in the database is left to a `LeaseKeeper`.

@@ -1,4 +1,4 @@
-"""The process of a search or of a dataset check, seen from its parent: start, ask to stop, wait, kill."""
+"""The process of a search or of a check, seen from its parent: start, ask to stop, wait, kill."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
 
 SEARCH_COMMAND = (sys.executable, "-m", "worker.search_process")
-CHECK_COMMAND = (sys.executable, "-m", "worker.check_process")
+DATASET_CHECK_COMMAND = (sys.executable, "-m", "worker.check_process")
+WEIGHT_CHECK_COMMAND = (sys.executable, "-m", "worker.weight_check_process")
 
 
 class SupervisedProcess:
-    """An interpreter of its own, in its own session, that runs one attempt of a search or one dataset check.
+    """An interpreter of its own, in its own session, that runs one attempt of a search or one check.
 
     Its standard input is the lifeline (`worker/lifeline.py`): one stop request per line, and end of file when the
     parent is gone. Its output goes to the log.

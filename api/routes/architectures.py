@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api import problems
 from api.dependencies import ArchId, SearchId, SearchIdQuery, StoresDep
-from api.problems import problem_responses
+from api.openapi_responses import problem_responses
 from api.schemas.architectures import ArchitectureList, ArchitectureSummary, ArchitectureView
 
 router = APIRouter(tags=["architectures"])

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api import problems
-from api.problems import problem_responses
+from api.openapi_responses import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
 from autonl_core.spec.config import Macs
 from autonl_core.spec.scaling import describe_net

@@ -10,7 +10,8 @@ from starlette.responses import StreamingResponse
 from api import problems
 from api.dependencies import ArchId, IfNoneMatch, SearchIdQuery, StoresDep
 from api.file_responses import ByteRange, cache_headers, file_response, make_file_etag, not_modified
-from api.problems import ProblemError, header_schemas, problem_responses
+from api.openapi_responses import header_schemas, problem_responses
+from api.problems import ProblemError
 from api.routes.searches import POLL_S
 from autonl_core.spec.formats import FORMATS, FileFormat
 from store.models import Search

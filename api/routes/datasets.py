@@ -20,13 +20,15 @@ from starlette.exceptions import HTTPException
 from api import problems
 from api.dependencies import PlainText, StoresDep
 from api.error_handlers import SEND_AS_JSON
-from api.middleware import UPLOAD_TYPE, is_upload
-from api.problems import FieldProblem, ProblemError, header_schemas, problem_responses
+from api.middleware import ARCHIVE_TYPE, is_upload
+from api.openapi_responses import header_schemas, problem_responses
+from api.problems import FieldProblem, ProblemError
 from api.schemas.datasets import DatasetBody, DatasetList, DatasetView
-from api.uploads import receive
+from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
+from autonl_core.datasets.zip_archive import FIRST_BYTES
 from autonl_core.spec.config import Name
 from store.datasets import Added, sheets_folder
 from store.errors import NotFound
@@ -65,7 +67,7 @@ def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> Datas
             "description": "A zip archive, or the path of a folder or archive on the disk of the service.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/DatasetBody"}},
-                UPLOAD_TYPE: {"schema": {"type": "string", "format": "binary"}},
+                ARCHIVE_TYPE: {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },
@@ -101,7 +103,7 @@ async def add_dataset(
             detail = "an uploaded archive needs a dataset name: ?name=NAME"
             field = FieldProblem(source="query", pointer="name", code="name_missing", detail=detail)
             raise problems.invalid_fields([field])
-        added = await receive(request, stores, name)
+        added = await receive(request, _archives(stores), lambda upload: stores.datasets.add_upload(name, upload))
     else:
         body = await _read_json(request)
         added = await run_in_threadpool(_add_path, body, stores)
@@ -140,6 +142,23 @@ def get_sheet(
         return Response(file.read(), media_type="image/jpeg")  # about 50 KB
 
 
+def _archives(stores: Stores) -> UploadKind:
+    return UploadKind(
+        noun="zip archive",
+        folder=stores.datasets.files,
+        max_bytes=stores.settings.max_upload_bytes,
+        setting="AUTONL_MAX_UPLOAD_BYTES",
+        invalid=problems.DATASET_INVALID,
+        check_start=_require_zip,
+    )
+
+
+def _require_zip(first_block: bytes) -> None:
+    if not first_block.startswith(FIRST_BYTES):
+        detail = f"not a zip archive: it starts with {first_block[:4]!r}; pack the class folders as a zip"
+        raise ProblemError(problems.DATASET_INVALID, detail)
+
+
 def _added_response(added: Added, response: Response) -> DatasetView:
     entry = added.entry
     response.headers["Location"] = f"/datasets/{entry.spec.name}"
@@ -154,7 +173,7 @@ def _added_response(added: Added, response: Response) -> DatasetView:
 async def _read_json(request: Request) -> DatasetBody:
     """The validated body. Raises what FastAPI would, so that it is reported like every other invalid body."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
-        detail = f"{SEND_AS_JSON}; or a zip archive, with Content-Type: {UPLOAD_TYPE}"
+        detail = f"{SEND_AS_JSON}; or a zip archive, with Content-Type: {ARCHIVE_TYPE}"
         raise ProblemError(problems.MALFORMED_REQUEST, detail)
     content = await request.body()
     try:

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 
 from api import problems
 from api.dependencies import SearchId, StoresDep
-from api.problems import problem_responses
+from api.openapi_responses import problem_responses
 from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE
 from store.errors import NotFound

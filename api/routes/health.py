@@ -11,7 +11,8 @@ from api import problems
 from api.dependencies import StoresDep
 from api.error_handlers import DATABASE_RETRY_S
 from api.middleware import RequestCounts
-from api.problems import ProblemError, problem_responses
+from api.openapi_responses import problem_responses
+from api.problems import ProblemError
 from api.schemas.health import Health, Readiness
 from store.db import UNAVAILABLE
 from store.errors import BrokerUnreachable, SchemaOutdated

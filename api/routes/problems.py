@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from api import problems
-from api.problems import ProblemError, problem_responses
+from api.openapi_responses import problem_responses
+from api.problems import ProblemError
 
 router = APIRouter(tags=["catalog"])
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from api import problems
 from api.dependencies import IfNoneMatch, SearchId, StoresDep
 from api.file_responses import cache_headers, file_response, not_modified
-from api.problems import ProblemError, header_schemas, problem_responses
+from api.openapi_responses import header_schemas, problem_responses
+from api.problems import ProblemError
 from api.routes.searches import POLL_S
 from store.models import Artifact, Search
 from store.states import SearchState

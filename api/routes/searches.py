@@ -21,7 +21,7 @@ from api.dependencies import (
     matches,
     require_match,
 )
-from api.problems import header_schemas, problem_responses
+from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.base import MacsRange
 from api.schemas.searches import PlanView, SearchList, SearchView
 from api.search_validation import SearchBody, ValidSearch, validate_search

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from autonl_core.data.prepare import PreparedData
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import ArchError, CheckpointError
+from autonl_core.errors import ArchError, CheckpointError, CheckpointMisfit, Misfit
 from autonl_core.files import write_atomically
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec
@@ -32,7 +33,9 @@ MAX_LISTED = 1_000  # tensors in one error: more than a network has, fewer than 
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Description:
+class Description:
+    """What a checkpoint says of its network: how to feed and read it."""
+
     arch: ArchSpec
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -42,7 +45,7 @@ class _Description:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadedCheckpoint(_Description):
+class LoadedCheckpoint(Description):
     """A network in evaluation mode, and how to feed and read it."""
 
     network: Network
@@ -72,28 +75,67 @@ def load_checkpoint(path: Path, device: str = "cpu") -> LoadedCheckpoint:
     Raises:
         CheckpointError: not such a file, another version, or tensors that do not fit the architecture (all listed).
     """
+    with _opened(path, device) as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+        description = _read_metadata(path, metadata)
+        network = _read_network(path, file, description.arch, device)
+    return LoadedCheckpoint(network=network, **vars(description))
+
+
+def describe_checkpoint(path: Path) -> Description | None:
+    """What a file of `save_checkpoint` says of its network; None for other safetensors files.
+
+    Raises:
+        CheckpointError: not a safetensors file, or one of another version of AutoNL.
+    """
+    with _opened(path, "cpu") as file:
+        metadata = file.metadata() or {}
+    found = metadata.get("format", "")
+    if found == FORMAT:
+        return _read_metadata(path, metadata)
+    if found.startswith(FORMAT.partition("/")[0]):
+        raise CheckpointError(f"{path} has format {found!r}; this version reads {FORMAT!r}")
+    return None
+
+
+def load_tensors(path: Path, arch: ArchSpec) -> Network:
+    """A network of `arch` in evaluation mode, with the tensors of any safetensors file that has them by our names.
+
+    Raises:
+        CheckpointError: not a safetensors file, or its tensors do not fit (all listed).
+    """
+    with _opened(path, "cpu") as file:
+        return _read_network(path, file, arch, "cpu")
+
+
+@contextmanager
+def _opened(path: Path, device: str) -> Iterator[safe_open]:
+    """The file, opened for reading; its errors become CheckpointError."""
     try:
         with safe_open(path, framework="pt", device=device) as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
-            description = _read_metadata(path, metadata)
-            names = file.keys()
-            shapes = {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
-            check_fit(path, _skeleton(path, description.arch).state_dict(), shapes)
-            tensors = {name: file.get_tensor(name) for name in names}
+            yield file
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    network = build_network(description.arch).to(device)
+
+
+def _read_network(path: Path, file: safe_open, arch: ArchSpec, device: str) -> Network:
+    """The network, built once the tensors are known to fit."""
+    names = file.keys()
+    shapes = {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in names}
+    check_fit(path, _skeleton(path, arch).state_dict(), shapes)
+    tensors = {name: file.get_tensor(name) for name in names}
+    network = build_network(arch).to(device)
     network.load_state_dict(tensors)
-    return LoadedCheckpoint(network=network.eval(), **vars(description))
+    return network.eval()
 
 
-def _read_metadata(path: Path, metadata: Mapping[str, str]) -> _Description:
+def _read_metadata(path: Path, metadata: Mapping[str, str]) -> Description:
     try:
         arch = ArchSpec.from_json(json.loads(metadata["arch"]))
         preprocessing, dataset = json.loads(metadata["preprocessing"]), json.loads(metadata["dataset"])
-        description = _Description(
+        description = Description(
             arch=arch,
             classes=tuple(map(str, json.loads(metadata["classes"]))),
             mean=tuple(map(float, preprocessing["mean"])),
@@ -132,16 +174,20 @@ def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 
 def check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError listing the tensors that are missing, unexpected or misshaped in `found`."""
-    problems = [f"missing {key}" for key in expected if key not in found]
-    problems += [f"unexpected {key}" for key in found if key not in expected]
-    problems += [
-        f"{key} has shape {tuple(found[key].shape)}, the architecture needs {tuple(value.shape)}"
+    """Raises CheckpointMisfit listing the tensors that are missing, unexpected or misshaped in `found`."""
+    misfits = [Misfit(key, tuple(value.shape), None) for key, value in expected.items() if key not in found]
+    misfits += [Misfit(key, None, tuple(value.shape)) for key, value in found.items() if key not in expected]
+    misfits += [
+        Misfit(key, tuple(value.shape), tuple(found[key].shape))
         for key, value in expected.items()
         if key in found and found[key].shape != value.shape
     ]
-    if problems:
-        shown = problems[:MAX_LISTED]
-        if len(problems) > MAX_LISTED:
-            shown.append(f"and {len(problems) - MAX_LISTED:,} more")
-        raise CheckpointError(f"{path} does not fit its architecture: {'; '.join(shown)}")
+    if misfits:
+        shown = "; ".join(list_misfits(misfits))
+        raise CheckpointMisfit(f"{path} does not fit its architecture: {shown}", misfits)
+
+
+def list_misfits(misfits: Sequence[Misfit]) -> list[str]:
+    """A sentence for each, up to MAX_LISTED, and how many more there are."""
+    shown = [str(misfit) for misfit in misfits[:MAX_LISTED]]
+    return shown if len(misfits) <= MAX_LISTED else [*shown, f"and {len(misfits) - MAX_LISTED:,} more"]

@@ -18,6 +18,16 @@ from autonl_core.nn.weight_file import WeightFile
 from autonl_core.registry import Registry
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.published_net import adapt
+from autonl_core.spec.weight_set import IMAGENET, Normalisation
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """What a file of weights says itself of its network."""
+
+    arch: ArchSpec
+    normalisation: Normalisation
+    source: str
 
 
 @dataclass(frozen=True)
@@ -28,13 +38,17 @@ class WeightFormat:
     two formats recognise the same file. `load(file, arch)` gives a network in evaluation mode. Both raise
     CheckpointError for a file that is damaged or would run code, and `load` for one that does not fit: everything
     missing, unexpected or misshaped is listed. The network's architecture is `arch` but for what the weights were
-    trained with otherwise.
+    trained with otherwise. `describe(file)` is what the file says itself, None if it says nothing; it raises
+    CheckpointError as well. `normalisation` is what these weights are usually trained with, where the file does not
+    say.
     """
 
     name: str
     summary: str
     recognises: Callable[[WeightFile], bool]
     load: Callable[[WeightFile, ArchSpec], Network]
+    describe: Callable[[WeightFile], FileDescription | None] = lambda file: None
+    normalisation: Normalisation = IMAGENET
 
 
 WEIGHT_FORMATS = Registry[WeightFormat]("autonl_core.nn.weight_formats", "weight format")
@@ -50,7 +64,7 @@ def load_weights(path: Path, arch: ArchSpec, *, num_classes: int | None = None, 
         CheckpointError: there is no such file, no format recognises it, it would run code, or it does not fit.
     """
     file = WeightFile(path)
-    network = _format_of(file).load(file, arch)
+    network = format_of(file).load(file, arch)
     return network if num_classes is None else with_fresh_classifier(network, num_classes, seed)
 
 
@@ -62,7 +76,8 @@ def with_fresh_classifier(network: Network, num_classes: int, seed: int | None =
     return other
 
 
-def _format_of(file: WeightFile) -> WeightFormat:
+def format_of(file: WeightFile) -> WeightFormat:
+    """The format that recognises `file`. Raises CheckpointError if none does, listing the known ones."""
     try:
         for weight_format in WEIGHT_FORMATS.members():
             if weight_format.recognises(file):

@@ -21,6 +21,7 @@ from store.leases import Lease
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.store import sample_rows as samples
+from worker import weight_check_process
 from worker.check_process import check
 
 SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
@@ -58,6 +59,13 @@ def check_datasets(settings: Settings) -> None:
     with contextlib.closing(open_stores(settings)) as stores, tempfile.TemporaryDirectory() as folder:
         while (lease := stores.checks.claim("checker")) is not None:
             check(stores, lease, Path(folder))
+
+
+def check_weights(settings: Settings) -> None:
+    """Run the pending weight checks in this process."""
+    with contextlib.closing(open_stores(settings)) as stores:
+        while (lease := stores.weight_checks.claim("checker")) is not None:
+            weight_check_process.check(stores, lease)
 
 
 def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None) -> Lease:

@@ -12,10 +12,12 @@ from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
 from api.schemas.searches import BaselineResultView, CertificateView, ParityView, ProgressView, ResultView
+from api.schemas.weights import NormalisationView, WeightProblemView
 from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
 from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.progress import ArchitectureRecord, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
+from autonl_core.spec.weight_set import Normalisation, WeightProblem
 
 MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (ArchitectureSummary, ArchitectureRecord, {"arch"}),
@@ -27,6 +29,8 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (ParityView, FormatParity, set()),
     (ProgressView, Progress, set()),
     (ResultView, SearchResult, {"checkpoint"}),
+    (NormalisationView, Normalisation, set()),
+    (WeightProblemView, WeightProblem, set()),
 ]
 
 

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from api import uploads
-from store.dataset_files import Upload
 from store.settings import Settings
+from store.upload_folder import Upload
 from tests.api.http_service import SEARCH, check_datasets, refusal, serving
 from tests.servers import wait_for
 

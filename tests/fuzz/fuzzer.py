@@ -27,8 +27,10 @@ _SEMANTIC_PROBLEMS = {
     "idempotency-key-reuse",
     "precondition-failed",
     "range-not-satisfiable",
+    "weights-invalid",
 }
 _SEMANTIC_FIELD_CODES = {
+    "bad_normalisation",
     "dataset_not_ready",
     "infeasible",
     "name_missing",
@@ -132,6 +134,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "formats": {"values": ["safetensors"]},
             "kept_datasets": {"values": [stocked.kept_dataset]},
             "labels": {"values": [0, 1]},
+            "weights": {"values": [*stocked.weights, "efficientnet-lite0"]},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
@@ -156,6 +159,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "include-path": "/datasets/{name}/sheets/{label}",
                 "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
             },
+            {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights")}},
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
             # Five headers and parameters together decide what is sent of a file.
             {

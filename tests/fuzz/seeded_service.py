@@ -8,10 +8,13 @@ from pathlib import Path
 
 import httpx
 from PIL import Image
+from safetensors.torch import save
 
-from store.states import SearchState
+from autonl_core.nn.network import build_network
+from autonl_core.spec.zoo import ZOO
+from store.states import SearchState, WeightSetState
 from store.stores import Stores
-from tests.api.http_service import check_datasets, run_to_success, start
+from tests.api.http_service import check_datasets, check_weights, run_to_success, start
 from tests.store import sample_rows as samples
 
 _FINISHED = 12
@@ -29,6 +32,7 @@ class Stock:
     datasets: list[str]
     dataset_paths: list[str]
     kept_dataset: str  # never deleted by a request: it has contact sheets
+    weights: list[str]
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -39,6 +43,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         assert added.status_code == 202, added.text
     check_datasets(stores.settings)
     assert client.get("/datasets/kept").json()["report"]["sheets"] == 2
+    weights = _weights(client, stores)
     finished = []
     for number in range(_FINISHED):
         finished.append(start(client))
@@ -50,9 +55,22 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     states = {client.get(f"/searches/{search_id}").json()["state"] for search_id in searches}
     assert states == set(SearchState)
     arch_id = samples.architecture().arch_id
-    return Stock(
-        searches, finished, finished[:-_KEPT], arch_id, ["digits", "shapes"], [*paths[:2], str(folder)], "kept"
+    datasets, dataset_paths = ["digits", "shapes"], [*paths[:2], str(folder)]
+    return Stock(searches, finished, finished[:-_KEPT], arch_id, datasets, dataset_paths, "kept", weights)
+
+
+def _weights(client: httpx.Client, stores: Stores) -> list[str]:
+    """An uploaded weight set in every state."""
+    content = save(
+        {name: value.contiguous() for name, value in build_network(ZOO["mobilenet_v2"].arch).state_dict().items()}
     )
+    for name, arch in (("good", "mobilenet_v2"), ("bad", "autonl_s")):
+        client.post("/weights", params={"name": name, "arch": arch}, content=content).raise_for_status()
+    check_weights(stores.settings)
+    client.post("/weights", params={"name": "new"}, content=content).raise_for_status()
+    listed = {weights["name"]: weights["state"] for weights in client.get("/weights").json()["weights"]}
+    assert {listed["good"], listed["bad"], listed["new"]} == set(WeightSetState)
+    return ["good", "bad", "new"]
 
 
 def _unfinished(client: httpx.Client, stores: Stores) -> list[str]:

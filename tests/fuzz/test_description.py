@@ -19,7 +19,7 @@ from tests.fuzz.seeded_service import stock
 from tests.servers import broker_url, free_port
 
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 25
+OPERATIONS = 29
 # Statuses that the requests must reach, beyond a success of each operation: otherwise they cover too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
@@ -28,6 +28,9 @@ REACHED = {
     "GET /searches/{search_id}/report": {304, 404, 409, 422},
     "POST /searches": {400, 422},
     "POST /datasets": {400, 409, 422},
+    "POST /weights": {400, 422},
+    "GET /weights/{name}": {404},
+    "DELETE /weights/{name}": {404, 409},
     "DELETE /searches/{search_id}": {404, 409},
     **{f"POST /searches/{{search_id}}/{name}": {404, 409, 412} for name in ("cancel", "pause", "resume")},
 }

@@ -21,7 +21,7 @@ from autonl_core.spec.result import SearchResult
 from store.artifacts import StoredFile
 from store.db import now
 from store.leases import Lease
-from store.models import Dataset, Search
+from store.models import Dataset, Search, WeightSetRow
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 
@@ -122,10 +122,11 @@ def register(stores: Stores, spec: DatasetSpec) -> None:
 
 
 def expire_check_leases(stores: Stores) -> None:
-    """Let the leases of all dataset checks expire, and end their waits after a crash."""
+    """Let the leases of all checks expire, and end their waits after a crash."""
     with stores.database.session_scope() as session:
         past = now(session) - timedelta(seconds=1)
-        session.execute(update(Dataset).where(Dataset.lease_until.is_not(None)).values(lease_until=past))
+        for table in (Dataset, WeightSetRow):
+            session.execute(update(table).where(table.lease_until.is_not(None)).values(lease_until=past))
 
 
 def kinds(stores: Stores, search_id: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DIGITS
-from store.dataset_checks import CheckLease
+from store.checks import CheckLease
 from store.errors import LeaseLost
 from store.states import DatasetState
 from store.stores import Stores

@@ -14,12 +14,13 @@ import pytest
 from autonl_core.datasets.check_report import DatasetReport, failed_report
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store import datasets, events
-from store.dataset_checks import CheckLease
-from store.dataset_files import DatasetFiles, Upload
+from store.checks import CheckLease
+from store.dataset_files import DatasetFiles
 from store.datasets import Added, DatasetEntry, DatasetStore, sheets_folder
 from store.errors import DatasetChanged, DatasetExists, DatasetInUse, NotFound
 from store.states import DatasetState
 from store.stores import Stores
+from store.upload_folder import Upload
 from tests.store import sample_rows as samples
 
 PETS = Path("/data/pets")

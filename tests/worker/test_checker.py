@@ -20,6 +20,7 @@ from store.stores import Stores, open_stores
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 from tests.servers import wait_for
 from tests.worker.scripted_supervisor import is_gone
+from worker.check_kinds import dataset_checks
 from worker.check_process import check
 from worker.checker import Checker
 
@@ -67,7 +68,7 @@ def test_a_checker_checks_and_exits_when_asked(opened: Stores, settings: Setting
 
 
 def test_a_crashing_check_is_retried_and_then_given_up_with_its_last_message(opened: Stores) -> None:
-    checker = Checker(opened, "here", command=CRASHING)
+    checker = Checker(opened, "here", kinds=[dataset_checks(opened, CRASHING)])
     for _ in range(opened.settings.max_crash_streak):
         assert state(opened) == DatasetState.CHECKING
         assert checker.tick(threading.Event())
@@ -105,7 +106,9 @@ def test_a_check_dies_with_its_checker_and_another_checker_takes_over(opened: St
 
 def test_a_stopped_checker_gives_its_check_back(opened: Stores) -> None:
     stopping = threading.Event()
-    checking = threading.Thread(target=Checker(opened, "here", command=STUCK).tick, args=(stopping,))
+    checking = threading.Thread(
+        target=Checker(opened, "here", kinds=[dataset_checks(opened, STUCK)]).tick, args=(stopping,)
+    )
     checking.start()
     wait_for(lambda: opened.datasets.get("pets").progress is not None, "it is claimed")
     stopping.set()
@@ -117,7 +120,7 @@ def test_a_stopped_checker_gives_its_check_back(opened: Stores) -> None:
 def test_a_check_without_progress_is_killed(opened: Stores, settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stall_s": 0.5, "max_crash_streak": 1}))
     try:
-        Checker(stores, "here", command=STUCK).tick(threading.Event())
+        Checker(stores, "here", kinds=[dataset_checks(stores, STUCK)]).tick(threading.Event())
     finally:
         stores.close()
     report = opened.datasets.get("pets").report
@@ -127,7 +130,9 @@ def test_a_check_without_progress_is_killed(opened: Stores, settings: Settings) 
 
 def test_deleting_a_dataset_ends_its_check(opened: Stores) -> None:
     began = time.monotonic()
-    checking = threading.Thread(target=Checker(opened, "here", command=STUCK).tick, args=(threading.Event(),))
+    checking = threading.Thread(
+        target=Checker(opened, "here", kinds=[dataset_checks(opened, STUCK)]).tick, args=(threading.Event(),)
+    )
     checking.start()
     wait_for(lambda: opened.datasets.get("pets").progress is not None, "it is claimed")
     opened.datasets.delete("pets")
@@ -142,7 +147,9 @@ def test_checkers_with_the_same_process_id_do_not_share_a_log(opened: Stores, se
     stores = open_stores(settings.model_copy(update={"max_crash_streak": 1}))
     try:
         checkers = [
-            threading.Thread(target=Checker(stores, "here", command=NAMING).tick, args=(threading.Event(),))
+            threading.Thread(
+                target=Checker(stores, "here", kinds=[dataset_checks(stores, NAMING)]).tick, args=(threading.Event(),)
+            )
             for _ in range(2)
         ]
         for checker in checkers:

@@ -20,7 +20,7 @@ from store.stores import Stores, open_stores
 from tests.autonl_core.photo_like_images import encoded, photo
 from tests.servers import wait_for
 from worker.checker import Checker
-from worker.process import CHECK_COMMAND, SupervisedProcess
+from worker.process import DATASET_CHECK_COMMAND, SupervisedProcess
 from worker.saved_checks import delete_unused, saved_folder
 
 PER_CLASS = 320
@@ -64,7 +64,7 @@ def kill_halfway(stores: Stores, log: Path) -> list[int]:
     """Start a check, kill its process once it has saved something, and return what it saved."""
     lease = stores.checks.claim("here")
     assert lease is not None
-    process = SupervisedProcess.start([*CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
+    process = SupervisedProcess.start([*DATASET_CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
     folder = saved_folder(stores.settings, "pets")
     try:
         wait_for(lambda: saved_starts(folder), "something is saved", timeout_s=60)

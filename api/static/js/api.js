@@ -33,6 +33,7 @@ export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = () => call("/datasets");
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
+export const getWeights = () => call("/weights");
 export const getSpaces = (resolution, classes) =>
   call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
 export const getReady = () => call("/readyz");

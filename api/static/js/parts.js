@@ -1,0 +1,35 @@
+// What the views of datasets and weights have in common.
+
+import { h } from "./dom.js";
+import * as format from "./format.js";
+
+const EVERY_MS = 1000;
+
+/** Run `update` now, and again as long as it returns true. */
+export function regularly(update, onProblem) {
+  let stopped = false;
+  const poll = async () => {
+    let again = true;
+    try {
+      again = await update();
+    } catch (problem) {
+      onProblem(problem);
+      again = problem.document?.status !== 404;
+    }
+    if (again && !stopped) setTimeout(() => stopped || poll(), EVERY_MS);
+  };
+  poll();
+  return () => {
+    stopped = true;
+  };
+}
+
+export const badge = (state) => h("span", { class: `badge ${state}` }, state);
+export const notice = (problem) => h("p", { class: "notice" }, problem.message);
+
+export function table(titles, rows) {
+  const cell = (value) => h("td", {}, typeof value === "number" ? format.count(value) : (value ?? "–"));
+  return h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))),
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map(cell))))));
+}

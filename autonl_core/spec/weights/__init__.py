@@ -1,0 +1,1 @@
+"""The built-in weight sets, one file each; see `autonl_core/spec/builtin_weights.py`."""
