@@ -5,20 +5,20 @@ Run it in a process of its own: the file is not trusted. Reading it never runs c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from autonl_core.errors import CheckpointError, CheckpointMisfit
+from autonl_core.errors import CheckpointError, CheckpointMisfit, Misfit
 from autonl_core.nn.checkpoint import list_misfits
 from autonl_core.nn.network import Network
 from autonl_core.nn.weight_file import WeightFile
 from autonl_core.nn.weights import FileDescription, WeightFormat, format_of, load_weights
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import encode
-from autonl_core.spec.published_net import PublishedNet, adapt
+from autonl_core.spec.published_net import adapt
 from autonl_core.spec.weight_set import Normalisation, WeightProblem, WeightSetDetails, network_of
 from autonl_core.spec.zoo import ZOO, find_net
 
@@ -92,32 +92,34 @@ def _read(
 def _recognise(path: Path, on_progress: OnProgress) -> tuple[str, Network]:
     """The only network of the zoo that the weights fit."""
     fitting: dict[str, Network] = {}
-    failed: list[tuple[PublishedNet, CheckpointError]] = []
+    misfits: dict[str, tuple[Misfit, ...]] = {}  # not the errors, which would keep all networks in memory
+    reason = ""
     for count, net in enumerate(ZOO.values(), start=1):
         try:
             fitting[net.name] = _load_with_its_classes(path, net.arch)
-        except CheckpointError as error:  # it does not fit; or its format cannot hold this network; or any
-            failed.append((net, error))
+        except CheckpointMisfit as misfit:
+            misfits[net.name] = misfit.misfits
+        except CheckpointError as error:  # its format cannot hold this network; or any
+            reason = str(error)
         on_progress(count / len(ZOO))
     if len(fitting) == 1:
         return next(iter(fitting.items()))
     if fitting:
         detail = f"the weights fit several networks, {', '.join(fitting)}; state which they belong to, as `arch`"
         raise _refused("unknown_architecture", detail)
-    raise _fits_none(failed)
-
-
-def _fits_none(failed: Sequence[tuple[PublishedNet, CheckpointError]]) -> WeightsRefused | CheckpointError:
-    misfits = [(net, error) for net, error in failed if isinstance(error, CheckpointMisfit)]
     if not misfits:
-        return failed[0][1]
-    net, closest = min(misfits, key=lambda tried: len(tried[1].misfits))
+        raise CheckpointError(reason)
+    raise _fits_none(misfits)
+
+
+def _fits_none(misfits: Mapping[str, Sequence[Misfit]]) -> WeightsRefused:
+    closest = min(misfits, key=lambda name: len(misfits[name]))
     return _refused(
         "unknown_architecture",
         f"the file does not say which architecture it holds, and fits none of {', '.join(ZOO)}; the closest is "
-        f"{net.name}, with {len(closest.misfits):,} tensors that do not fit. Upload a checkpoint of AutoNL, which says "
+        f"{closest}, with {len(misfits[closest]):,} tensors that do not fit. Upload a checkpoint of AutoNL, which says "
         "it, or weights of one of these networks",
-        list_misfits(closest.misfits),
+        list_misfits(misfits[closest]),
     )
 
 

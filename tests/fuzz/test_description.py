@@ -28,7 +28,7 @@ REACHED = {
     "GET /searches/{search_id}/report": {304, 404, 409, 422},
     "POST /searches": {400, 422},
     "POST /datasets": {400, 409, 422},
-    "POST /weights": {400, 422},
+    "POST /weights": {409, 422},
     "GET /weights/{name}": {404},
     "DELETE /weights/{name}": {404, 409},
     "DELETE /searches/{search_id}": {404, 409},
