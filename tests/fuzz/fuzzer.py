@@ -159,6 +159,14 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "include-path": "/datasets/{name}/sheets/{label}",
                 "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
             },
+            # Of these, some are never deleted and have a report.
+            {
+                "include-path": "/searches/{search_id}/report",
+                "parameters": {
+                    "path.search_id": _sometimes("finished", 0.8),
+                    "header.if-none-match": _sometimes("tags"),
+                },
+            },
             {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights")}},
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
             # Five headers and parameters together decide what is sent of a file.
