@@ -122,7 +122,7 @@ class TestResume:
         assert result.test_correct == uninterrupted[0].test_correct
 
     @pytest.mark.parametrize(
-        "stop_at", [1, 10, 22, 42, 50, 70]
+        "stop_at", [10, 42, 70, *(pytest.param(step, marks=pytest.mark.long) for step in (1, 22, 50))]
     )  # steps of the supernet, of scoring, of each finalist, of training
     def test_a_search_stopped_anywhere_ends_as_if_it_had_not_been(
         self, stop_at: int, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
@@ -137,6 +137,7 @@ class TestResume:
         assert resumed.events[0][0] == "resumed"
         assert resumed.states[0].step == stopped.states[-1].step + 1
 
+    @pytest.mark.long
     def test_a_run_state_every_few_steps_changes_nothing_but_how_much_is_lost(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -204,10 +205,12 @@ class TestOptions:
         assert inherited.architecture.arch_id == retrained.architecture.arch_id
         assert inherited.test_correct > retrained.test_correct  # after one epoch, a head start shows
 
+    @pytest.mark.long
     def test_the_papers_own_gate_lands_on_the_budget_too(self, tmp_path: Path, cache: Path) -> None:
         result = search(tmp_path, cache, algorithm="autonl-paper")
         assert 0.97 * 400_000 <= result.architecture.macs <= 400_000
 
+    @pytest.mark.long
     def test_a_resolution_of_ones_own(self, tmp_path: Path, cache: Path) -> None:
         result = search(tmp_path, cache, resolution=11, flops_budget=700_000)
         assert result.architecture.arch["resolution"] == 11
@@ -217,6 +220,7 @@ class TestOptions:
         with pytest.raises(BudgetError, match="below the smallest"):
             search(tmp_path, cache, flops_budget=1000)
 
+    @pytest.mark.long
     def test_a_training_that_explodes_says_what_to_change(self, tmp_path: Path, cache: Path) -> None:
         with pytest.raises(Diverged, match="lower"):
             search(tmp_path, cache, train={"epochs": 30, "lr": 10.0, "weight_decay": 1.0, "momentum": 0.99})

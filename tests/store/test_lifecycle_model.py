@@ -44,7 +44,7 @@ from tests.store.model_comparison import StoresAndModel
 from tests.store.sample_rows import WRITES
 
 EXAMPLES = os.environ.get("LIFECYCLE_EXAMPLES")
-FEW, MANY = 15, 60  # with every change, and in `make reliability`
+FEW, MANY = 8, 60  # with every change, and in `make reliability`
 STEPS = 50
 MAX_SEARCHES = 3
 

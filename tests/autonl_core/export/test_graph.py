@@ -45,9 +45,10 @@ def trained(arch: ArchSpec) -> Network:
 
 @pytest.mark.parametrize(
     "arch",
-    [ARCHITECTURES["tiny"], pytest.param(ARCHITECTURES["mobilenet_v3_large"], marks=pytest.mark.long)],
+    ARCHITECTURES.values(),
     ids=ARCHITECTURES,
 )
+@pytest.mark.long
 def test_a_graph_serves_one_network_after_the_other(arch: ArchSpec, tmp_path: Path) -> None:
     """Weights leave no trace, neither the unknown ones nor those of another network."""
     graph = filled_graph(build_network(arch, seed=1).eval())

@@ -51,7 +51,7 @@ def lite0(resolution: int) -> Network:
     return load_weights(package_file(0), adapt(ZOO["efficientnet_lite0"].arch, resolution=resolution))
 
 
-@pytest.mark.parametrize("resolution", [224, 75])
+@pytest.mark.parametrize("resolution", [pytest.param(224, marks=pytest.mark.long), 75])
 @torch.no_grad()
 def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp_path: Path) -> None:
     network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
@@ -64,7 +64,9 @@ def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TorchScript
-@pytest.mark.parametrize("resolution", [224, 75, 64])  # 75: the stem pads symmetrically, later layers do not
+@pytest.mark.parametrize(
+    "resolution", [75, *(pytest.param(size, marks=pytest.mark.long) for size in (224, 64))]
+)  # 75: the stem pads symmetrically, later layers do not
 @torch.no_grad()
 def test_exports_compute_the_same_at_the_cost_of_the_formula(resolution: int, tmp_path: Path) -> None:
     network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
@@ -83,6 +85,7 @@ def test_exports_compute_the_same_at_the_cost_of_the_formula(resolution: int, tm
 
 
 @torch.no_grad()
+@pytest.mark.long
 def test_eight_bits_stay_close_to_the_network(tmp_path: Path) -> None:
     network, x = lite0(64), images(32, 64, 5)
     save_onnx(tmp_path / "model.onnx", filled_graph(network), {})

@@ -78,7 +78,17 @@ EVERY_KIND = network_of(
 )
 
 
-@pytest.mark.parametrize("arch", [EVERY_KIND, *(adapt(net.arch, resolution=64, num_classes=9) for net in ZOO.values())])
+@pytest.mark.parametrize(
+    "arch",
+    [
+        EVERY_KIND,
+        adapt(ZOO["autonl_s"].arch, resolution=64, num_classes=9),
+        *(
+            pytest.param(adapt(net.arch, resolution=64, num_classes=9), id=net.name, marks=pytest.mark.long)
+            for net in ZOO.values()
+        ),
+    ],
+)
 @torch.no_grad()
 def test_a_fused_network_computes_the_same_without_batch_norms(arch: ArchSpec) -> None:
     network = trained(arch).double()  # in single precision, rounding alone reaches 1e-5

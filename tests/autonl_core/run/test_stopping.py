@@ -40,7 +40,13 @@ class TestStop:
     """A user who pauses or cancels keeps the best so far; a worker that only stops has no time to make it."""
 
     @pytest.mark.parametrize(
-        ("stop_at", "request_name"), [(5, "pause"), (25, "cancel"), (42, "pause"), (70, "cancel")]
+        ("stop_at", "request_name"),
+        [
+            (5, "pause"),
+            pytest.param(25, "cancel", marks=pytest.mark.long),
+            pytest.param(42, "pause", marks=pytest.mark.long),
+            (70, "cancel"),
+        ],
     )  # while searching, while candidates are scored, in a finalist's turn, in training
     def test_the_best_so_far_is_a_usable_checkpoint_within_the_budget(
         self, stop_at: int, request_name: StopRequest, tmp_path: Path, cache: Path
@@ -55,7 +61,7 @@ class TestStop:
         assert record.val_top1_pct is not None
         assert not record.trained
 
-    @pytest.mark.parametrize("phase", ["evaluating", "exporting"])
+    @pytest.mark.parametrize("phase", [pytest.param("evaluating", marks=pytest.mark.long), "exporting"])
     def test_even_at_the_very_end(
         self, phase: Phase, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -190,6 +196,7 @@ class TestMemory:
         assert result.architecture.test_top1_pct is not None
         assert result.architecture.test_top1_pct > 30  # of ten classes
 
+    @pytest.mark.long
     def test_when_no_finalist_fits_the_next_attempt_tries_them_all_again(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -205,6 +212,7 @@ class TestMemory:
         result = search(tmp_path / "2", cache, resume_from=recorder.states)
         assert result.architecture.arch_id == uninterrupted[0].architecture.arch_id
 
+    @pytest.mark.long
     def test_a_verifier_that_is_killed_is_a_crash_and_no_verdict(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -61,7 +61,7 @@ def test_logits_of_the_package_s_file_equal_the_reference_vectors(size: int, see
     assert_computes(load_weights(path, ZOO["efficientnet_lite0"].arch), x, expected)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.long) for number in (1, 2))])
 @pytest.mark.parametrize(("size", "seed", "batch"), [(64, 3, 3), (75, 4, 1), (96, 5, 2), (101, 6, 1)])
 def test_any_size_seed_and_batch_agrees_with_plain_operators(
     number: int, size: int, seed: int, batch: int, tmp_path: Path

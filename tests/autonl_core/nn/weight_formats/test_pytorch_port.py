@@ -60,7 +60,7 @@ def test_logits_equal_the_reference_vectors(name: str, tmp_path: Path) -> None:
     assert relative_error(logits(double.fuse()), expected) < 1e-9
 
 
-@pytest.mark.parametrize(("size", "batch"), [(96, 1), (127, 3), (160, 5)])
+@pytest.mark.parametrize(("size", "batch"), [(96, 1), (127, 3), pytest.param(160, 5, marks=pytest.mark.long)])
 def test_other_sizes_and_batches_agree_in_both_precisions(size: int, batch: int, tmp_path: Path) -> None:
     for name in ("autonl_s", "autonl_l"):
         network = load_port_weights(saved(tmp_path, port_state(name)), ZOO[name].arch)
