@@ -37,12 +37,13 @@ def tensors() -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in build_network(V2, seed=0).state_dict().items()}
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> bytes:
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A checkpoint as a search delivers it."""
-    data = prepare(DIGITS, 8, tmp_path / "cache")
-    save_checkpoint(tmp_path / "network.safetensors", build_network(ARCH, seed=0), DIGITS, data)
-    return (tmp_path / "network.safetensors").read_bytes()
+    folder = tmp_path_factory.mktemp("checkpoint")
+    data = prepare(DIGITS, 8, folder / "cache")
+    save_checkpoint(folder / "network.safetensors", build_network(ARCH, seed=0), DIGITS, data)
+    return (folder / "network.safetensors").read_bytes()
 
 
 def test_the_built_in_weights_are_listed_with_their_provenance(client: httpx.Client) -> None:
