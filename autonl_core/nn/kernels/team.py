@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def _openmp() -> ctypes.CDLL | None:
     """The library that PyTorch brings, loaded once for both; found without loading PyTorch."""
     found = importlib.util.find_spec("torch")
     for folder in (found and found.submodule_search_locations) or ():
-        for file in sorted((*Path(folder, "lib").glob("lib*omp*"), *Path(f"{folder}.libs").glob("lib*omp*"))):
+        places = product((Path(folder, "lib"), Path(f"{folder}.libs")), ("libgomp*", "libomp*", "libiomp*"))
+        for file in (file for place, pattern in places for file in sorted(place.glob(pattern))):
             library = ctypes.CDLL(str(file))
             if all(hasattr(library, name) for name in _NAMES):
                 return library
