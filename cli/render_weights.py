@@ -14,9 +14,10 @@ _SHOWN_TENSORS = 20
 
 
 def weights_table(listed: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """One row per weight set."""
+    """One row per weight set, with its name in full: that is what other commands take."""
     table = plain_table()
-    for title in ("name", "origin", "state", "network"):
+    table.add_column("name", no_wrap=True)
+    for title in ("origin", "state"):
         table.add_column(title)
     for title in ("classes", "pixels", "top-1", "MB"):
         table.add_column(title, justify="right")
@@ -24,7 +25,7 @@ def weights_table(listed: Iterable[Mapping[str, Any]]) -> RenderableType:
     for weights in listed:
         numbers = ("" if weights[name] is None else f"{weights[name]:,}" for name in ("num_classes", "resolution"))
         size = f"{weights['size_bytes'] / 1e6:.1f}"
-        words = (weights["name"], weights["origin"], weights["state"], weights["network"] or "")
+        words = (weights["name"], weights["origin"], weights["state"])
         table.add_row(*words, *numbers, pct(weights["top1_pct"], 1), size, Text(weights["licence"] or ""))
     return table
 

@@ -60,7 +60,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_built_in_weights_are_listed() -> None:
     listed = autonl("list").stdout
-    assert "efficientnet-lite0  built-in  ready  efficientnet_lite0" in listed
+    assert "efficientnet-lite0  built-in  ready    1,000     224  75.1%" in listed
     assert "75.1%" in listed
     assert as_json("list")["weights"][0]["name"] == "efficientnet-lite0"
 
