@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from autonl_core.errors import CheckpointError, CheckpointMisfit, Misfit
 from autonl_core.nn.checkpoint import list_misfits
 from autonl_core.nn.network import Network
 from autonl_core.nn.weight_file import WeightFile
-from autonl_core.nn.weights import FileDescription, WeightFormat, format_of, load_weights
+from autonl_core.nn.weights import FileDescription, WeightFormat, format_of
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import encode
 from autonl_core.spec.published_net import adapt
@@ -23,6 +24,7 @@ from autonl_core.spec.weight_set import Normalisation, WeightProblem, WeightSetD
 from autonl_core.spec.zoo import ZOO, find_net
 
 OnProgress = Callable[[float], None]
+Load = Callable[[ArchSpec], Network]  # gives the network of this architecture that the file holds
 MAX_CLASSES = 100_000  # of a classifier whose size the file decides
 # Characters of text that comes from the file, which may be as long as the file.
 _MAX_ARCH_STRING, _MAX_TENSOR, _MAX_SOURCE, _MAX_DETAIL = 200, 500, 500, 10_000
@@ -59,7 +61,8 @@ def check_weights(path: Path, details: WeightSetDetails, on_progress: OnProgress
         file = WeightFile(path)
         weight_format = format_of(file)
         described = weight_format.describe(file)
-        name, network = _read(path, details.network, described, on_progress)
+        load = partial(weight_format.load, file)  # reads it once, however many networks are tried
+        name, network = _read(load, details.network, described, on_progress)
     except CheckpointMisfit as misfit:
         raise _does_not_fit(misfit, details.network) from misfit
     except CheckpointError as error:
@@ -75,7 +78,7 @@ def check_weights(path: Path, details: WeightSetDetails, on_progress: OnProgress
 
 
 def _read(
-    path: Path, named: str | None, described: FileDescription | None, on_progress: OnProgress
+    load: Load, named: str | None, described: FileDescription | None, on_progress: OnProgress
 ) -> tuple[str | None, Network]:
     """The name in the zoo, if it has one, and the network."""
     if described is not None:
@@ -83,20 +86,20 @@ def _read(
         if named not in (None, found):
             held = found or _cut(encode(described.arch), _MAX_ARCH_STRING)
             raise _refused("other_architecture", f"the file says that it holds {held}, not {named}; leave out `arch`")
-        return found, load_weights(path, described.arch)
+        return found, load(described.arch)
     if named is not None:
-        return named, _load_with_its_classes(path, find_net(named).arch)
-    return _recognise(path, on_progress)
+        return named, _load_with_its_classes(load, find_net(named).arch)
+    return _recognise(load, on_progress)
 
 
-def _recognise(path: Path, on_progress: OnProgress) -> tuple[str, Network]:
+def _recognise(load: Load, on_progress: OnProgress) -> tuple[str, Network]:
     """The only network of the zoo that the weights fit."""
     fitting: dict[str, Network] = {}
     misfits: dict[str, tuple[Misfit, ...]] = {}  # not the errors, which would keep all networks in memory
     reason = ""
     for count, net in enumerate(ZOO.values(), start=1):
         try:
-            fitting[net.name] = _load_with_its_classes(path, net.arch)
+            fitting[net.name] = _load_with_its_classes(load, net.arch)
         except CheckpointMisfit as misfit:
             misfits[net.name] = misfit.misfits
         except CheckpointError as error:  # its format cannot hold this network; or any
@@ -123,15 +126,15 @@ def _fits_none(misfits: Mapping[str, Sequence[Misfit]]) -> WeightsRefused:
     )
 
 
-def _load_with_its_classes(path: Path, arch: ArchSpec) -> Network:
+def _load_with_its_classes(load: Load, arch: ArchSpec) -> Network:
     """The network, for as many classes as the file has."""
     try:
-        return load_weights(path, arch)
+        return load(arch)
     except CheckpointMisfit as misfit:
         num_classes = _other_classes(misfit, arch)
         if num_classes is None:
             raise
-    return load_weights(path, adapt(arch, num_classes=num_classes))
+    return load(adapt(arch, num_classes=num_classes))
 
 
 def _other_classes(misfit: CheckpointMisfit, arch: ArchSpec) -> int | None:
