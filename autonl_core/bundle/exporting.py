@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from autonl_core.bundle.export_process import ExportRequest, export_in_process
 from autonl_core.bundle.formats import make_formats
 from autonl_core.bundle.scoring import without_file
-from autonl_core.data.batches import Loader
+from autonl_core.data.batches import BatchSource
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
 from autonl_core.run.search_run import SearchRun
@@ -68,7 +68,7 @@ def _metadata(run: SearchRun, folder: Path, network: Network) -> dict[str, objec
     return {"arch_id": network.arch.arch_id, "classes": list(run.dataset.classes), "preprocess": preprocess}
 
 
-def calibration_batches(loader: Loader, train: ImageSet) -> Iterator[NDArray[np.float32]]:
+def calibration_batches(loader: BatchSource, train: ImageSet) -> Iterator[NDArray[np.float32]]:
     """Evenly spaced training images without augmentation, in batches (B, 3, R, R)."""
     count = min(CALIBRATION_IMAGES, len(train))
     chosen = train.subset(np.linspace(0, len(train) - 1, count).round().astype(np.int64))

@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Policy = Literal["none", "randaugment", "trivialaugment"]
+PerChannel = tuple[float, ...]
 
 SHIFT_DRAWS = 6  # columns for a shift, a flip and a blanked square, drawn even if all of these are off
 DRAWS = SHIFT_DRAWS + 4 + 3 + 3 * 2  # and for a crop, colour jitter, and two operations of a policy
-_CROP, _JITTER, _POLICY = SHIFT_DRAWS, SHIFT_DRAWS + 4, SHIFT_DRAWS + 7
+FLIP, CROP = 2, SHIFT_DRAWS  # the first columns for these
+_ERASE, _JITTER, _POLICY = 3, SHIFT_DRAWS + 4, SHIFT_DRAWS + 7
 
 LARGE_PX = 96  # larger images are cropped at random by default
 LARGE_MIN_SCALE = 0.25
-_MAX_ASPECT = 4 / 3
+MAX_ASPECT = 4 / 3  # of a crop, and of its inverse
 _RANDAUGMENT = (2, 0.3)  # operations and their strength: in the paper 9 of 30, for small networks
 _MAX_ROTATION = math.radians(30)
 _MAX_SHEAR, _MAX_TRANSLATION = 0.3, 0.3  # the latter as a share of the side
@@ -57,10 +59,14 @@ class Augmentation:
         return self.mixup > 0 or self.cutmix > 0
 
     @property
+    def recolours(self) -> bool:
+        """Whether colours are jittered, or a policy applied."""
+        return self.color_jitter > 0 or self.policy != "none"
+
+    @property
     def draws(self) -> int:
         """The number of draws per image."""
-        crops, colours = self.crop_min_scale < 1, self.color_jitter > 0 or self.policy != "none"
-        return DRAWS if crops or colours else SHIFT_DRAWS
+        return DRAWS if self.crop_min_scale < 1 or self.recolours else SHIFT_DRAWS
 
     def for_search(self) -> Augmentation:
         """The same without policies and mixing, for short trainings that compare networks.
@@ -71,11 +77,7 @@ class Augmentation:
 
 
 def augment(
-    pixels: Tensor,
-    draws: NDArray[np.float64],
-    augmentation: Augmentation,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    pixels: Tensor, draws: NDArray[np.float64], augmentation: Augmentation, mean: PerChannel, std: PerChannel
 ) -> Tensor:
     """Augment (B, R, R, 3) uint8 by the draws, (B, `augmentation.draws`) in [0, 1), and normalise.
 
@@ -84,22 +86,44 @@ def augment(
     u = torch.from_numpy(draws).to(pixels.device)
     if augmentation.draws == SHIFT_DRAWS:
         x = normalise(pixels, mean, std)
-        return _erase(_shift(x, u, augmentation), u[:, 3:6], augmentation.erase)
-    x = pixels.float().div_(255).permute(0, 3, 1, 2)  # (B, 3, R, R), a view in channels_last
+        return _erase(_shift(x, u, augmentation), u[:, _ERASE:], augmentation.erase)
+    x = _unit_range(pixels)
     if augmentation.crop_min_scale < 1:
         x = _crop(x, u, augmentation)
+    x = _recolour(x, u, augmentation, mean, std)
+    if augmentation.crop_min_scale >= 1:
+        x = _shift(x, u, augmentation)
+    return _erase(x, u[:, _ERASE:], augmentation.erase)
+
+
+def augment_crops(
+    pixels: Tensor, draws: NDArray[np.float64], augmentation: Augmentation, mean: PerChannel, std: PerChannel
+) -> Tensor:
+    """The same for images that are cropped and mirrored already: whatever else is random."""
+    u = torch.from_numpy(draws).to(pixels.device)
+    if augmentation.recolours:
+        x = _recolour(_unit_range(pixels), u, augmentation, mean, std)
+    else:
+        x = normalise(pixels, mean, std)
+    return _erase(x, u[:, _ERASE:], augmentation.erase)
+
+
+def _unit_range(pixels: Tensor) -> Tensor:
+    """(B, R, R, 3) uint8 -> (B, 3, R, R) from 0 to 1, a view in channels_last."""
+    return pixels.float().div_(255).permute(0, 3, 1, 2)
+
+
+def _recolour(x: Tensor, u: Tensor, augmentation: Augmentation, mean: PerChannel, std: PerChannel) -> Tensor:
+    """Colour jitter and a policy, for images from 0 to 1; normalised at the end."""
     if augmentation.color_jitter:
         x = _jitter(x, u[:, _JITTER : _JITTER + 3], augmentation.color_jitter)
     if augmentation.policy != "none":
         x = _apply_policy(x, u[:, _POLICY:], augmentation.policy, mean)
     x = x.contiguous(memory_format=torch.channels_last)
-    x = (x - _per_channel(mean, x)) / _per_channel(std, x)
-    if augmentation.crop_min_scale >= 1:
-        x = _shift(x, u, augmentation)
-    return _erase(x, u[:, 3:6], augmentation.erase)
+    return (x - _per_channel(mean, x)) / _per_channel(std, x)
 
 
-def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalise(pixels: Tensor, mean: PerChannel, std: PerChannel) -> Tensor:
     """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 with mean 0 and deviation 1, channels_last without a copy."""
     return (
         (pixels.float() - torch.tensor(mean, device=pixels.device) * 255)
@@ -137,19 +161,19 @@ def _shift(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
     rows = span + (u[:, 0:1] * (2 * pad + 1)).long()  # (B, R) rows of the padded image
     columns = span + (u[:, 1:2] * (2 * pad + 1)).long()
     if augmentation.flip:
-        columns = torch.where(u[:, 2:3] < 0.5, columns.flip(1), columns)
+        columns = torch.where(u[:, FLIP : FLIP + 1] < 0.5, columns.flip(1), columns)
     padded = F.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)  # zero is the mean colour
     which = torch.arange(len(x), device=x.device)[:, None, None]
     return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
-    """Blank a square of half the side, centred anywhere, in about `chance` of the images. u: (B, 3)."""
+    """Blank a square of half the side, centred anywhere, in about `chance` of the images. u: (B, 3 or more)."""
     if not chance:
         return x
     size = x.shape[-1]
     span = torch.arange(size, device=x.device)
-    centre = (u[:, 1:] * size).long()  # (B, 2)
+    centre = (u[:, 1:3] * size).long()  # (B, 2)
     in_rows = (span - centre[:, 0:1]).abs() < size // 4
     in_columns = (span - centre[:, 1:2]).abs() < size // 4
     hit = (in_rows[:, :, None] & in_columns[:, None, :]) & (u[:, 0] < chance)[:, None, None]
@@ -158,15 +182,15 @@ def _erase(x: Tensor, u: Tensor, chance: float) -> Tensor:
 
 def _crop(x: Tensor, u: Tensor, augmentation: Augmentation) -> Tensor:
     """Scale up a random crop, flipped or not, of random area and aspect ratio (log-uniform)."""
-    area = augmentation.crop_min_scale + (1 - augmentation.crop_min_scale) * u[:, _CROP]
-    ratio = torch.exp((2 * u[:, _CROP + 1] - 1) * math.log(_MAX_ASPECT))
+    area = augmentation.crop_min_scale + (1 - augmentation.crop_min_scale) * u[:, CROP]
+    ratio = torch.exp((2 * u[:, CROP + 1] - 1) * math.log(MAX_ASPECT))
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)  # shares of the side
     matrix = torch.zeros(len(x), 2, 3, dtype=u.dtype, device=x.device)
     matrix[:, 0, 0], matrix[:, 1, 1] = width, height
-    matrix[:, 0, 2] = (2 * u[:, _CROP + 2] - 1) * (1 - width)
-    matrix[:, 1, 2] = (2 * u[:, _CROP + 3] - 1) * (1 - height)
+    matrix[:, 0, 2] = (2 * u[:, CROP + 2] - 1) * (1 - width)
+    matrix[:, 1, 2] = (2 * u[:, CROP + 3] - 1) * (1 - height)
     if augmentation.flip:
-        matrix[:, 0, 0] = torch.where(u[:, 2] < 0.5, -width, width)
+        matrix[:, 0, 0] = torch.where(u[:, FLIP] < 0.5, -width, width)
     return _resample(x, matrix, "border")
 
 
@@ -235,7 +259,7 @@ def _geometry(which: Tensor, m: Tensor) -> Tensor:
     return matrix
 
 
-def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: tuple[float, ...]) -> Tensor:
+def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: PerChannel) -> Tensor:
     """TrivialAugment: one operation at a random strength; RandAugment: two at a fixed one. u: (B, 6).
 
     Operation, sign and strength are drawn for every image. Sources: Müller and Hutter 2021, arXiv:2103.10158; Cubuk et
@@ -252,7 +276,7 @@ def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: tuple[float, ...])
     return x
 
 
-def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], mean: tuple[float, ...]) -> Tensor:
+def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], mean: PerChannel) -> Tensor:
     """Apply to each image its own operation; images with the same one are processed together."""
     changed = x.clone()
     for number in which.unique().tolist():
@@ -267,5 +291,5 @@ def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], 
     return changed.clamp_(0, 1)
 
 
-def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
+def _per_channel(values: PerChannel, x: Tensor) -> Tensor:
     return torch.tensor(values, device=x.device)[:, None, None]

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autonl_core.data.augment import Augmentation, augment, mix, normalise
 from autonl_core.data.prepare import ImageSet, PreparedData
-from autonl_core.data.sampling import class_balanced, shuffled
+from autonl_core.data.sampling import Positions, class_balanced, shuffled
 
 Stream = Literal[
     "search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout", "mix"
@@ -42,6 +43,48 @@ Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labe
 def random_stream(stream: Stream, seed: int, count: int) -> np.random.Generator:
     """A generator that depends on the arguments alone; `count` is an epoch or a step."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([STREAM_NUMBERS[stream], seed, count])))
+
+
+class BatchSource(Protocol):
+    """What makes batches of one dataset on one device; see `Loader` for what the methods promise."""
+
+    @property
+    def data(self) -> PreparedData: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def augmentation(self) -> Augmentation: ...
+
+    def epoch(
+        self,
+        images: ImageSet,
+        stream: Stream,
+        epoch: int,
+        batch_size: int,
+        first_step: int = 0,
+        *,
+        balanced: bool = False,
+    ) -> Iterator[Batch]: ...
+
+    def batch(self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, step: int) -> Batch: ...
+
+    def steps(self, images: ImageSet, batch_size: int) -> int: ...
+
+    def plain(self, images: ImageSet, batch_size: int | None = None) -> Iterator[Batch]: ...
+
+
+@dataclass(frozen=True)
+class PlannedBatch:
+    """Which images a batch has, and which draws they get, before any is read."""
+
+    positions: Positions  # in the image set
+    draw_rows: Positions  # of the draws of the epoch
+    number: int  # of its step, counted from the first epoch
 
 
 @dataclass(frozen=True)
@@ -79,25 +122,41 @@ class Loader:
     def _batches(
         self, images: ImageSet, stream: Stream, epoch: int, batch_size: int, steps: range, balanced: bool
     ) -> Iterator[Batch]:
-        rng = random_stream(stream, self.seed, epoch)
         augmentation = self.augmentation if stream == "train" else self.augmentation.for_search()
+        rng = random_stream(stream, self.seed, epoch)
         count = len(images)
         order = class_balanced(images.labels[images.indices], rng) if balanced else shuffled(count, rng)
         draws = rng.random((count, augmentation.draws))
-        batches = [order[step * batch_size : (step + 1) * batch_size] for step in steps]
-        for step, positions, (pixels, labels) in zip(steps, batches, images.take_ahead(batches), strict=True):
+        planned = []
+        for step in steps:
+            positions = order[step * batch_size : (step + 1) * batch_size]
             # draws go by image, not by place in the order; but a balanced order repeats images, which must then differ
             rows = np.arange(step * batch_size, step * batch_size + len(positions)) if balanced else positions
-            x = augment(pixels.to(self.device), draws[rows], augmentation, self.data.mean, self.data.std)
-            yield self._mixed(x, labels.to(self.device), augmentation, epoch * self.steps(images, batch_size) + step)
+            planned.append(PlannedBatch(positions, rows, epoch * self.steps(images, batch_size) + step))
+        yield from self._augmented(images, planned, draws, augmentation, stream)
 
-    def _mixed(self, x: Tensor, labels: Tensor, augmentation: Augmentation, global_step: int) -> Batch:
+    def _augmented(
+        self,
+        images: ImageSet,
+        planned: Sequence[PlannedBatch],
+        draws: NDArray[np.float64],
+        augmentation: Augmentation,
+        stream: Stream,
+    ) -> Iterator[Batch]:
+        """Read and augment the images of planned batches. draws: (N, `augmentation.draws`)."""
+        taken = images.take_ahead([batch.positions for batch in planned])
+        for batch, (pixels, labels) in zip(planned, taken, strict=True):
+            x = augment(pixels.to(self.device), draws[batch.draw_rows], augmentation, self.data.mean, self.data.std)
+            yield self._mixed(x, labels.to(self.device), augmentation, batch.number)
+
+    def _mixed(self, x: Tensor, labels: Tensor, augmentation: Augmentation, number: int) -> Batch:
         if not augmentation.mixes:
             return x, labels
-        return mix(x, labels, self._classes, augmentation, random_stream("mix", self.seed, global_step))
+        return mix(x, labels, self.classes, augmentation, random_stream("mix", self.seed, number))
 
     @functools.cached_property
-    def _classes(self) -> int:
+    def classes(self) -> int:
+        """The number of classes."""
         return int(self.data.train.labels.max()) + 1  # every class has training images
 
     def steps(self, images: ImageSet, batch_size: int) -> int:

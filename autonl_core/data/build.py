@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.data.decode import Images
-from autonl_core.data.decode_pool import Readers, reader_count
-from autonl_core.data.decode_worker import Decoder
+from autonl_core.data.decode import Framing, Images
+from autonl_core.data.decode_pool import PATIENCE_S, Readers, reader_count
+from autonl_core.data.decode_worker import Decoded, Decoder, Sizes
 from autonl_core.data.decoding_report import Channels, DecodingReport, UnreadableImage
 from autonl_core.data.digits import DIGITS_ARCHIVE, DIGITS_SOURCE, write_digits
 from autonl_core.data.listing import Listing, list_files
@@ -22,6 +22,7 @@ from autonl_core.datasets.scan import list_items
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError
 
+SIZES = "sizes.npy"  # of whole pictures
 OWN_GROUP = -1  # group of an image that shares its picture with no other
 SHOWN_PROBLEMS = 100
 ALONE_IMAGES = 2_000  # fewer are decoded in this process: starting readers would take longer
@@ -53,8 +54,16 @@ class _Findings:
     """What a build found so far."""
 
     kept: list[int] = field(default_factory=list)  # rows of readable images
+    sizes: list[Sizes] = field(default_factory=list)  # of those
     problems: list[UnreadableImage] = field(default_factory=list)
     statistics: ChannelStatistics = field(default_factory=ChannelStatistics)
+
+    def measure(self, images: Images, sizes: Sizes, positions: Sequence[int]) -> None:
+        """Add those at `positions` to the statistics, without what surrounds them."""
+        at = np.array(positions, dtype=np.int64)
+        for height, width in np.unique(sizes[at], axis=0):
+            alike = at[(sizes[at] == (height, width)).all(axis=1)]
+            self.statistics.add(images[alike, :height, :width])
 
 
 def build(
@@ -64,8 +73,11 @@ def build(
     sink: Sink,
     on_progress: Callable[[float], None],
     limits: Limits,
+    framing: Framing = "square",
 ) -> None:
     """Decode all images once. Readable ones go to `sink`; labels, splits, groups and a report into `folder`.
+
+    Of whole pictures, the sizes too; their channel statistics are those of the pixels that they cover.
 
     Raises:
         DatasetError: the files are missing or changed, or a class has too few readable images in a split.
@@ -73,18 +85,20 @@ def build(
     items, listing = _list(dataset, folder, limits)
     sampled = _sampled_rows(items)
     found = _Findings()
-    for rows, images, problems in _decoded(listing, resolution, folder, limits):
+    for rows, (images, sizes, problems) in _decoded(listing, resolution, folder, limits, framing):
         good = [position for position in range(len(rows)) if position not in problems]
         found.problems += [UnreadableImage(items[rows[at]].member, problem) for at, problem in problems.items()]
         found.kept += [int(rows[position]) for position in good]
+        found.sizes.append(sizes[good])
         sink.append(images[good] if problems else images)
-        if measured := [position for position in good if rows[position] in sampled]:
-            found.statistics.add(images[measured])
+        found.measure(images, sizes, [position for position in good if rows[position] in sampled])
         on_progress(rows[-1] / len(items))
     kept = [items[row] for row in found.kept]
     _require_readable(dataset, kept, found.problems)
     sink.close(listing, np.array(found.kept))
     _write(folder, kept, found, limits)
+    if framing == "whole":
+        np.save(folder / SIZES, np.concatenate(found.sizes))
 
 
 def stored_at(dataset: DatasetSpec, folder: Path) -> tuple[str, Path]:
@@ -108,20 +122,19 @@ def _sampled_rows(items: Sequence[Item]) -> set[int]:
 
 
 def _decoded(
-    listing: Listing, resolution: int, folder: Path, limits: Limits
-) -> Iterator[tuple[NDArray[np.int64], Images, dict[int, str]]]:
-    """All images in order, in chunks: their rows, their pixels, and the problems by position."""
+    listing: Listing, resolution: int, folder: Path, limits: Limits, framing: Framing
+) -> Iterator[tuple[NDArray[np.int64], Decoded]]:
+    """All images in order, in chunks, with their rows."""
     size = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // (3 * resolution**2)))
     chunks = [np.arange(start, min(start + size, len(listing))) for start in range(0, len(listing), size)]
     if len(listing) < ALONE_IMAGES:
-        decoder = Decoder(listing, resolution, limits)
+        decoder = Decoder(listing, resolution, limits, framing)
         for rows in chunks:
-            yield rows, *decoder.decode(rows)
+            yield rows, decoder.decode(rows)
         return
     listing.save(folder)
-    readers = Readers(folder, listing, resolution, limits, reader_count())
-    for rows, (images, problems) in zip(chunks, readers.decode_ahead(chunks), strict=True):
-        yield rows, images, problems
+    readers = Readers(folder, listing, resolution, limits, reader_count(), PATIENCE_S, framing)
+    yield from zip(chunks, readers.decode_ahead(chunks), strict=True)
 
 
 def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequence[UnreadableImage]) -> None:

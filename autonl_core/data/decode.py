@@ -1,6 +1,11 @@
-"""From the bytes of an image file to the square of pixels that a network gets. No PyTorch: it would bloat readers."""
+"""From the bytes of an image file to pixels: the centre square, or the whole picture.
+
+No PyTorch: it would bloat readers.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +18,21 @@ from autonl_core.errors import ImageError
 _BAND_ROWS = 64  # rows of a large image converted at a time
 
 Images = NDArray[np.uint8]
+Framing = Literal[
+    "square", "whole"
+]  # the centre square, scaled to R x R; the whole picture, scaled down to fit into it
 
 
-def read_image(data: bytes, resolution: int, limits: Limits) -> Images | str:
-    """Decode the bytes of an image file: (R, R, 3) uint8, or the reason why it cannot be read."""
+def read_image(data: bytes, resolution: int, limits: Limits, framing: Framing = "square") -> Images | str:
+    """Decode the bytes of an image file, or the reason why it cannot be read.
+
+    Returns (R, R, 3) uint8, or (height, width, 3) of at most R each if the picture is kept whole.
+    """
     try:
         with open_image(data, limits) as image:
-            image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
-            return fit(upright(image), resolution)
+            needed = (resolution, resolution) if framing == "square" else size_within(image.size, resolution)
+            image.draft("RGB", needed)  # JPEG: decode no larger than needed
+            return (fit if framing == "square" else shrink)(upright(image), resolution)
     except MemoryError:
         raise
     except ImageError as error:
@@ -43,6 +55,20 @@ def fit(image: Image.Image, resolution: int) -> Images:
     if rgb.size != (resolution, resolution):
         rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
     return np.asarray(rgb)
+
+
+def shrink(image: Image.Image, side: int) -> Images:
+    """Convert to RGB and scale down until no side is longer than `side`: (height, width, 3) uint8, never scaled up."""
+    size = size_within(image.size, side)
+    rgb = reduced_rgb(image, max(image.size) // (2 * side))
+    return np.asarray(rgb if rgb.size == size else rgb.resize(size, Image.Resampling.BILINEAR))
+
+
+def size_within(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size to which an image of `size` is scaled down so that its longer side is at most `side`."""
+    longer = max(*size, side)
+    width, height = (max(1, round(length * side / longer)) for length in size)
+    return width, height
 
 
 def reduced_rgb(image: Image.Image, factor: int) -> Image.Image:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.data.decode import Images
-from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Handshake
+from autonl_core.data.decode import Framing
+from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Decoded, Handshake
 from autonl_core.data.listing import Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end
 from autonl_core.datasets.limits import Limits
@@ -30,11 +30,10 @@ Rows = NDArray[np.int64]
 
 @dataclass
 class Request:
-    """Images that readers are decoding; `images` and `problems` are complete once it is `settled`."""
+    """Images that readers are decoding; `decoded` is complete once it is `settled`."""
 
     shares: list[Rows]
-    images: Images
-    problems: dict[int, str] = field(default_factory=dict)
+    decoded: Decoded
     settled: bool = False
     dropped: bool = False
 
@@ -53,12 +52,13 @@ class Readers:
         limits: Limits,
         count: int,
         patience_s: float = PATIENCE_S,
+        framing: Framing = "square",
     ) -> None:
         self.resolution, self.patience_s = resolution, patience_s
         self._processes: list[ReaderProcess] = []
         self._pending: Request | None = None
         weakref.finalize(self, end, self._processes)
-        line = Handshake(str(folder), listing.kind, str(listing.path), limits, resolution).to_line()
+        line = Handshake(str(folder), listing.kind, str(listing.path), limits, resolution, framing).to_line()
         for _ in range(count):
             self._processes.append(ReaderProcess("autonl_core.data.decode_worker"))
             self._send(self._processes[-1], line)
@@ -67,8 +67,8 @@ class Readers:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    def decode(self, rows: Rows) -> tuple[Images, dict[int, str]]:
-        """Images of these rows, (B, R, R, 3) uint8, and the problems of those that cannot be read, by position.
+    def decode(self, rows: Rows) -> Decoded:
+        """Images of these rows.
 
         Raises:
             MemoryError: a reader ran out of memory.
@@ -76,7 +76,7 @@ class Readers:
         """
         return self._result(self._request(rows))
 
-    def decode_ahead(self, wanted: Iterable[Rows]) -> Iterator[tuple[Images, dict[int, str]]]:
+    def decode_ahead(self, wanted: Iterable[Rows]) -> Iterator[Decoded]:
         """The same for a sequence of batches of rows; readers are one batch ahead. Raises as `decode` does."""
         ahead: Request | None = None
         try:
@@ -99,17 +99,16 @@ class Readers:
         if not self._processes:
             raise RuntimeError("the reader processes were stopped after an earlier error")
         shares = np.array_split(rows, len(self._processes))
-        size = self.resolution
-        request = Request(shares, np.empty((len(rows), size, size, 3), dtype=np.uint8))
+        request = Request(shares, Decoded.empty(len(rows), self.resolution))
         for process, share in zip(self._processes, shares, strict=True):
             self._send(process, LENGTH.pack(len(share)) + share.astype(np.int64).tobytes())
         self._pending = request
         return request
 
-    def _result(self, request: Request) -> tuple[Images, dict[int, str]]:
+    def _result(self, request: Request) -> Decoded:
         if not request.settled:
             self._settle()
-        return request.images, request.problems
+        return request.decoded
 
     def _settle(self) -> None:
         """Receive the images that readers are decoding, if any."""
@@ -126,15 +125,17 @@ class Readers:
             raise
         request.settled = True
         if request.dropped:
-            request.images = request.images[:0]
+            request.decoded = Decoded.empty(0, self.resolution)
 
     def _receive_share(self, process: ReaderProcess, request: Request, start: int, count: int) -> None:
         head = bytearray(LENGTH.size)
         self._receive(process, memoryview(head))
         text = bytearray(LENGTH.unpack(head)[0])
         self._receive(process, memoryview(text))
-        self._receive(process, memoryview(request.images[start : start + count].reshape(-1).data))
-        request.problems.update({start + int(at): problem for at, problem in json.loads(text).items()})
+        decoded = request.decoded
+        for part in (decoded.sizes, decoded.images):
+            self._receive(process, memoryview(part[start : start + count].reshape(-1).view(np.uint8).data))
+        decoded.problems.update({start + int(at): problem for at, problem in json.loads(text).items()})
 
     def _give_up(self) -> None:
         for process in self._processes:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.data.cache import Entry
-from autonl_core.data.decode import Images
-from autonl_core.data.decode_pool import Readers, reader_count
+from autonl_core.data.decode import Framing, Images
+from autonl_core.data.decode_pool import PATIENCE_S, Readers, reader_count
+from autonl_core.data.decode_worker import Decoded
 from autonl_core.data.listing import Listing
 from autonl_core.datasets.limits import Limits
 from autonl_core.errors import DatasetError
@@ -79,31 +80,34 @@ class ShardedPixels:
     `entry.folder` has their listing. The processes start when the first image is requested.
     """
 
-    def __init__(self, entry: Entry, listing: Listing, resolution: int, limits: Limits) -> None:
+    def __init__(
+        self, entry: Entry, listing: Listing, resolution: int, limits: Limits, framing: Framing = "square"
+    ) -> None:
         self._entry, self._listing, self._resolution, self._limits = entry, listing, resolution, limits
+        self._framing = framing
         self._readers: Readers | None = None
 
     @property
     def readers(self) -> Readers:
         if self._readers is None:
-            folder, count = self._entry.folder, reader_count()
-            self._readers = Readers(folder, self._listing, self._resolution, self._limits, count)
+            settings = (self._resolution, self._limits, reader_count(), PATIENCE_S, self._framing)
+            self._readers = Readers(self._entry.folder, self._listing, *settings)
         return self._readers
 
     def read(self, rows: Rows) -> Images:
-        return self._checked(rows, *self.readers.decode(rows))
+        return self._checked(rows, self.readers.decode(rows))
 
     def read_ahead(self, wanted: Iterable[Rows]) -> Iterator[Images]:
         batches = list(wanted)
-        for rows, (images, problems) in zip(batches, self.readers.decode_ahead(batches), strict=True):
-            yield self._checked(rows, images, problems)
+        for rows, decoded in zip(batches, self.readers.decode_ahead(batches), strict=True):
+            yield self._checked(rows, decoded)
 
-    def _checked(self, rows: Rows, images: Images, problems: dict[int, str]) -> Images:
-        if problems:
+    def _checked(self, rows: Rows, decoded: Decoded) -> Images:
+        if problems := decoded.problems:
             position, problem = min(problems.items())
             name = self._listing.name(int(rows[position]))
             raise DatasetError(
                 f"{len(problems)} images of {self._listing.path} changed or were damaged since they were prepared; "
                 f"the first is {name!r}: {problem}; add the dataset again"
             )
-        return images
+        return decoded.images

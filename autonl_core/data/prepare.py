@@ -19,6 +19,7 @@ from torch import Tensor
 
 from autonl_core.data.build import OWN_GROUP, build, stored_at
 from autonl_core.data.cache import Cache, Entry
+from autonl_core.data.decode import Framing
 from autonl_core.data.decoding_report import Channels, DecodingReport
 from autonl_core.data.listing import Listing
 from autonl_core.data.pixels import CachedPixels, Pixels, ShardedPixels
@@ -31,6 +32,7 @@ from autonl_core.errors import DatasetError
 from autonl_core.host.memory import return_freed_memory
 
 OnProgress = Callable[[float], None]
+_LETTERS: dict[Framing, str] = {"square": "r", "whole": "p"}  # in names of entries
 
 
 @dataclass(frozen=True)
@@ -98,25 +100,36 @@ def prepare(
         DatasetError: the files are missing or changed, or a class has too few readable images in a split.
     """
     cache = Cache(cache_dir, cache_limit_bytes)
-    name = f"{dataset.fingerprint}-r{resolution}"
+    folder, pixels = decoded_images(dataset, resolution, "square", cache, on_progress, limits)
+    return _load(folder, pixels, resolution)
+
+
+def decoded_images(
+    dataset: DatasetSpec, resolution: int, framing: Framing, cache: Cache, on_progress: OnProgress, limits: Limits
+) -> tuple[Path, Pixels]:
+    """The images of a dataset and the folder of what a build writes beside them, in use as long as the images are.
+
+    Raises as `prepare`, which says how images are stored.
+    """
+    name = f"{dataset.fingerprint}-{_LETTERS[framing]}{resolution}"
     if (entry := cache.open(name)) is not None:
-        return _cached(entry, resolution)
+        return _cached(entry)
     with cache.building(name, on_wait=lambda: on_progress(0.0)) as folder:
         if (entry := cache.open(name)) is not None:  # another search has just built it
-            return _cached(entry, resolution)
+            return _cached(entry)
         count = dataset.train_images + dataset.test_images
         with cache.room_for(count * resolution**2 * 3) as fits:
             sink = PixelSink.create(folder, count, resolution) if fits else None
         if sink is not None:
-            build(dataset, resolution, folder, sink, on_progress, limits)
+            build(dataset, resolution, folder, sink, on_progress, limits, framing)
             return_freed_memory()  # of the lists of files, about a kilobyte per file
-            return _cached(cache.publish(folder, name), resolution)
+            return _cached(cache.publish(folder, name))
         sharded = _sharded_name(dataset, name)
         if (entry := cache.open(sharded)) is None:
-            build(dataset, resolution, folder, ListingSink(folder), on_progress, limits)
+            build(dataset, resolution, folder, ListingSink(folder), on_progress, limits, framing)
             return_freed_memory()
             entry = cache.publish(folder, sharded)
-        return _sharded(entry, dataset, resolution)
+        return _sharded(entry, dataset, resolution, framing)
 
 
 def split_validation(train: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -149,19 +162,19 @@ def _sharded_name(dataset: DatasetSpec, name: str) -> str:
     return f"{name}-sharded{suffix}"
 
 
-def _cached(entry: Entry, resolution: int) -> PreparedData:
-    return _load(entry, CachedPixels(entry.folder / IMAGES, entry), resolution)
+def _cached(entry: Entry) -> tuple[Path, Pixels]:
+    return entry.folder, CachedPixels(entry.folder / IMAGES, entry)
 
 
-def _sharded(entry: Entry, dataset: DatasetSpec, resolution: int) -> PreparedData:
+def _sharded(entry: Entry, dataset: DatasetSpec, resolution: int, framing: Framing) -> tuple[Path, Pixels]:
     limits = DecodingReport.load(entry.folder).limits  # those it was built with
     listing = Listing.load(entry.folder, *stored_at(dataset, entry.folder))
-    return _load(entry, ShardedPixels(entry, listing, resolution, limits), resolution)
+    return entry.folder, ShardedPixels(entry, listing, resolution, limits, framing)
 
 
-def _load(entry: Entry, pixels: Pixels, resolution: int) -> PreparedData:
-    report = DecodingReport.load(entry.folder)
-    labels, is_test, groups = (np.load(entry.folder / f"{name}.npy") for name in ("labels", "is_test", "groups"))
+def _load(folder: Path, pixels: Pixels, resolution: int) -> PreparedData:
+    report = DecodingReport.load(folder)
+    labels, is_test, groups = (np.load(folder / f"{name}.npy") for name in ("labels", "is_test", "groups"))
     return PreparedData(
         train=ImageSet(pixels, labels, np.flatnonzero(~is_test), groups),
         test=ImageSet(pixels, labels, np.flatnonzero(is_test), groups),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from autonl_core.data.batches import Batch, Loader
+from autonl_core.data.batches import Batch, BatchSource
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
@@ -56,7 +56,7 @@ class SearchRun:
     data: PreparedData
     fit: ImageSet  # training images that fit weights during the search
     val: ImageSet  # training images that only judge
-    loader: Loader
+    loader: BatchSource
     device: torch.device
     threads: int  # CPU threads that the search may use
     work_dir: Path

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from autonl_core.data.batches import Loader, Stream, random_stream
+from autonl_core.data.batches import BatchSource, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
 from autonl_core.spec.config import TrainConfig
@@ -27,7 +27,7 @@ class Trainer:
         self,
         network: Network,
         images: ImageSet,
-        loader: Loader,
+        loader: BatchSource,
         config: TrainConfig,
         stream: Stream,
         epochs: int,
