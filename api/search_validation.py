@@ -13,21 +13,29 @@ from api import problems
 from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, SpaceError
-from autonl_core.spec.config import SearchConfig
+from autonl_core.errors import BudgetError, SpaceError, WeightSetError
+from autonl_core.spec.config import SearchConfig, SearchRequest
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
+from autonl_core.spec.recipe import settle
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
-from store.datasets import DatasetStore
 from store.errors import NotFound
 from store.states import DatasetState
+from store.stores import Stores
 
-_SPACE_FIELDS = ("dataset", "flops_budget", "search_space", "resolution")  # what `resolve_space` depends on
+_SPACE_FIELDS = (
+    "dataset",
+    "flops_budget",
+    "search_space",
+    "resolution",
+    "init",
+    "algorithm",
+)  # what `resolve_space` depends on
 
 
 @dataclass(frozen=True)
 class InvalidBody:
-    """A body that is no SearchConfig, kept so that problems beyond its schema are reported together with these."""
+    """A body that is no SearchRequest, kept so that problems beyond its schema are reported together with these."""
 
     body: Any
     errors: Sequence[ErrorDetails]
@@ -40,8 +48,8 @@ def _keep_errors(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return InvalidBody(value, error.errors(include_url=False, include_context=False, include_input=False))
 
 
-# In a route and in OpenAPI a SearchConfig; in fact possibly an `InvalidBody`. Pass it to `validate_search`.
-SearchBody = Annotated[SearchConfig, WrapValidator(_keep_errors)]
+# In a route and in OpenAPI a SearchRequest; in fact possibly an `InvalidBody`. Pass it to `validate_search`.
+SearchBody = Annotated[SearchRequest, WrapValidator(_keep_errors)]
 
 
 @dataclass(frozen=True)
@@ -69,15 +77,15 @@ class _Refusal:
         return {"feasible_range": {"min_macs": low, "max_macs": high}}
 
 
-def validate_search(body: SearchConfig | InvalidBody, datasets: DatasetStore) -> ValidSearch:
+def validate_search(body: SearchConfig | InvalidBody, stores: Stores) -> ValidSearch:
     """The search that `body` asks for.
 
     Raises:
         ProblemError: `budget-infeasible` if nothing else is wrong, otherwise `invalid-request`; both list every field.
     """
     if isinstance(body, InvalidBody):
-        raise _invalid_body_problem(body, datasets)
-    search = _resolve(body, datasets)
+        raise _invalid_body_problem(body, stores)
+    search = _resolve(body, stores)
     if isinstance(search, ValidSearch):
         return search
     if search.feasible_macs is None:
@@ -87,14 +95,14 @@ def validate_search(body: SearchConfig | InvalidBody, datasets: DatasetStore) ->
     raise error
 
 
-def _invalid_body_problem(body: InvalidBody, datasets: DatasetStore) -> ProblemError:
+def _invalid_body_problem(body: InvalidBody, stores: Stores) -> ProblemError:
     if isinstance(body.body, bytes):  # not parsed, because of its media type
         return ProblemError(problems.MALFORMED_REQUEST, SEND_AS_JSON)
-    refusal = _validate_valid_fields(body, datasets)
+    refusal = _validate_valid_fields(body, stores)
     return problems.invalid_fields([*field_problems(body.errors, source="body"), *refusal.errors], **refusal.members)
 
 
-def _validate_valid_fields(body: InvalidBody, datasets: DatasetStore) -> _Refusal:
+def _validate_valid_fields(body: InvalidBody, stores: Stores) -> _Refusal:
     """What else is wrong with a body some of whose fields do not fit the schema."""
     if not isinstance(body.body, dict) or not all(error["loc"] for error in body.errors):
         return _Refusal([])
@@ -102,18 +110,21 @@ def _validate_valid_fields(body: InvalidBody, datasets: DatasetStore) -> _Refusa
     fields = (*_SPACE_FIELDS, "baselines")
     valid = {name: body.body[name] for name in fields if name in body.body and name not in invalid}
     if invalid.isdisjoint(_SPACE_FIELDS):
-        search = _resolve(SearchConfig.model_validate(valid), datasets)
+        search = _resolve(SearchRequest.model_validate(valid), stores)
         return search if isinstance(search, _Refusal) else _Refusal([])
-    dataset = _find_dataset(valid["dataset"], datasets) if "dataset" in valid else None
+    dataset = _find_dataset(valid["dataset"], stores) if "dataset" in valid else None
     return _Refusal([dataset] if isinstance(dataset, FieldProblem) else [])
 
 
-def _resolve(config: SearchConfig, datasets: DatasetStore) -> ValidSearch | _Refusal:
-    dataset = _find_dataset(config.dataset, datasets)
+def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
+    dataset = _find_dataset(config.dataset, stores)
     if isinstance(dataset, FieldProblem):
         return _Refusal([dataset])
     try:
+        config = settle(config, dataset, stores.weight_sets.ready())
         space = resolve_space(config, dataset)
+    except WeightSetError as error:
+        return _Refusal([FieldProblem(pointer="/init", code="weights_unfit", detail=str(error))])
     except SpaceError as error:
         is_unknown = config.search_space is not None and config.search_space not in SPACES.names()
         pointer, code = ("/search_space", "unknown_space") if is_unknown else ("/resolution", "not_served")
@@ -136,9 +147,9 @@ def _validate_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldP
     return listed
 
 
-def _find_dataset(name: str, datasets: DatasetStore) -> DatasetSpec | FieldProblem:
+def _find_dataset(name: str, stores: Stores) -> DatasetSpec | FieldProblem:
     try:
-        entry = datasets.get(name)
+        entry = stores.datasets.get(name)
     except NotFound as error:
         return FieldProblem(pointer="/dataset", code="unknown_dataset", detail=str(error))
     if entry.state == DatasetState.READY:

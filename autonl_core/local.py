@@ -24,9 +24,11 @@ from autonl_core.files import write_atomically
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.run.host_options import HostOptions
+from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.spec.recipe import settle
 from autonl_core.training.evaluate import evaluate
 
 
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
+    config = settle(config, dataset, installed_weights())
     earlier = [
         SavedState(options.out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
         for saved in _read_json(options.out / "states.json", default=[])
@@ -93,6 +96,7 @@ def _search(options: argparse.Namespace) -> int:
         stop=sink,
         resume_from=earlier,
         host=HostOptions(device=options.device, cache_dir=options.cache_dir, cache_limit_bytes=options.cache_bytes),
+        init=initial_weights(config.init),
     )
     (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (options.out / "states.json").unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """A search from dataset to verified checkpoint, on one screen.
 
     preparing    decode and split the data                                    phases.preparing.open_run
+    adapting     pretrained weights, if any, learn the data                   phases.adapting.adapt
     searching    supernet weights and architecture parameters learn           phases.searching.train_supernet
     deriving     candidates are measured, one architecture is chosen          phases.deriving.derive
     training     the chosen network learns from all training images           phases.training.train_chosen
@@ -22,18 +23,21 @@ from pathlib import Path
 
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.phases.adapting import adapt
 from autonl_core.phases.baselines import train_baselines
 from autonl_core.phases.deriving import derive
 from autonl_core.phases.finishing import finish
 from autonl_core.phases.preparing import open_run
 from autonl_core.phases.searching import train_supernet
-from autonl_core.phases.states import DerivingState, TrainingState, read_phase
+from autonl_core.phases.states import AdaptingState, DerivingState, TrainingState, read_phase
 from autonl_core.phases.training import train_chosen
+from autonl_core.run.adapted import Adapted
 from autonl_core.run.host_options import DEFAULT_HOST, HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ProgressSink, SavedState, StopToken
 from autonl_core.spec.result import SearchResult
+from autonl_core.spec.weight_set import InitialWeights
 
 
 def run_search(
@@ -46,6 +50,7 @@ def run_search(
     resume_from: Sequence[SavedState] = (),
     host: HostOptions = DEFAULT_HOST,
     dataset_report: DatasetReport | None = None,
+    init: InitialWeights | None = None,
 ) -> SearchResult:
     """Search, train, verify. Deterministic: equal arguments give equal weights on one kind of machine and thread count.
 
@@ -54,6 +59,7 @@ def run_search(
         resume_from: run states of earlier attempts at this search; the newest good one is continued.
         host: what the machine decides, and its user does not.
         dataset_report: of the dataset check; its warnings are repeated in the report of the search.
+        init: the weight set that `config.init` names; None if it names none.
 
     Raises:
         Interrupted: `stop` asked for it; the newest run state in `work_dir` continues the search.
@@ -70,20 +76,29 @@ def run_search(
             host=host,
             cache_dir=host.cache_dir or Path(scratch),
             dataset_report=dataset_report,
+            init=init,
         )
         with run.ending_its_processes():
-            chosen = choose_architecture(run, resume_from)
+            run, chosen = choose_architecture(run, resume_from)
             trainer = train_chosen(run, chosen)
             baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
             return finish(run, chosen, trainer.averaged(), baselines)
 
 
-def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> TrainingState:
-    """Everything up to the choice of one architecture, from the beginning or from a run state."""
+def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRun, TrainingState]:
+    """Everything up to the choice of one architecture, from the beginning or from a run state.
+
+    The run that is returned is at the resolution of that architecture.
+    """
     saved = run.resume(resume_from)
     state = None if saved is None else read_phase(saved)
+    if run.pretrained is not None and (state is None or isinstance(state, AdaptingState)):
+        run, state = adapt(run, run.pretrained, state), None
+    elif saved is not None and "adapted" in saved:
+        run = run.at(Adapted.from_state(saved["adapted"]))
     if isinstance(state, TrainingState):
-        return state
+        return run, state
     if isinstance(state, DerivingState):
-        return derive(run, state)
-    return derive(run, train_supernet(run, state))
+        return run, derive(run, state)
+    assert not isinstance(state, AdaptingState)
+    return run, derive(run, train_supernet(run, state))

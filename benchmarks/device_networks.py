@@ -36,7 +36,7 @@ from autonl_core.supernet.learner import ALGORITHMS
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import in_full_precision
 from autonl_core.training.micro_batches import MAX_PARTS, MicroBatches
-from autonl_core.training.optim import WeightAverage, sgd
+from autonl_core.training.optim import WeightAverage, make_optimizer
 from autonl_core.training.trainer import Trainer
 from benchmarks.device_part import Found, Setting
 from benchmarks.harness import say
@@ -190,7 +190,10 @@ def _timed_training_step(setting: Setting, arch: ArchSpec, batch: int, precision
     network = build_network(arch, seed=0).to(setting.device).train()
     x, y = (t.to(setting.device) for t in _random_batch(batch, arch.resolution))
     parameters = list(network.parameters())
-    optimizer, average = sgd(network, lr=0.01, momentum=0.9, weight_decay=1e-4), WeightAverage(parameters, 0.999)
+    optimizer, average = (
+        make_optimizer(network, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-4),
+        WeightAverage(parameters, 0.999),
+    )
 
     def step() -> None:
         optimizer.zero_grad()

@@ -33,7 +33,7 @@ from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.algorithms.autonl import SampledGates
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
-from autonl_core.training.optim import sgd
+from autonl_core.training.optim import make_optimizer
 from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 
@@ -70,7 +70,7 @@ def make_step(kind: str, space_name: str, resolution: int, budget_macs: int) -> 
 
 
 def _updating(module: nn.Module, backward: Callable[[], object]) -> Step:
-    optimizer = sgd(module, lr=0.01, momentum=0.9, weight_decay=1e-4)
+    optimizer = make_optimizer(module, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-4)
 
     def step() -> None:
         optimizer.zero_grad()

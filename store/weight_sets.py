@@ -11,14 +11,14 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS, installed_weights
-from autonl_core.spec.weight_set import Origin, WeightProblem, WeightSet, WeightSetDetails
+from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS, initial_weights, installed_weights
+from autonl_core.spec.weight_set import InitialWeights, Origin, WeightProblem, WeightSet, WeightSetDetails
 from store.checks import start_check
 from store.db import Database
 from store.errors import NotFound, WeightSetExists, WeightSetInUse
 from store.json_values import plain_json
-from store.models import WeightSetRow
-from store.states import WeightSetState
+from store.models import Search, WeightSetRow
+from store.states import FINAL, WeightSetState
 from store.upload_folder import Upload
 from store.weight_files import WeightFiles
 
@@ -83,12 +83,30 @@ class WeightSetStore:
         """The built-in weight sets, then the uploaded ones by name."""
         return *map(_entry_of_built_in, installed_weights().values()), *self._uploaded()
 
+    def ready(self) -> dict[str, WeightSet]:
+        """Name -> weight set, of those that a search can start from."""
+        return {entry.name: entry.weights for entry in self.list() if entry.weights is not None}
+
+    def initial(self, name: str) -> InitialWeights:
+        """The weight set that a search starts from, with its file.
+
+        Raises:
+            NotFound: no such weight set (any more), or it is not ready.
+        """
+        built_in = initial_weights(name)
+        if built_in is not None:
+            return built_in
+        entry = self.get(name)
+        if entry.weights is None:
+            raise NotFound(f"weight set {name!r} is {entry.state}; only one that is ready can start a search")
+        return InitialWeights(entry.weights, self.files.file(entry.sha256))
+
     def delete(self, name: str) -> None:
         """Delete an uploaded weight set, and its file unless another weight set has the same content.
 
         Raises:
             NotFound: no such weight set.
-            WeightSetInUse: it is built in.
+            WeightSetInUse: it is built in, or a search that is not final starts from it.
         """
         if name in installed_weights():
             raise WeightSetInUse(f"weight set {name!r} is built in and cannot be deleted")
@@ -97,6 +115,11 @@ class WeightSetStore:
                 deleted = session.scalars(
                     delete(WeightSetRow).where(WeightSetRow.name == name).returning(WeightSetRow.name)
                 ).all()
+                using = select(Search.id).where(Search.config["init"].as_string() == name, Search.state.not_in(FINAL))
+                if deleted and (search_id := session.scalars(using.limit(1)).first()) is not None:
+                    raise WeightSetInUse(
+                        f"search {search_id} starts from weight set {name!r}; cancel the search, or wait until it ends"
+                    )
             if not deleted:
                 self.get(name)  # raises NotFound, listing the existing ones
             self._delete_unnamed()

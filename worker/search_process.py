@@ -15,12 +15,13 @@ from importlib import import_module
 
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, Interrupted, VerificationError
+from autonl_core.errors import AutonlError, Interrupted, VerificationError, WeightSetError
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.run.host_options import HostOptions
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
+from autonl_core.spec.weight_set import InitialWeights
 from store.artifacts import StoredFile
 from store.errors import LeaseLost, NotFound
 from store.leases import Lease
@@ -80,8 +81,9 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     workspace = Workspace(settings, lease.search_id)
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
+    config = SearchConfig.model_validate(search.config)
     return run_search(
-        SearchConfig.model_validate(search.config),
+        config,
         DatasetSpec.from_json(search.dataset_spec),
         workspace.attempt_dir(lease.fence),
         sink=RowSink(stores, lease, workspace),
@@ -98,7 +100,18 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
             limits=settings.limits,
         ),
         dataset_report=_dataset_report(stores, search),
+        init=_initial_weights(stores, config),
     )
+
+
+def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | None:
+    """The weights that the search starts from. Raises WeightSetError if this worker does not have them."""
+    if config.init == NO_INIT:
+        return None
+    try:
+        return retry_while_unavailable(lambda: stores.weight_sets.initial(config.init))
+    except NotFound as error:
+        raise WeightSetError(f"the search starts from weights that are not there: {error}") from error
 
 
 def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:

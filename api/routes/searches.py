@@ -58,7 +58,7 @@ def start_search(
     validate_only: Annotated[bool, Query(description="only validate, and return the feasible range")] = False,
 ) -> Response:
     """Start a search. It continues after the response: poll `Location`, or follow its events."""
-    valid = validate_search(body, stores.datasets)
+    valid = validate_search(body, stores)
     if validate_only:
         return Response(_plan(valid).model_dump_json(), media_type="application/json")
     search, is_new = _create(stores, valid, idempotency_key)
@@ -173,7 +173,7 @@ def _create(stores: Stores, valid: ValidSearch, idempotency_key: str | None) -> 
                 valid.config, valid.dataset, idempotency_key=idempotency_key, body_sha256=body_sha256
             )
         except DatasetChanged:
-            valid = validate_search(valid.config, stores.datasets)
+            valid = validate_search(valid.config, stores)
 
 
 def _view(stores: Stores, search: Search) -> SearchView:

@@ -22,7 +22,18 @@ from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.data.sampling import Positions, class_balanced, shuffled
 
 Stream = Literal[
-    "search", "alpha", "gates", "alpha_gates", "candidates", "finalist", "train", "plain", "dropout", "mix"
+    "search",
+    "alpha",
+    "gates",
+    "alpha_gates",
+    "candidates",
+    "finalist",
+    "train",
+    "plain",
+    "dropout",
+    "mix",
+    "teacher",
+    "resolution",
 ]
 STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, or searches are not repeatable
     "search": 0,
@@ -35,6 +46,8 @@ STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, 
     "plain": 7,
     "dropout": 8,
     "mix": 9,
+    "teacher": 10,
+    "resolution": 11,
 }
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,), or (B, classes) once mixed

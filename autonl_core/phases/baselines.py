@@ -45,7 +45,7 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
         trainer.load_state_dict(dict(state.baseline))
     result = BaselineResult(name, arch_string.encode(arch), count_macs(arch).total, count_params(arch), None, None)
     epochs_left = settings.epochs - trainer.position[0] - trainer.position[1] / trainer.steps
-    work_left = training_work(run.config) * len(run.data.train) * epochs_left
+    work_left = training_work(run.config, run.teacher_macs) * len(run.data.train) * epochs_left
     done_at_end = run.reporter.pace.done + work_left
     epochs_before = (1 + index) * settings.epochs
 

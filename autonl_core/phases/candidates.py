@@ -33,15 +33,19 @@ class Candidate:
 
 
 def propose(
-    table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator
+    table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator, uniform: Choice | None = None
 ) -> list[tuple[Choice, str]]:
-    """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison."""
+    """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison.
+
+    Args:
+        uniform: the uniform slice of the network that the search started from; None: it started from none.
+    """
     low, high = band(budget_macs)
     options = table.option_probabilities(p)
     most_likely = project(table, log_scores(options), low, high)
     low = min(low, most_likely.macs)  # a space too coarse for the band: the best below the budget is the band
     proposed = [(most_likely.choice, "most_likely")]
-    proposed.append((project(table, _uniform_scores(table), low, high).choice, "uniform"))
+    proposed.append((uniform or project(table, _uniform_scores(table), low, high).choice, "uniform"))
     proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
     learned = BandSampler(table, options, low, high)
     even = BandSampler(table, [np.full(len(q), 1 / len(q)) for q in options], low, high)

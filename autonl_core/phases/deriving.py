@@ -37,6 +37,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.supernet import Supernet
+from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer
 
@@ -75,6 +76,9 @@ class _Scoring:
 
     def __init__(self, run: SearchRun, learned: LearnedGates) -> None:
         self.run, self.settings = run, run.config.supernet
+        self.uniform = (
+            None if run.adapted is None else uniform_slice(run.table, run.adapted.teacher, run.config.flops_budget)
+        )
         self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
         self.supernet.load_state_dict(learned.supernet)
         self.scored: dict[Choice, Candidate] = {}
@@ -87,7 +91,7 @@ class _Scoring:
     def score_proposed(self, probabilities: np.ndarray) -> None:
         rng = random_stream("candidates", self.run.config.seed, 0)
         budget_macs, count = self.run.config.flops_budget, self.settings.candidates
-        for choice, origin in propose(self.run.table, probabilities, budget_macs, count, rng):
+        for choice, origin in propose(self.run.table, probabilities, budget_macs, count, rng, self.uniform):
             self._score(choice, origin)
 
     def score_mutated(self, generation: int) -> None:
@@ -171,7 +175,9 @@ class _FinalRound:
             return replace(state, turn=trainer.state_dict())
 
         try:
-            run_epochs(run, trainer, state_now, work_per_epoch=len(run.fit) * training_work(run.config))
+            run_epochs(
+                run, trainer, state_now, work_per_epoch=len(run.fit) * training_work(run.config, run.teacher_macs)
+            )
         except StepTooLarge:
             _report_infeasible(run, finalist.choice, finalist.origin)
             return replace(finalist, loss=math.inf, top1_pct=0.0, feasible=False)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from autonl_core.bundle.clean_process import clean_process
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
-from autonl_core.data.batches import Loader
+from autonl_core.data.batches import BatchSource, Loader
+from autonl_core.data.pictures import Pictures, prepare_pictures
 from autonl_core.data.prepare import PreparedData, prepare, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
 from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.host_options import HostOptions
-from autonl_core.run.pace import Pace, planned_work
+from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, planned_work
+from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import Reporter
 from autonl_core.run.run_state import RunStates
 from autonl_core.run.search_run import SearchRun
@@ -26,9 +28,14 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
-from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution
+from autonl_core.spec.space_families import SPACES
+from autonl_core.spec.weight_set import InitialWeights
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.micro_batches import MicroBatches
+
+VIEW_MIN_SCALE = 0.35  # of a picture's area that a crop has at least: measured, docs/transfer.md
+PICTURE_SIZE = 1.5  # longer side of the stored pictures, in sides of the largest view
 
 
 def open_run(
@@ -42,14 +49,26 @@ def open_run(
     host: HostOptions,
     cache_dir: Path,
     dataset_report: DatasetReport | None,
+    init: InitialWeights | None = None,
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    space = _resolve(config, dataset)
-    data = _decode(dataset, space.resolution, cache_dir, host, sink, stop)
+    decoding = Decoding(dataset, cache_dir, host, sink, stop)
+    space, pretrained, teaching = resolve_space(config, dataset), None, NO_TEACHING
+    for name in config.baselines:  # raises now rather than after hours if it cannot be scaled to the budget
+        scale_baseline(name, space, config.flops_budget)
+    if init is None:
+        data = decoding.squares(space.resolution)
+        loader: BatchSource = Loader(
+            data, torch.device(host.device), config.seed, augmentation_of(config, dataset, space.resolution)
+        )
+    else:
+        pretrained = _open_pretrained(config, dataset, init, decoding)
+        teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions))
+        data = pretrained.data_at(pretrained.teacher_px)
+        loader = pretrained.loader(data, None, 0)
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    device = torch.device(host.device)
-    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train)))
+    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), teaching))
     reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
@@ -59,8 +78,8 @@ def open_run(
         data=data,
         fit=fit,
         val=val,
-        loader=Loader(data, device, config.seed, augmentation_of(config, dataset, space.resolution)),
-        device=device,
+        loader=loader,
+        device=torch.device(host.device),
         threads=torch.get_num_threads(),
         work_dir=work_dir,
         stop=stop,
@@ -69,43 +88,77 @@ def open_run(
         reporter=reporter,
         clean_process=clean_process(),
         export_process=ForkedProcess(),
+        pretrained=pretrained,
     )
 
 
-def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
-    """The space of the search. Raises now rather than after hours if a baseline cannot be scaled to the budget."""
-    space = resolve_space(config, dataset)
-    for name in config.baselines:
-        scale_baseline(name, space, config.flops_budget)
-    return space
+def _open_pretrained(
+    config: SearchConfig, dataset: DatasetSpec, init: InitialWeights, decoding: Decoding
+) -> Pretrained:
+    family = SPACES.get(config.search_space or "")
+    teacher_px = teacher_resolution(config, dataset, family)
+    resolutions = resolutions_to_try(config, dataset, family)
+    return Pretrained(
+        init=init,
+        teacher_px=teacher_px,
+        resolutions=resolutions,
+        space_at=lambda resolution: family.bind(resolution, len(dataset.classes)),
+        squares=decoding.squares,
+        pictures=decoding.pictures(round(PICTURE_SIZE * max(teacher_px, *resolutions))),
+        augmentation=augmentation_of(config, dataset, teacher_px, by_default=VIEW_MIN_SCALE),
+        seed=config.seed,
+        device=torch.device(decoding.host.device),
+    )
 
 
-def _decode(
-    dataset: DatasetSpec, resolution: int, cache_dir: Path, host: HostOptions, sink: ProgressSink, stop: StopToken
-) -> PreparedData:
-    """The images at `resolution`; reports progress, and what could not be read or cached."""
+@dataclass(frozen=True)
+class Decoding:
+    """The images of a dataset, decoded where no earlier search did; reports what could not be read or cached."""
 
-    def on_progress(share: float) -> None:
-        sink.progress(Progress("preparing", 0.0))
-        if (request := stop.stop_requested()) is not None:
+    dataset: DatasetSpec
+    cache_dir: Path
+    host: HostOptions
+    sink: ProgressSink
+    stop: StopToken
+
+    def squares(self, resolution: int) -> PreparedData:
+        """The centre squares of all images at `resolution`."""
+        self._on_progress(0.0)
+        host = self.host
+        data = prepare(self.dataset, resolution, self.cache_dir, self._on_progress, host.limits, host.cache_limit_bytes)
+        report = data.report
+        if data.sharded:
+            counts = {"images": report.images, "cache_bytes": host.cache_limit_bytes}
+            self.sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, counts)
+        if report.unreadable:
+            problems = [asdict(image) for image in report.problems]
+            self.sink.event(EventKind.UNREADABLE_IMAGES, {"count": report.unreadable, "problems": problems})
+        return data
+
+    def pictures(self, side: int) -> Pictures:
+        """The whole pictures, the longer side at most `side` pixels."""
+        host = self.host
+        return prepare_pictures(
+            self.dataset, side, self.cache_dir, self._on_progress, host.limits, host.cache_limit_bytes
+        )
+
+    def _on_progress(self, share: float) -> None:
+        self.sink.progress(Progress("preparing", 0.0))
+        if (request := self.stop.stop_requested()) is not None:
             raise Interrupted(request)  # there is nothing to save, and nothing to keep
 
-    sink.progress(Progress("preparing", 0.0))
-    data = prepare(dataset, resolution, cache_dir, on_progress, host.limits, host.cache_limit_bytes)
-    report = data.report
-    if data.sharded:
-        counts = {"images": report.images, "cache_bytes": host.cache_limit_bytes}
-        sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, counts)
-    if report.unreadable:
-        problems = [asdict(image) for image in report.problems]
-        sink.event(EventKind.UNREADABLE_IMAGES, {"count": report.unreadable, "problems": problems})
-    return data
 
+def augmentation_of(
+    config: SearchConfig, dataset: DatasetSpec, resolution: int, *, by_default: float | None = None
+) -> Augmentation:
+    """The augmentation that the configuration asks for, with what the dataset and the resolution suggest elsewhere.
 
-def augmentation_of(config: SearchConfig, dataset: DatasetSpec, resolution: int) -> Augmentation:
-    """The augmentation that the configuration asks for, with what the dataset and the resolution suggest elsewhere."""
+    Args:
+        by_default: share of the area that a random crop has at least; None: by the resolution.
+    """
     asked = config.augment
-    by_default = LARGE_MIN_SCALE if resolution > LARGE_PX else 1.0
+    if by_default is None:
+        by_default = LARGE_MIN_SCALE if resolution > LARGE_PX else 1.0
     return Augmentation(
         flip=dataset.horizontal_flip if asked.horizontal_flip is None else asked.horizontal_flip,
         padding_px=round(asked.crop_padding * resolution),

@@ -18,10 +18,11 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.supernet.budget import Floats, most_likely
 from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.learner import ALGORITHMS, Learner
+from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score, score
 from autonl_core.training.lost_steps import LostSteps
-from autonl_core.training.optim import cosine_lr, set_lr, sgd
+from autonl_core.training.optim import cosine_lr, make_optimizer, set_lr
 
 WEIGHT_DECAY = 1e-4
 MOMENTUM = 0.9
@@ -39,7 +40,7 @@ def train_supernet(run: SearchRun, state: SearchingState | None) -> LearnedGates
             run,
             training,
             training.state,
-            work_per_epoch=images * searching_work(run.config, run.table.space.macs_range()[1]),
+            work_per_epoch=images * searching_work(run.config, run.table.space.macs_range()[1], run.teacher_macs),
             report=training.report,
         )
     return LearnedGates(training.supernet.state_dict(), tuple(training.learner.probabilities().tolist()))
@@ -50,10 +51,12 @@ class SupernetTraining:
 
     def __init__(self, run: SearchRun) -> None:
         self.run, self.settings = run, run.config.supernet
-        self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
+        self.supernet = make_supernet(run)
         algorithm = ALGORITHMS.get(run.config.algorithm)
         self.learner: Learner = algorithm.make_learner(self.supernet, run.config)
-        self.optimizer = sgd(self.supernet, lr=self.settings.lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+        self.optimizer = make_optimizer(
+            self.supernet, self.settings.optimizer, lr=self.settings.lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+        )
         extra = self.learner.extra_parameters()
         if extra:
             self.optimizer.add_param_group({"params": extra, "weight_decay": 0.0})
@@ -155,6 +158,14 @@ class SupernetTraining:
             return self.learner.alpha_step(x, y, rng, progress, parts)
 
         run.micro_batches.step(compute)
+
+
+def make_supernet(run: SearchRun) -> Supernet:
+    """A supernet with random weights, or with those of the adapted network if there is one."""
+    supernet = Supernet(run.table, seed=run.config.seed)
+    if run.adapted is not None:
+        start_from(supernet, run.adapted.teacher)
+    return supernet.to(run.device)
 
 
 def score_choice(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:

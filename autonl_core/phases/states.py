@@ -22,6 +22,53 @@ ModuleState = Mapping[str, Any]  # of an optimizer, an algorithm or a trainer, a
 
 
 @dataclass(frozen=True)
+class ResolutionTrial:
+    """What the uniform network of a resolution scores on validation images after one pass."""
+
+    resolution: int
+    loss: float
+    top1_pct: float
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "resolution": self.resolution,
+            "val_loss": round(self.loss, 4),
+            "val_top1_pct": round(self.top1_pct, 2),
+        }
+
+
+@dataclass(frozen=True)
+class AdaptingState:
+    """A pretrained network in training (`trainer`), or trained (`teacher`), and the trials of resolutions so far.
+
+    `trial` is the trainer of the trial that was interrupted.
+    """
+
+    trainer: ModuleState | None = None
+    teacher: Weights | None = None
+    trials: tuple[ResolutionTrial, ...] = ()
+    trial: ModuleState | None = None
+
+    def to_state(self) -> StateDict:
+        return {
+            "phase": "adapting",
+            "trainer": self.trainer,
+            "teacher": self.teacher,
+            "trials": [vars(trial) for trial in self.trials],
+            "trial": self.trial,
+        }
+
+    @staticmethod
+    def from_state(state: StateDict) -> AdaptingState:
+        return AdaptingState(
+            trainer=state["trainer"],
+            teacher=state["teacher"],
+            trials=tuple(ResolutionTrial(**trial) for trial in state["trials"]),
+            trial=state["trial"],
+        )
+
+
+@dataclass(frozen=True)
 class SearchingState:
     """A supernet in training; `position` is (epoch, step) of the next batch, `losses` are those of the epoch so far."""
 
@@ -168,8 +215,9 @@ class TrainingState:
         )
 
 
-SavedPhase = SearchingState | DerivingState | TrainingState
+SavedPhase = AdaptingState | SearchingState | DerivingState | TrainingState
 _BY_PHASE: Mapping[str, type[SavedPhase]] = {
+    "adapting": AdaptingState,
     "searching": SearchingState,
     "deriving": DerivingState,
     "training": TrainingState,

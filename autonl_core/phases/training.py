@@ -72,7 +72,7 @@ def train_to_the_end(
         run,
         trainer,
         state_now,
-        work_per_epoch=len(trainer.images) * training_work(run.config),
+        work_per_epoch=len(trainer.images) * training_work(run.config, run.teacher_macs),
         report=report,
         epochs_before=epochs_before,
         epochs_in_all=(1 + len(run.config.baselines)) * trainer.epochs,

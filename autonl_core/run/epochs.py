@@ -36,7 +36,7 @@ def run_epochs(
     epochs_before: int = 0,
     epochs_in_all: int | None = None,
 ) -> None:
-    """Train to the end. With a `report`, every epoch ends with it and with a run state.
+    """Train to the end. With a `report`, every epoch ends with it, and with a run state unless one is just saved.
 
     Args:
         state_now: what to save when the search is stopped, or a run state is due.
@@ -55,4 +55,6 @@ def run_epochs(
             run.after_step(state_now)
         if report is not None:
             report()
-            run.save(state_now())
+            is_last = training.position[0] >= training.epochs
+            if is_last or run.states.due_after_epoch():
+                run.save(state_now())

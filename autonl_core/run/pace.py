@@ -41,23 +41,49 @@ class Pace:
         self.done = self.done_at_start = done
 
 
-def training_work(config: SearchConfig) -> float:
-    """Work of training one image in a network of the budget, in MACs: forward, and twice that backward."""
-    return 3.0 * config.flops_budget
+@dataclass(frozen=True)
+class Teaching:
+    """What a search from pretrained weights costs besides: MACs of an image in the teacher, and resolutions tried."""
+
+    teacher_macs: int = 0
+    resolutions: int = 1
 
 
-def searching_work(config: SearchConfig, largest_macs: int) -> float:
+NO_TEACHING = Teaching()
+
+
+def training_work(config: SearchConfig, teacher_macs: int = 0) -> float:
+    """Work of training one image in a network of the budget, in MACs: forward, and twice that backward.
+
+    Args:
+        teacher_macs: of the network whose answer the image is labelled with; 0: there is none.
+    """
+    return 3.0 * config.flops_budget + teacher_macs
+
+
+def adapting_work(teacher_macs: int) -> float:
+    """The same for the teacher itself."""
+    return 3.0 * teacher_macs
+
+
+def searching_work(config: SearchConfig, largest_macs: int, teacher_macs: int = 0) -> float:
     """The same for one image of the supernet's training, in a space whose largest network has `largest_macs`."""
-    return ALGORITHMS.get(config.algorithm).macs_per_image(config, largest_macs)
+    return ALGORITHMS.get(config.algorithm).macs_per_image(config, largest_macs) + teacher_macs
 
 
-def planned_work(config: SearchConfig, largest_macs: int, fit_images: int, train_images: int) -> float:
+def planned_work(
+    config: SearchConfig, largest_macs: int, fit_images: int, train_images: int, teaching: Teaching = NO_TEACHING
+) -> float:
     """All work of a search in image-MACs, from the configuration alone."""
+    teacher_macs = teaching.teacher_macs if config.teacher.weight else 0
+    adapting = config.teacher.epochs * adapting_work(teaching.teacher_macs)
+    if teaching.resolutions > 1:
+        adapting += teaching.resolutions * training_work(config, teacher_macs)
     finalist_passes, finalists = 0, config.supernet.finalists
     while finalists > 1:
         finalist_passes += finalists * config.supernet.finalist_epochs
         finalists = finalists // 2
-    search = config.supernet.epochs * fit_images * searching_work(config, largest_macs)
+    search = config.supernet.epochs * fit_images * searching_work(config, largest_macs, teacher_macs)
     trained = 1 + len(config.baselines)  # networks that learn from all training images
     passes = finalist_passes * fit_images + trained * config.train.epochs * train_images
-    return search + passes * training_work(config)
+    return adapting * fit_images + search + passes * training_work(config, teacher_macs)

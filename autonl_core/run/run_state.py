@@ -6,6 +6,8 @@ temporary file, fsynced, renamed; its name carries its number and its SHA-256.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +21,7 @@ from autonl_core.run.host_options import SAVE_STEPS
 from autonl_core.spec.history import History
 from autonl_core.spec.progress import KEPT_RUN_STATES, SavedState
 
+SAVING_SHARE = 20  # saving at the ends of epochs takes at most one part in so many of the time
 ROOM_STATES = 3  # this one, and what a search writes besides
 
 StateDict = dict[str, Any]  # as it is saved: nested dicts, lists and tuples of tensors, numbers and strings
@@ -71,6 +74,7 @@ class RunStates:
         self._kept: list[Path] = []
         self._save_steps = save_steps
         self._steps_unsaved = 0
+        self._saved_at, self._saving_s = -math.inf, 0.0
 
     def save(self, state: StateDict) -> SavedState:
         """Write `state`. Older ones stay until `forget_old`.
@@ -79,18 +83,26 @@ class RunStates:
             OSError (ENOSPC): there is less room than `ROOM_STATES` run states take; nothing was written.
         """
         check_room(self.folder, ROOM_STATES * self._size_bytes)
+        started = time.monotonic()
         path = self.folder / f"state-{self.step + 1:06d}.pt"
         write_atomically(path, lambda temporary: torch.save(state, temporary))
         self.step += 1
         self._size_bytes = path.stat().st_size
         self._kept.append(path)
         self._steps_unsaved = 0
-        return SavedState(path, sha256_of(path), self._size_bytes, self.step)
+        saved = SavedState(path, sha256_of(path), self._size_bytes, self.step)
+        self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - started
+        return saved
 
     def due_after_step(self) -> bool:
         """Count one more training step; whether `save_steps` of them were made since the last run state."""
         self._steps_unsaved += 1
         return self._steps_unsaved >= self._save_steps
+
+    def due_after_epoch(self) -> bool:
+        """Whether the last run state is old enough that another costs little time: epochs can be short."""
+        return time.monotonic() - self._saved_at >= SAVING_SHARE * self._saving_s
 
     def forget_old(self) -> None:
         """Delete all but the newest of this attempt, once the newest is recorded where a resume will look for it."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from autonl_core.data.batches import Batch, BatchSource
-from autonl_core.data.prepare import ImageSet, PreparedData
+from autonl_core.data.prepare import ImageSet, PreparedData, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
+from autonl_core.run.adapted import Adapted
 from autonl_core.run.environment import environment
 from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.prepared_process import PreparedProcess
+from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
 from autonl_core.run.threads import computing_with, threads_for
@@ -66,6 +68,8 @@ class SearchRun:
     reporter: Reporter
     clean_process: PreparedProcess  # for verify.py
     export_process: ForkedProcess  # for the formats of the bundle
+    pretrained: Pretrained | None = None  # what it starts from, if it does not start at random
+    adapted: Adapted | None = None  # once the pretrained network has learned the dataset
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
         """The newest good run state, or None at the beginning of a search.
@@ -91,10 +95,32 @@ class SearchRun:
     @contextmanager
     def phase(self, phase: Phase, best: Best | None = None) -> Iterator[None]:
         """Enter a phase for a `with` block. `best`: what a search that is stopped in it keeps; else as before."""
-        settings = self.config.supernet if phase == "searching" else self.config.train
-        threads = threads_for(settings.batch_size * self.config.flops_budget, self.threads)
+        config = self.config
+        sizes = {"adapting": config.teacher.batch_size, "searching": config.supernet.batch_size}
+        threads = threads_for(sizes.get(phase, config.train.batch_size) * config.flops_budget, self.threads)
         with computing_with(threads), self.reporter.phase(phase, best):
             yield
+
+    @property
+    def teacher_macs(self) -> int:
+        """MACs of the network whose answers training images are labelled with; 0 if there is none."""
+        taught = self.adapted is not None and self.config.teacher.weight > 0
+        return self.pretrained.teacher_macs if self.pretrained is not None and taught else 0
+
+    def at(self, adapted: Adapted) -> SearchRun:
+        """The same run at the resolution of `adapted`, where networks learn from its teacher."""
+        assert self.pretrained is not None
+        data = self.pretrained.data_at(adapted.resolution)
+        fit, val = split_validation(data.train, self.config.val_fraction, self.config.seed)
+        return replace(
+            self,
+            table=GateTable(self.pretrained.space_at(adapted.resolution)),
+            data=data,
+            fit=fit,
+            val=val,
+            loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight),
+            adapted=adapted,
+        )
 
     def save(self, state: PhaseState) -> None:
         """Write a run state and report it."""
@@ -108,7 +134,8 @@ class SearchRun:
             micro_batches=self.micro_batches.parts,
             environment=environment(self.device, self.threads),
         )
-        self.reporter.saved(self.states.save(state.to_state() | header.to_state()))
+        adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
+        self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))
         self.states.forget_old()  # only now: until the sink has accepted the new one, they may be needed
 
     def stop_if_asked(self, state_now: Callable[[], PhaseState] | None = None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autonl_core.registry import Registry
-from autonl_core.spec.weight_set import WeightSet
+from autonl_core.spec.weight_set import InitialWeights, WeightSet
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class BuiltinWeights:
 
 
 BUILTIN_WEIGHTS = Registry[BuiltinWeights]("autonl_core.spec.weights", "built-in weight set")
+
+
+def initial_weights(name: str) -> InitialWeights | None:
+    """The built-in weight set of this name with its file; None if there is none, or its package is not installed."""
+    path = BUILTIN_WEIGHTS.get(name).path() if name in BUILTIN_WEIGHTS.names() else None
+    return None if path is None else InitialWeights(BUILTIN_WEIGHTS.get(name).weights, path)
 
 
 def installed_weights() -> dict[str, WeightSet]:

@@ -65,6 +65,9 @@ Macs = Annotated[
     ),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
+Init = Name
+OptimizerName = Literal["sgd", "adamw"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
 ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
@@ -105,6 +108,7 @@ class SupernetConfig(_Strict):
     warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
     ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
     batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
+    optimizer: OptimizerName = Field(default="sgd", description="of the weights")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
     alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
     candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn from the learned distribution")
@@ -119,6 +123,7 @@ class TrainConfig(_Strict):
 
     epochs: int = Field(default=60, ge=1, le=10000, description="passes over the training images")
     batch_size: int = Field(default=64, ge=2, le=4096)
+    optimizer: OptimizerName = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
     warmup_epochs: int = Field(default=2, ge=0, le=1000)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -135,6 +140,20 @@ class TrainConfig(_Strict):
     )
 
 
+class TeacherConfig(_Strict):
+    """Fine-tuning of the pretrained network, whose answers all other networks of the search then learn from."""
+
+    epochs: int = Field(default=5, ge=1, le=1000, description="passes over the training images by the whole network")
+    batch_size: int = Field(default=32, ge=2, le=4096)
+    lr: float = Field(default=0.001, gt=0, le=1, description="peak learning rate, of AdamW")
+    resolution: int | None = Field(
+        default=None, ge=32, le=512, description="pixels; null: by the budget and the size of the images"
+    )
+    weight: float = Field(
+        default=0.9, ge=0, le=1, description="share of the teacher's answer in what networks learn; 0: labels alone"
+    )
+
+
 class AugmentConfig(_Strict):
     """Random changes of training images, applied in batches on the device."""
 
@@ -147,7 +166,8 @@ class AugmentConfig(_Strict):
         ge=0.05,
         le=1,
         description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
-        "96 pixels, never for smaller ones, where a shift serves better",
+        "96 pixels, never for smaller ones, where a shift serves better; 0.35 of the whole picture where the search "
+        "starts from pretrained weights",
     )
     color_jitter: float = Field(
         default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
@@ -194,7 +214,10 @@ class ExportConfig(_Strict):
 
 
 class SearchConfig(_Strict):
-    """One search. Only `dataset` and `flops_budget` are required."""
+    """One search. Only `dataset` and `flops_budget` are required.
+
+    The defaults here are those of a search from random weights; `recipe.settle` has the others.
+    """
 
     dataset: Name = Field(description="name of a registered dataset, see GET /datasets", examples=["digits"])
     flops_budget: Macs = Field(
@@ -205,10 +228,17 @@ class SearchConfig(_Strict):
         default=None, ge=8, le=512, description="pixels; null: the size of the dataset's images"
     )
     algorithm: AlgorithmName = "autonl"
+    init: Init = Field(
+        default=NO_INIT,
+        description='where weights start: "none", at random; the name of a weight set, see GET /weights; "auto": '
+        "pretrained where the images are photographs and a built-in weight set serves the space, else none",
+        examples=["auto"],
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
+    teacher: TeacherConfig = TeacherConfig()
     baselines: Baselines = Field(
         default=(),
         description="published networks to compare with, scaled to the same MACs and trained with the same recipe",
@@ -216,3 +246,15 @@ class SearchConfig(_Strict):
     )
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()
+
+
+class SearchRequest(SearchConfig):
+    """A search as it is asked for. Stored ones, `SearchConfig`, say which weights they start from (`recipe.settle`)."""
+
+    init: Init = Field(
+        default=AUTO_INIT,
+        description='where weights start: "none", at random; the name of a weight set, see GET /weights; "auto": '
+        "pretrained where the images are photographs and a built-in weight set serves the space, else none. From "
+        "pretrained weights, the defaults of `teacher`, `supernet` and `train` are others, and a resolution that is "
+        "left open is chosen with the architecture",
+    )

@@ -26,6 +26,9 @@ class EventKind(StrEnum):
 
     UNREADABLE_IMAGES = "unreadable_images"
     IMAGES_DECODED_IN_EVERY_EPOCH = "images_decoded_in_every_epoch"
+    TEACHER_ADAPTED = "teacher_adapted"
+    RESOLUTION_TRIED = "resolution_tried"
+    RESOLUTION_CHOSEN = "resolution_chosen"
     RESUMED = "resumed"
     INEXACT_RESUME = "inexact_resume"
     CHECKPOINT_CORRUPT = "checkpoint_corrupt"

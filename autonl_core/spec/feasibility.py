@@ -5,10 +5,11 @@ from __future__ import annotations
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import Baseline, SearchConfig
+from autonl_core.spec.config import NO_INIT, Baseline, SearchConfig
+from autonl_core.spec.resolutions import ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
-from autonl_core.spec.space_families import get_space
+from autonl_core.spec.space_families import SPACES, get_space
 from autonl_core.spec.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
@@ -21,6 +22,8 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
         SpaceError: unknown space, or a resolution it does not serve.
         BudgetError: the budget lies below the smallest or above the largest network.
     """
+    if config.init != NO_INIT and config.resolution is None:
+        return _first_possible(config, dataset)
     usual = min(max(dataset.image_size, MIN_RESOLUTION), MAX_RESOLUTION)
     space = get_space(config.search_space, config.resolution or usual, len(dataset.classes))
     low, high = space.macs_range()
@@ -32,6 +35,26 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
             feasible_macs=(low, high),
         )
     return space
+
+
+def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The space at the most promising of the resolutions that are chosen from during the search.
+
+    Raises:
+        BudgetError: the budget is met at none of them; the message lists what each allows.
+    """
+    family = SPACES.get(config.search_space or "")
+    promising = resolutions_to_try(config, dataset, family)
+    if promising:
+        return family.bind(promising[0], len(dataset.classes))
+    ranges = ranges_of(dataset, family)
+    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+    listed = ", ".join(f"{px} pixels: {low:,} to {high:,}" for px, (low, high) in ranges.items())
+    raise BudgetError(
+        f"flops_budget {config.flops_budget:,} is met by no network of {family.name!r} with "
+        f"{len(dataset.classes)} classes; MACs by resolution: {listed}",
+        feasible_macs=(low, high),
+    )
 
 
 def scale_baseline(name: Baseline, space: SearchSpace, budget_macs: int) -> ArchSpec:

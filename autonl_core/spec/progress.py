@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 
 from autonl_core.spec.event_kinds import EventKind
 
-Phase = Literal["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
-PHASES: tuple[Phase, ...] = ("preparing", "searching", "deriving", "training", "evaluating", "exporting")
+Phase = Literal["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"]
+PHASES: tuple[Phase, ...] = ("preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting")
 StopRequest = Literal["cancel", "pause", "drain"]
 KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
 

@@ -121,6 +121,10 @@ class SearchSpace:
 
     def macs_range(self) -> tuple[int, int]:
         """MACs of the smallest and of the largest network."""
+        return self._macs_range
+
+    @cached_property
+    def _macs_range(self) -> tuple[int, int]:
         return count_macs(self.smallest()).total, count_macs(self.largest()).total
 
     def sample(self, rng: random.Random) -> ArchSpec:

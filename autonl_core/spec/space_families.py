@@ -7,6 +7,7 @@ families are the files of `autonl_core/spec/spaces/`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autonl_core.errors import SpaceError
 from autonl_core.registry import Registry
@@ -44,18 +45,23 @@ class SpaceFamily:
         """
         if resolution not in self.resolutions:
             raise SpaceError(f"search space {self.name!r} does not serve {resolution} pixels; {_served()}")
-        return SearchSpace(
-            name=self.name,
-            resolution=resolution,
-            num_classes=num_classes,
-            stem_channels=self.stem_channels,
-            stem_stride=self.stem_stride,
-            stages=self.stages,
-            head_channels=self.head_channels,
-            expand_ratios=self.expand_ratios,
-            padding=self.padding,
-            activation=self.activation,
-        )
+        return _bind(self, resolution, num_classes)
+
+
+@lru_cache(maxsize=256)  # what it costs to count MACs over all options is then paid once
+def _bind(family: SpaceFamily, resolution: int, num_classes: int) -> SearchSpace:
+    return SearchSpace(
+        name=family.name,
+        resolution=resolution,
+        num_classes=num_classes,
+        stem_channels=family.stem_channels,
+        stem_stride=family.stem_stride,
+        stages=family.stages,
+        head_channels=family.head_channels,
+        expand_ratios=family.expand_ratios,
+        padding=family.padding,
+        activation=family.activation,
+    )
 
 
 SPACES = Registry[SpaceFamily]("autonl_core.spec.spaces", "search space")

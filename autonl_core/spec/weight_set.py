@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from autonl_core.errors import WeightSetError
@@ -122,6 +123,14 @@ class WeightSet:
         return WeightSet(
             **{**data, "given_arch": arch, "normalisation": Normalisation.from_json(data["normalisation"])}
         )
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """The weight set that a search starts from, and where its file is."""
+
+    weights: WeightSet
+    path: Path
 
 
 def network_of(arch: ArchSpec) -> str | None:

@@ -20,6 +20,8 @@ from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec, BlockSpec
 from autonl_core.spec.macs import out_size
 from autonl_core.spec.published_net import adapt
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.weight_spaces import divided_by_positions
 from autonl_core.supernet.gates import Choice, GateTable
 from autonl_core.supernet.super_block import SuperBlock, copy_norm
 from autonl_core.supernet.supernet import Supernet
@@ -35,7 +37,7 @@ def start_from(supernet: Supernet, network: Network) -> Choice:
     Raises:
         SpaceError: it is no network of the supernet's space.
     """
-    network = divided_by_positions(network, supernet.table.space.resolution)
+    network = as_in_space(network, supernet.table.space)
     choice = choice_of(supernet.table, network.arch)
     supernet.stem.load_state_dict(network.stem.state_dict())
     supernet.head.load_state_dict(network.head.state_dict())
@@ -83,22 +85,26 @@ def choice_of(table: GateTable, arch: ArchSpec) -> Choice:
     return found
 
 
-def divided_by_positions(network: Network, resolution: int) -> Network:
-    """The same network at `resolution`, with every LightNL divided by positions, as those of search spaces are.
+def as_in_space(network: Network, space: SearchSpace) -> Network:
+    """The same network at the resolution of `space`, written as a network of the space is; logits are the same.
 
-    Weights of the PyTorch port are divided by the aspect of the map instead. The depthwise convolution that follows is
-    linear, so its kernel takes up the difference, the square of the map's width.
+    Every LightNL is divided by positions. Weights of the PyTorch port are divided by the aspect of the map instead;
+    the depthwise convolution that follows is linear, so its kernel takes up the difference, the square of the map's
+    width. Where maps are so small that the rim of a kernel meets nothing but padding, the kernel loses its rim.
     """
-    arch = adapt(network.arch, resolution=resolution)
-    state, size, blocks = dict(network.state_dict()), out_size(resolution, arch.stem_stride), []
-    for index, block in enumerate(arch.blocks):
+    arch = adapt(divided_by_positions(network.arch), resolution=space.resolution)
+    state, size, blocks = dict(network.state_dict()), out_size(space.resolution, arch.stem_stride), []
+    for index, (block, given) in enumerate(zip(arch.blocks, network.arch.blocks, strict=True)):
+        useful = max(2 * size - 1, min(space.kernel_sizes))
         size = out_size(size, block.stride)
-        light_nl = block.light_nl
-        if light_nl is not None and light_nl.divisor == "aspect":
-            light_nl = replace(light_nl, divisor="positions")
+        if given.light_nl is not None and given.light_nl.divisor == "aspect":
             name = f"blocks.{index}.light_nl.depthwise.weight"
             state[name] = state[name] * size**2
-        blocks.append(replace(block, light_nl=light_nl))
+        kernel = max(k for k in space.kernel_sizes if k <= useful)
+        if block.kernel_size > kernel:
+            name, margin = f"blocks.{index}.depthwise.conv.weight", (block.kernel_size - kernel) // 2
+            state[name] = state[name][:, :, margin:-margin, margin:-margin]
+        blocks.append(replace(block, kernel_size=min(kernel, block.kernel_size)))
     other = build_network(replace(arch, blocks=tuple(blocks))).train(network.training)
     other.load_state_dict(state)
     return other.to(network.classifier.weight.device)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.host.compiler import load_no_compiler
+from autonl_core.spec.config import OptimizerName
 
 Step = Callable[..., Any]
 
@@ -28,6 +29,15 @@ class Adam(torch.optim.Adam):
     """torch's, without its compiler."""
 
     step = _step_of(torch.optim.Adam)
+
+
+class FusedAdamW(torch.optim.AdamW):
+    """AdamW, all weights in one pass, without torch's compiler."""
+
+    step = _step_of(torch.optim.Adam)
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
+        super().__init__(groups, lr=lr, fused=True)
 
 
 class FusedSGD(torch.optim.SGD):
@@ -56,14 +66,19 @@ class FusedSGD(torch.optim.SGD):
                     state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
-def sgd(modules: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> FusedSGD:
-    """SGD with Nesterov momentum; weight decay on matrices and kernels only, never on scales, shifts or biases."""
-    parameters = [p for p in modules.parameters() if p.requires_grad]
+def make_optimizer(
+    module: nn.Module, name: OptimizerName, *, lr: float, momentum: float, weight_decay: float
+) -> FusedSGD | FusedAdamW:
+    """SGD with Nesterov momentum, or AdamW, which has no use for `momentum`.
+
+    Weight decay is on matrices and kernels only, never on scales, shifts or biases.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return FusedSGD(groups, lr=lr, momentum=momentum)
+    return FusedSGD(groups, lr=lr, momentum=momentum) if name == "sgd" else FusedAdamW(groups, lr=lr)
 
 
 def cosine_lr(step: int, steps: int, warmup_steps: int, peak: float) -> float:

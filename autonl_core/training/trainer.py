@@ -1,4 +1,4 @@
-"""Training one network: SGD, a cosine schedule, label smoothing, an average of the weights. Resumable at every step."""
+"""Training one network: a cosine schedule, label smoothing, an average of the weights. Resumable at every step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autonl_core.spec.config import TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split
-from autonl_core.training.optim import WeightAverage, cosine_lr, set_lr, sgd
+from autonl_core.training.optim import WeightAverage, cosine_lr, make_optimizer, set_lr
 
 
 class Trainer:
@@ -38,7 +38,9 @@ class Trainer:
         self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
         self.parameters = list(network.parameters())
-        self.optimizer = sgd(network, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        self.optimizer = make_optimizer(
+            network, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.position = (0, 0)
         self.lost_steps = LostSteps("the loss", f"lower the learning rate ({config.lr})")

@@ -57,7 +57,7 @@ def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
         return set().union(*(references(item) for item in node)) if isinstance(node, list) else set()
 
     found = references(described)
-    assert "#/components/schemas/SearchConfig" in found
+    assert "#/components/schemas/SearchRequest" in found
     for reference in found:
         assert reference.removeprefix("#/components/schemas/") in described["components"]["schemas"]
 

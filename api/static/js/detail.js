@@ -7,7 +7,7 @@ import { h, replace } from "./dom.js";
 import * as format from "./format.js";
 
 const EVERY_MS = 1000;
-const PHASES = ["preparing", "searching", "deriving", "training", "evaluating", "exporting"];
+const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
 const FINAL = ["succeeded", "failed", "cancelled"];
 
 export function showWelcome(main) {

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.supernet.budget import BandSampler, Floats, log_scores, project
 from autonl_core.supernet.controller import BudgetController
-from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.gates import Choice, GateTable
 from autonl_core.supernet.learner import ALPHA_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
@@ -33,6 +33,8 @@ SUBNETS_PER_BATCH = 2
 TRAINING_BAND = (0.85, 1.05)  # of B_k: subnets around the budget, wide enough to visit every option
 START_SHARE = 0.25  # of the way, in ratios, from the budget to the largest network: there B_k starts
 _NEARLY_OPEN = 1 - 1e-6
+_OPEN_AT_START = {"present": 0.75, "kernel": 0.5, "light_nl": 0.1, "nl_ratio": 0.5, "nl_stride": 0.5}
+_EXPANDED_AT_START = 0.65  # gates of expansions
 _MEAN_EXCESS = 1.3  # of the MACs of sampled subnets over the budget, while B_k falls to it
 
 
@@ -43,7 +45,7 @@ class SampledGates:
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.settings = supernet, supernet.table, config.supernet
-        self.alpha = torch.zeros(len(self.table.gates), requires_grad=True)
+        self.alpha = _start(self.table, config).requires_grad_()
         self.optimizer = Adam([self.alpha], lr=config.supernet.alpha_lr, betas=(0.9, 0.99))
         largest = self.table.space.macs_range()[1]
         start = round(largest**START_SHARE * config.flops_budget ** (1 - START_SHARE))
@@ -134,6 +136,18 @@ class SampledGates:
             smallest = self.table.space.macs_range()[0]
             choice = project(self.table, scores, low, max(high, smallest)).choice
         return choice
+
+
+def _start(table: GateTable, config: SearchConfig) -> Tensor:
+    """Alphas at the start, (gates,): undecided at random weights; from pretrained ones, near the network they are of.
+
+    Of a trained network most layers and channels are worth keeping, and a LightNL that it does not have begins with
+    nothing learned.
+    """
+    if config.init == NO_INIT:
+        return torch.zeros(len(table.gates))
+    opens = [_OPEN_AT_START.get(gate.name, _EXPANDED_AT_START) for gate in table.gates]
+    return torch.tensor(opens).logit()
 
 
 def _macs_per_image(config: SearchConfig, largest_macs: int) -> float:

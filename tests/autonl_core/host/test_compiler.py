@@ -9,10 +9,11 @@ import pytest
 
 OPTIMISERS = """
 import torch
-from autonl_core.training.optim import Adam, sgd
+from autonl_core.training.optim import Adam, make_optimizer
 
 layer = torch.nn.Linear(3, 3)
-for optimizer in (sgd(layer, lr=0.1, momentum=0.9, weight_decay=1e-2), Adam(list(layer.parameters()), lr=0.1)):
+sgd, adamw = (make_optimizer(layer, name, lr=0.1, momentum=0.9, weight_decay=1e-2) for name in ("sgd", "adamw"))
+for optimizer in (sgd, adamw, Adam(list(layer.parameters()), lr=0.1)):
     optimizer.zero_grad()
     layer(torch.ones(1, 3)).sum().backward()
     optimizer.step()

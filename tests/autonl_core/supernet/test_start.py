@@ -14,10 +14,11 @@ from autonl_core.nn.network import Network, build_network
 from autonl_core.nn.weights import load_weights
 from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.search_space import Option
+from autonl_core.spec.published_net import adapt
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
 from autonl_core.supernet.gates import Choice, GateTable
-from autonl_core.supernet.start import choice_of, divided_by_positions, start_from
+from autonl_core.supernet.start import as_in_space, choice_of, start_from
 from autonl_core.supernet.supernet import Supernet
 from tests.autonl_core.bundle.small_bundle import lively
 from tests.autonl_core.reference_vectors import images as port_images
@@ -147,7 +148,22 @@ def test_a_division_by_the_aspect_becomes_one_by_positions_at_any_resolution() -
     network = lively(arch)
     for size in (8, 11):
         x = torch.randn(4, 3, size, size)
-        other = divided_by_positions(network, size)
+        other = as_in_space(network, get_space("tiny", size, 10))
         assert other.arch.resolution == size
         assert {b.light_nl.divisor for b in other.arch.blocks if b.light_nl} == {"positions"}
         torch.testing.assert_close(other(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [64, 96, 160])
+def test_a_network_trained_on_larger_images_starts_the_space_of_smaller_ones(size: int) -> None:
+    """At 64 pixels the last maps have 2 x 2 positions: the rim of a 5x5 kernel meets padding alone, and is cut off."""
+    network = lively(adapt(ZOO["efficientnet_lite0"].arch, resolution=128, num_classes=7))
+    space = get_space("lite", size, 7)
+    other = as_in_space(network, space)
+    kernels = [(given.kernel_size, ours.kernel_size) for given, ours in zip(network.arch.blocks, other.arch.blocks)]
+    assert [pair for pair in kernels if pair[0] != pair[1]] == ([(5, 3)] * 3 if size == 64 else [])
+    x = torch.randn(2, 3, size, size)
+    torch.testing.assert_close(other(x), network(x), rtol=1e-4, atol=1e-5)
+    supernet = Supernet(GateTable(space), seed=0)
+    derived = supernet.derive(start_from(supernet, network)).eval()
+    torch.testing.assert_close(derived(x), other(x), rtol=0, atol=0)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autonl_core.training.optim import Adam, sgd
+from autonl_core.training.optim import Adam, make_optimizer
 
 
 def two_layers() -> nn.Sequential:
@@ -38,7 +38,7 @@ def train(module: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> 
 def test_updates_are_those_of_plain_sgd() -> None:
     ours, theirs = two_layers(), two_layers()
     ends = (
-        train(ours, sgd(ours, lr=0.01, momentum=0.9, weight_decay=1e-2), range(6)),
+        train(ours, make_optimizer(ours, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-2), range(6)),
         train(theirs, plain_sgd(theirs), range(6)),
     )
     for a, b in zip(*ends, strict=True):
@@ -47,11 +47,11 @@ def test_updates_are_those_of_plain_sgd() -> None:
 
 def test_a_saved_state_goes_on_with_the_same_bits() -> None:
     whole, first, second = two_layers(), two_layers(), two_layers()
-    expected = train(whole, sgd(whole, lr=0.01, momentum=0.9, weight_decay=1e-2), range(6))
-    optimizer = sgd(first, lr=0.01, momentum=0.9, weight_decay=1e-2)
+    expected = train(whole, make_optimizer(whole, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-2), range(6))
+    optimizer = make_optimizer(first, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-2)
     train(first, optimizer, range(3))
     second.load_state_dict(first.state_dict())
-    resumed = sgd(second, lr=0.01, momentum=0.9, weight_decay=1e-2)
+    resumed = make_optimizer(second, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-2)
     resumed.load_state_dict(optimizer.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(train(second, resumed, range(3, 6)), expected, strict=True))
 
@@ -64,7 +64,7 @@ def test_the_state_of_an_earlier_version_goes_on_too() -> None:
     state: dict[str, Any] = copy.deepcopy(plain.state_dict())  # loading shares tensors
     assert len(state["state"]) == 2  # of four weights
     ours.load_state_dict(theirs.state_dict())
-    optimizer = sgd(ours, lr=0.01, momentum=0.9, weight_decay=1e-2)
+    optimizer = make_optimizer(ours, "sgd", lr=0.01, momentum=0.9, weight_decay=1e-2)
     optimizer.load_state_dict(state)
     for a, b in zip(train(ours, optimizer, range(2, 6)), train(theirs, plain, range(2, 6)), strict=True):
         torch.testing.assert_close(a, b)

@@ -16,7 +16,7 @@ from autonl_core.nn.network import build_network
 from autonl_core.spec.config import TrainConfig
 from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import evaluate, recalibrate_batch_norm, score
-from autonl_core.training.optim import WeightAverage, cosine_lr, sgd
+from autonl_core.training.optim import WeightAverage, cosine_lr, make_optimizer
 from autonl_core.training.trainer import Trainer
 
 CONFIG = TrainConfig(epochs=2, warmup_epochs=1, ema_decay=0.9)
@@ -124,7 +124,7 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
 
 def test_scales_shifts_and_biases_are_not_decayed() -> None:
     network = build_network(get_space("tiny", 8, 10).largest())
-    decayed, kept = sgd(network, lr=0.1, momentum=0.9, weight_decay=0.1).param_groups
+    decayed, kept = make_optimizer(network, "sgd", lr=0.1, momentum=0.9, weight_decay=0.1).param_groups
     assert decayed["weight_decay"] == 0.1
     assert kept["weight_decay"] == 0.0
     assert all(p.ndim > 1 for p in decayed["params"])

@@ -1,0 +1,155 @@
+"""The phase `adapting`: the pretrained network learns the dataset, and the resolution of the result is chosen.
+
+The whole network is fine-tuned on the training images; from then on it is the *teacher*: its weights start the
+supernet, and every other network learns from its answers. Then every resolution that suits the budget has a trial: the
+uniform slice of the teacher within the budget trains for one pass, and the lowest validation loss wins. So pixels and
+channels are weighed against each other by measurement, before the search spends anything on the architecture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autonl_core.nn.importance import order_channels
+from autonl_core.nn.network import Network, to_channels_last
+from autonl_core.phases.candidates import sortable
+from autonl_core.phases.states import AdaptingState, ResolutionTrial
+from autonl_core.run.adapted import Adapted, network_of
+from autonl_core.run.epochs import run_epochs
+from autonl_core.run.pace import adapting_work, training_work
+from autonl_core.run.pretrained import Pretrained, at_resolution
+from autonl_core.run.reporter import BestSoFar
+from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
+from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.start import start_from
+from autonl_core.supernet.supernet import Supernet
+from autonl_core.supernet.uniform import uniform_slice
+from autonl_core.training.evaluate import evaluate
+from autonl_core.training.trainer import Trainer
+
+_EMA_DECAY = 0.99  # a few hundred steps need a short memory
+
+
+def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> SearchRun:
+    """The same search at the chosen resolution, with the teacher: from the beginning, or from `state`."""
+    with run.phase("adapting"):
+        if state is None or state.teacher is None:
+            state = _fine_tune(run, pretrained, state)
+        assert state.teacher is not None
+        teacher = network_of(at_resolution(pretrained.network(), pretrained.teacher_px).arch, state.teacher)
+        for resolution in pretrained.resolutions[len(state.trials) :] if len(pretrained.resolutions) > 1 else ():
+            state = _Trial(run, teacher, resolution).take_place(state)
+            run.save(state)
+        chosen = _choose(run, pretrained, state)
+    return run.at(Adapted(teacher, chosen))
+
+
+def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
+    """Train the whole network; its expanded channels are ordered by importance at the end."""
+    settings = run.config.teacher
+    recipe = TrainConfig(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimizer="adamw",
+        lr=settings.lr,
+        warmup_epochs=1,
+        weight_decay=1e-4,
+        ema_decay=_EMA_DECAY,
+    )
+    network = to_channels_last(pretrained.network()).to(run.device)
+    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", settings.epochs, run.micro_batches)
+    if state is not None and state.trainer is not None:
+        trainer.load_state_dict(dict(state.trainer))
+
+    def state_now() -> AdaptingState:
+        return AdaptingState(trainer=trainer.state_dict())
+
+    def report() -> None:
+        run.reporter.add_point(trainer.position[0], trainer.take_epoch_metrics())
+
+    def best_so_far() -> BestSoFar:
+        return _sliced(run, pretrained, trainer.averaged(QUICK_IMAGES))
+
+    run.reporter.best = best_so_far
+    run_epochs(
+        run, trainer, state_now, work_per_epoch=len(run.fit) * adapting_work(pretrained.teacher_macs), report=report
+    )
+    teacher = trainer.averaged()
+    measured = evaluate(teacher, run.loader.plain(run.val))
+    run.reporter.add_point(settings.epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
+    run.reporter.event(
+        EventKind.TEACHER_ADAPTED,
+        {
+            "weights": pretrained.init.weights.name,
+            "resolution": pretrained.teacher_px,
+            "macs": pretrained.teacher_macs,
+            "val_top1_pct": round(measured.top1_pct, 2),
+        },
+    )
+    order_channels(teacher)
+    ready = AdaptingState(teacher=teacher.state_dict())
+    run.save(ready)
+    return ready
+
+
+class _Trial:
+    """One resolution: the uniform slice of the teacher there, trained for one pass."""
+
+    def __init__(self, run: SearchRun, teacher: Network, resolution: int) -> None:
+        self.search, self.run = run, run.at(Adapted(teacher, resolution))
+        self.resolution = resolution
+        network, self.choice = uniform_network(self.run)
+        settings = run.config.train.model_copy(
+            update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _EMA_DECAY}
+        )
+        loader = self.run.loader
+        self.trainer = Trainer(network, self.run.fit, loader, settings, "resolution", 1, run.micro_batches)
+
+    def take_place(self, state: AdaptingState) -> AdaptingState:
+        """`state` with the score of this resolution; its own training goes on where `state` left it."""
+        run, trainer = self.run, self.trainer
+        if state.trial is not None:
+            trainer.load_state_dict(dict(state.trial))
+
+        def state_now() -> AdaptingState:
+            return replace(state, trial=trainer.state_dict())
+
+        def best_so_far() -> BestSoFar:
+            network = trainer.averaged(QUICK_IMAGES)
+            return BestSoFar(network, run.quick_top1_pct(network))
+
+        run.reporter.best = best_so_far
+        work = len(run.fit) * training_work(run.config, run.teacher_macs)
+        run_epochs(self.search, trainer, state_now, work_per_epoch=work)  # its states are of no resolution yet
+        measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
+        trial = ResolutionTrial(self.resolution, measured.loss, measured.top1_pct)
+        run.reporter.event(EventKind.RESOLUTION_TRIED, {**trial.to_json(), "macs": run.table.macs(self.choice)})
+        return replace(state, trials=(*state.trials, trial), trial=None)
+
+
+def uniform_network(run: SearchRun) -> tuple[Network, Choice]:
+    """The uniform slice of the adapted network within the budget, and its choice, on the search's device."""
+    assert run.adapted is not None
+    supernet = Supernet(run.table, seed=run.config.seed)
+    start_from(supernet, run.adapted.teacher)
+    choice = uniform_slice(run.table, run.adapted.teacher, run.config.flops_budget)
+    return to_channels_last(supernet.derive(choice)).to(run.device), choice
+
+
+def _choose(run: SearchRun, pretrained: Pretrained, state: AdaptingState) -> int:
+    """The resolution with the lowest validation loss, or the only one."""
+    if not state.trials:
+        return pretrained.resolutions[0]
+    best = min(state.trials, key=lambda trial: (sortable(trial.loss), trial.resolution))
+    run.reporter.event(EventKind.RESOLUTION_CHOSEN, best.to_json())
+    return best.resolution
+
+
+def _sliced(run: SearchRun, pretrained: Pretrained, network: Network) -> BestSoFar:
+    """What a search keeps that stops while the teacher learns: its uniform slice within the budget."""
+    order_channels(network)
+    there = run.at(Adapted(network, pretrained.resolutions[0]))
+    sliced, _ = uniform_network(there)
+    return BestSoFar(sliced, there.recalibrated_top1_pct(sliced))

@@ -1,0 +1,43 @@
+"""What a search that starts from pretrained weights has, once they are adapted to its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from autonl_core.nn.network import Network, build_network
+from autonl_core.spec.arch import ArchSpec
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The fine-tuned network, which starts the supernet and teaches every other, and the resolution that was chosen.
+
+    The network is in evaluation mode, its expanded channels ordered by importance; it sees images at its own
+    resolution, which is usually higher.
+    """
+
+    teacher: Network
+    resolution: int
+
+    def to_state(self) -> Mapping[str, Any]:
+        """Plain values and tensors, for a run state."""
+        return {
+            "arch": self.teacher.arch.to_json(),
+            "weights": self.teacher.state_dict(),
+            "resolution": self.resolution,
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> Adapted:
+        return Adapted(network_of(ArchSpec.from_json(state["arch"]), state["weights"]), state["resolution"])
+
+
+def network_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> Network:
+    """A network in evaluation mode with these weights, on their device."""
+    network = build_network(arch)
+    network.load_state_dict(dict(weights))
+    return network.to(weights["classifier.weight"].device).eval()

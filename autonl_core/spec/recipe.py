@@ -1,0 +1,122 @@
+"""Where a search starts, and the defaults that follow: `init: auto` becomes a name, what was left open becomes numbers.
+
+A fine-tuned network needs other settings than one that starts at random: AdamW at a low rate, few passes for the
+teacher, and passes by the number of images. docs/transfer.md has the measurements behind these numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import BudgetError, SpaceError, WeightSetError
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
+from autonl_core.spec.feasibility import resolve_space
+from autonl_core.spec.resolutions import possible_resolutions
+from autonl_core.spec.space_families import SPACES, SpaceFamily
+from autonl_core.spec.weight_set import WeightSet
+from autonl_core.spec.weight_spaces import space_of
+
+AUTO_WEIGHTS = "efficientnet-lite0"
+PHOTO_PX = 64  # images of at least this size are taken for photographs
+_TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
+_SHARED_IMAGES = 9_000  # that adapt the shared weights
+_TRAIN_IMAGES = 80_000  # that train the chosen network
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet]) -> SearchConfig:
+    """`config` with `init` decided, and with the defaults that suit it wherever nothing was asked for.
+
+    Args:
+        known: the weight sets there are, by name.
+
+    Raises:
+        WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network.
+    """
+    name = _auto(config, dataset, known) if config.init == AUTO_INIT else config.init
+    if name == NO_INIT:
+        return config.model_copy(update={"init": NO_INIT})
+    family = family_of(name, config, known)
+    images = round(dataset.train_images * (1 - config.val_fraction))
+    return config.model_copy(
+        update={
+            "init": name,
+            "search_space": family.name,
+            "teacher": _with_defaults(config.teacher, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)),
+            "supernet": _with_defaults(
+                config.supernet,
+                epochs=_passes(_SHARED_IMAGES, images, 2, 16),
+                optimizer="adamw",
+                lr=0.001,
+                batch_size=32,
+                warmup_fraction=0.0,
+                candidates=24,
+                generations=4,
+                finalists=3,
+            ),
+            "train": _with_defaults(
+                config.train,
+                epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60),
+                optimizer="adamw",
+                lr=0.002,
+                batch_size=32,
+                warmup_epochs=1,
+                weight_decay=1e-4,
+                label_smoothing=0.0,
+                ema_decay=0.99,
+                weights="inherit",
+            ),
+        }
+    )
+
+
+def family_of(name: str, config: SearchConfig, known: Mapping[str, WeightSet]) -> SpaceFamily:
+    """The space whose supernet the weight set `name` can start. Raises WeightSetError if there is none."""
+    if name not in known:
+        raise WeightSetError(f"there is no weight set {name!r} to start from; the existing ones are {', '.join(known)}")
+    family = space_of(known[name])
+    if family is None:
+        raise WeightSetError(f"no search space has the network of weight set {name!r}; GET /weights lists others")
+    if config.search_space not in (None, family.name):
+        raise WeightSetError(
+            f"weight set {name!r} starts searches in {family.name!r}, not in {config.search_space!r}; leave "
+            f"search_space out, or init"
+        )
+    return family
+
+
+def _auto(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet]) -> str:
+    """Pretrained for photographs, where the budget and what else was asked for allow it."""
+    size = dataset.image_size if config.resolution is None else min(config.resolution, dataset.image_size)
+    if AUTO_WEIGHTS not in known or size < PHOTO_PX or config.algorithm != "autonl":
+        return NO_INIT
+    family = space_of(known[AUTO_WEIGHTS])
+    if family is None or config.search_space not in (None, family.name):
+        return NO_INIT
+    if possible_resolutions(config, dataset, SPACES.get(family.name)):
+        return AUTO_WEIGHTS
+    # neither: then the range that is reported is the one of the space that photographs are searched in
+    return NO_INIT if _is_feasible_at_random(config, dataset) else AUTO_WEIGHTS
+
+
+def _is_feasible_at_random(config: SearchConfig, dataset: DatasetSpec) -> bool:
+    try:
+        resolve_space(config.model_copy(update={"init": NO_INIT}), dataset)
+    except (BudgetError, SpaceError):
+        return False
+    return True
+
+
+def _passes(total_images: int, images: int, least: int, most: int) -> int:
+    """Epochs that add up to about `total_images`: small sets are seen more often, large ones less."""
+    return min(max(round(total_images / max(1, images)), least), most)
+
+
+def _with_defaults(section: T, **defaults: Any) -> T:
+    """`section` with these defaults for the fields that were not set."""
+    return section.model_copy(update={k: v for k, v in defaults.items() if k not in section.model_fields_set})

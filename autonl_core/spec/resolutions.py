@@ -1,0 +1,82 @@
+"""At which input sizes a budget can be met, and which of them are worth a trial."""
+
+from __future__ import annotations
+
+import math
+
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.spec.space_families import SpaceFamily
+
+STEP_PX = 16
+TRIALS = 3  # resolutions that are tried at most
+BEST_SHARE = 0.62  # of the whole network's MACs that the budget should be: measured, docs/transfer.md
+_LEAST_SHARE, _MOST_SHARE = 0.45, 1.05
+_TEACHER_SHARE = 2.5  # of the budget that the teacher takes at least, for what it learns from more pixels
+_TEACHER_LEAST_PX, _TEACHER_MOST_PX = 128, 224
+_PHOTO_LEAST_PX = 96
+
+
+def possible_resolutions(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
+    """Resolution -> the space at it, for all that the configuration allows and whose networks meet the budget."""
+    if config.resolution is not None:
+        asked = [config.resolution] if config.resolution in family.resolutions else []
+    else:
+        asked = _steps(family)
+    spaces = {resolution: family.bind(resolution, len(dataset.classes)) for resolution in asked}
+    return {r: space for r, space in spaces.items() if _meets(space, config.flops_budget)}
+
+
+def ranges_of(dataset: DatasetSpec, family: SpaceFamily) -> dict[int, tuple[int, int]]:
+    """Resolution -> MACs of the smallest and of the largest network there."""
+    return {resolution: family.bind(resolution, len(dataset.classes)).macs_range() for resolution in _steps(family)}
+
+
+def resolutions_to_try(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> tuple[int, ...]:
+    """The possible resolutions that are worth a trial, the most promising first; none only if none is possible.
+
+    Measured: a network does best that keeps about half to three quarters of the pretrained one's MACs. A resolution
+    that leaves less cuts away what was learned; one that leaves more sees too few pixels. More pixels than the images
+    have add nothing.
+    """
+    possible = possible_resolutions(config, dataset, family)
+    if not possible:
+        return ()
+    useful = [r for r in possible if r <= max(dataset.image_size, min(possible))]
+    distance = {r: abs(math.log(config.flops_budget / whole_macs(possible[r]) / BEST_SHARE)) for r in useful}
+    ranked = sorted(useful, key=lambda r: distance[r])
+    good = [r for r in ranked if _LEAST_SHARE <= config.flops_budget / whole_macs(possible[r]) <= _MOST_SHARE]
+    return tuple((good or ranked[:1])[:TRIALS])
+
+
+def teacher_resolution(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> int:
+    """Pixels at which the pretrained network is fine-tuned: more than the chosen one will see."""
+    if config.teacher.resolution is not None:
+        return config.teacher.resolution
+    most = max(_PHOTO_LEAST_PX, min(_TEACHER_MOST_PX, dataset.image_size // 32 * 32))
+    for resolution in range(min(_TEACHER_LEAST_PX, most), most, 32):
+        space = family.bind(max(resolution, family.resolutions[0]), len(dataset.classes))
+        if whole_macs(space) >= _TEACHER_SHARE * config.flops_budget:
+            return resolution
+    return most
+
+
+def whole_macs(space: SearchSpace) -> int:
+    """MACs of the network with every layer, the largest expansions and the smallest kernels, without LightNL."""
+    blocks = []
+    for choices in space.blocks:
+        options = [option for option in choices.options() if option is not None and option.light_nl is None]
+        blocks.append(max(options, key=lambda option: (option.expand_ratio, -option.kernel_size)))
+    return count_macs(space.build(list(blocks))).total
+
+
+def _steps(family: SpaceFamily) -> list[int]:
+    first = -(-family.resolutions[0] // STEP_PX) * STEP_PX
+    return list(range(first, family.resolutions[-1] + 1, STEP_PX))
+
+
+def _meets(space: SearchSpace, budget_macs: int) -> bool:
+    low, high = space.macs_range()
+    return low <= budget_macs <= high

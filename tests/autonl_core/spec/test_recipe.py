@@ -1,0 +1,106 @@
+"""Where a search starts: `init: auto`, and the defaults that follow from pretrained weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.errors import WeightSetError
+from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
+from autonl_core.spec.config import SearchConfig, SearchRequest, TrainConfig
+from autonl_core.spec.recipe import settle
+from autonl_core.spec.weight_set import WeightSet
+from autonl_core.spec.weight_spaces import space_of
+from autonl_core.spec.zoo import find_net
+
+LITE0 = BUILTIN_WEIGHTS.get("efficientnet-lite0").weights
+KNOWN = {LITE0.name: LITE0}
+PHOTOS = DatasetSpec("photos", "zip", "photos.zip", ("cat", "dog"), 299, 3_000, 700, "fingerprint")
+
+
+def request(**fields: object) -> SearchRequest:
+    return SearchRequest.model_validate({"dataset": "photos", "flops_budget": "40M", **fields})
+
+
+def port_weights() -> WeightSet:
+    return replace(LITE0, name="mine", network="autonl_s", given_arch=find_net("autonl_s").arch)
+
+
+def test_photographs_start_from_pretrained_weights() -> None:
+    settled = settle(request(), PHOTOS, KNOWN)
+    assert (settled.init, settled.search_space, settled.resolution) == ("efficientnet-lite0", "lite", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "dataset"),
+    [
+        ({}, replace(PHOTOS, image_size=63)),
+        ({"resolution": 32, "flops_budget": "4.5M"}, PHOTOS),
+        ({"search_space": "mobile-224", "resolution": 224, "flops_budget": "350M"}, PHOTOS),
+        ({"algorithm": "autonl-paper", "flops_budget": "350M"}, PHOTOS),
+        ({"init": "none", "flops_budget": "350M"}, PHOTOS),
+        ({"flops_budget": "400k"}, DIGITS),
+    ],
+    ids=["small images", "small resolution", "another space", "another algorithm", "not wanted", "digits"],
+)
+def test_everything_else_starts_at_random_with_the_defaults_of_old(
+    fields: dict[str, object], dataset: DatasetSpec
+) -> None:
+    asked = request(**fields)
+    settled = settle(asked, dataset, KNOWN)
+    assert settled == asked.model_copy(update={"init": "none"})
+
+
+def test_without_the_package_of_the_weights_a_search_starts_at_random() -> None:
+    assert settle(request(flops_budget="350M"), PHOTOS, {}).init == "none"
+
+
+def test_a_budget_that_nothing_meets_is_left_to_the_space_of_photographs() -> None:
+    assert settle(request(flops_budget="1M"), PHOTOS, KNOWN).init == "efficientnet-lite0"
+
+
+def test_what_was_asked_for_is_kept_and_the_rest_suits_fine_tuning() -> None:
+    train = settle(request(train={"epochs": 3, "lr": 0.5}), PHOTOS, KNOWN).train
+    assert (train.epochs, train.lr) == (3, 0.5)
+    assert (train.optimizer, train.weights, train.ema_decay) == ("adamw", "inherit", 0.99)
+
+
+def test_small_datasets_are_seen_more_often() -> None:
+    epochs = [settle(request(), replace(PHOTOS, train_images=n), KNOWN).train.epochs for n in (300, 3_000, 100_000)]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[0] > epochs[1] > epochs[2] == 12
+
+
+def test_settling_twice_changes_nothing() -> None:
+    settled = settle(request(train={"epochs": 3}), PHOTOS, KNOWN)
+    assert settle(settled, PHOTOS, KNOWN) == settled
+    stored = SearchConfig.model_validate(settled.to_json())
+    assert settle(stored, PHOTOS, KNOWN) == stored
+
+
+def test_a_stored_search_of_an_earlier_version_starts_at_random() -> None:
+    stored = SearchConfig.model_validate({"dataset": "digits", "flops_budget": 400_000})
+    assert (stored.init, stored.train) == ("none", TrainConfig())
+
+
+def test_weights_of_autonl_s_start_its_own_space() -> None:
+    mine = port_weights()
+    family = space_of(mine)
+    assert family is not None
+    assert family.name == "mobile-224"
+    settled = settle(request(init="mine", flops_budget="350M"), PHOTOS, {**KNOWN, "mine": mine})
+    assert (settled.init, settled.search_space) == ("mine", "mobile-224")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"init": "nowhere"}, "no weight set 'nowhere'"),
+        ({"init": "efficientnet-lite0", "search_space": "mobile-224"}, "not in 'mobile-224'"),
+    ],
+)
+def test_weights_that_do_not_serve_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(WeightSetError, match=message):
+        settle(request(**fields), PHOTOS, KNOWN)
