@@ -1,4 +1,4 @@
-"""`make demo`: an end-to-end run on this machine: start the service, upload photos, search over HTTP, verify the bundle.
+"""`make demo`: end to end on this machine: start the service, upload photos, search over HTTP, verify the bundle.
 
     make demo                    400 photos of clothes (examples/clothing.zip), from pretrained weights
     make demo DATASET=digits     the built-in digits, from random weights

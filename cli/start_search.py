@@ -28,7 +28,7 @@ from cli.watch import follow_to_end
     help="YAML or JSON search request",
 )
 @click.option("--seed", type=int, help="the same seed reproduces a search exactly")
-@click.option("--resolution", type=int, help="image size in pixels (default: chosen in the search, or the dataset's own)")
+@click.option("--resolution", type=int, help="image size in pixels (default: chosen, or the dataset's own)")
 @click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
 @click.option("--init", help="weight set to start from, `auto` (default) or `none`; see `autonl weights list`")
 @click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
