@@ -29,6 +29,7 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
 from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.weight_set import InitialWeights
 from autonl_core.supernet.gates import GateTable
@@ -53,21 +54,13 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    decoding = Decoding(dataset, cache_dir, host, sink, stop)
-    space, pretrained, teaching = resolve_space(config, dataset), None, NO_TEACHING
+    space = resolve_space(config, dataset)
     for name in config.baselines:  # raises now rather than after hours if it cannot be scaled to the budget
         scale_baseline(name, space, config.flops_budget)
-    if init is None:
-        data = decoding.squares(space.resolution)
-        loader: BatchSource = Loader(
-            data, torch.device(host.device), config.seed, augmentation_of(config, dataset, space.resolution)
-        )
-    else:
-        pretrained = _open_pretrained(config, dataset, init, decoding)
-        teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions))
-        data = pretrained.data_at(pretrained.teacher_px)
-        loader = pretrained.loader(data, None, 0)
+    images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
+    data, pretrained = images.data, images.pretrained
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
+    teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions)) if pretrained else NO_TEACHING
     pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), teaching))
     reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
@@ -78,7 +71,7 @@ def open_run(
         data=data,
         fit=fit,
         val=val,
-        loader=loader,
+        loader=images.loader,
         device=torch.device(host.device),
         threads=torch.get_num_threads(),
         work_dir=work_dir,
@@ -90,6 +83,27 @@ def open_run(
         export_process=ForkedProcess(),
         pretrained=pretrained,
     )
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What the first phase looks at: the chosen space's images, or those of the pretrained network."""
+
+    data: PreparedData
+    loader: BatchSource
+    pretrained: Pretrained | None = None
+
+
+def _open_images(
+    config: SearchConfig, dataset: DatasetSpec, space: SearchSpace, init: InitialWeights | None, decoding: Decoding
+) -> _Images:
+    if init is None:
+        data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
+        augmentation = augmentation_of(config, dataset, space.resolution)
+        return _Images(data, Loader(data, device, config.seed, augmentation))
+    pretrained = _open_pretrained(config, dataset, init, decoding)
+    data = pretrained.data_at(pretrained.teacher_px)
+    return _Images(data, pretrained.loader(data, None, 0), pretrained)
 
 
 def _open_pretrained(
