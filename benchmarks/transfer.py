@@ -51,7 +51,7 @@ class Result:
     resolution: int
     seconds_by_phase: dict[str, float]
     cpu_s: float
-    machine: str
+    machine: dict[str, str | int]
 
     @property
     def top1_pct(self) -> float:
