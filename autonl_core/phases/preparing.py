@@ -13,7 +13,7 @@ from autonl_core.bundle.clean_process import clean_process
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import BatchSource, Loader
 from autonl_core.data.pictures import Pictures, prepare_pictures
-from autonl_core.data.prepare import PreparedData, prepare, split_validation
+from autonl_core.data.prepare import OnProgress, PreparedData, prepare, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
@@ -59,6 +59,7 @@ def open_run(
         scale_baseline(name, space, config.flops_budget)
     if init is None:
         data = decoding.squares(space.resolution)
+        decoding.report(data)
         loader: BatchSource = Loader(
             data, torch.device(host.device), config.seed, augmentation_of(config, dataset, space.resolution)
         )
@@ -95,9 +96,13 @@ def open_run(
 def _open_pretrained(
     config: SearchConfig, dataset: DatasetSpec, init: InitialWeights, decoding: Decoding
 ) -> Pretrained:
+    """The images at every resolution are decoded now: a stop is noticed, and later phases find them in the cache."""
     family = SPACES.get(config.search_space or "")
     teacher_px = teacher_resolution(config, dataset, family)
     resolutions = resolutions_to_try(config, dataset, family)
+    for resolution in resolutions:
+        decoding.squares(resolution)
+    decoding.report(decoding.squares(teacher_px))
     return Pretrained(
         init=init,
         teacher_px=teacher_px,
@@ -113,7 +118,7 @@ def _open_pretrained(
 
 @dataclass(frozen=True)
 class Decoding:
-    """The images of a dataset, decoded where no earlier search did; reports what could not be read or cached."""
+    """The images of a dataset, decoded where no earlier search did."""
 
     dataset: DatasetSpec
     cache_dir: Path
@@ -121,19 +126,21 @@ class Decoding:
     sink: ProgressSink
     stop: StopToken
 
-    def squares(self, resolution: int) -> PreparedData:
-        """The centre squares of all images at `resolution`."""
-        self._on_progress(0.0)
-        host = self.host
-        data = prepare(self.dataset, resolution, self.cache_dir, self._on_progress, host.limits, host.cache_limit_bytes)
+    def squares(self, resolution: int, on_progress: OnProgress | None = None) -> PreparedData:
+        """The centre squares of all images at `resolution`. `on_progress`: by default, as of the phase `preparing`."""
+        host, on_progress = self.host, on_progress or self._on_progress
+        on_progress(0.0)
+        return prepare(self.dataset, resolution, self.cache_dir, on_progress, host.limits, host.cache_limit_bytes)
+
+    def report(self, data: PreparedData) -> None:
+        """Report what could not be read or cached."""
         report = data.report
         if data.sharded:
-            counts = {"images": report.images, "cache_bytes": host.cache_limit_bytes}
+            counts = {"images": report.images, "cache_bytes": self.host.cache_limit_bytes}
             self.sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, counts)
         if report.unreadable:
             problems = [asdict(image) for image in report.problems]
             self.sink.event(EventKind.UNREADABLE_IMAGES, {"count": report.unreadable, "problems": problems})
-        return data
 
     def pictures(self, side: int) -> Pictures:
         """The whole pictures, the longer side at most `side` pixels."""

@@ -13,8 +13,8 @@ from autonl_core.errors import SpaceError
 from autonl_core.nn.network import Network, build_network
 from autonl_core.nn.weights import load_weights
 from autonl_core.spec.arch import LightNLSpec
-from autonl_core.spec.search_space import Option
 from autonl_core.spec.published_net import adapt
+from autonl_core.spec.search_space import Option
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
 from autonl_core.supernet.gates import Choice, GateTable
@@ -160,7 +160,8 @@ def test_a_network_trained_on_larger_images_starts_the_space_of_smaller_ones(siz
     network = lively(adapt(ZOO["efficientnet_lite0"].arch, resolution=128, num_classes=7))
     space = get_space("lite", size, 7)
     other = as_in_space(network, space)
-    kernels = [(given.kernel_size, ours.kernel_size) for given, ours in zip(network.arch.blocks, other.arch.blocks)]
+    blocks = zip(network.arch.blocks, other.arch.blocks, strict=True)
+    kernels = [(given.kernel_size, ours.kernel_size) for given, ours in blocks]
     assert [pair for pair in kernels if pair[0] != pair[1]] == ([(5, 3)] * 3 if size == 64 else [])
     x = torch.randn(2, 3, size, size)
     torch.testing.assert_close(other(x), network(x), rtol=1e-4, atol=1e-5)
