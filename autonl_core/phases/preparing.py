@@ -13,7 +13,7 @@ from autonl_core.bundle.clean_process import clean_process
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import BatchSource, Loader
 from autonl_core.data.pictures import Pictures, prepare_pictures
-from autonl_core.data.prepare import PreparedData, prepare, split_validation
+from autonl_core.data.prepare import OnProgress, PreparedData, prepare, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
@@ -54,14 +54,11 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    space = resolve_space(config, dataset)
-    for name in config.baselines:  # raises now rather than after hours if it cannot be scaled to the budget
-        scale_baseline(name, space, config.flops_budget)
+    space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
-    data, pretrained = images.data, images.pretrained
+    data = images.data
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions)) if pretrained else NO_TEACHING
-    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), teaching))
+    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), images.teaching))
     reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
@@ -81,8 +78,16 @@ def open_run(
         reporter=reporter,
         clean_process=clean_process(),
         export_process=ForkedProcess(),
-        pretrained=pretrained,
+        pretrained=images.pretrained,
     )
+
+
+def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The space of the search. Raises now rather than after hours if a baseline cannot be scaled to the budget."""
+    space = resolve_space(config, dataset)
+    for name in config.baselines:
+        scale_baseline(name, space, config.flops_budget)
+    return space
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,19 @@ class _Images:
     loader: BatchSource
     pretrained: Pretrained | None = None
 
+    @property
+    def teaching(self) -> Teaching:
+        """What a teacher adds to the work of the search."""
+        pretrained = self.pretrained
+        return Teaching(pretrained.teacher_macs, len(pretrained.resolutions)) if pretrained else NO_TEACHING
+
 
 def _open_images(
     config: SearchConfig, dataset: DatasetSpec, space: SearchSpace, init: InitialWeights | None, decoding: Decoding
 ) -> _Images:
     if init is None:
         data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
+        decoding.report(data)
         augmentation = augmentation_of(config, dataset, space.resolution)
         return _Images(data, Loader(data, device, config.seed, augmentation))
     pretrained = _open_pretrained(config, dataset, init, decoding)
@@ -109,9 +121,13 @@ def _open_images(
 def _open_pretrained(
     config: SearchConfig, dataset: DatasetSpec, init: InitialWeights, decoding: Decoding
 ) -> Pretrained:
+    """The images at every resolution are decoded now: a stop is noticed, and later phases find them in the cache."""
     family = SPACES.get(config.search_space or "")
     teacher_px = teacher_resolution(config, dataset, family)
     resolutions = resolutions_to_try(config, dataset, family)
+    for resolution in resolutions:
+        decoding.squares(resolution)
+    decoding.report(decoding.squares(teacher_px))
     return Pretrained(
         init=init,
         teacher_px=teacher_px,
@@ -127,7 +143,7 @@ def _open_pretrained(
 
 @dataclass(frozen=True)
 class Decoding:
-    """The images of a dataset, decoded where no earlier search did; reports what could not be read or cached."""
+    """The images of a dataset, decoded where no earlier search did."""
 
     dataset: DatasetSpec
     cache_dir: Path
@@ -135,19 +151,21 @@ class Decoding:
     sink: ProgressSink
     stop: StopToken
 
-    def squares(self, resolution: int) -> PreparedData:
-        """The centre squares of all images at `resolution`."""
-        self._on_progress(0.0)
-        host = self.host
-        data = prepare(self.dataset, resolution, self.cache_dir, self._on_progress, host.limits, host.cache_limit_bytes)
+    def squares(self, resolution: int, on_progress: OnProgress | None = None) -> PreparedData:
+        """The centre squares of all images at `resolution`. `on_progress`: by default, as of the phase `preparing`."""
+        host, on_progress = self.host, on_progress or self._on_progress
+        on_progress(0.0)
+        return prepare(self.dataset, resolution, self.cache_dir, on_progress, host.limits, host.cache_limit_bytes)
+
+    def report(self, data: PreparedData) -> None:
+        """Report what could not be read or cached."""
         report = data.report
         if data.sharded:
-            counts = {"images": report.images, "cache_bytes": host.cache_limit_bytes}
+            counts = {"images": report.images, "cache_bytes": self.host.cache_limit_bytes}
             self.sink.event(EventKind.IMAGES_DECODED_IN_EVERY_EPOCH, counts)
         if report.unreadable:
             problems = [asdict(image) for image in report.problems]
             self.sink.event(EventKind.UNREADABLE_IMAGES, {"count": report.unreadable, "problems": problems})
-        return data
 
     def pictures(self, side: int) -> Pictures:
         """The whole pictures, the longer side at most `side` pixels."""

@@ -9,7 +9,7 @@ import torch
 
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.pictures import Pictures
-from autonl_core.data.prepare import PreparedData
+from autonl_core.data.prepare import OnProgress, PreparedData
 from autonl_core.data.views import Teacher, ViewLoader
 from autonl_core.nn.network import Network
 from autonl_core.nn.weights import load_weights
@@ -34,7 +34,7 @@ class Pretrained:
     teacher_px: int
     resolutions: tuple[int, ...]
     space_at: Callable[[int], SearchSpace]
-    squares: Callable[[int], PreparedData]
+    squares: Callable[[int, OnProgress], PreparedData]
     pictures: Pictures
     augmentation: Augmentation
     seed: int
@@ -52,10 +52,14 @@ class Pretrained:
         network = load_weights(self.init.path, self.init.weights.arch, num_classes=classes, seed=self.seed)
         return at_resolution(network, self.teacher_px)
 
-    def data_at(self, resolution: int) -> PreparedData:
-        """The dataset at a resolution, its channels fed as the pretrained network expects them."""
+    def data_at(self, resolution: int, on_progress: OnProgress = lambda share: None) -> PreparedData:
+        """The dataset at a resolution, its channels fed as the pretrained network expects them.
+
+        Args:
+            on_progress: called if it has to be decoded once more, because other searches needed the room.
+        """
         normalisation = self.init.weights.normalisation
-        return replace(self.squares(resolution), mean=normalisation.mean, std=normalisation.std)
+        return replace(self.squares(resolution, on_progress), mean=normalisation.mean, std=normalisation.std)
 
     def loader(self, data: PreparedData, teacher: Network | None, weight: float) -> ViewLoader:
         """Crops of whole pictures at the resolution of `data`, labelled with the teacher's answers if there is one."""

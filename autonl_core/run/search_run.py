@@ -110,7 +110,7 @@ class SearchRun:
     def at(self, adapted: Adapted) -> SearchRun:
         """The same run at the resolution of `adapted`, where networks learn from its teacher."""
         assert self.pretrained is not None
-        data = self.pretrained.data_at(adapted.resolution)
+        data = self.pretrained.data_at(adapted.resolution, on_progress=lambda share: self.reporter.progress())
         fit, val = split_validation(data.train, self.config.val_fraction, self.config.seed)
         return replace(
             self,

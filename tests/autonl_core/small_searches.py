@@ -19,8 +19,10 @@ from autonl_core.phases.finishing import CHECKPOINT_NAME
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.search import run_search
+from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.spec.recipe import settle
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
 from autonl_core.training.evaluate import Score
 from tests.autonl_core.digit_archives import few_digits
@@ -117,7 +119,8 @@ def search(
     host_names = ("save_steps", "micro_batches", "cache_limit_bytes")
     host = HostOptions(cache_dir=cache_dir, **{name: changes.pop(name) for name in host_names if name in changes})
     resume_from = changes.pop("resume_from", ())
-    config = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    asked = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    config = settle(asked, dataset, installed_weights())
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -128,7 +131,16 @@ def search(
             stack.enter_context(mock.patch("autonl_core.run.search_run.SearchRun.prepare_export"))
         if not bundle and not report:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.ReportWriter.write", return_value={}))
-        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
+        return run_search(
+            config,
+            dataset,
+            work_dir,
+            sink=recorder,
+            stop=recorder,
+            resume_from=resume_from,
+            host=host,
+            init=initial_weights(config.init),
+        )
 
 
 @pytest.fixture(scope="session")

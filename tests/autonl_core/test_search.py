@@ -39,8 +39,9 @@ class TestResult:
 
     def test_passes_through_all_phases_in_order(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
         result, recorder = uninterrupted
-        assert tuple(recorder.phases) == PHASES
-        assert set(result.seconds_by_phase) == set(PHASES)
+        phases = [phase for phase in PHASES if phase != "adapting"]  # there is nothing to adapt at random weights
+        assert recorder.phases == phases
+        assert set(result.seconds_by_phase) == set(phases)
         assert recorder.fractions == sorted(recorder.fractions)
         assert recorder.fractions[-1] > 0.9
 
