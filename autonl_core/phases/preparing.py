@@ -56,16 +56,15 @@ def open_run(
     started = time.monotonic()
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
-    data = images.data
-    fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), images.teaching))
-    reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
+    fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
+    work = planned_work(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching)
+    reporter = Reporter(sink, Pace(total=work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
         dataset_report=dataset_report,
         table=GateTable(space),
-        data=data,
+        data=images.data,
         fit=fit,
         val=val,
         loader=images.loader,
