@@ -17,7 +17,8 @@ TIMM ?=
 SEED ?= 1,2,3
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-compile -c constraints.txt
+PACKAGES := .venv/.packages
 INSTALLED := .venv/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
@@ -63,16 +64,19 @@ mutants: $(INSTALLED)  ## remove each safeguard in turn from a copy of the code;
 	@$(BIN)/python -m tests.reliability.mutants
 
 .PHONY: check
-check: $(INSTALLED)  ## check format, lint, types and import rules; changes nothing
+check: $(PACKAGES)  ## check format, lint, types and import rules; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: fmt
-fmt: $(INSTALLED)  ## format, and apply automatic lint fixes
+fmt: $(PACKAGES)  ## format, and apply automatic lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: install
+install: $(INSTALLED)  ## install everything into .venv, as the other commands do on first use
 
 .PHONY: bench
 bench: $(INSTALLED)  ## run the benchmarks; each prints machine, method, medians and ratios
@@ -82,8 +86,8 @@ bench: $(INSTALLED)  ## run the benchmarks; each prints machine, method, medians
 bench-peers: $(INSTALLED)  ## compare with code of others, which you give: PORT=/path/to/port TIMM=/path/to/site
 	@$(BIN)/python -m benchmarks.peers --port "$(PORT)" --timm "$(TIMM)"
 
-# The stamp is written last, so the next `make` continues an interrupted installation.
-$(INSTALLED): pyproject.toml constraints.txt
+# The stamps are written last, so the next `make` continues an interrupted installation.
+$(PACKAGES): pyproject.toml constraints.txt
 	@if [ ! -x $(BIN)/python ]; then \
 	    for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
 	        if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
@@ -97,5 +101,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing pinned packages into .venv (about 350 MB to download with the CPU build of torch; takes some minutes) ..."
 	@$(PIP) '$(TORCH)' $(PIP_TORCH_ARGS)
 	@$(PIP) -e '.[worker,dev]'
+	@touch $@
+
+# What checks do not need. pip would compile the packages too, with one core; files that are no Python are no error here
+# either.
+$(INSTALLED): $(PACKAGES)
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 	@$(BIN)/python -m autonl_core.nn.kernels
 	@touch $@

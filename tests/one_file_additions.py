@@ -18,10 +18,13 @@ PACKAGES = ("api", "autonl_core", "cli", "migrations", "store", "worker")
 
 
 def tree_with(tmp_path: Path, files: Mapping[str, str]) -> Path:
-    """A folder below `tmp_path` with a copy of all packages, without their compiled files, and more `files`."""
+    """A folder below `tmp_path` with a copy of all packages, without their compiled kernels, and more `files`.
+
+    Bytecode is copied too: it stays valid, because copies keep the time of the source.
+    """
     tree = tmp_path / "tree"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("*.nbi", "*.nbc"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     for path, source in files.items():
         (tree / path).write_text(source)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-# Files whose tests share a fixture that takes many seconds to set up.
+# Files whose tests share a fixture that takes many seconds to set up, or libraries that take as long to load.
 TOGETHER = {
     "tests/autonl_core/bundle/test_build.py": "one bundle",
+    "tests/autonl_core/bundle/test_export_process.py": "one bundle",
     "tests/autonl_core/bundle/test_onnx_macs.py": "one bundle",
     "tests/autonl_core/bundle/test_verify_file.py": "one bundle",
+    "tests/autonl_core/export/test_formats.py": "one bundle",
+    "tests/autonl_core/export/test_graph.py": "one bundle",  # not this, but all that exporters load
+    "tests/autonl_core/export/test_same_padding.py": "one bundle",
     "tests/autonl_core/phases/test_reporting.py": "one search",
     "tests/autonl_core/run/test_stopping.py": "one search",
     "tests/autonl_core/test_search.py": "one search",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,13 +24,17 @@ def modules(folder: str) -> list[str]:
     return [".".join(file.parts).removesuffix(".__init__") for file in files]
 
 
-def loaded_by(names: list[str]) -> set[str]:
+WORKER = [name for name in modules("worker") if name not in CHILDREN]
+
+
+@functools.cache
+def loaded_by(*names: str) -> frozenset[str]:
     """Top-level packages in memory of a fresh interpreter that imported `names`."""
     code = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
     command = [sys.executable, "-c", code, *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return frozenset(name.partition(".")[0] for name in done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -38,30 +43,34 @@ def loaded_by(names: list[str]) -> set[str]:
         ("the API", modules("api")),
         ("the stores", modules("store")),
         ("the command line", ["cli.main"]),
-        ("the worker's parent process", [name for name in modules("worker") if name not in CHILDREN]),
+        ("the worker's parent process", WORKER),
         ("the spec layer of the core", [name for package in SPEC_LAYER for name in modules(f"autonl_core/{package}")]),
     ],
 )
 def test_only_the_search_itself_loads_tensor_code(room: str, names: list[str]) -> None:
     assert names
-    assert not loaded_by(names) & TENSOR_CODE, f"{room} loads tensor code"
+    assert not loaded_by(*names) & TENSOR_CODE, f"{room} loads tensor code"
 
 
 def test_the_worker_s_parent_loads_no_web_framework() -> None:
-    assert not loaded_by([name for name in modules("worker") if name not in CHILDREN]) & {"fastapi", "uvicorn"}
+    assert not loaded_by(*WORKER) & {"fastapi", "uvicorn"}
 
 
 def test_a_sweeper_loads_celery_only_to_notify() -> None:
-    assert not loaded_by(["worker.sweeper"]) & {"celery", "kombu", "redis"}
+    assert not loaded_by("worker.sweeper") & {"celery", "kombu", "redis"}
+
+
+@functools.cache
+def parsed() -> dict[str, ast.Module]:
+    """Path and syntax tree of every file of the rooms."""
+    files = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
+    paths = {file.relative_to(ROOT).as_posix(): file for file in files}
+    return {path: ast.parse(file.read_text(encoding="utf-8"), filename=path) for path, file in paths.items()}
 
 
 def sources(*without: str) -> Iterator[tuple[str, ast.Module]]:
     """Path and syntax tree of every file of the rooms, except those whose path begins with one of `without`."""
-    for room in ROOMS:
-        for file in sorted((ROOT / room).rglob("*.py")):
-            path = file.relative_to(ROOT).as_posix()
-            if not path.startswith(without):
-                yield path, ast.parse(file.read_text(encoding="utf-8"), filename=path)
+    return ((path, tree) for path, tree in parsed().items() if not path.startswith(without))
 
 
 def uses(tree: ast.Module, *attributes: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from fastapi import FastAPI
 
 from store.settings import Settings
 from tests.api.http_service import SEARCH, serving, start
@@ -83,17 +85,8 @@ def test_it_need_not_wake_up_to_notice_that_it_has_to_stop(settings: Settings) -
     assert process.wait(20) == -signal.SIGTERM
 
 
-def test_importing_the_api_loads_no_tensor_code() -> None:
-    heavy = "{'torch', 'numpy', 'scipy', 'sklearn', 'safetensors'}"
-    code = f"import sys, api.app; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_uvicorn_finds_the_application_by_its_usual_name() -> None:
-    code = "import api.app as module; print(module.app.title)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "AutoNL"
+    assert isinstance(importlib.import_module("api.app").app, FastAPI)  # `uvicorn api.app:app`
 
 
 def test_ready_means_database_schema_and_broker(settings: Settings, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from autonl_core.bundle.bundle import Bundle
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
+from autonl_core.nn.profile import WARM_UP_PASSES
 from autonl_core.phases.finishing import CHECKPOINT_NAME
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.search_run import SearchRun
@@ -40,6 +41,7 @@ QUICK: dict[str, Any] = {
     "train": {"epochs": 3, "batch_size": 32, "warmup_epochs": 1, "ema_decay": 0.9},
     "export": {"formats": []},
 }
+SHORT_TRAINING: dict[str, Any] = {**QUICK["train"], "epochs": 1, "warmup_epochs": 0}  # where weights are not compared
 
 
 class Recorder(Silent):
@@ -125,6 +127,7 @@ def search(
     work_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not bundle:
+            stack.enter_context(mock.patch("autonl_core.nn.profile.TIMED_PASSES", WARM_UP_PASSES + 1))
             stack.enter_context(mock.patch("autonl_core.phases.finishing.make_bundle", checkpoint_alone))
             stack.enter_context(mock.patch("autonl_core.phases.finishing.pack_bundle", packed_alone))
             stack.enter_context(mock.patch("autonl_core.run.prepared_process.PreparedProcess.start"))
@@ -151,6 +154,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[SearchResult, Recorder]:
-    """A search that ran without interruption, with a whole bundle; tests only read from it."""
+    """A search that ran without interruption, with a report; tests only read from it."""
     recorder = Recorder()
-    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder, bundle=True), recorder
+    return search(tmp_path_factory.mktemp("uninterrupted"), cache, recorder=recorder, report=True), recorder

@@ -115,15 +115,16 @@ def test_a_check_of_changed_images_begins_anew(opened: Stores, pets: Path, tmp_p
     assert unreadable.files == [str(changed.relative_to(pets))]
 
 
-def test_what_was_saved_is_deleted_unless_its_dataset_is_still_to_be_checked(opened: Stores) -> None:
-    folders = {name: saved_folder(opened.settings, name) for name in ("pets", "gone")}
+def test_what_was_saved_is_deleted_unless_its_dataset_is_still_to_be_checked(stores: Stores, tmp_path: Path) -> None:
+    stores.datasets.add_path("pets", "folder", tmp_path)
+    folders = {name: saved_folder(stores.settings, name) for name in ("pets", "gone")}
     for folder in folders.values():
         folder.mkdir(parents=True)
         (folder / "key-0").write_bytes(b"rows")
-    delete_unused(opened)
+    delete_unused(stores)
     assert [name for name, folder in folders.items() if folder.exists()] == ["pets"]
-    opened.datasets.delete("pets")
-    delete_unused(opened)
+    stores.datasets.delete("pets")
+    delete_unused(stores)
     assert not folders["pets"].exists()
-    shutil.rmtree(opened.settings.datasets_dir)
-    delete_unused(opened)  # there may be no folder yet
+    shutil.rmtree(stores.settings.datasets_dir)
+    delete_unused(stores)  # there may be no folder yet

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,14 +44,21 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
     artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
     assert artifacts.keys() == {"safetensors", "onnx", "bundle", "report-html", "report-md"}
-    for artifact in artifacts.values():
+    contents: dict[str, bytes] = {}
+    for kind, artifact in artifacts.items():
         with stores.artifacts.open(artifact.key) as file:
-            assert hashlib.sha256(file.read()).hexdigest() == artifact.sha256
+            contents[kind] = file.read()
+        assert hashlib.sha256(contents[kind]).hexdigest() == artifact.sha256
     assert search.result is not None
     assert {kind: file["sha256"] for kind, file in search.result["files"].items()} == {
         kind: artifact.sha256 for kind, artifact in artifacts.items()
     }
-    assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
+    parity = search.result["parity"]
+    assert parity["onnx"]["correct"] == search.result["test_correct"]
+    assert {name for name in parity if parity[name]["sha256"].encode() in contents["report-html"]} == set(parity)
+    with zipfile.ZipFile(io.BytesIO(contents["bundle"])) as bundle:
+        (report,) = (name for name in bundle.namelist() if name.endswith("/report.html"))
+        assert bundle.read(report) == contents["report-html"]
 
 
 @pytest.mark.long

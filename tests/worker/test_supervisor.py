@@ -49,22 +49,26 @@ def test_queued_searches_run_one_after_the_other(stores: Stores) -> None:
     assert {stores.searches.get(search_id).state for search_id in searches} == {SearchState.SUCCEEDED}
 
 
-def test_a_crash_is_retried_and_then_given_up_with_the_end_of_its_log(stores: Stores) -> None:
+def test_a_crash_is_retried_and_then_given_up_with_the_end_of_its_log(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"max_crash_streak": 2}))
     search_id = queue_search(stores)
-    assert run(stores, "crash") == 3
+    assert run(stores, "crash") == 2
     search = stores.searches.get(search_id)
     assert search.state is SearchState.FAILED
     assert search.error is not None
-    assert search.error["detail"].count("exited with code 70: the reason is on the last line") == 3
+    assert search.error["detail"].count("exited with code 70: the reason is on the last line") == 2
     attempts = stores.searches.attempts(search_id)
-    assert [attempt.log_tail for attempt in attempts] == ["the reason is on the last line\n"] * 3
+    assert [attempt.log_tail for attempt in attempts] == ["the reason is on the last line\n"] * 2
+    stores.close()
 
 
-def test_exiting_with_code_0_but_no_result_is_a_crash(stores: Stores) -> None:
+def test_exiting_with_code_0_but_no_result_is_a_crash(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"max_crash_streak": 1}))
     search_id = queue_search(stores)
     run(stores, "forget")
-    assert exits(stores, search_id) == [ExitClass.CRASHED] * 3
+    assert exits(stores, search_id) == [ExitClass.CRASHED]
     assert "stored no result" in str(stores.searches.attempts(search_id)[0].detail)
+    stores.close()
 
 
 def test_a_killed_search_resumes_where_it_was(stores: Stores) -> None:
@@ -131,6 +135,7 @@ def test_a_drain_gives_the_search_back_without_penalty(stores: Stores) -> None:
     assert (search.state, search.crash_streak) == (SearchState.QUEUED, 0)
     assert exits(stores, search_id) == [ExitClass.DRAINED]
     assert stores.searches.get(waiting).attempts == 0  # a draining worker claims nothing new
+    stores.control.cancel(waiting)
     run(stores, "work")
     assert stores.searches.get(search_id).state is SearchState.SUCCEEDED
 

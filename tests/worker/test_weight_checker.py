@@ -99,6 +99,7 @@ def test_code_in_a_file_is_refused_and_never_runs(opened: Stores, tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.long
 def test_everything_that_does_not_fit_is_listed(opened: Stores, tmp_path: Path) -> None:
     weights = port_state("autonl_s")
     missing, misshaped = "features.0.0.weight", "features.3.project_conv.0.weight"

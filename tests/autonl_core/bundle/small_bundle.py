@@ -65,8 +65,14 @@ def filled_graph(network: Network) -> NetworkGraph:
     return graph
 
 
-def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export: Any) -> SearchRun:
-    """A search that is about to export `arch`, which uses its whole budget."""
+def start(
+    folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, cache_dir: Path | None = None, **export: Any
+) -> SearchRun:
+    """A search that is about to export `arch`, which uses its whole budget.
+
+    Args:
+        cache_dir: for decoded images; by default, one in `folder`.
+    """
     budget = count_macs(arch).total
     folder.mkdir(parents=True, exist_ok=True)
     return open_run(
@@ -77,7 +83,7 @@ def start(folder: Path, arch: ArchSpec, dataset: DatasetSpec = DIGITS, **export:
         stop=Silent(),
         resume_from=(),
         host=HostOptions(save_steps=100),
-        cache_dir=folder / "cache",
+        cache_dir=cache_dir or folder / "cache",
         dataset_report=None,
     )
 
@@ -97,6 +103,10 @@ class Made:
         """A copy of its folder, for a test to damage."""
         shutil.copytree(self.bundle.folder, target)
         return target
+
+    def start_again(self, folder: Path, **export: Any) -> SearchRun:
+        """Another search that is about to export the same network; it reads the images that were decoded for this."""
+        return start(folder, self.network.arch, cache_dir=self.run.work_dir / "cache", **export)
 
 
 def finish(run: SearchRun, network: Network) -> Made:

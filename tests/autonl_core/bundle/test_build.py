@@ -34,7 +34,7 @@ from autonl_core.report.markdown import plain as plain_text
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
-from tests.autonl_core.bundle.small_bundle import Made, filled_graph, finish, plain, start
+from tests.autonl_core.bundle.small_bundle import Made, filled_graph, finish, plain
 
 
 class TestContents:
@@ -204,6 +204,7 @@ class TestWithheld:
         def copied(materials: Materials, path: Path) -> None:
             shutil.copyfile(made.bundle.folder / path.name, path)
 
+        monkeypatch.setattr("autonl_core.bundle.latency._MEASURED_S", 0.0)  # as few rounds as it ever takes
         monkeypatch.setattr("autonl_core.bundle.build.score_in_clean_process", scored)
         for name in ("onnx", "onnx-int8"):
             monkeypatch.setitem(
@@ -215,7 +216,7 @@ class TestWithheld:
         self, made: Made, tmp_path: Path, reported: dict[str, Any]
     ) -> None:
         reported["formats"]["onnx-int8"] |= {"correct": 0, "top1_pct": 0.0}
-        run = start(tmp_path, made.network.arch, formats=("onnx", "onnx-int8"), int8_max_drop_points=0.5)
+        run = made.start_again(tmp_path, formats=("onnx", "onnx-int8"), int8_max_drop_points=0.5)
         again = finish(run, made.network)
         bundle = again.bundle
         assert again.files.keys() == {"safetensors", "onnx", "bundle"}
@@ -234,7 +235,7 @@ class TestWithheld:
 
         pt2 = replace(NETWORK_FORMAT_SPECS["pt2"], prepare=broken, make=broken)
         monkeypatch.setitem(NETWORK_FORMAT_SPECS, "pt2", pt2)
-        run = start(tmp_path, made.network.arch, formats=("pt2",))
+        run = made.start_again(tmp_path, formats=("pt2",))
         again = finish(run, made.network)
         bundle = again.bundle
         assert again.files.keys() == {"safetensors", "bundle"}
@@ -252,7 +253,7 @@ class TestWithheld:
         int8 = replace(NETWORK_FORMAT_SPECS["onnx-int8"], make=quantise)
         monkeypatch.setitem(NETWORK_FORMAT_SPECS, "onnx-int8", int8)
         with pytest.raises(type(problem)):
-            finish(start(tmp_path, made.network.arch, formats=("onnx-int8",)), made.network)
+            finish(made.start_again(tmp_path, formats=("onnx-int8",)), made.network)
 
     @pytest.mark.parametrize(("more", "allowed"), [(0, True), (1, False)])
     def test_a_checkpoint_with_another_score_than_the_network_fails_the_search(
@@ -260,7 +261,7 @@ class TestWithheld:
     ) -> None:
         """Beyond the number of ties, which rounding may decide."""
         reported["ties"] = 3
-        run = start(tmp_path, made.network.arch, formats=())
+        run = made.start_again(tmp_path, formats=())
         ours = replace(made.score, correct=made.score.correct + 3 + more)
         if allowed:
             assert make_bundle(run, made.checkpoint, made.network, ours).score.correct == made.score.correct
@@ -271,7 +272,7 @@ class TestWithheld:
     def test_so_does_another_number_of_test_images(self, made: Made, tmp_path: Path, reported: dict[str, Any]) -> None:
         reported["images"] -= 1
         with pytest.raises(VerificationError, match="reads 358 test images, the search 359"):
-            finish(start(tmp_path, made.network.arch, formats=()), made.network)
+            finish(made.start_again(tmp_path, formats=()), made.network)
 
 
 class TestLatency:

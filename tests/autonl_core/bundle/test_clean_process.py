@@ -39,6 +39,7 @@ def test_a_script_runs_as_if_python_had_started_it(clean: PreparedProcess, tmp_p
     assert not {name.partition(".")[0] for name in modules} & {"autonl_core", "safetensors"}
 
 
+@pytest.mark.long
 def test_what_the_script_says_of_an_error_is_returned(clean: PreparedProcess, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("raise ValueError('no such file')")
     done = clean.serve([str(tmp_path / "script.py")], meanwhile=nothing, still_wanted=nothing)

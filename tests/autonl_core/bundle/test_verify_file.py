@@ -238,7 +238,7 @@ def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_t
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Damaged ones are skipped by both."""
-    digits_zip(tmp_path / "digits.zip")
+    digits_zip(tmp_path / "digits.zip", per_class=30)
     with zipfile.ZipFile(tmp_path / "digits.zip", "a") as archive:
         for number in range(9):  # some of them test images
             archive.writestr(f"3/damaged{number}.png", b"\x89PNG nothing")

@@ -45,8 +45,8 @@ def pixels(images: ImageSet) -> Images:
     return images.take(np.arange(len(images)))[0].numpy()
 
 
-def test_digits_are_the_1797_of_scikit_learn_split_as_announced(tmp_path: Path) -> None:
-    data = prepare(DIGITS, 8, tmp_path)
+def test_digits_are_the_1797_of_scikit_learn_split_as_announced(cache: Path) -> None:
+    data = prepare(DIGITS, 8, cache)
     assert (len(data.train), len(data.test)) == (DIGITS.train_images, DIGITS.test_images)
     assert not set(data.train.indices) & set(data.test.indices)
     images, labels = data.test.take(np.arange(len(data.test)))
@@ -113,8 +113,8 @@ def test_a_second_search_reads_the_cache_even_when_the_files_are_gone(tmp_path: 
         prepare(spec, 16, tmp_path)  # another resolution needs the files
 
 
-def test_the_validation_split_is_stratified_seeded_and_apart(tmp_path: Path) -> None:
-    train = prepare(DIGITS, 8, tmp_path).train
+def test_the_validation_split_is_stratified_seeded_and_apart(cache: Path) -> None:
+    train = prepare(DIGITS, 8, cache).train
     fit, val = split_validation(train, 0.1, seed=0)
     assert len(fit) + len(val) == len(train)
     assert not set(fit.indices) & set(val.indices)

@@ -35,7 +35,7 @@ from autonl_core.spec.formats import (
 )
 from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import recalibrate_batch_norm
-from tests.autonl_core.bundle.small_bundle import lively
+from tests.autonl_core.bundle.small_bundle import Made, lively
 
 CLASSES, RESOLUTION = 10, 8
 OTHER_FILES = {
@@ -92,13 +92,20 @@ def made_by_a_fresh_process(path: Path) -> Folder:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def first(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return made_by_a_fresh_process(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return made_by_a_fresh_process(tmp_path_factory.mktemp("second"))
+
+
+@pytest.fixture
+def folder(made: Made) -> Folder:
+    """The bundle that other tests read from too: it holds every format."""
+    network = model.load(made.bundle.folder / "arch.json", made.checkpoint)
+    return Folder(made.bundle.folder, model.fuse(network))
 
 
 @pytest.fixture
@@ -119,9 +126,9 @@ def opened(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[[Network
 class TestEveryFormat:
     @pytest.mark.long
     def test_is_the_same_file_when_made_again_elsewhere(
-        self, name: NetworkFormat, folder: Folder, again: Folder
+        self, name: NetworkFormat, first: Folder, again: Folder
     ) -> None:
-        assert folder.file(name).read_bytes() == again.file(name).read_bytes()
+        assert first.file(name).read_bytes() == again.file(name).read_bytes()
 
     def test_contains_no_path_of_this_machine(self, name: NetworkFormat, folder: Folder) -> None:
         file = folder.file(name)

@@ -53,9 +53,9 @@ def lite0(resolution: int) -> Network:
 
 @pytest.mark.parametrize("resolution", [pytest.param(224, marks=pytest.mark.long), 75])
 @torch.no_grad()
-def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp_path: Path) -> None:
+def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp_path: Path, cache: Path) -> None:
     network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
-    save_checkpoint(tmp_path / "lite0", network, DIGITS, prepare(DIGITS, 8, tmp_path / "cache"))
+    save_checkpoint(tmp_path / "lite0", network, DIGITS, prepare(DIGITS, 8, cache))
     assert_close(load_weights(tmp_path / "lite0", network.arch)(x), resolution)
     (tmp_path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
     rebuilt = model.load(tmp_path / "arch.json", tmp_path / "lite0")

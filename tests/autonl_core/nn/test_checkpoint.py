@@ -20,8 +20,8 @@ from autonl_core.spec.space_families import get_space
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> PreparedData:
-    return prepare(DIGITS, 8, tmp_path / "cache")
+def data(cache: Path) -> PreparedData:
+    return prepare(DIGITS, 8, cache)
 
 
 @pytest.fixture

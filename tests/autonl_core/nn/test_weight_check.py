@@ -55,8 +55,8 @@ def pickled(tmp_path: Path, content: Any) -> Path:
     return path
 
 
-def checkpoint(tmp_path: Path, arch: ArchSpec = SMALL) -> Path:
-    data = prepare(DIGITS, 8, tmp_path / "cache")
+def checkpoint(tmp_path: Path, cache: Path, arch: ArchSpec = SMALL) -> Path:
+    data = prepare(DIGITS, 8, cache)
     save_checkpoint(tmp_path / "weights", build_network(arch, seed=1).eval(), DIGITS, data)
     return tmp_path / "weights"
 
@@ -68,9 +68,9 @@ def refusal(path: Path, details: WeightSetDetails = NOTHING) -> WeightProblem:
     return refused.value.problem
 
 
-def test_a_checkpoint_says_everything_itself(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path)
-    data = prepare(DIGITS, 8, tmp_path / "cache")
+def test_a_checkpoint_says_everything_itself(tmp_path: Path, cache: Path) -> None:
+    path = checkpoint(tmp_path, cache)
+    data = prepare(DIGITS, 8, cache)
     found = check_weights(path, NOTHING)
     assert (found.arch, found.network, found.format) == (SMALL, None, "safetensors")
     assert found.normalisation == Normalisation(data.mean, data.std)
@@ -78,15 +78,15 @@ def test_a_checkpoint_says_everything_itself(tmp_path: Path) -> None:
     assert check_weights(path, WeightSetDetails(normalisation=HALF)).normalisation == HALF
 
 
-def test_a_checkpoint_of_another_architecture_than_stated_is_refused(tmp_path: Path) -> None:
-    problem = refusal(checkpoint(tmp_path), named("autonl_s"))
+def test_a_checkpoint_of_another_architecture_than_stated_is_refused(tmp_path: Path, cache: Path) -> None:
+    problem = refusal(checkpoint(tmp_path, cache), named("autonl_s"))
     assert problem.code == "other_architecture"
     assert "in8 | cn_k3_s1_c8" in problem.detail
     assert "not autonl_s; leave out `arch`" in problem.detail
 
 
-def test_a_checkpoint_of_a_network_of_the_zoo_bears_its_name(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path, V2)
+def test_a_checkpoint_of_a_network_of_the_zoo_bears_its_name(tmp_path: Path, cache: Path) -> None:
+    path = checkpoint(tmp_path, cache, V2)
     assert check_weights(path, NOTHING) == check_weights(path, named("mobilenet_v2"))
     assert check_weights(path, NOTHING).network == "mobilenet_v2"
 
@@ -194,8 +194,8 @@ def test_numbers_that_are_not_finite_are_refused_with_their_tensors(tmp_path: Pa
     assert (problem.code, problem.tensors) == ("not_finite", ("head.conv.weight", "classifier.bias"))
 
 
-def test_a_checkpoint_with_an_impossible_normalisation_is_refused(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path)
+def test_a_checkpoint_with_an_impossible_normalisation_is_refused(tmp_path: Path, cache: Path) -> None:
+    path = checkpoint(tmp_path, cache)
     content = path.read_bytes()
     start = content.index(b'"std') + content[content.index(b'"std') :].index(b"[") + 1
     path.write_bytes(content[:start] + b"-" + content[start + 1 :])

@@ -31,22 +31,22 @@ OTHER_ARCHS = {
 pytestmark = pytest.mark.parametrize("name", WEIGHT_FORMATS.names())
 
 
-def save_safetensors(path: Path, network: Network) -> None:
-    save_checkpoint(path, network, DIGITS, prepare(DIGITS, 8, path.parent / "cache"))
+def save_safetensors(path: Path, network: Network, cache: Path) -> None:
+    save_checkpoint(path, network, DIGITS, prepare(DIGITS, 8, cache))
 
 
-def save_port(path: Path, network: Network) -> None:
+def save_port(path: Path, network: Network, cache: Path) -> None:
     names = dict(port_names(network.arch))
     torch.save({names[key]: value for key, value in network.state_dict().items() if key in names}, path)
 
 
-def save_lite(path: Path, network: Network) -> None:
+def save_lite(path: Path, network: Network, cache: Path) -> None:
     names = dict(lite_names(network.arch))
     torch.save({names[key]: value for key, value in network.state_dict().items()}, path)
 
 
 # How to write a file of each format: a new format has to bring one.
-WRITERS: dict[str, Callable[[Path, Network], None]] = {
+WRITERS: dict[str, Callable[[Path, Network, Path], None]] = {
     "efficientnet-lite": save_lite,
     "pytorch-port": save_port,
     "safetensors": save_safetensors,
@@ -57,30 +57,30 @@ def arch_of(name: str) -> ArchSpec:
     return OTHER_ARCHS.get(name, ARCH)
 
 
-def written(name: str, tmp_path: Path) -> tuple[Path, Network]:
+def written(name: str, tmp_path: Path, cache: Path) -> tuple[Path, Network]:
     """A file of the format `name`, and the network whose weights it holds."""
     network = build_network(arch_of(name), seed=1).eval()
     path = tmp_path / "weights"
-    WRITERS[name](path, network)
+    WRITERS[name](path, network, cache)
     return path, network
 
 
-def test_only_its_own_format_recognises_a_file(name: str, tmp_path: Path) -> None:
-    path, _ = written(name, tmp_path)
+def test_only_its_own_format_recognises_a_file(name: str, tmp_path: Path, cache: Path) -> None:
+    path, _ = written(name, tmp_path, cache)
     assert [member.name for member in WEIGHT_FORMATS.members() if member.recognises(WeightFile(path))] == [name]
 
 
 @torch.no_grad()
-def test_the_network_computes_what_the_saved_one_does(name: str, tmp_path: Path) -> None:
-    path, network = written(name, tmp_path)
+def test_the_network_computes_what_the_saved_one_does(name: str, tmp_path: Path, cache: Path) -> None:
+    path, network = written(name, tmp_path, cache)
     loaded = load_weights(path, arch_of(name))
     x = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     assert not loaded.training
     assert torch.equal(loaded(x), network(x))
 
 
-def test_a_fresh_classifier_leaves_all_other_weights(name: str, tmp_path: Path) -> None:
-    path, network = written(name, tmp_path)
+def test_a_fresh_classifier_leaves_all_other_weights(name: str, tmp_path: Path, cache: Path) -> None:
+    path, network = written(name, tmp_path, cache)
     arch = arch_of(name)
     one, same, other = (load_weights(path, arch, num_classes=3, seed=seed).state_dict() for seed in (5, 5, 6))
     assert one["classifier.weight"].shape == (3, 24)
@@ -90,15 +90,15 @@ def test_a_fresh_classifier_leaves_all_other_weights(name: str, tmp_path: Path) 
     assert all(torch.equal(one[key], network.state_dict()[key]) for key in kept)
 
 
-def test_weights_of_another_architecture_are_refused(name: str, tmp_path: Path) -> None:
-    path, _ = written(name, tmp_path)
+def test_weights_of_another_architecture_are_refused(name: str, tmp_path: Path, cache: Path) -> None:
+    path, _ = written(name, tmp_path, cache)
     with pytest.raises(CheckpointError, match=str(path)):
         load_weights(path, adapt(arch_of(name), num_classes=11))
 
 
 @pytest.mark.parametrize("kept_share", [0.1, 0.9])
-def test_a_damaged_file_is_refused(name: str, kept_share: float, tmp_path: Path) -> None:
-    path, _ = written(name, tmp_path)
+def test_a_damaged_file_is_refused(name: str, kept_share: float, tmp_path: Path, cache: Path) -> None:
+    path, _ = written(name, tmp_path, cache)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept_share * len(content))])
     with pytest.raises(CheckpointError, match=str(path)):

@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from autonl_core.report import render
+from autonl_core.report import Report, render
 from autonl_core.report.images import strip_uri
 from autonl_core.report.markdown import plain
 from autonl_core.report.pictures import DARK, LIGHT, draw_all
@@ -74,6 +74,12 @@ def hostile() -> tuple[Page, str]:
     return Page(report.html), report.markdown
 
 
+@pytest.fixture(scope="module")
+def plain_report() -> Report:
+    """Of a few classes with short names, and one baseline."""
+    return render(facts(PLAIN, baselines=(baseline(30),)))
+
+
 def test_the_page_runs_and_loads_nothing(hostile: tuple[Page, str]) -> None:
     page, _ = hostile
     tags = {tag for tag, _ in page.tags}
@@ -117,13 +123,12 @@ def test_no_name_is_interpreted_as_markup(name: str) -> None:
         assert not any(token.type == "list_item_open" for token in parser.parse(plain(name)))
 
 
-def test_equal_facts_give_equal_reports() -> None:
-    assert render(facts(baselines=(baseline(50),))) == render(facts(baselines=(baseline(50),)))
+def test_equal_facts_give_equal_reports(plain_report: Report) -> None:
+    assert render(facts(PLAIN, baselines=(baseline(30),))) == plain_report
 
 
-def test_key_figures_are_in_both_forms() -> None:
-    made = facts(baselines=(baseline(30),))
-    report = render(made)
+def test_key_figures_are_in_both_forms(plain_report: Report) -> None:
+    made, report = facts(PLAIN, baselines=(baseline(30),)), plain_report
     text = " ".join(Page(report.html).texts)
     plain = MarkdownIt("commonmark").enable("table").render(report.markdown)
     expected = (
@@ -168,14 +173,14 @@ def test_a_baseline_without_a_score_states_the_reason() -> None:
     assert "the loss was nan" in render(facts(baselines=(baseline(None, "the loss was nan"),))).markdown
 
 
-def test_a_thousand_classes_stay_readable_and_small() -> None:
+def test_a_thousand_classes_stay_readable_and_small(plain_report: Report) -> None:
     report = render(facts(tuple(f"class {number}" for number in range(1000)), per_class=3))
     assert len(report.html) < 1_000_000
     rows = report.html.count("<tr")
     assert rows < 200
     assert "Classes with the lowest recall" in report.html
     assert 'class="matrix"' not in report.html
-    assert 'class="matrix"' in render(facts(PLAIN)).html
+    assert 'class="matrix"' in plain_report.html
 
 
 def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None:

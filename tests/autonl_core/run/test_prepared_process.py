@@ -48,6 +48,13 @@ def test_work_goes_on_meanwhile(prepared: PreparedProcess, tmp_path: Path) -> No
     assert done.stdout == "seen\n"
 
 
+def test_what_the_script_says_of_an_error_is_returned(prepared: PreparedProcess, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("raise ValueError('no such file')")
+    done = prepared.serve([str(tmp_path / "script.py")], meanwhile=nothing, still_wanted=nothing)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("ValueError: no such file")
+
+
 def test_a_stop_ends_it(prepared: PreparedProcess, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import time; time.sleep(1000)")
     prepared.start()

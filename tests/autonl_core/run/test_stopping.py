@@ -26,7 +26,7 @@ from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score
 from autonl_core.training.micro_batches import split
 from tests.autonl_core.digit_archives import FEW_DIGITS_ZIP
-from tests.autonl_core.small_searches import Recorder, search
+from tests.autonl_core.small_searches import SHORT_TRAINING, Recorder, search
 
 
 def program(path: Path, line: str) -> str:
@@ -84,7 +84,7 @@ class TestStop:
         monkeypatch.setattr("autonl_core.phases.training._better", compare)
         recorder = Recorder(1, "cancel", "exporting")
         with pytest.raises(Interrupted, match="cancel"):
-            search(tmp_path, cache, recorder=recorder)
+            search(tmp_path, cache, recorder=recorder, train=SHORT_TRAINING)
         ((_, checkpoint),) = recorder.kept
         assert load_checkpoint(checkpoint).network.arch.arch_id == recorder.best[-1].arch_id
 
@@ -119,12 +119,12 @@ class TestStop:
     ) -> None:
         paused = Recorder(22)
         with pytest.raises(Interrupted):
-            search(tmp_path / "1", cache, recorder=paused)
+            search(tmp_path / "1", cache, recorder=paused, train=SHORT_TRAINING)
         threads = torch.get_num_threads()
         torch.set_num_threads(threads + 1)
         try:
             resumed = Recorder()
-            result = search(tmp_path / "2", cache, recorder=resumed, resume_from=paused.states)
+            result = search(tmp_path / "2", cache, recorder=resumed, resume_from=paused.states, train=SHORT_TRAINING)
         finally:
             torch.set_num_threads(threads)
         assert not result.exact
@@ -163,13 +163,14 @@ class TestStop:
     def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:
         drained = Recorder(22)
         with pytest.raises(Interrupted):
-            search(tmp_path / "1", cache, recorder=drained)
+            search(tmp_path / "1", cache, recorder=drained, train=SHORT_TRAINING)
         newest = drained.states[-1]
         state = torch.load(newest.path, weights_only=True)
         del state["micro_batches"], state["environment"]["code"], state["config"]["export"]
         torch.save(state, newest.path)
         older = replace(newest, sha256=sha256_of(newest.path))
-        assert not search(tmp_path / "2", cache, resume_from=[older]).exact  # other code may compute something else
+        result = search(tmp_path / "2", cache, resume_from=[older], train=SHORT_TRAINING)
+        assert not result.exact  # other code may compute something else
 
     def test_a_drain_only_saves(self, tmp_path: Path, cache: Path) -> None:
         drained = Recorder(22, "drain")
@@ -233,7 +234,7 @@ class TestMemory:
 
         monkeypatch.setattr("autonl_core.phases.deriving.score_choice", score_or_run_out)
         recorder = Recorder()
-        result = search(tmp_path, cache, recorder=recorder)
+        result = search(tmp_path, cache, recorder=recorder, train=SHORT_TRAINING)
         assert [detail["arch_id"] for kind, detail in recorder.events if kind == "candidate_out_of_memory"] == [winner]
         assert result.architecture.arch_id != winner
         assert not result.exact  # with more memory it would have been another one

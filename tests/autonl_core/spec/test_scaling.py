@@ -13,6 +13,9 @@ from autonl_core.spec.scaling import scale_to_macs, scale_width
 from autonl_core.spec.zoo import ZOO
 from tests.autonl_core.sample_architectures import block, network
 
+PLAIN = [name for name in ZOO if not name.startswith("autonl")]
+MOBILE_MACS = st.integers(20_000_000, 600_000_000)
+
 
 @pytest.mark.parametrize(
     ("name", "multiplier", "millions_of_macs", "millions_of_params"),
@@ -38,12 +41,24 @@ def test_a_multiplier_of_one_changes_nothing(name: str) -> None:
     assert scale_width(ZOO[name].arch, 1.0) == ZOO[name].arch
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if not name.startswith("autonl")])
-@settings(max_examples=20)
-@given(macs=st.integers(20_000_000, 600_000_000))
+@pytest.mark.parametrize("name", PLAIN)
+@settings(max_examples=4)
+@given(macs=MOBILE_MACS)
 @example(macs=20_000_000)
 @example(macs=600_000_000)
 def test_every_target_of_the_mobile_range_is_met_within_three_percent(name: str, macs: int) -> None:
+    assert_met(name, macs)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PLAIN)
+@settings(max_examples=100)
+@given(macs=MOBILE_MACS)
+def test_so_are_many_more_of_them(name: str, macs: int) -> None:
+    assert_met(name, macs)
+
+
+def assert_met(name: str, macs: int) -> None:
     scaled = scale_to_macs(ZOO[name].arch, macs)
     assert abs(count_macs(scaled).total - macs) <= 0.03 * macs
     assert (scaled.resolution, scaled.num_classes) == (ZOO[name].arch.resolution, 1000)

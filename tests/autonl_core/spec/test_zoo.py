@@ -61,7 +61,7 @@ def test_the_lite_networks_scale_depth_and_width_of_their_inner_stages() -> None
 
 
 @pytest.mark.parametrize("name", ZOO)
-@pytest.mark.parametrize("resolution", [224, 97])
+@pytest.mark.parametrize("resolution", [pytest.param(224, marks=pytest.mark.long), 97])
 def test_formula_layers_and_pytorch_count_alike(name: str, resolution: int) -> None:
     arch = adapt(ZOO[name].arch, resolution=resolution)
     macs, network = count_macs(arch), build_network(arch)

@@ -23,8 +23,8 @@ CONFIG = TrainConfig(epochs=2, warmup_epochs=1, ema_decay=0.9)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    return prepare(DIGITS, 8, tmp_path_factory.mktemp("cache"))
+def data(cache: Path) -> PreparedData:
+    return prepare(DIGITS, 8, cache)
 
 
 SHIFTED = Augmentation(flip=False, padding_px=1)
