@@ -23,6 +23,7 @@ from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from tests.autonl_core.few_clothes import few_clothes
+from tests.store.sample_rows import register
 from worker import weight_check_process
 from worker.exit_codes import ExitCode, crash_code, describe_crash
 from worker.process import SEARCH_COMMAND
@@ -136,11 +137,13 @@ def test_weights_that_vanished_since_are_named_and_not_looked_for_again(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_search_from_uploaded_weights_ends_as_one_from_the_same_that_are_built_in(
     stores: Stores, tmp_path: Path
 ) -> None:
     upload_lite0(stores, tmp_path)
     photos = scan("clothes", few_clothes(tmp_path / "clothes.zip"))
+    register(stores, photos)
     found = []
     for name in ("mine", "efficientnet-lite0"):
         fields = {**SMALL, "dataset": "clothes", "search_space": None, "flops_budget": "20M", "init": name}

@@ -179,7 +179,7 @@ def test_stopped_in_every_phase_a_search_ends_as_if_it_had_not_been(
     assert result.weights_sha256 == whole[0].weights_sha256
     assert result.test_correct == whole[0].test_correct
     assert result.exact
-    assert last.details("teacher_adapted") == []  # that was told by an attempt before
+    assert last.details("teacher_adapted") == []  # that was reported by an attempt before
 
 
 @pytest.mark.parametrize("asked", [1, TEACHER_STEPS + 1], ids=["teacher", "trial"])
