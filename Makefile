@@ -12,6 +12,7 @@ SHELL := /bin/bash
 PIP_TORCH_ARGS ?=
 PYTEST_ARGS ?=
 PORT ?=
+DATASET ?=
 TIMM ?=
 SEED ?= 1,2,3
 
@@ -34,8 +35,8 @@ help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(INSTALLED)  ## search a network for handwritten digits, show progress, download its bundle and verify it
-	@$(BIN)/python -m cli.demo
+demo: $(INSTALLED)  ## search a network for photos of clothes, download its bundle and verify it; DATASET=digits: for digits
+	@$(BIN)/python -m cli.demo $(if $(DATASET),--dataset $(DATASET))
 
 .PHONY: up
 up: $(INSTALLED)  ## start the service on this machine: broker, migrations, one worker, API; Ctrl-C stops everything

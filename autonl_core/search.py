@@ -79,10 +79,14 @@ def run_search(
             init=init,
         )
         with run.ending_its_processes():
-            run, chosen = choose_architecture(run, resume_from)
-            trainer = train_chosen(run, chosen)
-            baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
-            return finish(run, chosen, trainer.averaged(), baselines)
+            return _through_all_phases(run, resume_from)
+
+
+def _through_all_phases(run: SearchRun, resume_from: Sequence[SavedState]) -> SearchResult:
+    run, chosen = choose_architecture(run, resume_from)
+    trainer = train_chosen(run, chosen)
+    baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
+    return finish(run, chosen, trainer.averaged(), baselines)
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRun, TrainingState]:

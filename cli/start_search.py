@@ -28,8 +28,9 @@ from cli.watch import follow_to_end
     help="YAML or JSON search request",
 )
 @click.option("--seed", type=int, help="the same seed reproduces a search exactly")
-@click.option("--resolution", type=int, help="image size in pixels (default: the dataset's own)")
+@click.option("--resolution", type=int, help="image size in pixels (default: chosen, or the dataset's own)")
 @click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
+@click.option("--init", help="weight set to start from, `auto` (default) or `none`; see `autonl weights list`")
 @click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
 @click.option(
     "--baseline", multiple=True, help="published network to train at the same MACs for comparison; repeatable"
@@ -45,6 +46,7 @@ def search(
     seed: int | None,
     resolution: int | None,
     space: str | None,
+    init: str | None,
     algorithm: str | None,
     baseline: tuple[str, ...],
     wait: bool,
@@ -54,7 +56,7 @@ def search(
     """Start a search. With --wait, exit code 1 unless it succeeded."""
     body = _read_config(config)
     options: dict[str, Any] = {"dataset": dataset, "flops_budget": budget, "seed": seed, "resolution": resolution}
-    options |= {"search_space": space, "algorithm": algorithm, "baselines": list(baseline) or None}
+    options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
     with Client(url) as client:
         started = client.start_search(body)

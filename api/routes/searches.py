@@ -26,6 +26,7 @@ from api.schemas.base import MacsRange
 from api.schemas.searches import PlanView, SearchList, SearchView
 from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.config import Name, SearchConfig
+from autonl_core.spec.feasibility import feasible_macs, resolutions_of
 from store.errors import DatasetChanged
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter
@@ -157,10 +158,12 @@ def _plan(valid: ValidSearch) -> PlanView:
     return PlanView(
         dataset=valid.config.dataset,
         flops_budget=valid.config.flops_budget,
+        init=valid.config.init,
         search_space=valid.space.name,
         resolution=valid.space.resolution,
+        resolutions=list(resolutions_of(valid.config, valid.dataset, valid.space)),
         num_classes=valid.space.num_classes,
-        feasible_range=MacsRange.from_space(valid.space),
+        feasible_range=MacsRange.of(feasible_macs(valid.config, valid.dataset, valid.space)),
     )
 
 

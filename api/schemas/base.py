@@ -8,8 +8,6 @@ from typing import Annotated, Any, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from autonl_core.spec.search_space import SearchSpace
-
 CountingRule = Annotated[str, Field(description="what counts as MACs in this response")]
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -27,8 +25,8 @@ class MacsRange(View):
     max_macs: int
 
     @classmethod
-    def from_space(cls, space: SearchSpace) -> Self:
-        low, high = space.macs_range()
+    def of(cls, macs_range: tuple[int, int]) -> Self:
+        low, high = macs_range
         return cls(min_macs=low, max_macs=high)
 
 

@@ -22,7 +22,7 @@ class SpaceView(View):
     def from_family(cls, family: SpaceFamily, resolution: int | None, num_classes: int) -> Self:
         macs_range = None
         if resolution is not None and resolution in family.resolutions:
-            macs_range = MacsRange.from_space(get_space(family.name, resolution, num_classes))
+            macs_range = MacsRange.of(get_space(family.name, resolution, num_classes).macs_range())
         return cls(
             name=family.name,
             summary=family.summary,

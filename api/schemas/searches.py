@@ -201,8 +201,10 @@ class PlanView(View):
     valid: Literal[True] = True
     dataset: str
     flops_budget: int
+    init: str = Field(description="the weight set that it would start from, or `none`")
     search_space: str
-    resolution: int
+    resolution: int = Field(description="pixels; of several that would be tried, the most promising")
+    resolutions: list[int] = Field(description="pixels that would be tried, the most promising first")
     num_classes: int
-    feasible_range: MacsRange
+    feasible_range: MacsRange = Field(description="over all resolutions that are allowed")
     macs_counting_rule: CountingRule = macs.COUNTING_RULE

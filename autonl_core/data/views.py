@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.data.augment import Augmentation, augment_crops
+from autonl_core.data.augment import Augmentation, augment_crops, normalise
 from autonl_core.data.batches import Batch, Loader, PlannedBatch, Stream
 from autonl_core.data.crops import cut
 from autonl_core.data.pictures import Pictures
@@ -74,18 +74,27 @@ class ViewLoader(Loader):
         rows = [images.indices[batch.positions] for batch in planned]
         for batch, at, pictures in zip(planned, rows, self.pictures.read_ahead(rows), strict=True):
             u = draws[batch.draw_rows]
-            crops = torch.from_numpy(cut(pictures, u, augmentation, self.view_px)).to(self.device)
+            crops = torch.from_numpy(cut(pictures, u, augmentation, self.view_px))
             labels = torch.from_numpy(images.labels[at]).to(self.device)
-            views = augment_crops(crops, u, augmentation, self.data.mean, self.data.std)
-            views, labels = self._mixed(views, labels, augmentation, batch.number)
+            views = crops.permute(0, 3, 1, 2)
+            if not augmentation.only_moves:
+                views = augment_crops(crops.to(self.device), u, augmentation, self.data.mean, self.data.std)
+                views, labels = self._mixed(views, labels, augmentation, batch.number)
             if self.teacher is not None and stream != "alpha":
                 labels = self._taught(self.teacher, views, labels)
-            yield scaled(views, self.data.resolution), labels
+            yield self._at(views, self.data.resolution), labels
+
+    def _at(self, views: Tensor, resolution: int) -> Tensor:
+        """What a network gets of views. Bytes are scaled as bytes, on the CPU: much faster than floats, but rounded."""
+        x = scaled(views, resolution)
+        if x.dtype != torch.uint8:
+            return x
+        return normalise(x.permute(0, 2, 3, 1).to(self.device), self.data.mean, self.data.std)
 
     def _taught(self, teacher: Teacher, views: Tensor, labels: Tensor) -> Tensor:
         true = labels if labels.dim() == 2 else F.one_hot(labels, self.classes).float()
         with torch.no_grad():
-            logits = teacher.answer(scaled(views, teacher.resolution))
+            logits = teacher.answer(self._at(views, teacher.resolution))
         if logits.shape != true.shape:
             raise ValueError(
                 f"a teacher answered {tuple(logits.shape)} logits for {len(true)} images of {self.classes} classes; "

@@ -20,13 +20,13 @@ from autonl_core.run.pace import adapting_work, training_work
 from autonl_core.run.pretrained import Pretrained, at_resolution
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
-from autonl_core.training.evaluate import evaluate
+from autonl_core.training.evaluate import Score, evaluate
 from autonl_core.training.trainer import Trainer
 
 _EMA_DECAY = 0.99  # a few hundred steps need a short memory
@@ -48,18 +48,10 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
 
 def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
     """Train the whole network; its expanded channels are ordered by importance at the end."""
-    settings = run.config.teacher
-    recipe = TrainConfig(
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        optimizer="adamw",
-        lr=settings.lr,
-        warmup_epochs=1,
-        weight_decay=1e-4,
-        ema_decay=_EMA_DECAY,
-    )
+    epochs = run.config.teacher.epochs
     network = to_channels_last(pretrained.network()).to(run.device)
-    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", settings.epochs, run.micro_batches)
+    recipe = fine_tuning(run.config.teacher)
+    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.micro_batches)
     if state is not None and state.trainer is not None:
         trainer.load_state_dict(dict(state.trainer))
 
@@ -78,20 +70,35 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
     )
     teacher = trainer.averaged()
     measured = evaluate(teacher, run.loader.plain(run.val))
-    run.reporter.add_point(settings.epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
-    run.reporter.event(
-        EventKind.TEACHER_ADAPTED,
-        {
-            "weights": pretrained.init.weights.name,
-            "resolution": pretrained.teacher_px,
-            "macs": pretrained.teacher_macs,
-            "val_top1_pct": round(measured.top1_pct, 2),
-        },
-    )
+    run.reporter.add_point(epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
+    _report_teacher(run, pretrained, measured)
     order_channels(teacher)
     ready = AdaptingState(teacher=teacher.state_dict())
     run.save(ready)
     return ready
+
+
+def fine_tuning(settings: TeacherConfig) -> TrainConfig:
+    """How a whole pretrained network learns a dataset."""
+    return TrainConfig(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimizer="adamw",
+        lr=settings.lr,
+        warmup_epochs=1,
+        weight_decay=1e-4,
+        ema_decay=_EMA_DECAY,
+    )
+
+
+def _report_teacher(run: SearchRun, pretrained: Pretrained, measured: Score) -> None:
+    detail = {
+        "weights": pretrained.init.weights.name,
+        "resolution": pretrained.teacher_px,
+        "macs": pretrained.teacher_macs,
+        "val_top1_pct": round(measured.top1_pct, 2),
+    }
+    run.reporter.event(EventKind.TEACHER_ADAPTED, detail)
 
 
 class _Trial:

@@ -29,6 +29,7 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space, scale_baseline
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
 from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.weight_set import InitialWeights
 from autonl_core.supernet.gates import GateTable
@@ -53,33 +54,20 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    decoding = Decoding(dataset, cache_dir, host, sink, stop)
-    space, pretrained, teaching = resolve_space(config, dataset), None, NO_TEACHING
-    for name in config.baselines:  # raises now rather than after hours if it cannot be scaled to the budget
-        scale_baseline(name, space, config.flops_budget)
-    if init is None:
-        data = decoding.squares(space.resolution)
-        decoding.report(data)
-        loader: BatchSource = Loader(
-            data, torch.device(host.device), config.seed, augmentation_of(config, dataset, space.resolution)
-        )
-    else:
-        pretrained = _open_pretrained(config, dataset, init, decoding)
-        teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions))
-        data = pretrained.data_at(pretrained.teacher_px)
-        loader = pretrained.loader(data, None, 0)
-    fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), teaching))
-    reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
+    space = _resolve(config, dataset)
+    images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
+    fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
+    work = planned_work(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching)
+    reporter = Reporter(sink, Pace(total=work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
         dataset_report=dataset_report,
         table=GateTable(space),
-        data=data,
+        data=images.data,
         fit=fit,
         val=val,
-        loader=loader,
+        loader=images.loader,
         device=torch.device(host.device),
         threads=torch.get_num_threads(),
         work_dir=work_dir,
@@ -89,8 +77,44 @@ def open_run(
         reporter=reporter,
         clean_process=clean_process(),
         export_process=ForkedProcess(),
-        pretrained=pretrained,
+        pretrained=images.pretrained,
     )
+
+
+def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
+    """The space of the search. Raises now rather than after hours if a baseline cannot be scaled to the budget."""
+    space = resolve_space(config, dataset)
+    for name in config.baselines:
+        scale_baseline(name, space, config.flops_budget)
+    return space
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What the first phase looks at: the chosen space's images, or those of the pretrained network."""
+
+    data: PreparedData
+    loader: BatchSource
+    pretrained: Pretrained | None = None
+
+    @property
+    def teaching(self) -> Teaching:
+        """What a teacher adds to the work of the search."""
+        pretrained = self.pretrained
+        return Teaching(pretrained.teacher_macs, len(pretrained.resolutions)) if pretrained else NO_TEACHING
+
+
+def _open_images(
+    config: SearchConfig, dataset: DatasetSpec, space: SearchSpace, init: InitialWeights | None, decoding: Decoding
+) -> _Images:
+    if init is None:
+        data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
+        decoding.report(data)
+        augmentation = augmentation_of(config, dataset, space.resolution)
+        return _Images(data, Loader(data, device, config.seed, augmentation))
+    pretrained = _open_pretrained(config, dataset, init, decoding)
+    data = pretrained.data_at(pretrained.teacher_px)
+    return _Images(data, pretrained.loader(data, None, 0), pretrained)
 
 
 def _open_pretrained(

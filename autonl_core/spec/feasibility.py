@@ -37,6 +37,21 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     return space
 
 
+def resolutions_of(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace) -> tuple[int, ...]:
+    """The resolutions that a search tries, the most promising first: only that of `space` unless it chooses."""
+    if config.init == NO_INIT:
+        return (space.resolution,)
+    return resolutions_to_try(config, dataset, SPACES.get(space.name))
+
+
+def feasible_macs(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace) -> tuple[int, int]:
+    """The smallest and the largest budget of such a search, over all resolutions that it may choose."""
+    if config.init == NO_INIT or config.resolution is not None:
+        return space.macs_range()
+    ranges = ranges_of(dataset, SPACES.get(space.name)).values()
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
 def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     """The space at the most promising of the resolutions that are chosen from during the search.
 

@@ -25,6 +25,25 @@ PHOTO_PX = 64  # images of at least this size are taken for photographs
 _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 80_000  # that train the chosen network
+_SUPERNET: Mapping[str, Any] = {
+    "optimizer": "adamw",
+    "lr": 0.001,
+    "batch_size": 32,
+    "warmup_fraction": 0.0,
+    "candidates": 24,
+    "generations": 4,
+    "finalists": 3,
+}
+_TRAIN: Mapping[str, Any] = {
+    "optimizer": "adamw",
+    "lr": 0.002,
+    "batch_size": 32,
+    "warmup_epochs": 1,
+    "weight_decay": 1e-4,
+    "label_smoothing": 0.0,
+    "ema_decay": 0.99,
+    "weights": "inherit",
+}
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -48,28 +67,9 @@ def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, Weigh
             "init": name,
             "search_space": family.name,
             "teacher": _with_defaults(config.teacher, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)),
-            "supernet": _with_defaults(
-                config.supernet,
-                epochs=_passes(_SHARED_IMAGES, images, 2, 16),
-                optimizer="adamw",
-                lr=0.001,
-                batch_size=32,
-                warmup_fraction=0.0,
-                candidates=24,
-                generations=4,
-                finalists=3,
-            ),
+            "supernet": _with_defaults(config.supernet, epochs=_passes(_SHARED_IMAGES, images, 2, 16), **_SUPERNET),
             "train": _with_defaults(
-                config.train,
-                epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60),
-                optimizer="adamw",
-                lr=0.002,
-                batch_size=32,
-                warmup_epochs=1,
-                weight_decay=1e-4,
-                label_smoothing=0.0,
-                ema_decay=0.99,
-                weights="inherit",
+                config.train, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN
             ),
         }
     )

@@ -21,6 +21,12 @@ async function call(path, options = {}) {
   return body;
 }
 
+const sent = (body, headers = {}) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", ...headers },
+  body: JSON.stringify(body),
+});
+
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value != null));
 
 export const listSearches = (state, pageToken) =>
@@ -36,16 +42,13 @@ export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name
 export const getWeights = () => call("/weights");
 export const getSpaces = (resolution, classes) =>
   call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
+/** What the service would make of a search; nothing is created. */
+export const planSearch = (config) => call("/searches?validate_only=true", sent(config));
 export const getReady = () => call("/readyz");
 // `request` is one that the links of the search list: cancel, pause or resume.
 export const ask = (search, request) => call(search.links[request], { method: "POST" });
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
-export const createSearch = (config, key) =>
-  call("/searches", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-    body: JSON.stringify(config),
-  });
+export const createSearch = (config, key) => call("/searches", sent(config, { "Idempotency-Key": key }));
 
 /** Upload a zip archive. `fetch` does not report upload progress, so this uses XMLHttpRequest. */
 export function uploadDataset(name, archive, onProgress) {

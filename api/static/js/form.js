@@ -1,22 +1,35 @@
 // The form that starts a search. Limits come from the service; none are hard-coded here.
 
-import { createSearch, getDatasets, getSpaces } from "./api.js";
+import { createSearch, getDatasets, getWeights, planSearch } from "./api.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
 
 let datasets = [];
-let range = null; // feasible MACs for the chosen dataset and resolution
+let range = null; // feasible MACs for the chosen dataset, resolution and start
 
 export async function startForm(onStarted) {
   byId("new-search").addEventListener("submit", (event) => submit(event, onStarted));
   byId("dataset").addEventListener("change", showRange);
   byId("resolution").addEventListener("change", showRange);
+  byId("init").addEventListener("change", showRange);
   byId("budget").addEventListener("input", () => placeSlider(format.parseMacs(byId("budget").value)));
   byId("budget-slider").addEventListener("input", () => {
     if (range) byId("budget").value = format.macs(fromSlider(Number(byId("budget-slider").value)));
   });
   byId("dataset").addEventListener("focus", loadDatasets); // one may have been added in the meantime
+  await loadWeights();
   await loadDatasets();
+}
+
+async function loadWeights() {
+  const names = ["none"];
+  try {
+    names.push(...(await getWeights()).weights.filter(({ state }) => state === "ready").map(({ name }) => name));
+  } catch {
+    // without the list, searches can still start from what the service chooses
+  }
+  const options = names.map((name) => h("option", { value: name }, name === "none" ? "random weights" : name));
+  replace(byId("init"), [h("option", { value: "" }, "chosen by the images"), ...options]);
 }
 
 async function loadDatasets() {
@@ -37,40 +50,46 @@ async function loadDatasets() {
 async function showRange() {
   const dataset = datasets.find(({ name }) => name === byId("dataset").value);
   if (!dataset) return;
-  const classes = dataset.classes.length;
   byId("dataset-hint").textContent =
     `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images, ` +
-    `${classes} classes, ${dataset.image_size} pixels`;
-  const resolution = Number(byId("resolution").value) || dataset.default_resolution;
+    `${dataset.classes.length} classes, ${dataset.image_size} pixels`;
   const hint = byId("budget-hint");
   const slider = byId("budget-slider");
-  try {
-    const { search_spaces: spaces } = await getSpaces(resolution, classes);
-    const space = spaces.find((candidate) => candidate.macs_range);
-    range = space?.macs_range ?? null;
-    hint.textContent = space
-      ? `${format.macs(range.min_macs)} to ${format.macs(range.max_macs)} MACs are feasible at ${resolution} pixels (${space.name})`
-      : `No search space supports ${resolution} pixels.`;
-  } catch (problem) {
-    range = null;
-    hint.textContent = problem.message;
-  }
+  [range, hint.textContent] = await feasible(dataset);
   slider.disabled = range === null;
   const wanted = format.parseMacs(byId("budget").value);
   if (range && (wanted === null || wanted < range.min_macs || wanted > range.max_macs)) {
-    byId("budget").value = format.macs(Math.round(range.min_macs + 0.6 * (range.max_macs - range.min_macs)), 2);
+    byId("budget").value = format.macs(fromSlider(400), 2);
   }
   placeSlider(format.parseMacs(byId("budget").value));
 }
 
-function placeSlider(wanted) {
-  if (!range || wanted === null) return;
-  byId("budget-slider").value = (1000 * (wanted - range.min_macs)) / (range.max_macs - range.min_macs);
+/** The feasible range for what is chosen in the form, and a sentence about it: whatever the budget, it is the same. */
+async function feasible(dataset) {
+  const asked = { dataset: dataset.name, flops_budget: format.parseMacs(byId("budget").value) ?? 1 };
+  if (byId("resolution").value) asked.resolution = Number(byId("resolution").value);
+  if (byId("init").value) asked.init = byId("init").value;
+  try {
+    const plan = await planSearch(asked);
+    const start = plan.init === "none" ? "random weights" : plan.init;
+    const where = plan.resolutions.length > 1 ? `${plan.resolutions.join(" or ")} pixels` : `${plan.resolution} pixels`;
+    return [plan.feasible_range, `${spanned(plan.feasible_range)} (${plan.search_space}, ${where}, from ${start})`];
+  } catch (problem) {
+    const found = problem.document?.feasible_range ?? null;
+    return [found, found ? spanned(found) : problem.message];
+  }
 }
 
-/** The budget at a slider position, rounded to what the field can show, within the range. */
+const spanned = ({ min_macs: min, max_macs: max }) => `${format.macs(min)} to ${format.macs(max)} MACs are feasible`;
+
+function placeSlider(wanted) {
+  if (!range || wanted === null) return;
+  byId("budget-slider").value = (1000 * Math.log(wanted / range.min_macs)) / Math.log(range.max_macs / range.min_macs);
+}
+
+/** The budget at a slider position, on a scale of ratios, rounded to what the field can show, within the range. */
 function fromSlider(place) {
-  const exact = range.min_macs + (place / 1000) * (range.max_macs - range.min_macs);
+  const exact = range.min_macs * (range.max_macs / range.min_macs) ** (place / 1000);
   const step = 10 ** (Math.floor(Math.log10(exact)) - 2);
   const low = Math.ceil(range.min_macs / step) * step;
   const high = Math.floor(range.max_macs / step) * step;

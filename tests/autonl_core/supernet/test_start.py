@@ -160,8 +160,10 @@ def test_a_network_trained_on_larger_images_starts_the_space_of_smaller_ones(siz
     network = lively(adapt(ZOO["efficientnet_lite0"].arch, resolution=128, num_classes=7))
     space = get_space("lite", size, 7)
     other = as_in_space(network, space)
-    blocks = zip(network.arch.blocks, other.arch.blocks, strict=True)
-    kernels = [(given.kernel_size, ours.kernel_size) for given, ours in blocks]
+    kernels = [
+        (given.kernel_size, ours.kernel_size)
+        for given, ours in zip(network.arch.blocks, other.arch.blocks, strict=True)
+    ]
     assert [pair for pair in kernels if pair[0] != pair[1]] == ([(5, 3)] * 3 if size == 64 else [])
     x = torch.randn(2, 3, size, size)
     torch.testing.assert_close(other(x), network(x), rtol=1e-4, atol=1e-5)
