@@ -91,7 +91,7 @@ class WeightSetStore:
         """The weight set that a search starts from, with its file.
 
         Raises:
-            NotFound: no such weight set (any more), or it is not ready.
+            NotFound: no such weight set (any more), it is not ready, or its file is not on this machine.
         """
         built_in = initial_weights(name)
         if built_in is not None:
@@ -99,7 +99,12 @@ class WeightSetStore:
         entry = self.get(name)
         if entry.weights is None:
             raise NotFound(f"weight set {name!r} is {entry.state}; only one that is ready can start a search")
-        return InitialWeights(entry.weights, self.files.file(entry.sha256))
+        path = self.files.file(entry.sha256)
+        if not path.is_file():
+            raise NotFound(
+                f"the file of weight set {name!r} is gone: {path}; delete the weight set and upload it again"
+            )
+        return InitialWeights(entry.weights, path)
 
     def delete(self, name: str) -> None:
         """Delete an uploaded weight set, and its file unless another weight set has the same content.

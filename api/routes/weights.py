@@ -19,7 +19,7 @@ from api.problems import FieldProblem, ProblemError
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
-from autonl_core.spec.config import Baseline, Name
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, Baseline, Name
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
 from store.json_values import plain_text
 from store.states import WeightSetState
@@ -32,6 +32,15 @@ _NUMBER = r"[0-9]{1,3}(\.[0-9]{1,9})?"
 
 Channels = Annotated[str, StringConstraints(pattern=rf"^{_NUMBER},{_NUMBER},{_NUMBER}$")]
 Statement = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(plain_text)]
+
+
+def _not_reserved(name: str) -> str:
+    if name in (AUTO_INIT, NO_INIT):
+        raise ValueError(f"{name!r} has a meaning of its own as the init of a search; choose another name")
+    return name
+
+
+NewName = Annotated[Name, AfterValidator(_not_reserved)]
 
 router = APIRouter(prefix="/weights", tags=["weights"])
 
@@ -103,7 +112,7 @@ async def add_weights(
     request: Request,
     response: Response,
     stores: StoresDep,
-    name: Annotated[Name, Query()],
+    name: Annotated[NewName, Query()],
     details: Annotated[WeightSetDetails, Depends(_details)],
 ) -> WeightSetView:
     """Upload weights (`curl -T network.safetensors -X POST ".../weights?name=mine"`). They can be used once `ready`."""

@@ -78,7 +78,7 @@ def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, Weigh
 def family_of(name: str, config: SearchConfig, known: Mapping[str, WeightSet]) -> SpaceFamily:
     """The space whose supernet the weight set `name` can start. Raises WeightSetError if there is none."""
     if name not in known:
-        raise WeightSetError(f"there is no weight set {name!r} to start from; the existing ones are {', '.join(known)}")
+        raise WeightSetError(f"no weight set {name!r} is ready to start from; those that are: {', '.join(known)}")
     family = space_of(known[name])
     if family is None:
         raise WeightSetError(f"no search space has the network of weight set {name!r}; GET /weights lists others")

@@ -9,13 +9,24 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from autonl_core.datasets.scan import scan
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import BudgetError, DatasetError, VerificationError
+from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.nn.weights import load_weights
+from autonl_core.spec.builtin_weights import initial_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.recipe import settle
+from autonl_core.spec.weight_set import EFFICIENTNET_LITE, WeightSetDetails
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
+from tests.autonl_core.few_clothes import few_clothes
+from tests.store.sample_rows import register
+from worker import weight_check_process
 from worker.exit_codes import ExitCode, crash_code, describe_crash
 from worker.process import SEARCH_COMMAND
 from worker.search_process import error_type
@@ -95,6 +106,75 @@ def test_what_the_user_has_to_fix_is_not_retried(stores: Stores, tmp_path: Path)
     assert search.error["type"] == "dataset-error"
     assert str(tmp_path / "moved") in search.error["detail"]
     assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
+
+
+def upload_lite0(stores: Stores, tmp_path: Path) -> None:
+    """The built-in weights of EfficientNet-Lite0 as tensors alone, uploaded as the weight set `mine` and checked."""
+    built_in = initial_weights("efficientnet-lite0")
+    assert built_in is not None
+    tensors = load_weights(built_in.path, built_in.weights.arch).state_dict()
+    save_file({name: value.contiguous() for name, value in tensors.items()}, tmp_path / "mine.safetensors")
+    details = WeightSetDetails(network="efficientnet_lite0", normalisation=EFFICIENTNET_LITE)
+    with stores.weight_sets.files.receive(None) as receiving:
+        receiving.write((tmp_path / "mine.safetensors").read_bytes())
+        stores.weight_sets.add_upload("mine", receiving, details)
+    lease = stores.weight_checks.claim("checker")
+    assert lease is not None
+    weight_check_process.check(stores, lease)
+
+
+@pytest.mark.parametrize("lost", ["set", "file"])
+def test_weights_that_vanished_since_are_named_and_not_looked_for_again(
+    lost: str, stores: Stores, settings: Settings, tmp_path: Path
+) -> None:
+    upload_lite0(stores, tmp_path)
+    asked = SearchConfig.model_validate({**SMALL, "search_space": "lite", "flops_budget": "28M", "init": "mine"})
+    config = settle(asked, DIGITS, stores.weight_sets.ready())
+    if lost == "set":  # deleted between validation and creation of the search
+        stores.weight_sets.delete("mine")
+    search, _ = stores.searches.create(config, DIGITS)
+    for path in settings.weights_dir.glob("*.weights"):
+        path.unlink()
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    search = stores.searches.get(search.id)
+    assert search.state is SearchState.FAILED
+    assert search.error is not None
+    assert search.error["type"] == "weight-set-error"
+    assert "the search starts from weights that are not there" in search.error["detail"]
+    assert "'mine'" in search.error["detail"]
+    assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_search_from_uploaded_weights_ends_as_one_from_the_same_that_are_built_in(
+    stores: Stores, tmp_path: Path
+) -> None:
+    upload_lite0(stores, tmp_path)
+    photos = scan("clothes", few_clothes(tmp_path / "clothes.zip"))
+    register(stores, photos)
+    found = []
+    for name in ("mine", "efficientnet-lite0"):
+        fields = {**SMALL, "dataset": "clothes", "search_space": None, "flops_budget": "20M", "init": name}
+        asked = SearchConfig.model_validate(fields | {"teacher": {"epochs": 1, "resolution": 64}})
+        config = settle(asked, photos, stores.weight_sets.ready())
+        search, _ = stores.searches.create(config, photos)
+        assert Supervisor(stores, "worker-1").run_until_idle() == 1
+        search = stores.searches.get(search.id)
+        assert search.state is SearchState.SUCCEEDED, stores.searches.attempts(search.id)[0].log_tail
+        assert search.result is not None
+        assert search.result["parity"]["onnx"]["correct"] == search.result["test_correct"]
+        with stores.artifacts.open(artifact_key(stores, search.id)) as file:
+            (tmp_path / f"{name}.safetensors").write_bytes(file.read())
+        loaded = load_checkpoint(tmp_path / f"{name}.safetensors")
+        assert (loaded.mean, loaded.std) == (EFFICIENTNET_LITE.mean, EFFICIENTNET_LITE.std)
+        assert 0.97 * config.flops_budget <= count_macs(loaded.arch).total <= config.flops_budget
+        found.append(search.result["weights_sha256"])
+    assert found[0] == found[1]
+
+
+def artifact_key(stores: Stores, search_id: str) -> str:
+    return next(a.key for a in stores.architectures.artifacts(search_id) if a.kind == "safetensors")
 
 
 def test_errors_have_machine_readable_names() -> None:

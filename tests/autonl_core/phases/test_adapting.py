@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,10 @@ from autonl_core.spec.result import SearchResult
 from autonl_core.spec.weight_set import IMAGENET, InitialWeights, WeightSet
 from autonl_core.spec.zoo import ZOO
 from autonl_core.supernet.start import as_in_space, choice_of
+from tests.autonl_core.few_clothes import few_clothes
 from tests.autonl_core.reference_vectors import port_state
 from tests.autonl_core.small_searches import Recorder, search
 
-CLOTHING_ZIP = Path(__file__).parents[3] / "examples" / "clothing.zip"
 NAME = "efficientnet-lite0"
 BUDGET = 28_000_000  # of which 80 pixels and 64 leave about as much of the network as the best share
 SMALL: dict[str, Any] = {
@@ -62,15 +61,7 @@ TEACHER_STEPS = TRIAL_STEPS = 2  # 18 images that fit weights, in batches of 8
 @pytest.fixture(scope="module")
 def clothes(tmp_path_factory: pytest.TempPathFactory) -> DatasetSpec:
     """Eight training and two test photos of each of three classes."""
-    path = tmp_path_factory.mktemp("clothes") / "clothes.zip"
-    with zipfile.ZipFile(CLOTHING_ZIP) as all_of_them, zipfile.ZipFile(path, "w") as few:
-        for split, count in (("train", 8), ("test", 2)):
-            for label in ("hat", "pants", "shoes"):
-                folder = f"{split}/{label}/"
-                names = [n for n in all_of_them.namelist() if n.startswith(folder) and n != folder]
-                for name in sorted(names)[:count]:
-                    few.writestr(zipfile.ZipInfo(name), all_of_them.read(name))
-    return scan("clothes", path)
+    return scan("clothes", few_clothes(tmp_path_factory.mktemp("clothes") / "clothes.zip"))
 
 
 class Watching(Recorder):
@@ -188,7 +179,7 @@ def test_stopped_in_every_phase_a_search_ends_as_if_it_had_not_been(
     assert result.weights_sha256 == whole[0].weights_sha256
     assert result.test_correct == whole[0].test_correct
     assert result.exact
-    assert last.details("teacher_adapted") == []  # that was told by an attempt before
+    assert last.details("teacher_adapted") == []  # that was reported by an attempt before
 
 
 @pytest.mark.parametrize("asked", [1, TEACHER_STEPS + 1], ids=["teacher", "trial"])

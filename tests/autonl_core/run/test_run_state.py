@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 from autonl_core.errors import CheckpointError
 from autonl_core.files import write_atomically
+from autonl_core.run import run_state
 from autonl_core.run.run_state import RunStates, load_newest
 from autonl_core.spec.progress import SavedState
 
@@ -43,6 +45,24 @@ def test_numbers_go_on_over_attempts(tmp_path: Path) -> None:
     earlier = [first.save({"n": n}) for n in range(3)]
     assert [state.step for state in earlier] == [1, 2, 3]
     assert RunStates(tmp_path / "2", earlier).save({}).step == 4
+
+
+def test_after_an_epoch_one_is_due_if_saving_stays_a_twentieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 102.0, 141.9, 142.0, 200.0, 200.5, 210.4, 210.5])
+    monkeypatch.setattr(run_state, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    states = RunStates(tmp_path, [])
+    states.save({"n": 1})  # from 100 s to 102 s: 20 times its 2 s later, another is due
+    assert [states.due_after_epoch() for _ in range(2)] == [False, True]
+    states.save({"n": 2})  # half a second: 10 s later
+    assert [states.due_after_epoch() for _ in range(2)] == [False, True]
+    with pytest.raises(StopIteration):
+        next(clock)
+
+
+def test_after_the_first_epoch_of_an_attempt_one_is_due(tmp_path: Path) -> None:
+    assert RunStates(tmp_path, []).due_after_epoch()
 
 
 def test_bad_states_are_reported_and_passed_over(tmp_path: Path) -> None:
