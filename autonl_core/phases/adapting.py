@@ -13,15 +13,16 @@ from dataclasses import replace
 from autonl_core.nn.importance import order_channels
 from autonl_core.nn.network import Network, to_channels_last
 from autonl_core.phases.candidates import sortable
-from autonl_core.phases.states import AdaptingState, ResolutionTrial
+from autonl_core.phases.states import AdaptingState
 from autonl_core.run.adapted import Adapted, network_of
 from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import adapting_work, training_work
 from autonl_core.run.pretrained import Pretrained, at_resolution
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
@@ -43,13 +44,12 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
             state = _Trial(run, teacher, resolution).take_place(state)
             run.save(state)
         chosen = _choose(run, pretrained, state)
-    return run.at(Adapted(teacher, chosen))
+    return run.at(Adapted(teacher, chosen, state.teacher_val_top1_pct, state.trials))
 
 
-def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
-    """Train the whole network; its expanded channels are ordered by importance at the end."""
-    settings = run.config.teacher
-    recipe = TrainConfig(
+def fine_tuning(settings: TeacherConfig) -> TrainConfig:
+    """The recipe by which a whole pretrained network learns from labels alone."""
+    return TrainConfig(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         optimizer="adamw",
@@ -58,7 +58,13 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
         weight_decay=1e-4,
         ema_decay=_EMA_DECAY,
     )
+
+
+def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
+    """Train the whole network; its expanded channels are ordered by importance at the end."""
+    settings = run.config.teacher
     network = to_channels_last(pretrained.network()).to(run.device)
+    recipe = fine_tuning(settings)
     trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", settings.epochs, run.micro_batches)
     if state is not None and state.trainer is not None:
         trainer.load_state_dict(dict(state.trainer))
@@ -89,7 +95,7 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
         },
     )
     order_channels(teacher)
-    ready = AdaptingState(teacher=teacher.state_dict())
+    ready = AdaptingState(teacher=teacher.state_dict(), teacher_val_top1_pct=measured.top1_pct)
     run.save(ready)
     return ready
 

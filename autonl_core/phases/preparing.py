@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,21 +14,25 @@ from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import BatchSource, Loader
 from autonl_core.data.pictures import Pictures, prepare_pictures
 from autonl_core.data.prepare import PreparedData, prepare, split_validation
+from autonl_core.data.views import ViewLoader
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import Interrupted
+from autonl_core.errors import Interrupted, WeightSetError
 from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.host_options import HostOptions
-from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, planned_work
-from autonl_core.run.pretrained import Pretrained
+from autonl_core.run.pace import NO_TEACHING, Pace, WorkPlan
+from autonl_core.run.pretrained import OffTheShelf, Pretrained
 from autonl_core.run.reporter import Reporter
 from autonl_core.run.run_state import RunStates
 from autonl_core.run.search_run import SearchRun
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.config import OFF_THE_SHELF, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.feasibility import resolve_space, scale_baseline
+from autonl_core.spec.feasibility import check_baseline, resolve_space
+from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
-from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution
+from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution, whole_within
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.weight_set import InitialWeights
 from autonl_core.supernet.gates import GateTable
@@ -55,8 +59,7 @@ def open_run(
     started = time.monotonic()
     decoding = Decoding(dataset, cache_dir, host, sink, stop)
     space, pretrained, teaching = resolve_space(config, dataset), None, NO_TEACHING
-    for name in config.baselines:  # raises now rather than after hours if it cannot be scaled to the budget
-        scale_baseline(name, space, config.flops_budget)
+    _check_baselines(config, space)
     if init is None:
         data = decoding.squares(space.resolution)
         loader: BatchSource = Loader(
@@ -64,11 +67,11 @@ def open_run(
         )
     else:
         pretrained = _open_pretrained(config, dataset, init, decoding)
-        teaching = Teaching(pretrained.teacher_macs, len(pretrained.resolutions))
+        teaching = pretrained.teaching
         data = pretrained.data_at(pretrained.teacher_px)
         loader = pretrained.loader(data, None, 0)
     fit, val = split_validation(data.train, config.val_fraction, config.seed)
-    pace = Pace(total=planned_work(config, space.macs_range()[1], len(fit), len(data.train), teaching))
+    pace = Pace(total=WorkPlan(config, space.macs_range()[1], len(fit), len(data.train), teaching).total)
     reporter = Reporter(sink, pace, exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
@@ -92,13 +95,22 @@ def open_run(
     )
 
 
+def _check_baselines(config: SearchConfig, space: SearchSpace) -> None:
+    """Raise now rather than after hours if the search cannot be compared with one of them."""
+    for index, name in enumerate(config.baselines):
+        try:
+            check_baseline(name, config, space)
+        except WeightSetError as error:
+            raise WeightSetError(f"/baselines/{index}: {error}") from error
+
+
 def _open_pretrained(
     config: SearchConfig, dataset: DatasetSpec, init: InitialWeights, decoding: Decoding
 ) -> Pretrained:
     family = SPACES.get(config.search_space or "")
     teacher_px = teacher_resolution(config, dataset, family)
     resolutions = resolutions_to_try(config, dataset, family)
-    return Pretrained(
+    pretrained = Pretrained(
         init=init,
         teacher_px=teacher_px,
         resolutions=resolutions,
@@ -109,6 +121,21 @@ def _open_pretrained(
         seed=config.seed,
         device=torch.device(decoding.host.device),
     )
+    if OFF_THE_SHELF not in config.baselines:
+        return pretrained
+    arch = whole_within(init.weights.arch, config.flops_budget, family, len(dataset.classes))
+    is_within = count_macs(arch).total <= config.flops_budget
+    return replace(
+        pretrained, off_the_shelf=OffTheShelf(arch, _whole_loader(pretrained, arch, decoding) if is_within else None)
+    )
+
+
+def _whole_loader(pretrained: Pretrained, arch: ArchSpec, decoding: Decoding) -> ViewLoader:
+    """Batches for the whole network; from larger pictures than those of the search if it sees more pixels."""
+    largest = max(pretrained.teacher_px, *pretrained.resolutions)
+    if arch.resolution > largest:
+        pretrained = replace(pretrained, pictures=decoding.pictures(round(PICTURE_SIZE * arch.resolution)))
+    return pretrained.loader(pretrained.data_at(arch.resolution), None, 0)
 
 
 @dataclass(frozen=True)

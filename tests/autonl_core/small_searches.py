@@ -19,6 +19,7 @@ from autonl_core.phases.finishing import CHECKPOINT_NAME
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.search import run_search
+from autonl_core.spec.builtin_weights import initial_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
@@ -128,7 +129,16 @@ def search(
             stack.enter_context(mock.patch("autonl_core.run.search_run.SearchRun.prepare_export"))
         if not bundle and not report:
             stack.enter_context(mock.patch("autonl_core.phases.finishing.ReportWriter.write", return_value={}))
-        return run_search(config, dataset, work_dir, sink=recorder, stop=recorder, resume_from=resume_from, host=host)
+        return run_search(
+            config,
+            dataset,
+            work_dir,
+            sink=recorder,
+            stop=recorder,
+            resume_from=resume_from,
+            host=host,
+            init=initial_weights(config.init),
+        )
 
 
 @pytest.fixture(scope="session")
