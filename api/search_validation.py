@@ -15,7 +15,7 @@ from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, SpaceError, WeightSetError
 from autonl_core.spec.config import SearchConfig, SearchRequest
-from autonl_core.spec.feasibility import resolve_space, scale_baseline
+from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
@@ -137,13 +137,14 @@ def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
 
 
 def _validate_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldProblem]:
-    """The baselines that no width multiplier brings to the budget."""
+    """The baselines that the search cannot be compared with."""
     listed = []
     for index, name in enumerate(config.baselines):
         try:
-            scale_baseline(name, space, config.flops_budget)
-        except BudgetError as error:
-            listed.append(FieldProblem(pointer=f"/baselines/{index}", code="not_scalable", detail=str(error)))
+            check_baseline(name, config, space)
+        except (BudgetError, WeightSetError) as error:
+            code = "not_scalable" if isinstance(error, BudgetError) else "needs_weights"
+            listed.append(FieldProblem(pointer=f"/baselines/{index}", code=code, detail=str(error)))
     return listed
 
 

@@ -19,7 +19,7 @@ from api.problems import FieldProblem, ProblemError
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
-from autonl_core.spec.config import AUTO_INIT, NO_INIT, Baseline, Name
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
 from store.json_values import plain_text
 from store.states import WeightSetState
@@ -63,7 +63,7 @@ def get_weights(name: PlainText, response: Response, stores: StoresDep) -> Weigh
 
 def _details(
     arch: Annotated[
-        Baseline | None,
+        PublishedName | None,
         Query(
             description="architecture of the weights, as in GET /baselines; needed unless the file or its shapes say it"
         ),

@@ -10,8 +10,10 @@ from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, MacsRange, View, mirrors
+from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
@@ -69,9 +71,38 @@ class CertificateView(View):
     """MACs of one image, counted from the nodes of the exported graph alone."""
 
 
-@mirrors(BaselineResult, descriptions={"test_correct": "null: its training failed, see `problem`"})
+@mirrors(
+    BaselineResult,
+    descriptions={
+        "test_correct": "null: its training failed, or it does not fit the budget, see `problem`",
+        "epochs": "passes over the training images",
+        "work_share": "compute that it took, relative to the search for the result; null: not stored",
+    },
+)
 class BaselineResultView(View):
-    """A published network, scaled to the budget and trained with the same recipe as the result."""
+    """What the result is compared with: a published network, or one from the pretrained weights of the search."""
+
+
+@mirrors(ResolutionTrial, descriptions={"loss": "on validation images", "top1_pct": "on validation images"})
+class ResolutionTrialView(View):
+    """A uniform network within the budget, at one resolution, after a short training."""
+
+
+@mirrors(
+    PretrainedStart,
+    types={"normalisation": NormalisationView, "trials": list[ResolutionTrialView]},
+    descriptions={
+        "weights": "name of the weight set",
+        "network": "its architecture, as in GET /baselines; null: none of these",
+        "licence": "null: not stated",
+        "top1_pct": "as published",
+        "teacher_resolution": "at which the whole network was fine-tuned",
+        "trials": "the resolutions that were tried; empty: there was only one",
+        "inherited": "false: the result only learned from the answers of the fine-tuned network",
+    },
+)
+class PretrainedStartView(View):
+    """The pretrained weights that a result derives from, and how they were adapted to its dataset."""
 
 
 @mirrors(
@@ -84,6 +115,7 @@ class BaselineResultView(View):
         "parity": dict[NetworkFormat, ParityView],
         "certificate": CertificateView | None,
         "baselines": list[BaselineResultView],
+        "init": PretrainedStartView | None,
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -94,6 +126,7 @@ class BaselineResultView(View):
         "latency_ms": "median time of a forward pass on `machine`, by format and batch size",
         "machine": "where the search ran: processor and threads",
         "baselines": "in the order of the configuration",
+        "init": "null: the search started from random weights",
     },
 )
 class ResultView(View):

@@ -14,6 +14,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.macs import count_params
+from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import Certificate, FormatParity
 
 _FILES = {
@@ -41,7 +42,8 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
     """Write README.md into the folder of `bundle`, which must hold all other files but the checksums."""
     train_images, test_images = len(run.data.train), len(run.data.test)
     lines = [
-        *_summary(network, bundle),
+        *_summary(network, bundle, run.start),
+        *_derivation(run.start),
         *_check(bundle),
         *_data(run.dataset, train_images, test_images, bundle),
         *_accuracy(bundle.parity, bundle.score.images),
@@ -54,17 +56,46 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
     (bundle.folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _summary(network: Network, bundle: Bundle) -> Iterator[str]:
+def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) -> Iterator[str]:
     arch, score = network.arch, bundle.score
+    weights = (
+        "its weights derive from pretrained ones, see below, and were trained further"
+        if start is not None and start.inherited
+        else "all weights were trained"
+    )
     yield f"# Image classifier {arch.arch_id}\n"
     yield _paragraph(
         f"Classifies images into {arch.num_classes:,} classes, at {arch.resolution} x {arch.resolution} pixels:",
         f"{score.top1_pct:.2f}% top-1 ({score.correct:,} of {score.images:,} test images) for",
         f"{bundle.certificate.achieved_macs:,} multiply-adds and {count_params(arch):,} parameters.",
-        "The architecture was found by a search under a limit on multiply-adds; all weights were trained on the",
-        "dataset below.",
+        f"The architecture was found by a search under a limit on multiply-adds; {weights} on the dataset below.",
     )
     yield f"    {arch_string.encode(arch)}\n"
+
+
+def _derivation(start: PretrainedStart | None) -> Iterator[str]:
+    """The weights that the network derives from, under which licence, and what was done to them."""
+    if start is None:
+        return
+    published = f", published top-1 {start.top1_pct:.1f}%" if start.top1_pct is not None else ""
+    licence = plain(start.licence) if start.licence else "not stated; clear it before you pass the network on"
+    mean, std = (", ".join(f"{v:.4f}" for v in each) for each in (start.normalisation.mean, start.normalisation.std))
+    yield "## Derived from\n"
+    yield f"- weight set `{start.weights}`" + (f", architecture `{start.network}`" if start.network else "")
+    yield f"- licence of these weights: {licence}"
+    yield f"- source: {plain(start.source) if start.source else 'not stated'}"
+    yield f"- trained for {start.num_classes:,} classes{published}; SHA-256 of the file `{start.sha256}`"
+    yield f"- normalisation, here too: mean {mean}, standard deviation {std}, of pixels from 0 to 1"
+    score = start.teacher_val_top1_pct
+    taught = f" ({score:.1f}% validation top-1)" if score is not None else ""
+    yield f"- modified: a new classifier; the whole network fine-tuned at {start.teacher_resolution} pixels{taught};"
+    became = "cut to the architecture above and trained" if start.inherited else "replaced by one that learned from it"
+    yield f"  {became} at {start.resolution} pixels{_trials(start)}\n"
+
+
+def _trials(start: PretrainedStart) -> str:
+    tried = ", ".join(f"{trial.resolution} ({trial.top1_pct:.1f}%)" for trial in start.trials)
+    return f"; resolutions tried, with validation top-1 after one pass: {tried}" if tried else ""
 
 
 def _check(bundle: Bundle) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from autonl_core.nn.importance import order_channels
 from autonl_core.nn.network import Network, to_channels_last
 from autonl_core.phases.candidates import sortable
-from autonl_core.phases.states import AdaptingState, ResolutionTrial
+from autonl_core.phases.states import AdaptingState
 from autonl_core.run.adapted import Adapted, network_of
 from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import adapting_work, training_work
@@ -22,6 +22,7 @@ from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
 from autonl_core.spec.config import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
@@ -43,7 +44,7 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
             state = _Trial(run, teacher, resolution).take_place(state)
             run.save(state)
         chosen = _choose(run, pretrained, state)
-    return run.at(Adapted(teacher, chosen))
+    return run.at(Adapted(teacher, chosen, state.teacher_val_top1_pct, state.trials))
 
 
 def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
@@ -73,7 +74,7 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
     run.reporter.add_point(epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
     _report_teacher(run, pretrained, measured)
     order_channels(teacher)
-    ready = AdaptingState(teacher=teacher.state_dict())
+    ready = AdaptingState(teacher=teacher.state_dict(), teacher_val_top1_pct=measured.top1_pct)
     run.save(ready)
     return ready
 

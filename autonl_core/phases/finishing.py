@@ -88,6 +88,7 @@ def _result(
         latency_ms=bundle.latency_ms,
         machine=bundle.machine,
         baselines=outcome.baselines,
+        init=run.start,
     )
 
 

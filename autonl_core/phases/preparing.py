@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,21 +14,24 @@ from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import BatchSource, Loader
 from autonl_core.data.pictures import Pictures, prepare_pictures
 from autonl_core.data.prepare import OnProgress, PreparedData, prepare, split_validation
+from autonl_core.data.views import ViewLoader
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import Interrupted
+from autonl_core.errors import Interrupted, WeightSetError
 from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.host_options import HostOptions
-from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, planned_work
-from autonl_core.run.pretrained import Pretrained
+from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, WorkPlan
+from autonl_core.run.pretrained import OffTheShelf, Pretrained
 from autonl_core.run.reporter import Reporter
 from autonl_core.run.run_state import RunStates
 from autonl_core.run.search_run import SearchRun
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.config import OFF_THE_SHELF, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.feasibility import resolve_space, scale_baseline
+from autonl_core.spec.feasibility import check_baseline, resolve_space
+from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
-from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution
+from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution, whole_within
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.weight_set import InitialWeights
@@ -57,7 +60,7 @@ def open_run(
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
-    work = planned_work(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching)
+    work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).total
     reporter = Reporter(sink, Pace(total=work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
@@ -82,10 +85,13 @@ def open_run(
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
-    """The space of the search. Raises now rather than after hours if a baseline cannot be scaled to the budget."""
+    """The space of the search. Raises now rather than after hours if it cannot be compared with a baseline."""
     space = resolve_space(config, dataset)
-    for name in config.baselines:
-        scale_baseline(name, space, config.flops_budget)
+    for index, name in enumerate(config.baselines):
+        try:
+            check_baseline(name, config, space)
+        except WeightSetError as error:
+            raise WeightSetError(f"/baselines/{index}: {error}") from error
     return space
 
 
@@ -100,8 +106,7 @@ class _Images:
     @property
     def teaching(self) -> Teaching:
         """What a teacher adds to the work of the search."""
-        pretrained = self.pretrained
-        return Teaching(pretrained.teacher_macs, len(pretrained.resolutions)) if pretrained else NO_TEACHING
+        return NO_TEACHING if self.pretrained is None else self.pretrained.teaching
 
 
 def _open_images(
@@ -127,7 +132,7 @@ def _open_pretrained(
     for resolution in resolutions:
         decoding.squares(resolution)
     decoding.report(decoding.squares(teacher_px))
-    return Pretrained(
+    pretrained = Pretrained(
         init=init,
         teacher_px=teacher_px,
         resolutions=resolutions,
@@ -138,6 +143,21 @@ def _open_pretrained(
         seed=config.seed,
         device=torch.device(decoding.host.device),
     )
+    if OFF_THE_SHELF not in config.baselines:
+        return pretrained
+    arch = whole_within(init.weights.arch, config.flops_budget, family, len(dataset.classes))
+    is_within = count_macs(arch).total <= config.flops_budget
+    return replace(
+        pretrained, off_the_shelf=OffTheShelf(arch, _whole_loader(pretrained, arch, decoding) if is_within else None)
+    )
+
+
+def _whole_loader(pretrained: Pretrained, arch: ArchSpec, decoding: Decoding) -> ViewLoader:
+    """Batches for the whole network; from larger pictures than those of the search if it sees more pixels."""
+    largest = max(pretrained.teacher_px, *pretrained.resolutions)
+    if arch.resolution > largest:
+        pretrained = replace(pretrained, pictures=decoding.pictures(round(PICTURE_SIZE * arch.resolution)))
+    return pretrained.loader(pretrained.data_at(arch.resolution), None, 0)
 
 
 @dataclass(frozen=True)

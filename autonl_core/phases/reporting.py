@@ -116,6 +116,7 @@ class ReportWriter:
             certificate=bundle.certificate,
             parity=bundle.parity,
             latency_ms=bundle.latency_ms,
+            start=run.start,
         )
 
     def _picture_facts(self, score: Score) -> PictureFacts:

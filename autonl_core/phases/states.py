@@ -14,6 +14,7 @@ from torch import Tensor
 from autonl_core.errors import CheckpointError
 from autonl_core.run.run_state import StateDict
 from autonl_core.spec.comparison import Comparison, FinalistScore
+from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.spec.result import BaselineResult
 from autonl_core.supernet.gates import Choice
 
@@ -22,32 +23,17 @@ ModuleState = Mapping[str, Any]  # of an optimizer, an algorithm or a trainer, a
 
 
 @dataclass(frozen=True)
-class ResolutionTrial:
-    """What the uniform network of a resolution scores on validation images after one pass."""
-
-    resolution: int
-    loss: float
-    top1_pct: float
-
-    def to_json(self) -> dict[str, float]:
-        return {
-            "resolution": self.resolution,
-            "val_loss": round(self.loss, 4),
-            "val_top1_pct": round(self.top1_pct, 2),
-        }
-
-
-@dataclass(frozen=True)
 class AdaptingState:
     """A pretrained network in training (`trainer`), or trained (`teacher`), and the trials of resolutions so far.
 
-    `trial` is the trainer of the trial that was interrupted.
+    `trial` is the trainer of the trial that was interrupted; `teacher_val_top1_pct` is what the teacher scores.
     """
 
     trainer: ModuleState | None = None
     teacher: Weights | None = None
     trials: tuple[ResolutionTrial, ...] = ()
     trial: ModuleState | None = None
+    teacher_val_top1_pct: float | None = None
 
     def to_state(self) -> StateDict:
         return {
@@ -56,6 +42,7 @@ class AdaptingState:
             "teacher": self.teacher,
             "trials": [vars(trial) for trial in self.trials],
             "trial": self.trial,
+            "teacher_val_top1_pct": self.teacher_val_top1_pct,
         }
 
     @staticmethod
@@ -65,6 +52,7 @@ class AdaptingState:
             teacher=state["teacher"],
             trials=tuple(ResolutionTrial(**trial) for trial in state["trials"]),
             trial=state["trial"],
+            teacher_val_top1_pct=state.get("teacher_val_top1_pct"),
         )
 
 

@@ -34,7 +34,8 @@ def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:
 
     with run.phase("training", best=best_so_far):
         run.reporter.architecture(run.record_of(arch, val_top1_pct=state.val_top1_pct))
-        train_to_the_end(run, trainer, state_now, delivered=arch)
+        work_per_image = training_work(run.config, run.teacher_macs)
+        train_to_the_end(run, trainer, state_now, delivered=arch, work_per_image=work_per_image)
     return trainer
 
 
@@ -51,6 +52,7 @@ def train_to_the_end(
     state_now: Callable[[], PhaseState],
     *,
     delivered: ArchSpec,
+    work_per_image: float,
     name: str = "",
     epochs_before: int = 0,
 ) -> None:
@@ -58,6 +60,7 @@ def train_to_the_end(
 
     Args:
         delivered: the architecture whose export is prepared towards the end.
+        work_per_image: in MACs.
         epochs_before: of the networks that were trained before this one.
     """
     preparation = Preparation(delivered.to_json(), run.config.export.formats)
@@ -72,10 +75,10 @@ def train_to_the_end(
         run,
         trainer,
         state_now,
-        work_per_epoch=len(trainer.images) * training_work(run.config, run.teacher_macs),
+        work_per_epoch=len(trainer.images) * work_per_image,
         report=report,
         epochs_before=epochs_before,
-        epochs_in_all=(1 + len(run.config.baselines)) * trainer.epochs,
+        epochs_in_all=run.plan.epochs,
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.history import History
+from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, StopReason
 
 Counts = NDArray[np.int64]
@@ -135,3 +136,4 @@ class Facts(PictureFacts):
     certificate: Certificate | None = None
     parity: Mapping[NetworkFormat, FormatParity] | None = None
     latency_ms: Mapping[str, Mapping[str, float]] | None = None
+    start: PretrainedStart | None = None  # None: from random weights

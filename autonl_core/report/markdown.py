@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from autonl_core.report import tables, words
+from autonl_core.report import comparison, figures, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.tables import Table
 
@@ -28,7 +28,7 @@ def as_markdown(facts: Facts) -> str:
     """The whole report as Markdown."""
     data, arch, run = facts.dataset, facts.architecture, facts.run
     parts = [
-        f"# {plain(data.name)} within {words.short(facts.budget_macs)} MACs",
+        f"# {plain(data.name)} within {figures.short(facts.budget_macs)} MACs",
         " ".join(plain(sentence) for sentence in words.verdict(facts)),
         _table(tables.summary(facts)),
         *_notes(run.notes),
@@ -36,6 +36,7 @@ def as_markdown(facts: Facts) -> str:
         plain(words.about_data(facts)),
         *_notes(data.warnings),
         _table(tables.class_counts(facts)),
+        *_section("## Pretrained weights", tables.start(facts), words.about_start(facts)),
         "## Architecture",
         f"`{arch.arch_string.replace('|', '·')}`",
         plain(words.about_architecture(facts)),
@@ -52,8 +53,8 @@ def as_markdown(facts: Facts) -> str:
     ]
     if facts.baselines:
         parts += [
-            "## Baselines at equal MACs",
-            plain(" ".join(words.limits_of_comparison(facts))),
+            "## Baselines",
+            plain(" ".join(comparison.limits_of_comparison(facts))),
             _table(tables.baselines(facts)),
         ]
     if facts.parity:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from autonl_core.report import tables, words
+from autonl_core.report import comparison, figures, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
@@ -33,6 +33,8 @@ def as_html(facts: Facts, pictures: Mapping[str, Picture]) -> str:
     return _TEMPLATES.get_template("report.html.jinja").render(
         facts=facts,
         words=words,
+        comparison=comparison,
+        figures=figures,
         tables=tables,
         pictures=pictures,
         interval=(low, high),
@@ -79,7 +81,7 @@ def _mistakes(facts: Facts) -> list[dict[str, Any]]:
         {
             "label": names[mistake.label],
             "predicted": names[mistake.predicted],
-            "confidence": words.pct(100 * mistake.confidence),
+            "confidence": figures.pct(100 * mistake.confidence),
             "uri": image_uri(mistake.image),
         }
         for mistake in facts.test.mistakes

@@ -18,11 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
+from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import PictureFacts
+from autonl_core.report.figures import short
 from autonl_core.report.statistics import wilson_pct
-from autonl_core.report.words import short
 from autonl_core.spec.gate_kinds import GATE_KINDS
-from autonl_core.spec.zoo import find_net
 
 LIGHT = {"ink": "#17211f", "soft": "#566562", "line": "#dce2e0", "main": "#0f766e", "second": "#d97706",
          "third": "#3b5ba5", "bad": "#b42318", "fourth": "#7a4fa3"}  # fmt: skip
@@ -212,7 +212,7 @@ def _training(facts: PictureFacts) -> Picture | None:
     if not facts.history.of("training"):
         return None
     networks = [("", "chosen network")]
-    networks += [(f"{b.name}/", find_net(b.name).title) for b in facts.baselines]
+    networks += [(f"{b.name}/", title_of(b)) for b in facts.baselines]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots(1, 2)
@@ -237,7 +237,7 @@ def _baselines(facts: PictureFacts) -> Picture | None:
         return None
     images = facts.test.images
     counts = [facts.test.correct, *(b.test_correct or 0 for b in scored)]
-    titles = ["found by this search", *(find_net(b.name).title for b in scored)]
+    titles = ["found by this search", *(title_of(b) for b in scored)]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import Facts
+from autonl_core.report.figures import duration, pct, short_bytes
 from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
-from autonl_core.report.words import duration, origin, pct, short_bytes
+from autonl_core.report.words import NOT_STATED, origin, teacher_score
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS
-from autonl_core.spec.zoo import find_net
 
 ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
 _EXTREMES = 20
@@ -93,7 +94,7 @@ def candidates(facts: Facts) -> Table:
 
 
 def baselines(facts: Facts) -> Table:
-    """The result first, then the published networks in the order of the configuration."""
+    """The result first, then the baselines in the order of the configuration."""
     low, high = wilson_pct(facts.test.correct, facts.test.images)
     arch, images = facts.architecture, facts.test.images
     rows = [
@@ -107,7 +108,7 @@ def baselines(facts: Facts) -> Table:
         )
     ]
     for baseline in facts.baselines:
-        cost = (find_net(baseline.name).title, f"{baseline.macs:,}", f"{baseline.params:,}")
+        cost = (title_of(baseline), f"{baseline.macs:,}", f"{baseline.params:,}")
         if baseline.test_correct is None:
             rows.append((*cost, baseline.problem or "no score", "–", "–"))
             continue
@@ -115,6 +116,30 @@ def baselines(facts: Facts) -> Table:
         top1 = pct(100 * baseline.test_correct / images)
         rows.append((*cost, f"{baseline.test_correct:,} of {images:,}", top1, f"{pct(low)} to {pct(high)}"))
     return Table(("network", "MACs", "parameters", "correct test images", "test top-1", "95% interval"), tuple(rows))
+
+
+def start(facts: Facts) -> Table | None:
+    """The weight set that the search started from, and how it was adapted; None if there was none."""
+    found = facts.start
+    if found is None:
+        return None
+    scores = {"mean": found.normalisation.mean, "std": found.normalisation.std}
+    rows = [
+        ("weight set", found.weights),
+        ("architecture", found.network or "not published"),
+        ("source", found.source or NOT_STATED),
+        ("licence", found.licence or NOT_STATED),
+        ("classes", f"{found.num_classes:,}"),
+        ("published top-1", NOT_STATED if found.top1_pct is None else pct(found.top1_pct)),
+        *((f"{name} of the normalisation", ", ".join(f"{v:.4f}" for v in values)) for name, values in scores.items()),
+        ("SHA-256", found.sha256),
+        ("teacher", f"the whole network, fine-tuned at {found.teacher_resolution} pixels: {teacher_score(found)}"),
+    ]
+    rows += [
+        (f"tried at {trial.resolution} pixels", f"validation top-1 {pct(trial.top1_pct)}, loss {trial.loss:.3f}")
+        for trial in found.trials
+    ]
+    return Table(("quantity", "value"), tuple(rows), (0, 1))
 
 
 def scored_classes(facts: Facts) -> Table:

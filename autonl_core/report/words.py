@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
+from autonl_core.report.comparison import compare
 from autonl_core.report.facts import Facts
-from autonl_core.report.statistics import noise_points, wilson_pct
-from autonl_core.spec.result import BaselineResult
-from autonl_core.spec.zoo import find_net
+from autonl_core.report.figures import duration, pct, share
+from autonl_core.report.statistics import wilson_pct
+from autonl_core.spec.pretrained_start import PretrainedStart
 
+NOT_STATED = "not stated"
 FEW_IMAGES = 1000  # test images; with fewer, the interval is wider than most differences of interest
-_SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _ORIGINS = {
     "most_likely": "the most likely network of the learned distribution",
     "drawn": "drawn from the learned distribution",
@@ -24,40 +23,6 @@ _ORIGINS = {
 def origin(name: str) -> str:
     """The origin of a candidate, in words."""
     return _ORIGINS.get(name, name)
-
-
-def short(number: float) -> str:
-    """4470272 -> "4.47M": three digits."""
-    for size, suffix in _SUFFIXES:
-        if abs(number) >= size:
-            return f"{number / size:.3g}{suffix}" if number < 1000 * size else f"{number / size:,.0f}{suffix}"
-    return f"{number:,.0f}"
-
-
-def short_bytes(number: int) -> str:
-    """186704 -> "187 kB"."""
-    text = short(number)
-    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
-
-
-def pct(value: float, digits: int = 1) -> str:
-    """79.6 -> "79.6%"."""
-    return f"{value:.{digits}f}%"
-
-
-def share(correct: int, images: int) -> str:
-    """ "79.6% (1,592 of 2,000; 95% interval 77.8% to 81.3%)"."""
-    low, high = wilson_pct(correct, images)
-    return f"{pct(100 * correct / images)} ({correct:,} of {images:,}; 95% interval {pct(low)} to {pct(high)})"
-
-
-def duration(seconds: float) -> str:
-    """ "3 min 20 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def verdict(facts: Facts) -> list[str]:
@@ -75,7 +40,7 @@ def verdict(facts: Facts) -> list[str]:
     )
     collapsed = facts.run.stop_reason == "collapsed"
     guessing = ["That is no better than guessing: check that the labels match the images."] if collapsed else []
-    sentences = [scored, *guessing, cost, *(compared(facts, baseline) for baseline in facts.baselines)]
+    sentences = [scored, *guessing, cost, *compare(facts)]
     if test.images < FEW_IMAGES:
         low, high = wilson_pct(test.correct, test.images)
         sentences.append(
@@ -85,44 +50,32 @@ def verdict(facts: Facts) -> list[str]:
     return sentences
 
 
-def compared(facts: Facts, baseline: BaselineResult) -> str:
-    """The result compared with a baseline, whether it is better or worse."""
-    title = find_net(baseline.name).title
-    if baseline.test_correct is None:
-        return f"{title}, scaled to the same MACs, has no score: {baseline.problem}."
-    found, reference, images = facts.test.correct, baseline.test_correct, facts.test.images
-    gap = 100 * (found - reference) / images
-    noise = noise_points(found, reference, images)
-    side = "better than" if gap > 0 else "worse than" if gap < 0 else "level with"
-    margin = f"{abs(gap):.1f} points " if gap else ""
-    doubt = (
-        f"; with {images:,} test images, a difference below {noise:.1f} points may be chance"
-        if abs(gap) < noise
-        else ""
+def about_start(facts: Facts) -> str:
+    """Which weights the search started from, under which licence, and what became of them; "" if there are none."""
+    start = facts.start
+    if start is None:
+        return ""
+    derived = "The delivered weights derive from" if start.inherited else "The delivered network learned from"
+    licence = f"whose licence is {start.licence}" if start.licence else "whose licence is not stated"
+    is_taught = facts.run.config.get("teacher", {}).get("weight", 0) > 0
+    taught = " The other networks learned from its answers." if is_taught else ""
+    tried = [f"{trial.resolution} ({pct(trial.top1_pct)})" for trial in start.trials]
+    choice = (
+        f" Uniform networks within the budget were then tried for one pass at {', '.join(tried)} pixels (validation "
+        f"top-1); the lowest validation loss chose {start.resolution}."
+        if tried
+        else f" {start.resolution} pixels were the only resolution to try."
     )
-    scaled = (
-        f"scaled to {short(baseline.macs)} MACs and trained the same way, which reaches {pct(100 * reference / images)}"
+    return (
+        f"{derived} the weight set {start.weights}, {licence}. The whole network was fine-tuned at "
+        f"{start.teacher_resolution} pixels: {teacher_score(start)}.{taught}{choice}"
     )
-    return f"The result is {margin}{side} {title} {scaled}{doubt}."
 
 
-def limits_of_comparison(facts: Facts) -> list[str]:
-    """What limits the comparison with baselines."""
-    conditions = (
-        "Each baseline is scaled in width to within 3% of the budget, trained after the chosen network on the same "
-        "images with the same recipe, epochs and seed, and scored once on the test split. One seed each."
-    )
-    sentences = [conditions]
-    if facts.run.config.get("train", {}).get("weights") == "inherit":
-        sentences.append("The chosen network started from the supernet's weights, the baselines from random weights.")
-    last_map_px = math.ceil(facts.dataset.resolution / 32)
-    if facts.dataset.resolution < 3 * 32:
-        sentences.append(
-            "Published networks halve their input five times, which suits 224 pixels: at "
-            f"{facts.dataset.resolution} pixels their last feature map is {last_map_px}×{last_map_px}. They are "
-            "scaled in width only, so part of the advantage of a network searched for this resolution comes from that."
-        )
-    return sentences
+def teacher_score(start: PretrainedStart) -> str:
+    """What the fine-tuned network scored, in words."""
+    scored = start.teacher_val_top1_pct
+    return "validation top-1 was not kept" if scored is None else f"validation top-1 {pct(scored)}"
 
 
 def about_data(facts: Facts) -> str:

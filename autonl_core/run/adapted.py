@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.pretrained_start import ResolutionTrial
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Adapted:
 
     teacher: Network
     resolution: int
+    teacher_val_top1_pct: float | None = None
+    trials: tuple[ResolutionTrial, ...] = ()  # of the resolutions to choose from
 
     def to_state(self) -> Mapping[str, Any]:
         """Plain values and tensors, for a run state."""
@@ -29,11 +32,18 @@ class Adapted:
             "arch": self.teacher.arch.to_json(),
             "weights": self.teacher.state_dict(),
             "resolution": self.resolution,
+            "teacher_val_top1_pct": self.teacher_val_top1_pct,
+            "trials": [vars(trial) for trial in self.trials],
         }
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Adapted:
-        return Adapted(network_of(ArchSpec.from_json(state["arch"]), state["weights"]), state["resolution"])
+        return Adapted(
+            network_of(ArchSpec.from_json(state["arch"]), state["weights"]),
+            state["resolution"],
+            state.get("teacher_val_top1_pct"),
+            tuple(ResolutionTrial(**trial) for trial in state.get("trials", ())),
+        )
 
 
 def network_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
 from autonl_core.supernet.learner import ALGORITHMS
 
 _ENOUGH = 0.005  # of all work: after less, the speed is not known well enough for an estimate
@@ -43,10 +43,18 @@ class Pace:
 
 @dataclass(frozen=True)
 class Teaching:
-    """What a search from pretrained weights costs besides: MACs of an image in the teacher, and resolutions tried."""
+    """What a search from pretrained weights costs besides.
+
+    Args:
+        teacher_macs: of an image in the teacher.
+        resolutions: that are tried.
+        whole_macs: of an image in the whole network at the resolution that the budget allows; 0: it allows none, or
+            no baseline needs it.
+    """
 
     teacher_macs: int = 0
     resolutions: int = 1
+    whole_macs: int = 0
 
 
 NO_TEACHING = Teaching()
@@ -71,19 +79,81 @@ def searching_work(config: SearchConfig, largest_macs: int, teacher_macs: int = 
     return ALGORITHMS.get(config.algorithm).macs_per_image(config, largest_macs) + teacher_macs
 
 
-def planned_work(
-    config: SearchConfig, largest_macs: int, fit_images: int, train_images: int, teaching: Teaching = NO_TEACHING
-) -> float:
-    """All work of a search in image-MACs, from the configuration alone."""
-    teacher_macs = teaching.teacher_macs if config.teacher.weight else 0
-    adapting = config.teacher.epochs * adapting_work(teaching.teacher_macs)
-    if teaching.resolutions > 1:
-        adapting += teaching.resolutions * training_work(config, teacher_macs)
-    finalist_passes, finalists = 0, config.supernet.finalists
-    while finalists > 1:
-        finalist_passes += finalists * config.supernet.finalist_epochs
-        finalists = finalists // 2
-    search = config.supernet.epochs * fit_images * searching_work(config, largest_macs, teacher_macs)
-    trained = 1 + len(config.baselines)  # networks that learn from all training images
-    passes = finalist_passes * fit_images + trained * config.train.epochs * train_images
-    return adapting * fit_images + search + passes * training_work(config, teacher_macs)
+@dataclass(frozen=True)
+class BaselineTraining:
+    """How much a baseline trains: passes over the training images, and image-MACs of one image in them.
+
+    `work_before` is what it is given: the training of the teacher that it comes from.
+    """
+
+    epochs: int
+    work_per_image: float
+    work_before: float = 0.0
+
+
+@dataclass(frozen=True)
+class WorkPlan:
+    """All work of a search in image-MACs, from its configuration and the sizes of its dataset alone."""
+
+    config: SearchConfig
+    largest_macs: int  # of the search space
+    fit_images: int  # that fit weights during the search
+    train_images: int
+    teaching: Teaching = NO_TEACHING
+
+    @property
+    def total(self) -> float:
+        """The search, and the training of its baselines."""
+        trainings = [self.baseline(name) for name in self.config.baselines]
+        return self.search + self.train_images * sum(each.epochs * each.work_per_image for each in trainings)
+
+    @property
+    def epochs(self) -> int:
+        """Passes over all training images by the chosen network and its baselines, one after the other."""
+        return self.config.train.epochs + sum(self.baseline(name).epochs for name in self.config.baselines)
+
+    @property
+    def search(self) -> float:
+        """What leads to the chosen network and trains it, without any baseline."""
+        config = self.config
+        trials = self._training_work * self.teaching.resolutions if self.teaching.resolutions > 1 else 0.0
+        finalist_passes, finalists = 0, config.supernet.finalists
+        while finalists > 1:
+            finalist_passes += finalists * config.supernet.finalist_epochs
+            finalists = finalists // 2
+        shared = config.supernet.epochs * searching_work(config, self.largest_macs, self._teacher_macs)
+        passes = finalist_passes * self.fit_images + config.train.epochs * self.train_images
+        return self._teacher + (trials + shared) * self.fit_images + passes * self._training_work
+
+    def baseline(self, name: Baseline) -> BaselineTraining:
+        """A published network trains as long as the chosen one; a rival for as much work as the whole search."""
+        if name == OFF_THE_SHELF:
+            per_image = adapting_work(self.teaching.whole_macs)
+            return BaselineTraining(self._epochs_of(self.search, per_image), per_image)
+        if name == UNIFORM:
+            epochs = self._epochs_of(self.search - self._teacher, self._training_work)
+            return BaselineTraining(epochs, self._training_work, self._teacher)
+        return BaselineTraining(self.config.train.epochs, self._training_work)
+
+    def share_of(self, name: Baseline) -> float:
+        """What a baseline takes, as a share of what the search does."""
+        training = self.baseline(name)
+        own = training.epochs * self.train_images * training.work_per_image
+        return (own + training.work_before) / self.search
+
+    def _epochs_of(self, work: float, per_image: float) -> int:
+        """As many whole passes as come closest to `work`."""
+        return max(1, round(work / (per_image * self.train_images))) if per_image else 0
+
+    @property
+    def _teacher_macs(self) -> int:
+        return self.teaching.teacher_macs if self.config.teacher.weight else 0
+
+    @property
+    def _training_work(self) -> float:
+        return training_work(self.config, self._teacher_macs)
+
+    @property
+    def _teacher(self) -> float:
+        """The training of the teacher."""
+        return self.config.teacher.epochs * adapting_work(self.teaching.teacher_macs) * self.fit_images

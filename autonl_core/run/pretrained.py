@@ -13,10 +13,25 @@ from autonl_core.data.prepare import OnProgress, PreparedData
 from autonl_core.data.views import Teacher, ViewLoader
 from autonl_core.nn.network import Network
 from autonl_core.nn.weights import load_weights
+from autonl_core.run.adapted import Adapted
+from autonl_core.run.pace import Teaching
+from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.macs import count_macs
+from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.published_net import adapt
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.weight_set import InitialWeights
+
+
+@dataclass(frozen=True)
+class OffTheShelf:
+    """The whole network at the largest input size within the budget, or at the smallest if it is too large anywhere.
+
+    `loader` makes its batches, without a teacher; None: it is too large.
+    """
+
+    arch: ArchSpec
+    loader: ViewLoader | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,7 @@ class Pretrained:
         resolutions: those that may be chosen for the result, the most promising first.
         space_at, squares: the search space, and the prepared dataset, at a resolution.
         pictures: the whole pictures that training images are cut from.
+        off_the_shelf: a baseline; None if it was not asked for.
     """
 
     init: InitialWeights
@@ -39,6 +55,14 @@ class Pretrained:
     augmentation: Augmentation
     seed: int
     device: torch.device
+    off_the_shelf: OffTheShelf | None = None
+
+    @property
+    def teaching(self) -> Teaching:
+        """What it costs to learn from these weights."""
+        whole = self.off_the_shelf
+        whole_macs = 0 if whole is None or whole.loader is None else count_macs(whole.arch).total
+        return Teaching(self.teacher_macs, len(self.resolutions), whole_macs)
 
     @property
     def teacher_macs(self) -> int:
@@ -51,6 +75,25 @@ class Pretrained:
         classes = self.space_at(self.resolutions[0]).num_classes
         network = load_weights(self.init.path, self.init.weights.arch, num_classes=classes, seed=self.seed)
         return at_resolution(network, self.teacher_px)
+
+    def start(self, adapted: Adapted, *, inherited: bool) -> PretrainedStart:
+        """Where a result came from. `inherited`: its weights did too."""
+        weights = self.init.weights
+        return PretrainedStart(
+            weights=weights.name,
+            sha256=weights.sha256,
+            network=weights.network,
+            source=weights.source,
+            licence=weights.licence,
+            top1_pct=weights.top1_pct,
+            num_classes=weights.num_classes,
+            normalisation=weights.normalisation,
+            teacher_resolution=self.teacher_px,
+            teacher_val_top1_pct=adapted.teacher_val_top1_pct,
+            trials=adapted.trials,
+            resolution=adapted.resolution,
+            inherited=inherited,
+        )
 
     def data_at(self, resolution: int, on_progress: OnProgress = lambda share: None) -> PreparedData:
         """The dataset at a resolution, its channels fed as the pretrained network expects them.

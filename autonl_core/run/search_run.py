@@ -20,6 +20,7 @@ from autonl_core.nn.network import Network
 from autonl_core.run.adapted import Adapted
 from autonl_core.run.environment import environment
 from autonl_core.run.forked_process import ForkedProcess
+from autonl_core.run.pace import NO_TEACHING, WorkPlan
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import Best, Reporter
@@ -30,6 +31,7 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord, Phase, SavedState, StopToken
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.evaluate import evaluate, first_images, recalibrate_batch_norm
@@ -106,6 +108,19 @@ class SearchRun:
         """MACs of the network whose answers training images are labelled with; 0 if there is none."""
         taught = self.adapted is not None and self.config.teacher.weight > 0
         return self.pretrained.teacher_macs if self.pretrained is not None and taught else 0
+
+    @property
+    def plan(self) -> WorkPlan:
+        """What the whole search computes, at the resolution of this run."""
+        teaching = NO_TEACHING if self.pretrained is None else self.pretrained.teaching
+        return WorkPlan(self.config, self.table.space.macs_range()[1], len(self.fit), len(self.data.train), teaching)
+
+    @property
+    def start(self) -> PretrainedStart | None:
+        """The pretrained weights that the result comes from, once they are adapted; None: there are none."""
+        if self.pretrained is None or self.adapted is None:
+            return None
+        return self.pretrained.start(self.adapted, inherited=self.config.train.weights == "inherit")
 
     def at(self, adapted: Adapted) -> SearchRun:
         """The same run at the resolution of `adapted`, where networks learn from its teacher."""

@@ -66,6 +66,8 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
+OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
+RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
 Init = Name
 OptimizerName = Literal["sgd", "adamw"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -74,9 +76,11 @@ ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm"
 
 if TYPE_CHECKING:
     Baseline = str
+    PublishedName = str
     AlgorithmName = str
 else:  # the names of the files that define them
-    Baseline = Literal[tuple(ZOO)]
+    PublishedName = Literal[tuple(ZOO)]
+    Baseline = Literal[(*ZOO, *RIVALS)]
     AlgorithmName = Literal[ALGORITHM_NAMES]
 
 
@@ -88,7 +92,9 @@ def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
 
 Baselines = Annotated[
     tuple[Baseline, ...],
-    Field(strict=False, max_length=len(ZOO), json_schema_extra={"uniqueItems": True}),  # JSON knows lists, not tuples
+    Field(
+        strict=False, max_length=len(ZOO) + len(RIVALS), json_schema_extra={"uniqueItems": True}
+    ),  # JSON knows lists, not tuples
     AfterValidator(_each_once),
 ]
 
@@ -241,7 +247,9 @@ class SearchConfig(_Strict):
     teacher: TeacherConfig = TeacherConfig()
     baselines: Baselines = Field(
         default=(),
-        description="published networks to compare with, scaled to the same MACs and trained with the same recipe",
+        description="what to compare with: published networks, scaled to the same MACs and trained with the same "
+        'recipe; from pretrained weights also "off-the-shelf", their whole network, fine-tuned at the resolution that '
+        'the budget allows, and "uniform", the teacher with every block cut alike: both with the compute of the search',
         examples=[["mobilenet_v2"]],
     )
     augment: AugmentConfig = AugmentConfig()

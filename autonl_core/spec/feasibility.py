@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError
+from autonl_core.errors import BudgetError, WeightSetError
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import NO_INIT, Baseline, SearchConfig
+from autonl_core.spec.config import NO_INIT, RIVALS, Baseline, SearchConfig
 from autonl_core.spec.resolutions import ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
@@ -70,6 +70,22 @@ def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
         f"{len(dataset.classes)} classes; MACs by resolution: {listed}",
         feasible_macs=(low, high),
     )
+
+
+def check_baseline(name: Baseline, config: SearchConfig, space: SearchSpace) -> None:
+    """Whether `config`, with its `init` decided, can be compared with this baseline.
+
+    Raises:
+        WeightSetError: it comes from pretrained weights, and the search does not.
+        BudgetError: it is a published network that no width multiplier brings within 3% of the budget.
+    """
+    if name not in RIVALS:
+        scale_baseline(name, space, config.flops_budget)
+    elif config.init == NO_INIT:
+        raise WeightSetError(
+            f"{name!r} comes from pretrained weights, and this search starts at random (init {NO_INIT!r}); leave it "
+            "out of `baselines`, or set `init` to the name of a weight set"
+        )
 
 
 def scale_baseline(name: Baseline, space: SearchSpace, budget_macs: int) -> ArchSpec:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs import count_macs
+from autonl_core.spec.published_net import adapt
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SpaceFamily
 
@@ -17,6 +19,7 @@ _LEAST_SHARE, _MOST_SHARE = 0.45, 1.05
 _TEACHER_SHARE = 2.5  # of the budget that the teacher takes at least, for what it learns from more pixels
 _TEACHER_LEAST_PX, _TEACHER_MOST_PX = 128, 224
 _PHOTO_LEAST_PX = 96
+_WHOLE_LEAST_PX = 32  # of a whole network: most halve their input five times
 
 
 def possible_resolutions(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
@@ -61,6 +64,14 @@ def teacher_resolution(config: SearchConfig, dataset: DatasetSpec, family: Space
         if whole_macs(space) >= _TEACHER_SHARE * config.flops_budget:
             return resolution
     return most
+
+
+def whole_within(arch: ArchSpec, budget_macs: int, family: SpaceFamily, num_classes: int) -> ArchSpec:
+    """The network at the largest input size at which it is within the budget; at the smallest if it is at none."""
+    sizes = [size for size in _steps(family) if size >= _WHOLE_LEAST_PX] or _steps(family)
+    archs = [adapt(arch, resolution=size, num_classes=num_classes) for size in sizes]
+    within = [arch for arch in archs if count_macs(arch).total <= budget_macs]
+    return within[-1] if within else archs[0]
 
 
 def whole_macs(space: SearchSpace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord
 
 StopReason = Literal["converged", "collapsed"]
@@ -54,7 +55,10 @@ class Certificate:
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """A published network beside the result; without `test_correct`, its training failed: `problem` says why."""
+    """A baseline beside the result; without `test_correct` it could not be trained: `problem` says why.
+
+    Earlier versions did not store what has a default.
+    """
 
     name: str
     arch_string: str
@@ -63,6 +67,9 @@ class BaselineResult:
     test_correct: int | None
     test_top1_pct: float | None
     problem: str | None = None
+    resolution: int | None = None  # pixels
+    epochs: int | None = None  # passes over all training images
+    work_share: float | None = None  # of the image-MACs that the search spent on its result: what this one took
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -91,6 +98,7 @@ class SearchResult:
     latency_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # medians, by form and batch size
     machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
     baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
+    init: PretrainedStart | None = None  # None: from random weights
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -129,6 +137,8 @@ class SearchResult:
             values["certificate"] = Certificate(**_known_fields(Certificate, certificate))
         baselines = data.get("baselines", ())
         values["baselines"] = tuple(BaselineResult(**_known_fields(BaselineResult, each)) for each in baselines)
+        if (start := data.get("init")) is not None:
+            values["init"] = PretrainedStart.from_json(_known_fields(PretrainedStart, start))
         return SearchResult(**values)
 
 

@@ -11,10 +11,19 @@ from pydantic import ValidationError
 from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
-from api.schemas.searches import BaselineResultView, CertificateView, ParityView, ProgressView, ResultView
+from api.schemas.searches import (
+    BaselineResultView,
+    CertificateView,
+    ParityView,
+    PretrainedStartView,
+    ProgressView,
+    ResolutionTrialView,
+    ResultView,
+)
 from api.schemas.weights import NormalisationView, WeightProblemView
 from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
 from autonl_core.spec.arch import LightNLSpec
+from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
 from autonl_core.spec.weight_set import Normalisation, WeightProblem
@@ -27,7 +36,9 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (DatasetReportView, DatasetReport, set()),
     (LightNLView, LightNLSpec, set()),
     (ParityView, FormatParity, set()),
+    (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),
+    (ResolutionTrialView, ResolutionTrial, set()),
     (ResultView, SearchResult, {"checkpoint"}),
     (NormalisationView, Normalisation, set()),
     (WeightProblemView, WeightProblem, set()),

@@ -34,12 +34,14 @@ _SEMANTIC_FIELD_CODES = {
     "dataset_not_ready",
     "infeasible",
     "name_missing",
+    "needs_weights",
     "not_scalable",
     "not_served",
     "page_token",
     "path_not_allowed",
     "unknown_dataset",
     "unknown_space",
+    "weights_unfit",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autonl_core.errors import BudgetError, Diverged, Interrupted
-from autonl_core.run.pace import planned_work
+from autonl_core.run.pace import WorkPlan
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import scale_baseline
@@ -99,7 +99,7 @@ def test_one_that_diverges_has_no_score_and_does_not_fail_the_search(
 def test_each_counts_as_much_work_as_the_chosen_network() -> None:
     def work(**changes: Any) -> float:
         config = SearchConfig.model_validate({"dataset": "digits", **QUICK, **changes})
-        return planned_work(config, 600_000, 1294, 1438)
+        return WorkPlan(config, 600_000, 1294, 1438).total
 
     one = 3 * 400_000 * 3 * 1438  # forward and backward, MACs, epochs, images
     assert work(baselines=["mobilenet_v2", "fbnet_c"]) == pytest.approx(work() + 2 * one)

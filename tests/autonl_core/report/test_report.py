@@ -15,10 +15,11 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from autonl_core.report import Report, render
+from autonl_core.report.figures import short, short_bytes
 from autonl_core.report.images import strip_uri
 from autonl_core.report.markdown import plain
 from autonl_core.report.pictures import DARK, LIGHT, draw_all
-from autonl_core.report.words import short, short_bytes, verdict
+from autonl_core.report.words import verdict
 from autonl_core.spec.history import History
 from tests.autonl_core.report.example_facts import PLAIN, baseline, facts
 
