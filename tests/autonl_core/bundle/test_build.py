@@ -84,7 +84,7 @@ class TestContents:
     def test_the_card_names_the_licence_of_the_weights_that_a_network_derives_from(self) -> None:
         card = "\n".join(derivation(pretrained_start()))
         assert "- licence of these weights: Apache-2.0\n" in card
-        assert "- source: the training of \\<somebody\\>\n" in card
+        assert "- source: the training of \\<a lab\\>\n" in card
         assert "weight set `lite0`, architecture `efficientnet_lite0`" in card
         assert "trained for 1,000 classes, published top-1 75.1%" in card
         assert "mean 0.4850, 0.4560, 0.4060" in card

@@ -110,12 +110,12 @@ def rival(name: str, correct: int | None, *, work_share: float = 1.02, problem: 
 
 
 def start(**changes: Any) -> PretrainedStart:
-    """Weights of somebody, adapted at two resolutions."""
+    """Weights of a university, adapted at two resolutions."""
     made = PretrainedStart(
         weights="lite0",
         sha256="c" * 64,
         network="efficientnet_lite0",
-        source="the training of <somebody>",
+        source="the training of <a lab>",
         licence="Apache-2.0",
         top1_pct=75.1,
         num_classes=1000,

@@ -225,7 +225,7 @@ def test_pretrained_weights_are_named_with_their_licence_in_both_forms() -> None
         "The delivered weights derive from the weight set lite0, whose licence is Apache-2.0.",
         "fine-tuned at 128 pixels: validation top-1 88.4%",
         "tried for one pass at 96 (80.1%), 80 (78.3%) pixels (validation top-1); the lowest validation loss chose 96.",
-        "the training of <somebody>",
+        "the training of <a lab>",
         "0.4850, 0.4560, 0.4060",
         "c" * 64,
     ):
