@@ -43,7 +43,7 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
     train_images, test_images = len(run.data.train), len(run.data.test)
     lines = [
         *_summary(network, bundle, run.start),
-        *_derivation(run.start),
+        *derivation(run.start),
         *_check(bundle),
         *_data(run.dataset, train_images, test_images, bundle),
         *_accuracy(bundle.parity, bundle.score.images),
@@ -73,7 +73,7 @@ def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) ->
     yield f"    {arch_string.encode(arch)}\n"
 
 
-def _derivation(start: PretrainedStart | None) -> Iterator[str]:
+def derivation(start: PretrainedStart | None) -> Iterator[str]:
     """The weights that the network derives from, under which licence, and what was done to them."""
     if start is None:
         return

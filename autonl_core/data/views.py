@@ -18,6 +18,7 @@ from torch import Tensor
 from autonl_core.data.augment import Augmentation, augment_crops, normalise
 from autonl_core.data.batches import Batch, Loader, PlannedBatch, Stream
 from autonl_core.data.crops import cut
+from autonl_core.data.one_ahead import one_ahead
 from autonl_core.data.pictures import Pictures
 from autonl_core.data.prepare import ImageSet
 
@@ -44,11 +45,16 @@ class ViewLoader(Loader):
 
     With a teacher, labels are (B, classes): 1 - weight times the true class, or the mixed ones, plus weight times the
     teacher's probabilities. Not so in the stream `alpha`: validation images judge by their true classes alone.
+
+    Args:
+        view_px: side of a view, at least that of the network's and of the teacher's images.
+        ahead_threads: CPU threads that make the next batch of a pass while one is used; 0: it is made when requested.
     """
 
     pictures: Pictures
     view_px: int
     teacher: Teacher | None = None
+    ahead_threads: int = 0
 
     def __post_init__(self) -> None:
         for name, needed in (("network", self.data.resolution), ("teacher", self._teacher_resolution)):
@@ -62,6 +68,20 @@ class ViewLoader(Loader):
     @property
     def _teacher_resolution(self) -> int:
         return 0 if self.teacher is None else self.teacher.resolution
+
+    def epoch(
+        self,
+        images: ImageSet,
+        stream: Stream,
+        epoch: int,
+        batch_size: int,
+        first_step: int = 0,
+        *,
+        balanced: bool = False,
+    ) -> Iterator[Batch]:
+        """As in `Loader`; the next batch is made meanwhile if there are threads for it."""
+        batches = super().epoch(images, stream, epoch, batch_size, first_step, balanced=balanced)
+        return one_ahead(batches, self.ahead_threads) if self.ahead_threads else batches
 
     def _augmented(
         self,

@@ -104,7 +104,7 @@ class Pretrained:
         normalisation = self.init.weights.normalisation
         return replace(self.squares(resolution, on_progress), mean=normalisation.mean, std=normalisation.std)
 
-    def loader(self, data: PreparedData, teacher: Network | None, weight: float) -> ViewLoader:
+    def loader(self, data: PreparedData, teacher: Network | None, weight: float, ahead_threads: int = 0) -> ViewLoader:
         """Crops of whole pictures at the resolution of `data`, labelled with the teacher's answers if there is one."""
         lesson = None
         if teacher is not None and weight > 0:
@@ -118,6 +118,7 @@ class Pretrained:
             pictures=self.pictures,
             view_px=view_px,
             teacher=lesson,
+            ahead_threads=ahead_threads,
         )
 
 

@@ -25,7 +25,7 @@ from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
-from autonl_core.run.threads import computing_with, threads_for
+from autonl_core.run.threads import computing_with, shared_threads, threads_for
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
@@ -100,8 +100,17 @@ class SearchRun:
         config = self.config
         sizes = {"adapting": config.teacher.batch_size, "searching": config.supernet.batch_size}
         threads = threads_for(sizes.get(phase, config.train.batch_size) * config.flops_budget, self.threads)
-        with computing_with(threads), self.reporter.phase(phase, best):
+        training, _ = shared_threads(threads, self.teacher_macs, 3 * config.flops_budget)
+        with computing_with(training), self.reporter.phase(phase, best):
             yield
+
+    @property
+    def _ahead_threads(self) -> int:
+        """CPU threads that make the next batch while networks learn from a teacher."""
+        if self.pretrained is None or not self.config.teacher.weight:
+            return 0
+        threads = threads_for(self.config.train.batch_size * self.config.flops_budget, self.threads)
+        return shared_threads(threads, self.pretrained.teacher_macs, 3 * self.config.flops_budget)[1]
 
     @property
     def teacher_macs(self) -> int:
@@ -133,7 +142,7 @@ class SearchRun:
             data=data,
             fit=fit,
             val=val,
-            loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight),
+            loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight, self._ahead_threads),
             adapted=adapted,
         )
 

@@ -17,6 +17,21 @@ def threads_for(batch_macs: int, limit: int) -> int:
     return limit if batch_macs >= _PARALLEL_MACS else 1
 
 
+def shared_threads(threads: int, batches_macs: int, training_macs: int) -> tuple[int, int]:
+    """Threads that train, and threads that make the next batch meanwhile, by the work of one image in each.
+
+    A teacher's answers are a large part of the work, and two tasks side by side use two cores better than one task that
+    is divided at every layer. With one thread nothing is made ahead.
+
+    Args:
+        batches_macs: of making the batch, the teacher's pass; 0: there is no teacher.
+    """
+    if threads == 1 or not batches_macs:
+        return threads, 0
+    ahead = min(max(round(threads * batches_macs / (batches_macs + training_macs)), 1), threads - 1)
+    return threads - ahead, ahead
+
+
 @contextmanager
 def computing_with(threads: int) -> Iterator[None]:
     """Compute with so many threads, and afterwards with as many as before."""

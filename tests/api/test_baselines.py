@@ -81,3 +81,28 @@ def test_a_baseline_that_no_width_brings_to_the_budget_is_named_by_its_index(
     assert found.keys() == {"/seed", "/baselines/0", "/baselines/1"}
     assert found["/baselines/1"]["code"] == "not_scalable"
     assert "leave it out" in found["/baselines/1"]["detail"]
+
+
+@pytest.mark.parametrize("init", [{}, {"init": "none"}, {"init": "auto"}])
+def test_rivals_are_refused_by_their_index_where_a_search_starts_at_random(
+    client: httpx.Client, init: dict[str, str]
+) -> None:
+    asked = SEARCH | init | {"baselines": ["mobilenet_v2", "off-the-shelf", "uniform"]}
+    problem = refusal(client.post("/searches", json=asked), 422, "invalid-request")
+    found = {error["pointer"]: error for error in problem["errors"]}
+    assert found.keys() == {"/baselines/1", "/baselines/2"}
+    assert {error["code"] for error in found.values()} == {"needs_weights"}
+    assert "'uniform' comes from pretrained weights" in found["/baselines/2"]["detail"]
+    assert "leave it out of `baselines`" in found["/baselines/2"]["detail"]
+
+
+def test_rivals_are_accepted_where_auto_finds_pretrained_weights(client: httpx.Client, stores: Stores) -> None:
+    register(stores, DatasetSpec("photos", "zip", "/photos.zip", ("cat", "dog"), 200, 500, 100, "1" * 32))
+    asked = {"dataset": "photos", "flops_budget": "40M", "baselines": ["off-the-shelf", "uniform"]}
+    config = client.get(f"/searches/{start(client, **asked)}").json()["config"]
+    assert (config["init"], config["baselines"]) == ("efficientnet-lite0", ["off-the-shelf", "uniform"])
+
+
+def test_a_rival_is_no_architecture_of_weights(client: httpx.Client) -> None:
+    answer = client.post("/weights", params={"name": "mine", "arch": "uniform"}, content=b"x")
+    assert answer.status_code == 422

@@ -11,13 +11,13 @@ from autonl_core.datasets.spec import DatasetSpec
 
 CLOTHING = Path(__file__).parents[2] / "examples" / "clothing.zip"
 CLASSES = ("hat", "pants", "shoes")
-TRAIN, TEST = 12, 5  # images of a class
+TRAIN, TEST = 8, 4  # images of a class
 FROM_PRETRAINED: dict[str, Any] = {
     "init": "efficientnet-lite0",
     "search_space": "lite",
     "flops_budget": "32M",
     "resolution": 64,
-    "val_fraction": 0.2,
+    "val_fraction": 0.25,
     "teacher": {"epochs": 1, "batch_size": 8, "resolution": 64},
     "supernet": {"epochs": 1, "batch_size": 8, "candidates": 2, "generations": 0, "finalists": 1, "lr": 0.001},
     "train": {"epochs": 1, "batch_size": 8, "optimizer": "adamw", "lr": 0.002, "ema_decay": 0.9, "weights": "inherit"},

@@ -19,7 +19,7 @@ import torch
 
 from autonl_core.bundle.archive import check_packed, pack
 from autonl_core.bundle.build import make_bundle, pack_bundle
-from autonl_core.bundle.card import write_card
+from autonl_core.bundle.card import derivation, write_card
 from autonl_core.bundle.contents import write_sums
 from autonl_core.bundle.files import model
 from autonl_core.bundle.latency import measure_latency
@@ -35,6 +35,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from tests.autonl_core.bundle.small_bundle import Made, filled_graph, finish, plain
+from tests.autonl_core.report.example_facts import start as pretrained_start
 
 
 class TestContents:
@@ -77,6 +78,21 @@ class TestContents:
         for name in made.bundle.parity:
             assert f"| {name} | " in card
             assert f"`{FORMATS[name].file_name}`: " in card
+        assert "all weights were trained on the dataset below" in card
+        assert "Derived from" not in card
+
+    def test_the_card_names_the_licence_of_the_weights_that_a_network_derives_from(self) -> None:
+        card = "\n".join(derivation(pretrained_start()))
+        assert "- licence of these weights: Apache-2.0\n" in card
+        assert "- source: the training of \\<a lab\\>\n" in card
+        assert "weight set `lite0`, architecture `efficientnet_lite0`" in card
+        assert "trained for 1,000 classes, published top-1 75.1%" in card
+        assert "mean 0.4850, 0.4560, 0.4060" in card
+        assert "fine-tuned at 128 pixels (88.4% validation top-1)" in card
+        assert "96 (80.1%), 80 (78.3%)" in card
+        unknown = "\n".join(derivation(pretrained_start(licence=None, source=None, inherited=False, trials=())))
+        assert "licence of these weights: not stated; clear it before you pass the network on" in unknown
+        assert "replaced by one that learned from it at 96 pixels" in unknown
 
     def test_the_card_names_every_file_and_no_other(self, made: Made) -> None:
         card = (made.bundle.folder / "README.md").read_text()

@@ -11,7 +11,9 @@ from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.report.facts import ArchitectureFacts, DatasetFacts, Facts, Mistake, RunFacts, TestFacts
 from autonl_core.spec.history import History
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
+from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity
+from autonl_core.spec.weight_set import IMAGENET
 from autonl_core.spec.zoo import ZOO, adapt
 
 PLAIN = ("cat", "dog", "horse")
@@ -99,3 +101,29 @@ def baseline(correct: int | None, problem: str | None = None) -> BaselineResult:
     """MobileNetV2 with `correct` of the 60 test images."""
     top1_pct = None if correct is None else 100 * correct / 60
     return BaselineResult("mobilenet_v2", "in32", 500_000, 70_000, correct, top1_pct, problem)
+
+
+def rival(name: str, correct: int | None, *, work_share: float = 1.02, problem: str | None = None) -> BaselineResult:
+    """One that comes from pretrained weights, at 64 pixels, with `correct` of the 60 test images."""
+    top1_pct = None if correct is None else 100 * correct / 60
+    return BaselineResult(name, "in64", 31_348_352, 70_000, correct, top1_pct, problem, 64, 41, work_share)
+
+
+def start(**changes: Any) -> PretrainedStart:
+    """Weights of a university, adapted at two resolutions."""
+    made = PretrainedStart(
+        weights="lite0",
+        sha256="c" * 64,
+        network="efficientnet_lite0",
+        source="the training of <a lab>",
+        licence="Apache-2.0",
+        top1_pct=75.1,
+        num_classes=1000,
+        normalisation=IMAGENET,
+        teacher_resolution=128,
+        teacher_val_top1_pct=88.4,
+        trials=(ResolutionTrial(96, 0.61, 80.1), ResolutionTrial(80, 0.7, 78.3)),
+        resolution=96,
+        inherited=True,
+    )
+    return replace(made, **changes)

@@ -21,7 +21,7 @@ from autonl_core.report.markdown import plain
 from autonl_core.report.pictures import DARK, LIGHT, draw_all
 from autonl_core.report.words import verdict
 from autonl_core.spec.history import History
-from tests.autonl_core.report.example_facts import PLAIN, baseline, facts
+from tests.autonl_core.report.example_facts import PLAIN, baseline, facts, rival, start
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -172,6 +172,79 @@ def test_a_baseline_without_a_score_states_the_reason() -> None:
     text = " ".join(verdict(facts(baselines=(baseline(None, "the loss was nan"),))))
     assert "has no score: the loss was nan" in text
     assert "the loss was nan" in render(facts(baselines=(baseline(None, "the loss was nan"),))).markdown
+
+
+@pytest.mark.parametrize(
+    ("correct", "figures"),
+    [
+        (56, "93.3% for 31.3M MACs, 1.7 points less than the result; with 60 test images, a difference below 8.4"),
+        (59, "98.3% for 31.3M MACs, 3.3 points more than the result; with 60 test images, a difference below 6.4"),
+        (57, "95.0% for 31.3M MACs, as much as the result; with 60 test images, a difference below 7.8"),
+    ],
+)
+def test_a_rival_that_so_many_images_cannot_tell_from_the_result_would_have_done(correct: int, figures: str) -> None:
+    deed = "Fine-tuning the whole pretrained network at 64 pixels would have done: with the same compute it reaches"
+    assert f"{deed} {figures} points may be chance." in verdict(facts(baselines=(rival("off-the-shelf", correct),)))
+
+
+def test_a_search_that_won_by_more_than_chance_was_worth_it() -> None:
+    made = facts(baselines=(rival("off-the-shelf", 40),))  # 28.3 points of 60 images: 13.2 would be chance
+    assert (
+        "The search was worth its compute: with the same compute, fine-tuning the whole pretrained network at 64 "
+        "pixels reaches 66.7% for 31.3M MACs, 28.3 points less than the result."
+    ) in verdict(made)
+
+
+def test_a_search_that_lost_says_so() -> None:
+    made = facts(baselines=(rival("uniform", 60, work_share=0.8),))
+    made = replace(made, test=replace(made.test, correct=30))
+    assert (
+        "The search was not worth its compute: with 80% of the compute, cutting every block of the fine-tuned network "
+        "alike at 64 pixels reaches 100.0% for 31.3M MACs, 50.0 points more than the result."
+    ) in verdict(made)
+
+
+def test_the_result_is_judged_by_the_better_of_its_rivals_in_one_sentence() -> None:
+    made = facts(baselines=(rival("off-the-shelf", 30), baseline(20), rival("uniform", 35)))
+    about = [sentence for sentence in verdict(made) if "compute" in sentence]
+    assert len(about) == 1
+    assert "alike at 64 pixels (the better of two alternatives) reaches 58.3%" in about[0]
+    text = " ".join(Page(render(made).html).texts)
+    assert "41 passes over all training images, 102% of the compute of the search, the training of the teacher" in text
+    assert "Each published network is scaled in width" in text
+    assert text.count("pretrained network, whole, at 64 pixels") == 1
+
+
+def test_a_rival_without_a_score_states_the_reason() -> None:
+    problem = "even at 64 pixels it takes 31,348,352 MACs, and the budget is 20,000,000"
+    made = facts(baselines=(rival("off-the-shelf", None, problem=problem),))
+    assert f"The pretrained network, whole, at 64 pixels: no score, because {problem}." in verdict(made)
+    assert problem in render(made).markdown
+
+
+def test_pretrained_weights_are_named_with_their_licence_in_both_forms() -> None:
+    report = render(facts(start=start()))
+    text = " ".join(Page(report.html).texts)
+    rendered = " ".join(Page(MarkdownIt("commonmark").enable("table").render(report.markdown)).texts)
+    for shown in (
+        "The delivered weights derive from the weight set lite0, whose licence is Apache-2.0.",
+        "fine-tuned at 128 pixels: validation top-1 88.4%",
+        "tried for one pass at 96 (80.1%), 80 (78.3%) pixels (validation top-1); the lowest validation loss chose 96.",
+        "the training of <a lab>",
+        "0.4850, 0.4560, 0.4060",
+        "c" * 64,
+    ):
+        assert shown in text, shown
+        assert shown in rendered, shown
+    assert "Pretrained weights" not in render(facts()).markdown
+
+
+def test_weights_of_unknown_licence_and_a_network_that_only_learned_from_them_are_described_as_such() -> None:
+    made = facts(start=start(licence=None, inherited=False, trials=(), teacher_val_top1_pct=None))
+    text = render(made).markdown
+    assert "The delivered network learned from the weight set lite0, whose licence is not stated." in text
+    assert "validation top-1 was not kept" in text
+    assert "96 pixels were the only resolution to try." in text
 
 
 def test_a_thousand_classes_stay_readable_and_small(plain_report: Report) -> None:

@@ -18,6 +18,7 @@ from autonl_core.spec.resolutions import (
     resolutions_to_try,
     teacher_resolution,
     whole_macs,
+    whole_within,
 )
 from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.zoo import find_net
@@ -80,3 +81,15 @@ def test_a_larger_budget_is_taught_by_a_larger_teacher() -> None:
     sizes = [teacher_resolution(search(budget), PHOTOS, LITE) for budget in BUDGETS]
     assert sizes == sorted(sizes)
     assert sizes[-1] == 224
+
+
+@pytest.mark.parametrize(("budget", "expected"), [("20M", 64), ("32M", 64), ("40M", 64), ("50M", 80), ("600M", 272)])
+def test_off_the_shelf_the_whole_network_fits_the_budget_and_would_not_with_more_pixels(
+    budget: str, expected: int
+) -> None:
+    lite0 = find_net("efficientnet_lite0").arch
+    limit = search(budget).flops_budget
+    found = whole_within(lite0, limit, LITE, 2)
+    assert (found.resolution, found.num_classes) == (expected, 2)
+    assert (count_macs(found).total <= limit) == (budget != "20M")  # 64 pixels are the fewest
+    assert count_macs(adapt(found, resolution=expected + 16)).total > limit

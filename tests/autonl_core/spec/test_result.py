@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonl_core.spec.formats import NETWORK_FORMATS
+from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, ResultFile, SearchResult
+from autonl_core.spec.weight_set import EFFICIENTNET_LITE
 
 COUNTS = st.integers(min_value=0, max_value=2**53)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -63,6 +65,16 @@ BASELINES = st.builds(
     test_correct=st.none() | COUNTS,
     test_top1_pct=st.none() | NUMBERS,
     problem=st.none() | WORDS,
+    resolution=st.none() | COUNTS,
+    epochs=st.none() | COUNTS,
+    work_share=st.none() | NUMBERS,
+)
+STARTS = st.builds(
+    PretrainedStart,
+    normalisation=st.just(EFFICIENTNET_LITE),
+    trials=st.lists(st.builds(ResolutionTrial, COUNTS, NUMBERS, NUMBERS), max_size=2).map(tuple),
+    teacher_val_top1_pct=st.none() | NUMBERS,
+    top1_pct=st.none() | NUMBERS,
 )
 RESULTS = st.builds(
     SearchResult,
@@ -85,6 +97,7 @@ RESULTS = st.builds(
     latency_ms=st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2),
     machine=JSON_OBJECTS,
     baselines=st.lists(BASELINES, max_size=2).map(tuple),
+    init=st.none() | STARTS,
 )
 
 
@@ -137,7 +150,14 @@ def test_a_result_of_the_first_version_is_read_with_defaults_for_what_came_later
     assert result.architecture.test_top1_pct == 98.0
     assert result.notes == ("the space is coarse here",)
     assert (result.files, result.parity, result.certificate, result.baselines) == ({}, {}, None, ())
-    assert (result.latency_ms, result.machine) == ({}, {})
+    assert (result.latency_ms, result.machine, result.init) == ({}, {}, None)
+
+
+def test_a_baseline_of_an_earlier_version_lacks_its_training() -> None:
+    stored = {"name": "a", "arch_string": "in8", "macs": 9, "params": 3, "test_correct": 5, "test_top1_pct": 50.0}
+    (read,) = SearchResult.from_json(FIRST_VERSION | {"baselines": [stored | {"problem": None}]}).baselines
+    assert read == BaselineResult("a", "in8", 9, 3, 5, 50.0)
+    assert (read.resolution, read.epochs, read.work_share) == (None, None, None)
 
 
 def test_fields_that_no_longer_exist_are_ignored() -> None:
