@@ -49,6 +49,38 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
     return run.at(Adapted(teacher, chosen, state.teacher_val_top1_pct, state.trials))
 
 
+def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
+    """Train the whole network; its expanded channels are ordered by importance at the end."""
+    epochs = run.config.teacher.epochs
+    network = to_channels_last(pretrained.network()).to(run.device)
+    recipe = fine_tuning(run.config.teacher)
+    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.micro_batches)
+    if state is not None and state.trainer is not None:
+        trainer.load_state_dict(dict(state.trainer))
+
+    def state_now() -> AdaptingState:
+        return AdaptingState(trainer=trainer.state_dict())
+
+    def report() -> None:
+        run.reporter.add_point(trainer.position[0], trainer.take_epoch_metrics())
+
+    def best_so_far() -> BestSoFar:
+        return _sliced(run, pretrained, trainer.averaged(QUICK_IMAGES))
+
+    run.reporter.best = best_so_far
+    run_epochs(
+        run, trainer, state_now, work_per_epoch=len(run.fit) * adapting_work(pretrained.teacher_macs), report=report
+    )
+    teacher = trainer.averaged()
+    measured = evaluate(teacher, run.loader.plain(run.val))
+    run.reporter.add_point(epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
+    _report_teacher(run, pretrained, measured)
+    order_channels(teacher)
+    ready = AdaptingState(teacher=teacher.state_dict(), teacher_val_top1_pct=measured.top1_pct)
+    run.save(ready)
+    return ready
+
+
 def fine_tuning(settings: TeacherConfig) -> TrainConfig:
     """How a whole pretrained network learns a dataset."""
     return TrainConfig(
