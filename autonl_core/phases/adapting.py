@@ -16,7 +16,7 @@ from autonl_core.phases.candidates import sortable
 from autonl_core.phases.states import AdaptingState
 from autonl_core.run.adapted import Adapted, network_of
 from autonl_core.run.epochs import run_epochs
-from autonl_core.run.pace import training_work
+from autonl_core.run.pace import adapting_work, training_work
 from autonl_core.run.pretrained import Pretrained, at_resolution
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
