@@ -43,9 +43,9 @@ SEARCHES: Mapping[str, Mapping[str, Any]] = {
     "clothing": {
         "dataset": "clothing",
         "flops_budget": "30M",
-        "teacher": {"epochs": 8, "resolution": 96},
+        "teacher": {"epochs": 7, "resolution": 96},
         "supernet": {"epochs": 3, "candidates": 12, "generations": 2},
-        "train": {"epochs": 20},
+        "train": {"epochs": 16},
     },
     "digits": {
         "dataset": "digits",

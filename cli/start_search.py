@@ -33,7 +33,7 @@ from cli.watch import follow_to_end
 @click.option("--init", help="weight set to start from, `auto` (default) or `none`; see `autonl weights list`")
 @click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
 @click.option(
-    "--baseline", multiple=True, help="published network to train at the same MACs for comparison; repeatable"
+    "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"
 )
 @click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
 @json_option

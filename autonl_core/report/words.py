@@ -15,7 +15,7 @@ _ORIGINS = {
     "drawn": "drawn from the learned distribution",
     "evolved": "mutated from the best candidates",
     "random": "random networks, each option equally likely",
-    "uniform": "the same small block everywhere, independent of the search",
+    "uniform": "every block alike, independent of the search",
     "widest": "the most parameters the budget allows, independent of the search",
 }
 

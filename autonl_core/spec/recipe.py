@@ -24,7 +24,7 @@ AUTO_WEIGHTS = "efficientnet-lite0"
 PHOTO_PX = 64  # images of at least this size are taken for photographs
 _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
-_TRAIN_IMAGES = 80_000  # that train the chosen network
+_TRAIN_IMAGES = 60_000  # that train the chosen network
 _SUPERNET: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.001,
