@@ -193,6 +193,11 @@ def test_validation_images_are_cropped_but_have_their_true_classes(loader: ViewL
     assert soft.shape == (8, 2)
 
 
+def test_batches_made_ahead_are_the_same_batches(loader: ViewLoader) -> None:
+    taught = replace(loader, teacher=Teacher(Memory(), 16, 0.9), augmentation=EVERYTHING)
+    assert_equal(epoch(replace(taught, ahead_threads=1)), epoch(taught))
+
+
 def test_plain_passes_are_those_of_a_loader(loader: ViewLoader) -> None:
     plain = Loader(loader.data, CPU, 0, CROPS)
     taught = replace(loader, teacher=Teacher(Memory(), 16, 0.9))
