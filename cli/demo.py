@@ -42,10 +42,11 @@ PHOTOS = Path("examples/clothing.zip")
 SEARCHES: Mapping[str, Mapping[str, Any]] = {
     "clothing": {
         "dataset": "clothing",
-        "flops_budget": "30M",
-        "teacher": {"epochs": 7, "resolution": 96},
-        "supernet": {"epochs": 3, "candidates": 12, "generations": 2},
-        "train": {"epochs": 16},
+        "flops_budget": "48M",
+        "resolution": 96,
+        "teacher": {"epochs": 6, "resolution": 96},
+        "supernet": {"epochs": 1, "candidates": 12, "generations": 1, "finalists": 1},
+        "train": {"epochs": 11},
     },
     "digits": {
         "dataset": "digits",

@@ -25,10 +25,10 @@ PHOTO_PX = 64  # images of at least this size are taken for photographs
 _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 60_000  # that train the chosen network
+_FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
 _SUPERNET: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.001,
-    "batch_size": 32,
     "warmup_fraction": 0.0,
     "candidates": 24,
     "generations": 4,
@@ -37,7 +37,6 @@ _SUPERNET: Mapping[str, Any] = {
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.002,
-    "batch_size": 32,
     "warmup_epochs": 1,
     "weight_decay": 1e-4,
     "label_smoothing": 0.0,
@@ -62,14 +61,17 @@ def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, Weigh
         return config.model_copy(update={"init": NO_INIT})
     family = family_of(name, config, known)
     images = round(dataset.train_images * (1 - config.val_fraction))
+    batch = {"batch_size": _SMALL_BATCH if images < _FEW_IMAGES else _BATCH}
     return config.model_copy(
         update={
             "init": name,
             "search_space": family.name,
-            "teacher": _with_defaults(config.teacher, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)),
-            "supernet": _with_defaults(config.supernet, epochs=_passes(_SHARED_IMAGES, images, 2, 16), **_SUPERNET),
+            "teacher": _with_defaults(config.teacher, **batch, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)),
+            "supernet": _with_defaults(
+                config.supernet, **batch, epochs=_passes(_SHARED_IMAGES, images, 2, 16), **_SUPERNET
+            ),
             "train": _with_defaults(
-                config.train, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN
+                config.train, **batch, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN
             ),
         }
     )
