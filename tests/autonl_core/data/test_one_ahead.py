@@ -30,7 +30,7 @@ def test_the_next_batch_is_made_while_one_is_used() -> None:
 
     ahead = one_ahead(batches(), 1)
     assert next(ahead) == 1
-    assert second_made.wait(timeout=30)  # nobody asked for the second yet
+    assert second_made.wait(timeout=30)  # before it is asked for
     assert list(ahead) == [2]
 
 

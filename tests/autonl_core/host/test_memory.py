@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-# Takes, fills and frees 48 MiB again and again, and prints how many pages the last five rounds had to fault in for it.
+# Takes, fills and frees 48 MiB again and again, and prints how many pages the last ten rounds had to fault in for it.
 FAULTS = """
 import resource, sys
 from autonl_core.host.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import torch
-for round in range(15):
-    if round == 10:
+for round in range(40):
+    if round == 30:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(12 * 2**20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -69,7 +69,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
     code = (
         "import json, sys; from api.app import create_app; described = create_app().openapi(); "
-        "print(json.dumps([described['components']['schemas']['SearchConfig']['properties']['algorithm'], "
+        "print(json.dumps([described['components']['schemas']['SearchRequest']['properties']['algorithm'], "
         "sorted({'torch', 'autonl_core.supernet.algorithms.coin_toss'} & sys.modules.keys())]))"
     )
     offered, loaded = json.loads(output_of(tree, code))
