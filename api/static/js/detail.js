@@ -8,6 +8,7 @@ import * as format from "./format.js";
 
 const EVERY_MS = 1000;
 const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
+const RANDOM = "random weights";
 const FINAL = ["succeeded", "failed", "cancelled"];
 
 export function showWelcome(main) {
@@ -124,7 +125,7 @@ function head(search, { onChange }) {
     "div",
     { class: "detail-head" },
     h("div", {}, h("h1", {}, search.dataset, h("span", { class: "at" }, ` within ${format.macs(search.flops_budget)} MACs`)),
-      h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm}`)),
+      h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm} from ${startOf(search)}`)),
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.report ? h("a", { class: "primary button", href: search.links.report }, "Report") : null,
@@ -137,11 +138,15 @@ function head(search, { onChange }) {
   );
 }
 
+/** The weights that a search starts from; searches of earlier versions do not say. */
+const startOf = ({ config }) => ((config.init ?? "none") === "none" ? RANDOM : config.init);
+
 function phases(search) {
   const progress = search.progress;
-  const at = search.state === "succeeded" ? PHASES.length : PHASES.indexOf(search.phase);
+  const passed = PHASES.filter((phase) => phase !== "adapting" || startOf(search) !== RANDOM);
+  const at = search.state === "succeeded" ? passed.length : passed.indexOf(search.phase);
   const fraction = search.state === "succeeded" ? 1 : (progress?.fraction ?? 0);
-  const steps = PHASES.map((phase, index) =>
+  const steps = passed.map((phase, index) =>
     h("li", { class: index < at ? "done" : index === at ? "now" : "", "aria-current": index === at ? "step" : null }, phase));
   return h("div", {},
     h("ol", { class: "steps" }, steps),
