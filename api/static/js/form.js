@@ -70,17 +70,22 @@ async function feasible(dataset) {
   if (byId("resolution").value) asked.resolution = Number(byId("resolution").value);
   if (byId("init").value) asked.init = byId("init").value;
   try {
-    const plan = await planSearch(asked);
+    const plan = await planSearch(asked).catch((problem) => planWithin(problem, asked));
+    const { min_macs: min, max_macs: max } = plan.feasible_range;
     const start = plan.init === "none" ? "random weights" : plan.init;
-    const where = plan.resolutions.length > 1 ? `${plan.resolutions.join(" or ")} pixels` : `${plan.resolution} pixels`;
-    return [plan.feasible_range, `${spanned(plan.feasible_range)} (${plan.search_space}, ${where}, from ${start})`];
+    const feasible = `${format.macs(min)} to ${format.macs(max)} MACs are feasible`;
+    return [plan.feasible_range, `${feasible} (${plan.search_space}, ${plan.resolutions.join(" or ")} pixels, from ${start})`];
   } catch (problem) {
-    const found = problem.document?.feasible_range ?? null;
-    return [found, found ? spanned(found) : problem.message];
+    return [null, problem.message];
   }
 }
 
-const spanned = ({ min_macs: min, max_macs: max }) => `${format.macs(min)} to ${format.macs(max)} MACs are feasible`;
+/** The same with a budget in the middle of the range that the refusal of another one named. */
+function planWithin(problem, asked) {
+  const found = problem.document?.feasible_range;
+  if (!found) throw problem;
+  return planSearch({ ...asked, flops_budget: Math.round(Math.sqrt(found.min_macs * found.max_macs)) });
+}
 
 function placeSlider(wanted) {
   if (!range || wanted === null) return;
