@@ -26,6 +26,7 @@ _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole net
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 60_000  # that train the chosen network
 _FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
+_FEW_WEIGHT = 0.5  # of a teacher that had few images itself
 _SUPERNET: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.001,
@@ -61,12 +62,16 @@ def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, Weigh
         return config.model_copy(update={"init": NO_INIT})
     family = family_of(name, config, known)
     images = round(dataset.train_images * (1 - config.val_fraction))
-    batch = {"batch_size": _SMALL_BATCH if images < _FEW_IMAGES else _BATCH}
+    few = images < _FEW_IMAGES
+    batch = {"batch_size": _SMALL_BATCH if few else _BATCH}
+    lesson = {"weight": _FEW_WEIGHT} if few else {}
     return config.model_copy(
         update={
             "init": name,
             "search_space": family.name,
-            "teacher": _with_defaults(config.teacher, **batch, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)),
+            "teacher": _with_defaults(
+                config.teacher, **batch, **lesson, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)
+            ),
             "supernet": _with_defaults(
                 config.supernet, **batch, epochs=_passes(_SHARED_IMAGES, images, 2, 16), **_SUPERNET
             ),
