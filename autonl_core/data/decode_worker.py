@@ -55,12 +55,8 @@ class Decoder:
     """Decodes the images of a listing at one resolution."""
 
     def __init__(self, listing: Listing, resolution: int, limits: Limits, framing: Framing = "square") -> None:
-        self.files, self.resolution, self.limits, self.framing = (
-            ListedFiles(listing, limits),
-            resolution,
-            limits,
-            framing,
-        )
+        self.files = ListedFiles(listing, limits)
+        self.resolution, self.limits, self.framing = resolution, limits, framing
 
     def decode(self, rows: NDArray[np.int64]) -> Decoded:
         """Images of these rows."""

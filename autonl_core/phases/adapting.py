@@ -14,10 +14,11 @@ from autonl_core.nn.importance import order_channels
 from autonl_core.nn.network import Network, to_channels_last
 from autonl_core.phases.candidates import sortable
 from autonl_core.phases.states import AdaptingState
+from autonl_core.phases.training import SHORT_EMA_DECAY, short_training
 from autonl_core.run.adapted import Adapted, network_of
 from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import adapting_work, training_work
-from autonl_core.run.pretrained import Pretrained, at_resolution
+from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
 from autonl_core.spec.config import TeacherConfig, TrainConfig
@@ -30,8 +31,6 @@ from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.evaluate import Score, evaluate
 from autonl_core.training.trainer import Trainer
 
-_EMA_DECAY = 0.99  # a few hundred steps need a short memory
-
 
 def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> SearchRun:
     """The same search at the chosen resolution, with the teacher: from the beginning, or from `state`."""
@@ -39,7 +38,7 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
         if state is None or state.teacher is None:
             state = _fine_tune(run, pretrained, state)
     assert state.teacher is not None
-    teacher = network_of(at_resolution(pretrained.network(), pretrained.teacher_px).arch, state.teacher)
+    teacher = network_of(pretrained.network().arch, state.teacher)
     for resolution in pretrained.resolutions[len(state.trials) :] if len(pretrained.resolutions) > 1 else ():
         trial = _Trial(run, teacher, resolution)
         with trial.run.phase("adapting"):
@@ -90,7 +89,7 @@ def fine_tuning(settings: TeacherConfig) -> TrainConfig:
         lr=settings.lr,
         warmup_epochs=1,
         weight_decay=1e-4,
-        ema_decay=_EMA_DECAY,
+        ema_decay=SHORT_EMA_DECAY,
     )
 
 
@@ -111,10 +110,7 @@ class _Trial:
         self.search, self.run = run, run.at(Adapted(teacher, resolution))
         self.resolution = resolution
         network, self.choice = uniform_network(self.run)
-        settings = run.config.train.model_copy(
-            update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _EMA_DECAY}
-        )
-        loader = self.run.loader
+        settings, loader = short_training(run.config.train), self.run.loader
         self.trainer = Trainer(network, self.run.fit, loader, settings, "resolution", 1, run.micro_batches)
 
     def take_place(self, state: AdaptingState) -> AdaptingState:

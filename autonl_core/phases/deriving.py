@@ -30,6 +30,7 @@ from autonl_core.phases.candidates import (
 )
 from autonl_core.phases.searching import score_choice
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, TrainingState
+from autonl_core.phases.training import short_training
 from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
@@ -40,8 +41,6 @@ from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer
-
-_FINALIST_EMA_DECAY = 0.99  # a short training needs a short memory
 
 
 def derive(run: SearchRun, learned: LearnedGates | DerivingState) -> TrainingState:
@@ -163,9 +162,7 @@ class _FinalRound:
         """The finalist after a short training of its own, with its validation score."""
         run, state, number = self.run, self.state, len(self.state.trained) + 1
         epochs = run.config.supernet.finalist_epochs
-        settings = run.config.train.model_copy(
-            update={"lr": run.config.train.lr / 2, "warmup_epochs": 0, "ema_decay": _FINALIST_EMA_DECAY}
-        )
+        settings = short_training(run.config.train)
         network = _network_of(run, finalist)
         trainer = Trainer(network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches)
         if state.turn is not None:

@@ -13,7 +13,15 @@ from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, PhaseState, SearchRun
 from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.config import TrainConfig
 from autonl_core.training.trainer import Trainer
+
+SHORT_EMA_DECAY = 0.99  # a few hundred steps need a short memory
+
+
+def short_training(config: TrainConfig) -> TrainConfig:
+    """The recipe for a network that trains briefly, to be compared with others, from weights that it has already."""
+    return config.model_copy(update={"lr": config.lr / 2, "warmup_epochs": 0, "ema_decay": SHORT_EMA_DECAY})
 
 
 def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:

@@ -48,8 +48,7 @@ def feasible_macs(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace
     """The smallest and the largest budget of such a search, over all resolutions that it may choose."""
     if config.init == NO_INIT or config.resolution is not None:
         return space.macs_range()
-    ranges = ranges_of(dataset, SPACES.get(space.name)).values()
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
+    return _span(ranges_of(dataset, SPACES.get(space.name)))
 
 
 def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
@@ -63,13 +62,17 @@ def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     if promising:
         return family.bind(promising[0], len(dataset.classes))
     ranges = ranges_of(dataset, family)
-    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
     listed = ", ".join(f"{px} pixels: {low:,} to {high:,}" for px, (low, high) in ranges.items())
     raise BudgetError(
         f"flops_budget {config.flops_budget:,} is met by no network of {family.name!r} with "
         f"{len(dataset.classes)} classes; MACs by resolution: {listed}",
-        feasible_macs=(low, high),
+        feasible_macs=_span(ranges),
     )
+
+
+def _span(ranges: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """From the smallest network of all resolutions to the largest."""
+    return min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
 
 
 def check_baseline(name: Baseline, config: SearchConfig, space: SearchSpace) -> None:

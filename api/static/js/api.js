@@ -40,8 +40,6 @@ export const getDatasets = () => call("/datasets");
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getWeights = () => call("/weights");
-export const getSpaces = (resolution, classes) =>
-  call(`/search-spaces?${query({ resolution, num_classes: classes })}`);
 /** What the service would make of a search; nothing is created. */
 export const planSearch = (config) => call("/searches?validate_only=true", sent(config));
 export const getReady = () => call("/readyz");

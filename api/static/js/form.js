@@ -25,8 +25,8 @@ async function loadWeights() {
   const names = ["none"];
   try {
     names.push(...(await getWeights()).weights.filter(({ state }) => state === "ready").map(({ name }) => name));
-  } catch {
-    // without the list, searches can still start from what the service chooses
+  } catch (problem) {
+    byId("init").title = problem.message; // without the list, searches can still start from what the service chooses
   }
   const options = names.map((name) => h("option", { value: name }, name === "none" ? "random weights" : name));
   replace(byId("init"), [h("option", { value: "" }, "chosen by the images"), ...options]);
