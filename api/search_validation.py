@@ -13,7 +13,7 @@ from api import problems
 from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, SpaceError, WeightSetError
+from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import SearchConfig, SearchRequest
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import settle
@@ -29,6 +29,7 @@ _SPACE_FIELDS = (
     "search_space",
     "resolution",
     "init",
+    "parent",
     "algorithm",
 )  # what `resolve_space` depends on
 
@@ -121,8 +122,11 @@ def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
     if isinstance(dataset, FieldProblem):
         return _Refusal([dataset])
     try:
-        config = settle(config, dataset, stores.weight_sets.ready())
+        config = settle(config, dataset, stores.weight_sets.ready(), stores.supernets.parent)
         space = resolve_space(config, dataset)
+    except ParentError as error:
+        pointer = "/parent" if config.parent is not None else "/init"
+        return _Refusal([FieldProblem(pointer=pointer, code="parent_unfit", detail=str(error))])
     except WeightSetError as error:
         return _Refusal([FieldProblem(pointer="/init", code="weights_unfit", detail=str(error))])
     except SpaceError as error:

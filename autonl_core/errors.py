@@ -12,6 +12,7 @@ AutonlError
 │   ├── CheckpointCorrupt   no run state that was saved can be read any more
 │   └── CheckpointMisfit    tensors are missing, unexpected or misshaped for an architecture
 ├── WeightSetError      a weight set is described by values that cannot be right
+├── ParentError         a search cannot go on from the search that it names
 ├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
@@ -94,6 +95,10 @@ class CheckpointMisfit(CheckpointError):
 
 class WeightSetError(AutonlError):
     """A weight set is described by values that cannot be right, such as a negative deviation."""
+
+
+class ParentError(AutonlError):
+    """A search cannot go on from the search that it names as its parent."""
 
 
 class PrecisionError(AutonlError):

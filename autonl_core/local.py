@@ -45,6 +45,9 @@ class Printed(Silent):
     def architecture(self, record: ArchitectureRecord) -> None:
         _say(f"[best] {record.macs:,} MACs  {record.arch_string}")
 
+    def supernet_kept(self, path: Path) -> None:
+        _say(f"[{EventKind.SUPERNET_KEPT}] {path}")
+
     def progress(self, progress: Progress) -> None: ...
 
     def saved(self, state: SavedState) -> None: ...

@@ -170,6 +170,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         facts.append(("remaining", short_time(progress["eta_s"])))
     if search["result"]:
         facts += result_facts(search["result"])
+        facts += _further_facts(search)
     elif search["best"]:
         facts.append(
             ("best so far", f"{search['best']['macs']:,} MACs, validation {pct(search['best']['val_top1_pct'])}")
@@ -181,6 +182,14 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         detail = f": {attempt['detail']}" if attempt["detail"] else ""
         facts.append((f"attempt {attempt['attempt']}", f"{outcome} ({attempt['owner']}){detail}"))
     return fact_table(facts)
+
+
+def _further_facts(search: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+    """How to search with another budget from where this search ended, while that is possible."""
+    if search["supernet"] is None:
+        return []
+    command = f"autonl search -d {search['dataset']} --init search:{search['id']} -b MACs"
+    return [("another budget", f"{command} (until {search['supernet']['kept_until'][:10]})")]
 
 
 def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:

@@ -30,7 +30,9 @@ from cli.watch import follow_to_end
 @click.option("--seed", type=int, help="the same seed reproduces a search exactly")
 @click.option("--resolution", type=int, help="image size in pixels (default: chosen, or the dataset's own)")
 @click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
-@click.option("--init", help="weight set to start from, `auto` (default) or `none`; see `autonl weights list`")
+@click.option(
+    "--init", help="weight set to start from (`autonl weights list`), `search:ID`, `auto` (default) or `none`"
+)
 @click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
 @click.option(
     "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, event, text
 
 from store.db import Database
-from store.models import Base
+from store.models import Search
 from store.settings import Settings
 
 _LOCK = 7_130_219_884  # an arbitrary number, the same in every process that migrates
@@ -17,7 +17,7 @@ def _migrate(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=Search.metadata,
         compare_type=True,
         render_as_batch=connection.dialect.name == "sqlite",
     )

@@ -37,6 +37,9 @@ class ArtifactStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """The file, opened for reading. Raises NotFound."""
 
+    def delete(self, key: str) -> None:
+        """Delete the file at `key`, if it exists."""
+
     def delete_folder(self, prefix: str, *, keep: Collection[str] = ()) -> None:
         """Delete everything below the folder `prefix`, except the keys in `keep`."""
 
@@ -60,6 +63,9 @@ class FileArtifactStore:
         except OSError as error:
             raise ArtifactError(f"artifact {key!r} cannot be opened: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
 
     def delete_folder(self, prefix: str, *, keep: Collection[str] = ()) -> None:
         folder = self._path(prefix)
@@ -96,10 +102,15 @@ def open_artifacts(url: str) -> ArtifactStore:
 
 
 def _copy(source: Path, target: Path) -> tuple[str, int]:
-    """The SHA-256 and the size of what was copied, taken on the way so that the file is read once."""
+    with source.open("rb") as reader:
+        return copy_stream(reader, target)
+
+
+def copy_stream(source: BinaryIO, target: Path) -> tuple[str, int]:
+    """The SHA-256 and the size of what was copied to `target`, taken on the way so that the file is read once."""
     digest, size_bytes = hashlib.sha256(), 0
-    with source.open("rb") as reader, target.open("xb") as writer:
-        while chunk := reader.read(_CHUNK_BYTES):
+    with target.open("xb") as writer:
+        while chunk := source.read(_CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)
             size_bytes += len(chunk)

@@ -6,66 +6,25 @@ cannot change anything. `events`, `metrics` and `attempts` are append-only.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
-    Enum,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Text,
-    TypeDecorator,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
+from store.columns import Base, Json, words
 from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason, WeightSetState
-
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC: with its time zone on PostgreSQL, as naive UTC text on SQLite, always aware in Python."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        in_utc = value.astimezone(UTC)
-        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, dict[str, Any]: Json}
 
 
 def _one_of(column: str, values: list[str]) -> str:
@@ -75,13 +34,6 @@ def _one_of(column: str, values: list[str]) -> str:
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
 _IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
-
-
-def _words(kind: type[StrEnum], length: int = 16) -> Enum:
-    """An enum stored as text, so that rows are readable and a new member needs no change of the column type."""
-    return Enum(
-        kind, native_enum=False, length=length, values_callable=lambda members: [member.value for member in members]
-    )
 
 
 def _of_search() -> ForeignKey:
@@ -100,13 +52,13 @@ class Search(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
     body_sha256: Mapped[str | None] = mapped_column(String(64))
 
-    state: Mapped[SearchState] = mapped_column(_words(SearchState), default=SearchState.QUEUED)
+    state: Mapped[SearchState] = mapped_column(words(SearchState), default=SearchState.QUEUED)
     phase: Mapped[str | None] = mapped_column(String(16))
     progress: Mapped[dict[str, Any] | None]  # Progress
     progress_at: Mapped[datetime | None]
     best_arch_id: Mapped[str | None] = mapped_column(String(16))
     result: Mapped[dict[str, Any] | None]  # SearchResult
-    stop_reason: Mapped[StopReason | None] = mapped_column(_words(StopReason))
+    stop_reason: Mapped[StopReason | None] = mapped_column(words(StopReason))
     error: Mapped[dict[str, Any] | None]  # {"type", "detail"}
 
     fence: Mapped[int] = mapped_column(Integer, default=0)
@@ -157,7 +109,7 @@ class Attempt(Base):
     owner: Mapped[str] = mapped_column(String(128))
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    exit_class: Mapped[ExitClass | None] = mapped_column(_words(ExitClass))
+    exit_class: Mapped[ExitClass | None] = mapped_column(words(ExitClass))
     detail: Mapped[str | None] = mapped_column(Text)
     log_tail: Mapped[str | None] = mapped_column(Text)
 
@@ -238,6 +190,17 @@ class Artifact(Base):
     created_at: Mapped[datetime]
 
 
+class Supernet(Base):
+    """The supernet that a search left, for later ones to go on from; `key` names it in the artifact store."""
+
+    __tablename__ = "supernets"
+
+    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
+    key: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
 class Checked:
     """Columns of rows that are the job of a checker while their state is `checking`."""
 
@@ -269,7 +232,7 @@ class Dataset(Checked, Base):
 
     __tablename__ = "datasets"
 
-    state: Mapped[DatasetState] = mapped_column(_words(DatasetState))
+    state: Mapped[DatasetState] = mapped_column(words(DatasetState))
     spec: Mapped[dict[str, Any]]  # DatasetSpec; until it is ready, only its location
     report: Mapped[dict[str, Any] | None]  # DatasetReport
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
@@ -283,7 +246,7 @@ class WeightSetRow(Checked, Base):
 
     __tablename__ = "weight_sets"
 
-    state: Mapped[WeightSetState] = mapped_column(_words(WeightSetState))
+    state: Mapped[WeightSetState] = mapped_column(words(WeightSetState))
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     details: Mapped[dict[str, Any]]  # WeightSetDetails

@@ -141,9 +141,17 @@ class SearchStore:
 
         Raises:
             NotFound: no such search.
-            StateConflict: it is not final yet.
+            StateConflict: it is not final yet, or one that goes on from it is not.
         """
         with self._database.session_scope() as session:
+            successors = select(Search.id).where(
+                Search.config["parent"].as_string() == search_id, Search.state.not_in(FINAL)
+            )
+            if (successor := session.scalars(successors.limit(1)).first()) is not None:
+                raise StateConflict(
+                    f"search {successor} goes on from search {search_id}; cancel it, or wait until it ends",
+                    state=_get(session, search_id).state,
+                )
             statement = delete(Search).where(Search.id == search_id, Search.state.in_(FINAL)).returning(Search.id)
             if session.scalars(statement).one_or_none() is None:
                 state = _get(session, search_id).state

@@ -71,6 +71,15 @@ class Settings(BaseSettings):
         default=0, ge=0, description="limit of the cache of prepared datasets on one host; 0: the space on its disk"
     )
 
+    supernet_bytes: int = Field(
+        default=128 << 20,
+        ge=0,
+        description="a larger supernet is kept only if its search asks for that with `keep_supernet`",
+    )
+    supernet_keep_s: float = Field(
+        default=30 * 86_400, ge=0, description="how long after its end a search can be gone on from"
+    )
+
     check_poll_s: float = Field(
         default=1, gt=0, description="interval at which a checker looks for datasets and weights to check"
     )

@@ -15,6 +15,7 @@ from store.db import Database
 from store.events import EventStore
 from store.searches import SearchStore
 from store.settings import Settings
+from store.supernets import SupernetStore
 from store.sweeps import SweepStore
 from store.updates import UpdateStore
 from store.weight_checks import WeightCheckStore
@@ -35,6 +36,7 @@ class Stores:
     sweeps: SweepStore
     events: EventStore
     architectures: ArchitectureStore
+    supernets: SupernetStore
     datasets: DatasetStore
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
@@ -59,6 +61,7 @@ def open_stores(settings: Settings) -> Stores:
         sweeps=SweepStore(database, settings),
         events=EventStore(database),
         architectures=ArchitectureStore(database),
+        supernets=SupernetStore(database, artifacts, settings),
         datasets=DatasetStore(database, DatasetFiles(settings.datasets_dir), artifacts),
         checks=DatasetCheckStore(database, settings),
         weight_sets=WeightSetStore(database, WeightFiles(settings.weights_dir)),

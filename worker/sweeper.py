@@ -62,7 +62,8 @@ class Sweeper:
             self._answering_since = time.monotonic()
 
     def clean_up(self) -> None:
-        """Delete files of deleted or succeeded searches, written by a process that had not yet noticed."""
+        """Delete old supernets, and what a process wrote that had not yet noticed the end or deletion of its search."""
+        self._stores.supernets.delete_old()
         settings = self._stores.settings
         untouched = [folder.name for folder in settings.searches_dir.glob("*/") if _is_untouched(folder)]
         for start in range(0, len(untouched), _BATCH):

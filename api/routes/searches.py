@@ -23,7 +23,7 @@ from api.dependencies import (
 )
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.base import MacsRange
-from api.schemas.searches import PlanView, SearchList, SearchView
+from api.schemas.searches import PlanView, SearchList, SearchView, SupernetView
 from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.config import Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
@@ -184,7 +184,11 @@ def _view(stores: Stores, search: Search) -> SearchView:
     if search.best_arch_id is not None:
         best = stores.architectures.get(search.best_arch_id, search_id=search.id)
         is_downloadable = stores.architectures.artifact(best.arch_id, "safetensors", search_id=search.id) is not None
-    return SearchView.from_row(search, stores.searches.attempts(search.id), best, is_downloadable)
+    kept = stores.supernets.get(search.id)
+    supernet = (
+        SupernetView(size_bytes=kept.size_bytes, kept_until=stores.supernets.kept_until(search)) if kept else None
+    )
+    return SearchView.from_row(search, stores.searches.attempts(search.id), best, is_downloadable, supernet)
 
 
 def _search_response(stores: Stores, search: Search, status: int = 200) -> Response:

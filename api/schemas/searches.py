@@ -133,6 +133,13 @@ class ResultView(View):
     """What a search produced."""
 
 
+class SupernetView(View):
+    """What a search leaves to later ones on the same dataset, once it has succeeded: `init: "search:ID"`."""
+
+    size_bytes: int
+    kept_until: datetime | None = Field(description="null: the search is not final yet")
+
+
 class SearchSummary(View):
     """A search in a list."""
 
@@ -186,6 +193,7 @@ class SearchView(View):
     progress: ProgressView | None
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
     result: ResultView | None
+    supernet: SupernetView | None = Field(description="null: none yet, or it is not kept")
     error: ErrorView | None
     attempts: list[AttemptView]
     created_at: datetime
@@ -202,12 +210,14 @@ class SearchView(View):
         attempts: Sequence[models.Attempt],
         best: models.Architecture | None,
         is_downloadable: bool,
+        supernet: SupernetView | None,
     ) -> Self:
         result = search_result(search)
         derived = {
             "flops_budget": search.config["flops_budget"],
             "best": best,
             "result": result,
+            "supernet": supernet,
             "attempts": attempts,
             "links": _links(search, result, is_downloadable),
         }

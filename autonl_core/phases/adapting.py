@@ -3,7 +3,8 @@
 The whole network is fine-tuned on the training images; from then on it is the *teacher*: its weights start the
 supernet, and every other network learns from its answers. Then every resolution that suits the budget has a trial: the
 uniform slice of the teacher within the budget trains for one pass, and the lowest validation loss wins. So pixels and
-channels are weighed against each other by measurement, before the search spends anything on the architecture.
+channels are weighed against each other by measurement, before the search spends anything on the architecture. A search
+that goes on from an earlier one has its teacher, and only tries resolutions.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from autonl_core.training.trainer import Trainer
 
 def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> SearchRun:
     """The same search at the chosen resolution, with the teacher: from the beginning, or from `state`."""
+    if state is None and run.parent is not None and (kept := run.parent.teacher) is not None:
+        state = AdaptingState(teacher=kept.weights, teacher_val_top1_pct=kept.val_top1_pct)
     with run.phase("adapting"):
         if state is None or state.teacher is None:
             state = _fine_tune(run, pretrained, state)

@@ -89,6 +89,7 @@ def _result(
         machine=bundle.machine,
         baselines=outcome.baselines,
         init=run.start,
+        parent=run.config.parent,
     )
 
 

@@ -17,9 +17,9 @@ from autonl_core.data.prepare import OnProgress, PreparedData, prepare, split_va
 from autonl_core.data.views import ViewLoader
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import Interrupted, WeightSetError
-from autonl_core.run.forked_process import ForkedProcess
+from autonl_core.errors import Interrupted, ParentError, WeightSetError
 from autonl_core.run.host_options import HostOptions
+from autonl_core.run.kept_supernet import KeptSupernet
 from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, WorkPlan
 from autonl_core.run.pretrained import OffTheShelf, Pretrained
 from autonl_core.run.reporter import Reporter
@@ -71,7 +71,7 @@ def open_run(
         fit=fit,
         val=val,
         loader=images.loader,
-        device=torch.device(host.device),
+        host=host,
         threads=torch.get_num_threads(),
         work_dir=work_dir,
         stop=stop,
@@ -79,9 +79,18 @@ def open_run(
         micro_batches=MicroBatches(host.micro_batches, on_split=reporter.memory_ran_out),
         reporter=reporter,
         clean_process=clean_process(),
-        export_process=ForkedProcess(),
         pretrained=images.pretrained,
+        parent=_open_parent(config, host),
     )
+
+
+def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None:
+    """What the search that this one goes on from left to it."""
+    if config.parent is None:
+        return None
+    if host.parent_supernet is None:
+        raise ParentError(f"the search goes on from search {config.parent!r}, whose supernet is not here")
+    return KeptSupernet.load(host.parent_supernet, torch.device(host.device))
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
@@ -142,6 +151,7 @@ def _open_pretrained(
         augmentation=augmentation_of(config, dataset, teacher_px, by_default=VIEW_MIN_SCALE),
         seed=config.seed,
         device=torch.device(decoding.host.device),
+        teacher_is_ready=config.parent is not None,
     )
     if OFF_THE_SHELF not in config.baselines:
         return pretrained

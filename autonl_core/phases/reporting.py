@@ -117,6 +117,7 @@ class ReportWriter:
             parity=bundle.parity,
             latency_ms=bundle.latency_ms,
             start=run.start,
+            parent=run.config.parent,
         )
 
     def _picture_facts(self, score: Score) -> PictureFacts:

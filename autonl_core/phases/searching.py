@@ -43,6 +43,7 @@ def train_supernet(run: SearchRun, state: SearchingState | None) -> LearnedGates
             work_per_epoch=images * searching_work(run.config, run.table.space.macs_range()[1], run.teacher_macs),
             report=training.report,
         )
+        run.keep_supernet(training.supernet.state_dict())
     return LearnedGates(training.supernet.state_dict(), tuple(training.learner.probabilities().tolist()))
 
 
@@ -161,10 +162,12 @@ class SupernetTraining:
 
 
 def make_supernet(run: SearchRun) -> Supernet:
-    """A supernet with random weights, or with those of the adapted network if there is one."""
+    """A supernet with the weights of an earlier search, with those of the adapted network, or with random ones."""
     supernet = Supernet(run.table, seed=run.config.seed)
     if run.adapted is not None:
         start_from(supernet, run.adapted.teacher)
+    if run.parent is not None:
+        run.parent.start(supernet)
     return supernet.to(run.device)
 
 

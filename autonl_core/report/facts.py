@@ -137,3 +137,4 @@ class Facts(PictureFacts):
     parity: Mapping[NetworkFormat, FormatParity] | None = None
     latency_ms: Mapping[str, Mapping[str, float]] | None = None
     start: PretrainedStart | None = None  # None: from random weights
+    parent: str | None = None  # id of the search that it went on from

@@ -270,6 +270,8 @@ def summary(facts: Facts) -> Table:
         ("latency per image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum over layers"),
         ("search time", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
     ]
+    if facts.parent is not None:
+        rows.append(("goes on from", f"search {facts.parent}", "with its supernet, and its teacher if it has one"))
     if test.val_top1_pct is not None:
         note = f"on {test.val_images:,} images, after the short training it was chosen by"
         rows.insert(3, ("validation top-1", pct(test.val_top1_pct), note))

@@ -8,6 +8,7 @@ from pathlib import Path
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 
 SAVE_STEPS = 200
+SUPERNET_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class HostOptions:
         cache_dir: decoded images, shared between searches; None: a temporary folder.
         cache_limit_bytes: of all datasets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded
             whenever they are used, with the same result.
+        parent_supernet: the file that the search left from which this one goes on; None: there is none.
+        supernet_limit_bytes: a larger supernet is kept for later searches only if that was asked for.
         limits: of the dataset, as it was checked with.
     """
 
@@ -28,6 +31,8 @@ class HostOptions:
     micro_batches: int = 1
     cache_dir: Path | None = None
     cache_limit_bytes: int = 0
+    parent_supernet: Path | None = None
+    supernet_limit_bytes: int = SUPERNET_BYTES
     limits: Limits = DEFAULT_LIMITS
 
 

@@ -47,12 +47,14 @@ class Teaching:
 
     Args:
         teacher_macs: of an image in the teacher.
+        teacher_is_ready: an earlier search trained it.
         resolutions: that are tried.
         whole_macs: of an image in the whole network at the resolution that the budget allows; 0: it allows none, or
             no baseline needs it.
     """
 
     teacher_macs: int = 0
+    teacher_is_ready: bool = False
     resolutions: int = 1
     whole_macs: int = 0
 
@@ -156,4 +158,6 @@ class WorkPlan:
     @property
     def _teacher(self) -> float:
         """The training of the teacher."""
+        if self.teaching.teacher_is_ready:
+            return 0.0
         return self.config.teacher.epochs * adapting_work(self.teaching.teacher_macs) * self.fit_images

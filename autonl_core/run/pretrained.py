@@ -44,6 +44,7 @@ class Pretrained:
         space_at, squares: the search space, and the prepared dataset, at a resolution.
         pictures: the whole pictures that training images are cut from.
         off_the_shelf: a baseline; None if it was not asked for.
+        teacher_is_ready: an earlier search fine-tuned the whole network.
     """
 
     init: InitialWeights
@@ -56,13 +57,14 @@ class Pretrained:
     seed: int
     device: torch.device
     off_the_shelf: OffTheShelf | None = None
+    teacher_is_ready: bool = False
 
     @property
     def teaching(self) -> Teaching:
         """What it costs to learn from these weights."""
         whole = self.off_the_shelf
         whole_macs = 0 if whole is None or whole.loader is None else count_macs(whole.arch).total
-        return Teaching(self.teacher_macs, len(self.resolutions), whole_macs)
+        return Teaching(self.teacher_macs, self.teacher_is_ready, len(self.resolutions), whole_macs)
 
     @property
     def teacher_macs(self) -> int:

@@ -102,6 +102,10 @@ class Reporter:
         """Hand over the best network of a search that stops early."""
         self._sink.best_kept(record, checkpoint)
 
+    def supernet_kept(self, path: Path) -> None:
+        """Hand over the file of the trained supernet."""
+        self._sink.supernet_kept(path)
+
     def lose_exactness(self) -> None:
         """From now on the search cannot be repeated bit for bit."""
         self.exact = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from autonl_core.data.batches import Batch, BatchSource
 from autonl_core.data.prepare import ImageSet, PreparedData, split_validation
@@ -20,6 +21,8 @@ from autonl_core.nn.network import Network
 from autonl_core.run.adapted import Adapted
 from autonl_core.run.environment import environment
 from autonl_core.run.forked_process import ForkedProcess
+from autonl_core.run.host_options import HostOptions
+from autonl_core.run.kept_supernet import KeptSupernet
 from autonl_core.run.pace import NO_TEACHING, WorkPlan
 from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.pretrained import Pretrained
@@ -37,7 +40,7 @@ from autonl_core.supernet.gates import GateTable
 from autonl_core.training.evaluate import evaluate, first_images, recalibrate_batch_norm
 from autonl_core.training.micro_batches import MicroBatches
 
-BEST_NAME = "best.safetensors"
+BEST_NAME, SUPERNET_NAME = "best.safetensors", "supernet.safetensors"
 _AHEAD_S = 40.0  # before the end: how long the processes of the export may take to load
 QUICK_IMAGES = 2_000  # to judge what a stopping search keeps: its worker does not wait long
 
@@ -61,7 +64,7 @@ class SearchRun:
     fit: ImageSet  # training images that fit weights during the search
     val: ImageSet  # training images that only judge
     loader: BatchSource
-    device: torch.device
+    host: HostOptions
     threads: int  # CPU threads that the search may use
     work_dir: Path
     stop: StopToken
@@ -69,8 +72,9 @@ class SearchRun:
     micro_batches: MicroBatches
     reporter: Reporter
     clean_process: PreparedProcess  # for verify.py
-    export_process: ForkedProcess  # for the formats of the bundle
+    export_process: ForkedProcess = field(default_factory=ForkedProcess)  # for the formats of the bundle
     pretrained: Pretrained | None = None  # what it starts from, if it does not start at random
+    parent: KeptSupernet | None = None  # what the search that it goes on from left to it
     adapted: Adapted | None = None  # once the pretrained network has learned the dataset
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
@@ -103,6 +107,11 @@ class SearchRun:
         training, _ = shared_threads(threads, self.teacher_macs, 3 * config.flops_budget)
         with computing_with(training), self.reporter.phase(phase, best):
             yield
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks are trained."""
+        return torch.device(self.host.device)
 
     @property
     def _ahead_threads(self) -> int:
@@ -161,6 +170,20 @@ class SearchRun:
         adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
         self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))
         self.states.forget_old()  # only now: until the sink has accepted the new one, they may be needed
+
+    def keep_supernet(self, weights: Mapping[str, Tensor]) -> None:
+        """Hand over the trained supernet and the teacher, unless that is not wanted: later searches go on from them."""
+        if self.config.keep_supernet is False:
+            return
+        kept = KeptSupernet.of(weights, self.table.space, self.adapted)
+        limit_bytes = self.host.supernet_limit_bytes
+        if self.config.keep_supernet is None and kept.size_bytes > limit_bytes:
+            detail = {"size_bytes": kept.size_bytes, "limit_bytes": limit_bytes}
+            self.reporter.event(EventKind.SUPERNET_NOT_KEPT, detail)
+            return
+        path = self.work_dir / SUPERNET_NAME
+        kept.save(path)
+        self.reporter.supernet_kept(path)
 
     def stop_if_asked(self, state_now: Callable[[], PhaseState] | None = None) -> None:
         """Save what `state_now()` returns and raise Interrupted, if the stop token says so.

@@ -66,9 +66,10 @@ Macs = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
+PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
-Init = Name
+Init = Annotated[str, StringConstraints(pattern=rf"^({PARENT_INIT})?[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}$")]
 OptimizerName = Literal["sgd", "adamw"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
@@ -240,6 +241,15 @@ class SearchConfig(_Strict):
         "pretrained where the images are photographs and a built-in weight set serves the space, else none",
         examples=["auto"],
     )
+    parent: Name | None = Field(
+        default=None,
+        description="id of a finished search on the same dataset, whose teacher and supernet this one goes on with; "
+        '`init: "search:ID"` means the same',
+    )
+    keep_supernet: bool | None = Field(
+        default=None,
+        description="whether later searches can go on from this one; null: if its supernet is not too large to keep",
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
@@ -262,7 +272,8 @@ class SearchRequest(SearchConfig):
     init: Init = Field(
         default=AUTO_INIT,
         description='where weights start: "none", at random; the name of a weight set, see GET /weights; "auto": '
-        "pretrained where the images are photographs and a built-in weight set serves the space, else none. From "
+        "pretrained where the images are photographs and a built-in weight set serves the space, else none; "
+        '"search:ID": with the teacher and the supernet of a finished search on the same dataset. From '
         "pretrained weights, the defaults of `teacher`, `supernet` and `train` are others, and a resolution that is "
         "left open is chosen with the architecture",
     )

@@ -19,8 +19,6 @@ PHASES: tuple[Phase, ...] = ("preparing", "adapting", "searching", "deriving", "
 StopRequest = Literal["cancel", "pause", "drain"]
 KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
 
-KEPT_RUN_STATES = 2  # the newest of a search; older ones are deleted
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -88,6 +86,9 @@ class ProgressSink(Protocol):
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
         """The search stops early; its best so far, with the weights it has by now, is the file at `checkpoint`."""
 
+    def supernet_kept(self, path: Path) -> None:
+        """The supernet is trained; the file at `path` lets a later search go on from it."""
+
 
 class StopToken(Protocol):
     """Asked between steps; must be cheap."""
@@ -111,6 +112,8 @@ class Silent:
     def saved(self, state: SavedState) -> None: ...
 
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None: ...
+
+    def supernet_kept(self, path: Path) -> None: ...
 
     def stop_requested(self) -> StopRequest | None:
         return None

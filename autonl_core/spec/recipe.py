@@ -6,15 +6,16 @@ teacher, and passes by the number of images. docs/transfer.md has the measuremen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, SpaceError, WeightSetError
+from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
 from autonl_core.spec.feasibility import resolve_space
+from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.resolutions import possible_resolutions
 from autonl_core.spec.space_families import SPACES, SpaceFamily
 from autonl_core.spec.weight_set import WeightSet
@@ -35,6 +36,8 @@ _SUPERNET: Mapping[str, Any] = {
     "generations": 4,
     "finalists": 3,
 }
+# A supernet that other budgets were searched with: half of the passes of `SupernetConfig`, LightNL open as it was.
+_SHARED_ALREADY: Mapping[str, Any] = {"epochs": 3, "warmup_fraction": 0.0}
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.002,
@@ -48,23 +51,45 @@ _TRAIN: Mapping[str, Any] = {
 T = TypeVar("T", bound=BaseModel)
 
 
-def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet]) -> SearchConfig:
+def no_parents(search_id: str) -> ParentSearch:
+    """Where no finished searches are known."""
+    raise ParentError(f"search {search_id!r} is not known here; only a service knows earlier searches")
+
+
+def settle(
+    config: SearchConfig,
+    dataset: DatasetSpec,
+    known: Mapping[str, WeightSet],
+    parent_of: Callable[[str], ParentSearch] = no_parents,
+) -> SearchConfig:
     """`config` with `init` decided, and with the defaults that suit it wherever nothing was asked for.
 
     Args:
         known: the weight sets there are, by name.
+        parent_of: the finished search of an id. Raises ParentError.
 
     Raises:
         WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network.
+        ParentError: it cannot go on from the search that it names.
     """
+    parent = parent_id(config)
+    if parent is not None:
+        config = follow(config, dataset, parent_of(parent))
     name = _auto(config, dataset, known) if config.init == AUTO_INIT else config.init
-    if name == NO_INIT:
-        return config.model_copy(update={"init": NO_INIT})
+    if name != NO_INIT:
+        return _fine_tuning(config, dataset, known, name)
+    supernet = config.supernet if parent is None else _with_defaults(config.supernet, **_SHARED_ALREADY)
+    return config.model_copy(update={"init": NO_INIT, "supernet": supernet})
+
+
+def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet], name: str) -> SearchConfig:
+    """`config` with the defaults of a search from the weight set `name`."""
     family = family_of(name, config, known)
     images = round(dataset.train_images * (1 - config.val_fraction))
     few = images < _FEW_IMAGES
     batch = {"batch_size": _SMALL_BATCH if few else _BATCH}
     lesson = {"weight": _FEW_WEIGHT} if few else {}
+    shared_images = _SHARED_IMAGES if config.parent is None else _SHARED_IMAGES // 2
     return config.model_copy(
         update={
             "init": name,
@@ -73,7 +98,7 @@ def settle(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, Weigh
                 config.teacher, **batch, **lesson, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)
             ),
             "supernet": _with_defaults(
-                config.supernet, **batch, epochs=_passes(_SHARED_IMAGES, images, 2, 16), **_SUPERNET
+                config.supernet, **batch, epochs=_passes(shared_images, images, 2, 16), **_SUPERNET
             ),
             "train": _with_defaults(
                 config.train, **batch, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN

@@ -99,6 +99,7 @@ class SearchResult:
     machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
     baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
     init: PretrainedStart | None = None  # None: from random weights
+    parent: str | None = None  # id of the search that it went on from; None: there is none
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

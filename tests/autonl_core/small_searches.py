@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +23,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.search import run_search
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.parent_search import ParentSearch
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
@@ -59,6 +61,7 @@ class Recorder(Silent):
         self.states: list[SavedState] = []
         self.best: list[ArchitectureRecord] = []
         self.kept: list[tuple[ArchitectureRecord, Path]] = []
+        self.supernets: list[Path] = []
         self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
 
     def progress(self, progress: Progress) -> None:
@@ -82,10 +85,21 @@ class Recorder(Silent):
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
         self.kept.append((record, checkpoint))
 
+    def supernet_kept(self, path: Path) -> None:
+        self.supernets.append(path)
+
     def stop_requested(self) -> StopRequest | None:
         now = self.phases[-1]
         self.asked += now == self.phase if self.phase else now != "preparing"
         return self.request if self.asked == self.stop_at else None
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """A finished search, and its supernet."""
+
+    search: ParentSearch
+    supernet: Path
 
 
 def checkpoint_alone(
@@ -110,19 +124,24 @@ def search(
     recorder: Recorder | None = None,
     bundle: bool = False,
     report: bool = False,
+    parent: LeftBehind | None = None,
     **changes: Any,
 ) -> SearchResult:
     """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for.
 
     Args:
         dataset: `few_digits()` by default.
+        parent: the search to go on from.
     """
     dataset = dataset or few_digits()
-    host_names = ("save_steps", "micro_batches", "cache_limit_bytes")
-    host = HostOptions(cache_dir=cache_dir, **{name: changes.pop(name) for name in host_names if name in changes})
+    host_names = ("save_steps", "micro_batches", "cache_limit_bytes", "supernet_limit_bytes")
+    left = None if parent is None else parent.supernet
+    host = HostOptions(
+        cache_dir=cache_dir, parent_supernet=left, **{name: changes.pop(name) for name in host_names if name in changes}
+    )
     resume_from = changes.pop("resume_from", ())
     asked = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
-    config = settle(asked, dataset, installed_weights())
+    config = settle(asked, dataset, installed_weights(), lambda search_id: _known(parent, search_id))
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -144,6 +163,12 @@ def search(
             host=host,
             init=initial_weights(config.init),
         )
+
+
+def _known(parent: LeftBehind | None, search_id: str) -> ParentSearch:
+    assert parent is not None
+    assert parent.search.id == search_id
+    return parent.search
 
 
 @pytest.fixture(scope="session")

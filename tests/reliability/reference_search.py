@@ -24,10 +24,16 @@ REAL: dict[str, Any] = {
 SAVE_STEPS = 4
 
 
-def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL) -> str:
-    """The SHA-256 of the weights when the core alone runs the search: no service, no resume, one thread as there."""
+def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL, dataset_path: Path | None = None) -> str:
+    """The SHA-256 of the weights when the core alone runs the search: no service, no resume, one thread as there.
+
+    Args:
+        dataset_path: of the dataset; None: it is built in.
+    """
     (folder / "search.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "search.yaml")]
+    if dataset_path is not None:
+        command += ["--dataset-path", str(dataset_path)]
     subprocess.run(
         [*command, "--out", str(folder / "out"), "--threads", "1"], cwd=ROOT, check=True, capture_output=True
     )

@@ -5,41 +5,94 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autonl_core.datasets.scan import scan
 from store.states import ExitClass, SearchState
+from tests.autonl_core.few_clothes import few_clothes
 from tests.reliability.conftest import Start
 from tests.reliability.reference_search import REAL, uninterrupted_weights_sha256
-from tests.reliability.service import send_signal
+from tests.reliability.service import Service, send_signal
+from tests.store.sample_rows import register
 
 LONGER = REAL | {"train": {"epochs": 12, "warmup_epochs": 1}}
+# From pretrained weights: a teacher, two resolutions to try, and two finalists.
+ON_PHOTOS: dict[str, Any] = {
+    "dataset": "clothes",
+    "flops_budget": 28_000_000,
+    "init": "efficientnet-lite0",
+    "search_space": "lite",
+    "val_fraction": 0.25,
+    "teacher": {"epochs": 3, "resolution": 64, "batch_size": 4},
+    "supernet": {
+        "epochs": 2,
+        "batch_size": 4,
+        "candidates": 2,
+        "generations": 1,
+        "finalists": 2,
+        "finalist_epochs": 1,
+    },
+    "train": {"epochs": 4, "batch_size": 4, "warmup_epochs": 1},
+    "export": {"formats": []},
+}
+KILLS = pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.repeated)])
 
 
-@pytest.mark.timeout(500)
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.repeated)])
-def test_kills_do_not_change_the_result(kills: int, start: Start, tmp_path: Path) -> None:
-    expected = uninterrupted_weights_sha256(tmp_path, LONGER)
-    service = start(save_steps=3)
+def serve(start: Start, save_steps: int) -> Service:
+    service = start(save_steps=save_steps)
     service.start_api()
     service.start_sweeper()
     service.start_worker(behaviour=None)
-    search_id = service.post(**LONGER)
+    return service
+
+
+def kill_often(service: Service, search_id: str, kills: int, most_states: int = 3) -> None:
+    """Kill the search process after one to `most_states` run states, again and again; then let the search end."""
     rng = random.Random(20)
     killed_in = []
     for kill in range(1, kills + 1):
         saved = service.event_kinds(search_id).count("run_state_saved")
         service.wait_for_event(search_id, "claimed", count=kill)
-        service.wait_for_event(search_id, "run_state_saved", count=saved + rng.randint(1, 3))
+        service.wait_for_event(search_id, "run_state_saved", count=saved + rng.randint(1, most_states))
         time.sleep(rng.uniform(0, 0.05))  # anywhere between two run states, or while one is written
         killed_in.append(service.stores.searches.get(search_id).phase)
         send_signal(service.search_process())
-    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=120)
+    service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=180)
     exits = [attempt.exit_class for attempt in service.stores.searches.attempts(search_id)]
     print(f"\n{kills} kills, in {', '.join(f'{phase} {killed_in.count(phase)}' for phase in dict.fromkeys(killed_in))}")
     assert exits == [ExitClass.KILLED] * kills + [ExitClass.SUCCEEDED]
+
+
+def assert_ended_as(expected: str, service: Service, search_id: str) -> None:
+    """The search has the `expected` weights, and numbered its run states without a gap."""
     result = service.stores.searches.get(search_id).result
     assert result is not None
     assert (result["weights_sha256"], result["exact"]) == (expected, True)
     steps = [e.detail["step"] for e in service.stores.events.after(search_id) if e.kind == "run_state_saved"]
     assert steps == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.timeout(500)
+@KILLS
+def test_kills_do_not_change_the_result(kills: int, start: Start, tmp_path: Path) -> None:
+    expected = uninterrupted_weights_sha256(tmp_path, LONGER)
+    service = serve(start, save_steps=3)
+    search_id = service.post(**LONGER)
+    kill_often(service, search_id, kills)
+    assert_ended_as(expected, service, search_id)
+
+
+@pytest.mark.timeout(900)
+@KILLS
+def test_kills_do_not_change_what_a_search_from_pretrained_weights_finds(
+    kills: int, start: Start, tmp_path: Path
+) -> None:
+    photos = scan("clothes", few_clothes(tmp_path / "clothes.zip"))
+    expected = uninterrupted_weights_sha256(tmp_path, ON_PHOTOS, Path(photos.location))
+    service = serve(start, save_steps=1)
+    register(service.stores, photos)
+    search_id = service.post(**ON_PHOTOS)
+    kill_often(service, search_id, kills, most_states=2)
+    assert_ended_as(expected, service, search_id)

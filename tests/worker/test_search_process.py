@@ -72,6 +72,32 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
         assert bundle.read(report) == contents["report-html"]
 
 
+def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
+    parent, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    asked = SearchConfig.model_validate({**SMALL, "flops_budget": "250k", "init": f"search:{parent.id}"})
+    config = settle(asked, DIGITS, stores.weight_sets.ready(), stores.supernets.parent)
+    successor, _ = stores.searches.create(config, DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    successor = stores.searches.get(successor.id)
+    assert successor.state is SearchState.SUCCEEDED, stores.searches.attempts(successor.id)[0].log_tail
+    assert successor.result is not None
+    assert successor.result["parent"] == parent.id
+    assert 0.97 * 250_000 <= successor.result["architecture"]["macs"] <= 250_000
+    assert stores.supernets.get(successor.id) is not None  # and others can go on from it
+
+
+def test_a_search_whose_parent_lost_its_supernet_says_so(stores: Stores) -> None:
+    config = SearchConfig.model_validate({**SMALL, "parent": "deleted"})
+    search, _ = stores.searches.create(config, DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    search = stores.searches.get(search.id)
+    assert search.error is not None
+    assert search.error["type"] == "parent-error"
+    assert "cannot go on from search deleted: the supernet of search deleted was deleted" in search.error["detail"]
+    assert stores.searches.attempts(search.id)[0].exit_class is ExitClass.REFUSED
+
+
 @pytest.mark.long
 def test_a_process_that_waited_computes_and_writes_the_same_bytes(stores: Stores, settings: Settings) -> None:
     spare = Spare(SEARCH_COMMAND, settings)

@@ -139,7 +139,8 @@ function head(search, { onChange }) {
 }
 
 /** The weights that a search starts from; searches of earlier versions do not say. */
-const startOf = ({ config }) => ((config.init ?? "none") === "none" ? RANDOM : config.init);
+const startOf = ({ config }) =>
+  config.parent ? `search ${config.parent}` : (config.init ?? "none") === "none" ? RANDOM : config.init;
 
 function phases(search) {
   const progress = search.progress;

@@ -1,17 +1,19 @@
 // The form that starts a search. Limits come from the service; none are hard-coded here.
 
-import { createSearch, getDatasets, getWeights, planSearch } from "./api.js";
+import { createSearch, getDatasets, getFinished, getWeights, planSearch } from "./api.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
 
 let datasets = [];
+let weights = []; // names of those that are ready
 let range = null; // feasible MACs for the chosen dataset, resolution and start
 
 export async function startForm(onStarted) {
   byId("new-search").addEventListener("submit", (event) => submit(event, onStarted));
-  byId("dataset").addEventListener("change", showRange);
+  byId("dataset").addEventListener("change", showStarts);
   byId("resolution").addEventListener("change", showRange);
   byId("init").addEventListener("change", showRange);
+  byId("init").addEventListener("focus", loadStarts); // a search may have ended in the meantime
   byId("budget").addEventListener("input", () => placeSlider(format.parseMacs(byId("budget").value)));
   byId("budget-slider").addEventListener("input", () => {
     if (range) byId("budget").value = format.macs(fromSlider(Number(byId("budget-slider").value)));
@@ -22,14 +24,30 @@ export async function startForm(onStarted) {
 }
 
 async function loadWeights() {
-  const names = ["none"];
   try {
-    names.push(...(await getWeights()).weights.filter(({ state }) => state === "ready").map(({ name }) => name));
+    weights = (await getWeights()).weights.filter(({ state }) => state === "ready").map(({ name }) => name);
   } catch (problem) {
     byId("init").title = problem.message; // without the list, searches can still start from what the service chooses
   }
-  const options = names.map((name) => h("option", { value: name }, name === "none" ? "random weights" : name));
-  replace(byId("init"), [h("option", { value: "" }, "chosen by the images"), ...options]);
+}
+
+/** What a search can start from: weight sets, and finished searches on the chosen dataset. */
+async function loadStarts() {
+  const dataset = byId("dataset").value;
+  const finished = dataset ? await getFinished(dataset).catch(() => ({ searches: [] })) : { searches: [] };
+  const starts = [["", "chosen by the images"], ["none", "random weights"], ...weights.map((name) => [name, name])];
+  for (const { id, flops_budget: budget } of finished.searches) {
+    starts.push([`search:${id}`, `search ${id} (${format.macs(budget)})`]);
+  }
+  const select = byId("init");
+  if (starts.map(([value]) => value).join() === [...select.options].map(({ value }) => value).join()) return;
+  const chosen = select.value;
+  replace(select, starts.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+}
+
+async function showStarts() {
+  await loadStarts();
+  await showRange();
 }
 
 async function loadDatasets() {
@@ -44,7 +62,7 @@ async function loadDatasets() {
   }
   const chosen = byId("dataset").value;
   replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === chosen }, name)));
-  await showRange();
+  await showStarts();
 }
 
 async function showRange() {

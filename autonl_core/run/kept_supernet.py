@@ -1,0 +1,132 @@
+"""The supernet of a search, as a file from which later searches go on: its weights, and the teacher if it has one.
+
+Both learned from the images that fit weights; the validation images, which chose, are in neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from autonl_core.errors import ArchError, CheckpointError
+from autonl_core.files import write_atomically
+from autonl_core.run.adapted import Adapted
+from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.search_space import SearchSpace
+from autonl_core.supernet.supernet import Supernet
+
+FORMAT = "autonl-supernet/1"
+_SUPERNET, _TEACHER = "supernet.", "teacher."
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class KeptTeacher:
+    """The fine-tuned network of the earlier search; its channels are ordered by importance."""
+
+    arch: ArchSpec
+    weights: Weights
+    val_top1_pct: float | None
+
+
+@dataclass(frozen=True)
+class KeptSupernet:
+    """What an earlier search leaves to a later one. Without a `teacher`, it started from random weights."""
+
+    space: str  # name of the search space
+    num_classes: int
+    weights: Weights
+    teacher: KeptTeacher | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all tensors; the file has a few kilobytes more."""
+        tensors = [*self.weights.values(), *(self.teacher.weights.values() if self.teacher else ())]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    @staticmethod
+    def of(supernet: Weights, space: SearchSpace, adapted: Adapted | None) -> KeptSupernet:
+        """Of a search in its middle: the supernet is trained, nothing is derived yet."""
+        if adapted is None:
+            return KeptSupernet(space.name, space.num_classes, supernet)
+        teacher = adapted.teacher
+        kept = KeptTeacher(teacher.arch, teacher.state_dict(), adapted.teacher_val_top1_pct)
+        return KeptSupernet(space.name, space.num_classes, supernet, kept)
+
+    def save(self, path: Path) -> None:
+        """Write it to `path`, atomically."""
+        tensors = {_SUPERNET + name: value for name, value in self.weights.items()}
+        metadata = {"format": FORMAT, "space": self.space, "num_classes": str(self.num_classes)}
+        if self.teacher is not None:
+            tensors |= {_TEACHER + name: value for name, value in self.teacher.weights.items()}
+            about = {"arch": self.teacher.arch.to_json(), "val_top1_pct": self.teacher.val_top1_pct}
+            metadata["teacher"] = json.dumps(about, sort_keys=True)
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+
+    @staticmethod
+    def load(path: Path, device: torch.device) -> KeptSupernet:
+        """Read a file of `save`. Raises CheckpointError if it is none."""
+        try:
+            with safe_open(path, framework="pt", device=str(device)) as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}")
+            about = json.loads(metadata["teacher"]) if "teacher" in metadata else None
+            teacher = None
+            if about is not None:
+                arch = ArchSpec.from_json(about["arch"])
+                teacher = KeptTeacher(arch, _below(_TEACHER, tensors), about["val_top1_pct"])
+            weights = _below(_SUPERNET, tensors)
+            return KeptSupernet(metadata["space"], int(metadata["num_classes"]), weights, teacher)
+        except (OSError, SafetensorError, ArchError, KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{path} is not a readable supernet: {error!r}") from error
+
+    @torch.no_grad()
+    def start(self, supernet: Supernet) -> None:
+        """Give `supernet`, of the same space at any resolution, these weights.
+
+        Where its maps are so small that its kernels are, a kernel loses its rim; where they are larger, the rim that
+        the kernel does not have yet is zero.
+
+        Raises:
+            CheckpointError: it is of another space, or for other classes.
+        """
+        space = supernet.table.space
+        if (space.name, space.num_classes) != (self.space, self.num_classes):
+            raise CheckpointError(
+                f"the kept supernet is of {self.space!r} with {self.num_classes} classes, and the search is in "
+                f"{space.name!r} with {space.num_classes}"
+            )
+        ours = supernet.state_dict()
+        if ours.keys() != self.weights.keys():
+            strangers = ", ".join(sorted(ours.keys() ^ self.weights.keys()))
+            raise CheckpointError(f"the kept supernet does not fit {space.name!r}: one of both lacks {strangers}")
+        for name, value in self.weights.items():
+            _copy_centre(ours[name], value)
+
+
+def _below(prefix: str, tensors: Weights) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _copy_centre(target: Tensor, source: Tensor) -> None:
+    """Copy a tensor, or the centre of a kernel (C, 1, K, K) into one of another size."""
+    if target.shape == source.shape:
+        target.copy_(source)
+        return
+    margin = (target.shape[-1] - source.shape[-1]) // 2
+    target.zero_()
+    if margin > 0:
+        target[..., margin:-margin, margin:-margin] = source
+    else:
+        target.copy_(source[..., -margin:margin, -margin:margin])
