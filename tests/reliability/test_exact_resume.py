@@ -94,5 +94,5 @@ def test_kills_do_not_change_what_a_search_from_pretrained_weights_finds(
     service = serve(start, save_steps=1)
     register(service.stores, photos)
     search_id = service.post(**ON_PHOTOS)
-    kill_often(service, search_id, kills, most_states=2)
+    kill_often(service, search_id, kills, most_states=80 // kills)  # of some 70, in all phases
     assert_ended_as(expected, service, search_id)
