@@ -9,6 +9,7 @@ StoreError
 ├── DatasetExists        a dataset name is taken by other content
 ├── DatasetInUse         a dataset is used by a search, or built in
 ├── DatasetChanged       a dataset was deleted or replaced since the caller read it
+├── StartChanged         what a search starts from was deleted since the caller read it
 ├── WeightSetExists      a weight set name is taken by other content
 ├── WeightSetInUse       a weight set is built in
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
@@ -59,6 +60,10 @@ class DatasetInUse(StoreError):
 
 class DatasetChanged(StoreError):
     """The dataset was deleted or replaced since the caller read it; read it again."""
+
+
+class StartChanged(StoreError):
+    """The weight set or the supernet that a search starts from was deleted since the caller read it; read it again."""
 
 
 class WeightSetExists(StoreError):

@@ -16,15 +16,23 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
+from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
 from store import events
 from store.db import Database, now
-from store.errors import DatasetChanged, IdempotencyConflict, NotFound, PageTokenError, StateConflict
+from store.errors import (
+    DatasetChanged,
+    IdempotencyConflict,
+    NotFound,
+    PageTokenError,
+    StartChanged,
+    StateConflict,
+)
 from store.json_values import plain_text
-from store.models import Attempt, Dataset, Search
-from store.states import FINAL, DatasetState, SearchState
+from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
+from store.states import FINAL, DatasetState, SearchState, WeightSetState
 
 MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
@@ -73,6 +81,7 @@ class SearchStore:
         Raises:
             IdempotencyConflict: the key was used with a different body.
             DatasetChanged: the registered dataset is no longer `dataset`.
+            StartChanged: the weight set or the supernet that it starts from is no longer there.
         """
         if idempotency_key is not None and (known := self._find_by_key(idempotency_key)) is not None:
             return _same_request(known, body_sha256), False
@@ -85,6 +94,7 @@ class SearchStore:
                 session.add(search)
                 session.flush()
                 _lock_dataset(session, dataset)
+                _lock_start(session, config)
                 detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
                 events.append(session, search, EventKind.CREATED, moment, detail)
             return search, True
@@ -144,6 +154,7 @@ class SearchStore:
             StateConflict: it is not final yet, or one that goes on from it is not.
         """
         with self._database.session_scope() as session:
+            session.get(Supernet, search_id, with_for_update=True)  # after this, no search can begin to go on from it
             successors = select(Search.id).where(
                 Search.config["parent"].as_string() == search_id, Search.state.not_in(FINAL)
             )
@@ -199,6 +210,16 @@ def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
     row = session.get(Dataset, dataset.name, with_for_update={"read": True})
     if row is None or row.state != DatasetState.READY or row.spec["fingerprint"] != dataset.fingerprint:
         raise DatasetChanged(f"dataset {dataset.name!r} was deleted or replaced in the meantime; read it again")
+
+
+def _lock_start(session: Session, config: SearchConfig) -> None:
+    """The same for the weight set and the supernet that the search starts from. Raises StartChanged."""
+    if config.init != NO_INIT and config.init not in BUILTIN_WEIGHTS.names():
+        weights = session.get(WeightSetRow, config.init, with_for_update={"read": True})
+        if weights is None or weights.state != WeightSetState.READY:
+            raise StartChanged(f"weight set {config.init!r} was deleted in the meantime; read it again")
+    if config.parent is not None and session.get(Supernet, config.parent, with_for_update={"read": True}) is None:
+        raise StartChanged(f"the supernet of search {config.parent!r} was deleted in the meantime; read it again")
 
 
 def _get(session: Session, search_id: str) -> Search:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, exists
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from autonl_core.errors import ParentError
@@ -87,8 +87,10 @@ class SupernetStore:
                 successor.config["parent"].as_string() == Supernet.search_id, successor.state.not_in(FINAL)
             )
             is_over = exists().where(Search.id == Supernet.search_id, Search.finished_at < until)
-            old = delete(Supernet).where(is_over, ~needed).returning(Supernet.key)
-            keys = session.scalars(old.execution_options(synchronize_session=False)).all()
+            # Locked first: a search that is being created on one of them is then refused, or seen by what follows.
+            old = session.scalars(select(Supernet.search_id).where(is_over).with_for_update()).all()
+            deleted = delete(Supernet).where(Supernet.search_id.in_(old), ~needed).returning(Supernet.key)
+            keys = session.scalars(deleted.execution_options(synchronize_session=False)).all()
         for key in keys:
             self._artifacts.delete(key)
         return len(keys)

@@ -27,7 +27,7 @@ from api.schemas.searches import PlanView, SearchList, SearchView, SupernetView
 from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.config import Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
-from store.errors import DatasetChanged
+from store.errors import DatasetChanged, StartChanged
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter
 from store.states import SearchState
@@ -168,14 +168,14 @@ def _plan(valid: ValidSearch) -> PlanView:
 
 
 def _create(stores: Stores, valid: ValidSearch, idempotency_key: str | None) -> tuple[Search, bool]:
-    """The search, and whether it is new. Raises ProblemError if its dataset was deleted after validation."""
+    """The search, and whether it is new. Raises ProblemError if what it needs was deleted after validation."""
     body_sha256 = _fingerprint(valid.config)
     while True:
         try:
             return stores.searches.create(
                 valid.config, valid.dataset, idempotency_key=idempotency_key, body_sha256=body_sha256
             )
-        except DatasetChanged:
+        except (DatasetChanged, StartChanged):
             valid = validate_search(valid.config, stores)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import ParentError
 from autonl_core.spec.config import SearchConfig
-from store.errors import ArtifactError, LeaseLost, NotFound, StateConflict
+from store import events
+from store.errors import ArtifactError, LeaseLost, NotFound, StartChanged, StateConflict
 from store.leases import Lease
 from store.stores import Stores
 from tests.store.sample_rows import CONFIG, FILES, claim, kinds, let_time_pass, queue_search, result
@@ -136,3 +140,35 @@ def test_the_supernet_of_a_search_that_goes_on_is_never_old(stores: Stores, tmp_
     keep(stores, claim(stores), tmp_path)
     let_time_pass(stores, search_id, 365 * DAY_S)
     assert stores.supernets.delete_old() == 0
+
+
+def test_it_is_not_deleted_while_a_search_that_goes_on_from_it_is_being_created(
+    stores: Stores, parent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_time_pass(stores, parent, 31 * DAY_S)
+    append = events.append
+    with ThreadPoolExecutor(2) as pool:
+        deleting: list[Future[Any]] = []
+
+        def meanwhile(*args: Any) -> None:
+            if not deleting:
+                deleting.append(pool.submit(stores.supernets.delete_old))
+                deleting.append(pool.submit(stores.searches.delete, parent))
+                time.sleep(0.3)  # long enough for a delete that does not wait for the lock
+            append(*args)
+
+        monkeypatch.setattr(events, "append", meanwhile)
+        successor = successor_of(stores, parent)
+        assert deleting[0].result() == 0
+        with pytest.raises(StateConflict, match=f"search {successor} goes on from"):
+            deleting[1].result()
+    assert stores.supernets.get(parent) is not None
+
+
+def test_a_search_does_not_begin_on_what_was_deleted_after_its_validation(stores: Stores, parent: str) -> None:
+    let_time_pass(stores, parent, 31 * DAY_S)
+    stores.supernets.delete_old()
+    with pytest.raises(StartChanged, match=f"the supernet of search '{parent}' was deleted in the meantime"):
+        successor_of(stores, parent)
+    with pytest.raises(StartChanged, match="weight set 'mine' was deleted in the meantime"):
+        stores.searches.create(SearchConfig.model_validate(CONFIG.to_json() | {"init": "mine"}), DIGITS)
