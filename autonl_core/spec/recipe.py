@@ -25,7 +25,7 @@ AUTO_WEIGHTS = "efficientnet-lite0"
 PHOTO_PX = 64  # images of at least this size are taken for photographs
 _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
-_TRAIN_IMAGES = 60_000  # that train the chosen network
+_TRAIN_IMAGES = 70_000  # that train the chosen network
 _FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
 _FEW_WEIGHT = 0.5  # of a teacher that had few images itself
 _SUPERNET: Mapping[str, Any] = {
@@ -34,7 +34,7 @@ _SUPERNET: Mapping[str, Any] = {
     "warmup_fraction": 0.0,
     "candidates": 24,
     "generations": 4,
-    "finalists": 3,
+    "finalists": 2,
 }
 # A supernet that other budgets were searched with: half of the passes of `SupernetConfig`, LightNL open as it was.
 _SHARED_ALREADY: Mapping[str, Any] = {"epochs": 3, "warmup_fraction": 0.0}

@@ -54,6 +54,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert search.state is SearchState.SUCCEEDED, stores.searches.attempts(search.id)[0].log_tail
     assert search.best_arch_id is not None
     assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
+    assert stores.supernets.get(search.id) is not None
     artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
     assert artifacts.keys() == {"safetensors", "onnx", "bundle", "report-html", "report-md"}
     contents: dict[str, bytes] = {}
@@ -73,6 +74,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
         assert bundle.read(report) == contents["report-html"]
 
 
+@pytest.mark.long
 def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
     parent, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
     assert Supervisor(stores, "worker-1").run_until_idle() == 1
