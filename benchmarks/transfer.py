@@ -1,8 +1,10 @@
 """What starting from pretrained weights is worth: whole searches over budgets, starts and seeds; resumable.
 
     python -m benchmarks.transfer --dataset photos.zip --out runs --budgets 40M 20M --seeds 0 1 2
+    python -m benchmarks.transfer --dataset photos.zip --out runs --baselines off-the-shelf uniform
     python -m benchmarks.transfer --out runs --table
 
+With baselines, the table has how far ahead of each rival the results are, paired by run, with a 95% interval over runs.
 Every search runs in a process of its own, in a folder of its own below `--out`; interrupted, it goes on from its last
 run state when the same command is given again. One JSON line per finished search in `runs/results.jsonl`. Seconds by
 phase are of all attempts, CPU seconds of the last one.
@@ -18,11 +20,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
 import yaml
+from scipy import stats
 
 from benchmarks.harness import say
 from benchmarks.machine import describe
@@ -52,6 +55,7 @@ class Result:
     seconds_by_phase: dict[str, float]
     cpu_s: float
     machine: dict[str, str | int]
+    rivals: dict[str, int] = field(default_factory=dict)  # correct test images of each baseline that was trained
 
     @property
     def top1_pct(self) -> float:
@@ -65,6 +69,7 @@ def main() -> int:
     parser.add_argument("--budgets", nargs="+", default=["40M"])
     parser.add_argument("--inits", nargs="+", default=["auto"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--baselines", nargs="+", default=[], help="what to compare with, within each search")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--table", action="store_true", help="only print what is in the file of results")
     options = parser.parse_args()
@@ -73,8 +78,11 @@ def main() -> int:
     if not options.table:
         for path, arm, seed in planned(options.dataset, options.budgets, options.inits, options.seeds):
             if (arm, seed) not in done:
-                search(path, arm, seed, options.out, options.threads)
-    print_table(list(read(options.out / RESULTS)))
+                search(path, arm, seed, options.out, options.threads, options.baselines)
+    results = list(read(options.out / RESULTS))
+    print_table(results)
+    for name in sorted({name for result in results for name in result.rivals}):
+        say(f"\nahead of {name}: {ahead_of(name, results)}")
     return 0
 
 
@@ -89,11 +97,12 @@ def planned(
                     yield path, Arm(path.stem, budget, init), seed
 
 
-def search(path: Path, arm: Arm, seed: int, out: Path, threads: int) -> None:
+def search(path: Path, arm: Arm, seed: int, out: Path, threads: int, baselines: list[str]) -> None:
     """Make one search and append its result. Raises CalledProcessError if it fails; what it saved is kept."""
     folder = out / f"{arm.dataset}-{arm.budget}-{arm.init}-{seed}"
     folder.mkdir(exist_ok=True)
     config = {"dataset": arm.dataset, "flops_budget": arm.budget, "init": arm.init, "seed": seed}
+    config |= {"baselines": baselines}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "config.yaml")]
     command += ["--out", str(folder), "--dataset-path", str(path), "--cache-dir", str(out / "cache")]
@@ -111,6 +120,7 @@ def search(path: Path, arm: Arm, seed: int, out: Path, threads: int) -> None:
         seconds_by_phase=found["seconds_by_phase"],
         cpu_s=round(_children_cpu_s() - cpu_before_s, 1),
         machine=describe(),
+        rivals={b["name"]: b["test_correct"] for b in found["baselines"] if b["test_correct"] is not None},
     )
     with (out / RESULTS).open("a") as results:
         results.write(json.dumps(asdict(result)) + "\n")
@@ -139,6 +149,17 @@ def print_table(results: list[Result]) -> None:
         seconds = mean(sum(run.seconds_by_phase.values()) for run in runs)
         cells = (arm.dataset, arm.budget, arm.init, len(runs), f"{mean(accuracies):.1f}{spread}", macs, pixels)
         say(f"| {' | '.join(map(str, cells))} | {seconds:.0f} | {mean(run.cpu_s for run in runs):.0f} |")
+
+
+def ahead_of(name: str, results: list[Result]) -> str:
+    """How many points the results are ahead of a baseline, in words: the mean over runs, and Student's 95% interval."""
+    compared = [result for result in results if name in result.rivals]
+    points = [100 * (run.correct - run.rivals[name]) / run.images for run in compared]
+    if len(points) < 2:
+        return f"{mean(points):+.1f} points in one run"
+    half = float(stats.t.ppf(0.975, len(points) - 1)) * stdev(points) / len(points) ** 0.5
+    low, high = mean(points) - half, mean(points) + half
+    return f"{mean(points):+.1f} points in {len(points)} runs, 95% interval {low:+.1f} to {high:+.1f}"
 
 
 def _children_cpu_s() -> float:

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { architectureDrawing } from "./architecture.js";
 import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
+import { goOnFrom } from "./form.js";
 import * as format from "./format.js";
 
 const EVERY_MS = 1000;
@@ -130,6 +131,8 @@ function head(search, { onChange }) {
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.report ? h("a", { class: "primary button", href: search.links.report }, "Report") : null,
       search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
+      search.result && search.supernet
+        ? h("button", { type: "button", class: "quiet-button", onclick: () => act(() => goOnFrom(search), () => {}) }, "Another budget") : null,
       ask("resume", "Resume", "quiet-button", "resuming from the last run state"),
       ask("pause", "Pause", "quiet-button", "pausing: the best network so far is kept"),
       ask("cancel", "Cancel", "danger", "cancelling: the best network so far is kept"),

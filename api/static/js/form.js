@@ -45,6 +45,17 @@ async function loadStarts() {
   replace(select, starts.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
 }
 
+/** Fill the form for a search that goes on from a finished one; the budget is left to the user. */
+export async function goOnFrom(search) {
+  await loadDatasets();
+  byId("dataset").value = search.dataset;
+  await loadStarts();
+  byId("init").value = `search:${search.id}`;
+  byId("init").closest("details").open = true;
+  await showRange();
+  byId("budget").focus();
+}
+
 async function showStarts() {
   await loadStarts();
   await showRange();
