@@ -38,6 +38,7 @@ _SEMANTIC_FIELD_CODES = {
     "not_scalable",
     "not_served",
     "page_token",
+    "parent_unfit",
     "path_not_allowed",
     "unknown_dataset",
     "unknown_space",
