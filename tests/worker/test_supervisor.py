@@ -225,6 +225,7 @@ def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores,
         before = kinds(stores, search_id)
         supervisor.send_signal(signal.SIGCONT)
         wait_for(lambda: is_gone(pid), "the stale process is gone")
+        wait_for(lambda: len(kinds(stores, search_id)) > len(before), "the supervisor records that it lost its lease")
     search = stores.searches.get(search_id)
     assert (search.state, search.fence, search.owner) == (SearchState.RUNNING, second.fence, "worker-2")
     assert kinds(stores, search_id) == [*before, "stale_write_refused"]  # the only trace of the stale attempt
