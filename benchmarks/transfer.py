@@ -101,8 +101,13 @@ def search(path: Path, arm: Arm, seed: int, out: Path, threads: int, baselines: 
     """Make one search and append its result. Raises CalledProcessError if it fails; what it saved is kept."""
     folder = out / f"{arm.dataset}-{arm.budget}-{arm.init}-{seed}"
     folder.mkdir(exist_ok=True)
-    config = {"dataset": arm.dataset, "flops_budget": arm.budget, "init": arm.init, "seed": seed}
-    config |= {"baselines": baselines}
+    config = {
+        "dataset": arm.dataset,
+        "flops_budget": arm.budget,
+        "init": arm.init,
+        "seed": seed,
+        "baselines": baselines,
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "config.yaml")]
     command += ["--out", str(folder), "--dataset-path", str(path), "--cache-dir", str(out / "cache")]

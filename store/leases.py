@@ -29,6 +29,10 @@ class Lease:
     fence: int
     update_number: int = 0
 
+    def artifact_key(self, name: str) -> str:
+        """Where the artifact store has a file of this attempt: no other attempt writes there."""
+        return f"{self.search_id}/{self.fence}/{name}"
+
 
 def require_lease(session: Session, lease: Lease, *conditions: ColumnElement[bool], **changes: Any) -> Search:
     """Check the lease, apply `changes`, and return the row, locked against other writers until the transaction ends.

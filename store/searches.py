@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
@@ -155,10 +155,7 @@ class SearchStore:
         """
         with self._database.session_scope() as session:
             session.get(Supernet, search_id, with_for_update=True)  # after this, no search can begin to go on from it
-            successors = select(Search.id).where(
-                Search.config["parent"].as_string() == search_id, Search.state.not_in(FINAL)
-            )
-            if (successor := session.scalars(successors.limit(1)).first()) is not None:
+            if (successor := session.scalars(unfinished_successors(search_id).limit(1)).first()) is not None:
                 raise StateConflict(
                     f"search {successor} goes on from search {search_id}; cancel it, or wait until it ends",
                     state=_get(session, search_id).state,
@@ -210,6 +207,12 @@ def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
     row = session.get(Dataset, dataset.name, with_for_update={"read": True})
     if row is None or row.state != DatasetState.READY or row.spec["fingerprint"] != dataset.fingerprint:
         raise DatasetChanged(f"dataset {dataset.name!r} was deleted or replaced in the meantime; read it again")
+
+
+def unfinished_successors(parent: str | InstrumentedAttribute[str]) -> Select[str]:
+    """The ids of searches that are not final and go on from `parent`, the id of a search or a column of ids."""
+    successor = aliased(Search)
+    return select(successor.id).where(successor.config["parent"].as_string() == parent, successor.state.not_in(FINAL))
 
 
 def _lock_start(session: Session, config: SearchConfig) -> None:

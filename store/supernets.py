@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, exists, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from autonl_core.errors import ParentError
 from autonl_core.files import write_atomically
@@ -16,9 +16,8 @@ from store.artifacts import ArtifactStore, StoredFile, copy_stream
 from store.db import Database, now
 from store.errors import ArtifactError, NotFound
 from store.models import Search, Supernet
-from store.searches import search_result
+from store.searches import search_result, unfinished_successors
 from store.settings import Settings
-from store.states import FINAL
 
 
 class SupernetStore:
@@ -82,10 +81,7 @@ class SupernetStore:
         """
         with self._database.session_scope() as session:
             until = now(session) - timedelta(seconds=self._settings.supernet_keep_s)
-            successor = aliased(Search)
-            needed = exists().where(
-                successor.config["parent"].as_string() == Supernet.search_id, successor.state.not_in(FINAL)
-            )
+            needed = unfinished_successors(Supernet.search_id).exists()
             is_over = exists().where(Search.id == Supernet.search_id, Search.finished_at < until)
             # Locked first: a search that is being created on one of them is then refused, or seen by what follows.
             old = session.scalars(select(Supernet.search_id).where(is_over).with_for_update()).all()

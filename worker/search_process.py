@@ -166,7 +166,7 @@ def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
 
 def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
     """Copy a file to the artifact store. Raises VerificationError if what arrived there is not what was scored."""
-    stored = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/{file.path.name}", file.path)
+    stored = stores.artifacts.put(lease.artifact_key(file.path.name), file.path)
     if stored.sha256 != file.sha256:
         raise VerificationError(
             f"{file.path.name} changed on its way to the artifact store: it arrived with SHA-256 {stored.sha256}, "

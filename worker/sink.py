@@ -66,11 +66,11 @@ class RowSink:
         )
 
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
-        stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{checkpoint.name}", checkpoint)
+        stored = self._artifacts.put(self._lease.artifact_key(checkpoint.name), checkpoint)
         self._write(lambda lease: self._updates.checkpoint(lease, record, stored))
 
     def supernet_kept(self, path: Path) -> None:
-        stored = self._artifacts.put(f"{self._lease.search_id}/{self._lease.fence}/{path.name}", path)
+        stored = self._artifacts.put(self._lease.artifact_key(path.name), path)
         self._write(lambda lease: self._updates.supernet(lease, stored))
 
     def _write(self, update: Callable[[Lease], None]) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import ParentError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig, TeacherConfig
@@ -61,13 +63,11 @@ def follow(config: SearchConfig, dataset: DatasetSpec, parent: ParentSearch) -> 
         )
     at_random = parent.config.init == NO_INIT
     kept = {name: getattr(parent.config, name) for name in (_KEPT_AT_RANDOM if at_random else _KEPT)}
-    asked = {name: getattr(config, name) for name in kept if name in config.model_fields_set}
-    _refuse_changes(parent, "", asked, kept)
+    _refuse_changes(parent, "", config, kept)
     teacher = parent.config.teacher.model_copy(update={"resolution": parent.teacher_resolution})
     weight = config.teacher.weight if "weight" in config.teacher.model_fields_set else teacher.weight
     fixed = {name: getattr(teacher, name) for name in TeacherConfig.model_fields if name != "weight"}
-    asked = {name: getattr(config.teacher, name) for name in fixed if name in config.teacher.model_fields_set}
-    _refuse_changes(parent, "teacher.", asked, fixed)
+    _refuse_changes(parent, "teacher.", config.teacher, fixed)
     return config.model_copy(
         update={
             **kept,
@@ -78,9 +78,12 @@ def follow(config: SearchConfig, dataset: DatasetSpec, parent: ParentSearch) -> 
     )
 
 
-def _refuse_changes(parent: ParentSearch, prefix: str, asked: dict[str, object], kept: dict[str, object]) -> None:
+def _refuse_changes(parent: ParentSearch, prefix: str, asked: BaseModel, kept: dict[str, object]) -> None:
+    """Raises ParentError for fields that `asked` sets to something else than what is kept."""
     changed = [
-        f"{prefix}{name} {value!r} instead of {kept[name]!r}" for name, value in asked.items() if value != kept[name]
+        f"{prefix}{name} {getattr(asked, name)!r} instead of {value!r}"
+        for name, value in kept.items()
+        if name in asked.model_fields_set and getattr(asked, name) != value
     ]
     if changed:
         raise ParentError(

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
-from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig, SupernetConfig
 from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.resolutions import possible_resolutions
@@ -37,7 +37,7 @@ _SUPERNET: Mapping[str, Any] = {
     "finalists": 2,
 }
 # A supernet that other budgets were searched with: half of the passes of `SupernetConfig`, LightNL open as it was.
-_SHARED_ALREADY: Mapping[str, Any] = {"epochs": 3, "warmup_fraction": 0.0}
+_SHARED_ALREADY: Mapping[str, Any] = {"epochs": SupernetConfig().epochs // 2, "warmup_fraction": 0.0}
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.002,

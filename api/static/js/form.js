@@ -34,12 +34,14 @@ async function loadWeights() {
 /** What a search can start from: weight sets, and finished searches on the chosen dataset. */
 async function loadStarts() {
   const dataset = byId("dataset").value;
-  const finished = dataset ? await getFinished(dataset).catch(() => ({ searches: [] })) : { searches: [] };
   const starts = [["", "chosen by the images"], ["none", "random weights"], ...weights.map((name) => [name, name])];
-  for (const { id, flops_budget: budget } of finished.searches) {
-    starts.push([`search:${id}`, `search ${id} (${format.macs(budget)})`]);
-  }
   const select = byId("init");
+  try {
+    const finished = dataset ? (await getFinished(dataset)).searches : [];
+    starts.push(...finished.map(({ id, flops_budget: budget }) => [`search:${id}`, `search ${id} (${format.macs(budget)})`]));
+  } catch (problem) {
+    select.title = problem.message; // as without the list of weights
+  }
   if (starts.map(([value]) => value).join() === [...select.options].map(({ value }) => value).join()) return;
   const chosen = select.value;
   replace(select, starts.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));

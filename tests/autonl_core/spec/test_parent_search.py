@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from autonl_core.datasets.spec import DIGITS, DatasetSpec
+from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import ParentError
-from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
-from autonl_core.spec.config import SearchConfig, SearchRequest, SupernetConfig
+from autonl_core.spec.config import SearchConfig, SupernetConfig
 from autonl_core.spec.parent_search import ParentSearch, parent_id
 from autonl_core.spec.recipe import settle
-
-LITE0 = BUILTIN_WEIGHTS.get("efficientnet-lite0").weights
-KNOWN = {LITE0.name: LITE0}
-PHOTOS = DatasetSpec("photos", "zip", "photos.zip", ("cat", "dog"), 299, 3_000, 700, "fingerprint")
-
-
-def request(**fields: object) -> SearchRequest:
-    return SearchRequest.model_validate({"dataset": "photos", "flops_budget": "20M", **fields})
+from tests.autonl_core.spec.test_recipe import KNOWN, LITE0, PHOTOS, request
 
 
 def of_photos() -> ParentSearch:
@@ -33,7 +25,7 @@ def of_digits() -> ParentSearch:
 
 
 def going_on(parent: ParentSearch, /, **fields: object) -> SearchConfig:
-    asked = request(**{"init": f"search:{parent.id}", **fields})
+    asked = request(**{"init": f"search:{parent.id}", "flops_budget": "20M", **fields})
     images = DIGITS if asked.dataset == "digits" else PHOTOS
     return settle(asked, images, KNOWN, lambda search_id: parent)
 
@@ -58,7 +50,7 @@ def test_the_supernet_is_shared_for_half_as_many_passes() -> None:
 def test_parent_says_the_same_as_init_and_settling_twice_changes_nothing() -> None:
     parent = of_photos()
     config = going_on(parent)
-    assert settle(request(parent="p1"), PHOTOS, KNOWN, lambda search_id: parent) == config
+    assert settle(request(parent="p1", flops_budget="20M"), PHOTOS, KNOWN, lambda search_id: parent) == config
     again = SearchConfig.model_validate(config.to_json())
     assert settle(again, PHOTOS, KNOWN, lambda search_id: parent) == again
 
