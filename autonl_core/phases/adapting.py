@@ -25,7 +25,7 @@ from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
 from autonl_core.spec.config import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.pretrained_start import ResolutionTrial
-from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice

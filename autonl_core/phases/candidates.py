@@ -14,7 +14,8 @@ from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
 from autonl_core.supernet.budget import BandSampler, Floats, band, log_scores, project
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice
 
 RANDOM_NETWORKS = 8  # for the comparison
 MUTATION_RATE = 0.15  # chance of every position to change

@@ -36,7 +36,7 @@ from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.evaluate import evaluate

@@ -16,8 +16,8 @@ from autonl_core.run.pace import searching_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.supernet.budget import Floats, most_likely
-from autonl_core.supernet.gates import Choice
 from autonl_core.supernet.learner import ALGORITHMS, Learner
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score, score

@@ -16,7 +16,7 @@ from autonl_core.run.run_state import StateDict
 from autonl_core.spec.comparison import Comparison, FinalistScore
 from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.spec.result import BaselineResult
-from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.option_costs import Choice
 
 Weights = Mapping[str, Tensor]
 ModuleState = Mapping[str, Any]  # of an optimizer, an algorithm or a trainer, as its own `state_dict` makes it

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.errors import BudgetError
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice, OptionCosts
 
 BAND = 0.97  # a network should use at least this share of its budget
 _BINS = 4096  # of the budget, for projection
@@ -44,7 +45,7 @@ def log_scores(probabilities: list[Floats]) -> list[Floats]:
     return [np.log(np.maximum(q, 1e-12)) for q in probabilities]
 
 
-def project(table: GateTable, scores: list[Floats], low: int, high: int) -> Projection:
+def project(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Projection:
     """The choice with the largest sum of scores whose MACs lie in [low, high].
 
     `scores` holds one number per option and position, e.g. log-probabilities. Where no network has MACs in that range,
@@ -54,10 +55,9 @@ def project(table: GateTable, scores: list[Floats], low: int, high: int) -> Proj
     Raises:
         BudgetError: even the smallest network of the space exceeds `high`.
     """
-    smallest = table.space.fixed_macs + sum(int(costs.min()) for costs in table.costs)
+    smallest, largest = table.macs_range()
     if smallest > high:
-        largest = table.space.fixed_macs + sum(int(costs.max()) for costs in table.costs)
-        message = f"no network of {table.space.name!r} has at most {high:,} MACs; the smallest has {smallest:,}"
+        message = f"no network of {table.name!r} has at most {high:,} MACs; the smallest has {smallest:,}"
         raise BudgetError(message, feasible_macs=(smallest, largest))
     choice = _best_in_band(table, scores, low, high)
     if choice is not None:
@@ -67,9 +67,9 @@ def project(table: GateTable, scores: list[Floats], low: int, high: int) -> Proj
     return Projection(choice, macs, in_band=macs >= low)
 
 
-def _best_in_band(table: GateTable, scores: list[Floats], low: int, high: int) -> Choice | None:
+def _best_in_band(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Choice | None:
     """Knapsack over rounded MACs that carries the exact MACs along and checks them at the end."""
-    room = high - table.space.fixed_macs
+    room = high - table.fixed_macs
     width = max(1.0, room / _BINS)
     length = int(room / width) + 2 + len(table.costs)  # rounding may put a fitting network a little above
     best = np.full(length, _NEVER)
@@ -92,7 +92,7 @@ def _best_in_band(table: GateTable, scores: list[Floats], low: int, high: int) -
             option_taken[reached] = np.where(better, option, option_taken[reached])
         best, exact = next_best, next_exact
         taken.append(option_taken)
-    macs = exact + table.space.fixed_macs
+    macs = exact + table.fixed_macs
     fitting = np.where((best > _NEVER) & (macs >= low) & (macs <= high), best, _NEVER)
     place = int(np.argmax(fitting))
     if fitting[place] <= _NEVER:
@@ -105,13 +105,13 @@ def _best_in_band(table: GateTable, scores: list[Floats], low: int, high: int) -
     return tuple(reversed(choice))
 
 
-def _largest_below(table: GateTable, scores: list[Floats], high: int) -> Choice:
+def _largest_below(table: OptionCosts, scores: list[Floats], high: int) -> Choice:
     """The network with the most MACs not above `high`, found exactly; among equal options the better score.
 
     Reachable sums are the set bits of an integer, in units of the common divisor of all costs.
     """
     unit = reduce(math.gcd, (int(cost) for costs in table.costs for cost in costs if cost), 0) or 1
-    room = (high - table.space.fixed_macs) // unit
+    room = (high - table.fixed_macs) // unit
     mask = (1 << (room + 1)) - 1
     reachable = [1]
     for costs in table.costs:
@@ -139,7 +139,7 @@ class BandSampler:
     outside is drawn again.
     """
 
-    table: GateTable
+    table: OptionCosts
     probabilities: list[Floats]
     low: int
     high: int
@@ -148,7 +148,7 @@ class BandSampler:
     _width: float = field(init=False)
 
     def __post_init__(self) -> None:
-        room = max(1, self.high - self.table.space.fixed_macs)
+        room = max(1, self.high - self.table.fixed_macs)
         self._width = max(1.0, room / _SAMPLING_BINS)
         length = int(room / self._width) + 2 + len(self.table.costs)
         self._shifts = [[round(int(c) / self._width) for c in costs] for costs in self.table.costs]
@@ -165,7 +165,7 @@ class BandSampler:
 
     def draw(self, rng: np.random.Generator, tries: int = 64) -> Choice | None:
         """One network, or None if `tries` draws all missed the band (it is empty, or nearly)."""
-        sums = np.arange(len(self._messages[-1])) * self._width + self.table.space.fixed_macs
+        sums = np.arange(len(self._messages[-1])) * self._width + self.table.fixed_macs
         inside = (sums >= self.low - self._width) & (sums <= self.high + self._width)
         final = np.where(inside, self._messages[-1], 0.0)
         if final.sum() <= 0:

@@ -19,8 +19,7 @@ from torch import Tensor
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
 from autonl_core.spec.search_space import Option, SearchSpace
-
-Choice = tuple[int, ...]  # one option index per position
+from autonl_core.supernet.option_costs import Choice, OptionCosts
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Gate:
     name: str
 
 
-class GateTable:
+class GateTable(OptionCosts):
     """All gates of a space, all options of its positions, and what each option costs in MACs."""
 
     def __init__(self, space: SearchSpace) -> None:
@@ -41,16 +40,13 @@ class GateTable:
         ]
         self.index = {gate: i for i, gate in enumerate(self.gates)}
         self.options: list[list[Option]] = [choices.options() for choices in space.blocks]
-        self.costs = [
+        costs = [
             np.array([space.option_macs(position, option) for option in options], dtype=np.int64)
             for position, options in enumerate(self.options)
         ]
+        super().__init__(space.name, space.fixed_macs, costs)
         self.settings = [self._settings(position) for position in range(len(space.blocks))]
         self._tables: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-
-    def macs(self, choice: Choice) -> int:
-        """MACs of the network that `choice` builds."""
-        return self.space.fixed_macs + sum(int(costs[i]) for costs, i in zip(self.costs, choice, strict=True))
 
     def arch(self, choice: Choice) -> ArchSpec:
         """The architecture that `choice` builds."""

@@ -22,7 +22,8 @@ from autonl_core.spec.macs import out_size
 from autonl_core.spec.published_net import adapt
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.weight_spaces import divided_by_positions
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.super_block import SuperBlock, copy_norm
 from autonl_core.supernet.supernet import Supernet
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from autonl_core.nn.blocks.conv import ConvNorm
 from autonl_core.nn.blocks.mbconv import MBConv
 from autonl_core.nn.network import Network, build_network, init_weights, to_channels_last
-from autonl_core.supernet.gates import Choice, Gate, GateTable
+from autonl_core.supernet.gates import Gate, GateTable
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.super_block import Gates, Observer, SuperBlock, batch_norm, copy_option
 
 AffinityObserver = Callable[[Gate, Tensor], None]

@@ -7,7 +7,8 @@ import numpy as np
 from autonl_core.nn.network import Network
 from autonl_core.spec.search_space import Option
 from autonl_core.supernet.budget import Floats, band, project
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import as_in_space, choice_of
 
 _STEPS = 16  # targets between the smallest and the largest expansion

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.supernet.budget import BandSampler, Floats, log_scores, project
 from autonl_core.supernet.controller import BudgetController
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.learner import ALPHA_LIMIT, Algorithm
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
 from autonl_core.training.optim import Adam

@@ -21,7 +21,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Phase, StopRequest
 from autonl_core.spec.result import SearchResult
-from autonl_core.supernet.gates import Choice
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Score
 from autonl_core.training.micro_batches import split

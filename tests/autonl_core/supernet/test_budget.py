@@ -14,7 +14,8 @@ from autonl_core.spec.search_space import SearchSpace, StageSpec
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.budget import BandSampler, band, project
 from autonl_core.supernet.controller import BudgetController
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice
 
 
 def random_scores(table: GateTable, seed: int) -> list[np.ndarray]:

@@ -17,7 +17,8 @@ from autonl_core.spec.published_net import adapt
 from autonl_core.spec.search_space import Option
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import ZOO
-from autonl_core.supernet.gates import Choice, GateTable
+from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import as_in_space, choice_of, start_from
 from autonl_core.supernet.supernet import Supernet
 from tests.autonl_core.bundle.small_bundle import lively
