@@ -2,7 +2,7 @@
 
     preparing    decode and split the data                                    phases.preparing.open_run
     adapting     pretrained weights, if any, learn the data                   phases.adapting.adapt
-    searching    supernet weights and architecture parameters learn           phases.searching.train_supernet
+    searching    shared weights learn, and which gates are worth opening      phases.searching.train_supernet
     deriving     candidates are measured, one architecture is chosen          phases.deriving.derive
     training     the chosen network learns from all training images           phases.training.train_chosen
                  baselines at the same MACs do, if asked for                  phases.baselines.train_baselines

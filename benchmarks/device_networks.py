@@ -212,15 +212,15 @@ def _timed_training_step(setting: Setting, arch: ArchSpec, batch: int, precision
 
 
 def _search_steps(setting: Setting, batch: int) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Gradients of the weights, and of the alphas, as each algorithm computes them on mobile-32."""
+    """Gradients of the weights, and of the gates, as each algorithm computes them on mobile-32."""
     table, rng = GateTable(get_space("mobile-32", 32, CLASSES)), np.random.default_rng(0)
     x, y = (t.to(setting.device) for t in _random_batch(batch, 32))
     for name in ("autonl", "autonl-paper"):
         config = SearchConfig.model_validate({"dataset": "random", "flops_budget": 4_500_000, "algorithm": name})
         learner = ALGORITHMS.get(name).make_learner(Supernet(table, seed=0).to(setting.device), config)
         yield f"{name}, weights", partial(learner.weight_step, x, y, rng, 1.0)
-        if learner.alpha_interval:
-            yield f"{name}, alphas", partial(learner.alpha_step, x, y, rng, 1.0)
+        if learner.slope_interval:
+            yield f"{name}, gates", partial(learner.slope_step, x, y, rng, 1.0)
 
 
 def _median_s(setting: Setting, step: Callable[[], object]) -> float:

@@ -7,8 +7,8 @@ growth of its resident set over a few steps, relative to before the first.
     plain     forward, backward, update of the largest network
     gated     one pass of the supernet that yields gradients of all weights and all gates (autonl-paper's step)
     weights   two sampled subnets on one batch, update of the shared weights (autonl)
-    alphas    gradients of the gates on a validation batch, update of the architecture parameters (autonl)
-    search    the average step of autonl: one weight step, and an alpha step every few of them
+    slopes    gradients of the gates on a validation batch, summed (autonl)
+    search    the average step of autonl: one weight step, and a slope step every few of them
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from autonl_core.training.optim import make_optimizer
 from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 
-KINDS = ("plain", "gated", "weights", "alphas")
+KINDS = ("plain", "gated", "weights", "slopes")
 LIMITS = {"cpu": 1.10, "memory": 1.20}
 RESULT = RESULTS / "search_step.json"
 BATCH_SIZE = 64
@@ -59,8 +59,8 @@ def make_step(kind: str, space_name: str, resolution: int, budget_macs: int) -> 
     learner = SampledGates(supernet, config)
     if kind == "weights":
         return _updating(supernet, lambda: learner.weight_step(x, y, rng, progress=1.0))
-    if kind == "alphas":
-        return lambda: learner.alpha_step(x, y, rng, progress=1.0)
+    if kind == "slopes":
+        return lambda: learner.slope_step(x, y, rng, progress=1.0)
 
     def gated() -> None:
         gates = torch.ones(len(table.gates), requires_grad=True)
@@ -133,8 +133,8 @@ def main() -> int:
     steps = {kind: make_step(kind, arguments.space, arguments.resolution, arguments.budget) for kind in KINDS}
     cpu_s = measure_cpu(steps, arguments.rounds)
     memory_bytes = {kind: peak_growth_bytes(kind, arguments) for kind in KINDS}
-    cpu_s["search"] = cpu_s["weights"] + cpu_s["alphas"] / SampledGates.alpha_interval
-    memory_bytes["search"] = max(memory_bytes["weights"], memory_bytes["alphas"])
+    cpu_s["search"] = cpu_s["weights"] + cpu_s["slopes"] / SampledGates.slope_interval
+    memory_bytes["search"] = max(memory_bytes["weights"], memory_bytes["slopes"])
     say(f"{arguments.space} at {arguments.resolution} pixels, batch {BATCH_SIZE}, {describe()}")
     say(f"{'step':<10}{'CPU ms':>10}{'ratio':>8}{'peak MiB':>11}{'ratio':>8}")
     for kind in cpu_s:

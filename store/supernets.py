@@ -54,7 +54,7 @@ class SupernetStore:
             raise ParentError(f"the supernet of search {search_id} is not kept{self._why_not(search)}")
         return ParentSearch(
             id=search_id,
-            config=SearchConfig.model_validate(search.config),
+            config=SearchConfig.stored(search.config),
             dataset_fingerprint=search.dataset_spec["fingerprint"],
             teacher_resolution=result.init.teacher_resolution if result.init is not None else None,
         )
@@ -92,7 +92,7 @@ class SupernetStore:
         return len(keys)
 
     def _why_not(self, search: Search) -> str:
-        config = SearchConfig.model_validate(search.config)
+        config = SearchConfig.stored(search.config)
         if config.keep_supernet is False:
             return ", as its `keep_supernet` asked for"
         days = self._settings.supernet_keep_s / 86_400

@@ -82,7 +82,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     workspace = Workspace(settings, lease.search_id)
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
-    config = SearchConfig.model_validate(search.config)
+    config = SearchConfig.stored(search.config)
     return run_search(
         config,
         DatasetSpec.from_json(search.dataset_spec),

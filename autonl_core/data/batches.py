@@ -23,9 +23,9 @@ from autonl_core.data.sampling import Positions, class_balanced, shuffled
 
 Stream = Literal[
     "search",
-    "alpha",
+    "slopes",
     "gates",
-    "alpha_gates",
+    "slope_gates",
     "candidates",
     "finalist",
     "train",
@@ -37,9 +37,9 @@ Stream = Literal[
 ]
 STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, or searches are not repeatable
     "search": 0,
-    "alpha": 1,
+    "slopes": 1,
     "gates": 2,
-    "alpha_gates": 3,
+    "slope_gates": 3,
     "candidates": 4,
     "finalist": 5,
     "train": 6,

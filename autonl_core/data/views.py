@@ -44,7 +44,7 @@ class ViewLoader(Loader):
     `Loader`. A flip, colours, erasing and mixing are as in `Loader`; there is no random shift, whatever `padding_px`.
 
     With a teacher, labels are (B, classes): 1 - weight times the true class, or the mixed ones, plus weight times the
-    teacher's probabilities. Not so in the stream `alpha`: validation images judge by their true classes alone.
+    teacher's probabilities. Not so in the stream `slopes`: validation images judge by their true classes alone.
 
     Args:
         view_px: side of a view, at least that of the network's and of the teacher's images.
@@ -100,7 +100,7 @@ class ViewLoader(Loader):
             if not augmentation.only_moves:
                 views = augment_crops(crops.to(self.device), u, augmentation, self.data.mean, self.data.std)
                 views, labels = self._mixed(views, labels, augmentation, batch.number)
-            if self.teacher is not None and stream != "alpha":
+            if self.teacher is not None and stream != "slopes":
                 labels = self._taught(self.teacher, views, labels)
             yield self._at(views, self.data.resolution), labels
 

@@ -13,12 +13,12 @@ from autonl_core.errors import StepTooLarge
 from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
-from autonl_core.supernet.budget import BandSampler, Floats, band, log_scores, project
+from autonl_core.supernet.budget import BandSampler, Floats, band, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
+from autonl_core.supernet.utilities import best_within
 
 RANDOM_NETWORKS = 8  # for the comparison
-MUTATION_RATE = 0.15  # chance of every position to change
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
 
 
@@ -36,37 +36,29 @@ class Candidate:
 def propose(
     table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator, uniform: Choice | None = None
 ) -> list[tuple[Choice, str]]:
-    """Candidates within the budget and their origin: the most likely, `count` drawn, and those for comparison.
+    """Candidates within the budget and their origin: the best by slopes, `count` drawn, and those for comparison.
 
     Args:
+        p: how likely gates are open, (gates,).
         uniform: the uniform slice of the network that the search started from; None: it started from none.
     """
-    low, high = band(budget_macs)
-    options = table.option_probabilities(p)
-    most_likely = project(table, log_scores(options), low, high)
-    low = min(low, most_likely.macs)  # a space too coarse for the band: the best below the budget is the band
-    proposed = [(most_likely.choice, "most_likely")]
+    learned = best_within(table, p, budget_macs)
+    low, high = reachable_band(table, budget_macs, learned)
+    proposed = [(learned, "by_slopes")]
     proposed.append((uniform or project(table, _uniform_scores(table), low, high).choice, "uniform"))
     proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
-    learned = BandSampler(table, options, low, high)
+    options = table.option_probabilities(p)
+    near = BandSampler(table, options, low, high)
     even = BandSampler(table, [np.full(len(q), 1 / len(q)) for q in options], low, high)
-    draws = [(learned.draw(rng), "drawn") for _ in range(count)]
+    draws = [(near.draw(rng), "drawn") for _ in range(count)]
     draws += [(even.draw(rng), "random") for _ in range(RANDOM_NETWORKS)]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
 
 
-def mutate(table: GateTable, parent: Choice, budget_macs: int, rng: np.random.Generator) -> Choice:
-    """A neighbour of `parent` within the budget: some positions change at random, the fewest others to make it fit."""
+def reachable_band(table: GateTable, budget_macs: int, known: Choice) -> tuple[int, int]:
+    """The MACs that candidates should have; where the space is too coarse, from those of the network `known` on."""
     low, high = band(budget_macs)
-    low = min(low, table.macs(parent))  # a parent below the band is there because the band is empty
-    scores: list[Floats] = []
-    for costs, kept in zip(table.costs, parent, strict=True):
-        values = 0.1 * rng.random(len(costs))  # ties between repairs are broken at random
-        values[kept] += 1.0
-        if rng.random() < MUTATION_RATE:
-            values[rng.integers(len(costs))] += 2.0
-        scores.append(values)
-    return project(table, scores, low, high).choice
+    return min(low, table.macs(known)), high
 
 
 def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -81,13 +73,19 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(feasible, key=lambda candidate: (sortable(candidate.loss), candidate.choice))
 
 
-def choose_finalists(ranking: list[Candidate], count: int) -> list[Candidate]:
-    """The best `count`; the last seat, if there are several, goes to a candidate independent of the search."""
+def choose_finalists(ranking: list[Candidate], best: Candidate, count: int) -> list[Candidate]:
+    """`best`, and the best of `ranking` up to `count`; the last seat of several goes to one independent of the search.
+
+    Args:
+        ranking: best first, as `ranked` orders them.
+        best: the one to be seated first: the best by all that is known.
+    """
+    others = [candidate for candidate in ranking if candidate.origin != "random" and candidate != best]
+    seated = [best, *others][:count]
     independent = [candidate for candidate in ranking if candidate.origin in INDEPENDENT]
-    best = [candidate for candidate in ranking if candidate.origin != "random"][:count]
-    if len(best) > 1 and independent and not any(candidate in best for candidate in independent):
-        best[-1] = independent[0]
-    return best
+    if len(seated) > 1 and independent and not any(candidate in seated for candidate in independent):
+        seated[-1] = independent[0]
+    return seated
 
 
 def compare(ranking: list[Candidate]) -> Comparison:

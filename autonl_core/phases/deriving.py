@@ -1,8 +1,8 @@
-"""The phase `deriving`: from the learned distribution to one architecture, by evaluation.
+"""The phase `deriving`: from what was learned to one architecture, by evaluation.
 
-Gradients narrow the distribution; measured networks decide. Candidates are drawn from the distribution within the
-budget and scored on the shared weights with validation images; the best are mutated for a few rounds. The best few then
-compete by successive halving: each trains for a while on its own, and half of them go on after each round.
+Slopes suggest which gates are worth opening; measured networks decide. Candidates within the budget are scored on the
+shared weights with validation images, and the scores are fitted (`phases/scoring.py`). The best few then compete by
+successive halving: each trains for a while on its own, and half of them go on after each round.
 
 Two candidates that are independent of the search always take part, and one of them reaches the final if it has two
 seats or more: `uniform`, the same small block everywhere, and `widest`, the network with the most parameters the budget
@@ -14,21 +14,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
-from autonl_core.data.batches import random_stream
-from autonl_core.errors import Diverged, StepTooLarge, is_out_of_memory
+from autonl_core.errors import Diverged, StepTooLarge
 from autonl_core.nn.network import Network, to_channels_last
-from autonl_core.phases.candidates import (
-    Candidate,
-    choose_finalists,
-    compare,
-    mutate,
-    propose,
-    ranked,
-    sortable,
-)
-from autonl_core.phases.searching import score_choice
+from autonl_core.phases.candidates import sortable
+from autonl_core.phases.scoring import report_infeasible, score_candidates
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, TrainingState
 from autonl_core.phases.training import short_training
 from autonl_core.run.epochs import run_epochs
@@ -36,16 +25,13 @@ from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.supernet.option_costs import Choice
-from autonl_core.supernet.supernet import Supernet
-from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer
 
 
 def derive(run: SearchRun, learned: LearnedGates | DerivingState) -> TrainingState:
     """Choose the architecture, from the learned distribution or from where an earlier attempt was."""
-    state = learned if isinstance(learned, DerivingState) else _score_candidates(run, learned)
+    state = learned if isinstance(learned, DerivingState) else score_candidates(run, learned)
     while len(state.finalists) > 1:
         state = _FinalRound(run, state).run_to_end()
     winner = state.finalists[0]
@@ -56,83 +42,6 @@ def derive(run: SearchRun, learned: LearnedGates | DerivingState) -> TrainingSta
         comparison=state.comparison,
         inherited=winner.network,
     )
-
-
-def _score_candidates(run: SearchRun, learned: LearnedGates) -> DerivingState:
-    """Score candidates on the shared weights, and seat the finalists."""
-    scoring = _Scoring(run, learned)
-    with run.phase("deriving", best=scoring.best_so_far):
-        scoring.score_proposed(np.array(learned.probabilities))
-        for generation in range(run.config.supernet.generations):
-            scoring.score_mutated(generation)
-        state = scoring.final()
-        run.save(state)
-    return state
-
-
-class _Scoring:
-    """Candidates as they are scored on the shared weights, each choice once."""
-
-    def __init__(self, run: SearchRun, learned: LearnedGates) -> None:
-        self.run, self.settings = run, run.config.supernet
-        self.uniform = (
-            None if run.adapted is None else uniform_slice(run.table, run.adapted.teacher, run.config.flops_budget)
-        )
-        self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
-        self.supernet.load_state_dict(learned.supernet)
-        self.scored: dict[Choice, Candidate] = {}
-
-    def best_so_far(self) -> BestSoFar | None:
-        if not self.scored:
-            return None
-        return BestSoFar(self.supernet.derive(ranked(self.scored.values())[0].choice))
-
-    def score_proposed(self, probabilities: np.ndarray) -> None:
-        rng = random_stream("candidates", self.run.config.seed, 0)
-        budget_macs, count = self.run.config.flops_budget, self.settings.candidates
-        for choice, origin in propose(self.run.table, probabilities, budget_macs, count, rng, self.uniform):
-            self._score(choice, origin)
-
-    def score_mutated(self, generation: int) -> None:
-        run = self.run
-        rng = random_stream("candidates", run.config.seed, 1 + generation)
-        bred = ranked(candidate for candidate in self.scored.values() if candidate.origin != "random")
-        parents = bred[: max(2, len(self.scored) // 8)]
-        for _ in range(self.settings.candidates // 2):
-            parent = parents[rng.integers(len(parents))].choice
-            self._score(mutate(run.table, parent, run.config.flops_budget, rng), "evolved")
-
-    def final(self) -> DerivingState:
-        """The finalists, with their share of the supernet's weights."""
-        ranking = ranked(self.scored.values())
-        seated = choose_finalists(ranking, self.settings.finalists)
-        if len(seated) == 1:  # nothing to compare: no training, no halving
-            self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin})
-        finalists = tuple(
-            Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
-            for c in seated
-        )
-        comparison = compare(ranking)
-        self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
-        return DerivingState(finalists, (), comparison)
-
-    def _score(self, choice: Choice, origin: str) -> None:
-        if choice in self.scored:
-            return
-        self.scored[choice] = self._measure(Candidate(choice, origin))
-        self.run.reporter.progress(step=len(self.scored))
-        self.run.stop_if_asked()
-
-    def _measure(self, candidate: Candidate) -> Candidate:
-        """Its score on the shared weights. A candidate that memory does not suffice for is infeasible."""
-        try:
-            measured = score_choice(self.run, self.supernet, candidate.choice)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            _report_infeasible(self.run, candidate.choice, candidate.origin)
-            return replace(candidate, feasible=False)
-        return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
 
 
 class _FinalRound:
@@ -176,7 +85,7 @@ class _FinalRound:
                 run, trainer, state_now, work_per_epoch=len(run.fit) * training_work(run.config, run.teacher_macs)
             )
         except StepTooLarge:
-            _report_infeasible(run, finalist.choice, finalist.origin)
+            report_infeasible(run, finalist.choice, finalist.origin)
             return replace(finalist, loss=math.inf, top1_pct=0.0, feasible=False)
         measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
         run.reporter.add_point(state.round, {f"finalist_{number}_val_top1_pct": measured.top1_pct})
@@ -202,13 +111,6 @@ class _FinalRound:
         detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)
         return DerivingState(tuple(trained[: len(trained) // 2]), (), comparison, number)
-
-
-def _report_infeasible(run: SearchRun, choice: Choice, origin: str) -> None:
-    """Memory does not suffice for this candidate; with more of it, another one might win."""
-    run.reporter.lose_exactness()
-    arch_id = run.table.arch(choice).arch_id
-    run.reporter.event(EventKind.CANDIDATE_OUT_OF_MEMORY, {"arch_id": arch_id, "origin": origin})
 
 
 def _network_of(run: SearchRun, finalist: Finalist) -> Network:

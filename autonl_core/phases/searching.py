@@ -1,4 +1,4 @@
-"""The phase `searching`: supernet weights and architecture parameters learn together."""
+"""The phase `searching`: the shared weights learn, and which gates are worth opening."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import searching_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
-from autonl_core.supernet.budget import Floats, most_likely
+from autonl_core.supernet.budget import Floats
 from autonl_core.supernet.learner import ALGORITHMS, Learner
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
+from autonl_core.supernet.utilities import best_within
 from autonl_core.training.evaluate import Score, score
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.optim import cosine_lr, make_optimizer, set_lr
@@ -76,23 +77,23 @@ class SupernetTraining:
         return self.position[1] == 0 and bool(self.losses)
 
     def run_epoch(self) -> Iterator[int]:
-        """Weight steps on training batches, with an alpha step on a validation batch every few of them."""
+        """Weight steps on training batches, with a slope step on a validation batch every few of them."""
         run, (epoch, first_step) = self.run, self.position
-        interval = self.learner.alpha_interval
+        interval = self.learner.slope_interval
         batches = run.loader.epoch(run.fit, "search", epoch, self.settings.batch_size, first_step=first_step)
         for step, (x, y) in enumerate(batches, start=first_step):
             count = epoch * self.steps + step
             progress = count / (self.epochs * self.steps)
             self._weight_step(x, y, count, progress)
             if interval and count % interval == 0:
-                self._alpha_step(count, progress)
+                self._slope_step(count, progress)
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
             yield step
 
     def report(self) -> None:
         """Report the metrics of the epoch, and the architecture that would be derived if the search ended now."""
         run, p = self.run, self.learner.probabilities()
-        choice = most_likely(run.table, p, run.config.flops_budget)
+        choice = best_within(run.table, p, run.config.flops_budget)
         measured = score_choice(run, self.supernet, choice)
         metrics = {
             "loss": float(np.mean(self.losses)) if self.losses else math.nan,
@@ -110,7 +111,7 @@ class SupernetTraining:
     def best_so_far(self) -> BestSoFar:
         """The architecture that would be derived if the search ended now, on its share of the supernet's weights."""
         probabilities = self.learner.probabilities()
-        choice = most_likely(self.run.table, probabilities, self.run.config.flops_budget)
+        choice = best_within(self.run.table, probabilities, self.run.config.flops_budget)
         return BestSoFar(self.supernet.derive(choice))
 
     def state(self) -> SearchingState:
@@ -148,15 +149,15 @@ class SupernetTraining:
         self.optimizer.step()
         self.losses.append(loss)
 
-    def _alpha_step(self, count: int, progress: float) -> None:
+    def _slope_step(self, count: int, progress: float) -> None:
         run = self.run
         steps = run.loader.steps(run.val, self.settings.batch_size)
-        epoch, step = divmod(count // self.learner.alpha_interval, steps)
-        x, y = run.loader.batch(run.val, "alpha", epoch, self.settings.batch_size, step)
+        epoch, step = divmod(count // self.learner.slope_interval, steps)
+        x, y = run.loader.batch(run.val, "slopes", epoch, self.settings.batch_size, step)
 
         def compute(parts: int) -> float:
-            rng = random_stream("alpha_gates", run.config.seed, count)
-            return self.learner.alpha_step(x, y, rng, progress, parts)
+            rng = random_stream("slope_gates", run.config.seed, count)
+            return self.learner.slope_step(x, y, rng, progress, parts)
 
         run.micro_batches.step(compute)
 

@@ -154,8 +154,8 @@ def _search(facts: PictureFacts) -> Picture | None:
             (axes[1, 0], "MACs of one image", (("expected_macs", "expected"), ("derived_macs", "derived network"))),
             (
                 axes[1, 1],
-                "Budget multiplier and gate entropy",
-                (("lambda", "lambda"), ("gate_entropy", "bits per gate")),
+                "Gate entropy, and agreement of slopes in two halves",
+                (("gate_entropy", "bits per gate"), ("slope_agreement", "correlation of slopes")),
             ),
         ):
             for (name, label), colour in zip(curves, _COLOURS, strict=False):
@@ -170,7 +170,7 @@ def _search(facts: PictureFacts) -> Picture | None:
         for panel in axes[1]:
             panel.set_xlabel("supernet epoch")
 
-    alt = "curves over the search: loss, accuracy, expected MACs against the budget, lambda and gate entropy"
+    alt = "curves over the search: loss, accuracy, expected MACs against the budget, gate entropy, agreement of slopes"
     return _draw("search", alt, (8.4, 5.0), draw)
 
 

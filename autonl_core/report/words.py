@@ -11,9 +11,9 @@ from autonl_core.spec.pretrained_start import PretrainedStart
 NOT_STATED = "not stated"
 FEW_IMAGES = 1000  # test images; with fewer, the interval is wider than most differences of interest
 _ORIGINS = {
-    "most_likely": "the most likely network of the learned distribution",
-    "drawn": "drawn from the learned distribution",
-    "evolved": "mutated from the best candidates",
+    "by_slopes": "the best by the slopes of the gates",
+    "by_scores": "the best, or possibly the best, by all scores so far",
+    "drawn": "drawn at random, the options that slopes favour more often",
     "random": "random networks, each option equally likely",
     "uniform": "every block alike, independent of the search",
     "widest": "the most parameters the budget allows, independent of the search",

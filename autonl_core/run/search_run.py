@@ -278,7 +278,7 @@ class SearchRun:
         How the network is exported changes nothing in it. An earlier version's state lacks what is newer.
         """
         ours = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
-        saved_config = SearchConfig.model_validate({**header.config, "export": self.config.export.to_json()})
+        saved_config = SearchConfig.stored({**header.config, "export": self.config.export.to_json()})
         saved = {**saved_config.to_json(), "dataset": header.dataset}
         changed = [f"{key} was {saved.get(key)!r}, is {ours[key]!r}" for key in ours if saved.get(key) != ours[key]]
         if changed:

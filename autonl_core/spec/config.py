@@ -7,6 +7,7 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -68,10 +69,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
+_RETIRED = {"supernet": ("alpha_lr", "ramp_fraction")}  # by section: settings of earlier versions
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
 Init = Annotated[str, StringConstraints(pattern=rf"^({PARENT_INIT})?[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}$")]
 OptimizerName = Literal["sgd", "adamw"]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
 ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
 
@@ -109,17 +110,17 @@ class _Strict(BaseModel):
 
 
 class SupernetConfig(_Strict):
-    """The search itself: training the supernet and its architecture parameters."""
+    """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
 
     epochs: int = Field(default=6, ge=1, le=1000, description="passes over the training images by the supernet")
-    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and alphas at rest")
-    ramp_fraction: Fraction = Field(default=0.6, description="share over which the budget tightens to its target")
+    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and no slopes taken")
     batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
     optimizer: OptimizerName = Field(default="sgd", description="of the weights")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
-    alpha_lr: float = Field(default=0.05, gt=0, le=10, description="learning rate of the architecture parameters")
-    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn from the learned distribution")
-    generations: int = Field(default=2, ge=0, le=100, description="rounds of mutation of the best candidates")
+    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn as the slopes favour options")
+    generations: int = Field(
+        default=2, ge=0, le=100, description="rounds, of half as many, of networks that are promising by all scores"
+    )
     finalists: int = Field(default=4, ge=1, le=32, description="candidates that train briefly before one is chosen")
     finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
     paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
@@ -264,6 +265,17 @@ class SearchConfig(_Strict):
     )
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()
+
+    @classmethod
+    def stored(cls, config: Mapping[str, Any]) -> SearchConfig:
+        """A search as some version stored it, without the settings that are no more."""
+        kept = {key: _without_retired(key, value) for key, value in config.items()}
+        return SearchConfig.model_validate(kept)
+
+
+def _without_retired(section: str, value: Any) -> Any:
+    retired = _RETIRED.get(section)
+    return value if retired is None else {key: kept for key, kept in value.items() if key not in retired}
 
 
 class SearchRequest(SearchConfig):

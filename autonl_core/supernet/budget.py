@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.errors import BudgetError
-from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice, OptionCosts
 
 BAND = 0.97  # a network should use at least this share of its budget
@@ -186,8 +185,3 @@ class BandSampler:
             choice.append(option)
             place -= shifts[option]
         return tuple(reversed(choice))
-
-
-def most_likely(table: GateTable, p: Floats, budget_macs: int) -> Choice:
-    """The most likely network within the budget: the derived architecture if the search ended now."""
-    return project(table, log_scores(table.option_probabilities(p)), *band(budget_macs)).choice

@@ -17,7 +17,7 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.supernet.budget import Floats
 from autonl_core.supernet.supernet import Supernet
 
-ALPHA_LIMIT = 4.0  # keeps every option possible: the least likely setting of a gate has probability .018
+LOG_ODDS_LIMIT = 4.0  # keeps every option possible: the least likely setting of a gate has probability .018
 
 
 class Learner(Protocol):
@@ -27,7 +27,7 @@ class Learner(Protocol):
     (`training/micro_batches.py`).
     """
 
-    alpha_interval: int  # weight steps per alpha step; 0: alphas learn in the weight step itself
+    slope_interval: int  # weight steps per slope step; 0: gates learn in the weight step itself
 
     def extra_parameters(self) -> list[nn.Parameter]:
         """Parameters to be trained together with the weights."""
@@ -35,8 +35,8 @@ class Learner(Protocol):
     def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         """Add gradients of the weights for one training batch; returns the cross-entropy."""
 
-    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
-        """Move the alphas on one validation batch; returns the cross-entropy."""
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+        """Learn about the gates from one validation batch; returns the cross-entropy."""
 
     def probabilities(self) -> Floats:
         """How likely every gate is open, (gates,)."""

@@ -23,6 +23,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.search import run_search
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.parent_search import ParentSearch
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
 from autonl_core.spec.recipe import settle
@@ -49,11 +50,18 @@ SHORT_TRAINING: dict[str, Any] = {**QUICK["train"], "epochs": 1, "warmup_epochs"
 class Recorder(Silent):
     """Keeps what a search tells; asks for a stop when it was asked `stop_at` times.
 
-    It counts from `searching` on, since how often it is asked before depends on the cache, or in `phase` alone.
+    It counts from `searching` on, since how often it is asked before depends on the cache; or in `phase` alone, or from
+    the event `after` on.
     """
 
-    def __init__(self, stop_at: int | None = None, request: StopRequest = "drain", phase: Phase | None = None) -> None:
-        self.stop_at, self.request, self.phase = stop_at, request, phase
+    def __init__(
+        self,
+        stop_at: int | None = None,
+        request: StopRequest = "drain",
+        phase: Phase | None = None,
+        after: EventKind | None = None,
+    ) -> None:
+        self.stop_at, self.request, self.phase, self.after = stop_at, request, phase, after
         self.asked = 0
         self.phases: list[Phase] = []
         self.fractions: list[float] = []
@@ -90,7 +98,8 @@ class Recorder(Silent):
 
     def stop_requested(self) -> StopRequest | None:
         now = self.phases[-1]
-        self.asked += now == self.phase if self.phase else now != "preparing"
+        counts = now == self.phase if self.phase else now != "preparing"
+        self.asked += counts and (self.after is None or any(kind == self.after for kind, _ in self.events))
         return self.request if self.asked == self.stop_at else None
 
 

@@ -14,6 +14,7 @@ import torch
 
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
 from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import PHASES, SavedState
 from autonl_core.spec.result import SearchResult
@@ -56,7 +57,7 @@ class TestResult:
     ) -> None:
         result, _ = uninterrupted
         assert {"uniform", "widest", "random", "drawn"} <= set(result.comparison["mean"])
-        assert result.comparison["chosen"] in {"most_likely", "drawn", "evolved", "uniform", "widest"}
+        assert result.comparison["chosen"] in {"by_slopes", "by_scores", "drawn", "uniform", "widest"}
 
     def test_is_scored_the_same_by_a_process_that_never_ran_the_search(
         self, uninterrupted: tuple[SearchResult, Recorder]
@@ -150,7 +151,7 @@ class TestResume:
     def test_the_training_of_a_finalist_goes_on_in_its_middle(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
-        stopped = Recorder(42)
+        stopped = Recorder(3, after=EventKind.CANDIDATES_SCORED)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=stopped)
         state = torch.load(stopped.states[-1].path, weights_only=True)
@@ -161,7 +162,7 @@ class TestResume:
     def test_a_damaged_state_is_reported_and_the_one_before_is_used(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
-        stopped = Recorder(42)
+        stopped = Recorder(3, after=EventKind.CANDIDATES_SCORED)
         with pytest.raises(Interrupted):
             search(tmp_path / "1", cache, recorder=stopped)
         newest = stopped.states[-1].path

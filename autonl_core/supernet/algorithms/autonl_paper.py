@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from autonl_core.spec.config import SearchConfig
 from autonl_core.supernet.budget import Floats
 from autonl_core.supernet.gates import Gate
-from autonl_core.supernet.learner import ALPHA_LIMIT, Algorithm
+from autonl_core.supernet.learner import LOG_ODDS_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
 
@@ -25,7 +25,7 @@ from autonl_core.training.micro_batches import split
 class NormGates:
     """Norm thresholds with the sigmoid's gradient and a fixed lambda; see the module docstring."""
 
-    alpha_interval = 0
+    slope_interval = 0
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.config = supernet, supernet.table, config
@@ -40,7 +40,7 @@ class NormGates:
     def probabilities(self) -> Floats:
         with torch.no_grad():
             margin = (self._norms().cpu() - self.threshold) / self.scale
-        return torch.sigmoid(margin.double().clamp(-ALPHA_LIMIT, ALPHA_LIMIT)).numpy()
+        return torch.sigmoid(margin.double().clamp(-LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)).numpy()
 
     def metrics(self) -> dict[str, float]:
         return {"lambda": self.config.supernet.paper_lambda}
@@ -65,7 +65,7 @@ class NormGates:
         soft = torch.sigmoid((self._norms() - self.threshold.to(device)) / self.scale.to(device))
         return (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
 
-    def alpha_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
         raise AssertionError("the paper's thresholds learn in the weight step")
 
     def state_dict(self) -> dict[str, Any]:

@@ -184,11 +184,11 @@ def test_the_teacher_answers_for_the_mixed_view_and_mixed_labels_keep_their_shar
 def test_validation_images_are_cropped_but_have_their_true_classes(loader: ViewLoader) -> None:
     memory = Memory()
     taught = replace(loader, teacher=Teacher(memory, 16, 0.9))
-    x, labels = taught.batch(taught.data.test, "alpha", 0, 8, 0)
+    x, labels = taught.batch(taught.data.test, "slopes", 0, 8, 0)
     assert memory.seen == []
     assert labels.dtype == torch.int64
     assert x.shape == (8, 3, 12, 12)
-    assert not torch.equal(x, taught.batch(taught.data.test, "alpha", 1, 8, 0)[0])
+    assert not torch.equal(x, taught.batch(taught.data.test, "slopes", 1, 8, 0)[0])
     _, soft = taught.batch(taught.data.train, "search", 0, 8, 0)
     assert soft.shape == (8, 2)
 

@@ -257,7 +257,7 @@ def test_images_for_alphas_keep_their_true_labels(tmp_path: Path, cache: Path, c
     run = opened(tmp_path, cache, clothes)
     assert run.pretrained is not None
     there = run.at(Adapted(run.pretrained.network(), 64))
-    ((_, labels),) = there.loader.epoch(there.val, "alpha", 0, 6)
+    ((_, labels),) = there.loader.epoch(there.val, "slopes", 0, 6)
     assert labels.dtype == torch.int64
     assert sorted(labels.tolist()) == [0, 0, 1, 1, 2, 2]
 

@@ -60,7 +60,7 @@ def facts(classes: tuple[str, ...] = PLAIN, *, per_class: int = 20, side: int = 
             params=count_params(arch),
             layers=layer_facts(arch, times),
             space="mobile-32",
-            chosen_as="evolved",
+            chosen_as="by_scores",
             comparison={"mean": {"drawn": 50.0, "random": 40.0}, "best": {"drawn": 51.0, "random": 45.0}},
         ),
         test=TestFacts(

@@ -96,7 +96,7 @@ class TestStop:
         assert not list((tmp_path / "cache").rglob("images.npy"))
 
     def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
-        late = Recorder(70, "pause")
+        late = Recorder(20, "pause", "training")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=late)
         command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(late.kept[0][1]), "--json"]
@@ -139,7 +139,7 @@ class TestStop:
             raise MemoryError("no room for a second network")
 
         monkeypatch.setattr(SearchRun, "recalibrated_top1_pct", run_out)
-        paused = Recorder(42, "pause")
+        paused = Recorder(2, "pause", "training")
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=paused)
         assert paused.kept == []
@@ -232,7 +232,7 @@ class TestMemory:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return score_choice(run, supernet, choice)
 
-        monkeypatch.setattr("autonl_core.phases.deriving.score_choice", score_or_run_out)
+        monkeypatch.setattr("autonl_core.phases.scoring.score_choice", score_or_run_out)
         recorder = Recorder()
         result = search(tmp_path, cache, recorder=recorder, train=SHORT_TRAINING)
         assert [detail["arch_id"] for kind, detail in recorder.events if kind == "candidate_out_of_memory"] == [winner]

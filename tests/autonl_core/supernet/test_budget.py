@@ -1,4 +1,4 @@
-"""Landing on the budget: exact projection, conditional sampling, and the controller."""
+"""Landing on the budget: exact projection, and conditional sampling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from autonl_core.spec.macs import count_macs
 from autonl_core.spec.search_space import SearchSpace, StageSpec
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.budget import BandSampler, band, project
-from autonl_core.supernet.controller import BudgetController
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
 
@@ -101,15 +100,3 @@ def test_an_empty_band_draws_nothing() -> None:
     probabilities = table.option_probabilities(np.full(len(table.gates), 0.5))
     smallest = table.space.macs_range()[0]
     assert BandSampler(table, probabilities, 1, smallest - 1).draw(np.random.default_rng(0)) is None
-
-
-def test_the_controller_presses_harder_the_longer_the_network_is_too_large_and_lets_go_when_it_fits() -> None:
-    controller = BudgetController(start_macs=8_000_000, budget_macs=2_000_000)
-    assert controller.target_macs(0.0) == 8_000_000
-    assert controller.target_macs(0.5) == pytest.approx(4_000_000)  # halfway in ratios: 8 -> 4 -> 2
-    assert controller.target_macs(1.5) == 2_000_000
-    first, second = controller.pressure(4_000_000, 1.0), controller.pressure(4_000_000, 1.0)
-    assert 0 < first < second
-    for _ in range(200):
-        controller.pressure(1_500_000, 1.0)
-    assert controller.pressure(1_500_000, 1.0) < 0

@@ -43,9 +43,9 @@ def weight_step(learner: Learner, count: int, progress: float = LATE) -> float:
     return learner.weight_step(*batch(count), np.random.default_rng(count), progress)
 
 
-def alpha_step(learner: Learner, count: int) -> None:
-    if learner.alpha_interval:
-        learner.alpha_step(*batch(100 + count), np.random.default_rng(count), LATE)
+def slope_step(learner: Learner, count: int) -> None:
+    if learner.slope_interval:
+        learner.slope_step(*batch(100 + count), np.random.default_rng(count), LATE)
 
 
 def gradients(supernet: Supernet, learner: Learner) -> Iterator[Tensor]:
@@ -79,7 +79,7 @@ def test_equal_steps_give_equal_gradients(name: str) -> None:
 def test_every_gate_has_a_probability_that_leaves_both_settings_possible(name: str) -> None:
     supernet, learner = begin(name)
     weight_step(learner, 1)
-    alpha_step(learner, 1)
+    slope_step(learner, 1)
     p = learner.probabilities()
     assert p.shape == (len(supernet.table.gates),)
     assert p.dtype == np.float64
@@ -95,14 +95,14 @@ def test_gates_learn(name: str) -> None:
         optimizer.zero_grad()
         weight_step(learner, count)
         optimizer.step()
-        alpha_step(learner, count)
+        slope_step(learner, count)
     assert not np.array_equal(learner.probabilities(), before)
 
 
 def test_its_state_survives_a_run_state_and_goes_on_exactly(name: str) -> None:
     supernet, learner = begin(name)
     weight_step(learner, 1)
-    alpha_step(learner, 1)
+    slope_step(learner, 1)
     file = io.BytesIO()
     torch.save({"supernet": supernet.state_dict(), "learner": learner.state_dict()}, file)
     file.seek(0)

@@ -24,7 +24,7 @@ from autonl_core.supernet.learner import Algorithm
 
 
 class CoinToss:
-    alpha_interval = 0
+    slope_interval = 0
 
     def __init__(self, supernet, config):
         self.supernet, self.table = supernet, supernet.table
@@ -40,7 +40,7 @@ class CoinToss:
         loss.backward()
         return float(loss.detach())
 
-    def alpha_step(self, x, y, rng, progress, parts=1):
+    def slope_step(self, x, y, rng, progress, parts=1):
         raise AssertionError
 
     def probabilities(self):

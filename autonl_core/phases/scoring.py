@@ -1,0 +1,125 @@
+"""The first half of `deriving`: candidates are scored on the shared weights; scores show what options are worth.
+
+Scores on shared weights are noisy, and the best of many is the luckiest. So the choice is not made among the scores:
+the utilities of options are fitted to all of them, the knapsack finds the best network by those, and each round scores
+networks that are the best in one case that the scores leave possible. What the supernet's slopes say counts as far as
+the scores confirm it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from autonl_core.data.batches import random_stream
+from autonl_core.errors import is_out_of_memory
+from autonl_core.phases.candidates import Candidate, choose_finalists, compare, propose, ranked, reachable_band
+from autonl_core.phases.searching import score_choice
+from autonl_core.phases.states import DerivingState, Finalist, LearnedGates
+from autonl_core.run.reporter import BestSoFar
+from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.supernet.budget import project
+from autonl_core.supernet.option_costs import Choice
+from autonl_core.supernet.supernet import Supernet
+from autonl_core.supernet.uniform import uniform_slice
+from autonl_core.supernet.utilities import Utilities, fit_utilities, gate_features, promising, worth_of_gates
+
+
+def score_candidates(run: SearchRun, learned: LearnedGates) -> DerivingState:
+    """Score candidates on the shared weights, and seat the finalists."""
+    scoring = _Scoring(run, learned)
+    with run.phase("deriving", best=scoring.best_so_far):
+        scoring.score_proposed()
+        for generation in range(run.config.supernet.generations):
+            scoring.score_promising(generation)
+        state = scoring.final()
+        run.save(state)
+    return state
+
+
+class _Scoring:
+    """Candidates as they are scored on the shared weights, each choice once."""
+
+    def __init__(self, run: SearchRun, learned: LearnedGates) -> None:
+        self.run, self.settings = run, run.config.supernet
+        self.probabilities = np.array(learned.probabilities)
+        self.features = gate_features(run.table)
+        self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
+        self.supernet.load_state_dict(learned.supernet)
+        self.scored: dict[Choice, Candidate] = {}
+
+    def best_so_far(self) -> BestSoFar | None:
+        if not self.scored:
+            return None
+        return BestSoFar(self.supernet.derive(ranked(self.scored.values())[0].choice))
+
+    def score_proposed(self) -> None:
+        run, count = self.run, self.settings.candidates
+        rng = random_stream("candidates", run.config.seed, 0)
+        budget_macs = run.config.flops_budget
+        uniform = None if run.adapted is None else uniform_slice(run.table, run.adapted.teacher, budget_macs)
+        for choice, origin in propose(run.table, self.probabilities, budget_macs, count, rng, uniform):
+            self._score(choice, origin)
+
+    def score_promising(self, generation: int) -> None:
+        """Score networks that may well be the best, as far as the scores show."""
+        rng, known = random_stream("candidates", self.run.config.seed, 1 + generation), self.utilities()
+        for _ in range(self.settings.candidates // 2):
+            choice = promising(known, self.run.table, *self._band, rng, self.scored)
+            if choice is not None:
+                self._score(choice, "by_scores")
+
+    def utilities(self) -> Utilities:
+        """What options are worth, by all scores."""
+        scored = ranked(self.scored.values())
+        choices, losses = [one.choice for one in scored], [one.loss for one in scored]
+        return fit_utilities(self.features, choices, losses, [worth_of_gates(self.probabilities)])
+
+    def final(self) -> DerivingState:
+        """The finalists, with their share of the supernet's weights."""
+        best = project(self.run.table, self.utilities().scores(), *self._band).choice
+        self._score(best, "by_scores")
+        known = self.utilities()
+        ranking = sorted(ranked(self.scored.values()), key=lambda one: -known.of(one.choice))
+        first = next((one for one in ranking if one.choice == best), ranking[0])  # it may need too much memory
+        seated = choose_finalists(ranking, first, self.settings.finalists)
+        if len(seated) == 1:  # nothing to compare: no training, no halving
+            self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin})
+        finalists = tuple(
+            Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
+            for c in seated
+        )
+        comparison = compare(ranking)
+        self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
+        return DerivingState(finalists, (), comparison)
+
+    @property
+    def _band(self) -> tuple[int, int]:
+        return reachable_band(self.run.table, self.run.config.flops_budget, next(iter(self.scored)))
+
+    def _score(self, choice: Choice, origin: str) -> None:
+        if choice in self.scored:
+            return
+        self.scored[choice] = self._measure(Candidate(choice, origin))
+        self.run.reporter.progress(step=len(self.scored))
+        self.run.stop_if_asked()
+
+    def _measure(self, candidate: Candidate) -> Candidate:
+        """Its score on the shared weights. A candidate that memory does not suffice for is infeasible."""
+        try:
+            measured = score_choice(self.run, self.supernet, candidate.choice)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            report_infeasible(self.run, candidate.choice, candidate.origin)
+            return replace(candidate, feasible=False)
+        return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
+
+
+def report_infeasible(run: SearchRun, choice: Choice, origin: str) -> None:
+    """Memory does not suffice for this candidate; with more of it, another one might win."""
+    run.reporter.lose_exactness()
+    arch_id = run.table.arch(choice).arch_id
+    run.reporter.event(EventKind.CANDIDATE_OUT_OF_MEMORY, {"arch_id": arch_id, "origin": origin})
