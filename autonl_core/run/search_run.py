@@ -275,10 +275,13 @@ class SearchRun:
     def _check_same_search(self, header: RunHeader) -> None:
         """Raises CheckpointError if the state belongs to another configuration or dataset.
 
-        How the network is exported changes nothing in it. An earlier version's state lacks what is newer.
+        How the network is exported changes nothing in it, nor do further baselines, which come after it. An earlier
+        version's state lacks what is newer.
         """
         ours = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
         saved_config = SearchConfig.stored({**header.config, "export": self.config.export.to_json()})
+        if self.config.baselines[: len(saved_config.baselines)] == saved_config.baselines:
+            saved_config = saved_config.model_copy(update={"baselines": self.config.baselines})
         saved = {**saved_config.to_json(), "dataset": header.dataset}
         changed = [f"{key} was {saved.get(key)!r}, is {ours[key]!r}" for key in ours if saved.get(key) != ours[key]]
         if changed:

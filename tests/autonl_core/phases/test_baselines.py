@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from autonl_core.errors import BudgetError, Diverged, Interrupted
+from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
 from autonl_core.run.pace import WorkPlan
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.config import SearchConfig
@@ -63,6 +63,19 @@ def test_stopped_again_at_another_step_it_ends_the_same(
     assert result.baselines == resumed[0].baselines
     assert result.weights_sha256 == resumed[0].weights_sha256
     assert result.exact
+
+
+def test_it_can_be_asked_for_afterwards_and_not_be_taken_back(
+    resumed: tuple[SearchResult, Recorder], stopped: Recorder, tmp_path: Path, cache: Path
+) -> None:
+    without = Recorder(STEPS - 1, phase="training")
+    with pytest.raises(Interrupted):
+        search(tmp_path / "1", cache, recorder=without)
+    result = search(tmp_path / "2", cache, resume_from=without.states, **ASKED)
+    assert result.baselines == resumed[0].baselines
+    assert (result.weights_sha256, result.exact) == (resumed[0].weights_sha256, True)
+    with pytest.raises(CheckpointError, match="baselines was"):
+        search(tmp_path / "3", cache, resume_from=stopped.states)
 
 
 def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(

@@ -91,7 +91,7 @@ def test_gates_learn(name: str) -> None:
     weight_step(learner, 0)
     optimizer = torch.optim.SGD([*supernet.parameters(), *learner.extra_parameters()], lr=0.1)
     before = learner.probabilities()
-    for count in range(1, 4):
+    for count in range(1, 17):  # enough to see most gates in both settings
         optimizer.zero_grad()
         weight_step(learner, count)
         optimizer.step()
