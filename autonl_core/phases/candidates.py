@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from autonl_core.errors import StepTooLarge
-from autonl_core.spec.comparison import Comparison
+from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
 from autonl_core.supernet.budget import BandSampler, Floats, band, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.utilities import best_within
+from autonl_core.training.evaluate import gap
 
+_SEATS_WITH_TWIN = 3
 RANDOM_NETWORKS = 8  # for the comparison
+WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with LightNL, its MACs spent otherwise
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
 
 
@@ -31,6 +36,7 @@ class Candidate:
     loss: float = math.inf
     top1_pct: float = 0.0
     feasible: bool = True  # False: memory did not suffice to score it
+    right: Tensor | None = field(default=None, compare=False, repr=False)  # (val images,), which it got right
 
 
 def propose(
@@ -73,23 +79,31 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(feasible, key=lambda candidate: (sortable(candidate.loss), candidate.choice))
 
 
-def choose_finalists(ranking: list[Candidate], best: Candidate, count: int) -> list[Candidate]:
+def choose_finalists(
+    ranking: list[Candidate], best: Candidate, count: int, twin: Candidate | None = None
+) -> list[Candidate]:
     """`best`, and the best of `ranking` up to `count`; the last seat of several goes to one independent of the search.
 
     Args:
-        ranking: best first, as `ranked` orders them.
+        ranking: best first.
         best: the one to be seated first: the best by all that is known.
+        twin: the best without LightNL, which gets a seat if there are three or more.
     """
-    others = [candidate for candidate in ranking if candidate.origin != "random" and candidate != best]
-    seated = [best, *others][:count]
+    first = [best] if twin is None or count < _SEATS_WITH_TWIN else [best, twin]
+    others = [candidate for candidate in ranking if candidate.origin != "random" and candidate not in first]
+    seated = [*first, *others][:count]
     independent = [candidate for candidate in ranking if candidate.origin in INDEPENDENT]
     if len(seated) > 1 and independent and not any(candidate in seated for candidate in independent):
         seated[-1] = independent[0]
     return seated
 
 
-def compare(ranking: list[Candidate]) -> Comparison:
-    """Validation top-1 on the shared weights, at equal MACs, by origin."""
+def compare(ranking: list[Candidate], first: Candidate, without_light_nl: Candidate | None) -> Comparison:
+    """Validation top-1 on the shared weights, at equal MACs, by origin, and how far `first` is ahead of the others.
+
+    Args:
+        without_light_nl: the best network without LightNL, if `first` has any.
+    """
     by_origin: dict[str, list[float]] = {}
     for candidate in ranking:
         by_origin.setdefault(candidate.origin, []).append(round(candidate.top1_pct, 2))
@@ -98,7 +112,21 @@ def compare(ranking: list[Candidate]) -> Comparison:
         candidates=len(ranking),
         mean={origin: round(float(np.mean(values)), 2) for origin, values in by_origin.items()},
         best={origin: max(values) for origin, values in by_origin.items()},
+        ahead_of=_gaps(first, ranking, without_light_nl),
     )
+
+
+def _gaps(first: Candidate, ranking: list[Candidate], without_light_nl: Candidate | None) -> dict[str, Gap]:
+    rivals: dict[str, list[Tensor]] = {
+        origin: [one.right for one in ranking if one.origin == origin and one != first and one.right is not None]
+        for origin in ("random", *INDEPENDENT)
+    }
+    if without_light_nl is not None and without_light_nl.right is not None:
+        rivals[WITHOUT_LIGHT_NL] = [without_light_nl.right]
+    if first.right is None:
+        return {}
+    means = {origin: torch.stack(rights).double().mean(dim=0) for origin, rights in rivals.items() if rights}
+    return {origin: gap(first.right, mean) for origin, mean in means.items()}
 
 
 def sortable(loss: float) -> float:

@@ -25,7 +25,7 @@ from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.training.evaluate import evaluate
+from autonl_core.training.evaluate import Marks, evaluate
 from autonl_core.training.trainer import Trainer
 
 
@@ -87,9 +87,15 @@ class _FinalRound:
         except StepTooLarge:
             report_infeasible(run, finalist.choice, finalist.origin)
             return replace(finalist, loss=math.inf, top1_pct=0.0, feasible=False)
-        measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
+        measured = evaluate(trainer.averaged(), run.loader.plain(run.val), marks := Marks())
         run.reporter.add_point(state.round, {f"finalist_{number}_val_top1_pct": measured.top1_pct})
-        return replace(finalist, loss=measured.loss, top1_pct=measured.top1_pct, network=network.state_dict())
+        return replace(
+            finalist,
+            loss=measured.loss,
+            top1_pct=measured.top1_pct,
+            network=network.state_dict(),
+            right=marks.right(),
+        )
 
     def _halve(self) -> DerivingState:
         """Keep the better half.
@@ -106,7 +112,7 @@ class _FinalRound:
                 raise StepTooLarge("memory runs out for every finalist, in however small parts of a batch")
             raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
         run.reporter.architecture(run.record_of(run.table.arch(best.choice), val_top1_pct=best.top1_pct))
-        comparison = state.comparison.with_round(tuple(finalist.score for finalist in trained))
+        comparison = state.comparison.with_round(tuple(finalist.score_beside(best) for finalist in trained))
         number = state.round + 1
         detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)

@@ -161,7 +161,7 @@ def _architecture(run: SearchRun, state: TrainingState, network: Network) -> Arc
         layers=layer_facts(arch, time_layers(network, arch.resolution, run.stop_if_asked)),
         space=run.table.space.name,
         chosen_as=state.origin,
-        comparison=state.comparison.to_json(),
+        comparison=state.comparison,
     )
 
 

@@ -14,7 +14,15 @@ import numpy as np
 
 from autonl_core.data.batches import random_stream
 from autonl_core.errors import is_out_of_memory
-from autonl_core.phases.candidates import Candidate, choose_finalists, compare, propose, ranked, reachable_band
+from autonl_core.phases.candidates import (
+    WITHOUT_LIGHT_NL,
+    Candidate,
+    choose_finalists,
+    compare,
+    propose,
+    ranked,
+    reachable_band,
+)
 from autonl_core.phases.searching import score_choice
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates
 from autonl_core.run.reporter import BestSoFar
@@ -25,6 +33,9 @@ from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.supernet.utilities import Utilities, fit_utilities, gate_features, promising, worth_of_gates
+from autonl_core.training.evaluate import Marks
+
+_NEVER = -1e6  # worth of an option that is ruled out: far below what any loss can be
 
 
 def score_candidates(run: SearchRun, learned: LearnedGates) -> DerivingState:
@@ -82,18 +93,38 @@ class _Scoring:
         best = project(self.run.table, self.utilities().scores(), *self._band).choice
         self._score(best, "by_scores")
         known = self.utilities()
-        ranking = sorted(ranked(self.scored.values()), key=lambda one: -known.of(one.choice))
+        ranking = self._ranked_by(known)
         first = next((one for one in ranking if one.choice == best), ranking[0])  # it may need too much memory
-        seated = choose_finalists(ranking, first, self.settings.finalists)
+        twin = self._without_light_nl(first, known)
+        ranking = self._ranked_by(known)  # with the twin
+        seated = choose_finalists(ranking, first, self.settings.finalists, twin)
         if len(seated) == 1:  # nothing to compare: no training, no halving
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin})
         finalists = tuple(
             Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
             for c in seated
         )
-        comparison = compare(ranking)
+        comparison = compare(ranking, first, twin)
         self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
         return DerivingState(finalists, (), comparison)
+
+    def _ranked_by(self, known: Utilities) -> list[Candidate]:
+        """Feasible candidates, the best by all scores first."""
+        return sorted(ranked(self.scored.values()), key=lambda candidate: -known.of(candidate.choice))
+
+    def _without_light_nl(self, first: Candidate, known: Utilities) -> Candidate | None:
+        """The best network without LightNL by all that is known; None if `first` has none, or none is feasible."""
+        options = self.run.table.options
+        has = [np.array([option is not None and option.light_nl is not None for option in row]) for row in options]
+        if not any(at[option] for at, option in zip(has, first.choice, strict=True)):
+            return None
+        scores = [np.where(at, _NEVER, values) for at, values in zip(has, known.scores(), strict=True)]
+        choice = project(self.run.table, scores, *self._band).choice
+        if any(at[option] for at, option in zip(has, choice, strict=True)):
+            return None
+        self._score(choice, WITHOUT_LIGHT_NL)
+        twin = self.scored[choice]
+        return twin if twin.feasible else None
 
     @property
     def _band(self) -> tuple[int, int]:
@@ -109,13 +140,13 @@ class _Scoring:
     def _measure(self, candidate: Candidate) -> Candidate:
         """Its score on the shared weights. A candidate that memory does not suffice for is infeasible."""
         try:
-            measured = score_choice(self.run, self.supernet, candidate.choice)
+            measured = score_choice(self.run, self.supernet, candidate.choice, marks := Marks())
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             report_infeasible(self.run, candidate.choice, candidate.origin)
             return replace(candidate, feasible=False)
-        return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
+        return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct, right=marks.right())
 
 
 def report_infeasible(run: SearchRun, choice: Choice, origin: str) -> None:

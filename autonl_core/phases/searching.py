@@ -21,7 +21,7 @@ from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import best_within
-from autonl_core.training.evaluate import Score, score
+from autonl_core.training.evaluate import Marks, Score, score
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.optim import cosine_lr, make_optimizer, set_lr
 
@@ -172,9 +172,9 @@ def make_supernet(run: SearchRun) -> Supernet:
     return supernet.to(run.device)
 
 
-def score_choice(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:
+def score_choice(run: SearchRun, supernet: Supernet, choice: Choice, marks: Marks | None = None) -> Score:
     """A network's validation score on the shared weights, batch norms on the statistics of each validation batch."""
-    return score(lambda x: supernet.forward_choice(x, choice), run.loader.plain(run.val))
+    return score(lambda x: supernet.forward_choice(x, choice), run.loader.plain(run.val), marks)
 
 
 def _entropy(p: Floats) -> float:

@@ -17,6 +17,7 @@ from autonl_core.spec.comparison import Comparison, FinalistScore
 from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.spec.result import BaselineResult
 from autonl_core.supernet.option_costs import Choice
+from autonl_core.training.evaluate import gap
 
 Weights = Mapping[str, Tensor]
 ModuleState = Mapping[str, Any]  # of an optimizer, an algorithm or a trainer, as its own `state_dict` makes it
@@ -105,15 +106,19 @@ class Finalist:
     top1_pct: float
     network: Weights
     feasible: bool = True
+    right: Tensor | None = None  # (val images,), which it got right after its short training
 
-    @property
-    def score(self) -> FinalistScore:
-        return FinalistScore(self.origin, self.loss, self.top1_pct)
+    def score_beside(self, best: Finalist) -> FinalistScore:
+        """What it scored, and how far `best` is ahead of it."""
+        behind = None
+        if self is not best and self.right is not None and best.right is not None:
+            behind = gap(best.right, self.right)
+        return FinalistScore(self.origin, self.loss, self.top1_pct, behind)
 
     def to_state(self) -> StateDict:
-        feasible = {} if self.feasible else {"feasible": False}
+        unusual = {"feasible": self.feasible} if not self.feasible else {}
         own = {name: value for name, value in vars(self).items() if name != "feasible"}
-        return {**own, "choice": list(self.choice), **feasible}
+        return {**own, "choice": list(self.choice), **unusual}
 
     @staticmethod
     def from_state(state: StateDict) -> Finalist:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.history import History
 from autonl_core.spec.pretrained_start import PretrainedStart
@@ -71,7 +72,7 @@ class ArchitectureFacts:
     layers: tuple[LayerFacts, ...]
     space: str
     chosen_as: str  # origin of the chosen candidate
-    comparison: Mapping[str, Any]  # mean and best top-1 of candidates at equal MACs, by origin
+    comparison: Comparison  # of candidates at equal MACs
 
 
 @dataclass(frozen=True)

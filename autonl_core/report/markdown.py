@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from autonl_core.report import comparison, figures, tables, words
+from autonl_core.report import comparison, figures, searched, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.tables import Table
 
@@ -43,7 +43,7 @@ def as_markdown(facts: Facts) -> str:
         _table(tables.layers(facts)),
         *_section("## Budget certificate", tables.certificate(facts)),
         "## Candidates at equal MACs",
-        plain(words.about_candidates(facts)),
+        plain(" ".join(searched.about_candidates(facts))),
         _table(tables.candidates(facts)),
         "## Test results by class",
         plain(words.about_classes(facts)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from autonl_core.report import comparison, figures, tables, words
+from autonl_core.report import comparison, figures, searched, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
@@ -34,6 +34,7 @@ def as_html(facts: Facts, pictures: Mapping[str, Picture]) -> str:
         facts=facts,
         words=words,
         comparison=comparison,
+        searched=searched,
         figures=figures,
         tables=tables,
         pictures=pictures,

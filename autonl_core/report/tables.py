@@ -88,8 +88,7 @@ def layers(facts: Facts) -> Table:
 def candidates(facts: Facts) -> Table:
     """Validation accuracy of candidates at equal MACs with the supernet's weights, by origin."""
     comparison = facts.architecture.comparison
-    mean, best = comparison.get("mean", {}), comparison.get("best", {})
-    rows = [(origin(name), f"{mean[name]:.1f}%", f"{best[name]:.1f}%") for name in mean]
+    rows = [(origin(name), f"{mean:.1f}%", f"{comparison.best[name]:.1f}%") for name, mean in comparison.mean.items()]
     return Table(("candidates", "mean validation top-1", "best"), tuple(rows))
 
 

@@ -14,6 +14,7 @@ _ORIGINS = {
     "by_slopes": "the best by the slopes of the gates",
     "by_scores": "the best, or possibly the best, by all scores so far",
     "drawn": "drawn at random, the options that slopes favour more often",
+    "without_light_nl": "the best without LightNL, whose MACs are spent otherwise",
     "random": "random networks, each option equally likely",
     "uniform": "every block alike, independent of the search",
     "widest": "the most parameters the budget allows, independent of the search",
@@ -107,15 +108,6 @@ def about_architecture(facts: Facts) -> str:
     return (
         f"Architecture {arch.arch_id} of the search space {arch.space}. Times are medians per layer on the machine of "
         f"the search, for one image in eager PyTorch with folded batch norms: {time_ms:.2f} ms in total. {light_nl}"
-    )
-
-
-def about_candidates(facts: Facts) -> str:
-    """How candidates were compared, and which kind was chosen."""
-    chosen = origin(facts.architecture.chosen_as)
-    return (
-        "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
-        f"training. The best were then trained briefly to choose one. Origin of the chosen network: {chosen}."
     )
 
 

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 _ROUND = "final_round_"
 
 
 @dataclass(frozen=True)
+class Gap:
+    """How many points of top-1 one network is ahead of another on the same images, and the standard error of that."""
+
+    points: float
+    error_points: float
+
+
+@dataclass(frozen=True)
 class FinalistScore:
-    """What one finalist scored on validation images after its short training."""
+    """What one finalist scored on validation images after its short training, and how far the round's best is ahead."""
 
     origin: str
     val_loss: float
     val_top1_pct: float
+    behind: Gap | None = None  # None: it is the best, or an earlier version scored it
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        return data if self.behind else {key: value for key, value in data.items() if key != "behind"}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> FinalistScore:
+        behind = {"behind": Gap(**data["behind"])} if data.get("behind") else {}
+        return FinalistScore(**{**data, **behind})
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Scores by origin of the candidates, then those of every round of the final.
 
-    `mean` and `best` are top-1 in percent, by `measure`; `candidates` counts them all.
+    `mean` and `best` are top-1 in percent, by `measure`; `candidates` counts them all. `ahead_of`, by origin: how far
+    the best network by all scores is ahead of the others, by the same measure. Of several random ones, the mean counts.
     """
 
     measure: str
     candidates: int
     mean: Mapping[str, float]
     best: Mapping[str, float]
+    ahead_of: Mapping[str, Gap] = field(default_factory=dict)
     rounds: tuple[tuple[FinalistScore, ...], ...] = ()
 
     def with_round(self, scores: tuple[FinalistScore, ...]) -> Comparison:
@@ -42,9 +62,10 @@ class Comparison:
             "candidates": self.candidates,
             "mean": dict(self.mean),
             "best": dict(self.best),
+            "ahead_of": {origin: asdict(gap) for origin, gap in self.ahead_of.items()},
         }
         for number, scores in enumerate(self.rounds, start=1):
-            data[f"{_ROUND}{number}"] = [asdict(score) for score in scores]
+            data[f"{_ROUND}{number}"] = [score.to_json() for score in scores]
         return data
 
     @staticmethod
@@ -57,5 +78,6 @@ class Comparison:
             candidates=data["candidates"],
             mean=dict(data["mean"]),
             best=dict(data["best"]),
-            rounds=tuple(tuple(FinalistScore(**score) for score in scores) for scores in rounds),
+            ahead_of={origin: Gap(**gap) for origin, gap in data.get("ahead_of", {}).items()},
+            rounds=tuple(tuple(FinalistScore.from_json(score) for score in scores) for scores in rounds),
         )

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from autonl_core.data.batches import Batch
 from autonl_core.nn.network import evaluating
+from autonl_core.spec.comparison import Gap
+
+Onlooker = Callable[[Tensor, Tensor, Tensor], None]  # images (B, 3, R, R), labels (B,), logits (B, classes)
 
 RECALIBRATION_IMAGES = 10_000
 WORST_MISTAKES = 24  # that a report shows
@@ -81,8 +84,33 @@ class Examiner:
         return Predictions(labels, predicted, confidence, places, torch.stack(images) if images else torch.empty(0))
 
 
+class Marks:
+    """Keeps which images a network gets right: `evaluate(network, batches, marks)`, then `right()`."""
+
+    def __init__(self) -> None:
+        self._right: list[Tensor] = []
+
+    def __call__(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
+        """One batch: images (B, 3, R, R), labels (B,), logits (B, classes)."""
+        self._right.append((logits.argmax(dim=1) == labels).cpu())
+
+    def right(self) -> Tensor:
+        """(N,) bool, in the order the images came."""
+        return torch.cat(self._right)
+
+
+def gap(right: Tensor, other: Tensor) -> Gap:
+    """How far one network is ahead of another, from which of the same images each gets right, or what share, (N,).
+
+    Paired image by image: what both find easy or hard does not count as uncertainty.
+    """
+    points = 100 * (right.double() - other.double())
+    spread = float(points.std()) if len(points) > 1 else 0.0
+    return Gap(round(float(points.mean()), 2), round(spread / len(points) ** 0.5, 2))
+
+
 @torch.no_grad()
-def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
+def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
     """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
     correct = correct_top5 = images = 0
     loss = 0.0
@@ -112,7 +140,7 @@ def in_full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = allowed
 
 
-def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Examiner | None = None) -> Score:
+def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
     """Score a network in evaluation mode, leaving it in the mode it was in."""
     with evaluating(network):
         return score(network, batches, examiner)

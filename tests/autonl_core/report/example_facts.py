@@ -9,6 +9,7 @@ import numpy as np
 
 from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.report.facts import ArchitectureFacts, DatasetFacts, Facts, Mistake, RunFacts, TestFacts
+from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
 from autonl_core.spec.history import History
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
@@ -61,7 +62,21 @@ def facts(classes: tuple[str, ...] = PLAIN, *, per_class: int = 20, side: int = 
             layers=layer_facts(arch, times),
             space="mobile-32",
             chosen_as="by_scores",
-            comparison={"mean": {"drawn": 50.0, "random": 40.0}, "best": {"drawn": 51.0, "random": 45.0}},
+            comparison=Comparison(
+                measure="val_top1_pct on shared weights",
+                candidates=12,
+                mean={"drawn": 50.0, "random": 40.0},
+                best={"drawn": 51.0, "random": 45.0},
+                ahead_of={"random": Gap(11.0, 2.0), "uniform": Gap(1.0, 2.0), "without_light_nl": Gap(-1.0, 0.2)},
+                rounds=(
+                    (
+                        FinalistScore("by_scores", 0.5, 60.0),
+                        FinalistScore("without_light_nl", 0.6, 58.0, Gap(2.0, 0.5)),
+                        FinalistScore("widest", 0.7, 55.0, Gap(5.0, 1.0)),
+                    ),
+                    (FinalistScore("by_scores", 0.4, 62.0), FinalistScore("widest", 0.5, 60.0, Gap(2.0, 2.0))),
+                ),
+            ),
         ),
         test=TestFacts(
             correct=correct,

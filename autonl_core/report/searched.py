@@ -1,0 +1,82 @@
+"""Whether searching paid off, as the search itself measured it on validation images."""
+
+from __future__ import annotations
+
+from autonl_core.report.facts import Facts
+from autonl_core.report.figures import pct
+from autonl_core.report.words import origin
+from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
+
+_Z = 1.959963984540054  # two-sided 95%
+_HOW = (
+    "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
+    "training. The best were then trained briefly to choose one."
+)
+_TWIN = "without_light_nl"
+_RIVALS = ("random", "uniform", "widest")
+_TITLES = {  # of candidates, as what another one is ahead of
+    "random": "random networks",
+    "uniform": "the network with every block alike",
+    "widest": "the network with the most parameters",
+    "by_slopes": "the best by the slopes of the gates",
+    "by_scores": "another one of the best by scores",
+    "drawn": "one that was drawn at random",
+    _TWIN: "the best network without LightNL",
+}
+
+
+def about_candidates(facts: Facts) -> list[str]:
+    """How candidates were compared, what came of it, and which kind was chosen."""
+    comparison = facts.architecture.comparison
+    images = f"{facts.test.val_images:,} validation images"
+    return [
+        _HOW,
+        f"Origin of the chosen network: {origin(facts.architecture.chosen_as)}.",
+        *_with_shared_weights(comparison, images),
+        *_after_training(comparison, images),
+    ]
+
+
+def _with_shared_weights(comparison: Comparison, images: str) -> list[str]:
+    gaps = [(name, comparison.ahead_of[name]) for name in _RIVALS if name in comparison.ahead_of]
+    sentences = []
+    if gaps:
+        beside = _listed([f"{_TITLES[name]} by {in_points(gap)}" for name, gap in gaps])
+        sentences.append(
+            f"At equal MACs, on {images} with shared weights, the best network by all scores was ahead of {beside}."
+        )
+    twin = comparison.ahead_of.get(_TWIN)
+    if twin is not None:
+        sentences.append(
+            f"LightNL was worth {in_points(twin)} there: so far was the best network ahead of the best one without it, "
+            "which spends those MACs otherwise."
+        )
+    return sentences
+
+
+def _after_training(comparison: Comparison, images: str) -> list[str]:
+    """The winner of the final beside those that it beat last, and its twin without LightNL whenever it lost."""
+    beaten = [score for scores in comparison.rounds for score in scores if score.behind is not None]
+    last = [score for score in (comparison.rounds[-1] if comparison.rounds else ()) if score.behind is not None]
+    shown = [*last, *(score for score in beaten if score.origin == _TWIN and score not in last)]
+    if not shown:
+        return []
+    beside = _listed([f"{_described(score)} by {in_points(score.behind)}" for score in shown])
+    return [f"After a short training of their own, on the same {images}, the best finalist was ahead of {beside}."]
+
+
+def _described(score: FinalistScore) -> str:
+    return f"{_TITLES.get(score.origin, score.origin)} ({pct(score.val_top1_pct)})"
+
+
+def in_points(gap: Gap | None) -> str:
+    """A difference with its 95% interval, and whether it may be chance."""
+    if gap is None:
+        return "an unknown margin"
+    low, high = gap.points - _Z * gap.error_points, gap.points + _Z * gap.error_points
+    chance = ", which may be chance" if low <= 0 <= high else ""
+    return f"{gap.points:.1f} points (95% interval {low:.1f} to {high:.1f}{chance})"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,53 @@
+"""What a report says of its own search: how far ahead the chosen network was, of what, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autonl_core.report.facts import Facts
+from autonl_core.report.searched import about_candidates, in_points
+from autonl_core.spec.comparison import Comparison, Gap
+from tests.autonl_core.report.example_facts import facts
+
+
+def facts_with(comparison: Comparison) -> Facts:
+    """The example with another comparison."""
+    example = facts()
+    return replace(example, architecture=replace(example.architecture, comparison=comparison))
+
+
+def test_a_difference_has_an_interval_of_two_standard_errors_and_says_if_it_may_be_chance() -> None:
+    assert in_points(Gap(11.0, 2.0)) == "11.0 points (95% interval 7.1 to 14.9)"
+    assert in_points(Gap(1.0, 2.0)) == "1.0 points (95% interval -2.9 to 4.9, which may be chance)"
+
+
+def test_the_best_network_is_compared_with_those_that_owe_nothing_to_the_search() -> None:
+    assert about_candidates(facts())[2] == (
+        "At equal MACs, on 30 validation images with shared weights, the best network by all scores was ahead of "
+        "random networks by 11.0 points (95% interval 7.1 to 14.9) and the network with every block alike by 1.0 "
+        "points (95% interval -2.9 to 4.9, which may be chance)."
+    )
+
+
+def test_light_nl_is_worth_what_its_macs_would_not_have_been_elsewhere() -> None:
+    assert about_candidates(facts())[3].startswith("LightNL was worth -1.0 points (95% interval -1.4 to -0.6) there")
+
+
+def test_the_winner_of_the_final_is_compared_with_the_last_it_beat_and_with_its_twin() -> None:
+    assert about_candidates(facts())[4] == (
+        "After a short training of their own, on the same 30 validation images, the best finalist was ahead of the "
+        "network with the most parameters (60.0%) by 2.0 points (95% interval -1.9 to 5.9, which may be chance) and "
+        "the best network without LightNL (58.0%) by 2.0 points (95% interval 1.0 to 3.0)."
+    )
+
+
+def test_an_earlier_version_measured_none_of_this_and_nothing_is_said() -> None:
+    earlier = replace(facts().architecture.comparison, ahead_of={}, rounds=())
+    assert len(about_candidates(facts_with(earlier))) == 2
+
+
+def test_a_comparison_survives_its_json_and_that_of_an_earlier_version() -> None:
+    comparison = facts().architecture.comparison
+    assert Comparison.from_json(comparison.to_json()) == comparison
+    earlier = {key: value for key, value in comparison.to_json().items() if key != "ahead_of"}
+    assert Comparison.from_json(earlier) == replace(comparison, ahead_of={})
