@@ -19,7 +19,7 @@ from scipy import stats
 from autonl_core.supernet.budget import BandSampler, Floats, band, log_scores, project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.slopes import SlopeSums
-from autonl_core.supernet.utilities import fit_utilities, promising, utilities_of
+from autonl_core.supernet.utilities import fit_utilities, promising, utilities_of, worth_of_scored
 from benchmarks.harness import say
 from benchmarks.trained_table import BUDGETS_MACS, TrainedTable, trained_table
 
@@ -65,7 +65,7 @@ def fitted(
     rng: np.random.Generator,
     beliefs: tuple[Floats, ...] = (),
     first: int = 12,
-    rounds: tuple[int, ...] = (4, 4, 4),
+    rounds: tuple[int, ...] = (4, 4, 3),
 ) -> Choice:
     """As `phases/scoring.py` searches: scores of `first` random networks, then rounds of promising ones."""
     low, high = band(budget_macs)
@@ -82,12 +82,16 @@ def fitted(
             if choice is not None:
                 scored[choice] = -table.train(choice, rng)
     known = fit_utilities(table.features, list(scored), list(scored.values()), beliefs)
-    return project(table.costs, known.scores(), low, high).choice
+    best = project(table.costs, known.scores(), low, high).choice
+    scored.setdefault(best, -table.train(best, rng))
+    known = fit_utilities(table.features, list(scored), list(scored.values()), beliefs)
+    worth = worth_of_scored(known, list(scored), list(scored.values()))
+    return list(scored)[int(np.argmax(worth))]
 
 
 def with_prior(table: TrainedTable, budget_macs: int, rng: np.random.Generator) -> Choice:
     """The same with few scores, and a belief from networks of the other budgets."""
-    return fitted(table, budget_macs, rng, (_prior(table, budget_macs, rng),), first=8, rounds=(4, 4))
+    return fitted(table, budget_macs, rng, (_prior(table, budget_macs, rng),), first=8, rounds=(4, 3))
 
 
 def prior_alone(table: TrainedTable, budget_macs: int, rng: np.random.Generator) -> Choice:

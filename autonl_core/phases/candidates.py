@@ -84,6 +84,9 @@ def choose_finalists(
 ) -> list[Candidate]:
     """`best`, and the best of `ranking` up to `count`; the last seat of several goes to one independent of the search.
 
+    With one seat there is no final to decide: then one that is independent of the search keeps it, unless `best` is
+    ahead of it by more than the standard error of that on the validation images.
+
     Args:
         ranking: best first.
         best: the one to be seated first: the best by all that is known.
@@ -93,9 +96,18 @@ def choose_finalists(
     others = [candidate for candidate in ranking if candidate.origin != "random" and candidate not in first]
     seated = [*first, *others][:count]
     independent = [candidate for candidate in ranking if candidate.origin in INDEPENDENT]
-    if len(seated) > 1 and independent and not any(candidate in seated for candidate in independent):
+    if not independent or any(candidate in seated for candidate in independent):
+        return seated
+    if len(seated) > 1 or not _clearly_ahead(best, independent[0]):
         seated[-1] = independent[0]
     return seated
+
+
+def _clearly_ahead(best: Candidate, other: Candidate) -> bool:
+    if best.right is None or other.right is None:
+        return True
+    ahead = gap(best.right, other.right)
+    return ahead.points > ahead.error_points
 
 
 def compare(ranking: list[Candidate], first: Candidate, without_light_nl: Candidate | None) -> Comparison:

@@ -32,7 +32,14 @@ from autonl_core.supernet.budget import project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
-from autonl_core.supernet.utilities import Utilities, fit_utilities, gate_features, promising, worth_of_gates
+from autonl_core.supernet.utilities import (
+    Utilities,
+    fit_utilities,
+    gate_features,
+    promising,
+    worth_of_gates,
+    worth_of_scored,
+)
 from autonl_core.training.evaluate import Marks
 
 _NEVER = -1e6  # worth of an option that is ruled out: far below what any loss can be
@@ -90,13 +97,11 @@ class _Scoring:
 
     def final(self) -> DerivingState:
         """The finalists, with their share of the supernet's weights."""
-        best = project(self.run.table, self.utilities().scores(), *self._band).choice
-        self._score(best, "by_scores")
+        self._score(project(self.run.table, self.utilities().scores(), *self._band).choice, "by_scores")
         known = self.utilities()
-        ranking = self._ranked_by(known)
-        first = next((one for one in ranking if one.choice == best), ranking[0])  # it may need too much memory
+        first = next(one for one in self._ranked_by(known) if one.origin != "random")
         twin = self._without_light_nl(first, known)
-        ranking = self._ranked_by(known)  # with the twin
+        ranking = self._ranked_by(known)
         seated = choose_finalists(ranking, first, self.settings.finalists, twin)
         if len(seated) == 1:  # nothing to compare: no training, no halving
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin})
@@ -110,7 +115,9 @@ class _Scoring:
 
     def _ranked_by(self, known: Utilities) -> list[Candidate]:
         """Feasible candidates, the best by all scores first."""
-        return sorted(ranked(self.scored.values()), key=lambda candidate: -known.of(candidate.choice))
+        scored = ranked(self.scored.values())
+        worth = worth_of_scored(known, [one.choice for one in scored], [one.loss for one in scored])
+        return [scored[place] for place in np.argsort(-worth, kind="stable")]
 
     def _without_light_nl(self, first: Candidate, known: Utilities) -> Candidate | None:
         """The best network without LightNL by all that is known; None if `first` has none, or none is feasible."""

@@ -132,6 +132,17 @@ def utilities_of(features: OptionFeatures, worth: Floats, variance: Floats) -> U
     return Utilities(features, *_fit(phi, worth[known] / error, features.covariance, noise=1.0))
 
 
+def worth_of_scored(known: Utilities, choices: Sequence[Choice], losses: Sequence[float]) -> Floats:
+    """What networks are worth that have scores, (networks,): half their own score, half what their options add up to.
+
+    The sum leaves out how options act together; a score has luck in it. And the best sum of all is where the fit errs
+    most in its favour, so it has to stand the test of its own score.
+    """
+    own = -_without_outliers(np.asarray(losses, dtype=np.float64))
+    summed = np.array([known.of(choice) for choice in choices])
+    return np.asarray((own - own.mean() + summed - summed.mean()) / 2)
+
+
 def promising(
     known: Utilities, table: OptionCosts, low: int, high: int, rng: np.random.Generator, scored: Container[Choice]
 ) -> Choice | None:

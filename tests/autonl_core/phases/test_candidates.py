@@ -25,7 +25,14 @@ ALL = [BEST, DRAWN, TWIN, UNIFORM, *RANDOM]
 
 class TestSeats:
     def test_the_best_by_all_scores_comes_first_although_another_one_was_luckier(self) -> None:
-        assert choose_finalists(ranked(ALL), BEST, 1) == [BEST]
+        assert choose_finalists(ranked(ALL), BEST, 2)[0] == BEST
+
+    def test_without_a_final_the_best_has_to_be_clearly_ahead_of_what_owes_nothing_to_the_search(self) -> None:
+        assert gap(torch.tensor([1, 1, 1, 0]), torch.tensor([1, 0, 0, 0])).error_points < 50
+        assert choose_finalists(ranked(ALL), BEST, 1) == [BEST]  # by 50 points
+        level = candidate(3, "uniform", 0.7, "1101")  # right as often, on other images
+        assert choose_finalists(ranked([BEST, level, *RANDOM]), BEST, 1) == [level]
+        assert choose_finalists(ranked([BEST, *RANDOM]), BEST, 1) == [BEST]
 
     def test_the_last_of_several_seats_goes_to_one_that_is_independent_of_the_search(self) -> None:
         assert choose_finalists(ranked(ALL), BEST, 2, TWIN) == [BEST, UNIFORM]
