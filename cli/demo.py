@@ -45,7 +45,7 @@ SEARCHES: Mapping[str, Mapping[str, Any]] = {
         "flops_budget": "48M",
         "resolution": 96,
         "teacher": {"epochs": 6, "resolution": 96},
-        "supernet": {"epochs": 1, "candidates": 12, "generations": 1, "finalists": 1},
+        "supernet": {"epochs": 1, "candidates": 6, "generations": 0, "finalists": 1},
         "train": {"epochs": 11},
     },
     "digits": {
