@@ -74,12 +74,13 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="only print what is in the file of results")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    done = {(result.arm, result.seed) for result in read(options.out / RESULTS)}
+    asked = set(options.baselines)
+    done = {(result.arm, result.seed) for result in read(options.out / RESULTS) if asked <= result.rivals.keys()}
     if not options.table:
         for path, arm, seed in planned(options.dataset, options.budgets, options.inits, options.seeds):
             if (arm, seed) not in done:
                 search(path, arm, seed, options.out, options.threads, options.baselines)
-    results = list(read(options.out / RESULTS))
+    results = read(options.out / RESULTS)
     print_table(results)
     for name in sorted({name for result in results for name in result.rivals}):
         say(f"\nahead of {name}: {ahead_of(name, results)}")
@@ -132,11 +133,14 @@ def search(path: Path, arm: Arm, seed: int, out: Path, threads: int, baselines: 
     say(f"{folder.name}: {result.top1_pct:.2f}% at {result.macs:,} MACs, {result.cpu_s:.0f} CPU s")
 
 
-def read(path: Path) -> Iterator[Result]:
-    """The results so far."""
+def read(path: Path) -> list[Result]:
+    """The results so far; of a search that was made again, with other baselines, the last one."""
+    found: dict[tuple[Arm, int], Result] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         saved = json.loads(line)
-        yield Result(**{**saved, "arm": Arm(**saved["arm"])})
+        result = Result(**{**saved, "arm": Arm(**saved["arm"])})
+        found[result.arm, result.seed] = result
+    return list(found.values())
 
 
 def print_table(results: list[Result]) -> None:

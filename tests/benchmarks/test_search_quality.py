@@ -19,7 +19,7 @@ from benchmarks.search_quality import (
 )
 from benchmarks.trained_table import DATA, trained_table
 
-SEEDS = 8
+SEEDS = 6
 
 
 def least(share: Share) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.transfer import Arm, Result, ahead_of
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.transfer import Arm, Result, ahead_of, read
 
 
 def run(seed: int, correct: int, **rivals: int) -> Result:
@@ -17,3 +21,9 @@ def test_differences_are_paired_by_run() -> None:
 
 def test_one_run_has_no_interval() -> None:
     assert ahead_of("uniform", [run(0, 79, uniform=80)]) == "-1.0 points in one run"
+
+
+def test_of_a_search_that_was_made_again_the_last_result_counts(tmp_path: Path) -> None:
+    written = [run(0, 82), run(1, 64), run(0, 82, uniform=80)]
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(asdict(result)) + "\n" for result in written))
+    assert read(tmp_path / "results.jsonl") == [run(0, 82, uniform=80), run(1, 64)]
