@@ -23,7 +23,7 @@ from autonl_core.spec.progress import Phase, StopRequest
 from autonl_core.spec.result import SearchResult
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.supernet import Supernet
-from autonl_core.training.evaluate import Score
+from autonl_core.training.evaluate import Marks, Score
 from autonl_core.training.micro_batches import split
 from tests.autonl_core.digit_archives import FEW_DIGITS_ZIP
 from tests.autonl_core.small_searches import SHORT_TRAINING, Recorder, search
@@ -227,10 +227,10 @@ class TestMemory:
     ) -> None:  # fmt: skip
         winner = uninterrupted[0].architecture.arch_id
 
-        def score_or_run_out(run: SearchRun, supernet: Supernet, choice: Choice) -> Score:
+        def score_or_run_out(run: SearchRun, supernet: Supernet, choice: Choice, marks: Marks | None = None) -> Score:
             if run.table.arch(choice).arch_id == winner:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return score_choice(run, supernet, choice)
+            return score_choice(run, supernet, choice, marks)
 
         monkeypatch.setattr("autonl_core.phases.scoring.score_choice", score_or_run_out)
         recorder = Recorder()
