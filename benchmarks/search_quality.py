@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from autonl_core.supernet.budget import BandSampler, Floats, band, log_scores, project
+from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, log_scores, project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.utilities import fit_utilities, promising, utilities_of, worth_of_scored
@@ -69,7 +69,7 @@ def fitted(
 ) -> Choice:
     """As `phases/scoring.py` searches: scores of `first` random networks, then rounds of promising ones."""
     low, high = band(budget_macs)
-    even = BandSampler(table.costs, [np.full(len(costs), 1 / len(costs)) for costs in table.costs.costs], low, high)
+    even = BandSampler(table.costs, evenly(table.costs), low, high)
     scored: dict[Choice, float] = {}
     while len(scored) < first:
         drawn = even.draw(rng)

@@ -13,7 +13,7 @@ import numpy as np
 
 from autonl_core.supernet.budget import Floats, band
 from autonl_core.supernet.option_costs import Choice, OptionCosts
-from autonl_core.supernet.utilities import OptionFeatures
+from autonl_core.supernet.utilities import OptionFeatures, resemblance
 
 BUDGETS_MACS = (42_000_000, 50_000_000, 60_000_000, 75_000_000)
 DATA = Path(__file__).parent / "data" / "nas_bench_macro.npz"
@@ -73,11 +73,7 @@ def _features() -> OptionFeatures:
         own[1:, 2 * position] = 1
         own[2, 2 * position + 1] = 1
         rows.append(own)
-    kind = np.tile([0, 1], _POSITIONS)
-    stage = np.repeat(_STAGES, 2)
-    alike = (kind[:, None] == kind).astype(float)
-    near = (stage[:, None] == stage).astype(float)
-    return OptionFeatures(tuple(rows), (alike + alike * near + np.eye(len(kind))) / 3)
+    return OptionFeatures(tuple(rows), resemblance(np.tile([0, 1], _POSITIONS), np.repeat(_STAGES, 2)))
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from autonl_core.errors import StepTooLarge
 from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
-from autonl_core.supernet.budget import BandSampler, Floats, band, project
+from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.utilities import best_within
@@ -55,7 +55,7 @@ def propose(
     proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
     options = table.option_probabilities(p)
     near = BandSampler(table, options, low, high)
-    even = BandSampler(table, [np.full(len(q), 1 / len(q)) for q in options], low, high)
+    even = BandSampler(table, evenly(table), low, high)
     draws = [(near.draw(rng), "drawn") for _ in range(count)]
     draws += [(even.draw(rng), "random") for _ in range(RANDOM_NETWORKS)]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]

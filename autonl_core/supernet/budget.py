@@ -34,6 +34,11 @@ class Projection:
     in_band: bool
 
 
+def evenly(table: OptionCosts) -> list[Floats]:
+    """Probabilities of options that favour none of a position."""
+    return [np.full(len(costs), 1 / len(costs)) for costs in table.costs]
+
+
 def band(budget_macs: int) -> tuple[int, int]:
     """The MACs a result should have: from 97% of the budget to the budget."""
     return math.ceil(BAND * budget_macs), budget_macs

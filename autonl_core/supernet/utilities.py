@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autonl_core.supernet.budget import Floats, band, project
 from autonl_core.supernet.gates import GateTable
@@ -88,9 +90,13 @@ def gate_features(table: GateTable) -> OptionFeatures:
     stages = [number for number, stage in enumerate(table.space.stages) for _ in range(stage.max_blocks)]
     kinds = np.array([gate.name for gate in table.gates])
     stage = np.array([stages[gate.position] for gate in table.gates])
-    alike, near = (kinds[:, None] == kinds).astype(float), (stage[:, None] == stage).astype(float)
-    covariance = (alike + alike * near + np.eye(len(kinds))) / 3
-    return OptionFeatures(tuple(rows), covariance)
+    return OptionFeatures(tuple(rows), resemblance(kinds, stage))
+
+
+def resemblance(kinds: NDArray[Any], stages: NDArray[Any]) -> Floats:
+    """The covariance of features a priori: a third each for the same kind, the same stage of it, and the feature."""
+    alike, near = (kinds[:, None] == kinds).astype(float), (stages[:, None] == stages).astype(float)
+    return np.asarray((alike + alike * near + np.eye(len(kinds))) / 3)
 
 
 def worth_of_gates(p: Floats) -> Floats:
