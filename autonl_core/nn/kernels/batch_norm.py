@@ -97,17 +97,21 @@ def _slopes_of(slope: Activation) -> Callable[..., None]:
     def differentiate(
         x: Array, out_grad: Array, factor: Array, offset: Array, mean: Array, u: Array, total: Array, products: Array
     ) -> None:
-        """u = dL/dv, and its sums: alone, and with x - mean."""
+        """u = dL/dv, and its sums: alone, and with x - mean.
+
+        In two loops over a row, since LLVM would not vectorise one: of that many arrays it does not check whether they
+        overlap.
+        """
         one = factor.dtype.type(1)
         total[:] = 0
         products[:] = 0
         for i in range(len(x)):
             row, given, to = x[i], out_grad[i], u[i]
             for c in range(row.size):
-                by_v = given[c] * slope(row[c] * factor[c] + offset[c], one)
-                to[c] = by_v
-                total[c] += by_v
-                products[c] += by_v * (row[c] - mean[c])
+                to[c] = given[c] * slope(row[c] * factor[c] + offset[c], one)
+            for c in range(row.size):
+                total[c] += to[c]
+                products[c] += to[c] * (row[c] - mean[c])
 
     return differentiate
 
@@ -200,7 +204,8 @@ def _normalise(at: int) -> None:
     residual, found = carray(pointer(given.residual, ONE), maps), carray(pointer(given.found, ONE), (3, channels))
     scale, shift = carray(pointer(given.scale, ONE), vector), carray(pointer(given.shift, ONE), vector)
     chunks = (rows + chunk - 1) // chunk
-    totals, squares = carray(pointer(given.parts, ONE), (2, chunks, channels))
+    parts = carray(pointer(given.parts, ONE), (2, chunks, channels))
+    totals, squares = parts[0], parts[1]  # unpacked, Numba would not know that rows are dense, nor vectorise sums
     first, last = share(chunks)
     rough = _rough_mean(x)
     for part in range(first, last):
@@ -244,7 +249,8 @@ def _differentiate(at: int) -> None:
     scale, shift = carray(pointer(given.scale, ONE), vector), carray(pointer(given.shift, ONE), vector)
     mean, inverse_std = found[0], found[1]
     chunks = (rows + chunk - 1) // chunk
-    totals, products = carray(pointer(given.parts, ONE), (2, chunks, channels))
+    parts = carray(pointer(given.parts, ONE), (2, chunks, channels))
+    totals, products = parts[0], parts[1]
     factor = scale * inverse_std
     offset = shift - mean * factor
     activated = kind not in (PLAIN, RESIDUAL)
