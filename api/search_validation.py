@@ -14,9 +14,10 @@ from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
-from autonl_core.spec.config import SearchConfig, SearchRequest
+from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import settle
+from autonl_core.spec.search_request import SearchRequest
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES
 from store.errors import NotFound
@@ -26,6 +27,7 @@ from store.stores import Stores
 _SPACE_FIELDS = (
     "dataset",
     "flops_budget",
+    "flops_budgets",
     "search_space",
     "resolution",
     "init",
@@ -124,6 +126,9 @@ def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
     try:
         config = settle(config, dataset, stores.weight_sets.ready(), stores.supernets.parent)
         space = resolve_space(config, dataset)
+        unfit = _validate_other_budgets(config, dataset)
+        if unfit is not None:
+            return unfit
     except ParentError as error:
         pointer = "/parent" if config.parent is not None else "/init"
         return _Refusal([FieldProblem(pointer=pointer, code="parent_unfit", detail=str(error))])
@@ -134,10 +139,23 @@ def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
         pointer, code = ("/search_space", "unknown_space") if is_unknown else ("/resolution", "not_served")
         return _Refusal([FieldProblem(pointer=pointer, code=code, detail=str(error))])
     except BudgetError as error:
-        field = FieldProblem(pointer="/flops_budget", code="infeasible", detail=str(error))
-        return _Refusal([field], error.feasible_macs)
+        pointer = "/flops_budgets/0" if config.flops_budgets else "/flops_budget"
+        return _Refusal([FieldProblem(pointer=pointer, code="infeasible", detail=str(error))], error.feasible_macs)
     unscalable = _validate_baselines(config, space)
     return _Refusal(unscalable) if unscalable else ValidSearch(config, dataset, space)
+
+
+def _validate_other_budgets(config: SearchConfig, dataset: DatasetSpec) -> _Refusal | None:
+    """The other budgets that no network fits into, with the range in which one does; None: there are none."""
+    fields: list[FieldProblem] = []
+    feasible_macs: tuple[int, int] | None = None
+    for index, budget_macs in enumerate(config.other_budgets, start=1):
+        try:
+            resolve_space(config.model_copy(update={"flops_budget": budget_macs}), dataset)
+        except BudgetError as error:
+            fields.append(FieldProblem(pointer=f"/flops_budgets/{index}", code="infeasible", detail=str(error)))
+            feasible_macs = error.feasible_macs
+    return _Refusal(fields, feasible_macs) if fields else None
 
 
 def _validate_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldProblem]:

@@ -29,6 +29,7 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.spec.recipe import settle
+from autonl_core.spec.several_budgets import for_budget
 from autonl_core.training.evaluate import evaluate
 
 
@@ -70,43 +71,56 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
+    """The search of the configuration, then those for its other budgets, each in a folder named after its budget."""
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
     config = settle(config, dataset, installed_weights())
+    _run(options, config, dataset, options.out)
+    from autonl_core.run.search_run import SUPERNET_NAME
+
+    for budget_macs in config.other_budgets:
+        other = for_budget(config, "first", budget_macs)
+        _run(options, other, dataset, options.out / str(budget_macs), options.out / SUPERNET_NAME)
+    return 0
+
+
+def _run(
+    options: argparse.Namespace, config: SearchConfig, dataset: DatasetSpec, out: Path, parent: Path | None = None
+) -> None:
+    """One search into the folder `out`, from its run states if there are any; of several, a finished one is kept."""
+    if config.flops_budgets and (out / "result.json").exists():
+        return
     earlier = [
-        SavedState(options.out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
-        for saved in _read_json(options.out / "states.json", default=[])
+        SavedState(out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
+        for saved in _read_json(out / "states.json", default=[])
     ]
 
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
             recent.append(state)
             records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
-            write_atomically(options.out / "states.json", lambda path: _write(path, json.dumps(records)))
+            write_atomically(out / "states.json", lambda path: _write(path, json.dumps(records)))
             for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
     recent = list(earlier)
     sink = Remembering()
-    options.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     from autonl_core.search import run_search  # with all that draws and exports: scoring needs none of it
 
-    result = run_search(
-        config,
-        dataset,
-        options.out,
-        sink=sink,
-        stop=sink,
-        resume_from=earlier,
-        host=HostOptions(device=options.device, cache_dir=options.cache_dir, cache_limit_bytes=options.cache_bytes),
-        init=initial_weights(config.init),
+    host = HostOptions(
+        device=options.device,
+        cache_dir=options.cache_dir,
+        cache_limit_bytes=options.cache_bytes,
+        parent_supernet=parent,
     )
-    (options.out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
-    (options.out / "states.json").unlink(missing_ok=True)
+    init = initial_weights(config.init)
+    result = run_search(config, dataset, out, sink=sink, stop=sink, resume_from=earlier, host=host, init=init)
+    (out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
+    (out / "states.json").unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
     if "report-html" in result.files:
         _say(f"report: {result.files['report-html'].path}")
-    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

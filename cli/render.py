@@ -164,6 +164,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         ("dataset", search["dataset"]),
         ("budget", f"{search['flops_budget']:,} MACs"),
     ]
+    facts += [("all budgets", ", ".join(map(_budget_of, search["budgets"])))] if search["budgets"] else []
     if search["progress"] and search["state"] not in ("succeeded", "failed"):
         progress = search["progress"]
         facts.append(("phase", f"{progress['phase']}, {100 * progress['fraction']:.0f}% done"))
@@ -182,6 +183,12 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         detail = f": {attempt['detail']}" if attempt["detail"] else ""
         facts.append((f"attempt {attempt['attempt']}", f"{outcome} ({attempt['owner']}){detail}"))
     return fact_table(facts)
+
+
+def _budget_of(budget: Mapping[str, Any]) -> str:
+    """One of several budgets, and the search for it."""
+    macs = short_macs(budget["flops_budget"])
+    return f"{macs}: {budget['search_id']} ({budget['state']})" if budget["search_id"] else f"{macs}: not begun"
 
 
 def _further_facts(search: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:

@@ -20,7 +20,7 @@ from cli.watch import follow_to_end
 
 @click.command()
 @click.option("--dataset", "-d", help="dataset name, see `autonl dataset list`")
-@click.option("--budget", "-b", help="most MACs per image, e.g. 300M or 450k")
+@click.option("--budget", "-b", multiple=True, help="most MACs per image, e.g. 300M or 450k; repeatable")
 @click.option(
     "--config",
     "-c",
@@ -43,7 +43,7 @@ from cli.watch import follow_to_end
 @stop_on_error
 def search(
     dataset: str | None,
-    budget: str | None,
+    budget: tuple[str, ...],
     config: Path | None,
     seed: int | None,
     resolution: int | None,
@@ -57,7 +57,8 @@ def search(
 ) -> None:
     """Start a search. With --wait, exit code 1 unless it succeeded."""
     body = _read_config(config)
-    options: dict[str, Any] = {"dataset": dataset, "flops_budget": budget, "seed": seed, "resolution": resolution}
+    options: dict[str, Any] = {"dataset": dataset, "seed": seed, "resolution": resolution}
+    options |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget) or None}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
     with Client(url) as client:

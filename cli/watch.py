@@ -23,8 +23,17 @@ def watch(search_id: str, as_json: bool, url: str) -> None:
 
 
 def follow_to_end(client: Client, search_id: str, as_json: bool) -> None:
-    """Follow a search, then show it. With JSON on stdout, progress goes to stderr."""
+    """Follow a search and those for its other budgets, and show each. With JSON on stdout, progress goes to stderr."""
     details = follow_search(client, search_id, Console(stderr=as_json))
     show(client, details, as_json)
-    if details["state"] != "succeeded":
+    states = [details["state"]]
+    is_first = bool(details["budgets"]) and details["budgets"][0]["search_id"] == search_id
+    for other in details["budgets"][1:] if is_first else ():
+        if other["search_id"] is None:  # the first one ended before its shared weights had learned
+            states.append("failed")
+            continue
+        ended = follow_search(client, other["search_id"], Console(stderr=as_json))
+        show(client, ended, as_json)
+        states.append(ended["state"])
+    if set(states) != {"succeeded"}:
         raise click.exceptions.Exit(FAILED)

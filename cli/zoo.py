@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from autonl_core.errors import ArchError
-from autonl_core.spec.config import parse_macs
 from autonl_core.spec.macs import COUNTING_RULE
+from autonl_core.spec.macs_text import parse_macs
 from autonl_core.spec.scaling import describe_net
 from autonl_core.spec.zoo import ZOO
 from cli.errors import CommandError

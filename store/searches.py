@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,9 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
-from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
-from store import events
 from store.db import Database, now
 from store.errors import (
     DatasetChanged,
@@ -32,6 +29,8 @@ from store.errors import (
 )
 from store.json_values import plain_text
 from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
+from store.other_budgets import of_all_budgets
+from store.queued_search import queue_search
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 
 MAX_PAGE_SIZE = 200
@@ -89,14 +88,11 @@ class SearchStore:
             with self._database.session_scope() as session:
                 moment = now(session)
                 _release_old_key(session, idempotency_key, moment)
-                search = _new_search(config, dataset, moment)
-                search.idempotency_key, search.body_sha256 = idempotency_key, body_sha256
-                session.add(search)
-                session.flush()
                 _lock_dataset(session, dataset)
                 _lock_start(session, config)
-                detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
-                events.append(session, search, EventKind.CREATED, moment, detail)
+                search = queue_search(
+                    session, config, dataset, moment, idempotency_key=idempotency_key, body_sha256=body_sha256
+                )
             return search, True
         except IntegrityError:
             known = self._find_by_key(idempotency_key) if idempotency_key is not None else None
@@ -108,6 +104,11 @@ class SearchStore:
         """The search. Raises NotFound."""
         with self._database.read_scope() as session:
             return _get(session, search_id)
+
+    def of_all_budgets(self, search: Search) -> Sequence[Search]:
+        """The searches that share a supernet for their budgets, in their order; none if `search` has one budget."""
+        with self._database.read_scope() as session:
+            return of_all_budgets(session, search)
 
     def attempts(self, search_id: str) -> Sequence[Attempt]:
         """All attempts of a search, oldest first."""
@@ -172,20 +173,6 @@ class SearchStore:
         query = select(Search).where(Search.idempotency_key == idempotency_key)
         with self._database.read_scope() as session:
             return session.scalars(query.where(Search.created_at >= _expiry(now(session)))).one_or_none()
-
-
-def _new_search(config: SearchConfig, dataset: DatasetSpec, moment: datetime) -> Search:
-    return Search(
-        id=secrets.token_hex(8),
-        config=config.to_json(),
-        dataset=dataset.name,
-        dataset_spec=dataset.to_json(),
-        state=SearchState.QUEUED,
-        fence=0,
-        event_seq=0,
-        created_at=moment,
-        next_run_at=moment,
-    )
 
 
 def _expiry(moment: datetime) -> datetime:

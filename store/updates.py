@@ -20,6 +20,7 @@ from store.db import Database, now
 from store.json_values import plain_json
 from store.leases import Lease, require_lease
 from store.models import Metric, RunState
+from store.other_budgets import queue_other_budgets
 from store.supernets import put_supernet
 
 MAX_METRICS = 5000
@@ -84,12 +85,14 @@ class UpdateStore:
             events.append(session, search, EventKind.BEST_KEPT, moment, detail)
 
     def supernet(self, lease: Lease, stored: StoredFile) -> None:
-        """Keep the supernet of a search, for later ones to go on from."""
+        """Keep the supernet of a search, and queue the searches for its other budgets, which go on from it."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
+            moment = now(session)
             put_supernet(session, search, stored)
             detail = {"size_bytes": stored.size_bytes, "sha256": stored.sha256}
-            events.append(session, search, EventKind.SUPERNET_KEPT, now(session), detail)
+            events.append(session, search, EventKind.SUPERNET_KEPT, moment, detail)
+            queue_other_budgets(session, search, moment)
 
     def saved(self, lease: Lease, *, step: int, path: str, sha256: str, size_bytes: int) -> None:
         """Record a run state at `path`, relative to the searches folder; a step never reached before ends the streak.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from api import problems
 from api.openapi_responses import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
-from autonl_core.spec.config import Macs
+from autonl_core.spec.macs_text import Macs
 from autonl_core.spec.scaling import describe_net
 from autonl_core.spec.space_families import space_families
 from autonl_core.spec.zoo import ZOO

@@ -188,7 +188,8 @@ def _view(stores: Stores, search: Search) -> SearchView:
     supernet = (
         SupernetView(size_bytes=kept.size_bytes, kept_until=stores.supernets.kept_until(search)) if kept else None
     )
-    return SearchView.from_row(search, stores.searches.attempts(search.id), best, is_downloadable, supernet)
+    attempts, of_all_budgets = stores.searches.attempts(search.id), stores.searches.of_all_budgets(search)
+    return SearchView.from_row(search, attempts, best, is_downloadable, supernet, of_all_budgets)
 
 
 def _search_response(stores: Stores, search: Search, status: int = 200) -> Response:

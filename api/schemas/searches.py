@@ -140,6 +140,28 @@ class SupernetView(View):
     kept_until: datetime | None = Field(description="null: the search is not final yet")
 
 
+class BudgetView(View):
+    """One of several budgets, and the search for it."""
+
+    flops_budget: int
+    search_id: str | None = Field(description="null: the shared weights are still learning; then it is queued")
+    state: SearchState | None
+    macs: int | None = Field(description="of its result")
+    test_top1_pct: float | None = Field(description="of its result")
+
+    @classmethod
+    def of(cls, budget_macs: int, searches: Sequence[models.Search]) -> Self:
+        search = next((one for one in searches if one.config["flops_budget"] == budget_macs), None)
+        result = search_result(search) if search is not None else None
+        return cls(
+            flops_budget=budget_macs,
+            search_id=search.id if search is not None else None,
+            state=search.state if search is not None else None,
+            macs=result.architecture.macs if result is not None else None,
+            test_top1_pct=result.architecture.test_top1_pct if result is not None else None,
+        )
+
+
 class SearchSummary(View):
     """A search in a list."""
 
@@ -189,6 +211,7 @@ class SearchView(View):
     stop_reason: StopReason | None
     dataset: str
     flops_budget: int
+    budgets: list[BudgetView] = Field(description="all of `flops_budgets`, and the searches for them; empty: only one")
     config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")
     progress: ProgressView | None
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
@@ -211,9 +234,12 @@ class SearchView(View):
         best: models.Architecture | None,
         is_downloadable: bool,
         supernet: SupernetView | None,
+        of_all_budgets: Sequence[models.Search],
     ) -> Self:
         result = search_result(search)
+        budgets = search.config.get("flops_budgets", ()) if of_all_budgets else ()
         derived = {
+            "budgets": [BudgetView.of(budget_macs, of_all_budgets) for budget_macs in budgets],
             "flops_budget": search.config["flops_budget"],
             "best": best,
             "result": result,

@@ -31,7 +31,10 @@ MAX_GRADIENT_NORM = 5.0
 
 
 def train_supernet(run: SearchRun, state: SearchingState | None) -> LearnedGates:
-    """From a fresh supernet, or the one of `state`, to the learned distribution over networks."""
+    """From a fresh supernet, or the one of `state`, to the learned distribution over networks.
+
+    A search that goes on from another one may take its supernet and its distribution as they are.
+    """
     training = SupernetTraining(run)
     if state is not None:
         training.load_state(state)
@@ -44,8 +47,9 @@ def train_supernet(run: SearchRun, state: SearchingState | None) -> LearnedGates
             work_per_epoch=images * searching_work(run.config, run.table.space.macs_range()[1], run.teacher_macs),
             report=training.report,
         )
-        run.keep_supernet(training.supernet.state_dict())
-    return LearnedGates(training.supernet.state_dict(), tuple(training.learner.probabilities().tolist()))
+        learned = training.learned()
+        run.keep_supernet(learned.supernet, learned.probabilities)
+    return learned
 
 
 class SupernetTraining:
@@ -113,6 +117,13 @@ class SupernetTraining:
         probabilities = self.learner.probabilities()
         choice = best_within(self.run.table, probabilities, self.run.config.flops_budget)
         return BestSoFar(self.supernet.derive(choice))
+
+    def learned(self) -> LearnedGates:
+        """What deriving needs. Without an epoch of its own, gates are as likely as the earlier search left them."""
+        p = tuple(self.learner.probabilities().tolist())
+        if self.epochs == 0 and self.run.parent is not None:
+            p = self.run.parent.probabilities(self.run.table) or p
+        return LearnedGates(self.supernet.state_dict(), p)
 
     def state(self) -> SearchingState:
         """All that is needed to go on from here."""

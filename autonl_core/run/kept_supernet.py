@@ -6,8 +6,8 @@ Both learned from the images that fit weights; the validation images, which chos
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from autonl_core.errors import ArchError, CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.run.adapted import Adapted
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.search_space import SearchSpace
+from autonl_core.supernet.gates import Gate, GateTable
 from autonl_core.supernet.supernet import Supernet
 
 FORMAT = "autonl-supernet/1"
@@ -39,12 +39,16 @@ class KeptTeacher:
 
 @dataclass(frozen=True)
 class KeptSupernet:
-    """What an earlier search leaves to a later one. Without a `teacher`, it started from random weights."""
+    """What an earlier search leaves to a later one. Without a `teacher`, it started from random weights.
+
+    `gates`: how likely each gate is open, by its name; empty in files of earlier versions.
+    """
 
     space: str  # name of the search space
     num_classes: int
     weights: Weights
     teacher: KeptTeacher | None = None
+    gates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -53,18 +57,29 @@ class KeptSupernet:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     @staticmethod
-    def of(supernet: Weights, space: SearchSpace, adapted: Adapted | None) -> KeptSupernet:
+    def of(
+        supernet: Weights, probabilities: Sequence[float], table: GateTable, adapted: Adapted | None
+    ) -> KeptSupernet:
         """Of a search in its middle: the supernet is trained, nothing is derived yet."""
-        if adapted is None:
-            return KeptSupernet(space.name, space.num_classes, supernet)
-        teacher = adapted.teacher
-        kept = KeptTeacher(teacher.arch, teacher.state_dict(), adapted.teacher_val_top1_pct)
-        return KeptSupernet(space.name, space.num_classes, supernet, kept)
+        kept = None
+        if adapted is not None:
+            teacher = adapted.teacher
+            kept = KeptTeacher(teacher.arch, teacher.state_dict(), adapted.teacher_val_top1_pct)
+        gates = dict(zip(map(_name_of, table.gates), probabilities, strict=True))
+        return KeptSupernet(table.space.name, table.space.num_classes, supernet, kept, gates)
+
+    def probabilities(self, table: GateTable) -> tuple[float, ...] | None:
+        """How likely each gate of `table` is open, (gates,); undecided if it is new at that resolution.
+
+        None: that was not kept.
+        """
+        return tuple(self.gates.get(_name_of(gate), 0.5) for gate in table.gates) if self.gates else None
 
     def save(self, path: Path) -> None:
         """Write it to `path`, atomically."""
         tensors = {_SUPERNET + name: value for name, value in self.weights.items()}
         metadata = {"format": FORMAT, "space": self.space, "num_classes": str(self.num_classes)}
+        metadata["gates"] = json.dumps(self.gates, sort_keys=True)
         if self.teacher is not None:
             tensors |= {_TEACHER + name: value for name, value in self.teacher.weights.items()}
             about = {"arch": self.teacher.arch.to_json(), "val_top1_pct": self.teacher.val_top1_pct}
@@ -87,7 +102,8 @@ class KeptSupernet:
                 arch = ArchSpec.from_json(about["arch"])
                 teacher = KeptTeacher(arch, _below(_TEACHER, tensors), about["val_top1_pct"])
             weights = _below(_SUPERNET, tensors)
-            return KeptSupernet(metadata["space"], int(metadata["num_classes"]), weights, teacher)
+            gates = json.loads(metadata.get("gates", "{}"))
+            return KeptSupernet(metadata["space"], int(metadata["num_classes"]), weights, teacher, gates)
         except (OSError, SafetensorError, ArchError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path} is not a readable supernet: {error!r}") from error
 
@@ -113,6 +129,10 @@ class KeptSupernet:
             raise CheckpointError(f"the kept supernet does not fit {space.name!r}: one of both lacks {strangers}")
         for name, value in self.weights.items():
             _copy_centre(ours[name], value)
+
+
+def _name_of(gate: Gate) -> str:
+    return f"{gate.position}.{gate.name}"
 
 
 def _below(prefix: str, tensors: Weights) -> dict[str, Tensor]:

@@ -171,13 +171,17 @@ class SearchRun:
         self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))
         self.states.forget_old()  # only now: until the sink has accepted the new one, they may be needed
 
-    def keep_supernet(self, weights: Mapping[str, Tensor]) -> None:
-        """Hand over the trained supernet and the teacher, unless that is not wanted: later searches go on from them."""
+    def keep_supernet(self, weights: Mapping[str, Tensor], probabilities: Sequence[float]) -> None:
+        """Hand over the trained supernet and the teacher, unless that is not wanted: later searches go on from them.
+
+        Args:
+            probabilities: how likely each gate is open, (gates,).
+        """
         if self.config.keep_supernet is False:
             return
-        kept = KeptSupernet.of(weights, self.table.space, self.adapted)
-        limit_bytes = self.host.supernet_limit_bytes
-        if self.config.keep_supernet is None and kept.size_bytes > limit_bytes:
+        kept = KeptSupernet.of(weights, probabilities, self.table, self.adapted)
+        limit_bytes, wanted = self.host.supernet_limit_bytes, self.config.keep_supernet or self.config.other_budgets
+        if not wanted and kept.size_bytes > limit_bytes:
             detail = {"size_bytes": kept.size_bytes, "limit_bytes": limit_bytes}
             self.reporter.event(EventKind.SUPERNET_NOT_KEPT, detail)
             return

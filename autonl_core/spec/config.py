@@ -6,65 +6,24 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+from autonl_core.spec.macs_text import Macs
 from autonl_core.spec.zoo import ZOO
 
-MAX_MACS = 10**12
-_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
-_MACS_TEXT = re.compile(r"([0-9]+(?:\.[0-9]{1,9})?)([kMG]?)")
-# The same as a JSON schema can say it: from 1 to MAX_MACS, with no more decimals than make a whole number.
-_MACS_PATTERN = (
-    r"^([1-9][0-9]{0,11}|10{12}"
-    r"|([1-9][0-9]{0,8}(\.[0-9]{1,3}0{0,6})?|0\.[0-9]{0,2}[1-9]0{0,6}|10{9})k"
-    r"|([1-9][0-9]{0,5}(\.[0-9]{1,6}0{0,3})?|0\.[0-9]{0,5}[1-9]0{0,3}|10{6})M"
-    r"|([1-9][0-9]{0,2}(\.[0-9]{1,9})?|0\.[0-9]{0,8}[1-9]|10{3})G)$"
-)
-
-
-def parse_macs(value: object) -> object:
-    """ "4.5M" -> 4500000; anything that is not such a text passes through, for the type check to judge."""
-    if not isinstance(value, str):
-        return value
-    match = _MACS_TEXT.fullmatch(value.strip()) if len(value) <= 32 else None
-    if match is None:
-        raise ValueError('a number of MACs is an integer or a text such as "300M", "4.5M" or "800k"')
-    whole, _, decimals = match[1].partition(".")
-    scaled = int(whole + decimals) * _SUFFIXES[match[2]]  # integers only: 0.3M must not become 299999
-    macs, rest = divmod(scaled, 10 ** len(decimals))
-    if rest:
-        raise ValueError(f"{value!r} is not a whole number of MACs")
-    return macs
-
-
-Macs = Annotated[
-    int,
-    BeforeValidator(parse_macs),
-    Field(ge=1, le=MAX_MACS),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
-                {"type": "string", "pattern": _MACS_PATTERN},
-            ]
-        }
-    ),
-]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 PARENT_INIT = "search:"  # followed by the id of a search
@@ -86,10 +45,14 @@ else:  # the names of the files that define them
     AlgorithmName = Literal[ALGORITHM_NAMES]
 
 
-def _each_once(names: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError("every network is compared with once; name each only once")
-    return names
+T = TypeVar("T")
+
+
+def _each_once(listed: tuple[T, ...]) -> tuple[T, ...]:
+    twice = next((value for place, value in enumerate(listed) if value in listed[:place]), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is listed twice; list each only once")
+    return listed
 
 
 Baselines = Annotated[
@@ -97,6 +60,13 @@ Baselines = Annotated[
     Field(
         strict=False, max_length=len(ZOO) + len(RIVALS), json_schema_extra={"uniqueItems": True}
     ),  # JSON knows lists, not tuples
+    AfterValidator(_each_once),
+]
+
+
+Budgets = Annotated[
+    tuple[Macs, ...],
+    Field(strict=False, max_length=16, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_each_once),
 ]
 
@@ -112,7 +82,12 @@ class _Strict(BaseModel):
 class SupernetConfig(_Strict):
     """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
 
-    epochs: int = Field(default=6, ge=1, le=1000, description="passes over the training images by the supernet")
+    epochs: int = Field(
+        default=6,
+        ge=0,
+        le=1000,
+        description="passes over the training images by the supernet; 0: none, the search goes on with another's",
+    )
     warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and no slopes taken")
     batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
     optimizer: OptimizerName = Field(default="sgd", description="of the weights")
@@ -222,7 +197,7 @@ class ExportConfig(_Strict):
 
 
 class SearchConfig(_Strict):
-    """One search. Only `dataset` and `flops_budget` are required.
+    """One search. Only `dataset` and `flops_budget` are required; with `flops_budgets`, it is the first of them.
 
     The defaults here are those of a search from random weights; `recipe.settle` has the others.
     """
@@ -230,6 +205,12 @@ class SearchConfig(_Strict):
     dataset: Name = Field(description="name of a registered dataset, see GET /datasets", examples=["digits"])
     flops_budget: Macs = Field(
         description='upper limit of the MACs of one image, an integer or "300M"', examples=["400k", 400_000]
+    )
+    flops_budgets: Budgets = Field(
+        default=(),
+        description="several budgets, the first of them `flops_budget`: the shared weights learn for all of them, and "
+        "once they have, a search of its own for each of the others goes on with them; a result for every budget",
+        examples=[["2.5M", "4.5M", "9M"]],
     )
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
     resolution: int | None = Field(
@@ -266,6 +247,36 @@ class SearchConfig(_Strict):
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()
 
+    @property
+    def other_budgets(self) -> tuple[int, ...]:
+        """Budgets whose searches go on from this one, once its shared weights have learned: none but in the first."""
+        return self.flops_budgets[1:] if self.flops_budget == (*self.flops_budgets, 0)[0] else ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_budget(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "flops_budget" not in body and isinstance(body.get("flops_budgets"), list):
+            return {**body, "flops_budget": next(iter(body["flops_budgets"]), None)}
+        return body
+
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> Self:
+        if not self.flops_budgets:
+            return self
+        if self.flops_budget not in self.flops_budgets:
+            raise ValueError(f"flops_budget {self.flops_budget:,} is not among flops_budgets; leave it out")
+        if len(self.flops_budgets) > 1 and self.algorithm != "autonl":
+            raise ValueError(f"algorithm {self.algorithm!r} learns for one budget; start a search for each")
+        if self.other_budgets and self.keep_supernet is False:
+            raise ValueError("several budgets share one supernet, so it has to be kept; leave keep_supernet out")
+        return self
+
+    @model_validator(mode="after")
+    def _supernet_learns(self) -> Self:
+        if self.supernet.epochs == 0 and self.parent is None and not self.init.startswith(PARENT_INIT):
+            raise ValueError("supernet.epochs is 0, which only a search that goes on from another one can do without")
+        return self
+
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> SearchConfig:
         """A search as some version stored it, without the settings that are no more."""
@@ -276,16 +287,3 @@ class SearchConfig(_Strict):
 def _without_retired(section: str, value: Any) -> Any:
     retired = _RETIRED.get(section)
     return value if retired is None else {key: kept for key, kept in value.items() if key not in retired}
-
-
-class SearchRequest(SearchConfig):
-    """A search as it is asked for. Stored ones, `SearchConfig`, say which weights they start from (`recipe.settle`)."""
-
-    init: Init = Field(
-        default=AUTO_INIT,
-        description='where weights start: "none", at random; the name of a weight set, see GET /weights; "auto": '
-        "pretrained where the images are photographs and a built-in weight set serves the space, else none; "
-        '"search:ID": with the teacher and the supernet of a finished search on the same dataset. From '
-        "pretrained weights, the defaults of `teacher`, `supernet` and `train` are others, and a resolution that is "
-        "left open is chosen with the architecture",
-    )

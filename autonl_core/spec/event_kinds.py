@@ -15,6 +15,7 @@ class EventKind(StrEnum):
     RUN_STATE_SAVED = "run_state_saved"
     BEST_KEPT = "best_kept"
     SUPERNET_KEPT = "supernet_kept"
+    BUDGET_QUEUED = "budget_queued"
     PAUSE_REQUESTED = "pause_requested"
     PAUSED = "paused"
     RESUME_REQUESTED = "resume_requested"

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
-from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig, SupernetConfig
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
 from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.resolutions import possible_resolutions
+from autonl_core.spec.several_budgets import DERIVES_ONLY
 from autonl_core.spec.space_families import SPACES, SpaceFamily
 from autonl_core.spec.weight_set import WeightSet
 from autonl_core.spec.weight_spaces import space_of
@@ -36,8 +37,6 @@ _SUPERNET: Mapping[str, Any] = {
     "generations": 4,
     "finalists": 2,
 }
-# A supernet that other budgets were searched with: half of the passes of `SupernetConfig`, LightNL open as it was.
-_SHARED_ALREADY: Mapping[str, Any] = {"epochs": SupernetConfig().epochs // 2, "warmup_fraction": 0.0}
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.002,
@@ -78,7 +77,7 @@ def settle(
     name = _auto(config, dataset, known) if config.init == AUTO_INIT else config.init
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
-    supernet = config.supernet if parent is None else _with_defaults(config.supernet, **_SHARED_ALREADY)
+    supernet = config.supernet if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
     return config.model_copy(update={"init": NO_INIT, "supernet": supernet})
 
 
@@ -89,7 +88,9 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
     few = images < _FEW_IMAGES
     batch = {"batch_size": _SMALL_BATCH if few else _BATCH}
     lesson = {"weight": _FEW_WEIGHT} if few else {}
-    shared_images = _SHARED_IMAGES if config.parent is None else _SHARED_IMAGES // 2
+    shared = {**_SUPERNET, **batch, "epochs": _passes(_SHARED_IMAGES, images, 2, 16)}
+    if config.parent is not None:
+        shared |= DERIVES_ONLY
     return config.model_copy(
         update={
             "init": name,
@@ -97,9 +98,7 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
             "teacher": _with_defaults(
                 config.teacher, **batch, **lesson, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)
             ),
-            "supernet": _with_defaults(
-                config.supernet, **batch, epochs=_passes(shared_images, images, 2, 16), **_SUPERNET
-            ),
+            "supernet": _with_defaults(config.supernet, **shared),
             "train": _with_defaults(
                 config.train, **batch, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN
             ),

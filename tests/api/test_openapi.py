@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from api.problems import MEDIA_TYPE, TYPES, Problem
-from autonl_core.spec.config import MAX_MACS, SearchConfig
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.macs_text import MAX_MACS
 
 
 @pytest.fixture

@@ -76,7 +76,8 @@ def test_every_request_in_every_state_changes_something_exactly_where_the_api_of
     search_id = search_in(stores, state)
     outcome = OUTCOMES[request_name].get(state)
     before = kinds(stores, search_id)
-    offered = SearchView.from_row(stores.searches.get(search_id), [], None, is_downloadable=False, supernet=None).links
+    row = stores.searches.get(search_id)
+    offered = SearchView.from_row(row, [], None, is_downloadable=False, supernet=None, of_all_budgets=[]).links
     if outcome is None:
         with pytest.raises(StateConflict, match=f"is {state}; it cannot be") as conflict:
             REQUESTS[request_name](stores, search_id)

@@ -90,6 +90,19 @@ def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
     assert stores.supernets.get(successor.id) is not None  # and others can go on from it
 
 
+@pytest.mark.long
+def test_several_budgets_end_in_a_bundle_for_each(stores: Stores) -> None:
+    asked = SearchConfig.model_validate({**SMALL, "flops_budgets": ["300k", "250k", "200k"]})
+    search, _ = stores.searches.create(asked, DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 3
+    for found, budget_macs in zip(stores.searches.of_all_budgets(search), asked.flops_budgets, strict=True):
+        assert found.state is SearchState.SUCCEEDED, stores.searches.attempts(found.id)[0].log_tail
+        assert found.result is not None
+        assert found.result["certificate"]["target_macs"] == budget_macs
+        assert 0.97 * budget_macs <= found.result["architecture"]["macs"] <= budget_macs
+        assert "bundle" in {artifact.kind for artifact in stores.architectures.artifacts(found.id)}
+
+
 def test_a_search_whose_parent_lost_its_supernet_says_so(stores: Stores) -> None:
     search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
     with stores.database.session_scope() as session:

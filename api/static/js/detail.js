@@ -32,7 +32,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "budget", "error", "downloads", "architecture", "charts", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "budget", "budgets", "error", "downloads", "architecture", "charts", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -97,6 +97,7 @@ function render(parts, search, shown, architecture, actions) {
   if (shown.state !== search.state) replace(parts.head, head(search, actions));
   replace(parts.phases, phases(search));
   replace(parts.budget, budget(search));
+  replace(parts.budgets, budgets(search));
   replace(parts.numbers, numbers(search));
   replace(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
   replace(parts.downloads, downloads(search));
@@ -179,6 +180,19 @@ function budget(search) {
     h("h2", {}, "Budget"),
     h("div", { class: `gauge${over ? " over" : ""}`, share: Math.min(used, 1), role: "meter", "aria-valuemin": 0, "aria-valuemax": search.flops_budget, "aria-valuenow": best.macs, "aria-label": "Share of the MACs budget used" }),
     h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · above the budget" : ` · ${format.percent(100 * (1 - used))} unused`));
+}
+
+/** All budgets of a search that has several, each with a link to the search for it. */
+function budgets(search) {
+  if (!search.budgets.length) return null;
+  const rows = search.budgets.map(({ flops_budget: macs, search_id: id, state, test_top1_pct: top1 }) =>
+    h("tr", {},
+      h("td", {}, format.macs(macs)),
+      h("td", {}, id === null ? "after the shared weights have learned" : id === search.id ? "this search" : h("a", { href: `#/searches/${id}` }, id)),
+      h("td", {}, state ?? ""),
+      h("td", {}, top1 === null ? "" : format.percent(top1))));
+  const titles = ["Budget", "Search", "State", "Test top-1"].map((title) => h("th", { scope: "col" }, title));
+  return h("div", {}, h("h2", {}, "All budgets"), h("table", {}, h("thead", {}, h("tr", {}, titles)), h("tbody", {}, rows)));
 }
 
 function numbers(search) {

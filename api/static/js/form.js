@@ -141,6 +141,10 @@ function readConfig(form) {
     const target = group ? (config[group] ??= {}) : config;
     target[field] = isNumber ? Number(text) : text.trim();
   }
+  if (config.flops_budgets) {
+    config.flops_budgets = [config.flops_budget, ...config.flops_budgets.split(/[\s,;]+/).filter(Boolean)];
+    delete config.flops_budget;
+  }
   return config;
 }
 
@@ -167,10 +171,17 @@ function newKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** The field that a problem is in: of several budgets, the first has one of its own. */
+function fieldOf(pointer) {
+  const [, name, index] = pointer.split("/");
+  if (name === "flops_budgets") return index === "0" ? "flops_budget" : name;
+  return pointer.slice(1).replace("/", ".");
+}
+
 function showProblems(form, box, problem) {
   const listed = problem.document?.errors ?? [];
   for (const { pointer } of listed) {
-    form.elements[pointer.slice(1).replace("/", ".")]?.setAttribute("aria-invalid", "true");
+    form.elements[fieldOf(pointer)]?.setAttribute("aria-invalid", "true");
   }
   const lines = listed.map(({ pointer, detail }) => h("li", {}, h("b", {}, pointer.slice(1) || "body"), ` ${detail}`));
   replace(

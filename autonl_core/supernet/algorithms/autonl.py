@@ -50,10 +50,13 @@ class SampledGates:
         self.slopes, self.steps = SlopeSums(len(self.table.gates)), 0
         self._features = gate_features(self.table)
         self._utilities: Utilities | None = None  # of the slopes so far
-        self._band = tuple(round(share * config.flops_budget) for share in TRAINING_BAND)
+        self._budgets = _budgets_of(config)
+        self._shares = (
+            1 / np.array(self._budgets) / sum(1 / budget for budget in self._budgets)
+        )  # the same MACs for each
         self._light_nl = np.array([gate.name == "light_nl" for gate in self.table.gates])
-        self._sampler: BandSampler | None = None  # valid until slopes are added, or the warm-up ends
-        self._sampler_warms_up = False
+        self._samplers: dict[int, BandSampler] = {}  # by budget; valid until slopes are added, or the warm-up ends
+        self._samplers_warm_up = False
 
     def extra_parameters(self) -> list[nn.Parameter]:
         return []
@@ -98,7 +101,8 @@ class SampledGates:
             return math.nan  # the weights have diverged, and their own step says so
         self.slopes.add(self.steps % 2, vertex, slope.cpu().double().numpy())
         self.steps += 1
-        self._utilities = self._sampler = None
+        self._utilities = None
+        self._samplers.clear()
         return total
 
     def state_dict(self) -> dict[str, Any]:
@@ -110,19 +114,25 @@ class SampledGates:
         else:
             self.start, self.steps = state["start"].cpu().numpy(), state["steps"]
             self.slopes.load_state_dict(state)
-        self._utilities = self._sampler = None
+        self._utilities = None
+        self._samplers.clear()
 
     def _sample(self, rng: np.random.Generator, progress: float) -> Choice:
-        """A network with MACs near the budget; LightNL always open during warm-up."""
-        warming_up, (low, high) = progress < self.settings.warmup_fraction, self._band
-        if self._sampler is None or self._sampler_warms_up != warming_up:
+        """A network with MACs near the budget, or near one of several; LightNL always open during warm-up."""
+        warming_up = progress < self.settings.warmup_fraction
+        if self._samplers_warm_up != warming_up:
+            self._samplers.clear()
+            self._samplers_warm_up = warming_up
+        budget_macs = self._budgets[0] if len(self._budgets) == 1 else int(rng.choice(self._budgets, p=self._shares))
+        low, high = (round(share * budget_macs) for share in TRAINING_BAND)
+        if budget_macs not in self._samplers:
             p = self.probabilities()
             p = np.where(self._light_nl, _NEARLY_OPEN, p) if warming_up else p
-            self._sampler = BandSampler(self.table, self.table.option_probabilities(p), low, high)
-            self._sampler_warms_up = warming_up
-        choice = self._sampler.draw(rng)
+            self._samplers[budget_macs] = BandSampler(self.table, self.table.option_probabilities(p), low, high)
+        sampler = self._samplers[budget_macs]
+        choice = sampler.draw(rng)
         if choice is None:  # a band without networks: the space is coarse here, or the budget is its very end
-            scores = log_scores(self._sampler.probabilities)
+            scores = log_scores(sampler.probabilities)
             choice = project(self.table, scores, low, max(high, self.table.macs_range()[0])).choice
         return choice
 
@@ -139,9 +149,15 @@ def _start(table: GateTable, config: SearchConfig) -> Floats:
     return np.log(opens / (1 - opens))
 
 
+def _budgets_of(config: SearchConfig) -> tuple[int, ...]:
+    """Those that the shared weights learn for."""
+    return config.flops_budgets or (config.flops_budget,)
+
+
 def _macs_per_image(config: SearchConfig, largest_macs: int) -> float:
     """Two subnets, forward and twice that backward, and the full supernet in every fourth step."""
-    subnets = SUBNETS_PER_BATCH * 3.0 * config.flops_budget
+    budgets = _budgets_of(config)
+    subnets = SUBNETS_PER_BATCH * 3.0 * len(budgets) / sum(1 / budget for budget in budgets)
     return subnets + 3.0 * largest_macs / SampledGates.slope_interval
 
 

@@ -19,9 +19,10 @@ from autonl_core.spec.parent_search import ParentSearch
 from autonl_core.spec.progress import Silent
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.result import SearchResult
+from autonl_core.spec.several_budgets import for_budget
 from tests.autonl_core.digit_archives import few_digits
 from tests.autonl_core.few_clothes import few_clothes
-from tests.autonl_core.small_searches import QUICK, LeftBehind, Recorder, search
+from tests.autonl_core.small_searches import QUICK, SHORT_TRAINING, LeftBehind, Recorder, search
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {
@@ -116,14 +117,39 @@ def test_from_a_search_at_random_the_supernet_goes_on_where_it_was(tmp_path: Pat
         torch.testing.assert_close(after.weights[name], value, rtol=1e-5, atol=1e-6)
 
 
+def test_without_an_epoch_of_its_own_it_derives_from_what_was_learned_bit_for_bit(tmp_path: Path, cache: Path) -> None:
+    """As the searches for further budgets do; stopped in the final, such a search ends the same too."""
+    digits = few_digits()
+    searched = {**QUICK["supernet"], "batch_size": 8}  # steps enough for gates to differ
+    asked: dict[str, Any] = {"flops_budgets": [400_000, 300_000], "supernet": searched, "train": SHORT_TRAINING}
+    parent = left_behind(tmp_path / "parent", cache, digits, **asked)
+    other = for_budget(parent.search.config, "parent", 300_000)
+    fields = {**other.to_json(), "keep_supernet": True, "init": "search:parent"}
+    fields = {name: value for name, value in fields.items() if name not in ("dataset", "parent")}  # said otherwise
+    recorder = Recorder()
+    whole = search(tmp_path / "whole", cache, digits, recorder, parent=parent, **fields)
+    assert 0.97 * 300_000 <= whole.architecture.macs <= 300_000
+    before, after = KeptSupernet.load(parent.supernet, CPU), KeptSupernet.load(recorder.supernets[0], CPU)
+    assert before.gates == after.gates
+    assert len(set(before.gates.values())) > 2
+    assert all(torch.equal(after.weights[name], value) for name, value in before.weights.items())
+    assert not [point for point in recorder.points if point[0] == "searching"]
+    stopped = Recorder(2, "drain", "deriving")
+    with pytest.raises(Interrupted, match="drain"):
+        search(tmp_path / "first", cache, digits, stopped, parent=parent, **fields)
+    result = search(tmp_path / "last", cache, digits, parent=parent, resume_from=stopped.states, **fields)
+    assert result.weights_sha256 == whole.weights_sha256
+
+
 @pytest.mark.parametrize(
     ("fields", "kept", "reported"),
     [
         ({"keep_supernet": False}, 0, 0),
+        ({"supernet_limit_bytes": 1_000, "flops_budgets": [400_000, 300_000]}, 1, 0),
         ({"supernet_limit_bytes": 1_000}, 0, 1),
         ({"supernet_limit_bytes": 1_000, "keep_supernet": True}, 1, 0),
     ],
-    ids=["not wanted", "too large", "wanted although it is large"],
+    ids=["not wanted", "other budgets need it", "too large", "wanted although it is large"],
 )
 def test_a_supernet_is_kept_if_it_is_wanted_or_small(
     fields: dict[str, Any], kept: int, reported: int, tmp_path: Path, cache: Path

@@ -26,11 +26,16 @@ def supernet(space: str = "tiny", resolution: int = 8, classes: int = 10, seed: 
     return Supernet(GateTable(SPACES.get(space).bind(resolution, classes)), seed=seed)
 
 
+def chances(net: Supernet) -> list[float]:
+    """How likely gates are open: of each another number."""
+    return [(place + 1) / (len(net.table.gates) + 1) for place in range(len(net.table.gates))]
+
+
 def test_a_file_gives_back_every_weight(tmp_path: Path) -> None:
     net = supernet()
     arch = adapt(ZOO["efficientnet_lite0"].arch, resolution=64, num_classes=10)
     teacher = build_network(arch, seed=1)
-    kept = KeptSupernet.of(net.state_dict(), net.table.space, Adapted(teacher, 64, 91.5))
+    kept = KeptSupernet.of(net.state_dict(), chances(net), net.table, Adapted(teacher, 64, 91.5))
     kept.save(tmp_path / "supernet.safetensors")
     read = KeptSupernet.load(tmp_path / "supernet.safetensors", CPU)
     assert read.teacher is not None
@@ -38,13 +43,14 @@ def test_a_file_gives_back_every_weight(tmp_path: Path) -> None:
     for ours, theirs in ((net.state_dict(), read.weights), (teacher.state_dict(), read.teacher.weights)):
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert read.probabilities(net.table) == tuple(chances(net))
     assert kept.size_bytes == read.size_bytes
     assert 0 < (tmp_path / "supernet.safetensors").stat().st_size - kept.size_bytes < 100_000
 
 
 def test_a_supernet_of_the_same_space_goes_on_with_the_same_function(tmp_path: Path) -> None:
     net, other = supernet(seed=1), supernet(seed=2)
-    KeptSupernet.of(net.state_dict(), net.table.space, None).start(other)
+    KeptSupernet.of(net.state_dict(), chances(net), net.table, None).start(other)
     x, gates = torch.randn(4, 3, 8, 8), torch.rand(len(net.table.gates))
     assert torch.equal(net.forward_gated(x, gates), other.forward_gated(x, gates))
 
@@ -53,7 +59,8 @@ def test_at_another_resolution_kernels_lose_or_gain_a_rim() -> None:
     sizes = {}
     for resolution, other in ((LARGE, SMALL), (SMALL, LARGE)):
         source, target = supernet("lite", resolution, seed=1), supernet("lite", other, seed=2)
-        KeptSupernet.of(source.state_dict(), source.table.space, None).start(target)
+        kept = KeptSupernet.of(source.state_dict(), chances(source), source.table, None)
+        kept.start(target)
         given, found = source.state_dict(), target.state_dict()
         for name, value in found.items():
             if value.shape == given[name].shape:
@@ -65,7 +72,15 @@ def test_at_another_resolution_kernels_lose_or_gain_a_rim() -> None:
             sizes[resolution] = value.shape[-1]
             if value is large:
                 assert value.sum() == pytest.approx(float(small.sum()), abs=1e-4)  # the rim is zero
+        by_name = {(gate.position, gate.name): p for gate, p in zip(source.table.gates, chances(source), strict=True)}
+        expected = [by_name.get((gate.position, gate.name), 0.5) for gate in target.table.gates]
+        assert kept.probabilities(target.table) == tuple(expected)
     assert sizes == {LARGE: 3, SMALL: 5}
+
+
+def test_a_file_of_an_earlier_version_has_no_gates() -> None:
+    net = supernet()
+    assert KeptSupernet("tiny", 10, net.state_dict()).probabilities(net.table) is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +93,7 @@ def test_at_another_resolution_kernels_lose_or_gain_a_rim() -> None:
 def test_another_space_or_other_classes_are_refused(other: Supernet, message: str) -> None:
     net = supernet()
     with pytest.raises(CheckpointError, match=message):
-        KeptSupernet.of(net.state_dict(), net.table.space, None).start(other)
+        KeptSupernet.of(net.state_dict(), chances(net), net.table, None).start(other)
 
 
 def test_weights_that_the_space_does_not_have_are_named() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from autonl_core.spec.config import MAX_MACS, AugmentConfig, ExportConfig, SearchConfig, SupernetConfig, TrainConfig
+from autonl_core.spec.config import AugmentConfig, ExportConfig, SearchConfig, SupernetConfig, TrainConfig
+from autonl_core.spec.macs_text import MAX_MACS
 
 MINIMAL: dict[str, Any] = {"dataset": "digits", "flops_budget": 400_000}
 
@@ -116,7 +117,7 @@ def test_everything_that_is_wrong_is_listed_at_once() -> None:
             "seed": "0",
             "val_fraction": float("inf"),
             "colour": "red",
-            "supernet": {"epochs": 0, "lr": float("nan"), "width": 2, "candidates": 10**400},
+            "supernet": {"epochs": -1, "lr": float("nan"), "width": 2, "candidates": 10**400},
             "train": {"weights": "borrow", "momentum": 1},
             "augment": {"horizontal_flip": 1, "erase": -0.1},
         }

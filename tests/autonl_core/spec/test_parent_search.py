@@ -8,7 +8,7 @@ import pytest
 
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import ParentError
-from autonl_core.spec.config import SearchConfig, SupernetConfig
+from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.parent_search import ParentSearch, parent_id
 from autonl_core.spec.recipe import settle
 from tests.autonl_core.spec.test_recipe import KNOWN, LITE0, PHOTOS, request
@@ -39,11 +39,13 @@ def test_split_space_and_teacher_stay_what_the_weights_were_made_with() -> None:
     assert (config.flops_budget, config.resolution) == (20_000_000, None)  # so resolutions are tried again
 
 
-def test_the_supernet_is_shared_for_half_as_many_passes() -> None:
-    assert going_on(of_photos()).supernet.epochs == 2 < of_photos().config.supernet.epochs == 4
+def test_the_supernet_is_not_trained_again_unless_that_is_asked_for() -> None:
+    assert of_photos().config.supernet.epochs == 4
+    derived = going_on(of_photos()).supernet
+    assert (derived.epochs, derived.candidates, derived.finalists) == (0, 8, 2)
     assert going_on(of_photos(), supernet={"epochs": 5}).supernet.epochs == 5
     config = going_on(of_digits(), dataset="digits", flops_budget="300k")
-    assert (config.supernet.epochs, config.supernet.warmup_fraction) == (SupernetConfig().epochs // 2, 0.0)
+    assert (config.supernet.epochs, config.supernet.warmup_fraction) == (0, 0.0)
     assert (config.init, config.resolution, config.search_space) == ("none", 16, None)
 
 

@@ -1,0 +1,44 @@
+"""Several budgets from one search: the first learns the shared weights for all, the others go on with them.
+
+Each budget is a search of its own, with a result, a certificate and a bundle: one that fails or is cancelled leaves the
+others alone. What they share is dear, what they add is not: a few scores, a final of two, and the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autonl_core.spec.config import SearchConfig, SupernetConfig
+
+# Gates and weights are learned already. Scores only choose within a budget, by what the gates say.
+DERIVES_ONLY: Mapping[str, Any] = {
+    "epochs": 0,
+    "warmup_fraction": 0.0,
+    "candidates": 8,
+    "generations": 1,
+    "finalists": 2,
+}
+
+
+def for_budget(first: SearchConfig, first_id: str, budget_macs: int) -> SearchConfig:
+    """The search for another budget that goes on from `first`, the settled one that has the id `first_id`.
+
+    What `first` asks for beyond the defaults of `DERIVES_ONLY` counts here only where it is less.
+    """
+    supernet = {name: min(value, getattr(first.supernet, name)) for name, value in DERIVES_ONLY.items()}
+    return first.model_copy(
+        update={
+            "flops_budget": budget_macs,
+            "parent": first_id,
+            "keep_supernet": False,  # it is the one of the first
+            "supernet": SupernetConfig.model_validate({**first.supernet.to_json(), **supernet}),
+        }
+    )
+
+
+def first_of(config: SearchConfig, search_id: str) -> str | None:
+    """The search that learns for all budgets of `config`, which has the id `search_id`; None: it has one budget."""
+    if len(config.flops_budgets) < 2:
+        return None
+    return search_id if config.other_budgets else config.parent

@@ -1,0 +1,49 @@
+"""Searches for the other budgets of a search: queued once its supernet is kept, each a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.several_budgets import first_of, for_budget
+from store import events
+from store.models import Search
+from store.queued_search import queue_search
+
+
+def queue_other_budgets(session: Session, first: Search, moment: datetime) -> None:
+    """Queue a search for each other budget of `first`, whose row this transaction must have locked; each only once."""
+    config = SearchConfig.stored(first.config)
+    if not config.other_budgets:
+        return
+    queued = {search.config["flops_budget"] for search in _of_all_budgets(session, config, first.id)}
+    dataset = DatasetSpec.from_json(first.dataset_spec)
+    for place, budget_macs in enumerate(config.other_budgets):
+        if budget_macs in queued:
+            continue
+        created_at = moment + timedelta(microseconds=place)  # claimed in the order in which they were asked for
+        search = queue_search(session, for_budget(config, first.id, budget_macs), dataset, created_at)
+        detail = {"search_id": search.id, "flops_budget": budget_macs}
+        events.append(session, first, EventKind.BUDGET_QUEUED, moment, detail)
+
+
+def of_all_budgets(session: Session, search: Search) -> Sequence[Search]:
+    """The searches that share a supernet for their budgets, `search` among them; none if it has only one budget."""
+    config = SearchConfig.stored(search.config)
+    first_id = first_of(config, search.id)
+    return [] if first_id is None else _of_all_budgets(session, config, first_id)
+
+
+def _of_all_budgets(session: Session, config: SearchConfig, first_id: str) -> Sequence[Search]:
+    """In the order of the budgets. Others that went on from the first later are not among them."""
+    query = select(Search).where(or_(Search.id == first_id, Search.config["parent"].as_string() == first_id))
+    found = session.scalars(query.order_by(Search.created_at, Search.id)).all()
+    wanted = list(config.flops_budgets)
+    related = [one for one in found if SearchConfig.stored(one.config).flops_budgets == config.flops_budgets]
+    return sorted(related, key=lambda one: wanted.index(one.config["flops_budget"]))

@@ -1,0 +1,45 @@
+"""A new search: its row, and the first event of its log."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.event_kinds import EventKind
+from store import events
+from store.models import Search
+from store.states import SearchState
+
+
+def queue_search(
+    session: Session,
+    config: SearchConfig,
+    dataset: DatasetSpec,
+    moment: datetime,
+    *,
+    idempotency_key: str | None = None,
+    body_sha256: str | None = None,
+) -> Search:
+    """Queue a new search. Raises IntegrityError if the key has been used."""
+    search = Search(
+        id=secrets.token_hex(8),
+        config=config.to_json(),
+        dataset=dataset.name,
+        dataset_spec=dataset.to_json(),
+        idempotency_key=idempotency_key,
+        body_sha256=body_sha256,
+        state=SearchState.QUEUED,
+        fence=0,
+        event_seq=0,
+        created_at=moment,
+        next_run_at=moment,
+    )
+    session.add(search)
+    session.flush()
+    detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
+    events.append(session, search, EventKind.CREATED, moment, detail)
+    return search
