@@ -24,6 +24,7 @@ from api.routes import (
     problems,
     reports,
     searches,
+    trade_off,
     weights,
 )
 from api.schemas.datasets import DatasetBody
@@ -38,7 +39,16 @@ Search-as-a-service for image classifiers that fit a MACs budget: `POST /searche
 A search outlives its request: it is a resource to poll, or to follow by its events, until its state is final.
 Errors are problem documents (RFC 9457) that list every invalid field. MACs are {COUNTING_RULE}.
 """
-_DATABASE_ROUTES = (searches, events, architectures, checkpoints, reports, datasets, weights)  # may respond with 503
+_DATABASE_ROUTES = (  # may respond with 503
+    searches,
+    trade_off,
+    events,
+    architectures,
+    checkpoints,
+    reports,
+    datasets,
+    weights,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -46,6 +46,9 @@ class Client:
     def search(self, search_id: str) -> dict[str, Any]:
         return self._json("GET", f"/searches/{search_id}")
 
+    def trade_off(self, search_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}/trade-off")
+
     def searches(self, **filters: str | int | None) -> dict[str, Any]:
         return self._json("GET", "/searches", params=filters)
 

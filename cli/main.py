@@ -19,6 +19,11 @@ COMMANDS = (
         "watch", "cli.watch:watch", "Follow a search until it ends or is paused. Exit code 1 unless it succeeded."
     ),
     LazyCommand("list", "cli.searches:list_searches", "List searches, newest first."),
+    LazyCommand(
+        "trade-off",
+        "cli.trade_off:trade_off",
+        "Show what accuracy costs: the networks that a search measured, of all of its budgets.",
+    ),
     LazyCommand("events", "cli.searches:events", "Show the event log of a search, oldest event first."),
     LazyCommand(
         "cancel",

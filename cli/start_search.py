@@ -58,7 +58,9 @@ def search(
     """Start a search. With --wait, exit code 1 unless it succeeded."""
     body = _read_config(config)
     options: dict[str, Any] = {"dataset": dataset, "seed": seed, "resolution": resolution}
-    options |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget) or None}
+    if budget:  # instead of what the file says in either field
+        body = {name: value for name, value in body.items() if name not in ("flops_budget", "flops_budgets")}
+        body |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget)}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
     with Client(url) as client:

@@ -107,7 +107,7 @@ class PretrainedStartView(View):
 
 @mirrors(
     SearchResult,
-    without={"checkpoint"},
+    without={"checkpoint", "networks"},  # of the networks, there are many: GET /searches/{id}/trade-off
     types={
         "architecture": ArchitectureSummary,
         "stop_reason": StopReason,
@@ -251,9 +251,14 @@ class SearchView(View):
         return cls.model_validate({name: getattr(search, name) for name in names} | derived, from_attributes=True)
 
 
+_ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off")  # what every search has
+
+
 def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:
     own = f"/searches/{search.id}"
-    links = {"self": own} | {name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures")}
+    links = {"self": own} | {
+        name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures", "trade-off")
+    }
     links |= {request.value: f"{own}/{request}" for request in allowed_requests(search.state)}
     if search.best_arch_id is not None:
         links["best"] = f"/architectures/{search.best_arch_id}"

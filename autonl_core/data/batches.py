@@ -34,6 +34,7 @@ Stream = Literal[
     "mix",
     "teacher",
     "resolution",
+    "significance",
 ]
 STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, or searches are not repeatable
     "search": 0,
@@ -48,6 +49,7 @@ STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, 
     "mix": 9,
     "teacher": 10,
     "resolution": 11,
+    "significance": 12,
 }
 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,), or (B, classes) once mixed

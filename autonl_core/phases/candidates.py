@@ -37,6 +37,7 @@ class Candidate:
     top1_pct: float = 0.0
     feasible: bool = True  # False: memory did not suffice to score it
     right: Tensor | None = field(default=None, compare=False, repr=False)  # (val images,), which it got right
+    predicted: Tensor | None = field(default=None, compare=False, repr=False)  # (val images,), the class it names
 
 
 def propose(

@@ -24,6 +24,7 @@ from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
+from autonl_core.spec import arch_string
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.training.evaluate import Marks, evaluate
 from autonl_core.training.trainer import Trainer
@@ -112,7 +113,9 @@ class _FinalRound:
                 raise StepTooLarge("memory runs out for every finalist, in however small parts of a batch")
             raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
         run.reporter.architecture(run.record_of(run.table.arch(best.choice), val_top1_pct=best.top1_pct))
-        comparison = state.comparison.with_round(tuple(finalist.score_beside(best) for finalist in trained))
+        names = (arch_string.encode(run.table.arch(finalist.choice)) for finalist in trained)
+        scores = (finalist.score_beside(best) for finalist in trained)
+        comparison = state.comparison.with_round(dict(zip(names, scores, strict=True)))
         number = state.round + 1
         detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,9 @@ def _result(
         baselines=outcome.baselines,
         init=run.start,
         parent=run.config.parent,
+        networks=tuple(
+            replace(network, chosen=network.arch_string == record.arch_string) for network in state.comparison.networks
+        ),
     )
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from autonl_core.data.batches import random_stream
 from autonl_core.errors import is_out_of_memory
@@ -28,8 +30,10 @@ from autonl_core.phases.states import DerivingState, Finalist, LearnedGates
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.supernet.budget import project
 from autonl_core.supernet.option_costs import Choice
+from autonl_core.supernet.significance import chance_of
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.supernet.utilities import (
@@ -42,6 +46,7 @@ from autonl_core.supernet.utilities import (
 )
 from autonl_core.training.evaluate import Marks
 
+_ENOUGH = 12  # networks, for a statement about all of them
 _NEVER = -1e6  # worth of an option that is ruled out: far below what any loss can be
 
 
@@ -67,6 +72,7 @@ class _Scoring:
         self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
         self.supernet.load_state_dict(learned.supernet)
         self.scored: dict[Choice, Candidate] = {}
+        self.labels: Tensor | None = None  # (val images,), once a candidate is scored
 
     def best_so_far(self) -> BestSoFar | None:
         if not self.scored:
@@ -109,9 +115,19 @@ class _Scoring:
             Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
             for c in seated
         )
-        comparison = compare(ranking, first, twin)
+        table = self.run.table
+        networks = (MeasuredNetwork.of(table.arch(one.choice), one.origin, one.top1_pct) for one in ranking)
+        comparison = replace(compare(ranking, first, twin), networks=tuple(networks), chance=self._chance(ranking))
         self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
         return DerivingState(finalists, (), comparison)
+
+    def _chance(self, scored: list[Candidate]) -> float | None:
+        """How likely it is by chance that options explain the accuracies as well as they do; None: too few networks."""
+        predictions = [one.predicted for one in scored if one.predicted is not None]
+        if self.labels is None or not len(scored) == len(predictions) >= _ENOUGH:
+            return None
+        predicted, rng = torch.stack(predictions).numpy(), random_stream("significance", self.run.config.seed, 0)
+        return chance_of(self.features, [one.choice for one in scored], predicted, self.labels.numpy(), rng)
 
     def _ranked_by(self, known: Utilities) -> list[Candidate]:
         """Feasible candidates, the best by all scores first."""
@@ -153,7 +169,9 @@ class _Scoring:
                 raise
             report_infeasible(self.run, candidate.choice, candidate.origin)
             return replace(candidate, feasible=False)
-        return replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct, right=marks.right())
+        self.labels = marks.labels()
+        score = replace(candidate, loss=measured.loss, top1_pct=measured.top1_pct)
+        return replace(score, right=marks.right(), predicted=marks.predicted())
 
 
 def report_infeasible(run: SearchRun, choice: Choice, origin: str) -> None:

@@ -145,7 +145,7 @@ class DerivingState:
             "phase": "deriving",
             "survivors": [finalist.to_state() for finalist in self.finalists],
             "trained": [finalist.to_state() for finalist in self.trained],
-            "comparison": self.comparison.to_json(),
+            "comparison": self.comparison.to_state(),
             "round": self.round,
             **turn,
         }
@@ -183,7 +183,7 @@ class TrainingState:
             "choice": list(self.choice),
             "origin": self.origin,
             "val_top1_pct": self.val_top1_pct,
-            "comparison": self.comparison.to_json(),
+            "comparison": self.comparison.to_state(),
             "inherited": self.inherited,
         }
         if self.trainer is not None:

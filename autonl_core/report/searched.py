@@ -7,6 +7,7 @@ from autonl_core.report.figures import pct
 from autonl_core.report.words import origin
 from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
 
+_SIGNIFICANT = 0.05  # below this share of chance, options matter
 _Z = 1.959963984540054  # two-sided 95%
 _HOW = (
     "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
@@ -32,9 +33,22 @@ def about_candidates(facts: Facts) -> list[str]:
     return [
         _HOW,
         f"Origin of the chosen network: {origin(facts.architecture.chosen_as)}.",
+        *_whether_options_matter(comparison),
         *_with_shared_weights(comparison, images),
         *_after_training(comparison, images),
     ]
+
+
+def _whether_options_matter(comparison: Comparison) -> list[str]:
+    """What the permutation test over all candidates says (`supernet/significance.py`)."""
+    if comparison.chance is None:
+        return []
+    how_often = f"with labels at random, it would be as much in {100 * comparison.chance:.0f}% of cases"
+    scored = f"the accuracy of the {comparison.candidates} networks that were scored"
+    if comparison.chance < _SIGNIFICANT:
+        return [f"Which options a network has explains {scored}: {how_often}."]
+    nothing = "So there was nothing for the search to learn: check the labels, or give it more images or epochs."
+    return [f"Which options a network has explains no more of {scored} than chance does: {how_often}. {nothing}"]
 
 
 def _with_shared_weights(comparison: Comparison, images: str) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from autonl_core.spec.measured_network import MeasuredNetwork
+
 _ROUND = "final_round_"
 
 
@@ -42,6 +44,9 @@ class Comparison:
 
     `mean` and `best` are top-1 in percent, by `measure`; `candidates` counts them all. `ahead_of`, by origin: how far
     the best network by all scores is ahead of the others, by the same measure. Of several random ones, the mean counts.
+    `chance`: how often options would explain the accuracies as well if predictions had nothing to do with labels; None:
+    too few networks, or an earlier version. `networks`: the candidates one by one, the best by all scores first;
+    earlier versions kept none.
     """
 
     measure: str
@@ -50,27 +55,40 @@ class Comparison:
     best: Mapping[str, float]
     ahead_of: Mapping[str, Gap] = field(default_factory=dict)
     rounds: tuple[tuple[FinalistScore, ...], ...] = ()
+    networks: tuple[MeasuredNetwork, ...] = ()
+    chance: float | None = None
 
-    def with_round(self, scores: tuple[FinalistScore, ...]) -> Comparison:
-        """The same after one more round of the final."""
-        return replace(self, rounds=(*self.rounds, scores))
+    def with_round(self, scores: Mapping[str, FinalistScore]) -> Comparison:
+        """The same after one more round of the final, in which the finalists, by arch string, had these scores."""
+        networks = (
+            replace(network, final_val_top1_pct=scores[network.arch_string].val_top1_pct)
+            if network.arch_string in scores
+            else network
+            for network in self.networks
+        )
+        return replace(self, rounds=(*self.rounds, tuple(scores.values())), networks=tuple(networks))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; round N is `final_round_N`."""
+        """Plain JSON of all but the single networks, which are many; round N is `final_round_N`."""
         data: dict[str, Any] = {
             "measure": self.measure,
             "candidates": self.candidates,
             "mean": dict(self.mean),
             "best": dict(self.best),
             "ahead_of": {origin: asdict(gap) for origin, gap in self.ahead_of.items()},
+            "chance": self.chance,
         }
         for number, scores in enumerate(self.rounds, start=1):
             data[f"{_ROUND}{number}"] = [score.to_json() for score in scores]
         return data
 
+    def to_state(self) -> dict[str, Any]:
+        """The same with the networks, for a run state."""
+        return {**self.to_json(), "networks": [network.to_json() for network in self.networks]}
+
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Comparison:
-        """What `to_json` made."""
+        """What `to_json` or `to_state` made."""
         count = sum(key.startswith(_ROUND) for key in data)
         rounds = (data[f"{_ROUND}{number}"] for number in range(1, count + 1))
         return Comparison(
@@ -80,4 +98,6 @@ class Comparison:
             best=dict(data["best"]),
             ahead_of={origin: Gap(**gap) for origin, gap in data.get("ahead_of", {}).items()},
             rounds=tuple(tuple(FinalistScore.from_json(score) for score in scores) for scores in rounds),
+            networks=tuple(MeasuredNetwork.from_json(network) for network in data.get("networks", ())),
+            chance=data.get("chance"),
         )

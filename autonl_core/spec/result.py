@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord
 
@@ -100,6 +101,7 @@ class SearchResult:
     baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
     init: PretrainedStart | None = None  # None: from random weights
     parent: str | None = None  # id of the search that it went on from; None: there is none
+    networks: tuple[MeasuredNetwork, ...] = ()  # that were measured, the best by all scores first
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -110,6 +112,7 @@ class SearchResult:
             for kind, file in self.files.items()
         }
         data["baselines"] = [baseline.to_json() for baseline in self.baselines]
+        data["networks"] = [network.to_json() for network in self.networks]
         return data
 
     @staticmethod
@@ -138,6 +141,9 @@ class SearchResult:
             values["certificate"] = Certificate(**_known_fields(Certificate, certificate))
         baselines = data.get("baselines", ())
         values["baselines"] = tuple(BaselineResult(**_known_fields(BaselineResult, each)) for each in baselines)
+        values["networks"] = tuple(
+            MeasuredNetwork(**_known_fields(MeasuredNetwork, network)) for network in data.get("networks", ())
+        )
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(_known_fields(PretrainedStart, start))
         return SearchResult(**values)

@@ -85,18 +85,28 @@ class Examiner:
 
 
 class Marks:
-    """Keeps which images a network gets right: `evaluate(network, batches, marks)`, then `right()`."""
+    """Keeps what a network predicts, in the order the images came: `evaluate(network, batches, marks)`, then these."""
 
     def __init__(self) -> None:
-        self._right: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._predicted: list[Tensor] = []
 
     def __call__(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
         """One batch: images (B, 3, R, R), labels (B,), logits (B, classes)."""
-        self._right.append((logits.argmax(dim=1) == labels).cpu())
+        self._labels.append(labels.cpu())
+        self._predicted.append(logits.argmax(dim=1).cpu())
+
+    def labels(self) -> Tensor:
+        """(N,), the true classes."""
+        return torch.cat(self._labels)
+
+    def predicted(self) -> Tensor:
+        """(N,), the classes that it names."""
+        return torch.cat(self._predicted)
 
     def right(self) -> Tensor:
-        """(N,) bool, in the order the images came."""
-        return torch.cat(self._right)
+        """(N,) bool, which images it gets right."""
+        return self.predicted() == self.labels()
 
 
 def gap(right: Tensor, other: Tensor) -> Gap:

@@ -39,7 +39,7 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),
     (ResolutionTrialView, ResolutionTrial, set()),
-    (ResultView, SearchResult, {"checkpoint"}),
+    (ResultView, SearchResult, {"checkpoint", "networks"}),
     (NormalisationView, Normalisation, set()),
     (WeightProblemView, WeightProblem, set()),
 ]

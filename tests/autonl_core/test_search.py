@@ -57,6 +57,11 @@ class TestResult:
     ) -> None:
         result, _ = uninterrupted
         assert {"uniform", "widest", "random", "drawn"} <= set(result.comparison["mean"])
+        (chosen,) = (network for network in result.networks if network.chosen)
+        assert chosen.arch_string == result.architecture.arch_string
+        assert chosen.final_val_top1_pct == result.architecture.val_top1_pct
+        assert len(result.networks) == result.comparison["candidates"]
+        assert all(0.97 * result.flops_budget <= network.macs <= result.flops_budget for network in result.networks)
         assert result.comparison["chosen"] in {"by_slopes", "by_scores", "drawn", "uniform", "widest"}
 
     def test_is_scored_the_same_by_a_process_that_never_ran_the_search(
@@ -104,6 +109,7 @@ class TestDeterminism:
         assert true.architecture.test_top1_pct > 60  # of ten classes, after eight epochs
         assert false.architecture.test_top1_pct < 20
         assert (true.stop_reason, false.stop_reason) == ("converged", "collapsed")
+        assert true.comparison["chance"] < 0.05 <= false.comparison["chance"]
         assert false.architecture.arch_id != true.architecture.arch_id
         assert false.weights_sha256 != true.weights_sha256
 

@@ -71,13 +71,13 @@ function chart(name, points, limit) {
   return h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, title(name)), readout), picture);
 }
 
-function padded(low, high) {
+export function padded(low, high) {
   if (high > low) return [low - 0.05 * (high - low), high + 0.05 * (high - low)];
   const room = Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
 }
 
-function ticks(low, high) {
+export function ticks(low, high) {
   const rough = (high - low) / 3;
   const scale = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * scale).find((candidate) => candidate >= rough);
@@ -90,7 +90,7 @@ function ticks(low, high) {
 const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index].phase;
 const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
 const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
-const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));
+export const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));
 
 function shown(name, value) {
   if (name.endsWith("_pct")) return format.percent(value);

@@ -6,6 +6,7 @@ import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
 import { goOnFrom } from "./form.js";
 import * as format from "./format.js";
+import { tradeOff } from "./tradeoff.js";
 
 const EVERY_MS = 1000;
 const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
@@ -32,7 +33,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "budget", "budgets", "error", "downloads", "architecture", "charts", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "budget", "budgets", "error", "downloads", "architecture", "tradeoff", "charts", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -56,7 +57,11 @@ export function showDetail(main, id, onChange) {
       const search = await api.getSearch(id);
       await follow(id, shown);
       const architecture = await newArchitecture(search, shown);
+      const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
+      const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
       if (shown.stopped) return;
+      shown.ended = ended;
+      if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange });
       if (shown.newEvents) eventLog.show(shown.events);
       if (shown.state !== search.state) onChange();
@@ -91,6 +96,11 @@ async function newArchitecture(search, shown) {
   const architecture = await api.getArchitecture(key);
   shown.archKey = key;
   return architecture;
+}
+
+function showTradeOff(part, networks) {
+  const picture = tradeOff(networks);
+  replace(part, picture && h("h2", {}, "Measured networks"), picture);
 }
 
 function render(parts, search, shown, architecture, actions) {

@@ -139,6 +139,7 @@ def test_without_an_epoch_of_its_own_it_derives_from_what_was_learned_bit_for_bi
         search(tmp_path / "first", cache, digits, stopped, parent=parent, **fields)
     result = search(tmp_path / "last", cache, digits, parent=parent, resume_from=stopped.states, **fields)
     assert result.weights_sha256 == whole.weights_sha256
+    assert result.networks == whole.networks
 
 
 @pytest.mark.parametrize(

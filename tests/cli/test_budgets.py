@@ -1,0 +1,60 @@
+"""Several budgets on the command line: started, followed one after the other, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from autonl_core.spec.measured_network import MeasuredNetwork
+from store.stores import Stores
+from tests.cli.test_commands import as_json, autonl
+from tests.store.sample_rows import FILES, claim, result
+from tests.store.test_supernets import keep
+
+pytestmark = pytest.mark.usefixtures("service")
+MEASURED = (
+    MeasuredNetwork("in8 | worse", 395_000, 9_000, 2_048, "random", 60.0),
+    MeasuredNetwork("in8 | better", 390_000, 8_000, 4_096, "by_scores", 70.0, 75.0, chosen=True),
+)
+
+
+def test_repeated_budgets_start_one_search_for_all_whatever_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "search.yaml"
+    file.write_text("{dataset: digits, flops_budget: 350k}")
+    several = as_json("search", "--config", str(file), "-b", "400k", "-b", "300k")
+    assert [budget["flops_budget"] for budget in several["budgets"]] == [400_000, 300_000]
+    assert "400k" in (shown := autonl("status", several["id"]).stdout)
+    assert "300k: not begun" in shown
+    file.write_text("{dataset: digits, flops_budgets: [350k, 300k]}")
+    assert as_json("search", "--config", str(file), "-b", "400k")["budgets"] == []
+
+
+def test_all_of_them_are_followed_and_one_that_did_not_succeed_is_a_failure(
+    service: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    search_id = as_json("search", "-d", "digits", "-b", "400k", "-b", "300k")["id"]
+    lease = claim(stores)
+    keep(stores, lease, tmp_path)
+    stores.claims.finish(lease, result(), FILES)
+    other = claim(stores)
+    stores.control.cancel(other.search_id)
+    stores.claims.cancelled(other)
+    watched = autonl("watch", search_id)
+    assert watched.exit_code == 1
+    assert watched.stdout.index(search_id) < watched.stdout.index(other.search_id)
+    assert autonl("watch", other.search_id).exit_code == 1
+
+
+def test_the_trade_off_shows_the_front_and_the_results(service: httpx.Client, stores: Stores) -> None:
+    search_id = as_json("search", "-d", "digits", "-b", "400k")["id"]
+    assert "no network yet" in autonl("trade-off", search_id).stdout
+    stores.claims.finish(claim(stores), replace(result(), networks=MEASURED), FILES)
+    shown = autonl("trade-off", search_id).stdout
+    assert "in8 | better" in shown
+    assert "in8 | worse" not in shown
+    assert "75.00%" in shown
+    assert "in8 | worse" in autonl("trade-off", search_id, "--all").stdout
+    assert as_json("trade-off", search_id) == service.get(f"/searches/{search_id}/trade-off").json()
