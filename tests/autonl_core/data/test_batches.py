@@ -104,6 +104,7 @@ def test_numbers_of_streams_never_change() -> None:
     assert STREAM_NUMBERS == {
         "search": 0, "slopes": 1, "gates": 2, "slope_gates": 3, "candidates": 4,
         "finalist": 5, "train": 6, "plain": 7, "dropout": 8, "mix": 9, "teacher": 10, "resolution": 11,
+        "significance": 12,
     }  # fmt: skip
     assert random_stream("train", 3, 5).integers(1 << 30, size=2).tolist() == [519914934, 939815840]
 
