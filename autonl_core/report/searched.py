@@ -47,8 +47,8 @@ def _whether_options_matter(comparison: Comparison) -> list[str]:
     scored = f"the accuracy of the {comparison.candidates} networks that were scored"
     if comparison.chance < _SIGNIFICANT:
         return [f"Which options a network has explains {scored}: {how_often}."]
-    nothing = "So there was nothing for the search to learn: check the labels, or give it more images or epochs."
-    return [f"Which options a network has explains no more of {scored} than chance does: {how_often}. {nothing}"]
+    remedy = "Among them the choice may be luck: more validation images or epochs may show more, or labels are wrong."
+    return [f"Which options a network has explains no more of {scored} than chance may: {how_often}. {remedy}"]
 
 
 def _with_shared_weights(comparison: Comparison, images: str) -> list[str]:

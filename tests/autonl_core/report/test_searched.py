@@ -51,3 +51,16 @@ def test_a_comparison_survives_its_json_and_that_of_an_earlier_version() -> None
     assert Comparison.from_json(comparison.to_json()) == comparison
     earlier = {key: value for key, value in comparison.to_json().items() if key != "ahead_of"}
     assert Comparison.from_json(earlier) == replace(comparison, ahead_of={})
+
+
+def test_whether_options_matter_is_said_with_how_often_chance_does_as_well() -> None:
+    example = facts().architecture.comparison
+    (_, _, matters, *_) = about_candidates(facts_with(replace(example, chance=0.01)))
+    assert matters == (
+        "Which options a network has explains the accuracy of the 12 networks that were scored: with labels at random, "
+        "it would be as much in 1% of cases."
+    )
+    (_, _, luck, *_) = about_candidates(facts_with(replace(example, chance=0.4)))
+    assert "explains no more" in luck
+    assert "as much in 40% of cases" in luck
+    assert "the choice may be luck" in luck
