@@ -113,7 +113,11 @@ def _validate_valid_fields(body: InvalidBody, stores: Stores) -> _Refusal:
     fields = (*_SPACE_FIELDS, "baselines")
     valid = {name: body.body[name] for name in fields if name in body.body and name not in invalid}
     if invalid.isdisjoint(_SPACE_FIELDS):
-        search = _resolve(SearchRequest.model_validate(valid), stores)
+        try:
+            search = _resolve(SearchRequest.model_validate(valid), stores)
+        except ValidationError as error:  # valid fields that contradict each other
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            return _Refusal(field_problems(found, source="body"))
         return search if isinstance(search, _Refusal) else _Refusal([])
     dataset = _find_dataset(valid["dataset"], stores) if "dataset" in valid else None
     return _Refusal([dataset] if isinstance(dataset, FieldProblem) else [])
@@ -146,12 +150,13 @@ def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
 
 
 def _validate_other_budgets(config: SearchConfig, dataset: DatasetSpec) -> _Refusal | None:
-    """The other budgets that no network fits into, with the range in which one does; None: there are none."""
+    """The other budgets that no network fits into, with the range in which one does, or no baseline; None: all fit."""
     fields: list[FieldProblem] = []
     feasible_macs: tuple[int, int] | None = None
     for index, budget_macs in enumerate(config.other_budgets, start=1):
         try:
-            resolve_space(config.model_copy(update={"flops_budget": budget_macs}), dataset)
+            other = config.model_copy(update={"flops_budget": budget_macs})
+            fields += _validate_baselines(other, resolve_space(other, dataset))
         except BudgetError as error:
             fields.append(FieldProblem(pointer=f"/flops_budgets/{index}", code="infeasible", detail=str(error)))
             feasible_macs = error.feasible_macs

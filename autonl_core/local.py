@@ -72,12 +72,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _search(options: argparse.Namespace) -> int:
     """The search of the configuration, then those for its other budgets, each in a folder named after its budget."""
+    from autonl_core.run.search_run import SUPERNET_NAME  # with all that trains: scoring needs none of it
+
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
     config = settle(config, dataset, installed_weights())
     _run(options, config, dataset, options.out)
-    from autonl_core.run.search_run import SUPERNET_NAME
-
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)
         _run(options, other, dataset, options.out / str(budget_macs), options.out / SUPERNET_NAME)

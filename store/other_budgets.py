@@ -45,5 +45,5 @@ def _of_all_budgets(session: Session, config: SearchConfig, first_id: str) -> Se
     query = select(Search).where(or_(Search.id == first_id, Search.config["parent"].as_string() == first_id))
     found = session.scalars(query.order_by(Search.created_at, Search.id)).all()
     wanted = list(config.flops_budgets)
-    related = [one for one in found if SearchConfig.stored(one.config).flops_budgets == config.flops_budgets]
+    related = [one for one in found if one.config.get("flops_budgets") == wanted]
     return sorted(related, key=lambda one: wanted.index(one.config["flops_budget"]))

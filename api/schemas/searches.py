@@ -256,9 +256,7 @@ _ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off")  # what ev
 
 def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:
     own = f"/searches/{search.id}"
-    links = {"self": own} | {
-        name: f"{own}/{name}" for name in ("events", "metrics", "logs", "architectures", "trade-off")
-    }
+    links = {"self": own} | {name: f"{own}/{name}" for name in _ALWAYS}
     links |= {request.value: f"{own}/{request}" for request in allowed_requests(search.state)}
     if search.best_arch_id is not None:
         links["best"] = f"/architectures/{search.best_arch_id}"

@@ -250,7 +250,7 @@ class SearchConfig(_Strict):
     @property
     def other_budgets(self) -> tuple[int, ...]:
         """Budgets whose searches go on from this one, once its shared weights have learned: none but in the first."""
-        return self.flops_budgets[1:] if self.flops_budget == (*self.flops_budgets, 0)[0] else ()
+        return self.flops_budgets[1:] if self.flops_budgets[:1] == (self.flops_budget,) else ()
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,11 @@ import contextlib
 from pathlib import Path
 
 import httpx
+import pytest
 
+from autonl_core.errors import WeightSetError
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.search_space import SearchSpace
 from store.settings import Settings
 from store.stores import open_stores
 from tests.api.http_service import SEARCH, refusal
@@ -58,3 +62,26 @@ def test_every_budget_that_no_network_fits_into_is_named(client: httpx.Client) -
 def test_what_contradicts_itself_is_refused(client: httpx.Client) -> None:
     problem = refusal(client.post("/searches", json=BODY | {"flops_budget": "300k"}), 422, "invalid-request")
     assert "is not the first of flops_budgets" in str(problem["errors"])
+
+
+def test_a_contradiction_beside_a_field_of_the_wrong_type_is_listed_with_it(client: httpx.Client) -> None:
+    problem = refusal(
+        client.post("/searches", json=BODY | {"flops_budget": "300k", "seed": "x"}), 422, "invalid-request"
+    )
+    assert "/seed" in {field["pointer"] for field in problem["errors"]}
+    assert "is not the first of flops_budgets" in str(problem["errors"])
+
+
+def test_a_baseline_that_one_of_the_budgets_cannot_have_is_refused_at_once(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after the training of the search for that budget."""
+
+    def check(name: str, config: SearchConfig, space: SearchSpace) -> None:
+        if config.flops_budget == 300_000:
+            raise WeightSetError(f"{name} does not fit into {config.flops_budget}")
+
+    monkeypatch.setattr("api.search_validation.check_baseline", check)
+    asked = BODY | {"baselines": ["mobilenet_v2"]}
+    (field,) = refusal(client.post("/searches", json=asked), 422, "invalid-request")["errors"]
+    assert (field["pointer"], field["detail"]) == ("/baselines/0", "mobilenet_v2 does not fit into 300000")
