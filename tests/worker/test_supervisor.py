@@ -214,8 +214,9 @@ def test_even_a_frozen_search_dies_with_its_supervisor(stores: Stores, settings:
 
 
 def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores, settings: Settings) -> None:
+    """The process writes nothing, so that it cannot find out first that its attempt is outdated."""
     search_id = queue_search(stores)
-    with process(settings, "endless") as supervisor:
+    with process(settings, "hung") as supervisor:
         pid = search_pid(stores, search_id)
         supervisor.send_signal(signal.SIGSTOP)
         wait_for(lambda: is_frozen(supervisor.pid), "the supervisor sleeps")
