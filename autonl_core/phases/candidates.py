@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autonl_core.errors import StepTooLarge
+from autonl_core.run.pace import RANDOM_NETWORKS
 from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
@@ -22,7 +23,6 @@ from autonl_core.supernet.utilities import best_within
 from autonl_core.training.evaluate import gap
 
 _SEATS_WITH_TWIN = 3
-RANDOM_NETWORKS = 8  # for the comparison
 WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with LightNL, its MACs spent otherwise
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
 

@@ -89,6 +89,7 @@ class _FinalRound:
             report_infeasible(run, finalist.choice, finalist.origin)
             return replace(finalist, loss=math.inf, top1_pct=0.0, feasible=False)
         measured = evaluate(trainer.averaged(), run.loader.plain(run.val), marks := Marks())
+        run.reporter.add_work(run.plan.scoring_work)
         run.reporter.add_point(state.round, {f"finalist_{number}_val_top1_pct": measured.top1_pct})
         return replace(
             finalist,

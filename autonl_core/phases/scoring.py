@@ -73,6 +73,7 @@ class _Scoring:
         self.supernet.load_state_dict(learned.supernet)
         self.scored: dict[Choice, Candidate] = {}
         self.labels: Tensor | None = None  # (val images,), once a candidate is scored
+        self._unscored = run.plan.candidates  # networks that are planned for
 
     def best_so_far(self) -> BestSoFar | None:
         if not self.scored:
@@ -115,6 +116,7 @@ class _Scoring:
             Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
             for c in seated
         )
+        self._count(self._unscored)  # fewer were needed, for some were proposed twice
         table = self.run.table
         networks = (MeasuredNetwork.of(table.arch(one.choice), one.origin, one.top1_pct) for one in ranking)
         comparison = replace(compare(ranking, first, twin), networks=tuple(networks), chance=self._chance(ranking))
@@ -157,8 +159,14 @@ class _Scoring:
         if choice in self.scored:
             return
         self.scored[choice] = self._measure(Candidate(choice, origin))
+        self._count(1)
         self.run.reporter.progress(step=len(self.scored))
         self.run.stop_if_asked()
+
+    def _count(self, networks: int) -> None:
+        """Count so many networks as scored, of those that are planned for."""
+        self._unscored -= networks
+        self.run.reporter.add_work(networks * self.run.plan.scoring_work)
 
     def _measure(self, candidate: Candidate) -> Candidate:
         """Its score on the shared weights. A candidate that memory does not suffice for is infeasible."""

@@ -99,6 +99,7 @@ class SupernetTraining:
         run, p = self.run, self.learner.probabilities()
         choice = best_within(run.table, p, run.config.flops_budget)
         measured = score_choice(run, self.supernet, choice)
+        run.reporter.add_work(run.plan.scoring_work)
         metrics = {
             "loss": float(np.mean(self.losses)) if self.losses else math.nan,
             "val_loss": measured.loss,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
 from autonl_core.supernet.learner import ALGORITHMS
 
+RANDOM_NETWORKS = 8  # scored for the comparison
+_ALWAYS_SCORED = RANDOM_NETWORKS + 5  # and the best by slopes, `uniform`, `widest`, the best by scores, its twin
 _ENOUGH = 0.005  # of all work: after less, the speed is not known well enough for an estimate
 
 
@@ -119,13 +121,32 @@ class WorkPlan:
         """What leads to the chosen network and trains it, without any baseline."""
         config = self.config
         trials = self._training_work * self.teaching.resolutions if self.teaching.resolutions > 1 else 0.0
-        finalist_passes, finalists = 0, config.supernet.finalists
-        while finalists > 1:
-            finalist_passes += finalists * config.supernet.finalist_epochs
-            finalists = finalists // 2
+        finalist_passes = self._finalist_trainings * config.supernet.finalist_epochs
         shared = config.supernet.epochs * searching_work(config, self.largest_macs, self._teacher_macs)
         passes = finalist_passes * self.fit_images + config.train.epochs * self.train_images
-        return self._teacher + (trials + shared) * self.fit_images + passes * self._training_work
+        scored = config.supernet.epochs + self.candidates + self._finalist_trainings
+        on_fit_images = (trials + shared) * self.fit_images
+        return self._teacher + on_fit_images + passes * self._training_work + scored * self.scoring_work
+
+    @property
+    def candidates(self) -> int:
+        """Networks that are scored on the shared weights before the final, if no two of them are equal."""
+        supernet = self.config.supernet
+        return supernet.candidates + supernet.generations * (supernet.candidates // 2) + _ALWAYS_SCORED
+
+    @property
+    def scoring_work(self) -> float:
+        """Work of scoring one network of the budget on the validation images."""
+        return float(self.config.flops_budget * (self.train_images - self.fit_images))
+
+    @property
+    def _finalist_trainings(self) -> int:
+        """Short trainings in all rounds of the final."""
+        trainings, finalists = 0, self.config.supernet.finalists
+        while finalists > 1:
+            trainings += finalists
+            finalists //= 2
+        return trainings
 
     def baseline(self, name: Baseline) -> BaselineTraining:
         """A published network trains as long as the chosen one; a rival for as much work as the whole search."""

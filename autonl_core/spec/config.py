@@ -83,7 +83,7 @@ class SupernetConfig(_Strict):
     """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
 
     epochs: int = Field(
-        default=6,
+        default=2,
         ge=0,
         le=1000,
         description="passes over the training images by the supernet; 0: none, the search goes on with another's",
@@ -96,7 +96,7 @@ class SupernetConfig(_Strict):
     generations: int = Field(
         default=2, ge=0, le=100, description="rounds, of half as many, of networks that are promising by all scores"
     )
-    finalists: int = Field(default=4, ge=1, le=32, description="candidates that train briefly before one is chosen")
+    finalists: int = Field(default=3, ge=1, le=32, description="candidates that train briefly before one is chosen")
     finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
     paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
 
@@ -104,7 +104,7 @@ class SupernetConfig(_Strict):
 class TrainConfig(_Strict):
     """Training of the chosen network."""
 
-    epochs: int = Field(default=60, ge=1, le=10000, description="passes over the training images")
+    epochs: int = Field(default=70, ge=1, le=10000, description="passes over the training images")
     batch_size: int = Field(default=64, ge=2, le=4096)
     optimizer: OptimizerName = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")

@@ -1,7 +1,7 @@
 """Several budgets from one search: the first learns the shared weights for all, the others go on with them.
 
 Each budget is a search of its own, with a result, a certificate and a bundle: one that fails or is cancelled leaves the
-others alone. What they share is dear, what they add is not: a few scores, a final of two, and the training.
+others alone. What they share is dear, what they add is not: a few scores, and the training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DERIVES_ONLY: Mapping[str, Any] = {
     "warmup_fraction": 0.0,
     "candidates": 8,
     "generations": 1,
-    "finalists": 2,
+    "finalists": 1,
 }
 
 

@@ -1,0 +1,46 @@
+"""Work planned for a search: what it counts, and which part of it is searching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autonl_core.run.pace import WorkPlan
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.space_families import SPACES
+
+FIT, VAL = 9_000, 1_000  # images
+
+
+def plan(budget_macs: int, **changes: Any) -> WorkPlan:
+    config = SearchConfig.model_validate({"dataset": "photos", "flops_budget": budget_macs, **changes})
+    return WorkPlan(config, SPACES.get("mobile-32").bind(32, 10).macs_range()[1], FIT, FIT + VAL)
+
+
+def training(planned: WorkPlan) -> float:
+    """Forward and backward, by all images, in every epoch of the chosen network."""
+    return 3.0 * planned.config.flops_budget * planned.train_images * planned.config.train.epochs
+
+
+@pytest.mark.parametrize("budget_macs", [2_500_000, 4_500_000, 9_000_000])
+def test_a_default_search_spends_at_most_16_percent_of_its_compute_on_searching(budget_macs: int) -> None:
+    planned = plan(budget_macs)
+    assert training(planned) / planned.search >= 0.84
+
+
+def test_scores_are_counted() -> None:
+    """60 drawn networks and rounds, 8 random ones, 5 always: the best by slopes and by scores, its twin, two others."""
+    asked = {"epochs": 1, "candidates": 30, "generations": 2, "finalists": 3, "finalist_epochs": 0}
+    one = plan(4_500_000, supernet={**asked, "candidates": 1, "generations": 0, "finalists": 1})
+    many = plan(4_500_000, supernet=asked)
+    assert (one.candidates, many.candidates) == (14, 73)
+    assert many.search - one.search == pytest.approx((73 - 14 + 3) * VAL * 4_500_000)
+
+
+def test_every_round_of_the_final_is_counted() -> None:
+    """Eight train, then four, then two: the last one is chosen without a training of its own."""
+    final = plan(4_500_000, supernet={"finalists": 8, "finalist_epochs": 2})
+    none = plan(4_500_000, supernet={"finalists": 1, "finalist_epochs": 2})
+    trained, scored = 14 * 2 * FIT * 3, 14 * VAL
+    assert final.search - none.search == pytest.approx((trained + scored) * 4_500_000)
