@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field
 
 from api.schemas.base import CountingRule, View, mirrors
 from autonl_core.spec import macs
-from autonl_core.spec.measured_network import MeasuredNetwork
+from autonl_core.spec.measured_network import MeasuredNetwork, front_of
 from autonl_core.spec.result import SearchResult
 from store.models import Search
 from store.searches import search_result
@@ -50,8 +50,8 @@ class TradeOffView(View):
             for network in result.networks
         ]
         measured.sort(key=lambda one: (one[2].macs, -one[2].val_top1_pct))
-        front = set(_front([network for _, _, network in measured]))
-        return cls(networks=[_network(*one, on_front=place in front) for place, one in enumerate(measured)])
+        front = front_of([network for _, _, network in measured])
+        return cls(networks=[_network(*one, on_front=on) for one, on in zip(measured, front, strict=True)])
 
 
 def _network(search: Search, result: SearchResult, network: MeasuredNetwork, *, on_front: bool) -> TradeOffNetwork:
@@ -61,12 +61,3 @@ def _network(search: Search, result: SearchResult, network: MeasuredNetwork, *, 
     }
     of_search = {"search_id": search.id, "flops_budget": result.flops_budget, "on_front": on_front}
     return TradeOffNetwork.model_validate(network.to_json() | of_search | delivered)
-
-
-def _front(networks: Sequence[MeasuredNetwork]) -> Iterator[int]:
-    """The places of those that none has more accuracy than, for as many MACs or fewer. `networks`: few MACs first."""
-    best_pct = float("-inf")
-    for place, network in enumerate(networks):
-        if network.val_top1_pct > best_pct:
-            best_pct = network.val_top1_pct
-            yield place

@@ -41,7 +41,7 @@ from autonl_core.spec.result import BaselineResult, ResultFile, StopReason
 from autonl_core.training.evaluate import Predictions, Score
 
 if TYPE_CHECKING:
-    from autonl_core.report.pictures import Picture
+    from autonl_core.report.canvas import Picture
 
 SHOWN_CLASSES = 30
 SHOWN_FILES = 3  # per warning

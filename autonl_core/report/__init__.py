@@ -14,7 +14,7 @@ from autonl_core.report.markdown import as_markdown
 from autonl_core.report.page import as_html
 
 if TYPE_CHECKING:
-    from autonl_core.report.pictures import Picture
+    from autonl_core.report.canvas import Picture
 
 __all__ = ["Facts", "PictureFacts", "Report", "draw_all", "render"]
 

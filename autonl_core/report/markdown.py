@@ -45,6 +45,7 @@ def as_markdown(facts: Facts) -> str:
         "## Candidates at equal MACs",
         plain(" ".join(searched.about_candidates(facts))),
         _table(tables.candidates(facts)),
+        *_section("## Measured networks", searched.measured(facts), searched.ABOUT_MEASURED),
         "## Test results by class",
         plain(words.about_classes(facts)),
         _table(tables.scored_classes(facts)),

@@ -15,7 +15,7 @@ from autonl_core.report.images import PIXELATED, image_uri, strip_uri
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
 
 if TYPE_CHECKING:
-    from autonl_core.report.pictures import Picture
+    from autonl_core.report.canvas import Picture
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),

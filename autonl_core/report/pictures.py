@@ -1,108 +1,37 @@
 """The pictures of a report, drawn by matplotlib as SVG: equal facts give equal bytes.
 
-Each is drawn once, in the colours of `LIGHT`; the dark variant is the same text with other colours. No user-supplied
-names are drawn: they could contain glyphs that the font lacks, or text that is parsed as a formula.
+No user-supplied names are drawn: they could contain glyphs that the font lacks, or text that is parsed as a formula.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
+from autonl_core.report.canvas import COLOURS, LIGHT, Picture, draw, in_thousands, whole_steps
 from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import PictureFacts
 from autonl_core.report.figures import short
+from autonl_core.report.measured import picture_of_measured
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.gate_kinds import GATE_KINDS
 
-LIGHT = {"ink": "#17211f", "soft": "#566562", "line": "#dce2e0", "main": "#0f766e", "second": "#d97706",
-         "third": "#3b5ba5", "bad": "#b42318", "fourth": "#7a4fa3"}  # fmt: skip
-DARK = {"ink": "#e6edeb", "soft": "#9aaba7", "line": "#2b3734", "main": "#2dbfae", "second": "#f0a93b",
-        "third": "#8fabf0", "bad": "#ff8a7e", "fourth": "#c19be6"}  # fmt: skip
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "autonl",
-    "svg.fonttype": "none",  # text stays text: small, sharp, in a font of the reader's system
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.color": LIGHT["ink"],
-    "axes.labelcolor": LIGHT["soft"],
-    "axes.edgecolor": LIGHT["line"],
-    "axes.titlecolor": LIGHT["ink"],
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LIGHT["line"],
-    "grid.linewidth": 0.6,
-    "xtick.color": LIGHT["soft"],
-    "ytick.color": LIGHT["soft"],
-    "legend.frameon": False,
-    "legend.labelcolor": LIGHT["ink"],
-    "legend.fontsize": 8,
-    "lines.linewidth": 1.6,
-    "text.parse_math": False,
-}
 _GATES = {kind.name: kind.title for kind in GATE_KINDS}
-_COLOURS = ("main", "second", "third", "fourth", "bad", "soft")
-_macs = FuncFormatter(lambda value, _: short(value))
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An SVG in a light and a dark variant, with alternative text."""
-
-    name: str
-    svg: str
-    alt: str
-
-    @property
-    def light_uri(self) -> str:
-        return _data_uri(self.svg)
-
-    @property
-    def dark_uri(self) -> str:
-        dark = self.svg
-        for name, colour in LIGHT.items():
-            dark = dark.replace(colour, DARK[name])
-        return _data_uri(dark)
 
 
 def draw_all(facts: PictureFacts) -> dict[str, Picture]:
     """All pictures that `facts` has data for, by name."""
-    drawn = (_cost(facts), _search(facts), _gates(facts), _training(facts), _baselines(facts), _confidence(facts))
+    drawn = (
+        _cost(facts),
+        _search(facts),
+        _gates(facts),
+        picture_of_measured(facts),
+        _training(facts),
+        _baselines(facts),
+        _confidence(facts),
+    )
     return {picture.name: picture for picture in drawn if picture is not None}
-
-
-def _data_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-
-
-def _draw(name: str, alt: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> Picture:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        out = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    svg = out.getvalue()
-    return Picture(name, svg[svg.index("<svg") :], alt)
-
-
-def _whole(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def _cost(facts: PictureFacts) -> Picture:
@@ -114,7 +43,7 @@ def _cost(facts: PictureFacts) -> Picture:
     nl_macs = np.array([layer.light_nl_macs for layer in layers]) / facts.architecture.macs
     nl_times = np.array([min(layer.light_nl_ms, layer.time_ms) for layer in layers]) / total_ms
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = figure.subplots(2, 1, sharex=True)
         at = np.arange(len(layers))
         for panel, shares, nl_shares, title in (
@@ -136,7 +65,7 @@ def _cost(facts: PictureFacts) -> Picture:
         axes[1].set_xlabel("layer")
 
     alt = "bar charts: the share of each layer in MACs and in measured time, and the part of LightNL in each"
-    return _draw("cost", alt, (8.4, 4.2), draw)
+    return draw("cost", alt, (8.4, 4.2), paint)
 
 
 def _search(facts: PictureFacts) -> Picture | None:
@@ -145,7 +74,7 @@ def _search(facts: PictureFacts) -> Picture | None:
     if not facts.history.of("searching"):
         return None
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = figure.subplots(2, 2)
         mark = "o" if len(facts.history.of("searching")) < 40 else ""
         for panel, title, curves in (
@@ -158,20 +87,20 @@ def _search(facts: PictureFacts) -> Picture | None:
                 (("gate_entropy", "bits per gate"), ("slope_agreement", "correlation of slopes")),
             ),
         ):
-            for (name, label), colour in zip(curves, _COLOURS, strict=False):
+            for (name, label), colour in zip(curves, COLOURS, strict=False):
                 panel.plot(*curve("searching", name), color=LIGHT[colour], label=label, marker=mark, markersize=3)
             panel.set_title(title)
-            _whole(panel)
+            whole_steps(panel)
         axes[0, 1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
         axes[1, 0].axhline(facts.budget_macs, color=LIGHT["bad"], linestyle="--", linewidth=1.1, label="budget")
-        axes[1, 0].yaxis.set_major_formatter(_macs)
+        axes[1, 0].yaxis.set_major_formatter(in_thousands)
         for panel in axes.flat:
             panel.legend()
         for panel in axes[1]:
             panel.set_xlabel("supernet epoch")
 
     alt = "curves over the search: loss, accuracy, expected MACs against the budget, gate entropy, agreement of slopes"
-    return _draw("search", alt, (8.4, 5.0), draw)
+    return draw("search", alt, (8.4, 5.0), paint)
 
 
 def _gates(facts: PictureFacts) -> Picture | None:
@@ -183,7 +112,7 @@ def _gates(facts: PictureFacts) -> Picture | None:
     kinds = list(dict.fromkeys(name.partition(".")[2] for name in names))
     epochs = [point.epoch for point in points]
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
         positions = 1 + max(int(name[5:].partition(".")[0]) for name in names)
         for panel, kind in zip(axes, kinds, strict=True):
@@ -204,7 +133,7 @@ def _gates(facts: PictureFacts) -> Picture | None:
         axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(shown, ax=list(axes), label="probability of being open", pad=0.01)
 
-    return _draw("gates", "heat maps: the probability of every gate by epoch of the search", (8.4, 3.4), draw)
+    return draw("gates", "heat maps: the probability of every gate by epoch of the search", (8.4, 3.4), paint)
 
 
 def _training(facts: PictureFacts) -> Picture | None:
@@ -214,20 +143,20 @@ def _training(facts: PictureFacts) -> Picture | None:
     networks = [("", "chosen network")]
     networks += [(f"{b.name}/", title_of(b)) for b in facts.baselines]
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = figure.subplots(1, 2)
-        for (prefix, title), colour in zip(networks, _COLOURS * 2, strict=False):
+        for (prefix, title), colour in zip(networks, COLOURS * 2, strict=False):
             for panel, name in zip(axes, ("loss", "train_top1_pct"), strict=True):
                 panel.plot(*facts.history.curve("training", prefix + name), color=LIGHT[colour], label=title)
         axes[0].set_title("Cross-entropy, augmented training images")
         axes[1].set_title("Top-1, augmented training images")
         axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
         for panel in axes:
-            _whole(panel)
+            whole_steps(panel)
             panel.set_xlabel("epoch")
             panel.legend()
 
-    return _draw("training", "curves of loss and accuracy by epoch of training", (8.4, 2.9), draw)
+    return draw("training", "curves of loss and accuracy by epoch of training", (8.4, 2.9), paint)
 
 
 def _baselines(facts: PictureFacts) -> Picture | None:
@@ -239,7 +168,7 @@ def _baselines(facts: PictureFacts) -> Picture | None:
     counts = [facts.test.correct, *(b.test_correct or 0 for b in scored)]
     titles = ["found by this search", *(title_of(b) for b in scored)]
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for place, (correct, title) in enumerate(zip(counts, titles, strict=True)):
             low, high = wilson_pct(correct, images)
@@ -256,7 +185,7 @@ def _baselines(facts: PictureFacts) -> Picture | None:
         axes.set_xlabel(f"top-1 on {images:,} test images, with 95% intervals")
 
     alt = "test accuracy of the result and of the baselines, with intervals"
-    return _draw("baselines", alt, (8.4, 0.9 + 0.55 * len(counts)), draw)
+    return draw("baselines", alt, (8.4, 0.9 + 0.55 * len(counts)), paint)
 
 
 def _confidence(facts: PictureFacts) -> Picture:
@@ -265,7 +194,7 @@ def _confidence(facts: PictureFacts) -> Picture:
     confidence = facts.test.confidence
     edges = np.linspace(0, 1, 11)
 
-    def draw(figure: Figure) -> None:
+    def paint(figure: Figure) -> None:
         axes = figure.subplots(1, 2)
         axes[0].hist([confidence[correct], confidence[~correct]], edges, stacked=True,
                      color=[LIGHT["main"], LIGHT["bad"]], label=["correct", "wrong"])  # fmt: skip
@@ -285,4 +214,4 @@ def _confidence(facts: PictureFacts) -> Picture:
             panel.set_xlabel("confidence")
             panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
-    return _draw("confidence", "histogram of confidence, and a reliability diagram", (8.4, 2.9), draw)
+    return draw("confidence", "histogram of confidence, and a reliability diagram", (8.4, 2.9), paint)

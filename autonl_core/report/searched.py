@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from autonl_core.report.facts import Facts
-from autonl_core.report.figures import pct
+from autonl_core.report.figures import pct, short_bytes
+from autonl_core.report.tables import Table
 from autonl_core.report.words import origin
 from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
+from autonl_core.spec.measured_network import MeasuredNetwork, front_of
 
 _SIGNIFICANT = 0.05  # below this share of chance, options matter
 _Z = 1.959963984540054  # two-sided 95%
 _HOW = (
     "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
     "training. The best were then trained briefly to choose one."
+)
+ABOUT_MEASURED = (
+    "Peak activations: what the maps of one image need at most, in float32. On the front: no other network scored "
+    "higher on the shared weights with as many MACs or fewer."
 )
 _TWIN = "without_light_nl"
 _RIVALS = ("random", "uniform", "widest")
@@ -24,6 +30,7 @@ _TITLES = {  # of candidates, as what another one is ahead of
     "drawn": "one that was drawn at random",
     _TWIN: "the best network without LightNL",
 }
+_SINGLE = {"random": "a random network", "by_scores": "one of the best by scores"}  # where only one is meant
 
 
 def about_candidates(facts: Facts) -> list[str]:
@@ -81,6 +88,30 @@ def _after_training(comparison: Comparison, images: str) -> list[str]:
 
 def _described(score: FinalistScore) -> str:
     return f"{_TITLES.get(score.origin, score.origin)} ({pct(score.val_top1_pct)})"
+
+
+def measured(facts: Facts) -> Table | None:
+    """The networks of the final and of the front between MACs and accuracy; None: they were not kept."""
+    networks = facts.architecture.comparison.networks
+    rows = [
+        (
+            _named(network) + (", chosen" if network.arch_string == facts.architecture.arch_string else ""),
+            f"{network.macs:,}",
+            f"{network.params:,}",
+            short_bytes(network.peak_activation_bytes),
+            pct(network.val_top1_pct),
+            "–" if network.final_val_top1_pct is None else pct(network.final_val_top1_pct),
+            "yes" if on_front else "no",
+        )
+        for network, on_front in zip(networks, front_of(networks), strict=True)
+        if on_front or network.final_val_top1_pct is not None or network.arch_string == facts.architecture.arch_string
+    ]
+    head = ("network", "MACs", "parameters", "peak activations", "top-1, shared weights", "after the final", "on front")
+    return Table(head, tuple(rows)) if rows else None
+
+
+def _named(network: MeasuredNetwork) -> str:
+    return _SINGLE.get(network.origin) or _TITLES.get(network.origin, network.origin)
 
 
 def in_points(gap: Gap | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,3 +49,16 @@ class MeasuredNetwork:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> MeasuredNetwork:
         return MeasuredNetwork(**data)
+
+
+def front_of(networks: Sequence[MeasuredNetwork]) -> list[bool]:
+    """Of each, whether no other network has a higher top-1 on the shared weights for as many MACs or fewer.
+
+    Of equal ones, the first is on the front.
+    """
+    order = sorted(range(len(networks)), key=lambda place: (networks[place].macs, -networks[place].val_top1_pct, place))
+    on_front, best_pct = [False] * len(networks), float("-inf")
+    for place in order:
+        if networks[place].val_top1_pct > best_pct:
+            on_front[place], best_pct = True, networks[place].val_top1_pct
+    return on_front

@@ -15,12 +15,14 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from autonl_core.report import Report, render
+from autonl_core.report.canvas import DARK, LIGHT
 from autonl_core.report.figures import short, short_bytes
 from autonl_core.report.images import strip_uri
 from autonl_core.report.markdown import plain
-from autonl_core.report.pictures import DARK, LIGHT, draw_all
+from autonl_core.report.pictures import draw_all
 from autonl_core.report.words import verdict
 from autonl_core.spec.history import History
+from autonl_core.spec.measured_network import MeasuredNetwork
 from tests.autonl_core.report.example_facts import PLAIN, baseline, facts, rival, start
 
 HOSTILE = (
@@ -293,3 +295,17 @@ def test_large_numbers_are_short() -> None:
         "0", "999", "1k", "395k", "4.47M", "12.3G",
     ]  # fmt: skip
     assert [short_bytes(n) for n in (12, 186_704, 4_000_000)] == ["12 B", "187 kB", "4 MB"]
+
+
+def test_measured_networks_are_drawn_where_they_were_kept() -> None:
+    example = facts()
+    networks = tuple(
+        MeasuredNetwork(f"network {place}", 99_000, 1_000 * place, 2_000 * place, origin, 40.0 + place)
+        for place, origin in enumerate(("random", "uniform", "widest", "by_scores", "drawn", "without_light_nl"), 1)
+    )
+    comparison = replace(example.architecture.comparison, networks=networks)
+    kept = replace(example, architecture=replace(example.architecture, comparison=comparison))
+    assert "measured" not in draw_all(example)
+    assert draw_all(kept)["measured"].svg == draw_all(kept)["measured"].svg
+    assert draw_all(kept)["measured"].alt in render(kept).html
+    assert "## Measured networks" in render(kept).markdown

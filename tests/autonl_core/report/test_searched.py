@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autonl_core.report.facts import Facts
-from autonl_core.report.searched import about_candidates, in_points
+from autonl_core.report.searched import about_candidates, in_points, measured
 from autonl_core.spec.comparison import Comparison, Gap
+from autonl_core.spec.measured_network import MeasuredNetwork
 from tests.autonl_core.report.example_facts import facts
 
 
@@ -64,3 +65,23 @@ def test_whether_options_matter_is_said_with_how_often_chance_does_as_well() -> 
     assert "explains no more" in luck
     assert "as much in 40% of cases" in luck
     assert "the choice may be luck" in luck
+
+
+def test_measured_networks_are_listed_if_they_were_chosen_in_the_final_or_on_the_front() -> None:
+    chosen = facts().architecture.arch_string
+    networks = (
+        MeasuredNetwork(chosen, 99_000, 2_000, 20_480, "by_scores", 50.0, final_val_top1_pct=61.0),
+        MeasuredNetwork("beaten in the final", 98_500, 2_100, 20_480, "widest", 47.0, final_val_top1_pct=60.0),
+        MeasuredNetwork("on the front", 98_000, 1_900, 10_240, "random", 48.0),
+        MeasuredNetwork("neither", 98_200, 1_900, 10_240, "random", 46.0),
+    )
+    table = measured(facts_with(replace(facts().architecture.comparison, networks=networks)))
+    assert table is not None
+    assert [row[0] for row in table.rows] == [
+        "one of the best by scores, chosen",
+        "the network with the most parameters",
+        "a random network",
+    ]
+    assert table.rows[0][1:] == ("99,000", "2,000", "20.5 kB", "50.0%", "61.0%", "yes")
+    assert [row[-1] for row in table.rows] == ["yes", "no", "yes"]
+    assert measured(facts()) is None  # by an earlier version
