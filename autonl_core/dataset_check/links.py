@@ -59,8 +59,11 @@ class _Forest:
 
     def __init__(self, count: int) -> None:
         self.parents = np.arange(count, dtype=np.int32)
+        self._joined = False
 
     def roots(self, numbers: Positions) -> Positions:
+        if not self._joined:
+            return numbers
         roots = self.parents[numbers]
         while np.any((above := self.parents[roots]) != roots):
             roots = above
@@ -69,6 +72,7 @@ class _Forest:
 
     def join(self, one: Positions, other: Positions) -> None:
         """Join the trees of `one` and `other`, pair by pair."""
+        self._joined = True
         one, other = self.roots(one), self.roots(other)
         while len(apart := np.flatnonzero(one != other)):
             low = np.minimum(one[apart], other[apart])
