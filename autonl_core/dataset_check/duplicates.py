@@ -171,7 +171,7 @@ def _compare(images: Inspected, kept: Rows, links: Links, one: Rows, other: Rows
 
 
 def _distances(descriptors: NDArray[np.float32], a: Rows, b: Rows) -> NDArray[np.float32]:
-    """Of pairs of rows, a part at a time whose differences stay in the cache of a core: four times as fast as at once."""
+    """Of pairs of rows, a part at a time, whose differences stay in the cache: four times as fast as all at once."""
     squared = np.empty(len(a), np.float32)
     for start in range(0, len(a), _PAIRS):
         part = slice(start, start + _PAIRS)
