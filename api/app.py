@@ -22,6 +22,7 @@ from api.routes import (
     events,
     health,
     problems,
+    repeats,
     reports,
     searches,
     trade_off,
@@ -42,6 +43,7 @@ Errors are problem documents (RFC 9457) that list every invalid field. MACs are 
 _DATABASE_ROUTES = (  # may respond with 503
     searches,
     trade_off,
+    repeats,
     events,
     architectures,
     checkpoints,

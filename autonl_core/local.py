@@ -29,6 +29,7 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
 from autonl_core.spec.recipe import settle
+from autonl_core.spec.repeats import other_seeds
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.training.evaluate import evaluate
 
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    """The search of the configuration, then those for its other budgets, each in a folder named after its budget."""
+    """The search of the configuration, then those for its other budgets or with other seeds, in folders named so."""
     from autonl_core.run.search_run import SUPERNET_NAME  # with all that trains: scoring needs none of it
 
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
@@ -81,6 +82,8 @@ def _search(options: argparse.Namespace) -> int:
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)
         _run(options, other, dataset, options.out / str(budget_macs), options.out / SUPERNET_NAME)
+    for repeat in other_seeds(config, "first"):
+        _run(options, repeat, dataset, options.out / f"seed-{repeat.seed}")
     return 0
 
 
@@ -88,7 +91,7 @@ def _run(
     options: argparse.Namespace, config: SearchConfig, dataset: DatasetSpec, out: Path, parent: Path | None = None
 ) -> None:
     """One search into the folder `out`, from its run states if there are any; of several, a finished one is kept."""
-    if config.flops_budgets and (out / "result.json").exists():
+    if (config.flops_budgets or config.repeat > 1) and (out / "result.json").exists():
         return
     earlier = [
         SavedState(out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])

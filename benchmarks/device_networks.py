@@ -28,7 +28,8 @@ from autonl_core.host.memory import return_freed_memory
 from autonl_core.nn.blocks.light_nl import LightNL
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import SearchConfig, TrainConfig
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.space_families import get_space
 from autonl_core.spec.zoo import adapt, find_net
 from autonl_core.supernet.gates import GateTable

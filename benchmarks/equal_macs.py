@@ -26,7 +26,7 @@ from autonl_core.nn.network import build_network
 from autonl_core.phases.candidates import propose
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import decode, encode
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable

@@ -30,7 +30,7 @@ from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare, split_validation
 from autonl_core.datasets.scan import scan
 from autonl_core.nn.network import build_network
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer

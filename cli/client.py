@@ -49,6 +49,9 @@ class Client:
     def trade_off(self, search_id: str) -> dict[str, Any]:
         return self._json("GET", f"/searches/{search_id}/trade-off")
 
+    def repeats(self, search_id: str) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}/repeats")
+
     def searches(self, **filters: str | int | None) -> dict[str, Any]:
         return self._json("GET", "/searches", params=filters)
 

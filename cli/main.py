@@ -24,6 +24,11 @@ COMMANDS = (
         "cli.trade_off:trade_off",
         "Show what accuracy costs: the networks that a search measured, of all of its budgets.",
     ),
+    LazyCommand(
+        "repeats",
+        "cli.repeats:repeats",
+        "Show how far the results of a repeated search spread.",
+    ),
     LazyCommand("events", "cli.searches:events", "Show the event log of a search, oldest event first."),
     LazyCommand(
         "cancel",

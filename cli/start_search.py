@@ -28,6 +28,7 @@ from cli.watch import follow_to_end
     help="YAML or JSON search request",
 )
 @click.option("--seed", type=int, help="the same seed reproduces a search exactly")
+@click.option("--repeat", type=int, help="searches, with seeds one after the other: how much of a result is luck")
 @click.option("--resolution", type=int, help="image size in pixels (default: chosen, or the dataset's own)")
 @click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
 @click.option(
@@ -46,6 +47,7 @@ def search(
     budget: tuple[str, ...],
     config: Path | None,
     seed: int | None,
+    repeat: int | None,
     resolution: int | None,
     space: str | None,
     init: str | None,
@@ -57,7 +59,7 @@ def search(
 ) -> None:
     """Start a search. With --wait, exit code 1 unless it succeeded."""
     body = _read_config(config)
-    options: dict[str, Any] = {"dataset": dataset, "seed": seed, "resolution": resolution}
+    options: dict[str, Any] = {"dataset": dataset, "seed": seed, "repeat": repeat, "resolution": resolution}
     if budget:  # instead of what the file says in either field
         body = {name: value for name, value in body.items() if name not in ("flops_budget", "flops_budgets")}
         body |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget)}

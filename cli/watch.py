@@ -23,12 +23,19 @@ def watch(search_id: str, as_json: bool, url: str) -> None:
 
 
 def follow_to_end(client: Client, search_id: str, as_json: bool) -> None:
-    """Follow a search and those for its other budgets, and show each. With JSON on stdout, progress goes to stderr."""
+    """Follow a search, those for its other budgets, and its repeats, and show each.
+
+    With JSON on stdout, progress goes to stderr.
+    """
     details = follow_search(client, search_id, Console(stderr=as_json))
     show(client, details, as_json)
     states = [details["state"]]
     is_first = bool(details["budgets"]) and details["budgets"][0]["search_id"] == search_id
-    for other in details["budgets"][1:] if is_first else ():
+    others = details["budgets"][1:] if is_first else ()
+    config = details["config"]  # as it was stored, perhaps by an earlier version
+    if config.get("repeat", 1) > 1 and config.get("repeat_of") is None:
+        others = [one for one in client.repeats(search_id)["searches"] if one["search_id"] != search_id]
+    for other in others:
         if other["search_id"] is None:  # the first one ended before its shared weights had learned
             states.append("failed")
             continue

@@ -31,6 +31,7 @@ from store.json_values import plain_text
 from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
 from store.other_budgets import of_all_budgets
 from store.queued_search import queue_search
+from store.repeats import all_repeats, queue_repeats
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 
 MAX_PAGE_SIZE = 200
@@ -73,7 +74,7 @@ class SearchStore:
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
     ) -> tuple[Search, bool]:
-        """Queue a new search, or find the one that the same request created before.
+        """Queue a new search and its repeats, or find the one that the same request created before.
 
         Returns:
             The search, and whether this call created it.
@@ -93,6 +94,7 @@ class SearchStore:
                 search = queue_search(
                     session, config, dataset, moment, idempotency_key=idempotency_key, body_sha256=body_sha256
                 )
+                queue_repeats(session, search, config, dataset)
             return search, True
         except IntegrityError:
             known = self._find_by_key(idempotency_key) if idempotency_key is not None else None
@@ -111,6 +113,11 @@ class SearchStore:
             return []
         with self._database.read_scope() as session:
             return of_all_budgets(session, search)
+
+    def repeats(self, search_id: str) -> Sequence[Search]:
+        """The searches that differ from this one only in the seed, with this one, by seed. Raises NotFound."""
+        with self._database.read_scope() as session:
+            return all_repeats(session, _get(session, search_id))
 
     def attempts(self, search_id: str) -> Sequence[Attempt]:
         """All attempts of a search, oldest first."""

@@ -251,7 +251,7 @@ class SearchView(View):
         return cls.model_validate({name: getattr(search, name) for name in names} | derived, from_attributes=True)
 
 
-_ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off")  # what every search has
+_ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off", "repeats")  # what every search has
 
 
 def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:

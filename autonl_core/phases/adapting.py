@@ -22,7 +22,7 @@ from autonl_core.run.pace import adapting_work, training_work
 from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
-from autonl_core.spec.config import TeacherConfig, TrainConfig
+from autonl_core.spec.config_sections import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.supernet.option_costs import Choice

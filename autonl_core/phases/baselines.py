@@ -22,7 +22,8 @@ from autonl_core.phases.training import train_to_the_end
 from autonl_core.run.pretrained import Pretrained, at_resolution
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
-from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, TrainConfig
+from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import scale_baseline
 from autonl_core.spec.macs import count_macs, count_params

@@ -13,7 +13,7 @@ from autonl_core.run.pace import training_work
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, PhaseState, SearchRun
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.training.trainer import Trainer
 
 SHORT_EMA_DECAY = 0.99  # a few hundred steps need a short memory

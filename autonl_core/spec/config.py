@@ -11,27 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
-    field_validator,
     model_validator,
 )
 
 from autonl_core.registry import Named, Registry
-from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+from autonl_core.spec.config_sections import (
+    AugmentConfig,
+    ExportConfig,
+    Strict,
+    SupernetConfig,
+    TeacherConfig,
+    TrainConfig,
+)
 from autonl_core.spec.macs_text import Macs
 from autonl_core.spec.zoo import ZOO
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
+MAX_SEED = 2**31 - 1
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _RETIRED = {"supernet": ("alpha_lr", "ramp_fraction")}  # by section: settings of earlier versions
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
 Init = Annotated[str, StringConstraints(pattern=rf"^({PARENT_INIT})?[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}$")]
-OptimizerName = Literal["sgd", "adamw"]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
 ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
 
@@ -71,132 +75,7 @@ Budgets = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON that `model_validate` reads back to an equal config."""
-        return self.model_dump(mode="json")
-
-
-class SupernetConfig(_Strict):
-    """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
-
-    epochs: int = Field(
-        default=2,
-        ge=0,
-        le=1000,
-        description="passes over the training images by the supernet; 0: none, the search goes on with another's",
-    )
-    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and no slopes taken")
-    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
-    optimizer: OptimizerName = Field(default="sgd", description="of the weights")
-    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
-    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn as the slopes favour options")
-    generations: int = Field(
-        default=2, ge=0, le=100, description="rounds, of half as many, of networks that are promising by all scores"
-    )
-    finalists: int = Field(default=3, ge=1, le=32, description="candidates that train briefly before one is chosen")
-    finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
-    paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
-
-
-class TrainConfig(_Strict):
-    """Training of the chosen network."""
-
-    epochs: int = Field(default=70, ge=1, le=10000, description="passes over the training images")
-    batch_size: int = Field(default=64, ge=2, le=4096)
-    optimizer: OptimizerName = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
-    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
-    warmup_epochs: int = Field(default=2, ge=0, le=1000)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0, le=1)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
-    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
-    class_balanced: bool = Field(
-        default=False,
-        description="show every class equally often, to finalists and to the chosen network; epochs keep their length",
-    )
-    weights: Literal["inherit", "retrain"] = Field(
-        default="retrain", description="start from the supernet's weights, or from a fresh initialisation"
-    )
-
-
-class TeacherConfig(_Strict):
-    """Fine-tuning of the pretrained network, whose answers all other networks of the search then learn from."""
-
-    epochs: int = Field(default=5, ge=1, le=1000, description="passes over the training images by the whole network")
-    batch_size: int = Field(default=32, ge=2, le=4096)
-    lr: float = Field(default=0.001, gt=0, le=1, description="peak learning rate, of AdamW")
-    resolution: int | None = Field(
-        default=None, ge=32, le=512, description="pixels; null: by the budget and the size of the images"
-    )
-    weight: float = Field(
-        default=0.9, ge=0, le=1, description="share of the teacher's answer in what networks learn; 0: labels alone"
-    )
-
-
-class AugmentConfig(_Strict):
-    """Random changes of training images, applied in batches on the device."""
-
-    horizontal_flip: bool | None = Field(default=None, description="null: as the dataset suggests")
-    crop_padding: float = Field(
-        default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
-    )
-    resized_crop_min_scale: float | None = Field(
-        default=None,
-        ge=0.05,
-        le=1,
-        description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
-        "96 pixels, never for smaller ones, where a shift serves better; 0.35 of the whole picture where the search "
-        "starts from pretrained weights",
-    )
-    color_jitter: float = Field(
-        default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
-    )
-    erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
-    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
-        default="none",
-        description="two operations of a fixed strength, or one of a random strength, drawn for every image; as with "
-        "mixup and cutmix, only while the chosen network and its baselines train: the search compares networks that "
-        "see an image a few times",
-    )
-    mixup: float = Field(
-        default=0.0, ge=0, le=10, description="blend images in pairs, by a share from Beta(x, x); 0: never"
-    )
-    cutmix: float = Field(
-        default=0.0,
-        ge=0,
-        le=10,
-        description="paste a square of another image, its share from Beta(x, x); 0: never; with mixup: either",
-    )
-
-
-class ExportConfig(_Strict):
-    """The formats of the result, in addition to its safetensors file and the bundle."""
-
-    formats: tuple[ExportFormat, ...] = Field(
-        default=DEFAULT_EXPORT_FORMATS,
-        strict=False,
-        description="files to download, which the bundle contains as well; torchscript, which PyTorch has deprecated, "
-        "only on request",
-    )
-    int8_max_drop_points: float = Field(
-        default=2.0,
-        ge=0,
-        le=100,
-        description="top-1 in percentage points that eight bits may lose on the test split; the file is withheld if "
-        "they lose more",
-    )
-
-    @field_validator("formats", mode="after")
-    @classmethod
-    def _each_once(cls, formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
-        return tuple(dict.fromkeys(formats))
-
-
-class SearchConfig(_Strict):
+class SearchConfig(Strict):
     """One search. Only `dataset` and `flops_budget` are required; with `flops_budgets`, it is the first of them.
 
     The defaults here are those of a search from random weights; `recipe.settle` has the others.
@@ -232,7 +111,15 @@ class SearchConfig(_Strict):
         default=None,
         description="whether later searches can go on from this one; null: if its supernet is not too large to keep",
     )
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="searches that differ in nothing but the seed, which is `seed`, `seed + 1` and so on: how much of "
+        "a result is luck, see GET /searches/{id}/repeats",
+    )
+    repeat_of: Name | None = Field(default=None, description="the search that this one repeats; the service sets it")
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
@@ -269,6 +156,16 @@ class SearchConfig(_Strict):
             raise ValueError(f"algorithm {self.algorithm!r} learns for one budget; start a search for each")
         if self.other_budgets and self.keep_supernet is False:
             raise ValueError("several budgets share one supernet, so it has to be kept; leave keep_supernet out")
+        return self
+
+    @model_validator(mode="after")
+    def _repeats_fit(self) -> Self:
+        if self.repeat > 1 and len(self.flops_budgets) > 1:
+            raise ValueError("repeat is for one budget; start a search for each of flops_budgets, or leave repeat out")
+        if self.repeat > 1 and (self.parent is not None or self.init.startswith(PARENT_INIT)):
+            raise ValueError("a search that goes on from another one keeps its seed; leave repeat out")
+        if self.repeat > 1 and self.seed + self.repeat > MAX_SEED + 1:
+            raise ValueError(f"the last seed of {self.repeat} repeats is above {MAX_SEED:,}; lower seed")
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import ParentError
-from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig, TeacherConfig
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig
+from autonl_core.spec.config_sections import TeacherConfig
 
 _KEPT = ("search_space", "seed", "val_fraction")
 _KEPT_AT_RANDOM = ("resolution", *_KEPT)  # without a teacher, no resolution is tried

@@ -37,3 +37,9 @@ class SearchRequest(SearchConfig):
         if self.flops_budgets and self.flops_budget != self.flops_budgets[0]:
             raise ValueError(f"flops_budget {self.flops_budget:,} is not the first of flops_budgets; leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _is_no_repeat(self) -> Self:
+        if self.repeat_of is not None:
+            raise ValueError("repeat_of is set by the service; to run a search several times, set repeat")
+        return self

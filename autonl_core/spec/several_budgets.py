@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autonl_core.spec.config import SearchConfig, SupernetConfig
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import SupernetConfig
 
 # Gates and weights are learned already. Scores only choose within a budget, by what the gates say.
 DERIVES_ONLY: Mapping[str, Any] = {

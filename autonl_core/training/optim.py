@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.host.compiler import load_no_compiler
-from autonl_core.spec.config import OptimizerName
+from autonl_core.spec.config_sections import OptimizerName
 
 Step = Callable[..., Any]
 

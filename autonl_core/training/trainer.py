@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from autonl_core.data.batches import BatchSource, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split

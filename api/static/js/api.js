@@ -34,6 +34,7 @@ export const listSearches = (state, pageToken) =>
 export const getFinished = (dataset) => call(`/searches?${query({ dataset, state: "succeeded", page_size: 10 })}`);
 export const getSearch = (id) => call(`/searches/${id}`);
 export const getTradeOff = (search) => call(search.links["trade-off"]);
+export const getRepeats = (search) => call(search.links.repeats);
 export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({ after })}`);
 export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);
 export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })}`);

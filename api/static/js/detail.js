@@ -6,6 +6,7 @@ import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
 import { goOnFrom } from "./form.js";
 import * as format from "./format.js";
+import { repeats } from "./repeats.js";
 import { tradeOff } from "./tradeoff.js";
 
 const EVERY_MS = 1000;
@@ -33,7 +34,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "budget", "budgets", "error", "downloads", "architecture", "tradeoff", "charts", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "budget", "budgets", "repeats", "error", "downloads", "architecture", "tradeoff", "charts", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -61,6 +62,9 @@ export function showDetail(main, id, onChange) {
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
       if (shown.stopped) return;
       shown.ended = ended;
+      const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;
+      if (shown.stopped) return;
+      replace(parts.repeats, repeated && repeats(repeated, search.id));
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange });
       if (shown.newEvents) eventLog.show(shown.events);

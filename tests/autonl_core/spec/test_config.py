@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from autonl_core.spec.config import AugmentConfig, ExportConfig, SearchConfig, SupernetConfig, TrainConfig
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import AugmentConfig, ExportConfig, SupernetConfig, TrainConfig
 from autonl_core.spec.macs_text import MAX_MACS
 
 MINIMAL: dict[str, Any] = {"dataset": "digits", "flops_budget": 400_000}

@@ -9,7 +9,8 @@ import pytest
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
-from autonl_core.spec.config import SearchConfig, TrainConfig
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.search_request import SearchRequest
 from autonl_core.spec.weight_set import WeightSet

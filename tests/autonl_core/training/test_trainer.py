@@ -13,7 +13,7 @@ from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import PreparedData, prepare
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.network import build_network
-from autonl_core.spec.config import TrainConfig
+from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import evaluate, recalibrate_batch_norm, score
 from autonl_core.training.optim import WeightAverage, cosine_lr, make_optimizer

@@ -1,0 +1,136 @@
+"""The sections of the settings of a search, one for every part of its work."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+
+OptimizerName = Literal["sgd", "adamw"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that `model_validate` reads back to an equal config."""
+        return self.model_dump(mode="json")
+
+
+class SupernetConfig(Strict):
+    """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
+
+    epochs: int = Field(
+        default=2,
+        ge=0,
+        le=1000,
+        description="passes over the training images by the supernet; 0: none, the search goes on with another's",
+    )
+    warmup_fraction: float = Field(default=0.3, ge=0, lt=1, description="share with LightNL open and no slopes taken")
+    batch_size: int = Field(default=64, ge=2, le=4096, description="images per step; two subnets share each batch")
+    optimizer: OptimizerName = Field(default="sgd", description="of the weights")
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate of the weights")
+    candidates: int = Field(default=32, ge=1, le=4096, description="networks drawn as the slopes favour options")
+    generations: int = Field(
+        default=2, ge=0, le=100, description="rounds, of half as many, of networks that are promising by all scores"
+    )
+    finalists: int = Field(default=3, ge=1, le=32, description="candidates that train briefly before one is chosen")
+    finalist_epochs: int = Field(default=1, ge=0, le=100, description="passes over the images in each halving round")
+    paper_lambda: float = Field(default=0.1, ge=0, le=100, description="autonl-paper only: weight of log(MACs)")
+
+
+class TrainConfig(Strict):
+    """Training of the chosen network."""
+
+    epochs: int = Field(default=70, ge=1, le=10000, description="passes over the training images")
+    batch_size: int = Field(default=64, ge=2, le=4096)
+    optimizer: OptimizerName = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
+    lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
+    warmup_epochs: int = Field(default=2, ge=0, le=1000)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, le=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
+    class_balanced: bool = Field(
+        default=False,
+        description="show every class equally often, to finalists and to the chosen network; epochs keep their length",
+    )
+    weights: Literal["inherit", "retrain"] = Field(
+        default="retrain", description="start from the supernet's weights, or from a fresh initialisation"
+    )
+
+
+class TeacherConfig(Strict):
+    """Fine-tuning of the pretrained network, whose answers all other networks of the search then learn from."""
+
+    epochs: int = Field(default=5, ge=1, le=1000, description="passes over the training images by the whole network")
+    batch_size: int = Field(default=32, ge=2, le=4096)
+    lr: float = Field(default=0.001, gt=0, le=1, description="peak learning rate, of AdamW")
+    resolution: int | None = Field(
+        default=None, ge=32, le=512, description="pixels; null: by the budget and the size of the images"
+    )
+    weight: float = Field(
+        default=0.9, ge=0, le=1, description="share of the teacher's answer in what networks learn; 0: labels alone"
+    )
+
+
+class AugmentConfig(Strict):
+    """Random changes of training images, applied in batches on the device."""
+
+    horizontal_flip: bool | None = Field(default=None, description="null: as the dataset suggests")
+    crop_padding: float = Field(
+        default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
+    )
+    resized_crop_min_scale: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=1,
+        description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
+        "96 pixels, never for smaller ones, where a shift serves better; 0.35 of the whole picture where the search "
+        "starts from pretrained weights",
+    )
+    color_jitter: float = Field(
+        default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
+    )
+    erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        default="none",
+        description="two operations of a fixed strength, or one of a random strength, drawn for every image; as with "
+        "mixup and cutmix, only while the chosen network and its baselines train: the search compares networks that "
+        "see an image a few times",
+    )
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="blend images in pairs, by a share from Beta(x, x); 0: never"
+    )
+    cutmix: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="paste a square of another image, its share from Beta(x, x); 0: never; with mixup: either",
+    )
+
+
+class ExportConfig(Strict):
+    """The formats of the result, in addition to its safetensors file and the bundle."""
+
+    formats: tuple[ExportFormat, ...] = Field(
+        default=DEFAULT_EXPORT_FORMATS,
+        strict=False,
+        description="files to download, which the bundle contains as well; torchscript, which PyTorch has deprecated, "
+        "only on request",
+    )
+    int8_max_drop_points: float = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="top-1 in percentage points that eight bits may lose on the test split; the file is withheld if "
+        "they lose more",
+    )
+
+    @field_validator("formats", mode="after")
+    @classmethod
+    def _each_once(cls, formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
+        return tuple(dict.fromkeys(formats))
