@@ -59,6 +59,13 @@ def test_every_budget_that_no_network_fits_into_is_named(client: httpx.Client) -
     assert [field["pointer"] for field in first["errors"]] == ["/flops_budgets/0"]
 
 
+def test_a_first_budget_of_the_wrong_type_is_reported_where_it_was_written_and_only_there(client: httpx.Client) -> None:
+    wrong = refusal(client.post("/searches", json=BODY | {"flops_budgets": [48.0, "300k"]}), 422, "invalid-request")
+    assert {field["pointer"] for field in wrong["errors"]} == {"/flops_budgets/0"}
+    none = refusal(client.post("/searches", json=BODY | {"flops_budgets": [], "seed": -1}), 422, "invalid-request")
+    assert {field["pointer"] for field in none["errors"]} == {"/flops_budget", "/seed"}
+
+
 def test_what_contradicts_itself_is_refused(client: httpx.Client) -> None:
     problem = refusal(client.post("/searches", json=BODY | {"flops_budget": "300k"}), 422, "invalid-request")
     assert "is not the first of flops_budgets" in str(problem["errors"])
