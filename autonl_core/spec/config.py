@@ -142,9 +142,8 @@ class SearchConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _first_budget(cls, body: Any) -> Any:
-        if isinstance(body, dict) and "flops_budget" not in body and isinstance(body.get("flops_budgets"), list):
-            return {**body, "flops_budget": next(iter(body["flops_budgets"]), None)}
-        return body
+        budgets = body.get("flops_budgets") if isinstance(body, dict) and "flops_budget" not in body else None
+        return {**body, "flops_budget": budgets[0]} if isinstance(budgets, list) and budgets else body
 
     @model_validator(mode="after")
     def _budgets_fit(self) -> Self:

@@ -12,7 +12,8 @@ from autonl_core.spec.config import AUTO_INIT, Init, SearchConfig
 def _either_budget(schema: dict[str, Any]) -> None:
     """In the JSON schema: one of both fields is required."""
     schema["required"] = [name for name in schema["required"] if name != "flops_budget"]
-    schema["anyOf"] = [{"required": ["flops_budget"]}, {"required": ["flops_budgets"]}]
+    some_budgets = {"required": ["flops_budgets"], "properties": {"flops_budgets": {"minItems": 1}}}
+    schema["anyOf"] = [{"required": ["flops_budget"]}, some_budgets]
 
 
 class SearchRequest(SearchConfig):

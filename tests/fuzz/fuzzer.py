@@ -103,7 +103,7 @@ def _is_integral_float(error: dict[str, str], body: Any) -> bool:
     if error["code"] != "int_type":
         return False
     for name in error["pointer"].split("/")[1:]:
-        body = body[name]
+        body = body[int(name)] if isinstance(body, list) else body[name]
     return isinstance(body, float) and body.is_integer()
 
 
