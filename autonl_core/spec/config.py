@@ -159,11 +159,13 @@ class SearchConfig(Strict):
 
     @model_validator(mode="after")
     def _repeats_fit(self) -> Self:
-        if self.repeat > 1 and len(self.flops_budgets) > 1:
+        if self.repeat == 1 or self.repeat_of is not None:
+            return self
+        if len(self.flops_budgets) > 1:
             raise ValueError("repeat is for one budget; start a search for each of flops_budgets, or leave repeat out")
-        if self.repeat > 1 and (self.parent is not None or self.init.startswith(PARENT_INIT)):
+        if self.parent is not None or self.init.startswith(PARENT_INIT):
             raise ValueError("a search that goes on from another one keeps its seed; leave repeat out")
-        if self.repeat > 1 and self.seed + self.repeat > MAX_SEED + 1:
+        if self.seed + self.repeat > MAX_SEED + 1:
             raise ValueError(f"the last seed of {self.repeat} repeats is above {MAX_SEED:,}; lower seed")
         return self
 

@@ -24,7 +24,7 @@ def other_seeds(first: SearchConfig, first_id: str) -> Iterator[SearchConfig]:
     """The searches that repeat `first`, which has the id `first_id`; a repeat has none itself."""
     if first.repeat_of is None:
         for seed in range(first.seed + 1, first.seed + first.repeat):
-            yield first.model_copy(update={"seed": seed, "repeat_of": first_id})
+            yield SearchConfig.model_validate({**first.to_json(), "seed": seed, "repeat_of": first_id})
 
 
 def first_of_repeats(config: SearchConfig, search_id: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from autonl_core.spec.config import AUTO_INIT, Init, SearchConfig
 
@@ -33,14 +33,16 @@ class SearchRequest(SearchConfig):
         "left open is chosen with the architecture",
     )
 
+    repeat_of: None = Field(default=None, description="set by the service in the searches that `repeat` starts")
+
     @model_validator(mode="after")
     def _begins_with_its_budget(self) -> Self:
         if self.flops_budgets and self.flops_budget != self.flops_budgets[0]:
             raise ValueError(f"flops_budget {self.flops_budget:,} is not the first of flops_budgets; leave it out")
         return self
 
-    @model_validator(mode="after")
-    def _is_no_repeat(self) -> Self:
-        if self.repeat_of is not None:
+    @field_validator("repeat_of", mode="before")
+    @classmethod
+    def _is_no_repeat(cls, repeat_of: object) -> None:
+        if repeat_of is not None:
             raise ValueError("repeat_of is set by the service; to run a search several times, set repeat")
-        return self

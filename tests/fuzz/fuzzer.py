@@ -93,9 +93,15 @@ def filter_failure(
     if problem["type"].removeprefix("/problems/") in _SEMANTIC_PROBLEMS:
         return False
     errors = problem.get("errors", [])
-    return not errors or any(
-        error["code"] not in _SEMANTIC_FIELD_CODES and not _is_integral_float(error, case.body) for error in errors
+    return not errors or not all(
+        error["code"] in _SEMANTIC_FIELD_CODES or _is_contradiction(error) or _is_integral_float(error, case.body)
+        for error in errors
     )
+
+
+def _is_contradiction(error: dict[str, str]) -> bool:
+    """Whether fields that are each as described do not go together, or a budget is there in two notations."""
+    return error["code"] == "value_error" and error["pointer"] in ("", "/flops_budgets")
 
 
 def _is_integral_float(error: dict[str, str], body: Any) -> bool:
