@@ -40,7 +40,7 @@ def _searches(found: Mapping[str, Any]) -> Table:
     for title in ("search", "seed", "state", "MACs", "test top-1"):
         table.add_column(title, no_wrap=True)
     for one in found["searches"]:
-        macs = "–" if one["macs"] is None else short_macs(one["macs"])
+        macs = "-" if one["macs"] is None else short_macs(one["macs"])
         table.add_row(one["search_id"], str(one["seed"]), one["state"], macs, pct(one["test_top1_pct"]))
     return table
 

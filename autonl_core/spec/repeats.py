@@ -38,7 +38,7 @@ class Spread:
 
     Args:
         deviation: sample standard deviation; None: of a single one there is none.
-        interval: 95% interval of the mean, by Student's t; None likewise.
+        interval: 95% interval of the mean, by Student's t, cut at 0 and 100; None likewise.
     """
 
     count: int
@@ -58,7 +58,9 @@ def spread_of(top1_pct: Sequence[float]) -> Spread | None:
         return Spread(count, mean, min(top1_pct), max(top1_pct), None, None)
     deviation = statistics.stdev(top1_pct)
     half = _T[count - 2] * deviation / count**0.5
-    return Spread(count, mean, min(top1_pct), max(top1_pct), deviation, (mean - half, mean + half))
+    return Spread(
+        count, mean, min(top1_pct), max(top1_pct), deviation, (max(0.0, mean - half), min(100.0, mean + half))
+    )
 
 
 @dataclass(frozen=True)
