@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from api.schemas.base import View, mirrors
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.repeats import OptionWins, Spread, option_wins, spread_of
+from autonl_core.spec.result import SearchResult
 from store.models import Search
 from store.searches import search_result
 from store.states import SearchState
@@ -31,7 +33,7 @@ class RepeatView(View):
     descriptions={
         "count": "searches that have succeeded",
         "deviation": "sample standard deviation; null: there is only one",
-        "interval": "95% interval of the mean, by Student's t; null: there is only one",
+        "interval": "95% interval of the mean, by Student's t, cut at 0 and 100; null: there is only one",
     },
 )
 class SpreadView(View):
@@ -61,21 +63,19 @@ class RepeatsView(View):
 
     @classmethod
     def of(cls, searches: Sequence[Search]) -> Self:
-        results = {search.id: search_result(search) for search in searches}
-        found = [result.architecture for result in results.values() if result is not None]
+        results = [search_result(search) for search in searches]
+        found = [result.architecture for result in results if result is not None]
         networks = [decode(architecture.arch_string) for architecture in found]
-        pixels = sorted(network.resolution for network in networks)
         derived = {
-            "searches": [_repeat(search) for search in searches],
+            "searches": [_repeat(search, result) for search, result in zip(searches, results, strict=True)],
             "test_top1_pct": spread_of([each.test_top1_pct for each in found if each.test_top1_pct is not None]),
-            "resolutions": {size: pixels.count(size) for size in pixels},
+            "resolutions": Counter(sorted(network.resolution for network in networks)),
             "options": option_wins(networks),
         }
         return cls.model_validate(derived, from_attributes=True)
 
 
-def _repeat(search: Search) -> RepeatView:
-    result = search_result(search)
+def _repeat(search: Search, result: SearchResult | None) -> RepeatView:
     architecture = None if result is None else result.architecture
     return RepeatView(
         search_id=search.id,

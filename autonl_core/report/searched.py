@@ -13,8 +13,9 @@ _SIGNIFICANT = 0.05  # below this share of chance, options matter
 _Z = 1.959963984540054  # two-sided 95%
 _HOW = (
     "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
-    "training. The best were then trained briefly to choose one."
+    "training."
 )
+_FINAL = " The best were then trained briefly to choose one."
 ABOUT_MEASURED = (
     "Peak activations: what the maps of one image need at most, in float32. On the front: no other network scored "
     "higher on the shared weights with as many MACs or fewer."
@@ -38,7 +39,7 @@ def about_candidates(facts: Facts) -> list[str]:
     comparison = facts.architecture.comparison
     images = f"{facts.test.val_images:,} validation images"
     return [
-        _HOW,
+        _HOW + (_FINAL if comparison.rounds else ""),
         f"Origin of the chosen network: {origin(facts.architecture.chosen_as)}.",
         *_whether_options_matter(comparison),
         *_with_shared_weights(comparison, images),

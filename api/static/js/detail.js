@@ -60,10 +60,9 @@ export function showDetail(main, id, onChange) {
       const architecture = await newArchitecture(search, shown);
       const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
-      if (shown.stopped) return;
-      shown.ended = ended;
       const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;
       if (shown.stopped) return;
+      shown.ended = ended;
       replace(parts.repeats, repeated && repeats(repeated, search.id));
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange });

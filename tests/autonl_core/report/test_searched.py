@@ -47,6 +47,12 @@ def test_an_earlier_version_measured_none_of_this_and_nothing_is_said() -> None:
     assert len(about_candidates(facts_with(earlier))) == 2
 
 
+def test_a_final_is_mentioned_only_where_there_was_one() -> None:
+    without = replace(facts().architecture.comparison, rounds=())
+    assert "trained briefly" in about_candidates(facts())[0]
+    assert "trained briefly" not in " ".join(about_candidates(facts_with(without)))
+
+
 def test_a_comparison_survives_its_json_and_that_of_an_earlier_version() -> None:
     comparison = facts().architecture.comparison
     assert Comparison.from_json(comparison.to_json()) == comparison
