@@ -13,6 +13,7 @@ from autonl_core.errors import BudgetError
 from autonl_core.spec.arch import WIDTH_MULTIPLE, ArchSpec, make_divisible
 from autonl_core.spec.arch_string import encode
 from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.strides import fit_strides
 from autonl_core.spec.zoo import PublishedNet, adapt
 
 TOLERANCE = 0.03  # how far from the asked MACs a scaled network may lie, as a share of them
@@ -53,13 +54,14 @@ def scale_width(arch: ArchSpec, multiplier: float, multiple: int = WIDTH_MULTIPL
 def scale_to_macs(arch: ArchSpec, macs: int, resolution: int | None = None, num_classes: int | None = None) -> ArchSpec:
     """`arch` for `resolution` and `num_classes`, with the width multiplier that brings it closest to `macs`.
 
-    Widths are multiples of 8. Where these are too coarse to come within 3% (small networks), of 4, 2 or 1.
+    Widths are multiples of 8. Where these are too coarse to come within 3% (small networks), of 4, 2 or 1. Strides that
+    an input of few pixels does not allow are dropped first (`fit_strides`).
 
     Raises:
         BudgetError: no width multiplier up to 64 comes within 3%. Between 20M and 600M MACs at 224 pixels one always
             does; among the very smallest networks of an architecture, steps are wider than that.
     """
-    arch = adapt(arch, resolution=resolution, num_classes=num_classes)
+    arch = fit_strides(adapt(arch, resolution=resolution, num_classes=num_classes))
     low = count_macs(scale_width(arch, _MIN_MULTIPLIER, 1)).total
     high = count_macs(scale_width(arch, MAX_MULTIPLIER)).total
     where = f"{macs:,} MACs at {arch.resolution} pixels and {arch.num_classes} classes"
@@ -85,7 +87,7 @@ def describe_net(
 
     `arch_string`, `macs` and `params` are None where no width multiplier reaches the budget.
     """
-    arch: ArchSpec | None = adapt(net.arch, resolution=resolution, num_classes=num_classes)
+    arch: ArchSpec | None = fit_strides(adapt(net.arch, resolution=resolution, num_classes=num_classes))
     if budget_macs is not None:
         try:
             arch = scale_to_macs(net.arch, budget_macs, resolution, num_classes)
