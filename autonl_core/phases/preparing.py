@@ -226,7 +226,7 @@ def augmentation_of(
         erase=asked.erase,
         crop_min_scale=by_default if asked.resized_crop_min_scale is None else asked.resized_crop_min_scale,
         color_jitter=asked.color_jitter,
-        policy=asked.policy,
+        policy=asked.policy or "none",  # open only in a search that an earlier version stored
         mixup=asked.mixup,
         cutmix=asked.cutmix,
     )

@@ -96,11 +96,12 @@ class AugmentConfig(Strict):
         default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"
     )
     erase: float = Field(default=0.0, ge=0, le=1, description="chance of blanking a random square")
-    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
-        default="none",
-        description="two operations of a fixed strength, or one of a random strength, drawn for every image; as with "
-        "mixup and cutmix, only while the chosen network and its baselines train: the search compares networks that "
-        "see an image a few times",
+    policy: Literal["none", "randaugment", "trivialaugment"] | None = Field(
+        default=None,
+        description="two operations of a fixed strength, or one of a random strength, drawn for every image; null: "
+        "trivialaugment for up to 20,000 training images of 24 pixels or more that are learned from nothing, else "
+        "none. As with mixup and cutmix, only while the chosen network and its baselines train: the search compares "
+        "networks that see an image a few times",
     )
     mixup: float = Field(
         default=0.0, ge=0, le=10, description="blend images in pairs, by a share from Beta(x, x); 0: never"

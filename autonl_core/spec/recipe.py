@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
+from autonl_core.spec.config_sections import AugmentConfig
 from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.resolutions import possible_resolutions
@@ -29,6 +30,7 @@ _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 70_000  # that train the chosen network
 _FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
 _FEW_WEIGHT = 0.5  # of a teacher that had few images itself
+_POLICY_IMAGES, _POLICY_PX = 20_000, 24  # up to so many images, of so many pixels or more, a policy is known to help
 _SUPERNET: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.001,
@@ -75,10 +77,19 @@ def settle(
     if parent is not None:
         config = follow(config, dataset, parent_of(parent))
     name = _auto(config, dataset, known) if config.init == AUTO_INIT else config.init
+    config = config.model_copy(update={"augment": _augment(config, dataset, name)})
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
     supernet = config.supernet if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
     return config.model_copy(update={"init": NO_INIT, "supernet": supernet})
+
+
+def _augment(config: SearchConfig, dataset: DatasetSpec, init: str) -> AugmentConfig:
+    """What `config` asks for, its policy decided: few images that are learned from nothing need the strongest."""
+    if config.augment.policy is not None:
+        return config.augment
+    few = dataset.train_images <= _POLICY_IMAGES and (config.resolution or dataset.image_size) >= _POLICY_PX
+    return config.augment.model_copy(update={"policy": "trivialaugment" if few and init == NO_INIT else "none"})
 
 
 def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet], name: str) -> SearchConfig:

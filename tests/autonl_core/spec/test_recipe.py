@@ -52,7 +52,28 @@ def test_everything_else_starts_at_random_with_the_defaults_of_old(
 ) -> None:
     asked = request(**fields)
     settled = settle(asked, dataset, KNOWN)
-    assert settled == asked.model_copy(update={"init": "none"})
+    assert settled == asked.model_copy(update={"init": "none", "augment": settled.augment})
+
+
+@pytest.mark.parametrize(
+    ("fields", "dataset", "policy"),
+    [
+        ({}, replace(PHOTOS, image_size=32), "trivialaugment"),
+        ({}, replace(PHOTOS, image_size=32, train_images=20_000), "trivialaugment"),
+        ({}, replace(PHOTOS, image_size=32, train_images=20_001), "none"),
+        ({"resolution": 24, "init": "none"}, PHOTOS, "trivialaugment"),
+        ({"resolution": 23, "init": "none"}, PHOTOS, "none"),
+        ({}, PHOTOS, "none"),
+        ({"flops_budget": "400k"}, DIGITS, "none"),
+        ({"augment": {"policy": "none"}}, replace(PHOTOS, image_size=32), "none"),
+        ({"augment": {"policy": "randaugment"}}, DIGITS, "randaugment"),
+    ],
+    ids=["small images", "few", "many", "24 pixels", "23 pixels", "pretrained", "digits", "not wanted", "another"],
+)
+def test_few_images_that_are_learned_from_nothing_get_a_policy(
+    fields: dict[str, object], dataset: DatasetSpec, policy: str
+) -> None:
+    assert settle(request(**fields), dataset, KNOWN).augment.policy == policy
 
 
 def test_without_the_package_of_the_weights_a_search_starts_at_random() -> None:
