@@ -1,15 +1,10 @@
-"""How much of what a search can gain does ours find? Ways to search, each with seeds and a 95% interval.
+"""The tabular tier, in seconds: ways to search among networks that others trained, where the best one is known.
 
-    python -m benchmarks.search_quality tabular --seeds 50
-
-`tabular`, in seconds: networks that others trained (`trained_table.py`), where the best one is known. A way to search
-is scored by its *share of the gain*: 0 for the mean network within the budget, 1 for the best.
+A way to search is scored by its *share of the gain*: 0 for the mean network within the budget, 1 for the best.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -201,20 +196,12 @@ def _choice_at(vertex: Floats, gate: int, setting: int) -> Choice:
     return tuple(int(there * (1 + large)) for there, large in at.reshape(-1, 2))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tier", choices=["tabular"])
-    parser.add_argument("--seeds", type=int, default=50)
-    options = parser.parse_args()
-    shares = {name: share_of_gain(way, options.seeds) for name, way in WAYS.items()}
+def print_shares(seeds: int) -> None:
+    """The share of the gain of every way, each over so many seeds, with its 95% interval."""
+    shares = {name: share_of_gain(way, seeds) for name, way in WAYS.items()}
     first = next(iter(shares))
     say(f"| way to search | share of the gain | ahead of {first} |")
     say("| --- | --- | --- |")
     for name, share in shares.items():
         ahead = share.ahead_of(shares[first])
         say(f"| {name} | {share.mean:.2f} ± {share.half_width:.2f} | {ahead.mean:+.2f} ± {ahead.half_width:.2f} |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.search_quality import (
+from benchmarks.search_quality.tabular import (
     Share,
     Way,
     best_of_random,
