@@ -94,6 +94,11 @@ def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> tu
 
     The run that is returned is at the resolution of that architecture.
     """
+    run, chosen = _choose(run, resume_from)
+    return run.training_for(chosen.comparison.freed_epochs), chosen
+
+
+def _choose(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRun, TrainingState]:
     saved = run.resume(resume_from)
     state = None if saved is None else read_phase(saved)
     if run.pretrained is not None and (state is None or isinstance(state, AdaptingState)):

@@ -83,7 +83,7 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
             delivered=run.table.arch(state.choice),
             work_per_image=planned.work_per_image,
             name=name,
-            epochs_before=run.config.train.epochs + sum(plan.baseline(before).epochs for before in earlier),
+            epochs_before=plan.training_epochs + sum(plan.baseline(before).epochs for before in earlier),
         )
     except (Diverged, StepTooLarge) as error:
         run.reporter.add_work(done_at_end - run.reporter.pace.done)  # nothing of it is left to do

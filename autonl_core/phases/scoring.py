@@ -29,6 +29,7 @@ from autonl_core.phases.searching import score_choice
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.supernet.budget import project
@@ -109,19 +110,27 @@ class _Scoring:
         first = next(one for one in self._ranked_by(known) if one.origin != "random")
         twin = self._without_light_nl(first, known)
         ranking = self._ranked_by(known)
-        seated = choose_finalists(ranking, first, self.settings.finalists, twin)
+        comparison = self._compared(ranking, first, twin)
+        seats = 1 if comparison.freed_epochs else self.settings.finalists
+        seated = choose_finalists(ranking, first, seats, twin)
         if len(seated) == 1:  # nothing to compare: no training, no halving
-            self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin})
+            detail = {"chance": comparison.chance, "freed_epochs": comparison.freed_epochs}
+            self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin, **detail})
         finalists = tuple(
             Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
             for c in seated
         )
         self._count(self._unscored)  # fewer were needed, for some were proposed twice
-        table = self.run.table
-        networks = (MeasuredNetwork.of(table.arch(one.choice), one.origin, one.top1_pct) for one in ranking)
-        comparison = replace(compare(ranking, first, twin), networks=tuple(networks), chance=self._chance(ranking))
         self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
         return DerivingState(finalists, (), comparison)
+
+    def _compared(self, ranking: list[Candidate], first: Candidate, twin: Candidate | None) -> Comparison:
+        """What the scores say, and whether they say anything: if not, a final has nothing to choose between."""
+        table, plan = self.run.table, self.run.plan
+        networks = (MeasuredNetwork.of(table.arch(one.choice), one.origin, one.top1_pct) for one in ranking)
+        comparison = replace(compare(ranking, first, twin), networks=tuple(networks), chance=self._chance(ranking))
+        freed_epochs = plan.without_final().freed_epochs if comparison.options_matter is False else 0
+        return replace(comparison, freed_epochs=freed_epochs)
 
     def _chance(self, scored: list[Candidate]) -> float | None:
         """How likely it is by chance that options explain the accuracies as well as they do; None: too few networks."""

@@ -49,9 +49,9 @@ def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:
 
 def make_trainer(run: SearchRun, network: Network) -> Trainer:
     """A trainer of `network` on all training images, by the recipe of the configuration."""
-    settings = run.config.train
+    settings, epochs = run.config.train, run.plan.training_epochs
     network = network.to(run.device)
-    return Trainer(network, run.data.train, run.loader, settings, "train", settings.epochs, run.micro_batches)
+    return Trainer(network, run.data.train, run.loader, settings, "train", epochs, run.micro_batches)
 
 
 def train_to_the_end(

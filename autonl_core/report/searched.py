@@ -9,7 +9,6 @@ from autonl_core.report.words import origin
 from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
 from autonl_core.spec.measured_network import MeasuredNetwork, front_of
 
-_SIGNIFICANT = 0.05  # below this share of chance, options matter
 _Z = 1.959963984540054  # two-sided 95%
 _HOW = (
     "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
@@ -53,10 +52,18 @@ def _whether_options_matter(comparison: Comparison) -> list[str]:
         return []
     how_often = f"with labels at random, it would be as much in {100 * comparison.chance:.0f}% of cases"
     scored = f"the accuracy of the {comparison.candidates} networks that were scored"
-    if comparison.chance < _SIGNIFICANT:
+    if comparison.options_matter:
         return [f"Which options a network has explains {scored}: {how_often}."]
     remedy = "Among them the choice may be luck: more validation images or epochs may show more, or labels are wrong."
-    return [f"Which options a network has explains no more of {scored} than chance may: {how_often}. {remedy}"]
+    freed = comparison.freed_epochs
+    consequence = f" So no final was held, and the chosen network trained {_passes(freed)} more." if freed else ""
+    return [
+        f"Which options a network has explains no more of {scored} than chance may: {how_often}. {remedy}{consequence}"
+    ]
+
+
+def _passes(count: int) -> str:
+    return "one pass" if count == 1 else f"{count} passes"
 
 
 def _with_shared_weights(comparison: Comparison, images: str) -> list[str]:

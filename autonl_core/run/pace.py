@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
 from autonl_core.supernet.learner import ALGORITHMS
@@ -104,6 +104,7 @@ class WorkPlan:
     fit_images: int  # that fit weights during the search
     train_images: int
     teaching: Teaching = NO_TEACHING
+    freed_epochs: int = 0  # of a final that was not held, for the training of the chosen network
 
     @property
     def total(self) -> float:
@@ -114,19 +115,28 @@ class WorkPlan:
     @property
     def epochs(self) -> int:
         """Passes over all training images by the chosen network and its baselines, one after the other."""
-        return self.config.train.epochs + sum(self.baseline(name).epochs for name in self.config.baselines)
+        return self.training_epochs + sum(self.baseline(name).epochs for name in self.config.baselines)
+
+    @property
+    def training_epochs(self) -> int:
+        """Passes over all training images by the chosen network."""
+        return self.config.train.epochs + self.freed_epochs
 
     @property
     def search(self) -> float:
         """What leads to the chosen network and trains it, without any baseline."""
         config = self.config
         trials = self._training_work * self.teaching.resolutions if self.teaching.resolutions > 1 else 0.0
-        finalist_passes = self._finalist_trainings * config.supernet.finalist_epochs
         shared = config.supernet.epochs * searching_work(config, self.largest_macs, self._teacher_macs)
-        passes = finalist_passes * self.fit_images + config.train.epochs * self.train_images
-        scored = config.supernet.epochs + self.candidates + self._finalist_trainings
+        training = self.training_epochs * self.train_images * self._training_work
+        scored = config.supernet.epochs + self.candidates
         on_fit_images = (trials + shared) * self.fit_images
-        return self._teacher + on_fit_images + passes * self._training_work + scored * self.scoring_work
+        final = 0.0 if self.freed_epochs else self._final
+        return self._teacher + on_fit_images + scored * self.scoring_work + final + training
+
+    def without_final(self) -> WorkPlan:
+        """The same with the work of the final in the training of the chosen network, in whole passes and no more."""
+        return replace(self, freed_epochs=int(self._final / (self.train_images * self._training_work)))
 
     @property
     def candidates(self) -> int:
@@ -138,6 +148,12 @@ class WorkPlan:
     def scoring_work(self) -> float:
         """Work of scoring one network of the budget on the validation images."""
         return float(self.config.flops_budget * (self.train_images - self.fit_images))
+
+    @property
+    def _final(self) -> float:
+        """The short trainings of the finalists, and their scores."""
+        passes = self.config.supernet.finalist_epochs * self.fit_images
+        return self._finalist_trainings * (passes * self._training_work + self.scoring_work)
 
     @property
     def _finalist_trainings(self) -> int:
@@ -156,7 +172,7 @@ class WorkPlan:
         if name == UNIFORM:
             epochs = self._epochs_of(self.search - self._teacher, self._training_work)
             return BaselineTraining(epochs, self._training_work, self._teacher)
-        return BaselineTraining(self.config.train.epochs, self._training_work)
+        return BaselineTraining(self.training_epochs, self._training_work)
 
     def share_of(self, name: Baseline) -> float:
         """What a baseline takes, as a share of what the search does."""

@@ -76,6 +76,7 @@ class SearchRun:
     pretrained: Pretrained | None = None  # what it starts from, if it does not start at random
     parent: KeptSupernet | None = None  # what the search that it goes on from left to it
     adapted: Adapted | None = None  # once the pretrained network has learned the dataset
+    freed_epochs: int = 0  # once a final was not held: they are added to the training of the chosen network
 
     def resume(self, saved: Sequence[SavedState]) -> StateDict | None:
         """The newest good run state, or None at the beginning of a search.
@@ -131,7 +132,8 @@ class SearchRun:
     def plan(self) -> WorkPlan:
         """What the whole search computes, at the resolution of this run."""
         teaching = NO_TEACHING if self.pretrained is None else self.pretrained.teaching
-        return WorkPlan(self.config, self.table.space.macs_range()[1], len(self.fit), len(self.data.train), teaching)
+        largest_macs, images = self.table.space.macs_range()[1], (len(self.fit), len(self.data.train))
+        return WorkPlan(self.config, largest_macs, *images, teaching, self.freed_epochs)
 
     @property
     def start(self) -> PretrainedStart | None:
@@ -154,6 +156,13 @@ class SearchRun:
             loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight, self._ahead_threads),
             adapted=adapted,
         )
+
+    def training_for(self, freed_epochs: int) -> SearchRun:
+        """The same run once it is known whether there was a final; the ETA follows."""
+        run = replace(self, freed_epochs=freed_epochs)
+        if freed_epochs:
+            run.reporter.pace.total = run.plan.total
+        return run
 
     def save(self, state: PhaseState) -> None:
         """Write a run state and report it."""

@@ -9,6 +9,7 @@ from typing import Any
 from autonl_core.spec.measured_network import MeasuredNetwork
 
 _ROUND = "final_round_"
+_SIGNIFICANT = 0.05  # below this share of chance, options matter
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Comparison:
     `mean` and `best` are top-1 in percent, by `measure`; `candidates` counts them all. `ahead_of`, by origin: how far
     the best network by all scores is ahead of the others, by the same measure. Of several random ones, the mean counts.
     `chance`: how often options would explain the accuracies as well if predictions had nothing to do with labels; None:
-    too few networks, or an earlier version. `networks`: the candidates one by one, the best by all scores first;
-    earlier versions kept none.
+    too few networks, or an earlier version. `freed_epochs`: what a final would have taken that was not held, because
+    options explain nothing; the chosen network trains so many epochs more. `networks`: the candidates one by one, the
+    best by all scores first; earlier versions kept none.
     """
 
     measure: str
@@ -57,6 +59,12 @@ class Comparison:
     rounds: tuple[tuple[FinalistScore, ...], ...] = ()
     networks: tuple[MeasuredNetwork, ...] = ()
     chance: float | None = None
+    freed_epochs: int = 0
+
+    @property
+    def options_matter(self) -> bool | None:
+        """Whether options explain the accuracies; None: not known."""
+        return None if self.chance is None else self.chance < _SIGNIFICANT
 
     def with_round(self, scores: Mapping[str, FinalistScore]) -> Comparison:
         """The same after one more round of the final, in which the finalists, by arch string, had these scores."""
@@ -77,6 +85,7 @@ class Comparison:
             "best": dict(self.best),
             "ahead_of": {origin: asdict(gap) for origin, gap in self.ahead_of.items()},
             "chance": self.chance,
+            "freed_epochs": self.freed_epochs,
         }
         for number, scores in enumerate(self.rounds, start=1):
             data[f"{_ROUND}{number}"] = [score.to_json() for score in scores]
@@ -100,4 +109,5 @@ class Comparison:
             rounds=tuple(tuple(FinalistScore.from_json(score) for score in scores) for scores in rounds),
             networks=tuple(MeasuredNetwork.from_json(network) for network in data.get("networks", ())),
             chance=data.get("chance"),
+            freed_epochs=data.get("freed_epochs", 0),
         )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.event_kinds import EventKind
@@ -112,6 +113,48 @@ class TestDeterminism:
         assert true.comparison["chance"] < 0.05 <= false.comparison["chance"]
         assert false.architecture.arch_id != true.architecture.arch_id
         assert false.weights_sha256 != true.weights_sha256
+
+
+@pytest.fixture(scope="session")
+def shuffled(tmp_path_factory: pytest.TempPathFactory) -> DatasetSpec:
+    return digits_zip(tmp_path_factory.mktemp("shuffled") / "digits.zip", per_class=40, shuffled=True)
+
+
+class TestLabelsThatMeanNothing:
+    """Then options explain nothing: no final is held between networks that differ by chance."""
+
+    def test_what_the_final_would_have_taken_goes_to_training(
+        self, shuffled: DatasetSpec, tmp_path: Path, cache: Path
+    ) -> None:
+        recorder = Recorder()
+        result = search(tmp_path, cache, shuffled, recorder=recorder)
+        assert result.comparison["chance"] >= 0.05
+        assert not any(key.startswith("final_round") for key in result.comparison)
+        freed = result.comparison["freed_epochs"]
+        trained = [epoch for phase, epoch, _ in recorder.points if phase == "training"]
+        assert trained == list(range(1, 3 + freed + 1))
+        assert freed == 1  # two finalists on 90% of the images, one pass each, are less than two
+        ((_, detail),) = [event for event in recorder.events if event[0] == "derived_without_final"]
+        assert detail == {
+            "origin": result.comparison["chosen"],
+            "chance": result.comparison["chance"],
+            "freed_epochs": 1,
+        }
+        assert recorder.fractions == sorted(recorder.fractions)
+        assert recorder.fractions[-1] > 0.9
+
+    def test_resumed_while_it_trains_it_ends_the_same(self, shuffled: DatasetSpec, tmp_path: Path, cache: Path) -> None:
+        whole = search(tmp_path / "whole", cache, shuffled)
+        stopped = Recorder(stop_at=5, phase="training")
+        with pytest.raises(Interrupted):
+            search(tmp_path / "stopped", cache, shuffled, recorder=stopped)
+        again = search(tmp_path / "stopped", cache, shuffled, resume_from=stopped.states)
+        assert again.exact
+        assert again.weights_sha256 == whole.weights_sha256
+
+    def test_a_single_finalist_has_nothing_to_leave(self, shuffled: DatasetSpec, tmp_path: Path, cache: Path) -> None:
+        one: dict[str, Any] = {"supernet": {**QUICK["supernet"], "finalists": 1}}
+        assert search(tmp_path, cache, shuffled, **one).comparison["freed_epochs"] == 0
 
 
 class TestResume:

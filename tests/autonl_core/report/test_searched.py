@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from autonl_core.report.facts import Facts
 from autonl_core.report.searched import about_candidates, in_points, measured
 from autonl_core.spec.comparison import Comparison, Gap
@@ -71,6 +73,14 @@ def test_whether_options_matter_is_said_with_how_often_chance_does_as_well() -> 
     assert "explains no more" in luck
     assert "as much in 40% of cases" in luck
     assert "the choice may be luck" in luck
+    assert "final was held" not in luck
+
+
+@pytest.mark.parametrize(("freed", "passes"), [(1, "one pass"), (3, "3 passes")])
+def test_a_final_that_was_not_held_is_said_with_what_its_time_went_to(freed: int, passes: str) -> None:
+    example = replace(facts().architecture.comparison, chance=0.4, freed_epochs=freed)
+    (_, _, luck, *_) = about_candidates(facts_with(example))
+    assert luck.endswith(f"So no final was held, and the chosen network trained {passes} more.")
 
 
 def test_measured_networks_are_listed_if_they_were_chosen_in_the_final_or_on_the_front() -> None:

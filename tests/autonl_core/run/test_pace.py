@@ -44,3 +44,19 @@ def test_every_round_of_the_final_is_counted() -> None:
     none = plan(4_500_000, supernet={"finalists": 1, "finalist_epochs": 2})
     trained, scored = 14 * 2 * FIT * 3, 14 * VAL
     assert final.search - none.search == pytest.approx((trained + scored) * 4_500_000)
+
+
+@pytest.mark.parametrize("finalists", [2, 3, 8])
+def test_a_final_that_is_not_held_leaves_its_work_to_training_in_whole_passes(finalists: int) -> None:
+    held = plan(4_500_000, supernet={"finalists": finalists}, baselines=["mobilenet_v2"])
+    freed = held.without_final()
+    per_pass = 3.0 * 4_500_000 * (FIT + VAL)
+    assert freed.freed_epochs == freed.training_epochs - held.training_epochs > 0
+    assert held.search - per_pass < freed.search <= held.search
+    assert freed.epochs == held.epochs + 2 * freed.freed_epochs  # the baseline trains as long as the chosen network
+
+
+def test_three_finalists_free_two_passes() -> None:
+    """Three trainings on 9,000 of 10,000 images are 2.7 passes, and three scores on the others .1."""
+    assert plan(4_500_000).without_final().freed_epochs == 2
+    assert plan(4_500_000, supernet={"finalists": 1}).without_final().freed_epochs == 0
