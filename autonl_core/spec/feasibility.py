@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, WeightSetError
 from autonl_core.spec.arch import ArchSpec
@@ -9,7 +11,7 @@ from autonl_core.spec.config import NO_INIT, RIVALS, Baseline, SearchConfig
 from autonl_core.spec.resolutions import ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
-from autonl_core.spec.space_families import SPACES, get_space
+from autonl_core.spec.space_families import SPACES, SpaceFamily, get_space, spaces_made_for
 from autonl_core.spec.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
@@ -24,17 +26,54 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     """
     if config.init != NO_INIT and config.resolution is None:
         return _first_possible(config, dataset)
-    usual = min(max(dataset.image_size, MIN_RESOLUTION), MAX_RESOLUTION)
-    space = get_space(config.search_space, config.resolution or usual, len(dataset.classes))
+    resolution = resolution_of(config, dataset)
+    space = get_space(config.search_space or space_within(config, dataset), resolution, len(dataset.classes))
     low, high = space.macs_range()
-    if not low <= config.flops_budget <= high:
-        side = "below the smallest" if config.flops_budget < low else "above the largest"
-        raise BudgetError(
-            f"flops_budget {config.flops_budget:,} is {side} network of {space.name!r} at {space.resolution} pixels "
-            f"and {space.num_classes} classes; choose between {low:,} and {high:,} MACs",
-            feasible_macs=(low, high),
-        )
-    return space
+    if low <= config.flops_budget <= high:
+        return space
+    families = () if config.other_budgets else _open_to(config, resolution)
+    names = [family.name for family in families] or [space.name]
+    low, high = _span([space.macs_range(), *_ranges(families, space)])
+    side = "below the smallest" if config.flops_budget < low else "above the largest"
+    raise BudgetError(
+        f"flops_budget {config.flops_budget:,} is {side} network of {' or '.join(map(repr, names))} at "
+        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs",
+        feasible_macs=(low, high),
+    )
+
+
+def resolution_of(config: SearchConfig, dataset: DatasetSpec) -> int:
+    """Pixels of a search that does not choose them itself."""
+    return config.resolution or min(max(dataset.image_size, MIN_RESOLUTION), MAX_RESOLUTION)
+
+
+def space_within(config: SearchConfig, dataset: DatasetSpec) -> str | None:
+    """The space of a search from random weights for all of its budgets, where the usual one has no network so small.
+
+    None: the usual one serves, none does, or a space is asked for.
+
+    Raises:
+        SpaceError: no space serves the resolution.
+    """
+    resolution = resolution_of(config, dataset)
+    budgets_macs = config.flops_budgets or (config.flops_budget,)
+    for place, family in enumerate(_open_to(config, resolution)):
+        low, high = family.bind(resolution, len(dataset.classes)).macs_range()
+        if low <= min(budgets_macs) and max(budgets_macs) <= high:
+            return family.name if place else None
+    return None
+
+
+def _open_to(config: SearchConfig, resolution: int) -> tuple[SpaceFamily, ...]:
+    """The spaces among which the budget decides; none if the search names one, or goes on from another search."""
+    if config.search_space is not None or config.parent is not None:
+        return ()
+    return spaces_made_for(resolution)
+
+
+def _ranges(families: Iterable[SpaceFamily], like: SearchSpace) -> list[tuple[int, int]]:
+    """MACs of the smallest and the largest network of each, for the input and classes of `like`."""
+    return [family.bind(like.resolution, like.num_classes).macs_range() for family in families]
 
 
 def resolutions_of(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace) -> tuple[int, ...]:
@@ -46,9 +85,11 @@ def resolutions_of(config: SearchConfig, dataset: DatasetSpec, space: SearchSpac
 
 def feasible_macs(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace) -> tuple[int, int]:
     """The smallest and the largest budget of such a search, over all resolutions that it may choose."""
-    if config.init == NO_INIT or config.resolution is not None:
+    if config.init == NO_INIT:
+        return _span([space.macs_range(), *_ranges(_open_to(config, space.resolution), space)])
+    if config.resolution is not None:
         return space.macs_range()
-    return _span(ranges_of(dataset, SPACES.get(space.name)))
+    return _span(ranges_of(dataset, SPACES.get(space.name)).values())
 
 
 def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
@@ -66,13 +107,14 @@ def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     raise BudgetError(
         f"flops_budget {config.flops_budget:,} is met by no network of {family.name!r} with "
         f"{len(dataset.classes)} classes; MACs by resolution: {listed}",
-        feasible_macs=_span(ranges),
+        feasible_macs=_span(ranges.values()),
     )
 
 
-def _span(ranges: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """From the smallest network of all resolutions to the largest."""
-    return min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+def _span(ranges: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """From the smallest network of all to the largest."""
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
 
 
 def check_baseline(name: Baseline, config: SearchConfig, space: SearchSpace) -> None:

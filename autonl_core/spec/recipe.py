@@ -15,7 +15,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
 from autonl_core.spec.config_sections import AugmentConfig
-from autonl_core.spec.feasibility import resolve_space
+from autonl_core.spec.feasibility import resolve_space, space_within
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.resolutions import possible_resolutions
 from autonl_core.spec.several_budgets import DERIVES_ONLY
@@ -70,6 +70,7 @@ def settle(
         parent_of: the finished search of an id. Raises ParentError.
 
     Raises:
+        SpaceError: no space serves the resolution.
         WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network.
         ParentError: it cannot go on from the search that it names.
     """
@@ -81,7 +82,8 @@ def settle(
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
     supernet = config.supernet if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
-    return config.model_copy(update={"init": NO_INIT, "supernet": supernet})
+    space = config.search_space or space_within(config, dataset)  # what goes on from it later stays in it
+    return config.model_copy(update={"init": NO_INIT, "supernet": supernet, "search_space": space})
 
 
 def _augment(config: SearchConfig, dataset: DatasetSpec, init: str) -> AugmentConfig:

@@ -72,17 +72,26 @@ def space_families() -> tuple[SpaceFamily, ...]:
     return tuple(sorted(SPACES.members(), key=lambda family: (-family.resolutions[0], family.name)))
 
 
+def spaces_made_for(resolution: int) -> tuple[SpaceFamily, ...]:
+    """The families that serve `resolution` without being asked for, the usual one first.
+
+    Raises:
+        SpaceError: there is none.
+    """
+    fitting = tuple(f for f in space_families() if resolution in f.resolutions and not f.on_request)
+    if not fitting:
+        raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
+    return fitting
+
+
 def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpace:
-    """The named space, or the first one that serves `resolution` when `name` is None, bound to this input.
+    """The named space, or the usual one for `resolution` when `name` is None, bound to this input.
 
     Raises:
         SpaceError: the name is unknown, or the space is not made for this resolution.
     """
     if name is None:
-        fitting = [f for f in space_families() if resolution in f.resolutions and not f.on_request]
-        if not fitting:
-            raise SpaceError(f"no search space serves {resolution} pixels; {_served()}")
-        return fitting[0].bind(resolution, num_classes)
+        return spaces_made_for(resolution)[0].bind(resolution, num_classes)
     if name not in SPACES.names():
         known = ", ".join(family.name for family in space_families())
         raise SpaceError(f"search space {name!r} is unknown; known are {known}")

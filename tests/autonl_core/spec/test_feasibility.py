@@ -10,7 +10,8 @@ import pytest
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.errors import BudgetError, SpaceError
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.feasibility import resolve_space
+from autonl_core.spec.feasibility import feasible_macs, resolve_space
+from autonl_core.spec.space_families import SPACES, get_space
 
 PHOTOS = replace(DIGITS, name="photos", image_size=500, classes=tuple("abc"))
 
@@ -54,3 +55,48 @@ def test_budgets_at_both_ends_of_the_range_are_accepted_and_those_beyond_refused
             f"flops_budget {budget:,} is {side} network of 'tiny' at 8 pixels and 10 classes; "
             f"choose between {low:,} and {high:,} MACs"
         )
+
+
+SMALL = replace(DIGITS, name="small", image_size=32)
+NARROW, USUAL = (SPACES.get(name).bind(32, 10).macs_range() for name in ("mobile-32-narrow", "mobile-32"))
+
+
+@pytest.mark.parametrize(
+    ("budget", "name"),
+    [
+        (NARROW[0], "mobile-32-narrow"),
+        (USUAL[0] - 1, "mobile-32-narrow"),
+        (USUAL[0], "mobile-32"),
+        (USUAL[1], "mobile-32"),
+    ],
+    ids=["the smallest", "just too small for the usual one", "just large enough", "the largest"],
+)
+def test_a_budget_too_small_for_the_usual_space_is_searched_in_a_narrow_one(budget: int, name: str) -> None:
+    assert resolve_space(config(budget), SMALL).name == name
+    assert feasible_macs(config(budget), SMALL, resolve_space(config(budget), SMALL)) == (NARROW[0], USUAL[1])
+
+
+@pytest.mark.parametrize("budget", [NARROW[0] - 1, USUAL[1] + 1])
+def test_a_budget_that_neither_meets_is_refused_with_the_range_of_both(budget: int) -> None:
+    with pytest.raises(BudgetError, match="network of 'mobile-32' or 'mobile-32-narrow' at 32 pixels") as caught:
+        resolve_space(config(budget), SMALL)
+    assert caught.value.feasible_macs == (NARROW[0], USUAL[1])
+
+
+def test_a_space_that_is_asked_for_stays_the_only_one() -> None:
+    with pytest.raises(BudgetError, match="of 'mobile-32' at 32 pixels") as caught:
+        resolve_space(config(NARROW[0], search_space="mobile-32"), SMALL)
+    assert caught.value.feasible_macs == USUAL
+    assert (
+        feasible_macs(config(NARROW[0], search_space="mobile-32-narrow"), SMALL, get_space("mobile-32-narrow", 32, 10))
+        == NARROW
+    )
+
+
+def test_several_budgets_are_searched_in_one_space() -> None:
+    both = [NARROW[0], NARROW[1]]
+    assert resolve_space(config(both[0], flops_budgets=both), SMALL).name == "mobile-32-narrow"
+    apart = [NARROW[0], USUAL[1]]
+    with pytest.raises(BudgetError, match="below the smallest network of 'mobile-32' at") as caught:
+        resolve_space(config(apart[0], flops_budgets=apart), SMALL)
+    assert caught.value.feasible_macs == USUAL

@@ -55,6 +55,16 @@ def test_everything_else_starts_at_random_with_the_defaults_of_old(
     assert settled == asked.model_copy(update={"init": "none", "augment": settled.augment})
 
 
+def test_a_space_that_the_budget_decided_is_named_so_that_later_searches_stay_in_it() -> None:
+    small = replace(PHOTOS, image_size=32)
+    settled = settle(request(flops_budget="1.5M"), small, KNOWN)
+    assert settled.search_space == "mobile-32-narrow"
+    assert (
+        settle(settled.model_copy(update={"flops_budget": 3_000_000}), small, KNOWN).search_space == "mobile-32-narrow"
+    )
+    assert settle(request(flops_budget="3M"), small, KNOWN).search_space is None
+
+
 @pytest.mark.parametrize(
     ("fields", "dataset", "policy"),
     [
