@@ -30,6 +30,17 @@ def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL, da
     Args:
         dataset_path: of the dataset; None: it is built in.
     """
+    return weights_sha256_in(uninterrupted(folder, config, dataset_path))
+
+
+def weights_sha256_in(folder: Path) -> str:
+    """Of the result that the core alone wrote there."""
+    digest: str = json.loads((folder / "result.json").read_text())["weights_sha256"]
+    return digest
+
+
+def uninterrupted(folder: Path, config: dict[str, Any], dataset_path: Path | None = None) -> Path:
+    """The folder of what the core alone finds; those of other budgets are in it, by their MACs."""
     (folder / "search.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "search.yaml")]
     if dataset_path is not None:
@@ -37,5 +48,4 @@ def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL, da
     subprocess.run(
         [*command, "--out", str(folder / "out"), "--threads", "1"], cwd=ROOT, check=True, capture_output=True
     )
-    digest: str = json.loads((folder / "out" / "result.json").read_text())["weights_sha256"]
-    return digest
+    return folder / "out"

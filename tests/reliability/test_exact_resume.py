@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from autonl_core.datasets.scan import scan
 from store.states import ExitClass, SearchState
 from tests.autonl_core.few_clothes import few_clothes
 from tests.reliability.conftest import Start
-from tests.reliability.reference_search import REAL, uninterrupted_weights_sha256
+from tests.reliability.reference_search import (
+    REAL,
+    uninterrupted,
+    uninterrupted_weights_sha256,
+    weights_sha256_in,
+)
 from tests.reliability.service import Service, send_signal
 from tests.store.sample_rows import register
 
@@ -96,3 +102,48 @@ def test_kills_do_not_change_what_a_search_from_pretrained_weights_finds(
     search_id = service.post(**ON_PHOTOS)
     kill_often(service, search_id, kills, most_states=80 // kills)  # of some 70, in all phases
     assert_ended_as(expected, service, search_id)
+
+
+@pytest.mark.timeout(500)
+@KILLS
+def test_kills_do_not_change_what_the_searches_for_two_budgets_find(kills: int, start: Start, tmp_path: Path) -> None:
+    """Whichever of the two has the slot is killed; while the one waits for its next attempt, the other has it."""
+    two = LONGER | {"flops_budgets": [400_000, 300_000]}
+    out = uninterrupted(tmp_path, two)
+    service = serve(start, save_steps=3)
+    first = service.post(**two)
+    kill_whoever_runs(service, first, kills)
+    _, other = of_all_budgets(service, first)
+    for search_id in (first, other):
+        service.wait_for_state(search_id, SearchState.SUCCEEDED, timeout_s=180)
+    exits = Counter(attempt.exit_class for one in (first, other) for attempt in service.stores.searches.attempts(one))
+    assert exits == {ExitClass.KILLED: kills, ExitClass.SUCCEEDED: 2}
+    assert_ended_as(weights_sha256_in(out), service, first)
+    assert_ended_as(weights_sha256_in(out / "300000"), service, other)
+
+
+def kill_whoever_runs(service: Service, first: str, kills: int) -> None:
+    """Kill the search process of any budget after one to three further run states, again and again."""
+    rng = random.Random(20)
+    killed: Counter[str] = Counter()
+    for _ in range(kills):
+        enough = saved_states(service, first) + rng.randint(1, 3)
+        while saved_states(service, first) < enough:
+            time.sleep(0.02)
+        killed.update(
+            f"{service.stores.searches.get(one).phase} of {'the first' if one == first else 'the other'}"
+            for one in of_all_budgets(service, first)
+            if service.state(one) is SearchState.RUNNING
+        )
+        send_signal(service.search_process())
+    print(f"\n{kills} kills, in {', '.join(f'{phase} {count}' for phase, count in killed.items())}")
+
+
+def of_all_budgets(service: Service, first: str) -> list[str]:
+    """The searches for all budgets that there are by now."""
+    budgets = service.client.get(f"/searches/{first}").json()["budgets"]
+    return [budget["search_id"] for budget in budgets if budget["search_id"] is not None]
+
+
+def saved_states(service: Service, first: str) -> int:
+    return sum(service.event_kinds(one).count("run_state_saved") for one in of_all_budgets(service, first))
