@@ -1,7 +1,7 @@
 """What the results say about every rival: paired differences, a hierarchical bootstrap, and a verdict.
 
-Differences are paired by cell. The bootstrap draws data sets, in each of them budgets, and in each of those seeds, so
-that its interval covers what another data set would have shown. P-values of all rivals are adjusted by Holm's method.
+Differences are paired by cell. The bootstrap draws datasets, in each of them budgets, and in each of those seeds, so
+that its interval covers what another dataset would have shown. P-values of all rivals are adjusted by Holm's method.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _verdict(rival: str, compared: Sequence[tuple[Result, Result]]) -> Verdict:
 
 
 def resampled(points: Mapping[Cell, float], rng: np.random.Generator) -> np.ndarray:
-    """Means of `points`, (RESAMPLES,), over data sets, their budgets and their seeds, each drawn with replacement."""
+    """Means of `points`, (RESAMPLES,), over datasets, their budgets and their seeds, each drawn with replacement."""
     nested = _nested(points)
 
     def draw() -> float:
@@ -96,7 +96,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _nested(points: Mapping[Cell, float]) -> list[list[np.ndarray]]:
-    """By data set, by budget: the differences of all seeds."""
+    """By dataset, by budget: the differences of all seeds."""
     nested: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for cell, value in points.items():
         nested[cell.dataset][cell.budget].append(value)
@@ -127,7 +127,7 @@ def verdict_table(results: Sequence[Result]) -> str:
 
 
 def accuracy_table(results: Sequence[Result]) -> str:
-    """Mean top-1 of every arm on every data set and budget, and of how many seeds."""
+    """Mean top-1 of every arm on every dataset and budget, and of how many seeds."""
     columns = sorted({(result.cell.dataset, result.cell.budget) for result in results})
     by_arm: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:

@@ -1,4 +1,4 @@
-"""Verdicts: paired by cell, with an interval that covers data sets, and numbers worked by hand."""
+"""Verdicts: paired by cell, with an interval that covers datasets, and numbers worked by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_dataset_counts_alike() -> None:
 
 
 def test_the_bootstrap_draws_data_sets_and_not_only_seeds() -> None:
-    """Two data sets of one seed each, at 0 and 4: both means are 0 or 4 in a quarter of the cases, else 2."""
+    """Two datasets of one seed each, at 0 and 4: both means are 0 or 4 in a quarter of the cases, else 2."""
     means = resampled({Cell("a", "1M", 0): 0.0, Cell("b", "1M", 0): 4.0}, np.random.default_rng(0))
     assert set(means) == {0.0, 2.0, 4.0}
     assert np.mean(means == 2.0) == pytest.approx(0.5, abs=0.02)
