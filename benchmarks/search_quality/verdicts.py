@@ -19,6 +19,7 @@ from benchmarks.table_format import table
 
 RESAMPLES = 10_000
 _SIGNIFICANT = 0.05
+_FEWEST_CELLS = 3  # with fewer there is nothing that a bootstrap could draw
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Verdict:
 
     @property
     def words(self) -> str:
+        if self.cells < _FEWEST_CELLS:
+            return "not known: too few runs"
         if self.p >= _SIGNIFICANT:
             return "not distinguishable"
         return "ahead" if self.points > 0 else "behind"

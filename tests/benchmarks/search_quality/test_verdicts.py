@@ -62,4 +62,4 @@ def test_a_verdict_is_one_of_three(ours: tuple[int, ...], words: str) -> None:
 def test_tables_show_accuracy_with_the_number_of_seeds_and_a_row_for_every_rival() -> None:
     results = [result("autonl", 80, 0), result("autonl", 82, 1), result("random", 78, 0), result("random", 80, 1)]
     assert "| autonl | 81.0% (2) |" in accuracy_table(results)
-    assert "| random | 2 | +2.0 | +2.0 to +2.0 | 0.000 | 2.00 | ahead |" in verdict_table(results)
+    assert "| random | 2 | +2.0 | +2.0 to +2.0 | 0.000 | 2.00 | not known: too few runs |" in verdict_table(results)
