@@ -131,12 +131,12 @@ class WorkPlan:
         training = self.training_epochs * self.train_images * self._training_work
         scored = config.supernet.epochs + self.candidates
         on_fit_images = (trials + shared) * self.fit_images
-        final = 0.0 if self.freed_epochs else self._final
+        final = 0.0 if self.freed_epochs else self.final
         return self._teacher + on_fit_images + scored * self.scoring_work + final + training
 
     def without_final(self) -> WorkPlan:
         """The same with the work of the final in the training of the chosen network, in whole passes and no more."""
-        return replace(self, freed_epochs=int(self._final / (self.train_images * self._training_work)))
+        return replace(self, freed_epochs=int(self.final / (self.train_images * self._training_work)))
 
     @property
     def candidates(self) -> int:
@@ -150,8 +150,8 @@ class WorkPlan:
         return float(self.config.flops_budget * (self.train_images - self.fit_images))
 
     @property
-    def _final(self) -> float:
-        """The short trainings of the finalists, and their scores."""
+    def final(self) -> float:
+        """The short trainings of the finalists, and their scores, if there is a final."""
         passes = self.config.supernet.finalist_epochs * self.fit_images
         return self._finalist_trainings * (passes * self._training_work + self.scoring_work)
 

@@ -7,7 +7,7 @@ is only scored. What an arm spends before its network trains is taken off its tr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from autonl_core.nn.network import build_network
 from autonl_core.phases.candidates import propose
 from autonl_core.phases.deriving import derive
 from autonl_core.phases.states import DerivingState, Finalist
-from autonl_core.run.pace import training_work
 from autonl_core.run.search_run import SearchRun
 from autonl_core.search import choose_architecture
 from autonl_core.spec.arch import ArchSpec
@@ -42,9 +41,10 @@ Arm = Callable[[SearchRun], Entry]
 
 
 def searched(run: SearchRun) -> Entry:
-    """The network that the search chooses."""
+    """The network that the search chooses; it trains as long as it would there, longer if no final was held."""
     found, chosen = choose_architecture(run, [])
-    return Entry(found.table.arch(chosen.choice), searching_work(run))
+    training = found.plan.training_epochs * _epoch_work(run, run.config.flops_budget)
+    return Entry(found.table.arch(chosen.choice), run.plan.search - training)
 
 
 def random_network(run: SearchRun) -> Entry:
@@ -86,7 +86,7 @@ ARMS: Mapping[str, Arm] = {
 
 def searching_work(run: SearchRun) -> float:
     """Image-MACs of a search before its network trains."""
-    return run.plan.search - run.config.train.epochs * _epoch_work(run, run.config.flops_budget)
+    return run.plan.search - run.plan.training_epochs * _epoch_work(run, run.config.flops_budget)
 
 
 def epochs_for(run: SearchRun, entry: Entry, macs: int) -> int:
@@ -96,12 +96,8 @@ def epochs_for(run: SearchRun, entry: Entry, macs: int) -> int:
 
 def halving_work(run: SearchRun, count: int) -> float:
     """Image-MACs of halving so many networks down to one: each trains, and is scored, once in every round."""
-    turns = 0
-    while count > 1:
-        turns += count
-        count //= 2
-    per_turn = run.config.supernet.finalist_epochs * len(run.fit) * training_work(run.config)
-    return turns * (per_turn + run.plan.scoring_work)
+    supernet = run.config.supernet.model_copy(update={"finalists": count})
+    return replace(run.plan, config=run.config.model_copy(update={"supernet": supernet})).final
 
 
 def _epoch_work(run: SearchRun, macs: int) -> float:
