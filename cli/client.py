@@ -82,13 +82,19 @@ class Client:
     def dataset(self, name: str) -> dict[str, Any]:
         return self._json("GET", f"/datasets/{quote(name, safe='')}")
 
-    def register_dataset(self, name: str, path: Path) -> dict[str, Any]:
-        """Register a folder or zip archive on the service's own disk."""
-        return self._json("POST", "/datasets", body={"name": name, "path": str(path)})
+    def register_dataset(self, name: str, path: Path, **reading: str) -> dict[str, Any]:
+        """Register a folder or zip archive on the service's own disk; `reading` says how its files are read."""
+        return self._json("POST", "/datasets", body={"name": name, "path": str(path), **reading})
 
-    def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None]) -> dict[str, Any]:
+    def upload_dataset(
+        self, name: str, archive: Path, on_sent: Callable[[int], None], **reading: str
+    ) -> dict[str, Any]:
         """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
-        return self._upload("/datasets", {"name": name}, archive, "application/zip", on_sent)
+        return self._upload("/datasets", {"name": name, **reading}, archive, "application/zip", on_sent)
+
+    def read_dataset(self, name: str, **reading: str) -> dict[str, Any]:
+        """Check an invalid dataset again, its files read in another way."""
+        return self._json("PATCH", f"/datasets/{quote(name, safe='')}", body=reading)
 
     def delete_dataset(self, name: str) -> None:
         self._call("DELETE", f"/datasets/{quote(name, safe='')}")

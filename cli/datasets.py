@@ -18,11 +18,22 @@ from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack
 from cli.render import dataset_report, dataset_table
+from cli.render_readings import reading_choices
 from cli.uploads import upload_progress, wait_for_check
 
 INVALID = 1  # exit code when a dataset cannot be used
 
 name_argument = click.argument("name", metavar="NAME", help="dataset name, as used in searches")
+layout_option = click.option(
+    "--layout",
+    metavar="LAYOUT",
+    help="which folder names the class, such as SPLIT/CLASS or */CLASS; or FILE.csv:COLUMN",
+)
+duplicates_option = click.option(
+    "--duplicates",
+    type=click.Choice(["leave-out", "keep"]),
+    help="training images that show the same picture as a test image: leave them out (the default), or keep them",
+)
 
 
 @click.group(cls=FullHelpGroup)
@@ -34,23 +45,51 @@ def dataset() -> None:
 @name_argument
 @click.argument("path", type=click.Path(path_type=Path), help="local zip archive, or folder of class folders")
 @click.option("--on-server", is_flag=True, help="PATH is on the service's disk; it is read in place, never copied")
+@layout_option
+@duplicates_option
 @click.option("--no-wait", is_flag=True, help="return without waiting for the dataset check")
 @json_option
 @url_option
 @stop_on_error
-def add(name: str, path: Path, on_server: bool, no_wait: bool, as_json: bool, url: str) -> None:
+def add(
+    name: str,
+    path: Path,
+    on_server: bool,
+    layout: str | None,
+    duplicates: str | None,
+    no_wait: bool,
+    as_json: bool,
+    url: str,
+) -> None:
     """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
+    reading = _reading(layout, duplicates)
     console = Console(stderr=True, quiet=as_json)
     path = path.expanduser().absolute()
     dataset: Mapping[str, Any]
     with Client(url) as client:
         if on_server:
-            dataset = client.register_dataset(name, path)
+            dataset = client.register_dataset(name, path, **reading)
         else:
             with upload_progress(console) as progress:
-                dataset = _pack_and_upload(client, name, path, progress)
+                dataset = _pack_and_upload(client, name, path, reading, progress)
         if not no_wait:
             dataset = wait_for_check(dataset, client.dataset, console)
+    _print_dataset(dataset, as_json)
+
+
+@dataset.command()
+@name_argument
+@layout_option
+@duplicates_option
+@json_option
+@url_option
+@stop_on_error
+def read(name: str, layout: str | None, duplicates: str | None, as_json: bool, url: str) -> None:
+    """Choose how an unusable dataset is read, and check it again, without another upload. Exit code 1 if unusable."""
+    console = Console(stderr=True, quiet=as_json)
+    with Client(url) as client:
+        dataset = client.read_dataset(name, **_reading(layout, duplicates))
+        dataset = dict(wait_for_check(dataset, client.dataset, console))
     _print_dataset(dataset, as_json)
 
 
@@ -91,22 +130,32 @@ def list_datasets(as_json: bool, url: str) -> None:
         Console().print(dataset_table(listing["datasets"]))
 
 
-def _pack_and_upload(client: Client, name: str, path: Path, progress: Progress) -> dict[str, Any]:
+def _reading(layout: str | None, duplicates: str | None) -> dict[str, str]:
+    """How the files are to be read, as far as the user says so."""
+    given = {"layout": layout, "duplicates": duplicates}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _pack_and_upload(
+    client: Client, name: str, path: Path, reading: Mapping[str, str], progress: Progress
+) -> dict[str, Any]:
     if not path.exists():
         raise PackingError(f"{path} does not exist", ["if it is on the service's disk, add --on-server"])
     if not path.is_dir():
-        return _upload(client, name, path, progress)
+        return _upload(client, name, path, reading, progress)
     with tempfile.TemporaryDirectory(prefix="autonl-") as scratch:
         packed = Path(scratch) / "packed.zip"
         task = progress.add_task(f"packing {path.name}", total=None)
-        pack(path, packed, lambda done, total: progress.update(task, completed=done, total=total))
+        left_out = pack(path, packed, lambda done, total: progress.update(task, completed=done, total=total))
         progress.remove_task(task)
-        return _upload(client, name, packed, progress)
+        if left_out:
+            progress.console.print(Text(f"left out as hidden or written by the system: {', '.join(left_out)}"))
+        return _upload(client, name, packed, reading, progress)
 
 
-def _upload(client: Client, name: str, archive: Path, progress: Progress) -> dict[str, Any]:
+def _upload(client: Client, name: str, archive: Path, reading: Mapping[str, str], progress: Progress) -> dict[str, Any]:
     task: TaskID = progress.add_task(f"uploading {name}", total=archive.stat().st_size)
-    return client.upload_dataset(name, archive, lambda sent: progress.update(task, completed=sent))
+    return client.upload_dataset(name, archive, lambda sent: progress.update(task, completed=sent), **reading)
 
 
 def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
@@ -114,5 +163,7 @@ def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
         print_json(dataset)
     else:
         Console().print(dataset_report(dataset))
+        if (choices := reading_choices(dataset)) is not None:
+            Console().print(choices)
     if dataset["state"] == "invalid":
         raise click.exceptions.Exit(INVALID)

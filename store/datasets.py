@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from store.artifacts import ArtifactStore
@@ -52,6 +54,20 @@ class Added:
     created: bool
 
 
+class ReadAs(NamedTuple):
+    """How the files of a dataset are to be read."""
+
+    layout: str = AUTO
+    duplicates: Literal["keep", "leave-out"] = "leave-out"
+
+    @staticmethod
+    def of(spec: DatasetSpec) -> ReadAs:
+        return ReadAs(spec.layout, "keep" if spec.duplicates == "keep" else "leave-out")
+
+
+AS_FOUND = ReadAs()
+
+
 class DatasetStore:
     """Registered datasets, and the built-in ones."""
 
@@ -60,7 +76,9 @@ class DatasetStore:
         self._artifacts = artifacts
         self.files = files
 
-    def add_path(self, name: str, kind: str, path: Path, *, outdated: str | None = None) -> Added:
+    def add_path(
+        self, name: str, kind: str, path: Path, *, outdated: str | None = None, reading: ReadAs = AS_FOUND
+    ) -> Added:
         """Register the dataset at `path`, to be checked.
 
         One that is already registered stays as it is, unless it is invalid or its fingerprint is `outdated`: then it is
@@ -69,10 +87,10 @@ class DatasetStore:
         Raises:
             DatasetExists: the name is taken by a built-in dataset, or by another path.
         """
-        return self._add(_unchecked(name, kind, path), None, None, outdated=outdated)
+        return self._add(_unchecked(name, kind, path, reading), None, None, outdated=outdated)
 
-    def add_upload(self, name: str, upload: Upload) -> Added:
-        """Register a complete upload under `name`, to be checked, or ready if its content was checked before.
+    def add_upload(self, name: str, upload: Upload, reading: ReadAs = AS_FOUND) -> Added:
+        """Register a complete upload under `name`, to be checked, or ready if it was checked before and read alike.
 
         Raises:
             DatasetExists: the name is taken by a built-in dataset, or by other content.
@@ -80,9 +98,19 @@ class DatasetStore:
         sha256 = upload.complete()
         path = self.files.archive(sha256)
         with self.files.locked():
-            return self._add(
-                _unchecked(name, UPLOAD_SOURCE, path), sha256, upload.size_bytes, place_file=lambda: upload.rename(path)
-            )
+            spec = _unchecked(name, UPLOAD_SOURCE, path, reading)
+            return self._add(spec, sha256, upload.size_bytes, place_file=lambda: upload.rename(path))
+
+    def read_again(self, name: str, reading: ReadAs) -> Added:
+        """Check a dataset again, read in another way; its files stay where they are.
+
+        Raises:
+            NotFound: no such dataset.
+            DatasetExists: it is built in, or it is ready or being checked and is read in another way.
+        """
+        entry = self.get(name)
+        spec = _unchecked(name, entry.spec.kind, Path(entry.spec.location), reading)
+        return self._add(spec, entry.sha256, entry.size_bytes)
 
     def get(self, name: str) -> DatasetEntry:
         """The dataset of this name. Raises NotFound, listing the existing ones."""
@@ -161,6 +189,8 @@ class DatasetStore:
                 if row is not None and row.state != DatasetState.INVALID:
                     if row.sha256 != sha256 or (sha256 is None and row.spec["location"] != spec.location):
                         raise DatasetExists(_taken(entry_of(row)))
+                    if ReadAs.of(entry_of(row).spec) != ReadAs.of(spec):
+                        raise DatasetExists(_read_otherwise(entry_of(row)))
                     if outdated is None or row.spec["fingerprint"] != outdated:
                         place_file()
                         return Added(entry_of(row), created=False)
@@ -190,7 +220,8 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
     twin = None
     if sha256 is not None:
         ready = Dataset.sha256 == sha256, Dataset.state == DatasetState.READY
-        twin = session.scalars(select(Dataset).where(*ready).limit(1)).first()
+        twins = session.scalars(select(Dataset).where(*ready))
+        twin = next((row for row in twins if ReadAs.of(entry_of(row).spec) == ReadAs.of(spec)), None)
     row.name = spec.name
     row.sha256, row.size_bytes = sha256, size_bytes
     start_check(session, row)
@@ -202,8 +233,16 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
     row.checked_at = row.created_at if twin is not None else None
 
 
-def _unchecked(name: str, kind: str, path: Path) -> DatasetSpec:
-    return DatasetSpec(name, kind, str(path), (), 0, 0, 0, "")
+def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec:
+    return DatasetSpec(name, kind, str(path), (), 0, 0, 0, "", layout=reading.layout, duplicates=reading.duplicates)
+
+
+def _read_otherwise(registered: DatasetEntry) -> str:
+    spec = registered.spec
+    return (
+        f"dataset {spec.name!r} is already registered ({registered.state}) with layout={spec.layout} and "
+        f"duplicates={spec.duplicates}; choose another name, or delete that dataset first"
+    )
 
 
 def _taken(registered: DatasetEntry) -> str:

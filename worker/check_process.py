@@ -59,6 +59,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         work_dir,
         limits=settings.limits,
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
+        layout=entry.spec.layout,
         saved_dir=saved_folder(settings, lease.name),
         on_progress=ProgressWriter(stores.checks, lease),
     )

@@ -23,14 +23,24 @@ from api.error_handlers import SEND_AS_JSON
 from api.middleware import ARCHIVE_TYPE, is_upload
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import FieldProblem, ProblemError
-from api.schemas.datasets import DatasetBody, DatasetList, DatasetView
+from api.schemas.datasets import (
+    DUPLICATES_HELP,
+    LAYOUT_HELP,
+    DatasetBody,
+    DatasetList,
+    DatasetView,
+    Duplicates,
+    Layout,
+    ReadingBody,
+)
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
+from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
 from autonl_core.datasets.zip_archive import FIRST_BYTES
 from autonl_core.spec.config import Name
-from store.datasets import Added, sheets_folder
+from store.datasets import Added, ReadAs, sheets_folder
 from store.errors import NotFound
 from store.settings import Settings
 from store.states import DatasetState
@@ -94,6 +104,8 @@ async def add_dataset(
     response: Response,
     stores: StoresDep,
     name: Annotated[Name | None, Query(description="for an uploaded archive; a JSON body has its own `name`")] = None,
+    layout: Annotated[Layout, Query(description=f"for an uploaded archive: {LAYOUT_HELP}")] = AUTO,
+    duplicates: Annotated[Duplicates, Query(description=f"for an uploaded archive: {DUPLICATES_HELP}")] = "leave-out",
 ) -> DatasetView:
     """Add a dataset: upload a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
     application/zip" ".../datasets?name=photos"`), or register a path. It can be searched on once it is `ready`.
@@ -103,10 +115,35 @@ async def add_dataset(
             detail = "an uploaded archive needs a dataset name: ?name=NAME"
             field = FieldProblem(source="query", pointer="name", code="name_missing", detail=detail)
             raise problems.invalid_fields([field])
-        added = await receive(request, _archives(stores), lambda upload: stores.datasets.add_upload(name, upload))
+        reading = ReadAs(layout, duplicates)
+        added = await receive(
+            request, _archives(stores), lambda upload: stores.datasets.add_upload(name, upload, reading)
+        )
     else:
         body = await _read_json(request)
         added = await run_in_threadpool(_add_path, body, stores)
+    return _added_response(added, response)
+
+
+@router.patch(
+    "/{name}",
+    response_model=DatasetView,
+    responses={
+        202: {"model": DatasetView, "description": "The check has started", "headers": header_schemas("Retry-After")},
+        **problem_responses(
+            problems.NOT_FOUND,
+            problems.DATASET_EXISTS,
+            problems.INVALID_REQUEST,
+            problems.MALFORMED_REQUEST,
+            problems.PAYLOAD_TOO_LARGE,
+        ),
+    },
+)
+def read_dataset_again(name: PlainText, body: ReadingBody, response: Response, stores: StoresDep) -> DatasetView:
+    """Choose how an invalid dataset is read, and check it again without another upload. A `ready` one stays as it is:
+    add it again under another name to read it in another way.
+    """
+    added = stores.datasets.read_again(name, ReadAs(body.layout, body.duplicates))
     return _added_response(added, response)
 
 
@@ -199,7 +236,8 @@ def _add_path(body: DatasetBody, stores: Stores) -> Added:
         raise ProblemError(problems.DATASET_INVALID, detail) from error
     if source is None:
         raise ProblemError(problems.DATASET_INVALID, f"no dataset at {path}: expected {expected_sources()}")
-    return stores.datasets.add_path(body.name, source.name, path, outdated=outdated)
+    reading = ReadAs(body.layout, body.duplicates)
+    return stores.datasets.add_path(body.name, source.name, path, outdated=outdated, reading=reading)
 
 
 def _outdated(name: str, path: Path, stores: Stores) -> str | None:

@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.base import View, mirrors
 from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
+from autonl_core.datasets.layouts.choose import AUTO, require_layout
+from autonl_core.datasets.layouts.pattern import HELP as PATTERN_HELP
+from autonl_core.datasets.layouts.pattern import MAX_LENGTH
 from autonl_core.datasets.spec import dataset_kinds
+from autonl_core.errors import DatasetError
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
 from store.datasets import DatasetEntry
 from store.states import DatasetState
+
+
+def _checked_layout(text: str) -> str:
+    try:
+        require_layout(text)
+    except DatasetError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Layout = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH), AfterValidator(_checked_layout)]
+LAYOUT_HELP = (
+    f"how folders name classes: `auto` recognises what is unambiguous; otherwise {PATTERN_HELP}; or the name of a file "
+    "of labels and its column, such as labels.csv:breed"
+)
+Duplicates = Literal["leave-out", "keep"]
+DUPLICATES_HELP = "training images that show the same picture as a test image: leave them out of training, or keep them"
+
+
+class ReadingBody(BaseModel):
+    """The JSON body of `PATCH /datasets/{name}`: how the files are to be read."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    layout: Layout = Field(default=AUTO, description=LAYOUT_HELP)
+    duplicates: Duplicates = Field(default="leave-out", description=DUPLICATES_HELP)
 
 
 class DatasetBody(BaseModel):
@@ -25,6 +55,8 @@ class DatasetBody(BaseModel):
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
         description="absolute path of a folder or zip of class folders on the service's own disk"
     )
+    layout: Layout = Field(default=AUTO, description=LAYOUT_HELP)
+    duplicates: Duplicates = Field(default="leave-out", description=DUPLICATES_HELP)
 
 
 @mirrors(
@@ -46,17 +78,32 @@ class ClassCounts(View):
     test: int
 
 
+class ReadingClass(View):
+    name: str
+    images: int
+
+
+class ReadingView(View):
+    """One way to read an ambiguous dataset."""
+
+    layout: str = Field(description="choose it by sending this as `layout`")
+    detail: str
+    classes: list[ReadingClass] = Field(description="the first 100")
+
+
 @mirrors(
     DatasetReport,
     types={
         "problems": list[DatasetProblemView],
         "classes": list[ClassCounts],
         "sizes": dict[str, dict[str, float]],
+        "readings": list[ReadingView],
     },
     descriptions={
         "files": "of any type",
         "sizes": "`min`, `median` and `max` of `width` and `height` in pixels",
         "duplicates": "`groups`, `exact` and `near` copies, and how many were `left_out` of training",
+        "readings": "of a dataset that can be read in several ways: send the `layout` of one to choose it",
         "sheets": "number of classes with a contact sheet: /datasets/NAME/sheets/0, 1, ...",
     },
 )
@@ -80,6 +127,8 @@ class DatasetView(View):
     fingerprint: str | None
     sha256: str | None = Field(description="of an uploaded archive")
     size_bytes: int | None = Field(description="of an uploaded archive")
+    layout: str = Field(description="how its files are read; `auto`: as they were recognised")
+    duplicates: str = Field(description=DUPLICATES_HELP)
     progress: float | None = Field(description="of a running check, 0 to 1")
     report: DatasetReportView | None = Field(description="null in lists, and until the check has finished")
     created_at: datetime | None
@@ -91,6 +140,8 @@ class DatasetView(View):
             "name": spec.name,
             "state": entry.state,
             "kind": spec.kind,
+            "layout": spec.layout,
+            "duplicates": spec.duplicates,
             "sha256": entry.sha256,
             "size_bytes": entry.size_bytes,
             "progress": entry.progress,

@@ -26,7 +26,9 @@ from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item, split_items
-from autonl_core.datasets.layout import Layout, read_layout
+from autonl_core.datasets.layout import Layout, open_layout
+from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.reading import AmbiguousLayout
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.scan import content_fingerprint
@@ -57,14 +59,17 @@ class _Usable:
     classes: tuple[str, ...]
     items: list[Item]
     image_size: int
+    content: str  # a fingerprint of the files
+    label_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Place:
-    """The data source that is checked, and the folders that its check writes to."""
+    """The data source that is checked, how it is read, and the folders that its check writes to."""
 
     kind: str
     path: Path
+    layout: str
     work_dir: Path
     saved_dir: Path | None
     inspectors: Inspectors
@@ -77,6 +82,7 @@ def check_dataset(
     *,
     limits: Limits = DEFAULT_LIMITS,
     within: Sequence[Path] = (),
+    layout: str = AUTO,
     saved_dir: Path | None = None,
     on_progress: OnProgress = lambda share: None,
 ) -> Checked:
@@ -86,6 +92,7 @@ def check_dataset(
 
     Args:
         within: folders that links may lead into; anywhere if there are none.
+        layout: how its folders or label files are read, if that is not to be recognised.
         saved_dir: where it is saved what was found in the images opened so far, for another attempt at the same check.
     """
     began = time.monotonic()
@@ -96,12 +103,11 @@ def check_dataset(
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            place = _Place(kind, path, work_dir, saved_dir, inspectors)
-            content = content_fingerprint(files)
-            usable = _find_problems(files, content, place, limits, report, on_progress)
+            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors)
+            usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
-                spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "")
-                checked = _write_results(files, content, spec, usable.items, work_dir, limits, report)
+                spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
+                checked = _write_results(files, usable, spec, work_dir, limits, report)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", str(error))
     except OSError as error:
@@ -111,16 +117,12 @@ def check_dataset(
 
 
 def _find_problems(
-    files: FileSource, content: str, place: _Place, limits: Limits, report: DatasetReport, on_progress: OnProgress
+    files: FileSource, place: _Place, limits: Limits, report: DatasetReport, on_progress: OnProgress
 ) -> _Usable | None:
-    """Fill the report; None if it has errors. `content` is the fingerprint of the files."""
-    check_files(files.marks, report)
-    try:
-        layout = read_layout(files.marks, place.path.name, limits)
-    except DatasetError as error:
-        Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
+    """Fill the report; None if it has errors."""
+    if (layout := _read_layout(files, place, limits, report)) is None:
         return None
-    check_layout(layout, report)
+    content = content_fingerprint(files, layout.label_files)
     images = inspect(
         Images(place.kind, place.path, list(layout.images), content, files),
         limits,
@@ -137,7 +139,25 @@ def _find_problems(
     on_progress(_SHEETS_SHARE)
     if report.has_errors:
         return None
-    return _Usable(layout.classes, items, int(np.median(images.sizes[images.readable].max(axis=1))))
+    usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
+    return _Usable(layout.classes, items, usual_size, content, layout.label_files)
+
+
+def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:
+    """What the folders and label files say, and findings about all names; None if it cannot be said."""
+    try:
+        layout = open_layout(files, place.path.name, limits, place.layout)
+    except DatasetError as error:
+        check_files(files.marks, (), (), report)
+        if isinstance(error, AmbiguousLayout):
+            Finding.LAYOUT_AMBIGUOUS.add_to(report, reason=error)
+            report.readings = [reading.to_json() for reading in error.readings]
+        else:
+            Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
+        return None
+    check_files(files.marks, layout.images.keys() | layout.outside, layout.label_files, report)
+    check_layout(layout, report)
+    return layout
 
 
 def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: DatasetReport) -> list[Item]:
@@ -163,17 +183,12 @@ def _group_numbers(images: Inspected, duplicates: Duplicates) -> dict[str, int]:
 
 
 def _write_results(
-    files: FileSource,
-    content: str,
-    spec: DatasetSpec,
-    items: list[Item],
-    work_dir: Path,
-    limits: Limits,
-    report: DatasetReport,
+    files: FileSource, usable: _Usable, spec: DatasetSpec, work_dir: Path, limits: Limits, report: DatasetReport
 ) -> Checked:
     """Write manifest and contact sheets, and complete `spec` with what they contain."""
+    items = usable.items
     rows = ((item.split, item.label, item.member, item.group) for item in items)
-    manifest = write_manifest(work_dir, content, spec.classes, rows)
+    manifest = write_manifest(work_dir, usable.content, spec.classes, rows, usable.label_files)
     sheets = write_sheets(files, spec.classes, items, work_dir, limits)
     report.sheets = len(sheets)
     splits = Counter(item.split for item in items)

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.check_report import DatasetReport
-from autonl_core.datasets.layout import SPLIT_FOLDERS, Layout, is_hidden, is_image_name, parts_of
+from autonl_core.datasets.layout import Layout
+from autonl_core.datasets.layouts.split_names import split_part
+from autonl_core.datasets.names import (
+    ARCHIVE_SUFFIXES,
+    FOREIGN_IMAGE_SUFFIXES,
+    is_image_name,
+    is_left_behind,
+    parts_of,
+    suffix_of,
+)
 
 _SHOWN_NAMES = 10
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 _NO_CLASSES = "new folder|untitled folder|nouveau dossier|neuer ordner|copy|backup|te?mp|unsorted|images?|data|trash"
 _SUSPICIOUS = re.compile(rf"(?:{_NO_CLASSES})[ _-]*\(?\d*\)?|.*(?:[ _-]copy|\(\d+\))|__.*", re.IGNORECASE)
 
 
-def check_files(names: Iterable[str], report: DatasetReport) -> None:
-    """Count all files, and report those that are not images."""
+def check_files(
+    names: Iterable[str], images: Collection[str], label_files: Collection[str], report: DatasetReport
+) -> None:
+    """Count all files, and report those that are neither images nor files with their labels.
+
+    `images` are those known to be images, some by their content; the names of others say so.
+    """
     found: dict[Finding, list[str]] = {
         Finding.SYSTEM_FILES: [],
         Finding.NESTED_ARCHIVES: [],
+        Finding.FOREIGN_IMAGES: [],
         Finding.NOT_IMAGES: [],
     }
+    labels = frozenset(label_files)
     for name in sorted(names):
         report.files += 1
-        finding = _classify(name)
-        if finding is not None:
+        if name not in images and name not in labels and (finding := _classify(name)) is not None:
             found[finding].append(name)
     for finding, files in found.items():
         if files:
@@ -36,43 +49,73 @@ def check_files(names: Iterable[str], report: DatasetReport) -> None:
 
 def _classify(name: str) -> Finding | None:
     """Why a file is not used; None for an image."""
-    parts = parts_of(name)
-    if is_hidden(parts) or (parts and parts[-1].lower() in _SYSTEM_FILES):
+    if is_left_behind(parts_of(name)):
         return Finding.SYSTEM_FILES
-    if name.lower().endswith(_ARCHIVES):
+    if name.lower().endswith(ARCHIVE_SUFFIXES):
         return Finding.NESTED_ARCHIVES
+    if suffix_of(name) in FOREIGN_IMAGE_SUFFIXES:
+        return Finding.FOREIGN_IMAGES
     return None if is_image_name(name) else Finding.NOT_IMAGES
 
 
 def check_layout(layout: Layout, report: DatasetReport) -> None:
     """Report where images are, and what folders are called."""
-    _report_wrapping(layout, report)
-    _report_validation(layout, report)
-    _report_outside(layout, report)
+    _report_how_it_was_read(layout, report)
+    _report_splits(layout, report)
+    _report_folders(layout, report)
     _report_suspicious_names(layout, report)
     _report_similar_names(layout, report)
-    _report_splits_inside(layout, report)
 
 
-def _report_wrapping(layout: Layout, report: DatasetReport) -> None:
+def _report_how_it_was_read(layout: Layout, report: DatasetReport) -> None:
+    if layout.chosen:
+        Finding.LAYOUT_CHOSEN.add_to(report, count=0, layout=layout.chosen)
     if layout.wrapping:
         Finding.WRAPPING_FOLDER.add_to(report, count=0, folder=layout.wrapping)
+    if layout.label_files:
+        Finding.LABEL_FILES.add_to(report, layout.label_files)
+    if layout.synsets:
+        Finding.SYNSETS_NAMED.add_to(report, [layout.synsets])
+    if layout.unfound:
+        Finding.LABELS_WITHOUT_IMAGE.add_to(report, layout.unfound)
+    if layout.several_labels:
+        Finding.SEVERAL_LABELS.add_to(report, layout.several_labels)
+    outside = [name for name in layout.outside if name not in set(layout.several_labels)]
+    if outside and layout.label_files:
+        Finding.IMAGES_WITHOUT_LABEL.add_to(report, outside)
+    elif outside:
+        Finding.OUTSIDE_CLASS_FOLDERS.add_to(report, outside)
 
 
-def _report_validation(layout: Layout, report: DatasetReport) -> None:
+def _report_splits(layout: Layout, report: DatasetReport) -> None:
     if layout.validation:
-        folders = ", ".join(repr(name) for name in layout.validation)
-        Finding.VALIDATION_JOINS_TRAINING.add_to(report, count=0, folders=folders)
+        Finding.VALIDATION_JOINS_TRAINING.add_to(report, count=0, folders=_quoted(layout.validation))
+    if layout.validation_is_test:
+        Finding.VALIDATION_IS_TEST.add_to(report, count=0, folders=_quoted(layout.validation_is_test))
+    if layout.only_split:
+        Finding.TEST_SPLIT_DRAWN.add_to(report, count=0, folder=layout.only_split)
 
 
-def _report_outside(layout: Layout, report: DatasetReport) -> None:
-    if layout.outside:
-        Finding.OUTSIDE_CLASS_FOLDERS.add_to(report, layout.outside)
+def _report_folders(layout: Layout, report: DatasetReport) -> None:
+    folders = layout.folders
+    for finding, names in (
+        (Finding.EMPTY_CLASSES, folders.empty),
+        (Finding.FOLDERS_WITHOUT_IMAGES, folders.documents),
+        (Finding.HIDDEN_CLASSES, folders.hidden),
+        (Finding.FOLDERS_INSIDE_CLASSES, folders.inside),
+        (Finding.SPLIT_INSIDE_CLASS, folders.split_inside),
+    ):
+        if names:
+            finding.add_to(report, names)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
 
 
 def _report_suspicious_names(layout: Layout, report: DatasetReport) -> None:
     names = [name for name in layout.classes if _SUSPICIOUS.fullmatch(name.strip()) or name != name.strip()]
-    names += [name for name in layout.classes if name.lower() in SPLIT_FOLDERS]
+    names += [name for name in layout.classes if split_part(name)]
     if names:
         Finding.SUSPICIOUS_CLASS_NAMES.add_to(report, names)
 
@@ -87,18 +130,6 @@ def _report_similar_names(layout: Layout, report: DatasetReport) -> None:
         Finding.SIMILAR_CLASS_NAMES.add_to(report, [name for names in groups for name in names], names=shown)
 
 
-def _report_splits_inside(layout: Layout, report: DatasetReport) -> None:
-    inside = [name for name in layout.images if _is_in_split_inside_class(name, layout)]
-    if inside:
-        Finding.SPLIT_INSIDE_CLASS.add_to(report, inside)
-
-
 def _plain(name: str) -> str:
     """`name` without differences that are easy to overlook: case, spaces, hyphens, the encoding of accents."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
-def _is_in_split_inside_class(name: str, layout: Layout) -> bool:
-    folders = parts_of(name.removeprefix(layout.wrapping))[:-1]
-    inside_class = folders[2:] if layout.images[name][0] is not None else folders[1:]
-    return any(folder.lower() in SPLIT_FOLDERS for folder in inside_class)

@@ -35,6 +35,7 @@ class DatasetReport:
     sizes: dict[str, Any] = field(default_factory=dict)  # pixels
     formats: dict[str, int] = field(default_factory=dict)
     duplicates: dict[str, int] = field(default_factory=dict)
+    readings: list[dict[str, Any]] = field(default_factory=list)  # of an ambiguous dataset: layout, detail, classes
     sheets: int = 0  # contact sheets: one for each of the first classes
     seconds: float = 0.0
 

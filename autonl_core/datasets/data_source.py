@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from autonl_core.datasets.limits import Limits
 
@@ -27,6 +27,29 @@ class FileSource(Protocol):
 
     def locate(self, names: Iterable[str]) -> Iterable[Location]:
         """As `DataSource.locate`, without opening the source once more."""
+
+
+@runtime_checkable
+class ListsFolders(Protocol):
+    """An open source that knows of folders without files: a class may be there before its images are."""
+
+    @property
+    def empty_folders(self) -> Iterable[str]:
+        """Their names, with / between folders, including folders that are not entered."""
+
+
+@runtime_checkable
+class RenamesFiles(Protocol):
+    """An open source that earlier versions listed under other names. `read` and `locate` take both."""
+
+    @property
+    def former_marks(self) -> Mapping[str, str]:
+        """As `FileSource.marks`, by those names."""
+
+
+def folders_of(files: FileSource) -> Iterable[str]:
+    """The folders without files, as far as the source knows of them."""
+    return files.empty_folders if isinstance(files, ListsFolders) else ()
 
 
 class Location(NamedTuple):

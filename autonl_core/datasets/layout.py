@@ -1,134 +1,151 @@
-"""Assign each image a class, and a split if folders define one, by the folders it is in.
+"""Assign each image a class, and a split if the dataset defines one, by its folders or by a file of labels.
 
-Two layouts are supported: `train/CLASS/` and `test/CLASS/` (optionally `val/CLASS/`, whose images join the training
-images), or one level of class folders. Folders that wrap all of that are skipped; images outside class folders are not
-used.
+What is unambiguous is recognised: class folders, below split folders or not, with folders around them, in many
+languages; a file of labels beside images. What can be read in several ways is not guessed: `AmbiguousLayout` lists the
+readings, and `layout=` chooses one (`layouts/pattern.py` says how a layout is written).
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from autonl_core.datasets.data_source import FileSource
+from autonl_core.datasets.layouts.choose import AUTO, EXPECTED_LAYOUT, Chooser
+from autonl_core.datasets.layouts.class_folders import ClassFolders, class_folders
+from autonl_core.datasets.layouts.folders import Folders, unwrap, unwrap_splits
+from autonl_core.datasets.layouts.label_files import LabelReading, renamed
+from autonl_core.datasets.layouts.listed import Listed, list_visible
+from autonl_core.datasets.layouts.pattern import SPLIT, Place
+from autonl_core.datasets.layouts.reading import Reading
+from autonl_core.datasets.layouts.split_names import Part
+from autonl_core.datasets.layouts.synsets import synset_names
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.names import FORMER_SUFFIXES, IMAGE_SUFFIXES
 from autonl_core.errors import DatasetError
 
 Split = Literal["train", "test"]
-Parts = tuple[str, ...]  # the components of a name
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
-SPLIT_FOLDERS: Mapping[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "train",
-    "valid": "train",
-    "validation": "train",
-    "test": "test",
-    "testing": "test",
-}
-EXPECTED_LAYOUT = "CLASS/image, or train/CLASS/image and test/CLASS/image"
+_STEERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the direction of other text
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Class names in order, and every usable image by name, with its split, if folders define one, and its label."""
+    """Class names in order, and every usable image by name, with its split, if one is defined, and its label."""
 
     classes: tuple[str, ...]
     images: Mapping[str, tuple[Split | None, int]]
-    outside: tuple[str, ...] = ()  # images outside class folders
+    outside: tuple[str, ...] = ()  # images that have no class
     wrapping: str = ""  # the folders around everything, ending with /
     validation: tuple[str, ...] = ()  # folders whose images join the training images
+    validation_is_test: tuple[str, ...] = ()  # folders whose images are the test split, as there is no other
+    only_split: str = ""  # the only split that is defined: a test split is drawn from it
+    chosen: str = ""  # the layout, if the user chose it
+    label_files: tuple[str, ...] = ()  # that say which class an image has
+    unfound: tuple[str, ...] = ()  # images named in them that are not there
+    several_labels: tuple[str, ...] = ()  # images to which they give more than one class
+    synsets: str = ""  # the file with the names of class folders that are called like n01440764
+    folders: ClassFolders = field(default_factory=ClassFolders)
 
     @property
     def is_split(self) -> bool:
-        """Whether folders define the splits."""
+        """Whether the splits are defined."""
         return any(split is not None for split, _ in self.images.values())
 
 
-@dataclass(frozen=True)
-class _Tree:
-    """Images below the first folder that is not just a wrapper, by name; `depth` counts the wrappers."""
-
-    images: Mapping[str, Parts]
-    depth: int
-    tops: frozenset[str]  # the folders at `depth`
-    nested: frozenset[str]  # those of them that have folders inside
-
-    @property
-    def splits(self) -> Mapping[str, Split]:
-        """The folders at `depth` that are named like a split."""
-        return {top: SPLIT_FOLDERS[top.lower()] for top in self.tops if top.lower() in SPLIT_FOLDERS}
+def open_layout(files: FileSource, where: str, limits: Limits, layout: str = AUTO) -> Layout:
+    """Arrange the images of an open source; `where` is what messages call it. Raises as `read_layout`."""
+    return read_layout(files.marks, where, limits, layout, files)
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a name has an image suffix. Whether it is an image depends on its content."""
-    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
-
-
-def parts_of(name: str) -> Parts:
-    """The components of a name, without empty ones and `.`."""
-    return tuple(part for part in name.split("/") if part not in ("", "."))
-
-
-def is_hidden(parts: Iterable[str]) -> bool:
-    """Whether a file is hidden or was written by macOS: it is not used."""
-    return any(part.startswith((".", "__MACOSX")) for part in parts)
-
-
-def read_layout(names: Iterable[str], where: str, limits: Limits) -> Layout:
+def read_layout(
+    names: Iterable[str], where: str, limits: Limits, layout: str = AUTO, files: FileSource | None = None
+) -> Layout:
     """Arrange the image files among `names`; `where` is what messages call the dataset.
 
+    Without `files`, only names decide: files of labels are not read, and images need a suffix.
+
     Raises:
+        AmbiguousLayout: it can be read in several ways.
         DatasetError: no images, no class folders, fewer than two classes, too many classes, a class name that cannot
-            be shown, or a mix of both layouts.
+            be shown, or a `layout` that is not one.
     """
-    images = _parse(names)
-    if not images:
-        raise DatasetError(f"{where} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    tree = _unwrap(images)
-    _require_one_layout(tree, where)
-    placed = _place(tree)
-    _require_classes({name for _, name in placed.values()}, where, limits)
-    return _build(images, tree, placed)
+    listed = list_visible(names, files)
+    if not listed.images:
+        suffixes = (*sorted(FORMER_SUFFIXES), *sorted(IMAGE_SUFFIXES - FORMER_SUFFIXES))
+        raise DatasetError(f"{where} has no images ({', '.join(suffixes)})")
+    folders = unwrap_splits(unwrap(Folders({name: parts[:-1] for name, parts in listed.images.items()})))
+    chooser = Chooser(where, listed, folders, files, limits)
+    reading = chooser.recognise() if layout == AUTO else chooser.read_as(layout)
+    synsets, names = synset_names(reading.counts(), listed.others, files)
+    reading = renamed(_without_colliding_accents(reading, listed), names)
+    _require_classes(set(reading.counts()), where, limits)
+    built = _build(reading, listed, folders)
+    return replace(built, synsets=synsets, chosen="" if layout == AUTO else layout)
 
 
-def _parse(names: Iterable[str]) -> dict[str, Parts]:
-    """The visible image files among `names`, sorted, with their components."""
-    parts = {name: parts_of(name) for name in sorted(names) if is_image_name(name)}
-    return {name: p for name, p in parts.items() if not is_hidden(p)}
+def _build(reading: Reading, listed: Listed, folders: Folders) -> Layout:
+    classes = tuple(sorted(reading.counts()))
+    labels = {name: label for label, name in enumerate(classes)}
+    places = {name: reading.places[name] for name in listed.images if name in reading.places}
+    parts = {place.part for place in places.values()}
+    splits = _splits_of(parts)
+    built = Layout(
+        classes=classes,
+        images={name: (splits[place.part], labels[place.class_name]) for name, place in places.items()},
+        outside=tuple(name for name in listed.images if name not in places),
+        wrapping="".join(f"{part}/" for part in folders.wrapping),
+    )
+    if parts - {None} and set(splits.values()) == {None}:
+        built = replace(built, only_split=_folder_of(next(iter(parts - {None})), places, reading, folders)[0])
+    if isinstance(reading, LabelReading):
+        return replace(built, label_files=reading.files, unfound=reading.unfound, several_labels=reading.several)
+    if "validation" in parts:
+        named = _folder_of("validation", places, reading, folders)
+        if splits["validation"] is not None:
+            is_test = splits["validation"] == "test"
+            built = replace(built, validation_is_test=named) if is_test else replace(built, validation=named)
+    return replace(built, folders=class_folders(reading.layout, folders, listed, places))
 
 
-def _unwrap(images: Mapping[str, Parts]) -> _Tree:
-    """Skip folders that contain everything, unless they are splits or classes. Images beside one are dropped."""
-    depth = 0
-    while True:
-        images = {name: parts for name, parts in images.items() if len(parts) >= depth + 2}
-        tops = frozenset(parts[depth] for parts in images.values())
-        nested = frozenset(parts[depth] for parts in images.values() if len(parts) >= depth + 3)
-        tree = _Tree(images, depth, tops, nested)
-        if len(tops) != 1 or not nested or tree.splits:
-            return tree
-        depth += 1
+def _splits_of(parts: set[Part | None]) -> dict[Part | None, Split | None]:
+    """Which split each part of a dataset is. Without a test split, validation images are it; one part is no split."""
+    if len(parts - {None}) < 2:
+        return dict.fromkeys(parts)
+    validation: Split = "train" if "test" in parts else "test"
+    if "train" not in parts:
+        validation = "train"
+    found: dict[Part | None, Split | None] = {"train": "train", "validation": validation, "test": "test", None: "train"}
+    return {part: found[part] for part in parts}
 
 
-def _require_one_layout(tree: _Tree, where: str) -> None:
-    """Class folders beside split folders are ambiguous. A `train` folder without folders inside is a class."""
-    splits, others = tree.splits.keys(), sorted(tree.tops - tree.splits.keys())
-    if others and tree.nested & splits:
-        raise DatasetError(
-            f"{where} has class folders in {', '.join(sorted(splits))}, but also {', '.join(map(repr, others[:5]))} "
-            "next to them; a dataset is either split into train and test, or one level of class folders"
-        )
+def _folder_of(part: Part | None, places: Mapping[str, Place], reading: Reading, folders: Folders) -> tuple[str, ...]:
+    """The folders of a part, or its name where a file of labels defines it."""
+    components = reading.layout.split("/")
+    if isinstance(reading, LabelReading) or SPLIT not in components:
+        return (str(part),)
+    at = components.index(SPLIT)
+    return tuple(sorted({folders.of[name][at] for name, place in places.items() if place.part == part}))
 
 
-def _place(tree: _Tree) -> dict[str, tuple[Split | None, str]]:
-    """Split, if folders define it, and class of every image in a class folder."""
-    splits, depth = tree.splits, tree.depth
-    if tree.tops == splits.keys():
-        nested = {name: parts for name, parts in tree.images.items() if len(parts) >= depth + 3}
-        return {name: (splits[parts[depth]], parts[depth + 1]) for name, parts in nested.items()}
-    return {name: (None, parts[depth]) for name, parts in tree.images.items()}
+def _without_colliding_accents(reading: Reading, listed: Listed) -> Reading:
+    """As `reading`, unless folders differ in the encoding of their accents only: then they stay different classes."""
+    raw: dict[str, set[str]] = {}
+    for name, place in reading.places.items():
+        for part in listed.images[name][:-1]:
+            if unicodedata.normalize("NFC", part) == place.class_name:
+                raw.setdefault(place.class_name, set()).add(part)
+    colliding = {name for name, spellings in raw.items() if len(spellings) > 1}
+    if not colliding:
+        return reading
+    places = dict(reading.places)
+    for name, place in places.items():
+        if place.class_name in colliding:
+            spelt = [part for part in listed.images[name][:-1] if part in raw[place.class_name]]
+            places[name] = place._replace(class_name=spelt[-1])
+    return replace(reading, places=places)
 
 
 def _require_classes(classes: set[str], where: str, limits: Limits) -> None:
@@ -139,19 +156,10 @@ def _require_classes(classes: set[str], where: str, limits: Limits) -> None:
     if len(classes) > limits.classes:
         raise DatasetError(f"{where} has {len(classes):,} class folders; at most {limits.classes:,} are allowed")
     for name in sorted(classes):
-        if not name.isprintable():  # control characters, and bytes that are not UTF-8
+        if not _can_be_shown(name):
             raise DatasetError(f"{where} has a class folder named {name!r}; rename it to printable characters")
 
 
-def _build(images: Mapping[str, Parts], tree: _Tree, placed: Mapping[str, tuple[Split | None, str]]) -> Layout:
-    classes = tuple(sorted({name for _, name in placed.values()}))
-    labels = {name: label for label, name in enumerate(classes)}
-    used_splits = {images[name][tree.depth] for name, (split, _) in placed.items() if split is not None}
-    wrappers = next(iter(tree.images.values()))[: tree.depth]
-    return Layout(
-        classes=classes,
-        images={name: (split, labels[class_name]) for name, (split, class_name) in placed.items()},
-        outside=tuple(name for name in images if name not in placed),
-        wrapping="".join(f"{part}/" for part in wrappers),
-        validation=tuple(sorted(top for top in used_splits if top.lower().startswith("val"))),
-    )
+def _can_be_shown(name: str) -> bool:
+    """Any Unicode that is a name: with joiners, emoji and no-break spaces, without what steers terminals or lines."""
+    return not any(char in _STEERING or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name)

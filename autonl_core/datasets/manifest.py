@@ -16,7 +16,7 @@ from typing import Literal
 from autonl_core.errors import DatasetError
 from autonl_core.files import write_atomically
 
-_FORMAT = "autonl-manifest/1"
+_FORMAT = "autonl-manifest/2"  # before it, label files were unknown, and fewer suffixes were those of images
 _SUFFIX = ".manifest.json"
 
 Row = tuple[Literal["train", "test"], int, str, int | None]  # split, label, member, group
@@ -24,17 +24,25 @@ Row = tuple[Literal["train", "test"], int, str, int | None]  # split, label, mem
 
 @dataclass(frozen=True)
 class Manifest:
-    """`content` is the fingerprint of the files it was made from; labels index `classes`."""
+    """`content` is the fingerprint of the files it was made from; labels index `classes`.
+
+    `label_files` are part of that fingerprint; None: it was computed by `former_fingerprint`.
+    """
 
     content: str
     classes: tuple[str, ...]
     rows: tuple[Row, ...]
+    label_files: tuple[str, ...] | None = None
 
 
-def write_manifest(folder: Path, content: str, classes: Sequence[str], rows: Iterable[Row]) -> Path:
+def write_manifest(
+    folder: Path, content: str, classes: Sequence[str], rows: Iterable[Row], label_files: Sequence[str] = ()
+) -> Path:
     """Write a manifest into `folder` and return its path, which is the same for the same content."""
     lines = ",\n".join(json.dumps(row) for row in rows)
-    head = json.dumps({"format": _FORMAT, "content": content, "classes": list(classes)})
+    head = json.dumps(
+        {"format": _FORMAT, "content": content, "classes": list(classes), "label_files": list(label_files)}
+    )
     text = f'{head[:-1]}, "items": [\n{lines}\n]}}\n'.encode()
     path = folder / f"{_hash(text)}{_SUFFIX}"
     write_atomically(path, lambda temporary: _write(temporary, text))
@@ -55,7 +63,8 @@ def read_manifest(path: Path, fingerprint: str) -> Manifest:
     if _hash(text) != fingerprint:
         raise DatasetError(f"the manifest {path} was modified; add the dataset again")
     data = json.loads(text)
-    return Manifest(data["content"], tuple(data["classes"]), tuple(tuple(row) for row in data["items"]))
+    label_files = tuple(data["label_files"]) if "label_files" in data else None
+    return Manifest(data["content"], tuple(data["classes"]), tuple(tuple(row) for row in data["items"]), label_files)
 
 
 def _hash(text: bytes) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from autonl_core.datasets.data_source import FileSource
+from autonl_core.datasets.data_source import FileSource, RenamesFiles
 from autonl_core.datasets.image_files import image_size
 from autonl_core.datasets.items import NEEDED_PER_CLASS, Item, count_by_class, split_items
-from autonl_core.datasets.layout import is_image_name, read_layout
+from autonl_core.datasets.layout import Layout, open_layout
+from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import read_manifest
+from autonl_core.datasets.names import FORMER_SUFFIXES, is_left_behind, may_be_image, parts_of
 from autonl_core.datasets.sources import open_source, require_source
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.errors import DatasetError
@@ -22,31 +24,36 @@ _SAMPLED_IMAGES = 64  # whose headers are read to find the usual size
 _SAMPLED_BYTES = 256 << 20  # of all sampled images together, so that large ones cause no long wait
 
 
-def scan(name: str, path: Path, within: Iterable[Path] = (), limits: Limits = DEFAULT_LIMITS) -> DatasetSpec:
+def scan(
+    name: str, path: Path, within: Iterable[Path] = (), limits: Limits = DEFAULT_LIMITS, layout: str = AUTO
+) -> DatasetSpec:
     """Describe the data source at `path`. Links in it may only lead into the folders `within`; anywhere if none.
 
     Raises:
+        AmbiguousLayout: it can be read in several ways; `layout` chooses one.
         DatasetError: no source at `path`, one that is damaged or refused, no class folders, too few classes or images.
         OSError: it cannot be read.
     """
     path = path.expanduser().resolve()
     kind = require_source(path).name
     with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-        layout = read_layout(files.marks, str(path), limits)
-        items = split_items(layout)
-        _require_images(layout.classes, items, path)
+        found = open_layout(files, str(path), limits, layout)
+        _require_full_classes(found, path)
+        items = split_items(found)
+        _require_images(found.classes, items, path)
         usual_size = _usual_size(path, files, items, limits)
-        fingerprint = content_fingerprint(files)
+        fingerprint = content_fingerprint(files, found.label_files)
     splits = Counter(item.split for item in items)
     return DatasetSpec(
         name=name,
         kind=kind,
         location=str(path),
-        classes=layout.classes,
+        classes=found.classes,
         image_size=usual_size,
         train_images=splits["train"],
         test_images=splits["test"],
         fingerprint=fingerprint,
+        layout=layout,
     )
 
 
@@ -64,14 +71,18 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
     """
     path = Path(spec.location)
     with open_source(path, limits, kind=spec.kind) as files:
-        found = content_fingerprint(files)
         if spec.manifest:
             manifest = read_manifest(Path(spec.manifest), spec.fingerprint)
+            former = manifest.label_files is None
+            found = former_fingerprint(files) if former else content_fingerprint(files, manifest.label_files or ())
             if found == manifest.content:
                 return [Item(*row) for row in manifest.rows]
-        elif found == spec.fingerprint:
-            return split_items(read_layout(files.marks, str(path), limits))
-        count = sum(map(is_image_name, files.marks))
+        else:
+            layout = open_layout(files, str(path), limits, spec.layout)
+            found = content_fingerprint(files, layout.label_files)
+            if spec.fingerprint in (found, former_fingerprint(files)) and layout.classes == spec.classes:
+                return split_items(layout)
+        count = sum(may_be_image(name) for name in files.marks)
     raise DatasetError(
         f"dataset {spec.name!r} at {path} changed since it was added: it has {count} images now, "
         f"and had {spec.train_images + spec.test_images} in {len(spec.classes)} classes; add it again"
@@ -91,10 +102,35 @@ def has_changed(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> bool:
     return False
 
 
-def content_fingerprint(files: FileSource) -> str:
-    """A hash of the names and marks of all image files."""
-    text = "\n".join(f"{name} {mark}" for name, mark in sorted(files.marks.items()) if is_image_name(name))
+def content_fingerprint(files: FileSource, label_files: Iterable[str] = ()) -> str:
+    """A hash of the names and marks of all files that may be images, and of those with the labels of images."""
+    labels = set(label_files)
+    used = (name for name in files.marks if name in labels or _may_be_used(name))
+    return _hash_of({name: files.marks[name] for name in used})
+
+
+def former_fingerprint(files: FileSource) -> str:
+    """As versions without files of labels computed it: of the files with the suffixes of those versions."""
+    marks = files.former_marks if isinstance(files, RenamesFiles) else files.marks
+    return _hash_of({name: mark for name, mark in marks.items() if name[name.rfind(".") :].lower() in FORMER_SUFFIXES})
+
+
+def _may_be_used(name: str) -> bool:
+    return may_be_image(name) and not is_left_behind(parts_of(name))
+
+
+def _hash_of(marks: Mapping[str, str]) -> str:
+    text = "\n".join(f"{name} {mark}" for name, mark in sorted(marks.items()))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _require_full_classes(layout: Layout, path: Path) -> None:
+    """A class without images would vanish from the network without a word."""
+    if layout.folders.empty:
+        raise DatasetError(
+            f"{path}: class folders without a usable image: {', '.join(layout.folders.empty[:_SHOWN_CLASSES])}; "
+            "add images, or remove these folders"
+        )
 
 
 def _require_images(classes: Sequence[str], items: Iterable[Item], path: Path) -> None:

@@ -39,6 +39,8 @@ class DatasetSpec:
     fingerprint: str  # hash of the names and marks of all images, or of the manifest; changes with the content
     horizontal_flip: bool = True  # whether a mirrored image still shows its class
     manifest: str = ""  # path of the manifest; empty if the dataset was not checked
+    layout: str = "auto"  # how its folders or label files are read, if the user chose it
+    duplicates: str = "leave-out"  # training images that show the same picture as a test image; or "keep"
 
     def __post_init__(self) -> None:
         if self.kind not in dataset_kinds():

@@ -28,6 +28,10 @@ FIRST_BYTES = b"PK\x03\x04"
 _ENTRY_SIGNATURE = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot bound the output of the others
 _ENCRYPTED = 0x1
+_UTF_8 = 0x800  # the flag of names that are not in code page 437
+_EXTRA = struct.Struct("<HH")  # of an extra field: its kind, and its length in bytes
+_UNICODE_PATH = 0x7075
+_DEFLATE64 = 9
 _LEADS_OUT = re.compile(r"^/|^[A-Za-z]:/|(?:^|/)\.\.(?:/|$)|[\\\0]")
 _DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, struct.error, zipfile.BadZipFile, zlib.error)
 
@@ -81,10 +85,9 @@ def starts_like_an_archive(path: Path) -> bool:
         return file.read(len(FIRST_BYTES)) == FIRST_BYTES
 
 
-def read_member(archive: zipfile.ZipFile, name: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The content of a member; empty if it is damaged, differs from its entry, or is larger than an image may be."""
     try:
-        info = archive.getinfo(name)
         if info.file_size > limits.image_bytes:
             return b""
         with archive.open(info) as file:
@@ -94,12 +97,46 @@ def read_member(archive: zipfile.ZipFile, name: str, limits: Limits = DEFAULT_LI
     return data if len(data) == info.file_size else b""
 
 
+def member_name(info: zipfile.ZipInfo) -> str:
+    """The name of a member as it was meant.
+
+    Names are code page 437, unless a flag says UTF-8. macOS, and many Java programs, write UTF-8 without the flag: what
+    is valid UTF-8 beyond ASCII is no accident. Info-ZIP adds the name in UTF-8 as an extra field.
+    """
+    if info.flag_bits & _UTF_8:
+        return info.filename
+    stored = info.filename.encode("cp437", errors="replace")
+    if (extra := _unicode_path(info.extra, info.orig_filename.encode("cp437", errors="replace"))) is not None:
+        return extra
+    if stored.isascii():
+        return info.filename
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return info.filename
+
+
+def _unicode_path(extra: bytes, stored: bytes) -> str | None:
+    """The name in the extra field for it, if that field was written for the `stored` name."""
+    while len(extra) >= _EXTRA.size:
+        kind, size_bytes = _EXTRA.unpack_from(extra)
+        body = extra[_EXTRA.size : _EXTRA.size + size_bytes]
+        if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1:
+            try:
+                name = body[5:].decode("utf-8")
+            except UnicodeDecodeError:
+                return None
+            return name if int.from_bytes(body[1:5], "little") == zlib.crc32(stored) else None
+        extra = extra[_EXTRA.size + size_bytes :]
+    return None
+
+
 def _check(infos: list[zipfile.ZipInfo], size_bytes: int, limits: Limits) -> None:
     """Raises DatasetError if a member is not allowed, or if their content takes too many bytes."""
     seen: set[str] = set()
     for info in infos:
         problem = _problem_of(info)
-        name = normal_name(info.filename)
+        name = normal_name(member_name(info))
         if problem is None and name in seen:
             problem = "appears twice; keep one"
         if problem is not None:
@@ -123,13 +160,18 @@ def _problem_of(info: zipfile.ZipInfo) -> str | None:
     """Why a member makes its archive refused, and how to fix it; None if it is fine."""
     if len(info.orig_filename) > MAX_NAME_CHARS:
         return f"has a name of {len(info.orig_filename):,} characters; at most {MAX_NAME_CHARS:,} are allowed"
-    if _LEADS_OUT.search(info.orig_filename) or _LEADS_OUT.search(info.filename):
+    if any(_LEADS_OUT.search(name) for name in (info.orig_filename, info.filename, member_name(info))):
         return "must have a relative name without '..', backslashes or NUL; pack it again, with / between folders"
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file; pack the file it points to"
     if info.flag_bits & _ENCRYPTED:
         return "is encrypted; pack it without a password"
+    if info.compress_type == _DEFLATE64:
+        return (
+            "is compressed by Deflate64, as Windows Explorer does above 2 GB; pack it with another program, such as "
+            "7-Zip (method Deflate), or upload the folder: autonl dataset add NAME FOLDER"
+        )
     if info.compress_type not in _METHODS:
         return f"is compressed by method {info.compress_type}; use deflate, or no compression"
     return None

@@ -13,7 +13,7 @@ from autonl_core.errors import DatasetError
 
 
 class Folder:
-    """Files are marked by size and modification time; links to files count, links to folders do not."""
+    """Files are marked by size and modification time. Links are followed, but not around in circles."""
 
     name = "folder"
     title = "a folder"
@@ -45,7 +45,7 @@ class _OpenFolder:
     def __init__(self, root: Path, limits: Limits, within: tuple[Path, ...]) -> None:
         self._root = root
         self._limits = limits
-        self.marks = _list_marks(root, limits, within)
+        self.marks, self.empty_folders = _list_marks(root, limits, within)
 
     def read(self, name: str) -> bytes:
         try:
@@ -87,36 +87,54 @@ def _located(root: Path, names: Iterable[str]) -> Iterator[Location]:
             yield Location(name, 0, found.st_size, found.st_size, found.st_mtime_ns)
 
 
-def _list_marks(root: Path, limits: Limits, within: tuple[Path, ...]) -> dict[str, str]:
+def _list_marks(root: Path, limits: Limits, within: tuple[Path, ...]) -> tuple[dict[str, str], list[str]]:
+    """The marks of all files, and the folders with nothing in them."""
     marks: dict[str, str] = {}
-    with contextlib.closing(_files_below(root)) as entries:  # when refused halfway, a folder is still open
-        for count, entry in enumerate(entries):
-            if count >= limits.folder_files:
+    empty: list[str] = []
+    with contextlib.closing(_below(root, within)) as entries:  # when refused halfway, a folder is still open
+        for entry in entries:
+            if isinstance(entry, str):
+                empty.append(entry)
+                continue
+            if len(marks) >= limits.folder_files:
                 raise DatasetError(f"{root} has more than {limits.folder_files:,} files; add a smaller folder")
-            name = os.path.relpath(entry.path, root)
-            if within and entry.is_symlink() and not _leads_into(Path(entry.path), within):
-                raise DatasetError(
-                    f"{root}: {name!r} is a link that leads out of the allowed folders; replace it with a copy"
-                )
             found = entry.stat()
-            marks[name] = f"{found.st_size}-{found.st_mtime_ns}"
-    return marks
+            marks[os.path.relpath(entry.path, root)] = f"{found.st_size}-{found.st_mtime_ns}"
+    return marks, empty
 
 
-def _leads_into(link: Path, folders: tuple[Path, ...]) -> bool:
-    return any(link.resolve().is_relative_to(folder) for folder in folders)
+def _below(root: Path, within: tuple[Path, ...]) -> Generator[os.DirEntry[str] | str, None, None]:
+    """All files at any depth, and the names of empty folders and broken links. Iterative: folders may be nested deeply.
 
-
-def _files_below(root: Path) -> Generator[os.DirEntry[str], None, None]:
-    """All files at any depth. Iterative: folders may be nested deeper than Python can recurse."""
-    folders = [str(root)]
+    A folder that a link leads back to, from inside of it, is not entered again.
+    """
+    top = os.path.realpath(root)
+    folders = [(str(root), top, frozenset([top]))]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        folder, real, around = folders.pop()
+        is_empty = True
+        with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                is_empty = False
+                inside = f"{real}/{entry.name}"
+                if entry.is_symlink():
+                    _require_inside(entry, root, within)
+                    inside = os.path.realpath(entry.path)
+                if entry.is_dir():
+                    if inside not in around:
+                        folders.append((entry.path, inside, around | {inside}))
                 elif entry.is_file():
                     yield entry
+                elif entry.is_symlink():  # to nothing: named, because it may stand for a class
+                    yield os.path.relpath(entry.path, root)
+        if is_empty and folder != str(root):
+            yield os.path.relpath(folder, root)
+
+
+def _require_inside(entry: os.DirEntry[str], root: Path, within: tuple[Path, ...]) -> None:
+    if within and not any(Path(entry.path).resolve().is_relative_to(folder) for folder in within):
+        name = os.path.relpath(entry.path, root)
+        raise DatasetError(f"{root}: {name!r} is a link that leads out of the allowed folders; replace it with a copy")
 
 
 MEMBER = Folder()

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from autonl_core.datasets.data_source import FileSource, Location
 from autonl_core.datasets.limits import Limits
-from autonl_core.datasets.zip_archive import FIRST_BYTES, open_archive, read_member, starts_like_an_archive
+from autonl_core.datasets.zip_archive import (
+    FIRST_BYTES,
+    member_name,
+    normal_name,
+    open_archive,
+    read_member,
+    starts_like_an_archive,
+)
 from autonl_core.errors import DatasetError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a member: signature, length of its name, length of its extra field
@@ -58,23 +65,40 @@ class _OpenArchive:
         self._path = path
         self._archive = archive
         self._limits = limits
-        self.marks = {
-            info.filename: f"{info.file_size}-{info.CRC:08x}" for info in archive.infolist() if not info.is_dir()
-        }
+        self._infos = {member_name(info): info for info in archive.infolist() if not info.is_dir()}
+        self.marks = {name: _mark(info) for name, info in self._infos.items()}
+
+    @property
+    def former_marks(self) -> dict[str, str]:
+        """By the names as the archive stores them, which were not always read as they were meant."""
+        return {info.filename: _mark(info) for info in self._infos.values()}
+
+    @property
+    def empty_folders(self) -> set[str]:
+        """Folders that have an entry; what is in them is among the files."""
+        folders = {normal_name(member_name(info)) for info in self._archive.infolist() if info.is_dir()}
+        return folders - {name[:at] for name in self.marks for at, char in enumerate(name) if char == "/"}
 
     def read(self, name: str) -> bytes:
-        return read_member(self._archive, name, self._limits)
+        info = self._info(name)
+        return b"" if info is None else read_member(self._archive, info, self._limits)
 
     def locate(self, names: Iterable[str]) -> Iterator[Location]:
-        listed = self._archive.NameToInfo
         with self._path.open("rb") as file:
             for name in names:
-                info = listed.get(name)
+                info = self._info(name)
                 if info is None or not _has_a_header_of_its_own(file.fileno(), info):
                     yield Location(name)
                     continue
                 deflated = info.compress_type != zipfile.ZIP_STORED
                 yield Location(name, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)
+
+    def _info(self, name: str) -> zipfile.ZipInfo | None:
+        return self._infos.get(name) or self._archive.NameToInfo.get(name)
+
+
+def _mark(info: zipfile.ZipInfo) -> str:
+    return f"{info.file_size}-{info.CRC:08x}"
 
 
 class _ArchiveReader:

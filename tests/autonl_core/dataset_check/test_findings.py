@@ -5,15 +5,18 @@ from __future__ import annotations
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.check_report import DatasetReport
 
-ERRORS = {"no_class_folders", "class_too_small", "class_sets_differ"}
+ERRORS = {"no_class_folders", "layout_ambiguous", "empty_classes", "class_too_small", "class_sets_differ"}
 WARNINGS = {
     "unreadable_images", "duplicates_across_splits", "duplicates_in_several_classes", "exact_duplicates", "few_images",
     "imbalance", "extreme_sizes", "extreme_aspect_ratios", "animated", "not_images", "nested_archives",
     "outside_class_folders", "split_inside_class", "suspicious_class_names", "similar_class_names",
+    "labels_without_image", "images_without_label", "several_labels", "foreign_images", "folders_without_images",
+    "hidden_classes", "folders_inside_classes",
 }  # fmt: skip
 INFOS = {
     "near_duplicates", "images_alike", "cmyk", "deep", "alpha", "exif_rotation", "system_files", "wrapping_folder",
-    "validation_joins_training",
+    "validation_joins_training", "validation_is_test", "test_split_drawn", "layout_chosen", "label_files",
+    "synsets_named",
 }  # fmt: skip
 
 

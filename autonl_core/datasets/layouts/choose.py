@@ -1,0 +1,143 @@
+"""Find the only way to read a dataset, or read it as its user chose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from autonl_core.datasets.data_source import FileSource
+from autonl_core.datasets.layouts.folders import Folders
+from autonl_core.datasets.layouts.label_files import LabelReading, is_label_layout, read_labels
+from autonl_core.datasets.layouts.listed import Listed
+from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern
+from autonl_core.datasets.layouts.reading import AmbiguousLayout, Reading
+from autonl_core.datasets.layouts.recognise import Recognised, recognise
+from autonl_core.datasets.layouts.split_names import split_part
+from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.names import Parts
+from autonl_core.errors import DatasetError
+
+AUTO = "auto"
+EXPECTED_LAYOUT = "CLASS/image, or train/CLASS/image and test/CLASS/image"
+_MANY_LABELS = "has several files or columns of labels"
+_OTHER_LABELS = "has folders and files of labels that divide the images differently"
+
+
+def require_layout(layout: str) -> None:
+    """Raises DatasetError, which says how a layout is written, if this is none."""
+    if layout != AUTO and not is_label_layout(layout):
+        Pattern.parse(layout)
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """What is known of the files of a dataset; `where` is what messages call it."""
+
+    where: str
+    listed: Listed
+    folders: Folders
+    files: FileSource | None
+    limits: Limits
+
+    def recognise(self) -> Reading:
+        """The only way to read it. Raises AmbiguousLayout, or DatasetError if there is none."""
+        found = recognise(self.folders)
+        readings = [self.apply(pattern, found.left_out) for pattern in found.patterns]
+        if found.is_ambiguous:
+            readings = _different(readings)
+        labelled = self._labelled()
+        if labelled and not any(len(reading.counts()) > 1 for reading in readings):
+            readings = []
+        if readings and not _disagree(readings, labelled):
+            return self._require_one(found, readings)
+        if len(labelled) == 1 and not readings:
+            return labelled[0]
+        if labelled:
+            why = _OTHER_LABELS if readings else _MANY_LABELS
+            raise AmbiguousLayout(self.where, why, [*readings, *labelled])
+        raise self._no_classes()
+
+    def read_as(self, layout: str) -> Reading:
+        """Read it as the user chose to. Raises DatasetError."""
+        if is_label_layout(layout):
+            return self._labels(layout)[0]
+        pattern = Pattern.parse(layout)
+        reading = self.apply(pattern, frozenset())
+        if not reading.places:
+            shown = next(iter(self.listed.images))
+            raise DatasetError(
+                f"no image of {self.where} fits layout={layout}: the first one is {shown!r}"
+                f"{_skipped(self.folders)}; write a layout that fits it, or leave the choice open (layout={AUTO})"
+            )
+        return reading
+
+    def apply(self, pattern: Pattern, left_out: frozenset[str]) -> Reading:
+        """The reading of a pattern, without the outermost folders that are left out."""
+        by_file = pattern.components[-1] == CLASS_NUMBER
+        of = self._all_folders() if by_file else self.folders.of
+        placed = {
+            name: pattern.place(parts, self.listed.images[name][-1])
+            for name, parts in of.items()
+            if not parts or parts[0] not in left_out
+        }
+        return Reading(str(pattern), {name: place for name, place in placed.items() if place is not None})
+
+    def _all_folders(self) -> dict[str, Parts]:
+        """Those of every image, those outside of folders too."""
+        depth = len(self.folders.wrapping)
+        return {name: self.folders.of.get(name, parts[depth:-1]) for name, parts in self.listed.images.items()}
+
+    def _labelled(self) -> list[LabelReading]:
+        return self._labels("") if self.files is not None else []
+
+    def _labels(self, layout: str) -> list[LabelReading]:
+        if self.files is None:
+            raise DatasetError(f"layout={layout} names a file of labels, which cannot be read here")
+        return read_labels(layout, self.listed, self.folders, self.files, self.limits)
+
+    def _require_one(self, found: Recognised, readings: Sequence[Reading]) -> Reading:
+        if not found.is_ambiguous:
+            return readings[0]
+        viable = [reading for reading in readings if len(reading.counts()) > 1]
+        if len(viable) > 1:
+            raise AmbiguousLayout(self.where, found.why, viable)
+        raise DatasetError(f"{self.where} {found.why}")
+
+    def _no_classes(self) -> DatasetError:
+        splits = bool(self.folders.tops()) and all(map(split_part, self.folders.tops()))
+        pattern = Pattern((SPLIT, CLASS_NUMBER) if splits else (CLASS_NUMBER,))
+        numbered = self.apply(pattern, frozenset())
+        counts = numbered.counts()
+        others = [name for name in self.listed.images if name not in numbered.places]
+        tested = {name for name in others if splits and split_part(self.folders.of.get(name, ("",))[0]) == "test"}
+        if len(counts) > 1 and min(counts.values()) > 1 and len(others) == len(tested):
+            return AmbiguousLayout(self.where, "has no class folders, but its files are numbered", [numbered])
+        inside = " in its split folders" if splits else ""
+        return DatasetError(f"{self.where} has no class folders{inside}: expected {EXPECTED_LAYOUT}")
+
+
+def _different(readings: Iterable[Reading]) -> list[Reading]:
+    """Readings with at least one class, each set of classes once."""
+    kept: list[Reading] = []
+    for reading in readings:
+        if reading.places and all(reading.places != other.places for other in kept):
+            kept.append(reading)
+    return kept
+
+
+def _disagree(readings: Sequence[Reading], labelled: Sequence[Reading]) -> bool:
+    """Whether a file of labels divides most images in another way than every reading of the folders."""
+    most = max(len(reading.places) for reading in readings) / 2
+    serious = [other for other in labelled if len(other.places) >= most]
+    return bool(serious) and not any(_same_division(one, other) for one in readings for other in serious)
+
+
+def _same_division(one: Reading, other: Reading) -> bool:
+    pairs = {
+        (place.class_name, other.places[name].class_name) for name, place in one.places.items() if name in other.places
+    }
+    return len(pairs) == len({first for first, _ in pairs}) == len({second for _, second in pairs})
+
+
+def _skipped(folders: Folders) -> str:
+    return f" (its outer folders {'/'.join(folders.wrapping)!r} are skipped)" if folders.wrapping else ""
