@@ -170,14 +170,25 @@ def test_folders_and_labels_that_disagree_are_a_question() -> None:
     assert [reading.layout for reading in raised.value.readings] == ["CLASS", "labels.csv:Finding Labels"]
 
 
-@pytest.mark.parametrize(
-    "document",
-    [b"", b"file,label", b"\x00\xff" * 50, b"{", b'{"a": [', b"[1, 2]", b"[" * 5000, b'{"images": 1, "annotations": 2,'
-     b' "categories": 3}', b"some words about 0.jpg", b'"', rows(["a,b", "1,2", "3,4"])],
-)  # fmt: skip
+OTHER_DOCUMENTS = (
+    b"",
+    b"file,label",
+    b"\x00\xff" * 50,
+    b"{",
+    b'{"a": [',
+    b"[1, 2]",
+    b"[" * 5000,
+    b'{"images": 1, "annotations": 2, "categories": 3}',
+    b"some words about 0.jpg",
+    b'"',
+    rows(["a,b", "1,2", "3,4"]),
+)
+
+
+@pytest.mark.parametrize("document", OTHER_DOCUMENTS)
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".txt"])
 def test_other_documents_are_no_labels(document: bytes, suffix: str) -> None:
-    with pytest.raises(DatasetError, match="no class folders|one class"):
+    with pytest.raises(DatasetError, match=r"no class folders|one class"):
         layout(IMAGES | {f"notes{suffix}": document})
 
 
