@@ -96,6 +96,14 @@ class Finding(Enum):
         "warning",
         "folders of images next to those of the classes whose names begin with a dot: hidden, and not classes",
     )
+    LINKS_NOT_FOLLOWED = (
+        "links_not_followed",
+        "warning",
+        (
+            "links to folders that lead out of what the service may read; their images are not used. If one stands "
+            "for a class, put the folder in its place"
+        ),
+    )
     FOLDERS_INSIDE_CLASSES = (
         "folders_inside_classes",
         "warning",

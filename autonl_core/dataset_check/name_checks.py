@@ -102,6 +102,7 @@ def _report_folders(layout: Layout, report: DatasetReport) -> None:
         (Finding.EMPTY_CLASSES, folders.empty),
         (Finding.FOLDERS_WITHOUT_IMAGES, folders.documents),
         (Finding.HIDDEN_CLASSES, folders.hidden),
+        (Finding.LINKS_NOT_FOLLOWED, layout.links_out),
         (Finding.FOLDERS_INSIDE_CLASSES, folders.inside),
         (Finding.SPLIT_INSIDE_CLASS, folders.split_inside),
     ):

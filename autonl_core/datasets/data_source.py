@@ -35,7 +35,11 @@ class ListsFolders(Protocol):
 
     @property
     def empty_folders(self) -> Iterable[str]:
-        """Their names, with / between folders, including folders that are not entered."""
+        """Their names, with / between folders, and those of links to nothing."""
+
+    @property
+    def links_out(self) -> Iterable[str]:
+        """Links to folders that are not entered, because they lead out of where links may lead."""
 
 
 @runtime_checkable
@@ -50,6 +54,11 @@ class RenamesFiles(Protocol):
 def folders_of(files: FileSource) -> Iterable[str]:
     """The folders without files, as far as the source knows of them."""
     return files.empty_folders if isinstance(files, ListsFolders) else ()
+
+
+def links_out_of(files: FileSource) -> Iterable[str]:
+    """The links to folders that the source does not enter."""
+    return files.links_out if isinstance(files, ListsFolders) else ()
 
 
 class Location(NamedTuple):

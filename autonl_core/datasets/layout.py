@@ -47,6 +47,7 @@ class Layout:
     unfound: tuple[str, ...] = ()  # images named in them that are not there
     several_labels: tuple[str, ...] = ()  # images to which they give more than one class
     synsets: str = ""  # the file with the names of class folders that are called like n01440764
+    links_out: tuple[str, ...] = ()  # links to folders that are not entered
     folders: ClassFolders = field(default_factory=ClassFolders)
 
     @property
@@ -97,6 +98,7 @@ def _build(reading: Reading, listed: Listed, folders: Folders) -> Layout:
         images={name: (splits[place.part], labels[place.class_name]) for name, place in places.items()},
         outside=tuple(name for name in listed.images if name not in places),
         wrapping="".join(f"{part}/" for part in folders.wrapping),
+        links_out=listed.links_out,
     )
     if parts - {None} and set(splits.values()) == {None}:
         built = replace(built, only_split=_folder_of(next(iter(parts - {None})), places, reading, folders)[0])

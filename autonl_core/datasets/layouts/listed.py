@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from autonl_core.datasets.data_source import FileSource, folders_of
+from autonl_core.datasets.data_source import FileSource, folders_of, links_out_of
 from autonl_core.datasets.names import (
     Parts,
     is_image_name,
@@ -26,6 +26,7 @@ class Listed:
     others: dict[str, Parts] = field(default_factory=dict)
     folders: set[Parts] = field(default_factory=set)  # visible ones without any file
     hidden: set[Parts] = field(default_factory=set)  # folders of images that are hidden themselves
+    links_out: tuple[str, ...] = ()  # links to folders that are not entered
 
 
 def list_visible(names: Iterable[str], files: FileSource | None = None) -> Listed:
@@ -44,6 +45,7 @@ def list_visible(names: Iterable[str], files: FileSource | None = None) -> Liste
         else:
             listed.others[name] = parts
     if files is not None:
+        listed.links_out = tuple(sorted(links_out_of(files)))
         found = (parts_of(name) for name in folders_of(files))
         listed.folders = {parts for parts in found if parts and not is_left_behind(parts)}
     return listed

@@ -13,7 +13,7 @@ from autonl_core.errors import DatasetError
 
 
 class Folder:
-    """Files are marked by size and modification time. Links are followed, but not around in circles."""
+    """Files are marked by size and modification time. Links are followed, but not in circles."""
 
     name = "folder"
     title = "a folder"
@@ -45,7 +45,15 @@ class _OpenFolder:
     def __init__(self, root: Path, limits: Limits, within: tuple[Path, ...]) -> None:
         self._root = root
         self._limits = limits
-        self.marks, self.empty_folders = _list_marks(root, limits, within)
+        self.marks: dict[str, str] = {}
+        self.empty_folders: list[str] = []
+        self.links_out: list[str] = []
+        with contextlib.closing(self._below(within)) as entries:  # when refused halfway, a folder is still open
+            for entry in entries:
+                if len(self.marks) >= limits.folder_files:
+                    raise DatasetError(f"{root} has more than {limits.folder_files:,} files; add a smaller folder")
+                found = entry.stat()
+                self.marks[self._name(entry.path)] = f"{found.st_size}-{found.st_mtime_ns}"
 
     def read(self, name: str) -> bytes:
         try:
@@ -57,6 +65,42 @@ class _OpenFolder:
 
     def locate(self, names: Iterable[str]) -> Iterator[Location]:
         return _located(self._root, names)
+
+    def _below(self, within: tuple[Path, ...]) -> Generator[os.DirEntry[str], None, None]:
+        """All files at any depth. Iterative: folders may be nested deeply.
+
+        A folder that a link leads back to, from inside of it, is not entered again.
+        """
+        top = os.path.realpath(self._root)
+        folders = [(str(self._root), top, frozenset([top]))]
+        while folders:
+            folder, real, around = folders.pop()
+            is_empty = True
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    is_empty = False
+                    inside = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
+                    leads_out = entry.is_symlink() and not _is_in(inside, within)
+                    if entry.is_dir() and leads_out:
+                        self.links_out.append(self._name(entry.path))
+                    elif entry.is_dir():
+                        if inside not in around:
+                            folders.append((entry.path, inside, around | {inside}))
+                    elif leads_out and entry.is_file():
+                        raise DatasetError(self._leads_out(entry.path))
+                    elif entry.is_file():
+                        yield entry
+                    elif entry.is_symlink():  # to nothing: named, because it may stand for a class
+                        self.empty_folders.append(self._name(entry.path))
+            if is_empty and folder != str(self._root):
+                self.empty_folders.append(self._name(folder))
+
+    def _name(self, path: str) -> str:
+        return os.path.relpath(path, self._root)
+
+    def _leads_out(self, path: str) -> str:
+        name = self._name(path)
+        return f"{self._root}: {name!r} is a link that leads out of the allowed folders; replace it with a copy"
 
 
 class _FolderReader:
@@ -87,54 +131,9 @@ def _located(root: Path, names: Iterable[str]) -> Iterator[Location]:
             yield Location(name, 0, found.st_size, found.st_size, found.st_mtime_ns)
 
 
-def _list_marks(root: Path, limits: Limits, within: tuple[Path, ...]) -> tuple[dict[str, str], list[str]]:
-    """The marks of all files, and the folders with nothing in them."""
-    marks: dict[str, str] = {}
-    empty: list[str] = []
-    with contextlib.closing(_below(root, within)) as entries:  # when refused halfway, a folder is still open
-        for entry in entries:
-            if isinstance(entry, str):
-                empty.append(entry)
-                continue
-            if len(marks) >= limits.folder_files:
-                raise DatasetError(f"{root} has more than {limits.folder_files:,} files; add a smaller folder")
-            found = entry.stat()
-            marks[os.path.relpath(entry.path, root)] = f"{found.st_size}-{found.st_mtime_ns}"
-    return marks, empty
-
-
-def _below(root: Path, within: tuple[Path, ...]) -> Generator[os.DirEntry[str] | str, None, None]:
-    """All files at any depth, and the names of empty folders and broken links. Iterative: folders may be nested deeply.
-
-    A folder that a link leads back to, from inside of it, is not entered again.
-    """
-    top = os.path.realpath(root)
-    folders = [(str(root), top, frozenset([top]))]
-    while folders:
-        folder, real, around = folders.pop()
-        is_empty = True
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                is_empty = False
-                inside = f"{real}/{entry.name}"
-                if entry.is_symlink():
-                    _require_inside(entry, root, within)
-                    inside = os.path.realpath(entry.path)
-                if entry.is_dir():
-                    if inside not in around:
-                        folders.append((entry.path, inside, around | {inside}))
-                elif entry.is_file():
-                    yield entry
-                elif entry.is_symlink():  # to nothing: named, because it may stand for a class
-                    yield os.path.relpath(entry.path, root)
-        if is_empty and folder != str(root):
-            yield os.path.relpath(folder, root)
-
-
-def _require_inside(entry: os.DirEntry[str], root: Path, within: tuple[Path, ...]) -> None:
-    if within and not any(Path(entry.path).resolve().is_relative_to(folder) for folder in within):
-        name = os.path.relpath(entry.path, root)
-        raise DatasetError(f"{root}: {name!r} is a link that leads out of the allowed folders; replace it with a copy")
+def _is_in(real: str, folders: tuple[Path, ...]) -> bool:
+    """Whether a path is in one of the folders; if there are none, it may be anywhere."""
+    return not folders or any(Path(real).is_relative_to(folder) for folder in folders)
 
 
 MEMBER = Folder()

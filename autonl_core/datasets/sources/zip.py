@@ -65,6 +65,7 @@ class _OpenArchive:
         self._path = path
         self._archive = archive
         self._limits = limits
+        self.links_out: tuple[str, ...] = ()  # an archive with links is refused
         self._infos = {member_name(info): info for info in archive.infolist() if not info.is_dir()}
         self.marks = {name: _mark(info) for name, info in self._infos.items()}
 

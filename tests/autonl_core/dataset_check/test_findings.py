@@ -11,7 +11,7 @@ WARNINGS = {
     "imbalance", "extreme_sizes", "extreme_aspect_ratios", "animated", "not_images", "nested_archives",
     "outside_class_folders", "split_inside_class", "suspicious_class_names", "similar_class_names",
     "labels_without_image", "images_without_label", "several_labels", "foreign_images", "folders_without_images",
-    "hidden_classes", "folders_inside_classes",
+    "hidden_classes", "folders_inside_classes", "links_not_followed",
 }  # fmt: skip
 INFOS = {
     "near_duplicates", "images_alike", "cmyk", "deep", "alpha", "exif_rotation", "system_files", "wrapping_folder",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -17,8 +19,8 @@ from autonl_core.datasets.image_files import image_size
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.manifest import Row, manifest_fingerprint, write_manifest
-from autonl_core.datasets.scan import list_items, scan
-from autonl_core.datasets.sources import expected_sources
+from autonl_core.datasets.scan import former_fingerprint, list_items, scan
+from autonl_core.datasets.sources import expected_sources, open_source
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError
 from tests.autonl_core.digit_archives import read_members
@@ -319,3 +321,56 @@ def test_the_size_of_an_image_is_read_from_its_header() -> None:
     assert image_size(picture(width=7, height=9)) == (7, 9)
     assert image_size(picture()[:12]) is None
     assert image_size(b"") is None
+
+
+def test_a_manifest_of_an_earlier_version_still_lists_its_images(tmp_path: Path) -> None:
+    """It has no label files, knew fewer suffixes, and the names of an archive as they are stored."""
+    root = write(tmp_path / "pets", "cat", "dog")
+    (root / "cat" / "photo.heic").write_bytes(b"not an image then")
+    (root / "labels.csv").write_text("file,label\n")
+    path = zipped(root)
+    path.write_bytes(path.read_bytes().replace(b"dog/", "dé/".encode()))  # without the flag for UTF-8
+    former = "dé".encode().decode("cp437")
+    with open_source(path) as files:
+        content = former_fingerprint(files)
+    rows: list[Row] = [("train", 0, "cat/000.png", None), ("train", 1, f"{former}/000.png", None)]
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    head = f'{{"format": "autonl-manifest/1", "content": "{content}", "classes": ["cat", "{former}"]'
+    text = f'{head}, "items": [\n{lines}\n]}}\n'
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    (tmp_path / f"{name}.manifest.json").write_text(text, encoding="utf-8")
+    spec = DatasetSpec(
+        "pets", "zip", str(path), ("cat", former), 20, 2, 0, name, manifest=str(tmp_path / f"{name}.manifest.json")
+    )
+    assert list_items(spec) == [Item(*row) for row in rows]
+    assert all(data for _, data in read_members(spec, [row[2] for row in rows]))
+
+
+def test_class_folders_without_an_image_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "cat", "dog")
+    (tmp_path / "emu").mkdir()
+    (tmp_path / "fox").mkdir()
+    (tmp_path / "fox" / "scan.dcm").write_bytes(b"no image")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "readme.txt").write_text("about")
+    assert "without a usable image: emu (empty), fox (1 file: .dcm); add images" in refusal(tmp_path)
+
+
+def test_a_layout_can_be_chosen(tmp_path: Path) -> None:
+    write(tmp_path, "rgb/cat", "rgb/dog", "ir/cat", "ir/dog")
+    assert "has folders like 'ir' with only folders inside" in refusal(tmp_path)
+    spec = scan("pets", tmp_path, layout="ir/CLASS")
+    assert (spec.classes, spec.layout, spec.train_images + spec.test_images) == (("cat", "dog"), "ir/CLASS", 10)
+    assert {item.member.split("/")[0] for item in list_items(spec)} == {"ir"}
+
+
+def test_a_change_of_labels_is_a_change_of_the_dataset(tmp_path: Path) -> None:
+    write(tmp_path / "pets", "images", images=8)
+    lines = ["file,label", *(f"{number:03}.png,{'cat' if number % 2 else 'dog'}" for number in range(8))]
+    labels = tmp_path / "pets" / "labels.csv"
+    labels.write_text("\n".join(lines))
+    spec = scan("pets", tmp_path / "pets")
+    assert (spec.classes, len(list_items(spec))) == (("cat", "dog"), 8)
+    labels.write_text("\n".join(lines).replace("000.png,dog", "000.png,cat"))
+    with pytest.raises(DatasetError, match="changed since it was added"):
+        list_items(spec)

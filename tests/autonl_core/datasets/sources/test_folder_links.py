@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autonl_core.datasets.data_source import folders_of
+from autonl_core.datasets.data_source import folders_of, links_out_of
 from autonl_core.datasets.sources import open_source
 from autonl_core.errors import DatasetError
 
@@ -21,7 +21,11 @@ def test_links_to_folders_are_entered(tmp_path: Path) -> None:
     with open_source(root) as files:
         assert set(files.marks) == {"cat/1.png", "dog/2.png"}
         assert files.read("cat/1.png") == b"one"
-    with pytest.raises(DatasetError, match="'cat' is a link that leads out"), open_source(root, within=(root,)):
+    with open_source(root, within=(root,)) as files:
+        assert set(files.marks) == {"dog/2.png"}
+        assert list(links_out_of(files)) == ["cat"]
+    (root / "dog" / "1.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+    with pytest.raises(DatasetError, match=r"'dog/1\.png' is a link that leads out"), open_source(root, within=(root,)):
         pass
 
 
