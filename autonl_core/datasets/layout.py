@@ -135,10 +135,9 @@ def _folder_of(part: Part | None, places: Mapping[str, Place], reading: Reading,
 def _without_colliding_accents(reading: Reading, listed: Listed) -> Reading:
     """As `reading`, unless folders differ in the encoding of their accents only: then they stay different classes."""
     raw: dict[str, set[str]] = {}
-    for name, place in reading.places.items():
-        for part in listed.images[name][:-1]:
-            if unicodedata.normalize("NFC", part) == place.class_name:
-                raw.setdefault(place.class_name, set()).add(part)
+    folders = {(listed.images[name][:-1], place.class_name) for name, place in reading.places.items()}
+    for parts, named in folders:
+        raw.setdefault(named, set()).update(part for part in parts if unicodedata.normalize("NFC", part) == named)
     colliding = {name for name, spellings in raw.items() if len(spellings) > 1}
     if not colliding:
         return reading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 Parts = tuple[str, ...]  # the components of a name
@@ -84,8 +85,13 @@ def is_hidden(parts: Iterable[str]) -> bool:
 
 def is_left_behind(parts: Parts) -> bool:
     """Whether an operating system, a photo manager or a file server wrote a file for its own use, or hid it."""
-    return is_hidden(parts) or any(part.lower() in _SYSTEM_FOLDERS for part in parts) or _is_system_file(parts)
+    return _is_folder_left_behind(parts[:-1]) or is_hidden(parts[-1:]) or (parts[-1:] != () and _is_system(parts[-1]))
 
 
-def _is_system_file(parts: Parts) -> bool:
-    return bool(parts) and parts[-1].lower() in _SYSTEM_FILES
+@functools.lru_cache(maxsize=100_000)  # asked for every file, and most share a folder
+def _is_folder_left_behind(folders: Parts) -> bool:
+    return is_hidden(folders) or any(folder.lower() in _SYSTEM_FOLDERS for folder in folders)
+
+
+def _is_system(name: str) -> bool:
+    return name.lower() in _SYSTEM_FILES or name.lower() in _SYSTEM_FOLDERS

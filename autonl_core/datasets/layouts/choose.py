@@ -9,7 +9,7 @@ from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.layouts.folders import Folders
 from autonl_core.datasets.layouts.label_files import LabelReading, is_label_layout, read_labels
 from autonl_core.datasets.layouts.listed import Listed
-from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern
+from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern, Place
 from autonl_core.datasets.layouts.reading import AmbiguousLayout, Reading
 from autonl_core.datasets.layouts.recognise import Recognised, recognise
 from autonl_core.datasets.layouts.split_names import split_part
@@ -75,12 +75,16 @@ class Chooser:
         """The reading of a pattern, without the outermost folders that are left out."""
         by_file = pattern.components[-1] == CLASS_NUMBER
         of = self._all_folders() if by_file else self.folders.of
-        placed = {
-            name: pattern.place(parts, self.listed.images[name][-1])
-            for name, parts in of.items()
-            if not parts or parts[0] not in left_out
-        }
-        return Reading(str(pattern), {name: place for name, place in placed.items() if place is not None})
+        places: dict[str, Place] = {}
+        known: dict[Parts, Place | None] = {}  # images of a folder have one place, unless files name classes
+        for name, folders in of.items():
+            if folders and folders[0] in left_out:
+                continue
+            if by_file or folders not in known:
+                known[folders] = pattern.place(folders, self.listed.images[name][-1])
+            if (place := known[folders]) is not None:
+                places[name] = place
+        return Reading(str(pattern), places)
 
     def _all_folders(self) -> dict[str, Parts]:
         """Those of every image, those outside of folders too."""

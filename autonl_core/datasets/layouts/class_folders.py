@@ -28,9 +28,9 @@ def class_folders(layout: str, folders: Folders, listed: Listed, used: Mapping[s
     pattern = Pattern.parse(layout)
     if pattern.components[-1] == CLASS_NUMBER:
         return ClassFolders()
-    with_images = {
-        name for image in used if (name := pattern.class_of_folder(folders.of[image][: _depth(pattern)])) is not None
-    }
+    depth = _depth(pattern)
+    used_folders = {folders.of[image][:depth] for image in used}
+    with_images = {pattern.class_of_folder(path) for path in used_folders}
     contents = _contents(pattern, folders, listed)
     bare = {name: files for name, files in contents.items() if name not in with_images}
     documents = {name for name, files in bare.items() if files and all(map(_is_document, files))}
@@ -73,8 +73,8 @@ def _below(pattern: Pattern, folders: Folders, used: Mapping[str, object]) -> tu
         parts = folders.of[image]
         if len(parts) > depth:
             below.setdefault(parts[:depth], set()).add(parts[depth])
-        if any(split_part(folder) for folder in parts[depth:]):
-            split_inside.append(image)
+            if any(split_part(folder) for folder in parts[depth:]):
+                split_inside.append(image)
     telling = [
         "/".join((*path, inner))
         for path, found in sorted(below.items())

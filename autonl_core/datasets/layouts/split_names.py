@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Literal
@@ -47,6 +48,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLUED = ("dataset", "images", "data", "set", "imgs", "img")  # `trainset`, `testimages`
 
 
+@functools.lru_cache(maxsize=10_000)  # asked for every image
 def split_part(folder: str) -> Part | None:
     """Which split a folder is named like; None if it is not."""
     found = [word for word in _SEPARATORS.split(_plain(_CAMEL.sub(" ", folder))) if word]
