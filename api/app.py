@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
+from api.head_requests import HeadMiddleware
 from api.middleware import RequestCounts, RequestMiddleware
 from api.openapi_responses import problem_responses
 from api.problems import UNAVAILABLE, Problem
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,
-        docs_url=None,  # these pages load scripts from other hosts
+        docs_url=None,  # `page` serves one whose scripts are on this host
         redoc_url=None,
     )
     app.state.settings = settings
@@ -85,11 +86,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (catalog, problems, health):
         app.include_router(module.router)
     page.mount(app)
-    app.add_middleware(
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(  # around the one before
         RequestMiddleware,
         counts=app.state.counts,
         max_body_bytes=settings.max_body_bytes,
         max_upload_bytes={"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes},
+        root_path=settings.root_path,
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -99,6 +102,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's OpenAPI description, with problem documents in place of FastAPI's own errors."""
     if app.openapi_schema is None:
         described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        described["servers"] = [{"url": "."}]  # relative to this description, wherever a proxy serves it
         schemas = described["components"]["schemas"]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs") | {"Problem": problem}

@@ -151,11 +151,13 @@ def _allowed_methods(request: Request) -> str:
 
     Empty below a mount, which sets its own `Allow`.
     """
-    return ", ".join(
+    allowed = {
         method
         for method in _METHODS
         if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in request.app.routes)
-    )
+    }
+    allowed |= {"HEAD"} if "GET" in allowed else set()
+    return ", ".join(method for method in _METHODS if method in allowed)
 
 
 async def _handle_store_error(request: Request, error: Exception) -> Response:

@@ -78,8 +78,11 @@ def make_file_etag(artifact: Artifact) -> str:
 
 
 def cache_headers(artifact: Artifact) -> dict[str, str]:
-    """Headers of every answer about a stored file: clients may keep it, and revalidate it before each use."""
-    return {"ETag": make_file_etag(artifact), "Cache-Control": "private, no-cache"}
+    """Headers of every answer about a stored file: clients may keep it, and revalidate it before each use.
+
+    A proxy that compressed it would invalidate its digest, and end resumed downloads.
+    """
+    return {"ETag": make_file_etag(artifact), "Cache-Control": "private, no-cache, no-transform"}
 
 
 def not_modified(artifact: Artifact, if_none_match: str | None, headers: dict[str, str]) -> Response | None:

@@ -16,13 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.error_handlers import problem_response
+from api.locations import location_for_client
 from api.problems import ProblemError
+from api.upload_detection import detect_upload, is_upload
 
 log = logging.getLogger("autonl.api")
-ARCHIVE_TYPE = "application/zip"
-WEIGHTS_TYPE = "application/octet-stream"
-# Media types of the only bodies that may be large, and are never held in memory, by the path that they are sent to.
-_UPLOAD_TYPES = {"/datasets": (ARCHIVE_TYPE,), "/weights": (WEIGHTS_TYPE, "")}  # curl -T sends none
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs only its own files: no other host, no inline script or style, and no frame around it.
@@ -58,19 +56,27 @@ class RequestMiddleware:
 
     Args:
         max_upload_bytes: limits of uploads, by the path that they are sent to.
+        root_path: prefix of the paths of requests, which is removed; a request without it is served as well.
     """
 
     def __init__(
-        self, app: ASGIApp, counts: RequestCounts, max_body_bytes: int, max_upload_bytes: Mapping[str, int]
+        self,
+        app: ASGIApp,
+        counts: RequestCounts,
+        max_body_bytes: int,
+        max_upload_bytes: Mapping[str, int],
+        root_path: str,
     ) -> None:
         self.app = app
         self.counts = counts
+        self.root_path = root_path
         self.max_body_bytes = max_body_bytes
         self.max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        _remove_prefix(scope, self.root_path)
         request_id = scope["autonl.request_id"] = _request_id(scope)
         started = time.monotonic()
         status = 0
@@ -79,10 +85,11 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id)
+                _add_headers(MutableHeaders(scope=message), scope, request_id)
             await send(message)
 
         try:
+            receive = await detect_upload(scope, receive)
             limit = self.max_upload_bytes[scope["path"]] if is_upload(scope) else self.max_body_bytes
             await self.app(scope, _limited(receive, limit), send_with_headers)
         except Exception:
@@ -102,17 +109,19 @@ def _request_id(scope: Scope) -> str:
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
+def _remove_prefix(scope: Scope, prefix: str) -> None:
+    if prefix and scope["path"].startswith(f"{prefix}/"):
+        scope["path"] = scope["path"].removeprefix(prefix)
+        scope["autonl.prefix_removed"] = True
+
+
+def _add_headers(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
+    if "Location" in headers:
+        headers["Location"] = location_for_client(scope, headers["Location"])
     headers["X-Request-Id"] = request_id
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
-
-
-def is_upload(scope: Scope) -> bool:
-    """Whether the request sends a file as its body."""
-    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-    return scope["method"] == "POST" and content_type in _UPLOAD_TYPES.get(scope["path"], ())
 
 
 def _limited(receive: Receive, max_body_bytes: int) -> Receive:

@@ -1,7 +1,11 @@
-"""The web page: static files that use the same public API as every other client."""
+"""The web page, and the description of the API as a page: static files that use the same public API as every client.
+
+They name no path from the root of the host, so that a proxy can serve them below any prefix.
+"""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -9,12 +13,32 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 STATIC = Path(__file__).parent / "static"
+_REVALIDATED = {"Cache-Control": "no-cache"}
+# Pictures in its style sheet are all that Swagger UI needs beyond what the page does.
+DOCS_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the page at `/` and its files below `/static`."""
+    """Serve the page at `/`, the description of the API at `/docs`, and the files of both below `/static`."""
+    app.mount("/static/swagger-ui", StaticFiles(directory=_swagger_ui()), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "index.html", headers=_REVALIDATED)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        policy = {"Content-Security-Policy": DOCS_SECURITY_POLICY}
+        return FileResponse(STATIC / "docs.html", headers=_REVALIDATED | policy)
+
+
+def _swagger_ui() -> Path:
+    """The folder of Swagger UI's files, which a package brings: nothing is loaded from another host."""
+    spec = find_spec("fastapi_offline")  # not imported: only its files are needed
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "static"

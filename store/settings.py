@@ -109,6 +109,12 @@ class Settings(BaseSettings):
 
     url: str = Field(default=DEFAULT_SERVICE_URL, description="base URL that the command line connects to")
 
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path prefix of the API, if a proxy leaves it in the requests; not needed if it removes it",
+    )
+
     device: Literal["cpu", "cuda"] = "cpu"
     slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")
     threads: int = Field(

@@ -20,7 +20,6 @@ from starlette.exceptions import HTTPException
 from api import problems
 from api.dependencies import PlainText, StoresDep
 from api.error_handlers import SEND_AS_JSON
-from api.middleware import ARCHIVE_TYPE, is_upload
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import FieldProblem, ProblemError
 from api.schemas.datasets import (
@@ -33,6 +32,7 @@ from api.schemas.datasets import (
     Layout,
     ReadingBody,
 )
+from api.upload_detection import ARCHIVE_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.layouts.choose import AUTO

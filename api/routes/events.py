@@ -24,6 +24,10 @@ from store.stores import Stores
 RECONNECT_MS = 2000
 _STREAM_ENDS: tuple[type[Exception], ...] = (NotFound, *UNAVAILABLE)
 KEEPALIVE_S = 15.0  # sent on a silent stream, before a proxy on the way closes the connection
+_UNBUFFERED = {
+    "X-Accel-Buffering": "no",
+    "Cache-Control": "no-store, no-transform",
+}  # asks proxies to pass it on at once
 EVENT_POLL_S = 0.5  # how often the log is read for a connected client
 
 After = Annotated[int, Query(ge=0, lt=2**31, description="the last sequence number already received")]
@@ -62,7 +66,7 @@ async def get_events(
     if final and not events:
         return Response(status_code=204)
     stream = _stream(request, stores, search_id, last_seen)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
 
 
 @router.get("/metrics", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, StringConstraints
 
 from api import problems
 from api.dependencies import PlainText, StoresDep
-from api.middleware import WEIGHTS_TYPE, is_upload
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import FieldProblem, ProblemError
 from api.schemas.weights import WeightSetList, WeightSetView
+from api.upload_detection import WEIGHTS_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName

@@ -124,8 +124,8 @@ def test_every_refusal_is_a_problem(client: httpx.Client, method: str, path: str
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/searches", {"GET", "POST"}),
-        ("OPTIONS", "/searches/none", {"GET", "DELETE"}),
+        ("PUT", "/searches", {"GET", "HEAD", "POST"}),
+        ("OPTIONS", "/searches/none", {"GET", "HEAD", "DELETE"}),
         ("POST", "/architectures/none/checkpoint", {"GET", "HEAD"}),
         ("DELETE", "/static/app.js", {"GET", "HEAD"}),
     ],

@@ -125,6 +125,37 @@ def test_other_media_types_are_refused_with_the_accepted_ones(client: httpx.Clie
     assert left(settings) == set()
 
 
+@pytest.mark.parametrize(
+    "kind", [None, "application/x-zip-compressed", "application/x-zip", "application/octet-stream", "Application/ZIP"]
+)
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_an_archive_is_recognised_by_its_first_bytes(settings: Settings, kind: str | None, in_pieces: bool) -> None:
+    """As `curl -T` sends it, without a type, and as systems name zip archives. No other body may be as large."""
+    content = archive()
+    headers = {} if kind is None else {"Content-Type": kind}
+    with serving(settings.model_copy(update={"max_body_bytes": 1000})) as client:
+        sent: Any = pieces(content, 700) if in_pieces else content
+        answer = client.post("/datasets?name=shapes", content=sent, headers=headers)
+        assert (answer.status_code, answer.json()["size_bytes"]) == (202, len(content)), answer.text
+        for other in (b"Rar!\x1a\x07", b"\x1f\x8b\x08\x00 tar"):
+            problem = refusal(client.post("/datasets?name=x", content=other, headers=headers), 422, "dataset-invalid")
+            assert "not a zip archive" in problem["detail"]
+
+
+def test_json_without_a_type_is_json(client: httpx.Client, settings: Settings) -> None:
+    for content in (b'{"name": "shapes", "path": "/nowhere"}', b' \n{"name": "shapes"}', b"[]", b""):
+        problem = client.post("/datasets", content=content).json()
+        assert problem["type"] in ("/problems/invalid-request", "/problems/malformed-request"), problem
+
+
+def test_a_page_of_another_site_cannot_upload_without_asking(client: httpx.Client, settings: Settings) -> None:
+    """Browsers ask the service first if a type is given, and always say where a request comes from."""
+    for path in ("/datasets", "/weights"):
+        answer = client.post(f"{path}?name=x", content=archive(), headers={"Origin": "https://elsewhere.example"})
+        refusal(answer, 400, "malformed-request")
+    assert left(settings) == set()
+
+
 def test_an_interrupted_upload_leaves_nothing(client: httpx.Client, settings: Settings) -> None:
     content = archive()
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:

@@ -8,10 +8,13 @@ export class Problem extends Error {
   }
 }
 
+/** A path of the API as an address relative to this page, which a proxy may serve below a prefix. */
+export const address = (path) => path.replace(/^\//, "");
+
 async function call(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { Accept: "application/json", ...options.headers } });
+    response = await fetch(address(path), { ...options, headers: { Accept: "application/json", ...options.headers } });
   } catch {
     throw new Problem({ title: "No connection", detail: "The service does not respond. Is it running? This page keeps trying." });
   }
@@ -55,7 +58,7 @@ export const createSearch = (config, key) => call("/searches", sent(config, { "I
 export function uploadDataset(name, archive, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/datasets?${query({ name })}`);
+    request.open("POST", address(`/datasets?${query({ name })}`));
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/zip");
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));

@@ -119,7 +119,7 @@ function classes(dataset) {
   if (!report || report.classes.length === 0) return null;
   const shown = report.classes.slice(0, SHOWN_CLASSES);
   const figure = ({ name, train, test }, label) => h("figure", { class: "sheet" },
-    label < report.sheets ? h("img", { src: `/datasets/${dataset.name}/sheets/${label}`, alt: `Images of class ${name}`, loading: "lazy" }) : null,
+    label < report.sheets ? h("img", { src: api.address(`/datasets/${dataset.name}/sheets/${label}`), alt: `Images of class ${name}`, loading: "lazy" }) : null,
     h("figcaption", {}, name, h("span", { class: "at" }, ` ${format.count(train)} + ${format.count(test)}`)));
   const left = report.classes.length - shown.length;
   return h("div", {},

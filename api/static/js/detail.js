@@ -143,8 +143,8 @@ function head(search, { onChange }) {
       h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm} from ${startOf(search)}`)),
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
-      search.links.report ? h("a", { class: "primary button", href: search.links.report }, "Report") : null,
-      search.links.checkpoint ? h("a", { class: "primary button", href: search.links.checkpoint, download: true }, "Download model") : null,
+      search.links.report ? h("a", { class: "primary button", href: api.address(search.links.report) }, "Report") : null,
+      search.links.checkpoint ? h("a", { class: "primary button", href: api.address(search.links.checkpoint), download: true }, "Download model") : null,
       search.result && search.supernet
         ? h("button", { type: "button", class: "quiet-button", onclick: () => act(() => goOnFrom(search), () => {}) }, "Another budget") : null,
       ask("resume", "Resume", "quiet-button", "resuming from the last run state"),
@@ -233,7 +233,7 @@ function downloads(search) {
   const link = (kind) => kind === "report-html" ? search.links.report : kind === "report-md" ? `${search.links.report}?format=markdown`
     : `${search.links.checkpoint}&format=${kind}`;
   const kept = files.map(([kind, file]) => h("tr", {},
-    h("td", {}, h("a", { href: link(kind), download: file.name }, file.name)), h("td", {}, `${format.macs(file.size_bytes)}B`),
+    h("td", {}, h("a", { href: api.address(link(kind)), download: file.name }, file.name)), h("td", {}, `${format.macs(file.size_bytes)}B`),
     h("td", {}, scored(search.result.parity[kind])), h("td", {}, h("code", {}, file.sha256.slice(0, 16)))));
   const withheld = Object.entries(search.result?.parity ?? {}).filter(([, parity]) => parity.withheld).map(([kind, parity]) =>
     h("tr", {}, h("td", {}, kind), h("td", {}, "withheld"), h("td", { colspan: 2 }, parity.withheld)));
