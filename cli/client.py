@@ -64,6 +64,12 @@ class Client:
     def resume(self, search_id: str) -> dict[str, Any]:
         return self._json("POST", f"/searches/{search_id}/resume")
 
+    def delete_search(self, search_id: str) -> None:
+        self._call("DELETE", f"/searches/{search_id}")
+
+    def logs(self, search_id: str, *, attempt: int | None, tail: int) -> dict[str, Any]:
+        return self._json("GET", f"/searches/{search_id}/logs", params={"attempt": attempt, "tail": tail})
+
     def events(self, search_id: str, after: int = 0) -> dict[str, Any]:
         """All events after the given number, collected over as many pages as the service needs."""
         path = f"/searches/{search_id}/events"

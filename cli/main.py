@@ -30,6 +30,7 @@ COMMANDS = (
         "Show how far the results of a repeated search spread.",
     ),
     LazyCommand("events", "cli.searches:events", "Show the event log of a search, oldest event first."),
+    LazyCommand("logs", "cli.logs:logs", "Show the end of what each attempt of a search printed."),
     LazyCommand(
         "cancel",
         "cli.searches:cancel",
@@ -41,6 +42,7 @@ COMMANDS = (
     LazyCommand(
         "resume", "cli.searches:resume", "Resume a paused, failed or cancelled search from its last run state."
     ),
+    LazyCommand("delete", "cli.searches:delete", "Delete a search that has ended, with all of its files."),
     LazyCommand(
         "download",
         "cli.checkpoints:download",
@@ -78,6 +80,8 @@ def _show_completion(context: click.Context, _parameter: click.Parameter, shell:
     is_eager=True,
     help="print the script that completes commands in a shell; save it where the shell reads completions",
 )
+@click.version_option(package_name="autonl", message="autonl %(version)s", help="show the version and exit")
+@click.help_option(help="show this message and exit")
 def app() -> None:
     """Search for image classifiers that fit a MACs budget."""
 

@@ -91,6 +91,17 @@ def resume(search_id: str, as_json: bool, url: str) -> None:
 
 @click.command()
 @search_argument
+@url_option
+@stop_on_error
+def delete(search_id: str, url: str) -> None:
+    """Delete a search that has ended, with all of its files."""
+    with Client(url) as client:
+        client.delete_search(search_id)
+    STDOUT.print(Text(f"search {search_id} deleted"))
+
+
+@click.command()
+@search_argument
 @click.option(
     "--after",
     type=click.IntRange(min=0),

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from rich.console import Console
 from rich.text import Text
 
-from autonl_core.spec.config import ALGORITHM_NAMES
-from autonl_core.spec.space_families import SPACES
+from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.watch import follow_to_end
+
+# Listed from the directories, as everywhere: what describes members takes longer to import than most commands run.
+_ALGORITHMS = ", ".join(Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names())
+_SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").names())
 
 
 @click.command()
@@ -30,11 +32,11 @@ from cli.watch import follow_to_end
 @click.option("--seed", type=int, help="the same seed reproduces a search exactly")
 @click.option("--repeat", type=int, help="searches, with seeds one after the other: how much of a result is luck")
 @click.option("--resolution", type=int, help="image size in pixels (default: chosen, or the dataset's own)")
-@click.option("--space", help=f"{', '.join(SPACES.names())} (default: by resolution)")
+@click.option("--space", help=f"{_SPACES} (default: by resolution)")
 @click.option(
     "--init", help="weight set to start from (`autonl weights list`), `search:ID`, `auto` (default) or `none`"
 )
-@click.option("--algorithm", help=f"{', '.join(ALGORITHM_NAMES)} (default: autonl)")
+@click.option("--algorithm", help=f"{_ALGORITHMS} (default: autonl)")
 @click.option(
     "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"
 )
@@ -80,6 +82,8 @@ def search(
 def _read_config(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import yaml
+
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeError) as error:

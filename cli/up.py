@@ -10,17 +10,17 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
 from cli.errors import SettingsError, StartError
 from cli.options import stop_on_error
-from cli.service import Service
-from store.settings import Settings
+
+if TYPE_CHECKING:
+    from store.settings import Settings
 
 # A single user waits for every search: poll, beat and notify more often than a fleet would.
 _EMBEDDED: dict[str, Any] = {
@@ -55,6 +55,8 @@ _EMBEDDED: dict[str, Any] = {
 @stop_on_error
 def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
     """Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything."""
+    from cli.service import Service  # imported with the settings, neither of which the help needs
+
     stdout, stderr = Console(), Console(stderr=True)
     settings = _settings(host, data_dir, dataset_roots)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -95,6 +97,10 @@ def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -
 
 def _read_settings(**chosen: Any) -> Settings:
     """Settings from the environment, overridden by `chosen`. Raises SettingsError, listing every invalid setting."""
+    from pydantic import ValidationError
+
+    from store.settings import Settings
+
     try:
         return Settings(**chosen)
     except ValidationError as error:

@@ -6,11 +6,6 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from autonl_core.errors import ArchError
-from autonl_core.spec.macs import COUNTING_RULE
-from autonl_core.spec.macs_text import parse_macs
-from autonl_core.spec.scaling import describe_net
-from autonl_core.spec.zoo import ZOO
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error
 from cli.render import zoo_table
@@ -24,6 +19,12 @@ from cli.render import zoo_table
 @stop_on_error
 def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) -> None:
     """List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here."""
+    from autonl_core.errors import ArchError  # what counts networks is not needed for the help
+    from autonl_core.spec.macs import COUNTING_RULE
+    from autonl_core.spec.macs_text import parse_macs
+    from autonl_core.spec.scaling import describe_net
+    from autonl_core.spec.zoo import ZOO
+
     try:
         macs = parse_macs(budget)
         if macs is not None and not (isinstance(macs, int) and macs > 0):

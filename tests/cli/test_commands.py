@@ -24,9 +24,11 @@ from cli import download
 from cli.client import Client
 from cli.live import follow_search
 from cli.main import app
+from store.logs import log_path
 from store.settings import Settings
 from store.stores import Stores
 from tests.api.http_service import CONTENT, check_datasets, run_to_success, serving, start
+from tests.api.reverse_proxy import proxied
 from tests.servers import free_port, wait_for
 from tests.store import sample_rows as samples
 
@@ -161,6 +163,51 @@ def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
     assert [
         event["kind"] for event in json.loads(autonl("events", search_id, "--after", "2", "--json").stdout)["events"]
     ] == ["resume_requested"]
+
+
+def test_logs_show_the_end_of_what_every_attempt_printed(
+    service: httpx.Client, stores: Stores, settings: Settings, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    waiting = autonl("logs", search_id)
+    assert (waiting.exit_code, waiting.stdout, "no worker has begun" in waiting.stderr) == (0, "", True)
+    run_to_success(stores, tmp_path)
+    silent = autonl("logs", search_id)
+    assert (silent.stdout, f"autonl events {search_id}" in silent.stderr) == ("", True)
+    log = log_path(settings, search_id, 1)
+    log.parent.mkdir(parents=True)
+    log.write_text("one\n[bold]two[/bold]\nthree\n")
+    assert autonl("logs", search_id, "--tail", "2").stdout == "[bold]two[/bold]\nthree\n"
+    assert as_json("logs", search_id)["logs"] == [{"attempt": 1, "lines": ["one", "[bold]two[/bold]", "three"]}]
+    assert "no attempt 2" in autonl("logs", search_id, "--attempt", "2").stderr
+
+
+def test_a_search_is_deleted_once_it_has_ended(service: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+    search_id = start(service)
+    early = autonl("delete", search_id)
+    assert (early.exit_code, "is queued" in early.stderr) == (2, True)
+    run_to_success(stores, tmp_path)
+    assert autonl("delete", search_id).stdout == f"search {search_id} deleted\n"
+    assert service.get(f"/searches/{search_id}").status_code == 404
+    assert autonl("delete", search_id).exit_code == 2
+
+
+def test_every_command_works_below_the_prefix_of_a_proxy(
+    service: httpx.Client, settings: Settings, stores: Stores, tmp_path: Path
+) -> None:
+    with proxied(service, prefix="/nets", compresses=True, version=10) as outside:
+        url = ("--url", str(outside.base_url))
+        with checking(settings):
+            assert autonl("dataset", "add", "shapes", str(shapes(tmp_path / "shapes")), *url).exit_code == 0
+        assert autonl("search", "-d", "digits", "-b", "400k", *url).exit_code == 0
+        (search,) = service.get("/searches").json()["searches"]
+        run_to_success(stores, tmp_path)
+        for command in ("status", "watch", "events", "logs", "trade-off", "repeats"):
+            assert autonl(command, search["id"], *url).exit_code == 0, command
+        target = tmp_path / "model.safetensors"
+        downloaded = autonl("download", search["id"], "-o", str(target), *url)
+        assert (downloaded.exit_code, target.read_bytes()) == (0, CONTENT), downloaded.output
+        assert autonl("delete", search["id"], *url).exit_code == 0
 
 
 def test_a_download_is_complete_and_verified_or_absent(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
 import httpx
 import pytest
 
-from cli.main import COMMANDS
+from cli.commands import LazyCommand
+from cli.main import COMMANDS, app
 from tests.api.http_service import start
 from tests.servers import free_port
 
@@ -76,6 +78,26 @@ def test_neither_does_status_without_a_service() -> None:
     code, output, imported = run("status", "x", "--url", f"http://127.0.0.1:{free_port()}")
     assert (code, "autonl up" in output) == (2, True)
     assert imported & (HEAVY | {"autonl_core", "store.settings"}) == set()
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    code, output, imported = run("--version")
+    assert (code, output) == (0, f"autonl {metadata.version('autonl')}\n")
+    assert {name for name in imported if name.startswith("cli.")} == {"cli.commands", "cli.main"}
+
+
+def paths_of(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    loaded = command.load() if isinstance(command, LazyCommand) else command
+    below = loaded.commands.values() if isinstance(loaded, click.Group) else ()
+    return [path, *(deeper for one in below for deeper in paths_of(one, (*path, str(one.name))))]
+
+
+@pytest.mark.parametrize("path", paths_of(app), ids=" ".join)
+def test_the_help_of_a_command_is_light_and_names_no_type_of_a_flag(path: tuple[str, ...]) -> None:
+    code, output, imported = run(*path, "--help")
+    assert code == 0
+    assert imported & (HEAVY | {"store.settings"}) == set()
+    assert "bool" not in output.lower()
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
