@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
@@ -34,6 +34,11 @@ class HostOptions:
     parent_supernet: Path | None = None
     supernet_limit_bytes: int = SUPERNET_BYTES
     limits: Limits = DEFAULT_LIMITS
+
+    def with_absolute_paths(self) -> HostOptions:
+        """The same, whatever the current folder of a process is."""
+        cache_dir, parent = (path and path.absolute() for path in (self.cache_dir, self.parent_supernet))
+        return replace(self, cache_dir=cache_dir, parent_supernet=parent)
 
 
 DEFAULT_HOST = HostOptions()

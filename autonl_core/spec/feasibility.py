@@ -8,10 +8,10 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, WeightSetError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import NO_INIT, RIVALS, Baseline, SearchConfig
-from autonl_core.spec.resolutions import ranges_of, resolutions_to_try
+from autonl_core.spec.resolutions import fitting_spans, ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
-from autonl_core.spec.space_families import SPACES, SpaceFamily, get_space, spaces_made_for
+from autonl_core.spec.space_families import SPACES, SpaceFamily, get_space, space_families, spaces_made_for
 from autonl_core.spec.zoo import find_net
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 224
@@ -34,11 +34,26 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     families = () if config.other_budgets else _open_to(config, resolution)
     names = [family.name for family in families] or [space.name]
     low, high = _span([space.macs_range(), *_ranges(families, space)])
+    elsewhere = _other_resolutions(config, dataset)
     side = "below the smallest" if config.flops_budget < low else "above the largest"
     raise BudgetError(
         f"flops_budget {config.flops_budget:,} is {side} network of {' or '.join(map(repr, names))} at "
-        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs",
+        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs{elsewhere}",
         feasible_macs=(low, high),
+    )
+
+
+def _other_resolutions(config: SearchConfig, dataset: DatasetSpec) -> str:
+    """The end of a refusal: the resolutions at which the budget fits; empty if the resolution is not free."""
+    if config.parent is not None:
+        return ""
+    families = (
+        [SPACES.get(config.search_space)] if config.search_space else [f for f in space_families() if not f.on_request]
+    )
+    spans = fitting_spans(config.flops_budget, families, len(dataset.classes))
+    listed = " or ".join(f"{first} to {last}" if first < last else str(first) for first, last in spans)
+    return (
+        f", or a resolution at which this budget fits: {listed} pixels" if spans else "; no resolution fits this budget"
     )
 
 

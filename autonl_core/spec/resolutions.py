@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
+from collections.abc import Iterable
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.arch import ArchSpec
@@ -35,6 +38,35 @@ def possible_resolutions(config: SearchConfig, dataset: DatasetSpec, family: Spa
 def ranges_of(dataset: DatasetSpec, family: SpaceFamily) -> dict[int, tuple[int, int]]:
     """Resolution -> MACs of the smallest and of the largest network there."""
     return {resolution: family.bind(resolution, len(dataset.classes)).macs_range() for resolution in _steps(family)}
+
+
+def fitting_spans(budget_macs: int, families: Iterable[SpaceFamily], num_classes: int) -> list[tuple[int, int]]:
+    """The spans of resolutions at which a network of one of the families meets the budget, ascending and disjoint.
+
+    MACs never fall as the resolution grows, so that in each family there is one span at most.
+    """
+    found: list[tuple[int, int]] = []
+    for family in families:
+        ranges = functools.partial(_macs_range, family, num_classes)
+        first = bisect.bisect_left(family.resolutions, budget_macs, key=lambda r: ranges(r)[1])
+        end = bisect.bisect_right(family.resolutions, budget_macs, key=lambda r: ranges(r)[0])
+        if first < end:
+            found.append((family.resolutions[first], family.resolutions[end - 1]))
+    return _merged(sorted(found))
+
+
+def _macs_range(family: SpaceFamily, num_classes: int, resolution: int) -> tuple[int, int]:
+    return family.bind(resolution, num_classes).macs_range()
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for span in spans:
+        if merged and span[0] <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(span[1], merged[-1][1]))
+        else:
+            merged.append(span)
+    return merged
 
 
 def resolutions_to_try(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> tuple[int, ...]:

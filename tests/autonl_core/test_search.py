@@ -79,6 +79,12 @@ class TestResult:
         assert scored["images"] == result.test_images
         assert scored["arch_id"] == result.architecture.arch_id
 
+    def test_a_relative_folder_serves_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = search(Path("out"), Path("cache"), bundle=True, train=SHORT_TRAINING, export={"formats": ["onnx"]})
+        assert {"safetensors", "onnx", "bundle"} <= set(result.files)
+        assert all(file.path.is_relative_to(tmp_path / "out") for file in result.files.values())
+
 
 class TestDeterminism:
     def test_the_same_seed_gives_the_same_architecture_and_the_same_weights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -51,10 +52,45 @@ def test_budgets_at_both_ends_of_the_range_are_accepted_and_those_beyond_refused
         with pytest.raises(BudgetError) as caught:
             resolve_space(config(budget), DIGITS)
         assert caught.value.feasible_macs == (low, high)
-        assert str(caught.value) == (
+        assert str(caught.value).startswith(
             f"flops_budget {budget:,} is {side} network of 'tiny' at 8 pixels and 10 classes; "
             f"choose between {low:,} and {high:,} MACs"
         )
+
+
+def fits(budget: int, resolution: int, search_space: str | None) -> bool:
+    try:
+        resolve_space(config(budget, resolution=resolution, search_space=search_space), PHOTOS)
+    except (BudgetError, SpaceError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("budget", "resolution", "search_space", "checked"),
+    [
+        (5_000_000, 224, None, range(8, 100, 2)),
+        (900_000_000, 96, None, range(97, 321, 9)),
+        (4_000_000, 64, "mobile-32", range(24, 96, 2)),
+    ],
+    ids=["too small", "too large", "in one space"],
+)
+def test_a_refusal_names_all_resolutions_at_which_the_budget_fits(
+    budget: int, resolution: int, search_space: str | None, checked: range
+) -> None:
+    with pytest.raises(BudgetError) as caught:
+        resolve_space(config(budget, resolution=resolution, search_space=search_space), PHOTOS)
+    found = re.search(r"or a resolution at which this budget fits: (.*) pixels$", str(caught.value))
+    assert found is not None, caught.value
+    spans = [list(map(int, span.split(" to "))) for span in found.group(1).split(" or ")]
+    named = {r for span in spans for r in range(span[0], span[-1] + 1)}
+    assert {r for r in checked if fits(budget, r, search_space)} == named & set(checked)
+    assert named & set(checked)
+
+
+def test_a_refusal_says_if_no_resolution_fits() -> None:
+    with pytest.raises(BudgetError, match=r"MACs; no resolution fits this budget$"):
+        resolve_space(config(1), PHOTOS)
 
 
 SMALL = replace(DIGITS, name="small", image_size=32)
