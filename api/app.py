@@ -90,9 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(  # around the one before
         RequestMiddleware,
         counts=app.state.counts,
-        max_body_bytes=settings.max_body_bytes,
-        max_upload_bytes={"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes},
-        root_path=settings.root_path,
+        settings=settings,
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

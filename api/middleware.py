@@ -7,7 +7,6 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -19,6 +18,7 @@ from api.error_handlers import problem_response
 from api.locations import location_for_client
 from api.problems import ProblemError
 from api.upload_detection import detect_upload, is_upload
+from store.settings import Settings
 
 log = logging.getLogger("autonl.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -52,26 +52,14 @@ class RequestCounts:
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole application.
+    """ASGI middleware around the whole application."""
 
-    Args:
-        max_upload_bytes: limits of uploads, by the path that they are sent to.
-        root_path: prefix of the paths of requests, which is removed; a request without it is served as well.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        counts: RequestCounts,
-        max_body_bytes: int,
-        max_upload_bytes: Mapping[str, int],
-        root_path: str,
-    ) -> None:
+    def __init__(self, app: ASGIApp, counts: RequestCounts, settings: Settings) -> None:
         self.app = app
         self.counts = counts
-        self.root_path = root_path
-        self.max_body_bytes = max_body_bytes
-        self.max_upload_bytes = max_upload_bytes
+        self.root_path = settings.root_path
+        self.max_body_bytes = settings.max_body_bytes
+        self.max_upload_bytes = {"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

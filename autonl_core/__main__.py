@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 from autonl_core.host.cpus import let_waiting_threads_sleep
+from autonl_core.host.packages import describe_missing, missing_packages
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if missing := missing_packages():
+        print(f"error: packages are not installed: {describe_missing(missing)}", file=sys.stderr)
+        return 2
     let_waiting_threads_sleep()
     from autonl_core import local  # loads torch, which reads how its threads wait
 

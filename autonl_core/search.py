@@ -65,13 +65,12 @@ def run_search(
         Interrupted: `stop` asked for it; the newest run state in `work_dir` continues the search.
         AutonlError: anything else a user can act on (dataset, space, budget, divergence, failed verification).
     """
-    # Its processes run in folders of their own, where a relative path would be another one.
-    work_dir, host = work_dir.absolute(), host.with_absolute_paths()
+    host = host.with_absolute_paths()
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         run = open_run(
             config,
             dataset,
-            work_dir,
+            work_dir.absolute(),  # processes of the search run in folders of their own
             sink=sink,
             stop=stop,
             resume_from=resume_from,

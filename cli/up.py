@@ -55,8 +55,11 @@ _EMBEDDED: dict[str, Any] = {
 @stop_on_error
 def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
     """Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything."""
+    from autonl_core.host.packages import describe_missing, missing_packages
     from cli.service import Service  # imported with the settings, neither of which the help needs
 
+    if missing := missing_packages():
+        raise StartError("The worker needs packages that are not installed", [describe_missing(missing)])
     stdout, stderr = Console(), Console(stderr=True)
     settings = _settings(host, data_dir, dataset_roots)
     settings.data_dir.mkdir(parents=True, exist_ok=True)

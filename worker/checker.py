@@ -28,7 +28,7 @@ from worker.exit_codes import describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
 from worker.process import SupervisedProcess
 from worker.saved_checks import delete_unused
-from worker.service import run_service
+from worker.service import require_packages, run_service
 
 SWEEP_S = 60.0
 ABANDONED_S = 24 * 3600.0  # a work folder or log older than this is no longer in use
@@ -186,4 +186,5 @@ def serve(stores: Stores, stopping: threading.Event) -> None:
 
 
 if __name__ == "__main__":
+    require_packages("checker")
     run_service(serve)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
+from autonl_core.host.packages import describe_missing, missing_packages
 from store.settings import Settings
 from store.stores import Stores, open_stores
 
@@ -27,6 +29,15 @@ def run_service(serve: Callable[[Stores, threading.Event], None]) -> None:
         serve(stores, stopping)
     finally:
         stores.close()
+
+
+def require_packages(name: str) -> None:
+    """Exit with a message unless the packages that searches and checks compute with are installed.
+
+    Without them, the service `name` would fail every search or check that it takes.
+    """
+    if missing := missing_packages():
+        sys.exit(f"the {name} needs packages that are not installed: {describe_missing(missing)}")
 
 
 def configure_logging(settings: Settings) -> None:

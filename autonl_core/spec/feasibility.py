@@ -34,11 +34,11 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     families = () if config.other_budgets else _open_to(config, resolution)
     names = [family.name for family in families] or [space.name]
     low, high = _span([space.macs_range(), *_ranges(families, space)])
-    elsewhere = _other_resolutions(config, dataset)
+    others = _other_resolutions(config, dataset)
     side = "below the smallest" if config.flops_budget < low else "above the largest"
     raise BudgetError(
         f"flops_budget {config.flops_budget:,} is {side} network of {' or '.join(map(repr, names))} at "
-        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs{elsewhere}",
+        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs{others}",
         feasible_macs=(low, high),
     )
 
