@@ -65,7 +65,6 @@ def run_search(
         Interrupted: `stop` asked for it; the newest run state in `work_dir` continues the search.
         AutonlError: anything else a user can act on (dataset, space, budget, divergence, failed verification).
     """
-    host = host.with_absolute_paths()
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         run = open_run(
             config,
@@ -74,8 +73,8 @@ def run_search(
             sink=sink,
             stop=stop,
             resume_from=resume_from,
-            host=host,
-            cache_dir=host.cache_dir or Path(scratch),
+            host=host.with_absolute_paths(),
+            cache_dir=(host.cache_dir or Path(scratch)).absolute(),
             dataset_report=dataset_report,
             init=init,
         )
