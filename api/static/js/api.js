@@ -45,6 +45,7 @@ export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = () => call("/datasets");
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
+export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");
 /** What the service would make of a search; nothing is created. */
 export const planSearch = (config) => call("/searches?validate_only=true", sent(config));
@@ -54,11 +55,11 @@ export const ask = (search, request) => call(search.links[request], { method: "P
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
 export const createSearch = (config, key) => call("/searches", sent(config, { "Idempotency-Key": key }));
 
-/** Upload a zip archive. `fetch` does not report upload progress, so this uses XMLHttpRequest. */
-export function uploadDataset(name, archive, onProgress) {
+/** Upload a zip archive; `options` are further parameters. `fetch` does not report progress, XMLHttpRequest does. */
+export function uploadDataset(name, archive, options, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", address(`/datasets?${query({ name })}`));
+    request.open("POST", address(`/datasets?${query({ name, ...options })}`));
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/zip");
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));

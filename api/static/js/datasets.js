@@ -1,9 +1,13 @@
-// Datasets: list them, upload one from this computer, and show the findings of its check.
+// Datasets: list them, and show one with its classes and the findings of its check.
 
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
+import { searchOn } from "./form.js";
+import { chooseDataset } from "./form_choices.js";
 import * as format from "./format.js";
 import { badge, notice, regularly, table } from "./parts.js";
+import { readings } from "./readings.js";
+import { uploadPart, wasAwaited } from "./upload.js";
 
 const SHOWN_CLASSES = 24;
 
@@ -23,55 +27,24 @@ export function showDatasets(main) {
 /** Show the dataset `name` in `main`; returns a function that stops the updates. */
 export function showDataset(main, name) {
   document.title = `Dataset ${name} · AutoNL`;
-  const parts = Object.fromEntries(["head", "problems", "classes"].map((part) => [part, h("section", { class: "part" })]));
+  const parts = Object.fromEntries(["head", "readings", "problems", "classes"].map((part) => [part, h("section", { class: "part" })]));
+  replace(parts.head, h("h1", {}, name)); // until the first answer
   replace(main, Object.values(parts));
+  let shown = null; // what is shown is kept while it is the same, with what a user opened in it
   const update = async () => {
     const dataset = await api.getDataset(name);
-    replace(parts.head, head(dataset));
-    replace(parts.problems, problems(dataset));
-    replace(parts.classes, classes(dataset));
+    const now = JSON.stringify(dataset);
+    if (now !== shown) {
+      replace(parts.head, head(dataset));
+      replace(parts.readings, readings(dataset));
+      replace(parts.problems, problems(dataset));
+      replace(parts.classes, classes(dataset));
+    }
+    shown = now;
+    if (dataset.state === "ready" && wasAwaited(name)) chooseDataset(name);
     return dataset.state === "checking";
   };
   return regularly(update, (problem) => replace(parts.head, notice(problem)));
-}
-
-function uploadPart() {
-  const message = h("p", { class: "hint", role: "status" });
-  const bar = h("div", { class: "bar", share: 0, role: "progressbar", "aria-label": "Upload", hidden: true });
-  const name = h("input", { id: "new-dataset", required: true, autocomplete: "off", spellcheck: "false", placeholder: "flowers" });
-  const file = h("input", { id: "new-archive", type: "file", required: true, accept: ".zip,application/zip" });
-  const button = h("button", { class: "primary", type: "submit" }, "Upload");
-  const submit = async (event) => {
-    event.preventDefault();
-    const [archive] = file.files;
-    if (!name.value.trim() || !archive) {
-      message.textContent = "Enter a name and choose a zip archive.";
-      return;
-    }
-    button.disabled = true;
-    bar.hidden = false;
-    try {
-      const dataset = await api.uploadDataset(name.value.trim(), archive, (share) => {
-        bar.style.setProperty("--share", share);
-        message.textContent = share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…";
-      });
-      location.hash = `#/datasets/${dataset.name}`;
-    } catch (problem) {
-      replace(message, (problem.document?.errors ?? []).map(({ detail }) => `${detail} `), problem.document?.errors ? null : problem.message);
-    } finally {
-      button.disabled = false;
-      bar.hidden = true;
-    }
-  };
-  return h("section", { class: "part" },
-    h("h2", {}, "Add your images"),
-    h("p", { class: "hint" }, "A zip archive of class folders: ", h("code", {}, "train/CLASS/…"), " and ", h("code", {}, "test/CLASS/…"),
-      ", or ", h("code", {}, "CLASS/…"), " without splits, in which case a fifth is set aside for testing."),
-    h("form", { class: "upload", novalidate: true, onsubmit: submit },
-      h("div", {}, h("label", { for: "new-dataset" }, "Name"), name),
-      h("div", {}, h("label", { for: "new-archive" }, "Archive"), file),
-      button),
-    bar, message);
 }
 
 function row(dataset) {
@@ -90,13 +63,22 @@ function head(dataset) {
       message.textContent = problem.message;
     }
   };
-  const counts = dataset.train_images === null ? "Checking: every image is opened and compared with the others." :
-    `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images in ` +
-    `${format.count(dataset.classes.length)} classes, ${dataset.image_size} pixels`;
   return h("div", { class: "detail-head" },
-    h("div", {}, h("h1", {}, dataset.name), h("p", { class: "hint" }, counts)),
+    h("div", {}, h("h1", {}, dataset.name), h("p", { class: "hint" }, summary(dataset)),
+      dataset.progress === null ? null : h("div", { class: "bar", share: dataset.progress, role: "progressbar", "aria-label": "Progress of the check", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(100 * dataset.progress) })),
     h("div", { class: "actions" }, badge(dataset.state),
+      dataset.state === "ready" ? h("button", { type: "button", class: "primary", onclick: () => searchOn(dataset.name) }, "Search on this") : null,
       dataset.kind === "builtin" ? null : h("button", { type: "button", class: "quiet-button", onclick: remove }, "Delete"), message));
+}
+
+function summary(dataset) {
+  if (dataset.state === "invalid") return "It cannot be searched on. Mend what is listed as an error, and add it again.";
+  if (dataset.state === "checking") {
+    return dataset.progress === null ? "Waiting for a checker, which opens every image and compares it with the others."
+      : `Being checked, ${format.percent(100 * dataset.progress, 0)} done: every image is opened and compared with the others.`;
+  }
+  return `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")} in ` +
+    `${format.counted(dataset.classes.length, "class", "classes")}, ${dataset.image_size} pixels`;
 }
 
 function problems(dataset) {
@@ -111,7 +93,7 @@ function finding({ severity, code, detail, files, count }) {
   return h("li", {},
     h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, code.replaceAll("_", " ")),
     h("p", {}, detail),
-    files.length ? h("details", {}, h("summary", { class: "hint" }, `${format.count(count)} files`), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
+    files.length ? h("details", {}, h("summary", { class: "hint" }, format.counted(count, "file")), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
 }
 
 function classes(dataset) {

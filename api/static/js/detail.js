@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { architectureDrawing } from "./architecture.js";
 import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
-import { goOnFrom } from "./form.js";
+import { cloneSearch, goOnFrom } from "./form.js";
 import * as format from "./format.js";
 import { repeats } from "./repeats.js";
 import { tradeOff } from "./tradeoff.js";
@@ -42,6 +42,7 @@ export function showDetail(main, id, onChange) {
   const logs = logSection(id);
   const eventLog = eventSection();
   parts.head.setAttribute("aria-live", "polite");
+  replace(parts.head, h("h1", {}, `Search ${id}`)); // until the first answer
   replace(main, Object.values(parts), eventLog.section, logs);
   const shown = { points: [], metricSeq: 0, events: [], eventSeq: 0, archKey: null, state: null, stopped: false };
   document.title = `Search ${id} · AutoNL`;
@@ -117,7 +118,10 @@ function render(parts, search, shown, architecture, actions) {
   if (architecture) {
     replace(parts.architecture, h("h2", {}, search.result ? "Architecture" : "Best architecture so far"), architectureDrawing(architecture));
   }
-  if (shown.newPoints) replace(parts.charts, h("h2", {}, "Metrics"), h("div", { class: "chart-grid" }, metricCharts(shown.points, search.flops_budget)));
+  if (shown.newPoints) {
+    const charts = metricCharts(shown.points, search.flops_budget);
+    replace(parts.charts, charts.length ? [h("h2", {}, "Metrics"), h("div", { class: "chart-grid" }, charts)] : null);
+  }
   replace(parts.attempts, attempts(search));
 }
 
@@ -147,6 +151,7 @@ function head(search, { onChange }) {
       search.links.checkpoint ? h("a", { class: "primary button", href: api.address(search.links.checkpoint), download: true }, "Download model") : null,
       search.result && search.supernet
         ? h("button", { type: "button", class: "quiet-button", onclick: () => act(() => goOnFrom(search), () => {}) }, "Another budget") : null,
+      h("button", { type: "button", class: "quiet-button", title: "Fill the form with the settings of this search", onclick: () => act(() => cloneSearch(search), () => {}) }, "Clone"),
       ask("resume", "Resume", "quiet-button", "resuming from the last run state"),
       ask("pause", "Pause", "quiet-button", "pausing: the best network so far is kept"),
       ask("cancel", "Cancel", "danger", "cancelling: the best network so far is kept"),
@@ -261,7 +266,7 @@ function attempts(search) {
 /** The event log, collapsed at first; `show` updates it without opening or closing it. */
 function eventSection() {
   const title = h("h2", {}, "Events");
-  const list = h("ol", { class: "events-list" });
+  const list = h("ol", { class: "events-list", tabindex: 0, "aria-label": "Events, newest first" });
   const section = h("section", { class: "part" }, h("details", {}, h("summary", {}, title), list));
   const line = (event) => h("li", {}, h("time", {}, format.clock(event.at)), h("b", {}, event.kind.replaceAll("_", " ")), h("span", {}, summary(event.detail)));
   const show = (events) => {

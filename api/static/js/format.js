@@ -3,6 +3,8 @@
 const whole = new Intl.NumberFormat("en");
 
 export const count = (number) => whole.format(number);
+/** 1, "file" -> "1 file"; 2, "class", "classes" -> "2 classes". */
+export const counted = (number, one, several = `${one}s`) => `${count(number)} ${number === 1 ? one : several}`;
 export const percent = (number, digits = 2) => (number === null || number === undefined ? "–" : `${number.toFixed(digits)}%`);
 
 /** 4500000 -> "4.5M", with at most `digits` significant digits. */

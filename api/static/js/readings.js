@@ -1,0 +1,43 @@
+// A dataset whose folders can be read in several ways: each with its classes, to choose from before it is used.
+
+import { canReadAgain, readAgain } from "./upload.js";
+import { h } from "./dom.js";
+import * as format from "./format.js";
+
+const SHOWN_CLASSES = 24;
+
+/** The readings that its check found possible; null if there is nothing to choose. */
+export function readings({ name, report }) {
+  const possible = report?.readings ?? [];
+  if (!possible.length) return null;
+  return h("div", {},
+    h("h2", {}, "Which of these are the classes?"),
+    h("p", { class: "hint" }, "The folders can be read in several ways. Choose one, and the dataset is checked again."),
+    h("ul", { class: "readings" }, possible.map((reading) => row(name, reading))));
+}
+
+function row(name, { layout, detail, classes }) {
+  const message = h("p", { class: "hint", role: "status" });
+  const choose = async ({ currentTarget: button }) => {
+    button.disabled = true;
+    message.textContent = "Uploading again…";
+    try {
+      await readAgain(name, layout);
+      dispatchEvent(new HashChangeEvent("hashchange")); // shows the dataset as it is now
+    } catch (problem) {
+      message.textContent = problem.message;
+      button.disabled = false;
+    }
+  };
+  const images = classes.reduce((sum, one) => sum + one.images, 0);
+  const listed = classes.slice(0, SHOWN_CLASSES).map((one) => `${one.name} (${format.count(one.images)})`).join(", ");
+  const left = classes.length - SHOWN_CLASSES;
+  return h("li", {},
+    h("b", {}, layout), ` ${format.counted(classes.length, "class", "classes")}, ${format.counted(images, "image")}`,
+    h("p", {}, detail),
+    h("p", { class: "hint" }, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
+    canReadAgain(name)
+      ? h("button", { type: "button", onclick: choose }, "Use this")
+      : h("p", { class: "hint" }, "Delete it, and add it again with ", h("code", {}, `autonl dataset add ${name} PATH --layout ${layout}`)),
+    message);
+}

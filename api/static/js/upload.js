@@ -1,0 +1,124 @@
+// Uploading a dataset: a zip archive, or a folder that is packed here; chosen, or dropped on the page.
+
+import * as api from "./api.js";
+import { fromDrop, fromFiles } from "./chosen_files.js";
+import { h, replace } from "./dom.js";
+import * as format from "./format.js";
+import { zip } from "./zip.js";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const NAME_RULE = "A name has up to 64 of the letters A to Z, digits, dots, hyphens and underscores, and begins with a letter or a digit.";
+let latest = null; // {name, archive} of the last upload, for another reading of the same files
+const awaited = new Set(); // names of uploads that are still being checked
+
+/** Whether `name` was uploaded here and has not been reported ready yet; true only once. */
+export const wasAwaited = (name) => awaited.delete(name);
+
+/** Whether the archive of `name` is still at hand. */
+export const canReadAgain = (name) => latest?.name === name;
+
+/** Upload the archive of `name` again, to be read as `layout` says. */
+export const readAgain = (name, layout) => send(name, latest.archive, { layout }, () => {});
+
+async function send(name, archive, options, onProgress) {
+  const dataset = await api.uploadDataset(name, archive, options, onProgress);
+  latest = { name, archive };
+  awaited.add(name);
+  return dataset;
+}
+
+/** The part of the page that uploads. */
+export function uploadPart() {
+  let chosen = null;
+  const message = h("p", { class: "hint", role: "status" });
+  const picked = h("p", { class: "hint", role: "status" });
+  const bar = h("div", { class: "bar", share: 0, role: "progressbar", "aria-label": "Upload", hidden: true });
+  const name = h("input", { id: "new-dataset", required: true, autocomplete: "off", spellcheck: "false", placeholder: "flowers", "aria-describedby": "name-rule" });
+  const button = h("button", { class: "primary", type: "submit" }, "Upload");
+  const say = (text) => replace(message, text);
+  const show = (share, text) => {
+    bar.style.setProperty("--share", share);
+    bar.setAttribute("aria-valuenow", Math.round(100 * share));
+    say(text);
+  };
+  const choose = (found) => {
+    chosen = found;
+    replace(picked, found ? describe(found) : "There is no file in it that can be uploaded.");
+    if (found && !name.value) name.value = suggestName(found);
+    say("");
+    checkName();
+  };
+  const checkName = () => {
+    const isWrong = name.value.trim() !== "" && !NAME.test(name.value.trim());
+    name.setAttribute("aria-invalid", String(isWrong));
+    return !isWrong;
+  };
+  const submit = async (event) => {
+    event.preventDefault();
+    if (!name.value.trim()) return say("Enter a name.");
+    if (!checkName()) return say("This name does not follow the rule above.");
+    if (!chosen) return say("Choose a zip archive or a folder, or drop one here.");
+    button.disabled = true;
+    bar.hidden = false;
+    try {
+      const archive = await packed(chosen, show);
+      const dataset = await send(name.value.trim(), archive, {}, (share) => show(share, share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…"));
+      location.hash = `#/datasets/${dataset.name}`;
+    } catch (problem) {
+      const listed = problem.document?.errors?.map(({ detail }) => `${detail} `);
+      replace(message, listed ?? problem.message);
+    } finally {
+      button.disabled = false;
+      bar.hidden = true;
+    }
+  };
+  name.addEventListener("input", () => { if (checkName()) say(""); });
+  const chooser = (id, attributes) => h("input", { id, type: "file", ...attributes, onchange: ({ target }) => target.files.length && choose(fromFiles([...target.files])) });
+  return h("section", { class: "part" },
+    h("h2", {}, "Add your images"),
+    h("p", { class: "hint" }, "One folder per class: ", h("code", {}, "train/CLASS/…"), " and ", h("code", {}, "test/CLASS/…"),
+      ", or ", h("code", {}, "CLASS/…"), " without splits, in which case a fifth is set aside for testing."),
+    h("form", { novalidate: true, onsubmit: submit },
+      dropZone(choose, say,
+        h("div", { class: "pair" },
+          h("div", {}, h("label", { for: "new-archive" }, "Zip archive"), chooser("new-archive", { accept: ".zip,application/zip,application/x-zip-compressed" })),
+          h("div", {}, h("label", { for: "new-folder" }, "or folder"), chooser("new-folder", { webkitdirectory: true }))),
+        h("p", { class: "hint" }, "or drop one here"), picked),
+      h("div", { class: "upload" }, h("div", {}, h("label", { for: "new-dataset" }, "Name"), name), button),
+      h("p", { class: "hint", id: "name-rule" }, NAME_RULE)),
+    bar, message);
+}
+
+function dropZone(choose, say, ...children) {
+  const zone = h("div", { class: "drop" }, ...children);
+  const mark = (isOver) => (event) => {
+    event.preventDefault();
+    zone.classList.toggle("over", isOver);
+  };
+  zone.addEventListener("dragover", mark(true));
+  zone.addEventListener("dragleave", mark(false));
+  zone.addEventListener("drop", async (event) => {
+    mark(false)(event);
+    try {
+      choose(await fromDrop(event.dataTransfer));
+    } catch (error) {
+      say(`What was dropped cannot be read: ${error.message}`);
+    }
+  });
+  return zone;
+}
+
+const packed = ({ archive, files }, show) =>
+  archive ?? zip(files, (count) => show(count / files.length, `Packing: ${format.count(count)} of ${format.count(files.length)} files`));
+
+function describe({ archive, files, hidden, folder }) {
+  if (archive) return `${archive.name}, ${format.bytes(archive.size)}`;
+  const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
+  const left = hidden ? `; ${format.counted(hidden, "hidden file")} left out` : "";
+  return `${folder ? `${folder}: ` : ""}${format.counted(files.length, "file")}, ${format.bytes(bytes)}${left}`;
+}
+
+const suggestName = ({ archive, folder }) => {
+  const plain = (archive ? archive.name.replace(/\.[^.]*$/, "") : folder).replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 64);
+  return NAME.test(plain) ? plain : "";
+};
