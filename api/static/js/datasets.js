@@ -18,7 +18,7 @@ export function showDatasets(main) {
   replace(main, h("section", { class: "part" }, h("h1", {}, "Datasets")), uploadPart(), list);
   const update = async () => {
     const { datasets } = await api.getDatasets();
-    replace(list, table(["name", "state", "classes", "training images", "test images", "pixels"], datasets.map(row)));
+    replace(list, table("Datasets", ["name", "state", "classes", "training images", "test images", "pixels"], datasets.map(row)));
     return datasets.some(({ state }) => state === "checking");
   };
   return regularly(update, (problem) => replace(list, notice(problem)));

@@ -6,6 +6,7 @@ import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
 import { cloneSearch, goOnFrom } from "./form.js";
 import * as format from "./format.js";
+import { scrolled } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { tradeOff } from "./tradeoff.js";
 
@@ -244,7 +245,7 @@ function downloads(search) {
     h("tr", {}, h("td", {}, kind), h("td", {}, "withheld"), h("td", { colspan: 2 }, parity.withheld)));
   if (files.length === 0) return null;
   const head = ["file", "size", "test top-1", "SHA-256"].map((title) => h("th", { scope: "col" }, title));
-  return [h("h2", {}, "Downloads"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, kept, withheld)))];
+  return [h("h2", {}, "Downloads"), scrolled("Downloads", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, kept, withheld)))];
 }
 
 const scored = (parity) => parity && parity.top1_pct != null ? format.percent(parity.top1_pct) : "–";
@@ -260,7 +261,7 @@ function attempts(search) {
     h("td", {}, attempt.ended_at ? format.duration((Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000) : "–"),
     h("td", {}, attempt.owner), h("td", {}, attempt.detail ?? "")));
   const head = ["#", "outcome", "started", "duration", "worker", "reason"].map((title) => h("th", { scope: "col" }, title));
-  return h("div", {}, h("h2", {}, "Attempts"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+  return h("div", {}, h("h2", {}, "Attempts"), scrolled("Attempts", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
 }
 
 /** The event log, collapsed at first; `show` updates it without opening or closing it. */

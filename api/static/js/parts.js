@@ -27,9 +27,12 @@ export function regularly(update, onProblem) {
 export const badge = (state) => h("span", { class: `badge ${state}` }, state);
 export const notice = (problem) => h("p", { class: "notice" }, problem.message);
 
-export function table(titles, rows) {
+/** What may be wider than the page; it can be scrolled with the keyboard too. */
+export const scrolled = (label, ...children) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...children);
+
+export function table(label, titles, rows) {
   const cell = (value) => h("td", {}, typeof value === "number" ? format.count(value) : (value ?? "–"));
-  return h("div", { class: "scroll" }, h("table", {},
+  return scrolled(label, h("table", {},
     h("thead", {}, h("tr", {}, titles.map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map(cell))))));
 }

@@ -15,7 +15,7 @@ export function showWeights(main) {
   replace(main, h("section", { class: "part" }, h("h1", {}, "Weights"), hint), list);
   const update = async () => {
     const { weights } = await api.getWeights();
-    replace(list, table(TITLES, weights.map(row)));
+    replace(list, table("Weights", TITLES, weights.map(row)));
     return weights.some(({ state }) => state === "checking");
   };
   return regularly(update, (problem) => replace(list, notice(problem)));
