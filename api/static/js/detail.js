@@ -145,7 +145,7 @@ function head(search, { onChange }) {
     "div",
     { class: "detail-head" },
     h("div", {}, h("h1", {}, search.dataset, h("span", { class: "at" }, ` within ${format.macs(search.flops_budget)} MACs`)),
-      h("p", { class: "hint" }, h("code", {}, search.id), ` · started ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm} from ${startOf(search)}`)),
+      h("p", { class: "hint" }, h("code", {}, search.id), ` · created ${format.ago(search.created_at)} · seed ${search.config.seed} · ${search.config.algorithm} from ${startOf(search)}`)),
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.report ? h("a", { class: "primary button", href: api.address(search.links.report) }, "Report") : null,
@@ -285,7 +285,7 @@ function logSection(id) {
     if (!event.currentTarget.open) return;
     try {
       const { logs } = await api.getLogs(id);
-      replace(box, logs.length ? logs.map((log) => [h("h3", {}, `Attempt ${log.attempt}`), h("pre", { tabindex: 0 }, log.lines.join("\n"))]) : h("p", { class: "hint" }, "No log yet."));
+      replace(box, logs.length ? logs.map((log) => [h("h3", {}, `Attempt ${log.attempt}`), log.lines.length ? h("pre", { tabindex: 0 }, log.lines.join("\n")) : h("p", { class: "hint" }, "It printed nothing; the events above are its history.")]) : h("p", { class: "hint" }, "No log yet."));
     } catch (problem) {
       replace(box, h("p", { class: "hint" }, problem.message));
     }

