@@ -204,8 +204,9 @@ PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",
     413,
     "Body too large",
-    "Only an archive, sent to /datasets with Content-Type: application/zip, and weights, sent to /weights, may be "
-    "large. The limits are settings: AUTONL_MAX_UPLOAD_BYTES, AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
+    "Only an archive, sent to /datasets, and weights, sent to /weights, may be large, as application/zip, "
+    "application/octet-stream or without a Content-Type. The limits are settings: AUTONL_MAX_UPLOAD_BYTES, "
+    "AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = _declare(

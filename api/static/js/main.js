@@ -49,6 +49,8 @@ function regularly(work, everyMs) {
   }, everyMs);
 }
 
+// A file that misses the place for it would replace the page.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 startForm((search) => {
   location.hash = `#/searches/${search.id}`;
   byId("main").focus();
