@@ -65,7 +65,7 @@ def test_every_script_can_be_parsed() -> None:
 def test_a_folder_is_packed_as_an_archive_that_others_read() -> None:
     dice = random.Random(7)
     files = {f"{name}/{number}.png": dice.randbytes(dice.randrange(3000)) for name in "ba" for number in range(9)}
-    files |= {"Größe/日本 🌷.png": b"named in Unicode", "empty/none.png": b""}
+    files |= {"Größe/日本 🌷.png": b"named in Unicode", "empty/": b""}
     archive = packed(files)
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert opened.testzip() is None
@@ -116,9 +116,29 @@ def chosen(*paths: str) -> Any:
 
 
 def test_the_folder_around_everything_and_hidden_files_are_left_out() -> None:
-    found = chosen("pets/cat/1.png", "pets/dog/2.png", "pets/.DS_Store", "pets/cat/.x.png", "pets/__MACOSX/cat/1.png")
+    found = chosen(
+        "pets/cat/1.png", "pets/dog/2.png", "pets/.DS_Store", "pets/cat/.DS_Store", "pets/__MACOSX/cat/1.png"
+    )
     assert [file["path"] for file in found["files"]] == ["cat/1.png", "dog/2.png"]
-    assert (found["hidden"], found["folder"]) == (3, "pets")
+    assert (found["hidden"], found["folder"]) == ([".DS_Store", "__MACOSX"], "pets")
+
+
+def test_of_what_is_dropped_empty_folders_are_kept() -> None:
+    code = """
+        const { fromDrop } = await import(`${js}/chosen_files.js`);
+        const entry = (fullPath, inside) => Array.isArray(inside)
+          ? { fullPath, isFile: false, createReader: () => ({ readEntries: (found) => found(inside.splice(0, 2)) }) }
+          : { fullPath, isFile: true, file: (found) => found(new Blob([inside])) };
+        const images = ["1", "2", "3"].map((name) => entry(`/pets/cat/${name}.png`, name));
+        const pets = entry("/pets", [entry("/pets/cat", images), entry("/pets/dog", []), entry("/pets/.git", [])]);
+        const found = await fromDrop({ items: [{ webkitGetAsEntry: () => pets }], files: [] });
+        process.stdout.write(JSON.stringify({ ...found, files: found.files.map(({ path }) => path) }));
+    """
+    assert json.loads(node(code)) == {
+        "files": ["cat/1.png", "cat/2.png", "cat/3.png", "dog/"],
+        "hidden": [".git"],
+        "folder": "pets",
+    }
 
 
 def test_a_single_file_is_an_archive_and_a_folder_of_hidden_files_is_nothing() -> None:

@@ -44,6 +44,8 @@ export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })
 export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = () => call("/datasets");
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
+/** Choose how the files of an invalid dataset are read; it is checked again. */
+export const readDataset = (name, reading) => call(`/datasets/${encodeURIComponent(name)}`, { ...sent(reading), method: "PATCH" });
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");
@@ -55,11 +57,11 @@ export const ask = (search, request) => call(search.links[request], { method: "P
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
 export const createSearch = (config, key) => call("/searches", sent(config, { "Idempotency-Key": key }));
 
-/** Upload a zip archive; `options` are further parameters. `fetch` does not report progress, XMLHttpRequest does. */
-export function uploadDataset(name, archive, options, onProgress) {
+/** Upload a zip archive. `fetch` does not report progress, XMLHttpRequest does. */
+export function uploadDataset(name, archive, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", address(`/datasets?${query({ name, ...options })}`));
+    request.open("POST", address(`/datasets?${query({ name })}`));
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/zip");
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));

@@ -1,8 +1,9 @@
-// What a user chose or dropped to upload: one zip archive, or the files of a folder, each with its path in it.
+// What a user chose or dropped to upload: one zip archive, or the files of a folder, each with its path in it. Empty
+// folders are kept, with a slash at the end: a class may be there before its images are.
 
-const HIDDEN = /(^|\/)(\.|__MACOSX)/;
+const HIDDEN = /(^|\/)((?:\.|__MACOSX)[^/]*)/; // the first such name in a path
 
-/** From a drop: {archive}, or {files, hidden, folder}, or null if there is neither. */
+/** From a drop: {archive}, or {files, hidden, folder} with the names that were left out, or null if there is neither. */
 export async function fromDrop(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const [first] = entries;
@@ -24,7 +25,9 @@ function fromPaths(files) {
   const isOneFolder = tops.size === 1 && files.every(({ path }) => path.includes("/"));
   const below = isOneFolder ? files.map(({ path, file }) => ({ path: path.slice(path.indexOf("/") + 1), file })) : files;
   const shown = below.filter(({ path }) => !HIDDEN.test(path));
-  return shown.length ? { files: shown, hidden: below.length - shown.length, folder: isOneFolder ? [...tops][0] : "" } : null;
+  const hidden = [...new Set(below.map(({ path }) => HIDDEN.exec(path)?.[2]).filter(Boolean))].sort();
+  const isEmpty = shown.every(({ path }) => path.endsWith("/"));
+  return isEmpty ? null : { files: shown, hidden, folder: isOneFolder ? [...tops][0] : "" };
 }
 
 async function collect(entry, files) {
@@ -32,10 +35,17 @@ async function collect(entry, files) {
     files.push({ path: entry.fullPath.slice(1), file: await new Promise((resolve, reject) => entry.file(resolve, reject)) });
     return;
   }
-  const reader = entry.createReader();
+  const inside = await entriesOf(entry);
+  if (!inside.length) files.push({ path: `${entry.fullPath.slice(1)}/`, file: new Blob([]) });
+  for (const inner of inside) await collect(inner, files);
+}
+
+async function entriesOf(folder) {
+  const reader = folder.createReader();
+  const entries = [];
   for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // at most a hundred at a time
-    if (!some.length) return;
-    for (const inner of some) await collect(inner, files);
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at most
+    if (!some.length) return entries;
+    entries.push(...some);
   }
 }

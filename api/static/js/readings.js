@@ -1,8 +1,9 @@
 // A dataset whose folders can be read in several ways: each with its classes, to choose from before it is used.
 
-import { canReadAgain, readAgain } from "./upload.js";
+import { readDataset } from "./api.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
+import { awaitCheck } from "./upload.js";
 
 const SHOWN_CLASSES = 24;
 
@@ -12,7 +13,7 @@ export function readings({ name, report }) {
   if (!possible.length) return null;
   return h("div", {},
     h("h2", {}, "Which of these are the classes?"),
-    h("p", { class: "hint" }, "The folders can be read in several ways. Choose one, and the dataset is checked again."),
+    h("p", { class: "hint" }, "The files can be read in several ways. Choose one, and the dataset is checked again; nothing is uploaded again."),
     h("ul", { class: "readings" }, possible.map((reading) => row(name, reading))));
 }
 
@@ -20,9 +21,9 @@ function row(name, { layout, detail, classes }) {
   const message = h("p", { class: "hint", role: "status" });
   const choose = async ({ currentTarget: button }) => {
     button.disabled = true;
-    message.textContent = "Uploading again…";
     try {
-      await readAgain(name, layout);
+      await readDataset(name, { layout });
+      awaitCheck(name);
       dispatchEvent(new HashChangeEvent("hashchange")); // shows the dataset as it is now
     } catch (problem) {
       message.textContent = problem.message;
@@ -36,8 +37,6 @@ function row(name, { layout, detail, classes }) {
     h("b", {}, layout), ` ${format.counted(classes.length, "class", "classes")}, ${format.counted(images, "image")}`,
     h("p", {}, detail),
     h("p", { class: "hint" }, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
-    canReadAgain(name)
-      ? h("button", { type: "button", onclick: choose }, "Use this")
-      : h("p", { class: "hint" }, "Delete it, and add it again with ", h("code", {}, `autonl dataset add ${name} PATH --layout ${layout}`)),
+    h("button", { type: "button", onclick: choose }, "Use this"),
     message);
 }

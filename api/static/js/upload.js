@@ -8,24 +8,14 @@ import { zip } from "./zip.js";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const NAME_RULE = "A name has up to 64 of the letters A to Z, digits, dots, hyphens and underscores, and begins with a letter or a digit.";
-let latest = null; // {name, archive} of the last upload, for another reading of the same files
-const awaited = new Set(); // names of uploads that are still being checked
+const SHOWN_NAMES = 5;
+const awaited = new Set(); // names of datasets that are still being checked
 
-/** Whether `name` was uploaded here and has not been reported ready yet; true only once. */
+/** The dataset `name` was added from this page: it is chosen in the form once it is ready. */
+export const awaitCheck = (name) => awaited.add(name);
+
+/** Whether `name` was added here and has not been reported ready yet; true only once. */
 export const wasAwaited = (name) => awaited.delete(name);
-
-/** Whether the archive of `name` is still at hand. */
-export const canReadAgain = (name) => latest?.name === name;
-
-/** Upload the archive of `name` again, to be read as `layout` says. */
-export const readAgain = (name, layout) => send(name, latest.archive, { layout }, () => {});
-
-async function send(name, archive, options, onProgress) {
-  const dataset = await api.uploadDataset(name, archive, options, onProgress);
-  latest = { name, archive };
-  awaited.add(name);
-  return dataset;
-}
 
 /** The part of the page that uploads. */
 export function uploadPart() {
@@ -62,7 +52,8 @@ export function uploadPart() {
     bar.hidden = false;
     try {
       const archive = await packed(chosen, show);
-      const dataset = await send(name.value.trim(), archive, {}, (share) => show(share, share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…"));
+      const dataset = await api.uploadDataset(name.value.trim(), archive, (share) => show(share, share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…"));
+      awaitCheck(dataset.name);
       location.hash = `#/datasets/${dataset.name}`;
     } catch (problem) {
       const listed = problem.document?.errors?.map(({ detail }) => `${detail} `);
@@ -114,8 +105,11 @@ const packed = ({ archive, files }, show) =>
 function describe({ archive, files, hidden, folder }) {
   if (archive) return `${archive.name}, ${format.bytes(archive.size)}`;
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
-  const left = hidden ? `; ${format.counted(hidden, "hidden file")} left out` : "";
-  return `${folder ? `${folder}: ` : ""}${format.counted(files.length, "file")}, ${format.bytes(bytes)}${left}`;
+  const empty = files.filter(({ path }) => path.endsWith("/")).length;
+  const parts = [`${format.counted(files.length - empty, "file")}, ${format.bytes(bytes)}`];
+  if (empty) parts.push(format.counted(empty, "empty folder"));
+  if (hidden.length) parts.push(`left out: ${hidden.slice(0, SHOWN_NAMES).join(", ")}${hidden.length > SHOWN_NAMES ? ` and ${format.count(hidden.length - SHOWN_NAMES)} more` : ""}`);
+  return `${folder ? `${folder}: ` : ""}${parts.join("; ")}`;
 }
 
 const suggestName = ({ archive, folder }) => {
