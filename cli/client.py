@@ -100,7 +100,7 @@ class Client:
 
     def read_dataset(self, name: str, **reading: str) -> dict[str, Any]:
         """Check an invalid dataset again, its files read in another way."""
-        return self._json("PATCH", f"/datasets/{quote(name, safe='')}", body=reading)
+        return self._json("PUT", f"/datasets/{quote(name, safe='')}/reading", body=reading)
 
     def delete_dataset(self, name: str) -> None:
         self._call("DELETE", f"/datasets/{quote(name, safe='')}")

@@ -125,8 +125,8 @@ async def add_dataset(
     return _added_response(added, response)
 
 
-@router.patch(
-    "/{name}",
+@router.put(  # which every proxy passes on; PATCH is not
+    "/{name}/reading",
     response_model=DatasetView,
     responses={
         202: {"model": DatasetView, "description": "The check has started", "headers": header_schemas("Retry-After")},

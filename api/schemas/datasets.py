@@ -38,7 +38,7 @@ DUPLICATES_HELP = "training images that show the same picture as a test image: l
 
 
 class ReadingBody(BaseModel):
-    """The JSON body of `PATCH /datasets/{name}`: how the files are to be read."""
+    """The JSON body of `PUT /datasets/{name}/reading`: how the files are to be read."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 

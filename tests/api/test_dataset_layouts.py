@@ -51,7 +51,7 @@ def test_the_readings_are_listed_and_one_is_chosen_without_another_upload(
     assert first["classes"] == [{"name": "ash", "images": 12}, {"name": "elm", "images": 12}]
     assert [entry["name"] for entry in second["classes"]] == ["color", "grey"]
     assert [reading["layout"] for reading in others] == ["CLASS/CLASS", "color/CLASS", "grey/CLASS"]
-    again = client.patch("/datasets/trees", json={"layout": "color/CLASS"})
+    again = client.put("/datasets/trees/reading", json={"layout": "color/CLASS"})
     assert (again.status_code, again.json()["state"]) == (202, "checking")
     check_datasets(settings)
     dataset = client.get("/datasets/trees").json()
@@ -59,8 +59,8 @@ def test_the_readings_are_listed_and_one_is_chosen_without_another_upload(
     assert dataset["train_images"] + dataset["test_images"] == 12
     codes = {problem["code"] for problem in dataset["report"]["problems"]}
     assert {"layout_chosen", "outside_class_folders"} <= codes
-    assert client.patch("/datasets/trees", json={"layout": "color/CLASS"}).status_code == 200
-    problem = refusal(client.patch("/datasets/trees", json={"layout": "CLASS"}), 409, "dataset-exists")
+    assert client.put("/datasets/trees/reading", json={"layout": "color/CLASS"}).status_code == 200
+    problem = refusal(client.put("/datasets/trees/reading", json={"layout": "CLASS"}), 409, "dataset-exists")
     assert "layout=color/CLASS" in problem["detail"]
     assert "choose another name" in problem["detail"]
 
@@ -83,7 +83,7 @@ def test_content_that_was_checked_before_is_ready_only_if_it_is_read_alike(
 def test_what_is_no_layout_is_refused_before_anything_is_stored(client: httpx.Client, layout: str) -> None:
     for response in (
         upload(client, "trees", archive(VARIANTS), layout=layout),
-        client.patch("/datasets/trees", json={"layout": layout}),
+        client.put("/datasets/trees/reading", json={"layout": layout}),
     ):
         problem = refusal(response, 422, "invalid-request")
         assert "layout" in str(problem["errors"])

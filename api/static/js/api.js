@@ -45,7 +45,7 @@ export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = () => call("/datasets");
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
 /** Choose how the files of an invalid dataset are read; it is checked again. */
-export const readDataset = (name, reading) => call(`/datasets/${encodeURIComponent(name)}`, { ...sent(reading), method: "PATCH" });
+export const readDataset = (name, reading) => call(`/datasets/${encodeURIComponent(name)}/reading`, { ...sent(reading), method: "PUT" });
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");

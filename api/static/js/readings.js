@@ -17,7 +17,7 @@ export function readings({ name, report }) {
     h("ul", { class: "readings" }, possible.map((reading) => row(name, reading))));
 }
 
-function row(name, { layout, detail, classes }) {
+function row(name, { layout, classes }) {
   const message = h("p", { class: "hint", role: "status" });
   const choose = async ({ currentTarget: button }) => {
     button.disabled = true;
@@ -34,9 +34,8 @@ function row(name, { layout, detail, classes }) {
   const listed = classes.slice(0, SHOWN_CLASSES).map((one) => `${one.name} (${format.count(one.images)})`).join(", ");
   const left = classes.length - SHOWN_CLASSES;
   return h("li", {},
-    h("b", {}, layout), ` ${format.counted(classes.length, "class", "classes")}, ${format.counted(images, "image")}`,
-    h("p", {}, detail),
-    h("p", { class: "hint" }, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
+    h("code", {}, layout), ` ${format.counted(classes.length, "class", "classes")}, ${format.counted(images, "image")}`,
+    h("p", {}, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
     h("button", { type: "button", onclick: choose }, "Use this"),
     message);
 }
