@@ -155,6 +155,6 @@ def test_budgets_are_read_as_the_service_reads_them(text: str, macs: int | None)
 
 
 def test_numbers_are_shown_with_their_unit() -> None:
-    counted = "[format.counted(1, 'file'), format.counted(1234, 'class', 'classes')]"
+    counted = "[format.counted(1, 'file'), format.counted(1234, 'class')]"
     assert evaluate(counted, format="format") == ["1 file", "1,234 classes"]
     assert evaluate("[format.macs(4512345), format.bytes(151000)]", format="format") == ["4.51M", "151 kB"]

@@ -78,7 +78,7 @@ function summary(dataset) {
       : `Being checked, ${format.percent(100 * dataset.progress, 0)} done: every image is opened and compared with the others.`;
   }
   return `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")} in ` +
-    `${format.counted(dataset.classes.length, "class", "classes")}, ${dataset.image_size} pixels`;
+    `${format.counted(dataset.classes.length, "class")}, ${dataset.image_size} pixels`;
 }
 
 function problems(dataset) {

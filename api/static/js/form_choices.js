@@ -92,8 +92,8 @@ export async function showRange() {
   const dataset = datasets.find(({ name }) => name === byId("dataset").value);
   if (!dataset) return;
   byId("dataset-hint").textContent =
-    `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images, ` +
-    `${dataset.classes.length} classes, ${dataset.image_size} pixels`;
+    `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")}, ` +
+    `${format.counted(dataset.classes.length, "class")}, ${dataset.image_size} pixels`;
   const hint = byId("budget-hint");
   const slider = byId("budget-slider");
   [range, hint.textContent] = await feasible(dataset);

@@ -34,7 +34,7 @@ function row(name, { layout, classes }) {
   const listed = classes.slice(0, SHOWN_CLASSES).map((one) => `${one.name} (${format.count(one.images)})`).join(", ");
   const left = classes.length - SHOWN_CLASSES;
   return h("li", {},
-    h("code", {}, layout), ` ${format.counted(classes.length, "class", "classes")}, ${format.counted(images, "image")}`,
+    h("code", {}, layout), ` ${format.counted(classes.length, "class")}, ${format.counted(images, "image")}`,
     h("p", {}, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
     h("button", { type: "button", onclick: choose }, "Use this"),
     message);

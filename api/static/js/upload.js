@@ -7,7 +7,7 @@ import * as format from "./format.js";
 import { zip } from "./zip.js";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const NAME_RULE = "A name has up to 64 of the letters A to Z, digits, dots, hyphens and underscores, and begins with a letter or a digit.";
+const NAME_RULE = "A name has 1 to 64 characters: letters from A to Z, digits, dots, hyphens and underscores, the first one a letter or a digit; no spaces, and no accents.";
 const SHOWN_NAMES = 5;
 const awaited = new Set(); // names of datasets that are still being checked
 
