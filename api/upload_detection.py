@@ -10,6 +10,7 @@ WEIGHTS_TYPE = "application/octet-stream"
 _ANY_FILE = (WEIGHTS_TYPE, ARCHIVE_TYPE, "application/x-zip-compressed", "application/x-zip")  # as Windows calls zips
 # Media types of the only bodies that may be large, and are never held in memory, by the path that they are sent to.
 UPLOAD_TYPES = {"/datasets": _ANY_FILE, "/weights": _ANY_FILE}
+_ALSO_TAKES_JSON = "/datasets"
 _JSON_STARTS = (b"{", b"[")
 _MARK = "autonl.is_upload"
 
@@ -28,6 +29,9 @@ async def detect_upload(scope: Scope, receive: Receive) -> Receive:
     # Without a type, a page of another site could send it: browsers ask for permission only where there is one.
     if not types or content_type or "origin" in headers:
         scope[_MARK] = content_type in types
+        return receive
+    if scope["path"] != _ALSO_TAKES_JSON:
+        scope[_MARK] = True
         return receive
     first, received = await _first_bytes(receive)
     scope[_MARK] = bool(first) and not first.lstrip().startswith(_JSON_STARTS)
