@@ -7,6 +7,7 @@ AutonlError
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
 ├── DatasetError        a dataset is missing, malformed or too small
+│   └── AmbiguousLayout     a dataset can be read in several ways
 ├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   ├── CheckpointCorrupt   no run state that was saved can be read any more
@@ -22,8 +23,10 @@ AutonlError
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+_SHOWN_CLASSES = 5  # in the text of an error
 
 
 class AutonlError(Exception):
@@ -56,6 +59,29 @@ class BudgetError(AutonlError):
 
 class DatasetError(AutonlError):
     """A dataset is missing, malformed or too small to search on."""
+
+
+class LayoutReading(NamedTuple):
+    """One way to read a dataset: how to ask for it, and the images of each class."""
+
+    layout: str
+    images: Mapping[str, int]
+
+    def in_words(self) -> str:
+        """Such as "3 classes: cat (36), dog (36), emu (12)"."""
+        names = sorted(self.images)
+        shown = ", ".join(f"{name} ({self.images[name]:,})" for name in names[:_SHOWN_CLASSES])
+        return f"{len(names):,} classes: {shown}{', ...' if len(names) > _SHOWN_CLASSES else ''}"
+
+
+class AmbiguousLayout(DatasetError):
+    """A dataset can be read in several ways, which are the `readings`: its user has to choose."""
+
+    def __init__(self, where: str, why: str, readings: Sequence[LayoutReading]) -> None:
+        ways = "; ".join(f"layout={reading.layout} for {reading.in_words()}" for reading in readings)
+        ask = "choose how to read it" if len(readings) > 1 else "if that is what it means, choose"
+        super().__init__(f"{where} {why}: {ask}: {ways}")
+        self.readings = tuple(readings)
 
 
 class ImageError(AutonlError):

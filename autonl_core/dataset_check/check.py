@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,18 +24,17 @@ from autonl_core.dataset_check.image_checks import check_images
 from autonl_core.dataset_check.inspect import Images, Inspected, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.name_checks import check_files, check_layout
-from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item, split_items
 from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
-from autonl_core.datasets.layouts.reading import AmbiguousLayout
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.scan import content_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import DatasetError
+from autonl_core.errors import AmbiguousLayout, DatasetError, LayoutReading
 
 _READING_SHARE = 0.85  # of the duration of a check
 _SHEETS_SHARE = 0.95  # done when contact sheets are begun
@@ -151,13 +151,18 @@ def _read_layout(files: FileSource, place: _Place, limits: Limits, report: Datas
         check_files(files.marks, (), (), report)
         if isinstance(error, AmbiguousLayout):
             Finding.LAYOUT_AMBIGUOUS.add_to(report, reason=error)
-            report.readings = [reading.to_json() for reading in error.readings]
+            report.readings = [_as_shown(reading) for reading in error.readings]
         else:
             Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
         return None
     check_files(files.marks, layout.images.keys() | layout.outside, layout.label_files, report)
     check_layout(layout, report)
     return layout
+
+
+def _as_shown(reading: LayoutReading) -> dict[str, Any]:
+    classes = [{"name": name, "images": reading.images[name]} for name in sorted(reading.images)[:SHOWN_CLASSES]]
+    return {"layout": reading.layout, "detail": reading.in_words(), "classes": classes}
 
 
 def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: DatasetReport) -> list[Item]:

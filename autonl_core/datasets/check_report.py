@@ -9,6 +9,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "info"]
 
 SHOWN_FILES = 20
+SHOWN_CLASSES = 100  # of each reading of an ambiguous dataset
 MAX_SHEETS = 1000  # contact sheets; classes beyond that have none
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 

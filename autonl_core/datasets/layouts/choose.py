@@ -10,12 +10,12 @@ from autonl_core.datasets.layouts.folders import Folders
 from autonl_core.datasets.layouts.label_files import LabelReading, is_label_layout, read_labels
 from autonl_core.datasets.layouts.listed import Listed
 from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern, Place
-from autonl_core.datasets.layouts.reading import AmbiguousLayout, Reading
+from autonl_core.datasets.layouts.reading import Reading
 from autonl_core.datasets.layouts.recognise import Recognised, recognise
 from autonl_core.datasets.layouts.split_names import split_part
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.names import Parts
-from autonl_core.errors import DatasetError
+from autonl_core.errors import AmbiguousLayout, DatasetError
 
 AUTO = "auto"
 EXPECTED_LAYOUT = "CLASS/image, or train/CLASS/image and test/CLASS/image"
@@ -54,7 +54,7 @@ class Chooser:
             return labelled[0]
         if labelled:
             why = _OTHER_LABELS if readings else _MANY_LABELS
-            raise AmbiguousLayout(self.where, why, [*readings, *labelled])
+            raise self._ambiguous(why, [*readings, *labelled])
         raise self._no_classes()
 
     def read_as(self, layout: str) -> Reading:
@@ -104,8 +104,11 @@ class Chooser:
             return readings[0]
         viable = [reading for reading in readings if len(reading.counts()) > 1]
         if len(viable) > 1:
-            raise AmbiguousLayout(self.where, found.why, viable)
+            raise self._ambiguous(found.why, viable)
         raise DatasetError(f"{self.where} {found.why}")
+
+    def _ambiguous(self, why: str, readings: Iterable[Reading]) -> AmbiguousLayout:
+        return AmbiguousLayout(self.where, why, [reading.summary() for reading in readings])
 
     def _no_classes(self) -> DatasetError:
         splits = bool(self.folders.tops()) and all(map(split_part, self.folders.tops()))
@@ -115,7 +118,7 @@ class Chooser:
         others = [name for name in self.listed.images if name not in numbered.places]
         tested = {name for name in others if splits and split_part(self.folders.of.get(name, ("",))[0]) == "test"}
         if len(counts) > 1 and min(counts.values()) > 1 and len(others) == len(tested):
-            return AmbiguousLayout(self.where, "has no class folders, but its files are numbered", [numbered])
+            return self._ambiguous("has no class folders, but its files are numbered", [numbered])
         inside = " in its split folders" if splits else ""
         return DatasetError(f"{self.where} has no class folders{inside}: expected {EXPECTED_LAYOUT}")
 

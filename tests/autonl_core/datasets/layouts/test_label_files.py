@@ -9,9 +9,8 @@ import pytest
 
 from autonl_core.datasets.data_source import Location
 from autonl_core.datasets.layout import Layout, open_layout
-from autonl_core.datasets.layouts.reading import AmbiguousLayout
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.errors import DatasetError
+from autonl_core.errors import AmbiguousLayout, DatasetError
 
 IMAGE = b"\xff\xd8\xff\xe0"
 IMAGES = {f"images/{number}.jpg": IMAGE for number in range(6)}
@@ -148,7 +147,7 @@ def test_several_columns_are_a_question() -> None:
     )
     with pytest.raises(AmbiguousLayout, match="several files or columns of labels") as raised:
         layout(IMAGES | {"labels.csv": table})
-    offered = {reading.layout: sorted(reading.counts()) for reading in raised.value.readings}
+    offered = {reading.layout: sorted(reading.images) for reading in raised.value.readings}
     assert offered == {"labels.csv:colour": ["lab", "pug"], "labels.csv:shape": ["round", "square"]}
     for how, classes in offered.items():
         assert layout(IMAGES | {"labels.csv": table}, how).classes == tuple(classes)

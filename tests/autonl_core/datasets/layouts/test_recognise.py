@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from autonl_core.datasets.layout import Layout, read_layout
-from autonl_core.datasets.layouts.reading import AmbiguousLayout
 from autonl_core.datasets.limits import DEFAULT_LIMITS
-from autonl_core.errors import DatasetError
+from autonl_core.errors import AmbiguousLayout, DatasetError
 
 CLASSES = ("cat", "dog", "emu")
 # Names of the splits: for training, for validation and for testing.
@@ -53,7 +52,7 @@ def readings(names: Iterable[str]) -> dict[str, list[str]]:
     """The layouts that are offered, with their classes."""
     with pytest.raises(AmbiguousLayout) as raised:
         layout(names)
-    return {reading.layout: sorted(reading.counts()) for reading in raised.value.readings}
+    return {reading.layout: sorted(reading.images) for reading in raised.value.readings}
 
 
 @pytest.mark.parametrize("names", SPLIT_NAMES, ids=lambda names: names[0])
@@ -223,4 +222,4 @@ def layout_or_readings(names: Sequence[str]) -> Layout | list[list[str]]:
     try:
         return layout(names)
     except AmbiguousLayout as error:
-        return [sorted(reading.counts()) for reading in error.readings]
+        return [sorted(reading.images) for reading in error.readings]
