@@ -78,6 +78,10 @@ def _search(options: argparse.Namespace) -> int:
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
     config = settle(config, dataset, installed_weights())
+    if not dataset.horizontal_flip and config.augment.horizontal_flip is None:
+        _say(
+            "training images are not mirrored, as that could change their class; augment.horizontal_flip: true does it"
+        )
     _run(options, config, dataset, options.out)
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)

@@ -22,6 +22,7 @@ from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.image_checks import check_images
 from autonl_core.dataset_check.inspect import Images, Inspected, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
+from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.data_source import FileSource
@@ -61,6 +62,7 @@ class _Usable:
     image_size: int
     content: str  # a fingerprint of the files
     label_files: tuple[str, ...]
+    horizontal_flip: bool  # whether a mirrored image still shows its class
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,18 @@ def check_dataset(
             place = _Place(kind, path, layout, work_dir, saved_dir, inspectors)
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
-                spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
+                spec = DatasetSpec(
+                    name,
+                    kind,
+                    str(path),
+                    usable.classes,
+                    usable.image_size,
+                    0,
+                    0,
+                    "",
+                    usable.horizontal_flip,
+                    layout=layout,
+                )
                 checked = _write_results(files, usable, spec, work_dir, limits, report)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", str(error))
@@ -140,7 +153,8 @@ def _find_problems(
     if report.has_errors:
         return None
     usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
-    return _Usable(layout.classes, items, usual_size, content, layout.label_files)
+    may_mirror = check_mirroring(layout.classes, items, images, report)
+    return _Usable(layout.classes, items, usual_size, content, layout.label_files, may_mirror)
 
 
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:

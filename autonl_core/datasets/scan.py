@@ -14,6 +14,7 @@ from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import read_manifest
+from autonl_core.datasets.mirror_names import read_mirror_names
 from autonl_core.datasets.names import FORMER_SUFFIXES, is_left_behind, may_be_image, parts_of
 from autonl_core.datasets.sources import open_source, require_source
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
@@ -54,6 +55,7 @@ def scan(
         test_images=splits["test"],
         fingerprint=fingerprint,
         layout=layout,
+        horizontal_flip=not read_mirror_names(found.classes).forbid_mirroring,
     )
 
 
