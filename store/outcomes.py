@@ -66,7 +66,8 @@ def failed(
 def paused(session: Session, search: Search, exit_class: ExitClass, moment: datetime, detail: str) -> SearchState:
     _end_attempt(session, search, exit_class, detail, moment)
     transition(search, Action.FINISH_PAUSE)
-    events.append(session, search, EventKind.PAUSED, moment, {"best_arch_id": search.best_arch_id})
+    reached = {"best_arch_id": search.best_arch_id, "saved_step": search.saved_step}
+    events.append(session, search, EventKind.PAUSED, moment, reached)
     return search.state
 
 

@@ -32,6 +32,7 @@ from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.layouts.reading import AmbiguousLayout
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
+from autonl_core.datasets.place_words import in_user_words, shown_as
 from autonl_core.datasets.scan import content_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
 from autonl_core.datasets.spec import DatasetSpec
@@ -75,6 +76,7 @@ class _Place:
     work_dir: Path
     saved_dir: Path | None
     inspectors: Inspectors
+    shown: str  # what messages call the source
 
 
 def check_dataset(
@@ -105,26 +107,16 @@ def check_dataset(
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors)
+            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors, shown_as(name, path))
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
-                spec = DatasetSpec(
-                    name,
-                    kind,
-                    str(path),
-                    usable.classes,
-                    usable.image_size,
-                    0,
-                    0,
-                    "",
-                    usable.horizontal_flip,
-                    layout=layout,
-                )
+                spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
                 checked = _write_results(files, usable, spec, work_dir, limits, report)
     except DatasetError as error:
-        report.add("error", f"{kind}_refused", str(error))
+        report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
     except OSError as error:
-        report.add("error", f"{kind}_refused", f"{error.filename or path} cannot be read: {error.strerror or error}")
+        problem = f"{error.filename or path} cannot be read: {error.strerror or error}"
+        report.add("error", f"{kind}_refused", in_user_words(problem, name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
 
@@ -160,7 +152,7 @@ def _find_problems(
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:
     """What the folders and label files say, and findings about all names; None if it cannot be said."""
     try:
-        layout = open_layout(files, place.path.name, limits, place.layout)
+        layout = open_layout(files, place.shown, limits, place.layout)
     except DatasetError as error:
         check_files(files.marks, (), (), report)
         if isinstance(error, AmbiguousLayout):
@@ -208,6 +200,7 @@ def _write_results(
     splits = Counter(item.split for item in items)
     complete = replace(
         spec,
+        horizontal_flip=usable.horizontal_flip,
         train_images=splits["train"],
         test_images=splits["test"],
         fingerprint=manifest_fingerprint(manifest),

@@ -7,6 +7,9 @@ import { badge, notice, regularly, table } from "./parts.js";
 
 const SHOWN_CLASSES = 24;
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/; // as in autonl_core/spec/names.py
+const NAME_RULE = "A name has 1 to 64 characters: letters from A to Z, digits, dots, hyphens and underscores, the first one a letter or a digit; no spaces, and no accents.";
+
 /** Show all datasets in `main`; returns a function that stops the updates. */
 export function showDatasets(main) {
   document.title = "Datasets · AutoNL";
@@ -46,6 +49,10 @@ function uploadPart() {
     const [archive] = file.files;
     if (!name.value.trim() || !archive) {
       message.textContent = "Enter a name and choose a zip archive.";
+      return;
+    }
+    if (!NAME.test(name.value.trim())) {
+      message.textContent = NAME_RULE;
       return;
     }
     button.disabled = true;
@@ -91,8 +98,8 @@ function head(dataset) {
     }
   };
   const counts = dataset.train_images === null ? "Checking: every image is opened and compared with the others." :
-    `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images in ` +
-    `${format.count(dataset.classes.length)} classes, ${dataset.image_size} pixels`;
+    `${format.count(dataset.train_images)} training and ${format.counted(dataset.test_images, "test image")} in ` +
+    `${format.counted(dataset.classes.length, "class")}, ${dataset.image_size} pixels`;
   return h("div", { class: "detail-head" },
     h("div", {}, h("h1", {}, dataset.name), h("p", { class: "hint" }, counts)),
     h("div", { class: "actions" }, badge(dataset.state),
@@ -111,7 +118,7 @@ function finding({ severity, code, detail, files, count }) {
   return h("li", {},
     h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, code.replaceAll("_", " ")),
     h("p", {}, detail),
-    files.length ? h("details", {}, h("summary", { class: "hint" }, `${format.count(count)} files`), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
+    files.length ? h("details", {}, h("summary", { class: "hint" }, format.counted(count, "file")), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
 }
 
 function classes(dataset) {

@@ -82,7 +82,7 @@ async function showRange() {
   const dataset = datasets.find(({ name }) => name === byId("dataset").value);
   if (!dataset) return;
   byId("dataset-hint").textContent =
-    `${format.count(dataset.train_images)} training and ${format.count(dataset.test_images)} test images, ` +
+    `${format.count(dataset.train_images)} training and ${format.counted(dataset.test_images, "test image")}, ` +
     `${dataset.classes.length} classes, ${dataset.image_size} pixels`;
   const hint = byId("budget-hint");
   const slider = byId("budget-slider");

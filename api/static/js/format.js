@@ -3,6 +3,13 @@
 const whole = new Intl.NumberFormat("en");
 
 export const count = (number) => whole.format(number);
+
+/** (1, "class") -> "1 class", (2, "class") -> "2 classes". */
+export function counted(number, noun) {
+  const many = noun.endsWith("s") ? `${noun}es` : `${noun}s`;
+  return `${count(number)} ${number === 1 ? noun : many}`;
+}
+
 export const percent = (number, digits = 2) => (number === null || number === undefined ? "–" : `${number.toFixed(digits)}%`);
 
 /** 4500000 -> "4.5M", with at most `digits` significant digits. */

@@ -95,8 +95,8 @@ def points_and_error(ahead: int, behind: int, images: int) -> tuple[float, float
 
 @pytest.mark.parametrize("images", [10, 30, 100, 1000])
 def test_a_gap_between_two_networks_is_chance_as_the_sign_test_says(images: int) -> None:
-    for ahead in range(0, 10):
-        for behind in range(0, min(4, images - ahead)):
+    for ahead in range(10):
+        for behind in range(min(4, images - ahead)):
             expected = ahead == behind or 2 * float(binom.sf(ahead - 1, ahead + behind, 0.5)) >= 0.05
             if ahead >= behind:
                 assert gap_may_be_chance(*points_and_error(ahead, behind, images), images) == expected
