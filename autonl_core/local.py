@@ -32,6 +32,7 @@ from autonl_core.spec.recipe import settle
 from autonl_core.spec.repeats import other_seeds
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.training.evaluate import evaluate
+from autonl_core.wording.counts import counted
 
 
 class Printed(Silent):
@@ -78,6 +79,10 @@ def _search(options: argparse.Namespace) -> int:
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = find_dataset(str(options.dataset_path or config.dataset))
     config = settle(config, dataset, installed_weights())
+    if not dataset.horizontal_flip and config.augment.horizontal_flip is None:
+        _say(
+            "training images are not mirrored, as that could change their class; augment.horizontal_flip: true does it"
+        )
     _run(options, config, dataset, options.out)
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)
@@ -144,7 +149,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         found = {"correct": measured.correct, "images": measured.images, "top1_pct": measured.top1_pct}
         _say(json.dumps(found | {"top5_pct": measured.top5_pct, "arch_id": loaded.arch.arch_id}))
     else:
-        _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({measured.images} test images)")
+        images = counted(measured.images, "test image")
+        _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({images})")
     return 0
 
 

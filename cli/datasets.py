@@ -16,7 +16,7 @@ from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
-from cli.packing import pack
+from cli.packing import pack, require_name
 from cli.render import dataset_report, dataset_table
 from cli.render_readings import reading_choices
 from cli.uploads import upload_progress, wait_for_check
@@ -64,6 +64,7 @@ def add(
     """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
     reading = _reading(layout, duplicates)
     console = Console(stderr=True, quiet=as_json)
+    require_name(name)
     path = path.expanduser().absolute()
     dataset: Mapping[str, Any]
     with Client(url) as client:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autonl_core.datasets.names import is_left_behind
+from autonl_core.spec.names import NAME_RULE, is_name
 from cli.errors import PackingError
 
 
@@ -36,6 +37,12 @@ def pack(folder: Path, target: Path, on_packed: Callable[[int, int], None]) -> l
     except (OSError, ValueError) as error:
         raise PackingError(f"{folder} cannot be packed", [str(error)]) from error
     return sorted(left_out)
+
+
+def require_name(name: str) -> None:
+    """Raises PackingError, with the rule in words, if nothing can be uploaded under this name."""
+    if not is_name(name):
+        raise PackingError(f"{name!r} cannot be the name of a dataset or weight set", [NAME_RULE])
 
 
 def _visible(folder: Path, left_out: set[str]) -> Iterator[Path]:

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autonl_core.wording.counts import counted
+
 STATE_STYLES = {
     "queued": "cyan",
     "running": "bold blue",
@@ -116,8 +118,8 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
     """What a dataset contains, and every problem its check found, worst first."""
     head = Text(dataset["name"], style="bold").append(f": {dataset['state']}", style="")
     if dataset["state"] == "ready":
-        head.append(f", {dataset['train_images']:,} training and {dataset['test_images']:,} test images ")
-        head.append(f"in {len(dataset['classes'])} classes, {dataset['image_size']} pixels")
+        head.append(f", {dataset['train_images']:,} training and {counted(dataset['test_images'], 'test image')} ")
+        head.append(f"in {counted(len(dataset['classes']), 'class')}, {counted(dataset['image_size'], 'pixel')}")
     lines = [head]
     for problem in (dataset["report"] or {"problems": []})["problems"]:
         line = Text(f"{problem['severity']:8}", style=_SEVERITY_STYLES[problem["severity"]])
@@ -169,6 +171,8 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         progress = search["progress"]
         facts.append(("phase", f"{progress['phase']}, {100 * progress['fraction']:.0f}% done"))
         facts.append(("remaining", short_time(progress["eta_s"])))
+    if search["state"] == "paused":
+        facts.append(("to go on", saved_text(search)))
     if search["result"]:
         facts += result_facts(search["result"])
         facts += _further_facts(search)
@@ -183,6 +187,13 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         detail = f": {attempt['detail']}" if attempt["detail"] else ""
         facts.append((f"attempt {attempt['attempt']}", f"{outcome} ({attempt['owner']}){detail}"))
     return fact_table(facts)
+
+
+def saved_text(search: Mapping[str, Any]) -> str:
+    """Where a paused search would go on."""
+    if search.get("saved_step") == 0:  # an earlier service does not say
+        return "nothing is saved yet, resuming begins from the start"
+    return "resuming goes on from the last run state"
 
 
 def _budget_of(budget: Mapping[str, Any]) -> str:
@@ -202,7 +213,7 @@ def _further_facts(search: Mapping[str, Any]) -> list[tuple[str, RenderableType]
 def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     """The numbers of a result."""
     architecture = result["architecture"]
-    correct = f"({result['test_correct']} of {result['test_images']} images)"
+    correct = f"({result['test_correct']:,} of {counted(result['test_images'], 'image')})"
     facts: list[tuple[str, RenderableType]] = [
         ("architecture", architecture["arch_id"]),
         ("arch string", architecture["arch_string"]),

@@ -137,4 +137,5 @@ def _print_state(details: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(details)
     else:
-        STDOUT.print(Text(f"{details['id']} is {details['state']}"))
+        saved = f": {render.saved_text(details)}" if details["state"] == "paused" else ""
+        STDOUT.print(Text(f"{details['id']} is {details['state']}{saved}"))

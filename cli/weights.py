@@ -14,6 +14,7 @@ from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.packing import require_name
 from cli.render_weights import weights_facts, weights_table
 from cli.uploads import upload_progress, wait_for_check
 
@@ -42,6 +43,7 @@ def weights() -> None:
 @stop_on_error
 def add(name: str, path: Path, no_wait: bool, as_json: bool, url: str, **stated: str | float | None) -> None:
     """Upload a file of weights, and show what its check finds. Exit code 1 if they cannot be used."""
+    require_name(name)
     console = Console(stderr=True, quiet=as_json)
     path = path.expanduser().absolute()
     if not path.is_file():

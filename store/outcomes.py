@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
+from autonl_core.wording.counts import agreeing, counted
 from store import events
 from store.db import now
 from store.json_values import plain_json, plain_text
@@ -66,7 +67,8 @@ def failed(
 def paused(session: Session, search: Search, exit_class: ExitClass, moment: datetime, detail: str) -> SearchState:
     _end_attempt(session, search, exit_class, detail, moment)
     transition(search, Action.FINISH_PAUSE)
-    events.append(session, search, EventKind.PAUSED, moment, {"best_arch_id": search.best_arch_id})
+    reached = {"best_arch_id": search.best_arch_id, "saved_step": search.saved_step}
+    events.append(session, search, EventKind.PAUSED, moment, reached)
     return search.state
 
 
@@ -122,9 +124,9 @@ def _reason_to_give_up(search: Search, streak: Sequence[Attempt], settings: Sett
 def _describe_failure(search: Search, shown: Sequence[Attempt], streak_length: int, error_type: str) -> str:
     """Which limit was reached, how each of the `shown` attempts ended, and what to do about it."""
     if error_type == "attempts-exhausted":
-        limit = f"all {search.attempts} attempts are used up"
+        limit = f"{counted(search.attempts, 'attempt')} {agreeing(search.attempts, 'was')} made; no more are allowed"
     else:
-        limit = f"{streak_length} attempts in a row ended without a new run state"
+        limit = f"{counted(streak_length, 'attempt')} in a row ended without a new run state"
     endings = "; ".join(f"attempt {attempt.fence}: {attempt.exit_class}: {attempt.detail}" for attempt in shown)
     return f"{limit}: {endings}. {_REMEDIES[error_type]}"
 

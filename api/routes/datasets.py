@@ -38,7 +38,7 @@ from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
-from autonl_core.datasets.zip_archive import FIRST_BYTES
+from autonl_core.datasets.zip_archive import EMPTY_FIRST_BYTES, FIRST_BYTES
 from autonl_core.spec.config import Name
 from store.datasets import Added, ReadAs, sheets_folder
 from store.errors import NotFound
@@ -191,6 +191,9 @@ def _archives(stores: Stores) -> UploadKind:
 
 
 def _require_zip(first_block: bytes) -> None:
+    if first_block.startswith(EMPTY_FIRST_BYTES):
+        detail = "the zip archive is empty, without a single file; pack the class folders again"
+        raise ProblemError(problems.DATASET_INVALID, detail)
     if not first_block.startswith(FIRST_BYTES):
         detail = f"not a zip archive: it starts with {first_block[:4]!r}; pack the class folders as a zip"
         raise ProblemError(problems.DATASET_INVALID, detail)

@@ -214,6 +214,7 @@ class SearchView(View):
     budgets: list[BudgetView] = Field(description="all of `flops_budgets`, and the searches for them; empty: only one")
     config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")
     progress: ProgressView | None
+    saved_step: int = Field(description="number of the last run state; 0: none, resuming begins from the start")
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
     result: ResultView | None
     supernet: SupernetView | None = Field(description="null: none yet, or it is not kept")

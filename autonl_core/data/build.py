@@ -21,6 +21,7 @@ from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.scan import list_items
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError
+from autonl_core.wording.counts import agreeing, counted
 
 SIZES = "sizes.npy"  # of whole pictures
 OWN_GROUP = -1  # group of an image that shares its picture with no other
@@ -148,7 +149,7 @@ def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequ
         first = f"; first problem: {problems[0].file}: {problems[0].problem}" if problems else ""
         raise DatasetError(
             f"dataset {dataset.name!r}: too few readable images for {', '.join(short[:_SHOWN_CLASSES])}; "
-            f"{len(problems)} files are unreadable{first}"
+            f"{counted(len(problems), 'file')} {agreeing(len(problems), 'is')} unreadable{first}"
         )
 
 

@@ -22,6 +22,7 @@ from autonl_core.data.decode_worker import Decoded
 from autonl_core.data.listing import Listing
 from autonl_core.datasets.limits import Limits
 from autonl_core.errors import DatasetError
+from autonl_core.wording.counts import counted
 
 Rows = NDArray[np.int64]
 
@@ -107,7 +108,7 @@ class ShardedPixels:
             position, problem = min(problems.items())
             name = self._listing.name(int(rows[position]))
             raise DatasetError(
-                f"{len(problems)} images of {self._listing.path} changed or were damaged since they were prepared; "
+                f"{counted(len(problems), 'image')} of the dataset changed, or cannot be read any more; "
                 f"the first is {name!r}: {problem}; add the dataset again"
             )
         return decoded.images

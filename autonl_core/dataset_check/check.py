@@ -23,6 +23,7 @@ from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.image_checks import check_images
 from autonl_core.dataset_check.inspect import Images, Inspected, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
+from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
 from autonl_core.datasets.data_source import FileSource
@@ -31,6 +32,7 @@ from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
+from autonl_core.datasets.place_words import in_user_words, shown_as
 from autonl_core.datasets.scan import content_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
 from autonl_core.datasets.spec import DatasetSpec
@@ -61,6 +63,7 @@ class _Usable:
     image_size: int
     content: str  # a fingerprint of the files
     label_files: tuple[str, ...]
+    horizontal_flip: bool  # whether a mirrored image still shows its class
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class _Place:
     work_dir: Path
     saved_dir: Path | None
     inspectors: Inspectors
+    shown: str  # what messages call the source
 
 
 def check_dataset(
@@ -103,15 +107,16 @@ def check_dataset(
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors)
+            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors, shown_as(name, path))
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
                 spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
                 checked = _write_results(files, usable, spec, work_dir, limits, report)
     except DatasetError as error:
-        report.add("error", f"{kind}_refused", str(error))
+        report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
     except OSError as error:
-        report.add("error", f"{kind}_refused", f"{error.filename or path} cannot be read: {error.strerror or error}")
+        problem = f"{error.filename or path} cannot be read: {error.strerror or error}"
+        report.add("error", f"{kind}_refused", in_user_words(problem, name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
 
@@ -140,13 +145,14 @@ def _find_problems(
     if report.has_errors:
         return None
     usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
-    return _Usable(layout.classes, items, usual_size, content, layout.label_files)
+    may_mirror = check_mirroring(layout.classes, items, images, report)
+    return _Usable(layout.classes, items, usual_size, content, layout.label_files, may_mirror)
 
 
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:
     """What the folders and label files say, and findings about all names; None if it cannot be said."""
     try:
-        layout = open_layout(files, place.path.name, limits, place.layout)
+        layout = open_layout(files, place.shown, limits, place.layout)
     except DatasetError as error:
         check_files(files.marks, (), (), report)
         if isinstance(error, AmbiguousLayout):
@@ -199,6 +205,7 @@ def _write_results(
     splits = Counter(item.split for item in items)
     complete = replace(
         spec,
+        horizontal_flip=usable.horizontal_flip,
         train_images=splits["train"],
         test_images=splits["test"],
         fingerprint=manifest_fingerprint(manifest),

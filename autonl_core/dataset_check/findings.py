@@ -13,6 +13,12 @@ from autonl_core.datasets.check_report import DatasetReport, Severity
 
 LONG_SIDES = 4  # times the shorter side, above which an aspect ratio is extreme
 FEW_TRAINING_IMAGES = 20  # in a class
+_IF_MIRRORING_IS_RIGHT = (
+    'if a mirrored image still shows its class, start a search with "augment": {{"horizontal_flip": true}}'
+)
+_IF_MIRRORING_IS_WRONG = (
+    'if a mirrored image shows another class, start a search with "augment": {{"horizontal_flip": false}}'
+)
 
 
 class Finding(Enum):
@@ -221,6 +227,51 @@ class Finding(Enum):
         (
             "the largest class has {largest:,} training images, the smallest {smallest:,}: a network will favour the "
             "large classes; add images to the small ones, or balance the classes in training"
+        ),
+    )
+
+    # Mirroring
+    MIRRORED_CLASS_NAMES = (
+        "mirrored_class_names",
+        "info",
+        (
+            "by their names, these classes are each other's mirror image: {pairs}. Searches do not mirror training "
+            f"images of this dataset; {_IF_MIRRORING_IS_RIGHT}"
+        ),
+    )
+    MIRRORED_CLASSES = (
+        "mirrored_classes",
+        "info",
+        (
+            "mirrored training images look like another class: of {images}, {wrong} are nearest to their own class, "
+            "but nearer to a mirrored image of another one, and {right} the other way round; most often {pairs}. "
+            f"Searches do not mirror training images of this dataset; {_IF_MIRRORING_IS_RIGHT}"
+        ),
+    )
+    MIRRORED_GLYPHS = (
+        "mirrored_glyphs",
+        "info",
+        (
+            "the classes are named like {glyphs}, and mirrored ones look different: of {images}, {recognised} are "
+            "nearest to their own class among all as they are, and {mirrored} among mirrored ones. Searches do not "
+            f"mirror training images of this dataset; {_IF_MIRRORING_IS_RIGHT}"
+        ),
+    )
+    MIRRORING_DOUBTFUL = (
+        "mirroring_doubtful",
+        "warning",
+        (
+            "some mirrored training images may look like another class: of {images}, {wrong} are nearest to their own "
+            "class, but nearer to a mirrored image of another one, and {right} the other way round; most often "
+            f"{{pairs}}. Searches mirror training images of this dataset; {_IF_MIRRORING_IS_WRONG}"
+        ),
+    )
+    MIRRORING_OF_LETTERS = (
+        "mirroring_of_letters",
+        "warning",
+        (
+            "the classes are named like letters, and searches mirror training images, because nothing in the images "
+            f"speaks against it; {_IF_MIRRORING_IS_WRONG}"
         ),
     )
 

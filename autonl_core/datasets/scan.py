@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from autonl_core.datasets.data_source import FileSource, RenamesFiles
@@ -14,10 +15,13 @@ from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import read_manifest
+from autonl_core.datasets.mirror_names import read_mirror_names
 from autonl_core.datasets.names import FORMER_SUFFIXES, is_left_behind, may_be_image, parts_of
+from autonl_core.datasets.place_words import in_user_words, place_of
 from autonl_core.datasets.sources import open_source, require_source
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.errors import DatasetError
+from autonl_core.wording.counts import counted
 
 _SHOWN_CLASSES = 20
 _SAMPLED_IMAGES = 64  # whose headers are read to find the usual size
@@ -54,6 +58,7 @@ def scan(
         test_images=splits["test"],
         fingerprint=fingerprint,
         layout=layout,
+        horizontal_flip=not read_mirror_names(found.classes).forbid_mirroring,
     )
 
 
@@ -70,7 +75,7 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
         OSError: it cannot be read.
     """
     path = Path(spec.location)
-    with open_source(path, limits, kind=spec.kind) as files:
+    with _open(spec, path, limits) as files:
         if spec.manifest:
             manifest = read_manifest(Path(spec.manifest), spec.fingerprint)
             former = manifest.label_files is None
@@ -84,9 +89,25 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
                 return split_items(layout)
         count = sum(may_be_image(name) for name in files.marks)
     raise DatasetError(
-        f"dataset {spec.name!r} at {path} changed since it was added: it has {count} images now, "
-        f"and had {spec.train_images + spec.test_images} in {len(spec.classes)} classes; add it again"
+        f"{_called(spec, path)} changed since it was added: it has "
+        f"{counted(count, 'image')} now, and had {spec.train_images + spec.test_images:,} in "
+        f"{counted(len(spec.classes), 'class')}; add it again"
     )
+
+
+def _called(spec: DatasetSpec, path: Path) -> str:
+    place = place_of(spec.name, path)
+    return f"dataset {spec.name!r} at {path}" if place == str(path) else place
+
+
+@contextmanager
+def _open(spec: DatasetSpec, path: Path, limits: Limits) -> Iterator[FileSource]:
+    """The files of the dataset. Raises DatasetError, in words that its user knows, and OSError."""
+    try:
+        with open_source(path, limits, kind=spec.kind) as files:
+            yield files
+    except DatasetError as error:
+        raise DatasetError(in_user_words(str(error), spec.name, path)) from error
 
 
 def has_changed(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> bool:
@@ -139,7 +160,8 @@ def _require_images(classes: Sequence[str], items: Iterable[Item], path: Path) -
     if not short:
         return
     shown = "; ".join(
-        f"{count.name!r} has {count.train} training and {count.test} test images" for count in short[:_SHOWN_CLASSES]
+        f"{count.name!r} has {count.train:,} training and {counted(count.test, 'test image')}"
+        for count in short[:_SHOWN_CLASSES]
     )
     rest = f"; and {len(short) - _SHOWN_CLASSES} more" if len(short) > _SHOWN_CLASSES else ""
     raise DatasetError(f"{path}: every class needs {NEEDED_PER_CLASS}: {shown}{rest}")

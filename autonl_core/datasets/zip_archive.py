@@ -25,6 +25,7 @@ MAX_NAME_CHARS = 1_024
 FREE_BYTES = 64 << 20  # of content that any archive may have, whatever its ratio
 
 FIRST_BYTES = b"PK\x03\x04"
+EMPTY_FIRST_BYTES = b"PK\x05\x06"  # a directory without entries
 _ENTRY_SIGNATURE = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot bound the output of the others
 _ENCRYPTED = 0x1
@@ -66,6 +67,8 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[zipfil
     """
     with _BoundedDirectory(io.FileIO(path), limits) as file:
         try:
+            if file.peek(4)[:4] == EMPTY_FIRST_BYTES:
+                raise DatasetError("it is empty, without a single file; pack the folders of images again")
             if file.peek(4)[:4] != FIRST_BYTES:
                 raise zipfile.BadZipFile("it does not start like a zip archive")
             archive = zipfile.ZipFile(file)
@@ -82,7 +85,7 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[zipfil
 def starts_like_an_archive(path: Path) -> bool:
     """Whether the first bytes are those of a zip archive. Raises OSError if `path` cannot be read."""
     with path.open("rb") as file:
-        return file.read(len(FIRST_BYTES)) == FIRST_BYTES
+        return file.read(len(FIRST_BYTES)) in (FIRST_BYTES, EMPTY_FIRST_BYTES)
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits = DEFAULT_LIMITS) -> bytes:

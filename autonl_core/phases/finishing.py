@@ -24,6 +24,8 @@ from autonl_core.spec.macs import count_macs
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.supernet.budget import BAND
 from autonl_core.training.evaluate import Examiner, Score, evaluate, in_full_precision
+from autonl_core.wording.counts import counted
+from autonl_core.wording.evidence import Guessing, beside_guessing
 
 CHECKPOINT_NAME = "model.safetensors"
 
@@ -97,11 +99,10 @@ def _result(
     )
 
 
-def _better_than_guessing(score: Score, test: ImageSet) -> bool:
-    """Whether top-1 is more than two standard deviations above always naming the most frequent class."""
+def _beside_guessing(score: Score, test: ImageSet) -> Guessing:
+    """How top-1 compares with always naming the most frequent class."""
     labels = test.labels[test.indices]
-    share = np.bincount(labels).max() / len(labels)
-    return bool(score.correct > len(labels) * share + 2 * math.sqrt(len(labels) * share * (1 - share)))
+    return beside_guessing(score.correct, len(labels), float(np.bincount(labels).max() / len(labels)))
 
 
 def _judge(run: SearchRun, network: Network, score: Score) -> tuple[StopReason, tuple[str, ...]]:
@@ -110,7 +111,14 @@ def _judge(run: SearchRun, network: Network, score: Score) -> tuple[StopReason, 
     if count_macs(network.arch).total < BAND * run.config.flops_budget:
         space = run.table.space.name
         notes.append(f"{space} has no network between {BAND:.0%} and 100% of this budget; this is the best below")
-    if _better_than_guessing(score, run.data.test):
+    found = _beside_guessing(score, run.data.test)
+    images = counted(score.images, "test image")
+    if found == "unknown":
+        notes.append(f"{images} cannot show whether top-1 is above always naming the most frequent class; add some")
+    if found != "no better":
         return "converged", tuple(notes)
-    notes.append("top-1 is not above always naming the most frequent class: do the labels belong to the images?")
+    notes.append(
+        f"as far as {images} show, top-1 is not above always naming the most frequent class: do the labels belong to "
+        "the images?"
+    )
     return "collapsed", tuple(notes)

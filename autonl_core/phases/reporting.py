@@ -39,6 +39,7 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import COUNTING_RULE, count_macs, count_params
 from autonl_core.spec.result import BaselineResult, ResultFile, StopReason
 from autonl_core.training.evaluate import Predictions, Score
+from autonl_core.wording.counts import agreeing, counted
 
 if TYPE_CHECKING:
     from autonl_core.report.canvas import Picture
@@ -201,7 +202,9 @@ def warnings_of(decoding: DecodingReport, checking: DatasetReport | None) -> tup
     warnings = []
     if decoding.unreadable:
         files = [f"{image.file} ({image.problem})" for image in decoding.problems]
-        warnings.append(f"{decoding.unreadable:,} images could not be read and were left out: {_first(files)}")
+        count = decoding.unreadable
+        left_out = f"{counted(count, 'image')} could not be read and {agreeing(count, 'was')} left out"
+        warnings.append(f"{left_out}: {_first(files)}")
     for problem in checking.problems if checking else ():
         if problem.severity != "info":
             shown = f" ({problem.count:,}: {_first(problem.files)})" if problem.files else ""

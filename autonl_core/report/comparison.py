@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import pct, short
-from autonl_core.report.statistics import noise_points
 from autonl_core.spec.config import OFF_THE_SHELF, RIVALS, UNIFORM
 from autonl_core.spec.result import BaselineResult
 from autonl_core.spec.zoo import find_net
+from autonl_core.wording.counts import counted
+from autonl_core.wording.evidence import differ, least_difference
 
 SAME_COMPUTE = 0.05  # share by which whole epochs may miss the compute of the search and still be called the same
 _DEEDS = {
@@ -47,14 +48,9 @@ def _beside_published(facts: Facts, baseline: BaselineResult) -> str:
         return f"{title}, scaled to the same MACs, has no score: {baseline.problem}."
     found, reference, images = facts.test.correct, baseline.test_correct, facts.test.images
     gap = 100 * (found - reference) / images
-    noise = noise_points(found, reference, images)
     side = "better than" if gap > 0 else "worse than" if gap < 0 else "level with"
     margin = f"{abs(gap):.1f} points " if gap else ""
-    doubt = (
-        f"; with {images:,} test images, a difference below {noise:.1f} points may be chance"
-        if abs(gap) < noise
-        else ""
-    )
+    doubt = "" if differ(found, reference, images) else f"; {_may_be_chance(found, reference, images)}"
     scaled = (
         f"scaled to {short(baseline.macs)} MACs and trained the same way, which reaches {pct(100 * reference / images)}"
     )
@@ -76,18 +72,27 @@ def _worth_it(facts: Facts) -> list[str]:
 
 def _beside_rival(facts: Facts, rival: BaselineResult, *, of_several: bool) -> str:
     found, reference, images = facts.test.correct, rival.test_correct or 0, facts.test.images
-    gap, noise = 100 * (found - reference) / images, noise_points(found, reference, images)
+    gap = 100 * (found - reference) / images
     deed = _DEEDS[rival.name].format(px=rival.resolution) + (" (the better of two alternatives)" if of_several else "")
     work_share = 1.0 if rival.work_share is None else rival.work_share
     compute = "the same compute" if abs(work_share - 1) <= SAME_COMPUTE else f"{work_share:.0%} of the compute"
     side = "less than" if gap > 0 else "more than" if gap < 0 else "as much as"
     margin = f"{abs(gap):.1f} points {side} the result" if gap else f"{side} the result"
     reached = f"reaches {pct(100 * reference / images)} for {short(rival.macs)} MACs, {margin}"
-    if abs(gap) < noise or not gap:
-        doubt = f"with {images:,} test images, a difference below {noise:.1f} points may be chance"
-        return f"{deed[:1].upper()}{deed[1:]} would have done: with {compute} it {reached}; {doubt}."
+    if not differ(found, reference, images):
+        doubt = _may_be_chance(found, reference, images)
+        return f"Whether the search was worth its compute is not known: with {compute}, {deed} {reached}; {doubt}."
     worth = "worth" if gap > 0 else "not worth"
     return f"The search was {worth} its compute: with {compute}, {deed} {reached}."
+
+
+def _may_be_chance(found: int, reference: int, images: int) -> str:
+    """From which difference on one is more than chance, in the direction of this one."""
+    few = f"with {counted(images, 'test image')},"
+    least = least_difference(reference, images, above=found > reference or (found == reference and found < images))
+    if least is None:
+        return f"{few} that may be chance"
+    return f"{few} a difference below {100 * least / images:.1f} points may be chance"
 
 
 def limits_of_comparison(facts: Facts) -> list[str]:
@@ -121,7 +126,7 @@ def _limits_of_rivals(rivals: Sequence[BaselineResult]) -> list[str]:
         if rival.epochs:
             took = f"{rival.work_share or 0:.0%} of the compute of the search"
             sentences.append(
-                f"{_TRAINED[rival.name]}: {rival.epochs:,} passes over all training images, "
+                f"{_TRAINED[rival.name]}: {counted(rival.epochs, 'pass')} over all training images, "
                 f"{took}{_COUNTED[rival.name]}."
             )
     if sentences:

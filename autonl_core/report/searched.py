@@ -8,6 +8,8 @@ from autonl_core.report.tables import Table
 from autonl_core.report.words import origin
 from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
 from autonl_core.spec.measured_network import MeasuredNetwork, front_of
+from autonl_core.wording.counts import counted
+from autonl_core.wording.evidence import gap_may_be_chance
 
 _Z = 1.959963984540054  # two-sided 95%
 _HOW = (
@@ -36,7 +38,7 @@ _SINGLE = {"random": "a random network", "by_scores": "one of the best by scores
 def about_candidates(facts: Facts) -> list[str]:
     """How candidates were compared, what came of it, and which kind was chosen."""
     comparison = facts.architecture.comparison
-    images = f"{facts.test.val_images:,} validation images"
+    images = facts.test.val_images
     return [
         _HOW + (_FINAL if comparison.rounds else ""),
         f"Origin of the chosen network: {origin(facts.architecture.chosen_as)}.",
@@ -56,42 +58,46 @@ def _whether_options_matter(comparison: Comparison) -> list[str]:
         return [f"Which options a network has explains {scored}: {how_often}."]
     remedy = "Among them the choice may be luck: more validation images or epochs may show more, or labels are wrong."
     freed = comparison.freed_epochs
-    consequence = f" So no final was held, and the chosen network trained {_passes(freed)} more." if freed else ""
+    consequence = (
+        f" So no final was held, and the chosen network trained {counted(freed, 'pass')} more." if freed else ""
+    )
     return [
         f"Which options a network has explains no more of {scored} than chance may: {how_often}. {remedy}{consequence}"
     ]
 
 
-def _passes(count: int) -> str:
-    return "one pass" if count == 1 else f"{count} passes"
-
-
-def _with_shared_weights(comparison: Comparison, images: str) -> list[str]:
+def _with_shared_weights(comparison: Comparison, images: int) -> list[str]:
     gaps = [(name, comparison.ahead_of[name]) for name in _RIVALS if name in comparison.ahead_of]
     sentences = []
     if gaps:
-        beside = _listed([f"{_TITLES[name]} by {in_points(gap)}" for name, gap in gaps])
+        beside = _listed([f"{_TITLES[name]} by {in_points(gap, images)}" for name, gap in gaps])
         sentences.append(
-            f"At equal MACs, on {images} with shared weights, the best network by all scores was ahead of {beside}."
+            f"At equal MACs, on {_validation(images)} with shared weights, the best network by all scores was ahead of "
+            f"{beside}."
         )
     twin = comparison.ahead_of.get(_TWIN)
     if twin is not None:
         sentences.append(
-            f"LightNL was worth {in_points(twin)} there: so far was the best network ahead of the best one without it, "
-            "which spends those MACs otherwise."
+            f"LightNL was worth {in_points(twin, images)} there: so far was the best network ahead of the best one "
+            "without it, which spends those MACs otherwise."
         )
     return sentences
 
 
-def _after_training(comparison: Comparison, images: str) -> list[str]:
+def _after_training(comparison: Comparison, images: int) -> list[str]:
     """The winner of the final beside those that it beat last, and its twin without LightNL whenever it lost."""
     beaten = [score for scores in comparison.rounds for score in scores if score.behind is not None]
     last = [score for score in (comparison.rounds[-1] if comparison.rounds else ()) if score.behind is not None]
     shown = [*last, *(score for score in beaten if score.origin == _TWIN and score not in last)]
     if not shown:
         return []
-    beside = _listed([f"{_described(score)} by {in_points(score.behind)}" for score in shown])
-    return [f"After a short training of their own, on the same {images}, the best finalist was ahead of {beside}."]
+    beside = _listed([f"{_described(score)} by {in_points(score.behind, images)}" for score in shown])
+    on_the_same = f"on the same {_validation(images)}"
+    return [f"After a short training of their own, {on_the_same}, the best finalist was ahead of {beside}."]
+
+
+def _validation(images: int) -> str:
+    return counted(images, "validation image")
 
 
 def _described(score: FinalistScore) -> str:
@@ -122,12 +128,12 @@ def _named(network: MeasuredNetwork) -> str:
     return _SINGLE.get(network.origin) or _TITLES.get(network.origin, network.origin)
 
 
-def in_points(gap: Gap | None) -> str:
-    """A difference with its 95% interval, and whether it may be chance."""
+def in_points(gap: Gap | None, images: int) -> str:
+    """A difference on `images` images with its 95% interval, and whether it may be chance."""
     if gap is None:
         return "an unknown margin"
     low, high = gap.points - _Z * gap.error_points, gap.points + _Z * gap.error_points
-    chance = ", which may be chance" if low <= 0 <= high else ""
+    chance = ", which may be chance" if gap_may_be_chance(gap.points, gap.error_points, images) else ""
     return f"{gap.points:.1f} points (95% interval {low:.1f} to {high:.1f}{chance})"
 
 

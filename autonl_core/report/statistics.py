@@ -22,15 +22,6 @@ def wilson_pct(correct: int, images: int) -> tuple[float, float]:
     return max(0.0, 100 * (centre - half)), min(100.0, 100 * (centre + half))
 
 
-def noise_points(first: int, second: int, images: int) -> float:
-    """Percentage points below which, in 95% of cases, the difference of two counts of correct images is chance.
-
-    Assumes independent test images for the two networks; on the same images the value is a little smaller.
-    """
-    variance = sum((correct / images) * (1 - correct / images) / images for correct in (first, second))
-    return 100 * _Z * math.sqrt(variance)
-
-
 def confusion(labels: Counts, predicted: Counts, classes: int) -> Counts:
     """(classes, classes): images of the row's class that were predicted to be of the column's."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)

@@ -10,6 +10,7 @@ from autonl_core.report.figures import duration, pct, short_bytes
 from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
 from autonl_core.report.words import NOT_STATED, origin, teacher_score
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS
+from autonl_core.wording.counts import counted
 
 ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
 _EXTREMES = 20
@@ -256,14 +257,28 @@ def _plain(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
+def _top5(facts: Facts) -> list[tuple[str, str, str]]:
+    """Top-5, where it says something: every answer is among five of five classes."""
+    test, classes = facts.test, len(facts.dataset.classes)
+    if classes <= 5:
+        return []
+    note = f"{test.correct_top5:,} of {counted(test.images, 'image')}; {pct(500 / classes)} by guessing"
+    return [("test top-5", pct(100 * test.correct_top5 / test.images, 2), note)]
+
+
 def summary(facts: Facts) -> Table:
     """The key figures, to compare searches by."""
     test, arch = facts.test, facts.architecture
     low, high = wilson_pct(test.correct, test.images)
     rows = [
-        ("test top-1", pct(100 * test.correct / test.images, 2), f"{test.correct:,} of {test.images:,} images"),
+        (
+            "test top-1",
+            pct(100 * test.correct / test.images, 2),
+            f"{test.correct:,} of {counted(test.images, 'image')}",
+        ),
         ("95% interval", f"{low:.1f}–{pct(high)}", "Wilson"),
-        ("test top-5", pct(100 * test.correct_top5 / test.images, 2), f"cross-entropy {test.loss:.3f}"),
+        *_top5(facts),
+        ("test loss", f"{test.loss:.3f}", "cross-entropy, lower is better"),
         ("MACs per image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
         ("parameters", f"{arch.params:,}", f"{short_bytes(4 * arch.params)} as float32"),
         ("latency per image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum over layers"),
@@ -272,6 +287,6 @@ def summary(facts: Facts) -> Table:
     if facts.parent is not None:
         rows.append(("goes on from", f"search {facts.parent}", "with its supernet, and its teacher if it has one"))
     if test.val_top1_pct is not None:
-        note = f"on {test.val_images:,} images, after the short training it was chosen by"
+        note = f"on {counted(test.val_images, 'image')}, after the short training it was chosen by"
         rows.insert(3, ("validation top-1", pct(test.val_top1_pct), note))
     return Table(("figure", "value", "note"), tuple(rows), (0, 2))

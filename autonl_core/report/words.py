@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autonl_core.report.comparison import compare
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, share
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.pretrained_start import PretrainedStart
+from autonl_core.spec.result import StopReason
+from autonl_core.wording.counts import agreeing, counted
+from autonl_core.wording.evidence import beside_guessing
 
 NOT_STATED = "not stated"
+_ENDS: Mapping[StopReason, str] = {
+    "converged": "It went through all its phases (stop reason converged).",
+    "collapsed": "It went through all its phases, and its network does not classify (stop reason collapsed).",
+}
 FEW_IMAGES = 1000  # test images; with fewer, the interval is wider than most differences of interest
 _ORIGINS = {
     "by_slopes": "the best by the slopes of the gates",
@@ -31,24 +40,35 @@ def verdict(facts: Facts) -> list[str]:
     test, arch, budget = facts.test, facts.architecture, facts.budget_macs
     most_frequent = 100 * int(facts.dataset.test_counts.max()) / max(1, int(facts.dataset.test_counts.sum()))
     light_nl = sum(bool(layer.light_nl) for layer in arch.layers)
+    naming = "one class" if len(set(facts.dataset.test_counts.tolist())) == 1 else "the most frequent class"
     scored = (
-        f"Top-1 accuracy on the test split is {share(test.correct, test.images)}; always predicting the most frequent "
-        f"class would reach {pct(most_frequent)}."
+        f"Top-1 accuracy on the test split is {share(test.correct, test.images)}; always predicting {naming} would "
+        f"reach {pct(most_frequent)}."
     )
     cost = (
         f"One image costs {arch.macs:,} MACs, {pct(100 * arch.macs / budget)} of the budget of {budget:,}; the network "
-        f"has {arch.params:,} parameters, and LightNL in {light_nl} of its {len(arch.layers) - 3} blocks."
+        f"has {arch.params:,} parameters, and LightNL in {light_nl} of its {counted(len(arch.layers) - 3, 'block')}."
     )
-    collapsed = facts.run.stop_reason == "collapsed"
-    guessing = ["That is no better than guessing: check that the labels match the images."] if collapsed else []
-    sentences = [scored, *guessing, cost, *compare(facts)]
+    sentences = [scored, *_beside_guessing(test.correct, test.images, most_frequent / 100), cost, *compare(facts)]
     if test.images < FEW_IMAGES:
         low, high = wilson_pct(test.correct, test.images)
         sentences.append(
-            f"{test.images:,} test images are few: the interval is {high - low:.1f} points wide, and smaller "
-            "differences mean little."
+            f"{counted(test.images, 'test image')} {agreeing(test.images, 'is')} few: the interval is "
+            f"{high - low:.1f} points wide, and smaller differences mean little."
         )
     return sentences
+
+
+def _beside_guessing(correct: int, images: int, guessed: float) -> list[str]:
+    """What is said where the network may be no better than always predicting one class."""
+    shown = counted(images, "test image")
+    return {
+        "better": [],
+        "no better": [
+            f"As far as {shown} show, that is no better than guessing: check that the labels match the images."
+        ],
+        "unknown": [f"{shown} cannot show whether that is better than guessing: add test images."],
+    }[beside_guessing(correct, images, guessed)]
 
 
 def about_start(facts: Facts) -> str:
@@ -88,8 +108,9 @@ def about_data(facts: Facts) -> str:
         "" if data.image_size == data.resolution else f" (originals: {data.image_size} pixels on the longer side)"
     )
     return (
-        f"{len(data.classes):,} classes; {int(data.train_counts.sum()):,} training images ({balance} per class) and "
-        f"{int(data.test_counts.sum()):,} test images, at {data.resolution}×{data.resolution} pixels{original}. "
+        f"{counted(len(data.classes), 'class')}; {counted(int(data.train_counts.sum()), 'training image')} ({balance} "
+        f"per class) and {counted(int(data.test_counts.sum()), 'test image')}, at "
+        f"{data.resolution}×{data.resolution} pixels{original}. "
         f"During the search, {int(data.val_counts.sum()):,} of the training images were held out for validation; the "
         f"final training used all of them. Dataset {data.name} ({data.kind}), fingerprint {data.fingerprint}."
     )
@@ -115,7 +136,7 @@ def about_classes(facts: Facts) -> str:
     """How to read recall and precision."""
     least = int(facts.dataset.test_counts.min())
     few = (
-        f" With as few as {least} test images in a class, figures of single classes are uncertain."
+        f" With as few as {counted(least, 'test image')} in a class, figures of single classes are uncertain."
         if least < 50
         else ""
     )
@@ -146,4 +167,4 @@ def about_run(facts: Facts) -> str:
         else "Not exactly reproducible: hardware, threads or versions changed during the search, or memory ran out."
     )
     total = duration(sum(run.seconds_by_phase.values()))
-    return f"{total} of work over all attempts, up to this report; stop reason: {run.stop_reason}. {exact}"
+    return f"{total} of work over all attempts, up to this report. {_ENDS[run.stop_reason]} {exact}"

@@ -6,15 +6,17 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     Field,
-    StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.config_sections import (
@@ -26,16 +28,35 @@ from autonl_core.spec.config_sections import (
     TrainConfig,
 )
 from autonl_core.spec.macs_text import Macs
+from autonl_core.spec.names import NAME_PATTERN, NAME_RULE
 from autonl_core.spec.zoo import ZOO
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+def _in_words(pattern: str, rule: str) -> AfterValidator:
+    """Refuses what does not match `pattern`, by `rule`; Pydantic's own message would show the pattern."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern.strip("^$"), text) is None:
+            raise PydanticCustomError("string_pattern_mismatch", "{rule}", {"rule": rule})
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, _in_words(NAME_PATTERN, NAME_RULE), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _RETIRED = {"supernet": ("alpha_lr", "ramp_fraction")}  # by section: settings of earlier versions
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
-Init = Annotated[str, StringConstraints(pattern=rf"^({PARENT_INIT})?[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}$")]
+_INIT_PATTERN = rf"^({PARENT_INIT})?{NAME_PATTERN.lstrip('^')}"
+_INIT_RULE = (
+    f"is auto, none, the name of a weight set, or {PARENT_INIT} followed by the id of a finished search; {NAME_RULE}"
+)
+Init = Annotated[
+    str, _in_words(_INIT_PATTERN, _INIT_RULE), WithJsonSchema({"type": "string", "pattern": _INIT_PATTERN})
+]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
 ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
 

@@ -80,7 +80,10 @@ class TeacherConfig(Strict):
 class AugmentConfig(Strict):
     """Random changes of training images, applied in batches on the device."""
 
-    horizontal_flip: bool | None = Field(default=None, description="null: as the dataset suggests")
+    horizontal_flip: bool | None = Field(
+        default=None,
+        description="mirror training images; null: unless the check of the dataset found that it changes their class",
+    )
     crop_padding: float = Field(
         default=0.125, ge=0, le=0.5, description="random shift, as a share of the side, where there is no resized crop"
     )

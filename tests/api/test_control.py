@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,6 +34,25 @@ def test_a_paused_search_offers_its_best_so_far(client: httpx.Client, paused: st
     assert client.get(found["links"]["checkpoint"]).content == CONTENT
     assert found["links"].keys() & {"cancel", "pause", "resume"} == {"cancel", "resume"}
     assert found["attempts"][0]["exit_class"] == "paused"
+
+
+def test_a_pause_says_whether_anything_was_saved(client: httpx.Client, stores: Stores, paused: str) -> None:
+    """The best network was kept, but no run state: the search would begin from the start."""
+    assert client.get(f"/searches/{paused}").json()["saved_step"] == 0
+    assert _paused_event(client, paused)["saved_step"] == 0
+    client.post(f"/searches/{paused}/resume")
+    lease = samples.claim(stores)
+    samples.save(stores, lease, 1)
+    client.post(f"/searches/{paused}/pause")
+    stores.claims.gave_back(lease)
+    assert client.get(f"/searches/{paused}").json()["saved_step"] == 1
+    assert _paused_event(client, paused)["saved_step"] == 1
+
+
+def _paused_event(client: httpx.Client, search_id: str) -> dict[str, Any]:
+    events = client.get(f"/searches/{search_id}/events", headers={"Accept": "application/json"}).json()["events"]
+    detail: dict[str, Any] = [event["detail"] for event in events if event["kind"] == "paused"][-1]
+    return detail
 
 
 def test_it_continues_when_resumed(client: httpx.Client, stores: Stores, paused: str) -> None:

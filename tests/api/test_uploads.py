@@ -109,6 +109,25 @@ def test_an_upload_that_is_no_archive_is_refused_at_its_first_bytes(
     assert left(settings) == set()
 
 
+def test_an_empty_archive_is_called_empty(client: httpx.Client, settings: Settings) -> None:
+    buffer = io.BytesIO()
+    zipfile.ZipFile(buffer, "w").close()
+    problem = refusal(send(client, "shapes", buffer.getvalue()), 422, "dataset-invalid")
+    assert "the zip archive is empty" in problem["detail"]
+
+
+def test_a_bad_name_is_refused_by_its_rule_before_the_archive_is_sent(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as connection:
+        head = "POST /datasets?name=my%20photos HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\n"
+        connection.sendall(head.encode() + b"Content-Length: 99999999\r\n\r\n")  # and no body
+        answer = b""
+        while b"no accents" not in answer and (piece := connection.recv(65_536)):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 422")
+    assert b"letters from A to Z, digits, dots, hyphens and underscores" in answer
+    assert b"[A-Za-z" not in answer
+
+
 def test_an_upload_needs_a_valid_name(client: httpx.Client, settings: Settings) -> None:
     for params in ({}, {"name": "../../etc/cron.d/x"}, {"name": "a\x00b"}):
         answer = client.post("/datasets", params=params, content=archive(), headers=ZIP)

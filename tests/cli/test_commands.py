@@ -154,7 +154,7 @@ def test_cancel_stops_a_search_and_is_refused_once_it_has_ended(
 
 def test_a_search_is_paused_and_resumed(service: httpx.Client) -> None:
     search_id = start(service)
-    assert "is paused" in autonl("pause", search_id).stdout
+    assert "is paused: nothing is saved yet, resuming begins from the start" in autonl("pause", search_id).stdout
     watched = autonl("watch", search_id)  # it returns instead of waiting for a resume
     assert (watched.exit_code, "paused" in watched.stdout) == (1, True)
     assert "is queued" in autonl("resume", search_id).stdout
@@ -319,6 +319,16 @@ def test_a_missing_or_empty_path_is_refused_with_the_way_out(service: httpx.Clie
     for path, hint in (("no-such-folder", "--on-server"), (str(tmp_path / "empty"), "contains no files")):
         refused = autonl("dataset", "add", "none", path)
         assert (refused.exit_code, path in refused.stderr, hint in refused.stderr) == (2, True, True)
+
+
+def test_a_bad_name_is_refused_by_its_rule_before_anything_is_packed(tmp_path: Path) -> None:
+    """Without a service: none is asked."""
+    (tmp_path / "weights.pt").write_bytes(b"weights")
+    for kind, path in (("dataset", tmp_path), ("weights", tmp_path / "weights.pt")):
+        refused = autonl(kind, "add", "my photos", str(path), "--url", "http://127.0.0.1:9")
+        assert refused.exit_code == 2
+        assert "'my photos' cannot be the name of a dataset or weight set" in refused.stderr
+        assert "no spaces, and no accents" in refused.stderr
 
 
 def test_watch_survives_a_restart_of_the_service(settings: Settings) -> None:

@@ -180,6 +180,7 @@ function phases(search) {
 
 function whereabouts(search, progress) {
   if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker.";
+  if (search.state === "paused" && search.saved_step === 0) return "Paused before anything was saved. Resume to begin from the start.";
   if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
   if (search.finished_at) return `Finished ${format.ago(search.finished_at)} after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
   if (!progress) return "Starting.";
@@ -219,7 +220,7 @@ function numbers(search) {
   if (!best) return null;
   const result = search.result;
   const tiles = [
-    result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.count(result.test_images)} images`] : null,
+    result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.counted(result.test_images, "image")}`] : null,
     ["Validation top-1", format.percent(best.val_top1_pct), result ? "when selected" : "with supernet weights"],
     ["MACs", format.macs(best.macs, 4), "per image"],
     ["Parameters", format.macs(best.params, 4), `${format.macs(4 * best.params)}B as float32`],

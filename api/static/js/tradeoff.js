@@ -14,7 +14,7 @@ export function tradeOff(networks) {
   const x = scale(networks.map(({ macs }) => macs), MARGIN.left, WIDTH - MARGIN.right);
   const y = scale(networks.map(({ val_top1_pct: top1 }) => top1), HEIGHT - MARGIN.bottom, MARGIN.top);
   const front = networks.filter((network) => network.on_front);
-  const summary = `${networks.length} networks were measured; on the front are ${front.map((one) => `${format.macs(one.macs)} MACs with ${format.percent(one.val_top1_pct)}`).join(", ")}`;
+  const summary = `${format.counted(networks.length, "network")} measured; on the front are ${front.map((one) => `${format.macs(one.macs)} MACs with ${format.percent(one.val_top1_pct)}`).join(", ")}`;
   return h("figure", { class: "chart" },
     h("figcaption", {}, h("span", {}, "Top-1 on validation images with shared weights, by MACs"), h("span", { class: "hint" }, "circle: delivered · line: the front")),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary },

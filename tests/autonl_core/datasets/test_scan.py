@@ -164,7 +164,7 @@ def test_classes_with_too_few_images_are_all_named(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}: every class needs at least 2 training images and 1 test image: "
         "'dog' has 5 training and 0 test images; 'emu' has 0 training and 5 test images; "
-        "'fox' has 1 training and 1 test images"
+        "'fox' has 1 training and 1 test image"
     )
 
 

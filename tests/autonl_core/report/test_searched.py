@@ -20,8 +20,8 @@ def facts_with(comparison: Comparison) -> Facts:
 
 
 def test_a_difference_has_an_interval_of_two_standard_errors_and_says_if_it_may_be_chance() -> None:
-    assert in_points(Gap(11.0, 2.0)) == "11.0 points (95% interval 7.1 to 14.9)"
-    assert in_points(Gap(1.0, 2.0)) == "1.0 points (95% interval -2.9 to 4.9, which may be chance)"
+    assert in_points(Gap(11.0, 2.0), 30) == "11.0 points (95% interval 7.1 to 14.9)"
+    assert in_points(Gap(1.0, 2.0), 30) == "1.0 points (95% interval -2.9 to 4.9, which may be chance)"
 
 
 def test_the_best_network_is_compared_with_those_that_owe_nothing_to_the_search() -> None:
@@ -76,7 +76,7 @@ def test_whether_options_matter_is_said_with_how_often_chance_does_as_well() -> 
     assert "final was held" not in luck
 
 
-@pytest.mark.parametrize(("freed", "passes"), [(1, "one pass"), (3, "3 passes")])
+@pytest.mark.parametrize(("freed", "passes"), [(1, "1 pass"), (3, "3 passes")])
 def test_a_final_that_was_not_held_is_said_with_what_its_time_went_to(freed: int, passes: str) -> None:
     example = replace(facts().architecture.comparison, chance=0.4, freed_epochs=freed)
     (_, _, luck, *_) = about_candidates(facts_with(example))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autonl_core.report.statistics import class_scores, confusion, most_confused, noise_points, wilson_pct
+from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
 PREDICTED = np.array([0, 1, 1, 1, 0, 2, 2, 1, 2])
@@ -28,12 +28,6 @@ def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, h
 
 def test_without_images_nothing_is_known() -> None:
     assert wilson_pct(0, 0) == (0.0, 100.0)
-
-
-def test_chance_between_two_networks_shrinks_with_the_root_of_the_images() -> None:
-    # each share has a standard deviation of sqrt(.5 * .5 / 100) = 5 points, their difference of 7.07
-    assert noise_points(50, 50, 100) == pytest.approx(1.96 * 7.071, abs=0.01)
-    assert noise_points(5000, 5000, 10_000) == pytest.approx(noise_points(50, 50, 100) / 10)
 
 
 def test_a_confusion_matrix_has_true_classes_in_its_rows() -> None:
