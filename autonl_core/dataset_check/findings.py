@@ -148,10 +148,50 @@ class Finding(Enum):
     ANIMATED = (
         "animated",
         "warning",
-        "images with several frames or pages: only the first is used; save the others as separate files",
+        (
+            "images with several frames or pages: only the first, or the main one of a HEIF file, is used; save the "
+            "others as separate files"
+        ),
     )
     CMYK = ("cmyk", "info", "CMYK images, which are converted to RGB without a colour profile")
-    DEEP = ("deep", "info", "images with more than 8 bits per channel, which are scaled down to 8 bits")
+    DEEP = (
+        "deep",
+        "info",
+        (
+            "grey images with more than 8 bits, or whose white is not 255: {low} becomes black and {high} white in all "
+            "of them, as found in the training images; the values between these ({values}) become 256 grey levels, "
+            "of which the usual image spans {levels}"
+        ),
+    )
+    DEEP_COLOUR = (
+        "deep_colour",
+        "info",
+        "colour images with more than 8 bits per channel, of which the upper 8 are used",
+    )
+    FEW_GREY_LEVELS = (
+        "few_grey_levels",
+        "warning",
+        (
+            "nearly all contrast is lost: in 8 bits, the usual deep image spans {levels} of 256 grey levels. Save the "
+            "images with 8 bits, scaled to the values that matter, or remove those with quite different values"
+        ),
+    )
+    DEPTH_BY_CLASS = (
+        "depth_by_class",
+        "warning",
+        (
+            "all images of some classes have more than 8 bits, and none of others: a network can learn the kind of "
+            "file instead of what it shows; save all images in one kind"
+        ),
+    )
+    DAMAGED_METADATA = (
+        "damaged_metadata",
+        "info",
+        (
+            "images whose metadata (EXIF, colour profile, comments) or end marker are damaged: their pixels are used, "
+            "and what cannot be read is left out, which may include how the camera was held"
+        ),
+    )
     ALPHA = ("alpha", "info", "transparent images, which are blended with white")
     EXIF_ROTATION = ("exif_rotation", "info", "photos that are rotated or mirrored as their EXIF orientation says")
     EXTREME_SIZES = (
