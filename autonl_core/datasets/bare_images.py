@@ -6,6 +6,7 @@ nothing of ours: a bundle has a copy of this file.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -17,7 +18,7 @@ MAX_PARTS = 5_000  # chunks, segments or boxes; hostile files have millions
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _WEBP_PIXELS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
-_WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # colour profile, EXIF, XMP
+_WEBP_DROPPED_FLAGS = 0x20 | 0x04  # colour profile, XMP
 _TIFF_PIXELS = frozenset({
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 332, 338, 339, 347,
     512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532,
@@ -27,9 +28,11 @@ _TIFF_TYPE_BYTES = {1: 1, 3: 2, 4: 4, 5: 8, 7: 1}  # of unsigned numbers and of 
 _JPEG_PIXELS = (0xC4, 0xDB, 0xDD, *(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC)))
 _SCAN, _EXIF, _ADOBE = 0xDA, 0xE1, 0xEE
 _ADOBE_BYTES = 12
+_BOXES_OF_PIXELS = (b"mdat", b"meta", b"moov")
 _EXIF_ITEM = re.compile(rb"(infe[\x02\x03].{7,9}?)Exif", re.DOTALL)
 JPEG_END = b"\xff\xd9"
-_NOISE = bytes(range(1, 255)) * 8
+_NOISES = b"", b"\xaa" * 1500, bytes(range(254, 0, -1)) * 8  # of 4,069 files that lacked pixels, these found all
+_HASHED_ROWS = 64
 
 
 def bare_image(data: bytes) -> bytes | None:
@@ -46,16 +49,36 @@ def is_whole_jpeg(data: bytes) -> bool:
 
     Decoders fill in what is missing. Bytes before the end marker are pixels if any are missing, and skipped if not.
     """
-    ends = (JPEG_END, _NOISE + JPEG_END)
-    first, second = (_eighth(data.removesuffix(JPEG_END) + end) for end in ends)
-    return first == second
+    start = data.removesuffix(JPEG_END)
+    return len({_pixels_hash(start + noise + JPEG_END) for noise in _NOISES}) == 1
 
 
-def _eighth(data: bytes) -> bytes:
-    """The pixels of a JPEG file, reduced as far as its decoder can."""
+def _pixels_hash(data: bytes) -> bytes:
+    """A hash of the pixels of a JPEG file, row by row: copies of all of them would take too much memory."""
+    found = hashlib.blake2b()
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-        image.draft(None, (1, 1))
-        return image.tobytes()
+        for row in range(0, image.height, _HASHED_ROWS):
+            found.update(image.crop((0, row, image.width, min(row + _HASHED_ROWS, image.height))).tobytes())
+    return found.digest()
+
+
+def has_whole_boxes(data: bytes) -> bool:
+    """Whether a HEIF or AVIF file has all bytes of its image: decoders leave parts of an image that are missing blank.
+
+    Other boxes, and bytes behind the last one, may be damaged.
+    """
+    at = 0
+    for _ in range(MAX_PARTS):
+        head = data[at : at + 16].ljust(16, b"\0")
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:], "big")
+        if at + 8 > len(data) or size < 8:  # 0: to the end of the file
+            return True
+        if at + size > len(data):
+            return head[4:8] not in _BOXES_OF_PIXELS
+        at += size
+    return False
 
 
 def _bare(data: bytes) -> bytes | None:
@@ -133,10 +156,10 @@ def _bare_webp(data: bytes) -> bytes | None:
             break
         kind, (length,) = data[at : at + 4], struct.unpack_from("<L", data, at + 4)
         end = at + 8 + length + length % 2
-        if kind in _WEBP_PIXELS:
-            chunk = data[at:end]
-            if kind == b"VP8X":
-                chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_METADATA_FLAGS]) + chunk[9:]
+        chunk = data[at:end]
+        if kind == b"VP8X":
+            chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_DROPPED_FLAGS]) + chunk[9:]
+        if kind in _WEBP_PIXELS or (kind == b"EXIF" and end <= len(data)):
             kept.append(chunk)
         at = end
     body = b"WEBP" + b"".join(kept)
@@ -144,17 +167,17 @@ def _bare_webp(data: bytes) -> bytes | None:
 
 
 def _bare_tiff(data: bytes) -> bytes | None:
-    """With a directory of its first image at the end of the file, of the tags that pixels need."""
+    """With no more images than the first, and in its directory only the tags that pixels need."""
     order = "<" if data.startswith(b"II") else ">"
     (start,) = struct.unpack_from(order + "L", data, 4)
     (count,) = struct.unpack_from(order + "H", data, start)
-    if count > MAX_PARTS:
+    end = start + 2 + 12 * count + 4
+    if count > MAX_PARTS or end > len(data):
         return None
-    entries = [data[at : at + 12] for at in range(start + 2, start + 2 + 12 * count, 12)]
-    kept = [entry for entry in entries if len(entry) == 12 and _is_sound(entry, order, len(data))]
-    directory = struct.pack(order + "H", len(kept)) + b"".join(kept) + bytes(4)
-    padding = bytes(len(data) % 2)
-    return data[:4] + struct.pack(order + "L", len(data) + len(padding)) + data[8:] + padding + directory
+    entries = [data[at : at + 12] for at in range(start + 2, end - 4, 12)]
+    kept = [entry for entry in entries if _is_sound(entry, order, len(data))]
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept)
+    return data[:start] + directory.ljust(end - start, b"\0") + data[end:]
 
 
 def _is_sound(entry: bytes, order: str, end: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from autonl_core.datasets.bare_images import JPEG_END, bare_image, is_whole_jpeg
+from autonl_core.datasets.bare_images import JPEG_END, bare_image, has_whole_boxes, is_whole_jpeg
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.errors import ImageError
 
@@ -26,6 +26,7 @@ MAX_PIXELS_OF_FORMAT = {  # formats whose decoders hold several copies of the im
     "WEBP": 16 * 10**6,
 }
 MAXVAL = "maxval"  # of `Image.info`: the white of a grey PPM file, where Pillow scales values to a white of its own
+_BOXES = b"ftyp"  # of HEIF and AVIF: the kind of the first box
 _PILLOWS_WHITE = {"L": 255, "I": 65535}
 MAX_EXIF_BYTES = 64 << 10  # larger EXIF data is not from a camera: it is ignored, and the image is not rotated
 MAX_JPEG_SCANS = 100  # 1 to 10 are usual; a decoder visits all pixels once per scan
@@ -76,6 +77,8 @@ def open_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """
     if not data:
         raise ImageError(f"the file is empty, damaged in its archive, or larger than {limits.image_bytes:,} bytes")
+    if data[4:8] == _BOXES and not has_whole_boxes(data):
+        raise ImageError("the file ends before its image does, or consists of too many parts")
     file = _BoundedHeader(data)
     try:
         image = Image.open(file, formats=_formats(data))
@@ -132,7 +135,7 @@ def _read_bare(data: bytes, limits: Limits, read: Callable[[Image.Image], Read])
 
 def _formats(data: bytes) -> tuple[str, ...]:
     """The formats that the bytes may have: a container of boxes can have HEIF or AVIF in it, and lists which."""
-    if data[4:8] != b"ftyp":
+    if data[4:8] != _BOXES:
         return FORMATS
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
     return ("AVIF",) if b"avif" in brands or b"avis" in brands else ("HEIF",)
@@ -149,4 +152,4 @@ def image_size(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int] 
 
 def describe(error: Exception) -> str:
     """What a decoder reported about damaged bytes, in one line."""
-    return f"{type(error).__name__}: {str(error)[:200] or 'cannot be decoded'}"
+    return f"{type(error).__name__}: {' '.join(str(error)[:200].split()) or 'cannot be decoded'}"
