@@ -23,7 +23,7 @@ _SAMPLED_SIDE = 256  # pixels: of larger images, evenly spread rows and columns 
 _EXTREME_SHARE = 0.001  # of an image's pixels on either side that do not count
 _EXTREME_PIXELS = {1024: 4, 256: 2, 64: 1}  # at least so many, of an image of so many
 _FILLS = (0.0, 65535.0, 32767.0, -32768.0, -9999.0, -999.0)  # usual values of pixels that were not measured
-_FAR = 2.0  # spans between such a value and all others, for it to be no measurement
+_FAR = 4.0  # spans between such a value and all others: if it counted, these would keep few grey levels
 _LARGEST = 1e30  # larger numbers mark missing values
 _DAMAGED_SHARE = 0.02  # of a class's images on either side that do not count
 _DAMAGED_FROM = 8  # images of a class; of fewer, all count
@@ -83,25 +83,21 @@ def range_of_image(image: Image.Image) -> GreyRange | None:
     ]
     values = np.concatenate(parts)
     values = np.sort(values[np.isfinite(values) & (np.abs(values) < _LARGEST)])
-    for fill in _FILLS:
-        values = _without_fill(values, fill)
     if not len(values):
         return None
+    values = _without_fills(values)
     least = next((count for size, count in _EXTREME_PIXELS.items() if len(values) >= size), 0)
     ignored = max(least, int(_EXTREME_SHARE * len(values)))
     return float(values[ignored]), float(values[len(values) - 1 - ignored])
 
 
-def _without_fill(values: Values, fill: float) -> Values:
-    """Sorted values without all of `fill`, if it is far from them all: borders and gaps of a measured picture."""
-    start, end = np.searchsorted(values, fill, "left"), np.searchsorted(values, fill, "right")
-    if start == end or (start > 0 and end < len(values)):
+def _without_fills(values: Values) -> Values:
+    """Sorted values without usual marks of what was not measured, such as borders, if they are far from all others."""
+    others = values[~np.isin(values, _FILLS)]
+    if not len(others) or others[0] == others[-1]:
         return values
-    others = values[end:] if start == 0 else values[:start]
-    if len(others) < 2 or others[0] == others[-1]:
-        return values
-    distance = min(abs(others[0] - fill), abs(others[-1] - fill))
-    return others if distance > _FAR * (others[-1] - others[0]) else values
+    reach = _FAR * (others[-1] - others[0])
+    return values[(values >= others[0] - reach) & (values <= others[-1] + reach)]
 
 
 def common_range(ranges: Sequence[GreyRange], labels: Sequence[int]) -> GreyRange | None:

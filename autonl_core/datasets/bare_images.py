@@ -26,6 +26,7 @@ _TIFF_PIXELS = frozenset({
 _TIFF_ORIENTATION = 274
 _TIFF_TYPE_BYTES = {1: 1, 3: 2, 4: 4, 5: 8, 7: 1}  # of unsigned numbers and of bytes; pixels need no other types
 _JPEG_PIXELS = (0xC4, 0xDB, 0xDD, *(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC)))
+_FRAMES_OF_ONE_SCAN = (0xC0, 0xC1)  # if it has all channels
 _SCAN, _EXIF, _ADOBE = 0xDA, 0xE1, 0xEE
 _ADOBE_BYTES = 12
 _BOXES_OF_PIXELS = (b"mdat", b"meta", b"moov")
@@ -117,8 +118,11 @@ def _is_intact(data: bytes, start: int, end: int) -> bool:
 
 
 def _bare_jpeg(data: bytes) -> bytes | None:
-    """Without segments of applications and comments, and without bytes between segments; with its end marker."""
-    kept, at = [data[:2]], 2
+    """Without segments of applications and comments, and without bytes between segments.
+
+    Its end marker is added, unless scans could be missing before it.
+    """
+    kept, at, channels = [data[:2]], 2, 0
     for _ in range(MAX_PARTS):
         at = data.find(b"\xff", at)
         if at < 0:
@@ -128,11 +132,15 @@ def _bare_jpeg(data: bytes) -> bytes | None:
             at += 1 if marker == 0xFF else 2
             continue
         if marker == _SCAN:
-            end = b"" if data.rstrip(b"\0").endswith(JPEG_END) else JPEG_END
-            return b"".join((*kept, data[at:].rstrip(b"\0").removesuffix(b"\xff") if end else data[at:], end))
+            scans = data[at:]
+            if scans[4] == channels and not data.rstrip(b"\0").endswith(JPEG_END):
+                scans = scans.rstrip(b"\0").removesuffix(b"\xff") + JPEG_END
+            return b"".join((*kept, scans))
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker in _JPEG_PIXELS or _is_needed(data, at, marker, length):
             kept.append(data[at : at + 2 + length])
+        if marker in _FRAMES_OF_ONE_SCAN:
+            channels = data[at + 9]
         at += 2 + max(length, 2) if marker in _JPEG_PIXELS or _follows(data, at, length) else 2
     return None
 

@@ -59,7 +59,8 @@ def faulty_files() -> Iterator[tuple[str, str, bytes]]:
         options: dict[str, Any] = {"quality": -1} if kind == "heif" else {"quality": 90}
         yield kind, "XMP", saved(kind.upper(), xmp=b'<<<\xff tiff:Orientation="x"', **options)
         yield kind, "bytes behind the end", PLAIN[kind] + bytes(100)
-    yield "progressive", "no end", PLAIN["progressive"][:-2]
+    progressive = PLAIN["progressive"]
+    yield "progressive", "profile cut", progressive[:2] + segment(0xE2, b"ICC_PROFILE\0") + progressive[2:]
     yield "ppm", "comment of no text", b"P6 #\xff\xfe\n56 40 255\n" + np.asarray(PICTURE).tobytes()
 
 
