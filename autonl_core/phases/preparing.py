@@ -12,7 +12,6 @@ import torch
 from autonl_core.bundle.clean_process import clean_process
 from autonl_core.data.augment import LARGE_MIN_SCALE, LARGE_PX, Augmentation
 from autonl_core.data.batches import BatchSource, Loader
-from autonl_core.data.find_grey_range import with_grey_range
 from autonl_core.data.pictures import Pictures, prepare_pictures
 from autonl_core.data.prepare import OnProgress, PreparedData, prepare, split_validation
 from autonl_core.data.views import ViewLoader
@@ -59,7 +58,6 @@ def open_run(
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
     space = _resolve(config, dataset)
-    dataset = with_grey_range(dataset, host.limits)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
     work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).total

@@ -28,7 +28,8 @@ def loaded(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", sorted(PLAIN.keys() - WITHOUT_METADATA))
 def test_the_bare_file_has_the_same_pixels(kind: str) -> None:
-    options: dict[str, Any] = {"webp": {"lossless": True}, "heif": {"quality": -1}}.get(kind, {})
+    by_kind: dict[str, dict[str, Any]] = {"webp": {"lossless": True}, "heif": {"quality": -1}}
+    options = by_kind.get(kind, {})
     name = "JPEG" if kind == "progressive" else kind.upper()
     data = saved(name, exif=b"Exif\0\0" + TURNED, icc_profile=b"0" * 300, **options) if kind != "tiff" else tiff()
     bare = bare_image(data)
