@@ -146,7 +146,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_no_images(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
-    assert "has no images (.avif, .bmp, .gif" in refusal(tmp_path)
+    assert "has no images (.bmp, .gif, .jpeg" in refusal(tmp_path)
 
 
 def test_no_class_folders(tmp_path: Path) -> None:
