@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         dataset = find_dataset(options.dataset)
     if dataset.classes != loaded.classes:
         raise CheckpointError(f"the checkpoint classifies into {loaded.classes}, the dataset has {dataset.classes}")
+    dataset = replace(dataset, grey_range=loaded.grey_range)  # that which the network learned with
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         data = prepare(
             dataset, loaded.arch.resolution, options.cache_dir or Path(scratch), cache_limit_bytes=options.cache_bytes

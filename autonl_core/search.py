@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from autonl_core.data.find_grey_range import with_grey_range
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.phases.adapting import adapt
@@ -68,7 +69,7 @@ def run_search(
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         run = open_run(
             config,
-            dataset,
+            with_grey_range(dataset, host.limits),
             work_dir.absolute(),  # processes of the search run in folders of their own
             sink=sink,
             stop=stop,

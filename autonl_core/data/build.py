@@ -19,7 +19,7 @@ from autonl_core.data.sinks import Sink
 from autonl_core.datasets.items import MIN_IMAGES, Item, count_by_class
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.scan import list_items
-from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec, GreyRange
 from autonl_core.errors import DatasetError
 from autonl_core.wording.counts import agreeing, counted
 
@@ -30,6 +30,7 @@ ALONE_IMAGES = 2_000  # fewer are decoded in this process: starting readers woul
 _CHUNK_IMAGES, _CHUNK_BYTES = 256, 16 << 20  # decoded at a time
 _STATISTICS_IMAGES = 20_000
 _SHOWN_CLASSES = 10
+_LEAST_STD = 1 / 255  # one level, for a channel that is the same in all images: others may come later
 
 
 class ChannelStatistics:
@@ -46,7 +47,8 @@ class ChannelStatistics:
 
     def mean_and_std(self) -> tuple[Channels, Channels]:
         mean = self._total / self._pixels / 255
-        std = np.sqrt(np.maximum(self._squares / self._pixels / 255**2 - mean**2, 1e-6))
+        variance = self._squares / self._pixels / 255**2 - mean**2
+        std = np.sqrt(np.maximum(variance, _LEAST_STD**2))
         return tuple(mean.tolist()), tuple(std.tolist())
 
 
@@ -84,9 +86,9 @@ def build(
         DatasetError: the files are missing or changed, or a class has too few readable images in a split.
     """
     items, listing = _list(dataset, folder, limits)
-    sampled = _sampled_rows(items)
+    sampled = set(sampled_training_rows(items))
     found = _Findings()
-    for rows, (images, sizes, problems) in _decoded(listing, resolution, folder, limits, framing):
+    for rows, (images, sizes, problems) in _decoded(listing, resolution, folder, limits, framing, dataset.grey_range):
         good = [position for position in range(len(rows)) if position not in problems]
         found.problems += [UnreadableImage(items[rows[at]].member, problem) for at, problem in problems.items()]
         found.kept += [int(rows[position]) for position in good]
@@ -116,25 +118,25 @@ def _list(dataset: DatasetSpec, folder: Path, limits: Limits) -> tuple[list[Item
     return items, list_files(kind, path, [item.member for item in items], limits)
 
 
-def _sampled_rows(items: Sequence[Item]) -> set[int]:
-    """Rows of the training images that the channel statistics are computed from."""
+def sampled_training_rows(items: Sequence[Item]) -> list[int]:
+    """Rows of the training images that statistics are computed from: all, or evenly spread ones of many."""
     train = [row for row, item in enumerate(items) if item.split == "train"]
-    return set(train[:: max(1, len(train) // _STATISTICS_IMAGES)])
+    return train[:: max(1, len(train) // _STATISTICS_IMAGES)]
 
 
 def _decoded(
-    listing: Listing, resolution: int, folder: Path, limits: Limits, framing: Framing
+    listing: Listing, resolution: int, folder: Path, limits: Limits, framing: Framing, grey_range: GreyRange | None
 ) -> Iterator[tuple[NDArray[np.int64], Decoded]]:
     """All images in order, in chunks, with their rows."""
     size = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // (3 * resolution**2)))
     chunks = [np.arange(start, min(start + size, len(listing))) for start in range(0, len(listing), size)]
     if len(listing) < ALONE_IMAGES:
-        decoder = Decoder(listing, resolution, limits, framing)
+        decoder = Decoder(listing, resolution, limits, framing, grey_range)
         for rows in chunks:
             yield rows, decoder.decode(rows)
         return
     listing.save(folder)
-    readers = Readers(folder, listing, resolution, limits, reader_count(), PATIENCE_S, framing)
+    readers = Readers(folder, listing, resolution, limits, reader_count(), PATIENCE_S, framing, grey_range)
     yield from zip(chunks, readers.decode_ahead(chunks), strict=True)
 
 

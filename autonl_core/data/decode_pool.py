@@ -20,6 +20,7 @@ from autonl_core.data.decode_worker import LENGTH, OUT_OF_MEMORY, Decoded, Hands
 from autonl_core.data.listing import Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import GreyRange
 from autonl_core.host.cpus import available_cpus
 
 MAX_READERS = 4
@@ -53,12 +54,14 @@ class Readers:
         count: int,
         patience_s: float = PATIENCE_S,
         framing: Framing = "square",
+        grey_range: GreyRange | None = None,
     ) -> None:
         self.resolution, self.patience_s = resolution, patience_s
         self._processes: list[ReaderProcess] = []
         self._pending: Request | None = None
         weakref.finalize(self, end, self._processes)
-        line = Handshake(str(folder), listing.kind, str(listing.path), limits, resolution, framing).to_line()
+        source = (str(folder), listing.kind, str(listing.path), limits)
+        line = Handshake(*source, resolution, framing, grey_range).to_line()
         for _ in range(count):
             self._processes.append(ReaderProcess("autonl_core.data.decode_worker"))
             self._send(self._processes[-1], line)

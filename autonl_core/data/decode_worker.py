@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from autonl_core.data.decode import Framing, Images, read_image
 from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import GreyRange
 
 OUT_OF_MEMORY = 3  # exit code
 LENGTH = struct.Struct("<Q")
@@ -36,6 +37,7 @@ class Handshake(ReaderTask):
 
     resolution: int
     framing: Framing
+    grey_range: GreyRange | None
 
 
 class Decoded(NamedTuple):
@@ -54,15 +56,23 @@ class Decoded(NamedTuple):
 class Decoder:
     """Decodes the images of a listing at one resolution."""
 
-    def __init__(self, listing: Listing, resolution: int, limits: Limits, framing: Framing = "square") -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        resolution: int,
+        limits: Limits,
+        framing: Framing = "square",
+        grey_range: GreyRange | None = None,
+    ) -> None:
         self.files = ListedFiles(listing, limits)
-        self.resolution, self.limits, self.framing = resolution, limits, framing
+        self.resolution, self.limits, self.framing, self.grey_range = resolution, limits, framing, grey_range
 
     def decode(self, rows: NDArray[np.int64]) -> Decoded:
         """Images of these rows."""
         decoded = Decoded.empty(len(rows), self.resolution)
         for position, row in enumerate(rows.tolist()):
-            image = read_image(self.files.read(row), self.resolution, self.limits, self.framing)
+            data = self.files.read(row)
+            image = read_image(data, self.resolution, self.limits, self.framing, self.grey_range)
             if isinstance(image, str):
                 decoded.problems[position] = image
                 continue
@@ -91,7 +101,8 @@ def main() -> int:
     handshake = Handshake.from_line(sys.stdin.buffer.readline())
     listing = Listing.load(Path(handshake.folder), handshake.kind, Path(handshake.path))
     try:
-        decoder = Decoder(listing, handshake.resolution, handshake.limits, handshake.framing)
+        settings = (handshake.resolution, handshake.limits, handshake.framing, handshake.grey_range)
+        decoder = Decoder(listing, *settings)
         serve(decoder, sys.stdin.buffer, sys.stdout.buffer)
     except MemoryError:
         return OUT_OF_MEMORY

@@ -21,6 +21,7 @@ from autonl_core.data.decode_pool import PATIENCE_S, Readers, reader_count
 from autonl_core.data.decode_worker import Decoded
 from autonl_core.data.listing import Listing
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import GreyRange
 from autonl_core.errors import DatasetError
 from autonl_core.wording.counts import counted
 
@@ -82,16 +83,22 @@ class ShardedPixels:
     """
 
     def __init__(
-        self, entry: Entry, listing: Listing, resolution: int, limits: Limits, framing: Framing = "square"
+        self,
+        entry: Entry,
+        listing: Listing,
+        resolution: int,
+        limits: Limits,
+        framing: Framing = "square",
+        grey_range: GreyRange | None = None,
     ) -> None:
         self._entry, self._listing, self._resolution, self._limits = entry, listing, resolution, limits
-        self._framing = framing
+        self._framing, self._grey_range = framing, grey_range
         self._readers: Readers | None = None
 
     @property
     def readers(self) -> Readers:
         if self._readers is None:
-            settings = (self._resolution, self._limits, reader_count(), PATIENCE_S, self._framing)
+            settings = (self._resolution, self._limits, reader_count(), PATIENCE_S, self._framing, self._grey_range)
             self._readers = Readers(self._entry.folder, self._listing, *settings)
         return self._readers
 

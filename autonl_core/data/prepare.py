@@ -1,15 +1,16 @@
 """Decode a dataset once, at one resolution, for this search and all later ones on the same images.
 
-`cache_dir/<fingerprint>-r<R>/` has the decoded images. If they do not fit, a folder `<...>-sharded` has a listing of
-the encoded files instead, which reader processes decode in every epoch: the same pixels, more slowly, but without disk
-space. Files are read in place, one read each, which is cheap compared to decoding.
+`cache_dir/<fingerprint>-r<R>/` has the decoded images; a range of grey levels is part of the name too. If they do not
+fit, a folder `<...>-sharded` has a listing of the encoded files instead, which reader processes decode in every epoch:
+the same pixels, more slowly, but without disk space. Files are read in place, one read each, which is cheap compared to
+decoding.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from autonl_core.data.pixels import CachedPixels, Pixels, ShardedPixels
 from autonl_core.data.sinks import IMAGES, ListingSink, PixelSink
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.sources import get_source
-from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec, GreyRange
 from autonl_core.datasets.splits import stratified_draw
 from autonl_core.errors import DatasetError
 from autonl_core.host.memory import return_freed_memory
@@ -76,6 +77,7 @@ class PreparedData:
     std: Channels
     resolution: int
     report: DecodingReport
+    grey_range: GreyRange | None = None  # that of the dataset, which deep images were mapped with
 
     @property
     def sharded(self) -> bool:
@@ -101,7 +103,7 @@ def prepare(
     """
     cache = Cache(cache_dir, cache_limit_bytes)
     folder, pixels = decoded_images(dataset, resolution, "square", cache, on_progress, limits)
-    return _load(folder, pixels, resolution)
+    return replace(_load(folder, pixels, resolution), grey_range=dataset.grey_range)
 
 
 def decoded_images(
@@ -111,7 +113,7 @@ def decoded_images(
 
     Raises as `prepare`, which says how images are stored.
     """
-    name = f"{dataset.fingerprint}-{_LETTERS[framing]}{resolution}"
+    name = f"{dataset.fingerprint}{_range_mark(dataset)}-{_LETTERS[framing]}{resolution}"
     if (entry := cache.open(name)) is not None:
         return _cached(entry)
     with cache.building(name, on_wait=lambda: on_progress(0.0)) as folder:
@@ -150,6 +152,11 @@ def _shared(groups: NDArray[np.int64]) -> list[int | None] | None:
     return [None if group == OWN_GROUP else group for group in groups.tolist()]
 
 
+def _range_mark(dataset: DatasetSpec) -> str:
+    """What sets the entry of images mapped by a range apart from that of the same images without one."""
+    return "" if dataset.grey_range is None else "-" + hashlib.sha256(repr(dataset.grey_range).encode()).hexdigest()[:8]
+
+
 def _sharded_name(dataset: DatasetSpec, name: str) -> str:
     """The entry with the listing of this dataset: another archive of equal content has other locations."""
     if dataset.is_builtin:
@@ -169,7 +176,7 @@ def _cached(entry: Entry) -> tuple[Path, Pixels]:
 def _sharded(entry: Entry, dataset: DatasetSpec, resolution: int, framing: Framing) -> tuple[Path, Pixels]:
     limits = DecodingReport.load(entry.folder).limits  # those it was built with
     listing = Listing.load(entry.folder, *stored_at(dataset, entry.folder))
-    return entry.folder, ShardedPixels(entry, listing, resolution, limits, framing)
+    return entry.folder, ShardedPixels(entry, listing, resolution, limits, framing, dataset.grey_range)
 
 
 def _load(folder: Path, pixels: Pixels, resolution: int) -> PreparedData:

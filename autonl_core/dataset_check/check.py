@@ -17,6 +17,7 @@ import numpy as np
 
 from autonl_core.dataset_check.class_checks import check_classes
 from autonl_core.dataset_check.contact_sheets import write_sheets
+from autonl_core.dataset_check.deep_checks import check_deep_images, find_grey_range
 from autonl_core.dataset_check.duplicate_checks import check_duplicates
 from autonl_core.dataset_check.duplicates import Duplicates, find_duplicates
 from autonl_core.dataset_check.findings import Finding
@@ -35,7 +36,7 @@ from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.place_words import in_user_words, shown_as
 from autonl_core.datasets.scan import content_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
-from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec, GreyRange
 from autonl_core.errors import AmbiguousLayout, DatasetError, LayoutReading
 
 _READING_SHARE = 0.85  # of the duration of a check
@@ -64,6 +65,7 @@ class _Usable:
     content: str  # a fingerprint of the files
     label_files: tuple[str, ...]
     horizontal_flip: bool  # whether a mirrored image still shows its class
+    grey_range: GreyRange | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def check_dataset(
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
                 spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
+                spec = replace(spec, grey_range=usable.grey_range)
                 checked = _write_results(files, usable, spec, work_dir, limits, report)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
@@ -138,6 +141,8 @@ def _find_problems(
     )
     check_images(images, report)
     items = _split(layout, images, find_duplicates(images), report)
+    grey_range = find_grey_range(images, items)
+    check_deep_images(images, items, grey_range, report)
     used = Counter(item.label for item in items)
     given = Counter(label for _, label in layout.images.values())
     check_classes(layout, items, given - used, report)
@@ -146,7 +151,7 @@ def _find_problems(
         return None
     usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
     may_mirror = check_mirroring(layout.classes, items, images, report)
-    return _Usable(layout.classes, items, usual_size, content, layout.label_files, may_mirror)
+    return _Usable(layout.classes, items, usual_size, content, layout.label_files, may_mirror, grey_range)
 
 
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:
@@ -200,7 +205,7 @@ def _write_results(
     items = usable.items
     rows = ((item.split, item.label, item.member, item.group) for item in items)
     manifest = write_manifest(work_dir, usable.content, spec.classes, rows, usable.label_files)
-    sheets = write_sheets(files, spec.classes, items, work_dir, limits)
+    sheets = write_sheets(files, spec.classes, items, work_dir, limits, spec.grey_range)
     report.sheets = len(sheets)
     splits = Counter(item.split for item in items)
     complete = replace(

@@ -16,9 +16,9 @@ _TINY_PX = 8
 _TRAITS = (
     (ImageTrait.ANIMATED, Finding.ANIMATED),
     (ImageTrait.CMYK, Finding.CMYK),
-    (ImageTrait.DEEP, Finding.DEEP),
     (ImageTrait.ALPHA, Finding.ALPHA),
     (ImageTrait.ROTATED, Finding.EXIF_ROTATION),
+    (ImageTrait.DAMAGED_METADATA, Finding.DAMAGED_METADATA),
 )
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autonl_core.data.grey_levels import common_range
 from autonl_core.data.listing import list_files
-from autonl_core.dataset_check.inspect_worker import DIGEST_BYTES, SIDE, Records
+from autonl_core.dataset_check.inspect_worker import DIGEST_BYTES, SIDE, ImageTrait, Records
 from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.saved_rows import SavedRows, saved_key
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import GreyRange
 
 FREQUENCIES = 8  # kept in each direction: finer detail does not survive resizing
 DESCRIPTOR_DIM = FREQUENCIES**2 - 1  # all frequencies but the mean
@@ -35,6 +38,8 @@ _ROW = np.dtype(
         ("format", "S8"),
         ("traits", np.uint8),
         ("size", np.int32, 2),
+        ("range", np.float64, 2),
+        ("contrast", np.float32),
         ("descriptor", np.float32, DESCRIPTOR_DIM),
         ("mean", np.float32),
         ("colour", np.uint8, (2, COLOUR_SIDE, COLOUR_SIDE)),
@@ -62,6 +67,8 @@ class Inspected:
     problems: dict[int, str] = field(default_factory=dict)  # why an image cannot be read, in the order of rows
     traits: NDArray[np.uint8] = field(init=False)  # (N,) of ImageTrait
     sizes: NDArray[np.int32] = field(init=False)  # (N, 2) width and height
+    ranges: NDArray[np.float64] = field(init=False)  # (N, 2) low and high of deep images, 0 and 255 of others
+    contrasts: NDArray[np.float32] = field(init=False)  # (N,) of thumbnails
     descriptors: NDArray[np.float32] = field(init=False)  # (N, DESCRIPTOR_DIM) low frequencies of normalised luminance
     means: NDArray[np.float32] = field(init=False)  # (N,) luminance, 0 to 255
     colours: NDArray[np.uint8] = field(init=False)  # (N, 2, COLOUR_SIDE, COLOUR_SIDE) chrominance
@@ -72,6 +79,8 @@ class Inspected:
         self.digests = [b""] * count
         self.traits = np.zeros(count, np.uint8)
         self.sizes = np.zeros((count, 2), np.int32)
+        self.ranges = np.zeros((count, 2), np.float64)
+        self.contrasts = np.zeros(count, np.float32)
         self.descriptors = np.zeros((count, DESCRIPTOR_DIM), np.float32)
         self.means = np.zeros(count, np.float32)
         self.colours = np.zeros((count, 2, COLOUR_SIDE, COLOUR_SIDE), np.uint8)
@@ -83,11 +92,37 @@ class Inspected:
         good[list(self.problems)] = False
         return np.flatnonzero(good)
 
+    @property
+    def deep(self) -> NDArray[np.int64]:
+        """Rows of images with one channel of more than 8 bits."""
+        return np.flatnonzero(self.traits & ImageTrait.DEEP.value)
+
+    def grey_range(self, rows: NDArray[np.int64], labels: Sequence[int]) -> GreyRange | None:
+        """The range that serves those of `rows` that are deep, of classes `labels`; None if there are none."""
+        ranges = [(float(low), float(high)) for low, high in self.ranges[rows]]
+        deep = (self.traits[rows] & ImageTrait.DEEP.value != 0).tolist()
+        return common_range(list(compress(ranges, deep)), list(compress(labels, deep)))
+
+    def compare_deep_images(self) -> None:
+        """Express what was found in deep images, each seen in a range of its own, in the range of all of them."""
+        rows = self.deep
+        if (common := self.grey_range(rows, [0] * len(rows))) is None:
+            return
+        low, high = self.ranges[rows].T
+        scale = (high - low) / (common[1] - common[0])
+        contrasts = self.contrasts[rows]
+        faint = _FAINT * SIDE
+        stretched = np.maximum(contrasts, faint) * scale / np.maximum(contrasts * scale, faint)
+        self.descriptors[rows] *= stretched[:, None].astype(np.float32)
+        self.means[rows] = (self.means[rows] * scale + (low - common[0]) * 255 / (common[1] - common[0])).clip(0, 255)
+        self.contrasts[rows] = contrasts * scale
+
     def put(self, start: int, rows: NDArray[Any], problems: dict[int, str]) -> None:
         """Take over what was found in a portion."""
         part = slice(start, start + len(rows))
         self.digests[part] = [digest.tobytes() for digest in rows["digest"]]
         self.traits[part], self.sizes[part] = rows["traits"], rows["size"]
+        self.ranges[part], self.contrasts[part] = rows["range"], rows["contrast"]
         self.descriptors[part], self.means[part], self.colours[part] = rows["descriptor"], rows["mean"], rows["colour"]
         self.problems.update({start + position: problem for position, problem in problems.items()})
         self.formats.update(name.decode() for name in rows["format"].tolist() if name)
@@ -126,6 +161,7 @@ def inspect(
         done += len(rows)
         on_progress(done / len(images.names))
     found.problems = dict(sorted(found.problems.items()))
+    found.compare_deep_images()
     return found
 
 
@@ -146,11 +182,12 @@ def _opened(
 def _rows(records: Records) -> NDArray[Any]:
     """Compute descriptors, means and colours from thumbnails."""
     rows, thumbs = np.zeros(len(records), _ROW), records["thumb"].transpose(0, 3, 1, 2)
-    for name in ("digest", "format", "traits", "size"):
+    for name in ("digest", "format", "traits", "size", "range"):
         rows[name] = records[name]
     waves = (_WAVES @ thumbs[:, 0] @ _WAVES.T).astype(np.float32)
     waves = waves.reshape(len(thumbs), -1)  # (B, FREQUENCIES ** 2)
     contrast = np.sqrt(np.square(waves[:, 1:]).sum(axis=1, keepdims=True))
+    rows["contrast"] = contrast[:, 0]
     rows["descriptor"] = waves[:, 1:] / np.maximum(contrast, _FAINT * SIDE)
     rows["mean"] = waves[:, 0] / SIDE
     blocks = thumbs[:, 1:].reshape(len(thumbs), 2, COLOUR_SIDE, SIDE // COLOUR_SIDE, COLOUR_SIDE, SIDE // COLOUR_SIDE)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import math
 import os
 import resource
 import signal
@@ -29,12 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from autonl_core.data.decode import reduced_rgb, upright
+from autonl_core.data.decode import reduced_rgb, turn_of, upright
 from autonl_core.data.decode_worker import OUT_OF_MEMORY
+from autonl_core.data.grey_levels import is_deep, is_deep_colour, range_of_image
 from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
-from autonl_core.datasets.image_files import MAX_EXIF_BYTES, describe, open_image
+from autonl_core.datasets.image_files import describe, read_opened
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.plain_jpeg import decode_plain_jpeg
+from autonl_core.datasets.spec import GreyRange
 from autonl_core.errors import ImageError
 
 SIDE = 16  # of the thumbnails that are compared
@@ -48,11 +51,12 @@ RECORD = np.dtype(
         ("format", "S8"),  # empty if the image cannot be read; the fields below are zero then
         ("traits", np.uint8),  # of `ImageTrait`
         ("size", np.int32, 2),  # width and height
+        ("range", np.float64, 2),  # of the values of a deep image, which its thumbnail has as 0 to 255
         ("thumb", np.uint8, (SIDE, SIDE, 3)),  # luminance and chrominance
     ]
 )
+EIGHT_BITS: GreyRange = (0.0, 255.0)
 _BLOCK_S = 1.0  # between blocks at most, or one image if that takes longer
-_ORIENTATION = 0x0112
 _STATM = Path("/proc/self/statm")  # where the kernel tells the size of the address space, in pages
 
 Records = NDArray[Any]  # (N,) of RECORD
@@ -66,6 +70,8 @@ class ImageTrait(IntFlag):
     DEEP = 4
     ALPHA = 8
     ROTATED = 16
+    DEEP_COLOUR = 32
+    DAMAGED_METADATA = 64
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ class Opened(NamedTuple):
     format: str = ""
     traits: int = 0  # of ImageTrait
     size: tuple[int, int] = (0, 0)  # width and height
+    range: GreyRange = EIGHT_BITS
     thumb: bytes = bytes(3 * SIDE * SIDE)  # (SIDE, SIDE, 3) RGB
 
 
@@ -124,19 +131,36 @@ def open_file(data: bytes, limits: Limits) -> Opened:
 def _open_plain(data: bytes, limits: Limits) -> Opened | None:
     """What `_open` finds in an ordinary JPEG file, in a third of the time; None for any other."""
     decoded = decode_plain_jpeg(data, 2 * SIDE, limits)
-    return None if decoded is None else Opened(digest(data), None, "JPEG", 0, decoded[0], _thumb(decoded[1]))
+    if decoded is None:
+        return None
+    return Opened(digest(data), None, "JPEG", 0, decoded[0], EIGHT_BITS, _thumb(decoded[1], EIGHT_BITS))
 
 
 def _open(data: bytes, limits: Limits) -> Opened:
-    with open_image(data, limits) as image:
+    def look(image: Image.Image) -> Opened:
         size, kind, traits = image.size, image.format or "", _traits(image)
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decode no larger than needed; damage is detected nevertheless
-        return Opened(digest(data), None, kind, traits.value, size, _thumb(upright(image)))
+        turned = upright(image)
+        grey_range = _range(turned, traits)
+        return Opened(digest(data), None, kind, traits.value, size, grey_range, _thumb(turned, grey_range))
+
+    found, is_bare = read_opened(data, limits, look)
+    return found._replace(traits=found.traits | ImageTrait.DAMAGED_METADATA.value) if is_bare else found
 
 
-def _thumb(image: Image.Image) -> bytes:
+def _range(image: Image.Image, traits: ImageTrait) -> GreyRange:
+    """The range of a deep image's values; of a colour image that was one, the levels that Pillow left of it."""
+    if ImageTrait.DEEP in traits:
+        low, high = range_of_image(image) or EIGHT_BITS
+        return low, high if high > low else math.nextafter(low, math.inf)
+    if ImageTrait.DEEP_COLOUR in traits:
+        return 0.0, float(np.asarray(image.convert("L")).max())
+    return EIGHT_BITS
+
+
+def _thumb(image: Image.Image, grey_range: GreyRange) -> bytes:
     """(SIDE, SIDE, 3) RGB, from a decoded image."""
-    rgb = reduced_rgb(image, min(image.size) // (2 * SIDE))
+    rgb = reduced_rgb(image, min(image.size) // (2 * SIDE), grey_range)
     larger = min(rgb.size) >= SIDE
     return rgb.resize((SIDE, SIDE), Image.Resampling.BOX if larger else Image.Resampling.BILINEAR).tobytes()
 
@@ -147,12 +171,19 @@ def _traits(image: Image.Image) -> ImageTrait:
         found |= ImageTrait.ANIMATED
     if image.mode in ("CMYK", "YCCK"):
         found |= ImageTrait.CMYK
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if is_deep(image):
         found |= ImageTrait.DEEP
+    elif is_deep_colour(image):
+        found |= ImageTrait.DEEP_COLOUR
     if image.has_transparency_data:
         found |= ImageTrait.ALPHA
-    if 0 < len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES and image.getexif().get(_ORIENTATION, 1) not in (0, 1):
-        found |= ImageTrait.ROTATED
+    try:
+        if turn_of(image) is not None:
+            found |= ImageTrait.ROTATED
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  (readers of EXIF data raise anything on damaged ones; it is reported)
+        found |= ImageTrait.DAMAGED_METADATA
     return found
 
 
@@ -183,6 +214,7 @@ def _records(opened: Sequence[Opened | None]) -> Records:
     records["format"] = [one.format.encode() for one in found]
     records["traits"] = [one.traits for one in found]
     records["size"] = [one.size for one in found]
+    records["range"] = [one.range for one in found]
     pixels = b"".join(one.thumb for one in found)
     thumbs = Image.frombytes("RGB", (SIDE, SIDE * len(found)), pixels).convert("YCbCr").tobytes()
     readable = records["format"] != b""

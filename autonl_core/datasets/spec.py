@@ -7,7 +7,7 @@ images (`manifest.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,16 @@ from autonl_core.datasets.sources import SOURCES
 from autonl_core.errors import DatasetError
 
 BUILTIN_KIND = "builtin"
+
+GreyRange = tuple[float, float]  # the values of black and white in images with one channel of more than 8 bits
+
+
+def as_grey_range(values: Sequence[float] | None) -> GreyRange | None:
+    """The range that JSON has as a list, or as null."""
+    if values is None:
+        return None
+    low, high = values
+    return float(low), float(high)
 
 
 def dataset_kinds() -> tuple[str, ...]:
@@ -41,6 +51,9 @@ class DatasetSpec:
     manifest: str = ""  # path of the manifest; empty if the dataset was not checked
     layout: str = "auto"  # how its folders or label files are read, if the user chose it
     duplicates: str = "leave-out"  # training images that show the same picture as a test image; or "keep"
+    # What `read_image` maps deep images with, the same for all. None: there are none, or the dataset was checked before
+    # ranges were found; its images then keep the white level of their own brightest pixel, as they always had.
+    grey_range: GreyRange | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in dataset_kinds():
@@ -57,7 +70,8 @@ class DatasetSpec:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> DatasetSpec:
-        return DatasetSpec(**{**data, "classes": tuple(data["classes"])})
+        grey_range = as_grey_range(data.get("grey_range"))
+        return DatasetSpec(**{**data, "classes": tuple(data["classes"]), "grey_range": grey_range})
 
 
 DIGITS = DatasetSpec(

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autonl_core.data.prepare import PreparedData
-from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.datasets.spec import DatasetSpec, GreyRange, as_grey_range
 from autonl_core.errors import ArchError, CheckpointError, CheckpointMisfit, Misfit
 from autonl_core.files import write_atomically
 from autonl_core.nn.network import Network, build_network
@@ -42,6 +42,7 @@ class Description:
     std: tuple[float, ...]
     dataset_name: str
     dataset_fingerprint: str
+    grey_range: GreyRange | None = None  # as `DatasetSpec.grey_range`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ def save_checkpoint(path: Path, network: Network, dataset: DatasetSpec, data: Pr
     if network.fused:
         raise CheckpointError("a fused network cannot be saved; save the network that it was made from")
     preprocessing = {"mean": data.mean, "std": data.std, "resolution": network.arch.resolution}
+    preprocessing["grey_range"] = data.grey_range
     metadata = {
         "format": FORMAT,
         "arch": json.dumps(network.arch.to_json(), sort_keys=True),
@@ -142,6 +144,7 @@ def _read_metadata(path: Path, metadata: Mapping[str, str]) -> Description:
             std=tuple(map(float, preprocessing["std"])),
             dataset_name=str(dataset["name"]),
             dataset_fingerprint=str(dataset["fingerprint"]),
+            grey_range=as_grey_range(preprocessing.get("grey_range")),
         )
     except (KeyError, ValueError, TypeError, RecursionError, ArchError) as error:
         raise CheckpointError(f"{path} has damaged metadata: {error!r}") from error

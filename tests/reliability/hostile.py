@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+import autonl_core.datasets.image_files  # noqa: F401  (registers the HEIF encoder)
 from autonl_core.spec.space_families import get_space
 
 Entry = tuple[zipfile.ZipInfo | str, bytes]
@@ -207,6 +208,25 @@ def many_scans(count: int) -> bytes:
     return data[:last] + data[last:-2] * count + data[-2:]
 
 
+def declared(kind: str, width: int, height: int) -> bytes:
+    """A HEIF or AVIF of 64 x 64 pixels that claims another size."""
+    data = saved("RGB", 64, kind)
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">LL", width, height) + data[at + 8 :]
+
+
+def boxes(data: bytes, count: int) -> bytes:
+    """A file of boxes with so many empty ones after its first."""
+    (first,) = struct.unpack_from(">L", data)
+    return data[:first] + b"\0\0\0\x08free" * count + data[first:]
+
+
+def nested_boxes(data: bytes, depth: int) -> bytes:
+    """A file whose boxes are each in another one."""
+    (first,) = struct.unpack_from(">L", data)
+    return data[:first] + b"".join(struct.pack(">L", 8 * left) + b"moov" for left in range(depth, 0, -1))
+
+
 def long_tag(count: int) -> bytes:
     """A TIFF whose strips are so many that their offsets alone are a burden."""
     tags = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, count, 1000)]
@@ -231,7 +251,15 @@ def unreadable_images(marker: Path) -> dict[str, bytes]:
         "63-megapixels.tif": saved("L", 7936, "TIFF", compression="tiff_deflate"),
         "too-large.png": picture() + ZEROS * 65,
         "a-million-chunks.png": png(8, 8, 0, 8, 8, between=chunk(b"aaAa", b"") * 1_000_000),
-        "text-bomb.png": png(8, 8, 0, 8, 8, between=chunk(b"zTXt", b"a\0\0" + zlib.compress(ZEROS * 100))),
+        "62-megapixels.heic": declared("HEIF", 7900, 7900),
+        "62-megapixels.avif": declared("AVIF", 7900, 7900),
+        "400-megapixels.heic": declared("HEIF", 20_000, 20_000),
+        "another-size.heic": declared("HEIF", 4000, 4000),
+        "smaller-than-it-is.heic": declared("HEIF", 16, 16),
+        "no-pixels.avif": declared("AVIF", 0, 0),
+        "a-million-boxes.heic": boxes(saved("RGB", 64, "HEIF"), 1_000_000),
+        "boxes-in-boxes.avif": nested_boxes(saved("RGB", 64, "AVIF"), 10_000),
+        "cut.heic": saved("RGB", 512, "HEIF", tile_size=128)[:-10],
         "many-scans.jpg": many_scans(1000),
         "long-comment.ppm": b"P6 # " + b"a" * 10_000_000 + b"\n1 1 255 ...",
         "long-tag.tif": long_tag(10_000_000),
@@ -256,7 +284,7 @@ def truncated_images() -> dict[str, bytes]:
     image = noise(64, 64)
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "jpg": ("JPEG", {}), "png": ("PNG", {}), "webp": ("WEBP", {}), "bmp": ("BMP", {}), "ppm": ("PPM", {}),
-        "tif": ("TIFF", {}), "gif": ("GIF", {}),
+        "tif": ("TIFF", {}), "gif": ("GIF", {}), "heic": ("HEIF", {}), "avif": ("AVIF", {}),
     }  # fmt: skip
     found = {}
     for suffix, (kind, options) in kinds.items():
@@ -282,6 +310,8 @@ def odd_images() -> dict[str, tuple[bytes, str]]:
         image.save(buffer, kind, **options)
         return buffer.getvalue()
 
+    plain = made(21, "L", "PNG")
+    bomb = plain[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(ZEROS * 100)) + plain[33:]
     deep = io.BytesIO()
     Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 255).save(deep, "PNG")
     return {
@@ -299,6 +329,9 @@ def odd_images() -> dict[str, tuple[bytes, str]]:
         "moving.png": (made(11, "RGB", "PNG", save_all=True, append_images=frames), "animated"),
         "pages.tif": (made(12, "RGB", "TIFF", save_all=True, append_images=frames), "animated"),
         "turned.jpg": (made(13, "RGB", "JPEG", exif=turned), "exif_rotation"),
+        "text-bomb.png": (bomb, "damaged_metadata"),
+        "clear.heic": (made(19, "RGBA", "HEIF", quality=-1), "alpha"),
+        "clear.avif": (made(20, "RGBA", "AVIF", quality=90), "alpha"),
         "strip.png": (made(14, "L", "PNG", size=(90, 9)), "extreme_aspect_ratios"),
         "line.png": (made(15, "L", "PNG", size=(60, 1)), "extreme_aspect_ratios"),
         "dot.png": (made(16, "L", "PNG", size=(1, 1)), "extreme_sizes"),

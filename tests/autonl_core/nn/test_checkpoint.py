@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,21 @@ def test_the_file_alone_tells_how_to_use_it(written: Path, network: Network, dat
     assert int(metadata["macs"]) == count_macs(network.arch).total
     assert "multiply-adds" in metadata["macs_rule"]
     assert json.loads(metadata["preprocessing"])["resolution"] == 8
+
+
+@pytest.mark.parametrize("grey_range", [None, (7600.0, 8400.5)])
+def test_the_range_of_deep_images_is_kept(
+    tmp_path: Path, network: Network, data: PreparedData, grey_range: tuple[float, float] | None
+) -> None:
+    path = tmp_path / "deep.safetensors"
+    save_checkpoint(path, network, DIGITS, replace(data, grey_range=grey_range))
+    assert load_checkpoint(path).grey_range == grey_range
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    earlier = json.loads(metadata["preprocessing"])
+    del earlier["grey_range"]  # as a version without ranges wrote it
+    save_file(tensors, path, metadata | {"preprocessing": json.dumps(earlier)})
+    assert load_checkpoint(path).grey_range is None
 
 
 def test_a_fused_network_is_not_written(tmp_path: Path, network: Network, data: PreparedData) -> None:
