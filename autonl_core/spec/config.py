@@ -19,6 +19,7 @@ from pydantic import (
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.config_sections import (
     AugmentConfig,
+    CardConfig,
     ExportConfig,
     Strict,
     SupernetConfig,
@@ -133,6 +134,7 @@ class SearchConfig(Strict):
     )
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()
+    card: CardConfig = CardConfig()
 
     @property
     def other_budgets(self) -> tuple[int, ...]:

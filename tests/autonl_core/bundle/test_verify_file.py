@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +19,6 @@ from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.files import verify
 from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
-from autonl_core.data.decode import read_image
-from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.scan import scan
 from tests.autonl_core.bundle.small_bundle import Made, start
 from tests.autonl_core.digit_archives import digits_zip
@@ -193,45 +188,6 @@ class TestFindings:
         write_sums(folder)
         (problem,) = self.problems(monkeypatch, capsys)
         assert problem.startswith("onnx-int8 loses")
-
-
-def odd_images() -> Iterator[tuple[str, bytes]]:
-    """Images of many kinds that cameras and programs write."""
-    rng = np.random.default_rng(0)
-    colours = rng.integers(0, 256, (60, 45, 3), dtype=np.uint8)
-    alpha = np.dstack([colours, rng.integers(0, 256, (60, 45), dtype=np.uint8)])
-    deep = rng.integers(0, 65536, (40, 70), dtype=np.uint16)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotated by 90 degrees
-    large = rng.integers(0, 256, (500, 410, 3), dtype=np.uint8)
-    pictures: list[tuple[str, Image.Image, str, dict[str, Any]]] = [
-        ("rgb", Image.fromarray(colours), "png", {}),
-        ("cmyk", Image.fromarray(colours).convert("CMYK"), "jpeg", {}),
-        ("alpha", Image.fromarray(alpha), "png", {}),
-        ("palette", Image.fromarray(alpha).quantize(), "png", {"transparency": 3}),
-        ("grey", Image.fromarray(colours[..., 0]), "jpeg", {}),
-        ("bilevel", Image.fromarray(colours[..., 0]).convert("1"), "png", {}),
-        ("deep", Image.fromarray(deep), "png", {}),
-        ("float", Image.fromarray(deep.astype(np.float32) / 65535), "tiff", {}),
-        ("rotated", Image.fromarray(colours), "jpeg", {"exif": exif}),
-        ("large", Image.fromarray(large), "jpeg", {"quality": 90}),
-        ("deep and large", Image.fromarray(rng.integers(0, 65536, (500, 400), dtype=np.uint16)), "png", {}),
-        ("webp", Image.fromarray(alpha), "webp", {"lossless": True}),
-        ("animated", Image.fromarray(colours).quantize(), "gif", {"save_all": True, "append_images": []}),
-    ]
-    for name, picture, kind, options in pictures:
-        buffer = io.BytesIO()
-        picture.save(buffer, kind, **options)
-        yield name, buffer.getvalue()
-
-
-@pytest.mark.parametrize(("name", "content"), list(odd_images()), ids=[name for name, _ in odd_images()])
-@pytest.mark.parametrize("resolution", [8, 32])
-def test_images_are_decoded_to_the_pixels_that_the_search_used(name: str, content: bytes, resolution: int) -> None:
-    preprocess = {"resolution": resolution, "max_image_bytes": 1 << 26, "max_image_pixels": 64 * 10**6}
-    expected = read_image(content, resolution, DEFAULT_LIMITS)
-    assert not isinstance(expected, str), expected
-    assert np.array_equal(verify.decode(content, preprocess), expected)
 
 
 def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_the_archive(
