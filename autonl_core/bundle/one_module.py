@@ -13,11 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _OURS = "autonl_core"
-# Packages that a user may not have: what is imported from them, if they are missing.
+# Imports from packages that a user may not have, or not as new: what takes their place.
 _OPTIONAL = {
-    "pillow_heif": '''\
-    from PIL import Image
-
+    "from pillow_heif import register_heif_opener": '''\
     def register_heif_opener(**_):
         """Without the package, HEIC images are recognised, and refused with the way out."""
 
@@ -25,6 +23,15 @@ _OPTIONAL = {
             raise OSError("a HEIC image: to read it, install the package pillow-heif")
 
         Image.register_open("HEIF", refuse, lambda start: start[4:8] == b"ftyp")
+''',
+    "from PIL import AvifImagePlugin": '''\
+    class AvifImagePlugin:
+        """In place of Pillow's, which is too old to read AVIF images: they are recognised, and refused."""
+
+        def refuse(*_):
+            raise OSError("an AVIF image: to read it, install a newer pillow")
+
+        Image.register_open("AVIF", refuse, lambda start: start[4:8] == b"ftyp")
 ''',
 }
 
@@ -65,8 +72,8 @@ def one_module(name: str) -> str:
     root = _read(name)
     collected = _Collected()
     _collect(name, None, collected)
-    guarded = [_guarded(line) for line in sorted(collected.imports) if _is_optional(line)]
-    plain = [line for line in collected.imports if not _is_optional(line)]
+    guarded = [_guarded(line) for line in sorted(collected.imports) if line in _OPTIONAL]
+    plain = [line for line in collected.imports if line not in _OPTIONAL]
     head = f'"""{root.docstring}"""\n\nfrom __future__ import annotations\n\n'
     made = head + _joined([_grouped(plain), *guarded, *collected.sources])
     if _OURS in {top for node in ast.walk(ast.parse(made)) for top in _packages(node)}:
@@ -183,10 +190,5 @@ def _used(statement: ast.stmt) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
 
 
-def _is_optional(line: str) -> bool:
-    return line.split()[1].partition(".")[0] in _OPTIONAL
-
-
 def _guarded(line: str) -> str:
-    package = line.split()[1].partition(".")[0]
-    return f"try:\n    {line}\nexcept ImportError:\n{_OPTIONAL[package]}"
+    return f"try:\n    {line}\nexcept ImportError:\n\n{_OPTIONAL[line]}"

@@ -7,9 +7,9 @@ from typing import Any
 
 from autonl_core.data.prepare import PreparedData
 from autonl_core.datasets import image_files
+from autonl_core.datasets.spec import GreyRange
 
 Step = dict[str, Any]
-GreyRange = tuple[float, float]
 
 _ANTIALIASING = (
     "The filter is a triangle whose support grows with the factor (antialiasing): Pillow's BILINEAR, and PyTorch's "
@@ -19,14 +19,9 @@ _ANTIALIASING = (
 )
 
 
-def preprocessing(data: PreparedData, grey_range: GreyRange | None = None) -> dict[str, object]:
-    """How to turn an image file into an input of the network, readable by people and programs.
-
-    Args:
-        grey_range: the values of black and white in images with one channel of more than 8 bits; None: the dataset has
-            no such images.
-    """
-    limits = data.report.limits
+def preprocessing(data: PreparedData) -> dict[str, object]:
+    """How to turn an image file into an input of the network, readable by people and programs."""
+    limits, grey_range = data.report.limits, data.grey_range
     operations = [*_opening(data), _to_rgb(grey_range), *_scaling(data.resolution), _normalising(data)]
     return {
         "resolution": data.resolution,
@@ -89,8 +84,14 @@ def _to_rgb(grey_range: GreyRange | None) -> Step:
     if grey_range is not None:
         low, high = grey_range
         words += (
-            f"; one channel of more than 8 bits becomes round((clip(v, {low:g}, {high:g}) - {low:g}) * 255 / "
-            f"({high:g} - {low:g})), half to even: the range of the dataset, the same for every image"
+            "; one channel of more than 8 bits, or of a PGM file whose white is not 255, becomes "
+            f"round((clip(v, {low:.12g}, {high:.12g}) - {low:.12g}) * 255 / ({high:.12g} - {low:.12g})), half to even, "
+            "of the value v in the file: the range of the dataset, the same for every image; what is no number is black"
+        )
+    else:
+        words += (
+            "; the dataset had no images with one channel of more than 8 bits: of these, white is 65535 if they have "
+            "16 bits; else 255, or 65535 where a pixel is above it; or 1 for floats of at most 1"
         )
     return {
         "operation": "to_rgb",

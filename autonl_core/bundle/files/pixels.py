@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autonl_core.data.decode import read_image
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.spec import as_grey_range
 
 Preprocess = Mapping[str, Any]  # the content of preprocess.json
 
@@ -27,7 +28,8 @@ def decode(content: bytes, preprocess: Preprocess) -> NDArray[np.uint8]:
     if len(content) > most_bytes:
         raise ValueError(f"more than {most_bytes:,} bytes")
     limits = Limits(image_bytes=most_bytes, image_pixels=preprocess["max_image_pixels"])
-    found = read_image(content, preprocess["resolution"], limits)
+    grey_range = as_grey_range(preprocess.get("grey_range"))
+    found = read_image(content, preprocess["resolution"], limits, grey_range=grey_range)
     if isinstance(found, str):
         raise ValueError(found)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 SIZES = (
@@ -32,12 +33,21 @@ def picture_grid() -> Iterator[tuple[str, bytes]]:
         alpha = np.dstack([colours, rng.integers(0, 256, (height, width), dtype=np.uint8)])
         for name, picture, kind, options in _modes(colours, alpha, rng):
             yield f"{name} {kind} {width}x{height}", _saved(picture, kind, **options)
+    yield "pgm of maxval 1000", b"P5 9 9 1000\n" + bytes(range(1, 163))
+    yield "pgm of maxval 100", b"P5 9 9 100\n" + bytes(range(10, 91))
+    yield "heic", _heic(np.random.default_rng(1).integers(0, 256, (70, 90, 3), dtype=np.uint8))
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
         colours = np.random.default_rng(orientation).integers(0, 256, (90, 140, 3), dtype=np.uint8)
         for kind in ("jpeg", "png", "webp", "tiff"):
             yield f"orientation {orientation} {kind}", _saved(Image.fromarray(colours), kind, exif=exif)
+
+
+def _heic(colours: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(colours)).save(buffer)
+    return buffer.getvalue()
 
 
 def _modes(

@@ -21,10 +21,14 @@ from autonl_core.data.augment import normalise
 from autonl_core.data.decode import read_image
 from autonl_core.datasets.image_files import FORMATS
 from autonl_core.datasets.limits import DEFAULT_LIMITS
+from autonl_core.datasets.spec import GreyRange
 from tests.autonl_core.bundle.picture_grid import picture_grid
 from tests.autonl_core.bundle.small_bundle import Made
 
-PREPROCESS = {"max_image_bytes": DEFAULT_LIMITS.image_bytes, "max_image_pixels": DEFAULT_LIMITS.image_pixels}
+PREPROCESS: dict[str, Any] = {
+    "max_image_bytes": DEFAULT_LIMITS.image_bytes,
+    "max_image_pixels": DEFAULT_LIMITS.image_pixels,
+}
 _DECODE_ALL = """
 import json, sys
 import numpy as np, pixels
@@ -42,26 +46,31 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """  # noqa: E501
 
 
-def decoded_by_the_shipped_file(folder: Path, files: dict[str, bytes]) -> tuple[dict[str, NDArray[Any]], set[str]]:
+def decoded_by_the_shipped_file(
+    folder: Path, files: dict[str, bytes], grey_range: GreyRange | None
+) -> tuple[dict[str, NDArray[Any]], set[str]]:
     """What the shipped file makes of `files` in a Python without this package; and the packages that it loaded."""
     (folder / "pixels.py").write_text(one_module(ours.__name__))
     arrays: dict[str, Any] = {name: np.frombuffer(content, np.uint8) for name, content in files.items()}
     np.savez(folder / "files.npz", **arrays)
     start = f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-    command = [sys.executable, "-I", "-c", start + _DECODE_ALL, json.dumps(PREPROCESS)]
+    command = [sys.executable, "-I", "-c", start + _DECODE_ALL, json.dumps(PREPROCESS | {"grey_range": grey_range})]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with np.load(folder / "decoded.npz") as decoded:
         return {name: decoded[name] for name in decoded.files}, set(done.stdout.split())
 
 
-def test_the_shipped_file_gives_the_pixels_of_training_for_every_format_depth_and_mode(tmp_path: Path) -> None:
+@pytest.mark.parametrize("grey_range", [None, (0.0, 65535.0), (12.5, 4000.0)])
+def test_the_shipped_file_gives_the_pixels_of_training_for_every_format_depth_and_mode(
+    grey_range: GreyRange | None, tmp_path: Path
+) -> None:
     files = dict(picture_grid()) | {"damaged": b"\x89PNG nothing", "empty": b"", "text": b"a,b\n1,2\n"}
-    decoded, packages = decoded_by_the_shipped_file(tmp_path, files)
+    decoded, packages = decoded_by_the_shipped_file(tmp_path, files, grey_range)
     assert len(decoded) == 2 * len(files) > 250
     for name, content in files.items():
         for resolution in (8, 32):
-            expected = read_image(content, resolution, DEFAULT_LIMITS)
+            expected = read_image(content, resolution, DEFAULT_LIMITS, grey_range=grey_range)
             found = decoded[f"{name} at {resolution}"]
             assert np.array_equal(found, expected), (name, found, expected)
     assert {"numpy", "PIL"} <= packages
@@ -124,7 +133,7 @@ def test_the_words_of_preprocess_json_lead_to_the_same_pixels_within_one_level(h
 
 def test_fine_texture_needs_the_antialiasing_that_the_words_ask_for(made: Made) -> None:
     """Lines of one pixel: averaged to grey by the words, kept at random by a reader that interpolates two pixels."""
-    y, x = np.mgrid[0:512, 0:512]
+    y, x = np.mgrid[0:499, 0:499]
     weave = np.where((x // 2 + y // 3) % 2 > 0, 190, 70).astype(np.uint8)
     image = np.stack([weave] * 3, axis=2)
     buffer = io.BytesIO()
@@ -136,6 +145,19 @@ def test_fine_texture_needs_the_antialiasing_that_the_words_ask_for(made: Made) 
     words = next(step for step in preprocess["steps"] if "antialias" in step)
     assert "INTER_LINEAR" in words
     assert "canvas" in words
+
+
+@pytest.mark.parametrize("kind", ["I;16", "I", "F"])
+def test_deep_images_are_mapped_by_the_formula_of_preprocess_json(kind: str) -> None:
+    values = np.array([[0, 100, 1000, 1010, 2000, 3999, 4000, 65535]] * 8)
+    picture = Image.fromarray(values.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[kind]))
+    assert picture.mode == kind
+    buffer = io.BytesIO()
+    picture.save(buffer, "tiff")
+    found = ours.decode(buffer.getvalue(), PREPROCESS | {"resolution": 8, "grey_range": [1000, 4000]})
+    # (1010 - 1000) * 255 / 3000 = .85; (2000 - 1000) * 255 / 3000 = 85; (3999 - 1000) * 255 / 3000 = 254.9
+    assert found[0, :, 0].tolist() == [0, 0, 0, 1, 85, 255, 255, 255]
+    assert (found == found[:1, :, :1]).all()
 
 
 class TestPreprocessJson:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,45 +18,16 @@ from autonl_core.bundle.files import verify
 from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
 from autonl_core.datasets.scan import scan
+from tests.autonl_core.bundle.isolated import run_isolated, site_of
 from tests.autonl_core.bundle.small_bundle import Made, start
 from tests.autonl_core.digit_archives import digits_zip
 
 NEEDED = ("torch", "numpy", "pillow", "onnxruntime")
 
 
-def with_requirements(names: tuple[str, ...]) -> set[str]:
-    """`names` and everything that they require."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            needed = (r for r in metadata.requires(name) or () if ";" not in r)
-            waiting += [re.split(r"[^A-Za-z0-9._-]", r)[0].lower().replace("_", "-") for r in needed]
-    return found
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of links to the four packages and their requirements: all that `python -I -S` can then import."""
-    folder = tmp_path_factory.mktemp("site")
-    for name in with_requirements(NEEDED):
-        distribution = metadata.distribution(name)
-        for top in {Path(file).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
-    return folder
-
-
-def run(site: Path, bundle: Path, *arguments: str) -> tuple[int, str]:
-    """Run verify.py in a Python that has only `site`; returns its exit code and output."""
-    start = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv[0], run_name='__main__')"
-    start = start.replace("runpy.run_path", "sys.argv.pop(0); runpy.run_path")
-    command = [sys.executable, "-I", "-S", "-W", "error", "-c", start, str(site), "verify.py", "--threads", "1"]
-    done = subprocess.run([*command, *arguments], cwd=bundle, capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout + done.stderr
+    return site_of(tmp_path_factory.mktemp("site"), NEEDED)
 
 
 class TestOnItsOwn:
@@ -72,7 +41,7 @@ class TestOnItsOwn:
         with zipfile.ZipFile(made.files["bundle"].path) as archive:
             archive.extractall(tmp_path)
         (unpacked,) = tmp_path.iterdir()
-        code_of_exit, output = run(site, unpacked, "--json")
+        code_of_exit, output, _ = run_isolated(site, unpacked, "verify.py", "--threads", "1", "--json")
         found = json.loads(output)
         assert (code_of_exit, found["ok"], found["problems"]) == (0, True, [])
         assert found["images"] == 359
