@@ -141,7 +141,7 @@ class ExportConfig(Strict):
 
 
 class CardConfig(Strict):
-    """What the model card says about its makers, which nobody else can know."""
+    """What the model card says of the makers of a network, and of its use."""
 
     licence: CardLine | None = Field(
         default=None, description="under which the network may be used; null: the card says that none is stated"

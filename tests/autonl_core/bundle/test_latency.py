@@ -34,6 +34,7 @@ class TestLatency:
     ) -> None:
         """Forms that take 1 ms; in every other run of the disturbed passes 3 ms."""
         monkeypatch.setattr(latency, "_MEASURED_S", 60.0)
+        monkeypatch.setattr(latency, "_REPEATED_S", 60.0)
         runs = 0
 
         def form(disturbed_runs: int) -> latency.Form:
