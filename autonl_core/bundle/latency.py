@@ -78,14 +78,14 @@ def _open(name: NetworkFormat, path: Path) -> Form:
 def _undisturbed(
     forms: Mapping[str, Form], inputs: Mapping[str, Tensor], between: Callable[[], None]
 ) -> Mapping[str, Sequence[float]]:
-    """Seconds of each run of the calmest of some measurements: the first in which no form is noisy ends them."""
+    """Seconds of each run, of every form in its calmest measurement: one in which no form is noisy is the last."""
     began = time.perf_counter()
     measured = [_interleaved(forms, inputs, began + _MEASURED_S, between)]
     while _worst_spread_pct(measured[-1]) > NOISY_SPREAD_PCT and len(measured) < _REPEATS:
         if time.perf_counter() - began > _REPEATED_S:
             break
         measured.append(_interleaved(forms, inputs, began + _REPEATED_S, between))
-    return min(measured, key=_worst_spread_pct)
+    return {name: min((seconds[name] for seconds in measured), key=_spread_pct) for name in forms}
 
 
 def _worst_spread_pct(seconds: Mapping[str, Sequence[float]]) -> float:

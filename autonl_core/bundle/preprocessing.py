@@ -13,9 +13,9 @@ Step = dict[str, Any]
 
 _ANTIALIASING = (
     "The filter is a triangle whose support grows with the factor (antialiasing): Pillow's BILINEAR, and PyTorch's "
-    "interpolate(mode='bilinear', antialias=True). OpenCV's INTER_LINEAR, PyTorch without antialias, and the canvas of "
-    "browsers read only the nearest pixels: fine texture becomes noise, and accuracy drops. Where nothing else is at "
-    "hand, average whole blocks first (OpenCV's INTER_AREA)."
+    "interpolate(mode='bilinear', antialias=True). OpenCV's INTER_LINEAR and PyTorch without antialias read only the "
+    "nearest pixels: fine texture becomes noise, and accuracy drops; what a canvas does (JavaScript) is up to the "
+    "browser. OpenCV's INTER_AREA comes close."
 )
 
 

@@ -113,7 +113,7 @@ def triangle(length: int, start: float, side: float, size: int) -> NDArray[np.fl
 
 
 def without_antialiasing(image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
-    """What OpenCV's INTER_LINEAR and a canvas do: the same, with a support of one pixel."""
+    """What OpenCV's INTER_LINEAR does: the same, with a support of one pixel."""
     values = image.astype(np.float64)
     for axis, length in ((1, image.shape[1]), (0, image.shape[0])):
         centres = (np.arange(size) + 0.5) * length / size
