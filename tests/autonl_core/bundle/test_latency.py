@@ -32,7 +32,7 @@ class TestLatency:
     def test_a_disturbed_measurement_is_repeated_and_one_that_stays_noisy_says_so(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Forms that take 1 ms; in every other run of the disturbed passes 3 ms."""
+        """A form that takes 5 ms; every third of its disturbed runs takes 20."""
         monkeypatch.setattr(latency, "_MEASURED_S", 60.0)
         monkeypatch.setattr(latency, "_REPEATED_S", 60.0)
         runs = 0
@@ -41,7 +41,7 @@ class TestLatency:
             def run(_: torch.Tensor) -> None:
                 nonlocal runs
                 runs += 1
-                time.sleep(0.02 if runs % 2 and runs <= disturbed_runs else 0.005)
+                time.sleep(0.02 if runs % 3 == 0 and runs <= disturbed_runs else 0.005)
 
             return run
 
