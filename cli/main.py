@@ -49,6 +49,11 @@ COMMANDS = (
         "Download the network of a search, verified by its SHA-256. Run it again to continue an interrupted download.",
     ),
     LazyCommand(
+        "predict",
+        "cli.predict:predict",
+        "Name the classes of images with the network of a finished search. Exit code 1 if an image cannot be read.",
+    ),
+    LazyCommand(
         "report",
         "cli.reports:report",
         "Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found.",

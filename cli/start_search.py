@@ -40,6 +40,8 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 @click.option(
     "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"
 )
+@click.option("--licence", help="of the network, for its model card, e.g. CC-BY-4.0")
+@click.option("--author", multiple=True, help="of the network, for its model card; repeatable")
 @click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
 @json_option
 @url_option
@@ -55,6 +57,8 @@ def search(
     init: str | None,
     algorithm: str | None,
     baseline: tuple[str, ...],
+    licence: str | None,
+    author: tuple[str, ...],
     wait: bool,
     as_json: bool,
     url: str,
@@ -67,6 +71,9 @@ def search(
         body |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget)}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
+    card = {"licence": licence, "authors": list(author) or None}
+    if stated := {name: value for name, value in card.items() if value is not None}:
+        body["card"] = {**body.get("card", {}), **stated}
     with Client(url) as client:
         started = client.start_search(body)
         if wait:

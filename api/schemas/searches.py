@@ -15,7 +15,7 @@ from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase, Progress
-from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
+from autonl_core.spec.result import NOISY_SPREAD_PCT, BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
 from store.searches import SearchPage, search_result
 from store.states import ExitClass, SearchState, StopReason
@@ -124,6 +124,8 @@ class PretrainedStartView(View):
         "parity": "accuracy of the network in each format, including withheld ones",
         "certificate": "that the network stays within its budget",
         "latency_ms": "median time of a forward pass on `machine`, by format and batch size",
+        "latency_spread_pct": "from the 10th to the 90th percentile of the passes, in percent of their median; above "
+        f"{NOISY_SPREAD_PCT:g}, other work disturbed the measurement",
         "machine": "where the search ran: processor and threads",
         "baselines": "in the order of the configuration",
         "init": "null: the search started from random weights",

@@ -58,7 +58,7 @@ def make_bundle(
     describe_files(folder, asked_for.formats)
     failed = export_network(run, folder, checkpoint, network, meanwhile)
     certificate = certify(folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget)
-    latency_ms = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
+    latencies = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
         (folder / FORMATS[CERTIFIED].file_name).unlink()
     scores = score_in_clean_process(run, folder, meanwhile)
@@ -66,7 +66,7 @@ def make_bundle(
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)
     _remove_withheld(folder, parity)
     report_scores(folder, scores, parity, asked_for.int8_max_drop_points)
-    return Bundle(folder, confirmed, parity, certificate, latency_ms, machine())
+    return Bundle(folder, confirmed, parity, certificate, latencies, machine(), scores.versions)
 
 
 def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:
@@ -76,12 +76,12 @@ def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, R
         VerificationError: what the archive holds is not what was scored.
     """
     folder = bundle.folder
-    write_card(run, network, bundle)
-    sums = write_sums(folder)
     delivered = {name: of_format for name, of_format in bundle.parity.items() if of_format.withheld is None}
     scored = {FORMATS[name].file_name: of_format.sha256 for name, of_format in delivered.items()}
-    if changed := [name for name, sha256 in scored.items() if sums.get(name) != sha256]:
+    if changed := [name for name, sha256 in scored.items() if sha256_of(folder / name) != sha256]:
         raise VerificationError(f"{', '.join(changed)}: changed since verify.py scored it")
+    write_card(run, network, bundle)
+    sums = write_sums(folder)
     archive = run.work_dir / FORMATS["bundle"].file_name
     name = f"autonl-{network.arch.arch_id}"
     pack(folder, archive, name)

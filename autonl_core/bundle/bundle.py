@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autonl_core.bundle.latency import Latencies
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.result import Certificate, FormatParity
 from autonl_core.training.evaluate import Score
@@ -19,5 +20,6 @@ class Bundle:
     score: Score
     parity: Mapping[NetworkFormat, FormatParity]
     certificate: Certificate
-    latency_ms: Mapping[str, Mapping[str, float]]
+    latencies: Latencies
     machine: Mapping[str, str | int]
+    versions: Mapping[str, str]  # of the packages that scored it

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from autonl_core.bundle.bundle import Bundle
 from autonl_core.bundle.contents import SUMS
+from autonl_core.bundle.latency import Latencies
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.nn.network import Network
 from autonl_core.report.markdown import plain
-from autonl_core.report.tables import LATENCY_FORMS
+from autonl_core.report.tables import LATENCY_FORMS, spread
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
+from autonl_core.spec.config_sections import CardConfig
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
-from autonl_core.spec.result import Certificate, FormatParity
+from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity
 
 _FILES = {
     **{spec.file_name: spec.summary for spec in FORMATS.values()},
@@ -28,6 +31,8 @@ _FILES = {
     "model.py": "the network in plain PyTorch",
     "preprocess.json": "how to turn an image into an input",
     "labels.txt": "the classes in the order of the logits, one per line",
+    "pixels.py": "turns an image file into an input, as training did; used by predict.py and verify.py",
+    "predict.py": "names the classes of images; needs numpy, pillow and onnxruntime",
     "verify.py": "scores every format on the test images",
     "test.npz": "the preprocessed test images and their classes",
     "test_files.csv": "which files of the dataset are the test images, and their classes",
@@ -43,12 +48,14 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
     train_images, test_images = len(run.data.train), len(run.data.test)
     lines = [
         *_summary(network, bundle, run.start),
+        *_about(run.config.card, datetime.now(UTC)),
         *derivation(run.start),
         *_check(bundle),
         *_data(run.dataset, train_images, test_images, bundle),
         *_accuracy(bundle.parity, bundle.score.images),
+        *_runtimes(bundle),
         *_budget(bundle.certificate),
-        *_latency(bundle.latency_ms, bundle.machine),
+        *_latency(bundle.latencies, bundle.machine),
         *_usage(bundle.parity),
         *_files(bundle),
         *_limits(network.arch.num_classes),
@@ -71,6 +78,13 @@ def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) ->
         f"The architecture was found by a search under a limit on multiply-adds; {weights} on the dataset below.",
     )
     yield f"    {arch_string.encode(arch)}\n"
+
+
+def _about(card: CardConfig, made_at: datetime) -> Iterator[str]:
+    """When the search ended, and what its user stated in `card`."""
+    yield f"- date: {made_at:%Y-%m-%d %H:%M} UTC"
+    yield f"- authors: {', '.join(plain(author) for author in card.authors) or 'not stated'}"
+    yield f"- licence: {plain(card.licence) if card.licence else 'not stated'}\n"
 
 
 def derivation(start: PretrainedStart | None) -> Iterator[str]:
@@ -101,8 +115,8 @@ def _trials(start: PretrainedStart) -> str:
 def _check(bundle: Bundle) -> Iterator[str]:
     yield "## Check it\n"
     yield "    python verify.py                     # score every format on the test images, compare with this page"
-    yield "    python verify.py --image some.jpg    # classify an image\n"
-    yield "It needs torch, numpy, pillow and onnxruntime, and nothing else."
+    yield "    python predict.py some.jpg           # classify images, with ONNX Runtime\n"
+    yield "verify.py needs torch, numpy, pillow and onnxruntime; predict.py needs no torch."
     if not _has_test_images(bundle):
         yield "The test images are too large to include: pass the archive or folder they came from with `--data`."
 
@@ -136,6 +150,19 @@ def _accuracy(parity: Mapping[NetworkFormat, FormatParity], images: int) -> Iter
             yield f"\nWithheld: {name}, because {plain(of_format.withheld)}."
 
 
+def _runtimes(bundle: Bundle) -> Iterator[str]:
+    """What the files were opened with, and which versions of ONNX they need."""
+    import onnx
+
+    versions = ", ".join(f"{name} {version}" for name, version in bundle.versions.items())
+    yield f"\nTried with {versions}, on a CPU. Other runtimes and versions were not tried."
+    for name, of_format in bundle.parity.items():
+        file = bundle.folder / NETWORK_FORMAT_SPECS[name].file_name
+        if of_format.withheld is None and file.suffix == ".onnx":
+            model = onnx.load(file)
+            yield f"\n`{file.name}`: opset {model.opset_import[0].version}, IR version {model.ir_version}."
+
+
 def _budget(certificate: Certificate) -> Iterator[str]:
     yield "\n## Budget\n"
     yield _paragraph(
@@ -147,14 +174,20 @@ def _budget(certificate: Certificate) -> Iterator[str]:
     yield f"Rule: {certificate.rule}."
 
 
-def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str, str | int]) -> Iterator[str]:
+def _latency(latencies: Latencies, machine: Mapping[str, str | int]) -> Iterator[str]:
+    latency_ms, spread_pct = latencies.median_ms, latencies.spread_pct
     sizes = list(next(iter(latency_ms.values())))
     yield "\n## Latency\n"
-    yield f"Medians in milliseconds on {machine['processor']}, {machine['threads']} thread(s).\n"
+    yield _paragraph(
+        f"Medians in milliseconds on {machine['processor']}, {machine['threads']} thread(s), all forms in turn;",
+        "the spread is from the 10th to the 90th percentile, in percent of the median.",
+        f"Noisy: above {NOISY_SPREAD_PCT:g}%, because other work ran beside it.",
+    )
     yield "| | " + " | ".join(f"batch of {size}" for size in sizes) + " |"
     yield "| --- |" + " ---: |" * len(sizes)
     for form, by_size in latency_ms.items():
-        yield f"| {LATENCY_FORMS.get(form, form)} | " + " | ".join(f"{by_size[size]:.3f}" for size in sizes) + " |"
+        times = (f"{by_size[size]:.3f}, {spread(spread_pct[form][size])}" for size in sizes)
+        yield f"| {LATENCY_FORMS.get(form, form)} | " + " | ".join(times) + " |"
     for size in sizes:
         fastest = min(latency_ms, key=lambda form: latency_ms[form][size])
         yield f"\nFastest for a batch of {size}: {LATENCY_FORMS.get(fastest, fastest)}."
@@ -163,8 +196,9 @@ def _latency(latency_ms: Mapping[str, Mapping[str, float]], machine: Mapping[str
 def _usage(parity: Mapping[NetworkFormat, FormatParity]) -> Iterator[str]:
     yield "\n## Use it\n"
     yield _paragraph(
-        "`images` are RGB, prepared as described in `preprocess.json` (by `decode` and `normalise` in verify.py), in",
-        "batches of any size. Logits are in the order of `labels.txt`.",
+        "`images` are RGB, prepared as described in `preprocess.json` (by `decode` and `normalise` in pixels.py), in",
+        "batches of any size; `pixels` are the same before `normalise`. Logits are in the order of `labels.txt`.",
+        "Scaling must average all pixels (antialiasing), as `preprocess.json` says: many libraries do not by default.",
     )
     for name, spec in NETWORK_FORMAT_SPECS.items():
         if name in parity and parity[name].withheld is None:

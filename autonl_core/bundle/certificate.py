@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
-from autonl_core.export.formats.onnx import OPSET
+from autonl_core.export.onnx_age import opset_of
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.macs import COUNTING_RULE, count_macs
 from autonl_core.spec.result import Certificate
@@ -25,7 +25,7 @@ def certify(onnx_file: Path, arch: ArchSpec, budget_macs: int) -> Certificate:
     if achieved > budget_macs:
         raise VerificationError(f"{onnx_file.name}: {achieved:,} MACs exceed the budget {budget_macs:,}")
     return Certificate(
-        counted_on=f"nodes of the exported ONNX graph (opset {OPSET}), shapes inferred for one image",
+        counted_on=f"nodes of the exported ONNX graph (opset {opset_of(onnx_file)}), shapes inferred for one image",
         rule=COUNTING_RULE,
         resolution=arch.resolution,
         target_macs=budget_macs,

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autonl_core.bundle.files import model
+from autonl_core.bundle.files import model, pixels
+from autonl_core.bundle.one_module import one_module
+from autonl_core.bundle.preprocessing import preprocessing
 from autonl_core.data.prepare import ImageSet, PreparedData
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.scan import list_items
@@ -24,9 +26,10 @@ _READ_BY_VERIFY = ("folder", "zip")  # data sources that verify.py, which import
 
 
 def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: PreparedData) -> None:
-    """Write arch.json, model.py, preprocess.json, labels.txt, verify.py and the test images, or a list of them."""
-    for name in ("model.py", "verify.py"):
+    """Write arch.json, preprocess.json, labels.txt, the programs, and the test images or a list of them."""
+    for name in ("model.py", "predict.py", "verify.py"):
         shutil.copyfile(_VERBATIM / name, folder / name)
+    (folder / "pixels.py").write_text(one_module(pixels.__name__), encoding="utf-8")
     (folder / "arch.json").write_text(json.dumps(network.arch.to_json(), indent=1) + "\n", encoding="utf-8")
     (folder / "labels.txt").write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
     (folder / "preprocess.json").write_text(json.dumps(preprocessing(data), indent=1) + "\n", encoding="utf-8")
@@ -34,25 +37,6 @@ def write_contents(folder: Path, network: Network, dataset: DatasetSpec, data: P
         _write_test_images(folder / "test.npz", data.test)
     else:
         _write_test_list(folder / "test_files.csv", dataset, data.report.limits)
-
-
-def preprocessing(data: PreparedData) -> dict[str, object]:
-    """How to turn an image file into an input of the network, readable by people and programs."""
-    return {
-        "resolution": data.resolution,
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "colours": "RGB",
-        "layout": "(B, 3, R, R) float32",
-        "steps": [
-            "rotate the image according to its EXIF data, composite transparency onto white, convert to RGB",
-            f"scale its shorter side to {data.resolution} pixels (bilinear) and crop the centre square",
-            "divide by 255; per channel, subtract `mean` and divide by `std`",
-        ],
-        "code": "decode() and normalise() in verify.py",
-        "max_image_bytes": data.report.limits.image_bytes,  # larger files were not read
-        "max_image_pixels": data.report.limits.image_pixels,
-    }
 
 
 def write_sums(folder: Path) -> dict[str, str]:

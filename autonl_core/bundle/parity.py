@@ -26,7 +26,7 @@ def describe_files(folder: Path, formats: Sequence[NetworkFormat]) -> None:
             if spec.opener_file is not None:
                 (folder / spec.opener_file).write_text(spec.opener_source(), encoding="utf-8")
             opener = spec.opener_file or str(spec.opener)
-            files[name] = {"file": spec.file_name, "opener": opener, "lossy": spec.lossy}
+            files[name] = {"file": spec.file_name, "opener": opener, "lossy": spec.lossy, "input": spec.input}
     _write(folder, {"files": files})
 
 

@@ -112,9 +112,7 @@ def check_dataset(
             place = _Place(kind, path, layout, work_dir, saved_dir, inspectors, shown_as(name, path))
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
-                spec = DatasetSpec(name, kind, str(path), usable.classes, usable.image_size, 0, 0, "", layout=layout)
-                spec = replace(spec, grey_range=usable.grey_range)
-                checked = _write_results(files, usable, spec, work_dir, limits, report)
+                checked = _write_results(files, usable, _spec(name, place, usable), work_dir, limits, report)
     except DatasetError as error:
         report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
     except OSError as error:
@@ -122,6 +120,12 @@ def check_dataset(
         report.add("error", f"{kind}_refused", in_user_words(problem, name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
+
+
+def _spec(name: str, place: _Place, usable: _Usable) -> DatasetSpec:
+    """What is known of a usable dataset before its images are counted."""
+    spec = DatasetSpec(name, place.kind, str(place.path), usable.classes, usable.image_size, 0, 0, "")
+    return replace(spec, layout=place.layout, grey_range=usable.grey_range)
 
 
 def _find_problems(

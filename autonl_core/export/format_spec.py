@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 Availability = Literal["always", "default", "on request"]
 Runtime = Literal["model.py", "onnxruntime", "torch.export", "torch.jit"]
+Input = Literal["normalised", "pixels"]
 BYTES = "application/octet-stream"
 
 # Tensor types cannot be named here: `Any` stands for `export.materials.Materials`, `export.graph.NetworkGraph`, and
@@ -23,8 +24,8 @@ Forward = Callable[[Any], Any]
 class LatencyForm:
     """How the latency of a format is measured.
 
-    `title` names the form in tables. `open_file(path, threads)` returns a function that runs a batch, a
-    (B, 3, R, R) float32 tensor. Its threads must not spin while they wait, or they slow down the form measured next.
+    `title` names the form in tables. `open_file(path, threads)` returns a function that runs a batch, a tensor like
+    the `input` of the format. Its threads must not spin while they wait, or they slow down the form measured next.
     """
 
     title: str
@@ -66,9 +67,10 @@ class NetworkFormatSpec(FormatSpec):
         prepare: `prepare(graph)` does ahead what needs no weights, in the process that makes the format and before its
             weights are known: converts the graph, or loads what `make` will need. The file is the same without.
         opener: how verify.py opens the file. Either a runtime that verify.py knows, or a function named `open_file`:
-            `open_file(path, threads)` returns a function from (B, 3, R, R) float32 tensors to (B, classes) logits.
+            `open_file(path, threads)` returns a function from batches, see `input`, to (B, classes) logits.
             Its source is shipped in the bundle, so it must import everything it needs inside its body.
-        usage: a snippet for the model card: from `images` to `logits`, run in the folder of the bundle.
+        input: what it is fed: "normalised", (B, 3, R, R) float32; or "pixels", (B, R, R, 3) uint8.
+        usage: a snippet for the model card: from `images`, or `pixels`, to `logits`, run in the folder of the bundle.
         lossy: whether it may change predictions. A lossy format may lose `export.int8_max_drop_points` of top-1; any
             other must predict the class that PyTorch predicts, except where rounding decides between two classes.
         latency: how its latency is measured; None: it is not.
@@ -78,6 +80,7 @@ class NetworkFormatSpec(FormatSpec):
     make: Maker
     opener: Runtime | Callable[[Path, int], Forward]
     usage: str
+    input: Input = "normalised"
     lossy: bool = False
     prepare: Preparer | None = None
     latency: LatencyForm | None = None

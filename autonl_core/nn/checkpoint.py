@@ -15,14 +15,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from autonl_core.data.prepare import PreparedData
 from autonl_core.datasets.spec import DatasetSpec, GreyRange, as_grey_range
 from autonl_core.errors import ArchError, CheckpointError, CheckpointMisfit, Misfit
-from autonl_core.files import write_atomically
 from autonl_core.nn.network import Network, build_network
+from autonl_core.nn.safetensors_file import save_tensors
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.macs import COUNTING_RULE, count_macs
 
@@ -68,7 +67,7 @@ def save_checkpoint(path: Path, network: Network, dataset: DatasetSpec, data: Pr
         "dataset": json.dumps({"name": dataset.name, "fingerprint": dataset.fingerprint}),
     }
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    save_tensors(path, tensors, metadata)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> LoadedCheckpoint:

@@ -21,6 +21,8 @@ from autonl_core.phases.states import TrainingState
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.macs import count_macs
+from autonl_core.spec.measured_network import MeasuredNetwork
+from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.supernet.budget import BAND
 from autonl_core.training.evaluate import Examiner, Score, evaluate, in_full_precision
@@ -88,15 +90,19 @@ def _result(
         files=files,
         parity=bundle.parity,
         certificate=bundle.certificate,
-        latency_ms=bundle.latency_ms,
+        latency_ms=bundle.latencies.median_ms,
+        latency_spread_pct=bundle.latencies.spread_pct,
         machine=bundle.machine,
         baselines=outcome.baselines,
         init=run.start,
         parent=run.config.parent,
-        networks=tuple(
-            replace(network, chosen=network.arch_string == record.arch_string) for network in state.comparison.networks
-        ),
+        networks=_measured(state, record),
     )
+
+
+def _measured(state: TrainingState, record: ArchitectureRecord) -> tuple[MeasuredNetwork, ...]:
+    """The networks that the search measured; that of `record` is marked as chosen."""
+    return tuple(replace(each, chosen=each.arch_string == record.arch_string) for each in state.comparison.networks)
 
 
 def _beside_guessing(score: Score, test: ImageSet) -> Guessing:

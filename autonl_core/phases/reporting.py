@@ -116,7 +116,8 @@ class ReportWriter:
             run=_run(run, outcome),
             certificate=bundle.certificate,
             parity=bundle.parity,
-            latency_ms=bundle.latency_ms,
+            latency_ms=bundle.latencies.median_ms,
+            latency_spread_pct=bundle.latencies.spread_pct,
             start=run.start,
             parent=run.config.parent,
         )

@@ -137,5 +137,6 @@ class Facts(PictureFacts):
     certificate: Certificate | None = None
     parity: Mapping[NetworkFormat, FormatParity] | None = None
     latency_ms: Mapping[str, Mapping[str, float]] | None = None
+    latency_spread_pct: Mapping[str, Mapping[str, float]] | None = None  # from the 10th to the 90th percentile
     start: PretrainedStart | None = None  # None: from random weights
     parent: str | None = None  # id of the search that it went on from

@@ -10,6 +10,7 @@ from autonl_core.report.figures import duration, pct, short_bytes
 from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
 from autonl_core.report.words import NOT_STATED, origin, teacher_score
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS
+from autonl_core.spec.result import NOISY_SPREAD_PCT
 from autonl_core.wording.counts import counted
 
 ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
@@ -212,21 +213,29 @@ LATENCY_FORMS = {
 
 
 def latency(facts: Facts) -> Table | None:
-    """Milliseconds per batch, and per image in it."""
-    found = facts.latency_ms or {}
+    """Milliseconds per batch, and per image in it, and how far the runs spread."""
+    found, spread_pct = facts.latency_ms or {}, facts.latency_spread_pct or {}
     if not found:
         return None
     sizes = sorted({int(size) for by_size in found.values() for size in by_size})
     rows = []
     for form, by_size in found.items():
+        spreads = spread_pct.get(form, {})
         times = (
-            f"{by_size[str(size)]:.3f}" + (f" ({by_size[str(size)] / size:.3f} per image)" if size > 1 else "")
-            if str(size) in by_size
-            else "–"
-            for size in sizes
+            _time(by_size[str(size)], size, spreads.get(str(size))) if str(size) in by_size else "–" for size in sizes
         )
         rows.append((LATENCY_FORMS.get(form, form), *times))
     return Table(("form", *(f"batch of {size}, ms" for size in sizes)), tuple(rows))
+
+
+def _time(median_ms: float, size: int, spread_pct: float | None) -> str:
+    shown = f"{median_ms:.3f}" + (f" ({median_ms / size:.3f} per image)" if size > 1 else "")
+    return shown if spread_pct is None else f"{shown}, {spread(spread_pct)}"
+
+
+def spread(spread_pct: float) -> str:
+    """How far the runs of a latency spread, and whether that is too far."""
+    return f"spread {spread_pct:.0f}%" + (", noisy" if spread_pct > NOISY_SPREAD_PCT else "")
 
 
 def seconds(facts: Facts) -> Table:

@@ -9,7 +9,7 @@ from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, share
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.pretrained_start import PretrainedStart
-from autonl_core.spec.result import StopReason
+from autonl_core.spec.result import NOISY_SPREAD_PCT, StopReason
 from autonl_core.wording.counts import agreeing, counted
 from autonl_core.wording.evidence import beside_guessing
 
@@ -155,7 +155,14 @@ ABOUT_FORMATS = (
 def about_latency(facts: Facts) -> str:
     """Which machine latencies were measured on."""
     machine = ", ".join(f"{name} {value}" for name, value in facts.run.machine.items())
-    return f"Medians on the machine of the search{f' ({machine})' if machine else ''}; other machines will differ."
+    text = f"Medians on the machine of the search{f' ({machine})' if machine else ''}; other machines will differ."
+    spreads = [spread for by_size in (facts.latency_spread_pct or {}).values() for spread in by_size.values()]
+    if not spreads:
+        return text
+    text += " The spread is the distance from the 10th to the 90th percentile of the runs, in percent of the median."
+    if max(spreads) <= NOISY_SPREAD_PCT:
+        return text
+    return f"{text} Noisy: above {NOISY_SPREAD_PCT:g}%, because other work ran beside it; measure on an idle machine."
 
 
 def about_run(facts: Facts) -> str:

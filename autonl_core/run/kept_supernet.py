@@ -12,11 +12,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from autonl_core.errors import ArchError, CheckpointError
-from autonl_core.files import write_atomically
+from autonl_core.nn.safetensors_file import save_tensors
 from autonl_core.run.adapted import Adapted
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.supernet.gates import Gate, GateTable
@@ -85,7 +84,7 @@ class KeptSupernet:
             about = {"arch": self.teacher.arch.to_json(), "val_top1_pct": self.teacher.val_top1_pct}
             metadata["teacher"] = json.dumps(about, sort_keys=True)
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+        save_tensors(path, plain, metadata)
 
     @staticmethod
     def load(path: Path, device: torch.device) -> KeptSupernet:

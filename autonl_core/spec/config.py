@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.config_sections import (
     AugmentConfig,
+    CardConfig,
     ExportConfig,
     Strict,
     SupernetConfig,
@@ -154,6 +155,7 @@ class SearchConfig(Strict):
     )
     augment: AugmentConfig = AugmentConfig()
     export: ExportConfig = ExportConfig()
+    card: CardConfig = CardConfig()
 
     @property
     def other_budgets(self) -> tuple[int, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
 
+CardLine = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 OptimizerName = Literal["sgd", "adamw"]
 
 
@@ -138,3 +141,12 @@ class ExportConfig(Strict):
     @classmethod
     def _each_once(cls, formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
         return tuple(dict.fromkeys(formats))
+
+
+class CardConfig(Strict):
+    """What the model card says of the makers of a network, and of its use."""
+
+    licence: CardLine | None = Field(
+        default=None, description="under which the network may be used; null: the card says that none is stated"
+    )
+    authors: tuple[CardLine, ...] = Field(default=(), strict=False, max_length=20, description="names, in their order")

@@ -12,6 +12,7 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord
 
+NOISY_SPREAD_PCT = 25.0  # latencies that spread further were disturbed by other work
 StopReason = Literal["converged", "collapsed"]
 
 
@@ -97,6 +98,7 @@ class SearchResult:
     parity: Mapping[NetworkFormat, FormatParity] = field(default_factory=dict)
     certificate: Certificate | None = None
     latency_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # medians, by form and batch size
+    latency_spread_pct: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # 10th to 90th percentile
     machine: Mapping[str, Any] = field(default_factory=dict)  # that the latencies were measured on
     baselines: tuple[BaselineResult, ...] = ()  # in the order of the configuration
     init: PretrainedStart | None = None  # None: from random weights

@@ -68,13 +68,17 @@ def check_weights(settings: Settings) -> None:
             weight_check_process.check(stores, lease)
 
 
-def run_to_success(stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None) -> Lease:
+def run_to_success(
+    stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None, onnx: bytes | None = None
+) -> Lease:
     """Do what a worker does with the oldest queued search: claim it, finish it with a result, and store `content`."""
     lease = samples.claim(stores)
     contents = {"safetensors": ("model.safetensors", content)}
     if report is not None:
         contents["report-html"] = ("report.html", report.encode())
         contents["report-md"] = ("report.md", f"# {report}".encode())
+    if onnx is not None:
+        contents["onnx"] = ("model.onnx", onnx)
     stored, files = {}, {}
     for kind, (name, data) in contents.items():
         (folder / name).write_bytes(data)

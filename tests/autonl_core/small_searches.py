@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from autonl_core.bundle.bundle import Bundle
+from autonl_core.bundle.latency import Latencies
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
@@ -117,7 +118,7 @@ def checkpoint_alone(
     """In place of `make_bundle`, for tests of what comes before it: a bundle takes longer than such a search."""
     run.still_wanted()
     nothing = Certificate("", "", network.arch.resolution, run.config.flops_budget, 0, 0, 0.0, {})
-    return Bundle(run.work_dir, score, {}, nothing, {}, {})
+    return Bundle(run.work_dir, score, {}, nothing, Latencies({}, {}), {}, {})
 
 
 def packed_alone(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:

@@ -15,14 +15,13 @@ import contextlib
 import csv
 import hashlib
 import importlib.util
-import io
 import json
 import sys
 import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -32,19 +31,26 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
 TIE = 1e-4  # two classes whose logits differ by less may swap: rounding decides
-IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS_OF_FORMAT = {"TIFF": 32 * 10**6, "WEBP": 16 * 10**6}
-MAX_EXIF_BYTES = 64 << 10
-MAX_JPEG_SCANS = 100
-BAND_ROWS = 64  # rows of a large image that are converted at a time
-
 Images = NDArray[np.uint8]
-Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) float32
+Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) float32; or (B, R, R, 3) uint8
+
+
+def _module(file_name: str) -> Any:
+    """A Python module of this folder, wherever else Python would look for it, and without writing bytecode."""
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location(f"bundle_{Path(file_name).stem}", HERE / file_name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where its dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+IMAGES = _module("pixels.py")  # how image files are prepared
 
 
 @dataclass
@@ -90,7 +96,9 @@ def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str,
     """Everything that was found, as plain JSON; `problems` is empty if all is as reported."""
     reported = _read_json("parity.json")
     runs, tallies = _open_formats(reported["files"], options.threads)
-    images, ties, pixels = score(runs, tallies, _batches(options.data, preprocess), preprocess)
+    images, ties, pixels = score(
+        runs, tallies, _batches(options.data, preprocess), preprocess, _fed_pixels(reported["files"])
+    )
     problems = check_sums() + _compare(tallies, images, ties, pixels, reported)
     return {
         "ok": not problems,
@@ -106,13 +114,20 @@ def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str,
 
 
 def score(
-    runs: dict[str, Run], tallies: dict[str, Tally], batches: Iterable[tuple[Images, Any]], preprocess: dict[str, Any]
+    runs: dict[str, Run],
+    tallies: dict[str, Tally],
+    batches: Iterable[tuple[Images, Any]],
+    preprocess: dict[str, Any],
+    fed_pixels: Container[str] = (),
 ) -> tuple[int, int, str]:
-    """Run all formats on every batch. Returns the number of images, that of ties, and the SHA-256 of all pixels."""
+    """Run all formats on every batch. Returns the number of images, that of ties, and the SHA-256 of all pixels.
+
+    Formats of `fed_pixels` get the pixels themselves, since they normalise; all others get them normalised.
+    """
     images = ties = 0
     digest = hashlib.sha256()
     for pixels, classes in batches:
-        labels, x = torch.from_numpy(classes), normalise(pixels, preprocess)
+        labels, raw, x = torch.from_numpy(classes), torch.from_numpy(pixels), normalise(pixels, preprocess)
         reference: Tensor | None = None
         for name, run in runs.items():
             tally = tallies[name]
@@ -120,7 +135,7 @@ def score(
                 continue
             started = time.perf_counter()
             with _recording_errors(tally), torch.inference_mode():
-                logits = run(x)
+                logits = run(raw if name in fed_pixels else x)
                 reference = logits if reference is None else reference
                 tally.add(logits, reference, labels)
             tally.seconds += time.perf_counter() - started
@@ -134,8 +149,12 @@ def score(
 
 def normalise(pixels: Images, preprocess: dict[str, Any]) -> Tensor:
     """(B, R, R, 3) uint8 -> (B, 3, R, R) float32 with mean 0 and standard deviation 1 per channel."""
-    mean, std = (torch.tensor(preprocess[name]) * 255 for name in ("mean", "std"))
-    return ((torch.from_numpy(pixels).float() - mean) / std).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(IMAGES.normalise(pixels, preprocess))
+
+
+def _fed_pixels(files: dict[str, Any]) -> set[str]:
+    """The formats that normalise."""
+    return {name for name, entry in files.items() if entry.get("input") == "pixels"}
 
 
 # Formats --------------------------------------------------------------------------------------------------------------
@@ -194,17 +213,6 @@ RUNTIMES: dict[str, Callable[[Path, int], Run]] = {
     "torch.export": _open_torch_export,
     "torch.jit": _open_torchscript,
 }
-
-
-def _module(file_name: str) -> Any:
-    """A Python module of this folder, wherever else Python would look for it, and without writing bytecode."""
-    sys.dont_write_bytecode = True
-    spec = importlib.util.spec_from_file_location(Path(file_name).stem, HERE / file_name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @contextlib.contextmanager
@@ -330,7 +338,7 @@ def _decoded(data: Path, preprocess: dict[str, Any]) -> Iterator[tuple[Images, i
             content = _content(data, archive, row["member"], preprocess["max_image_bytes"])
             image = None
             with contextlib.suppress(Exception):
-                image = decode(content, preprocess)
+                image = IMAGES.decode(content, preprocess)
             if image is not None:
                 yield image, int(row["label"])
 
@@ -347,76 +355,19 @@ def _content(data: Path, archive: zipfile.ZipFile | None, member: str, max_bytes
         return b""  # damaged: skipped, as it was when the test images were scored
 
 
-def decode(content: bytes, preprocess: dict[str, Any]) -> Images:
-    """The input of the network for an image file: upright, RGB, shorter side scaled, centre crop; (R, R, 3) uint8.
-
-    Raises:
-        ValueError, OSError and other errors of decoders: the image cannot be read, or is too large.
-    """
-    resolution, most = preprocess["resolution"], preprocess["max_image_pixels"]
-    if len(content) > preprocess["max_image_bytes"]:
-        raise ValueError(f"more than {preprocess['max_image_bytes']} bytes")
-    with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-        if image.width * image.height > min(most, MAX_PIXELS_OF_FORMAT.get(image.format or "", most)):
-            raise ValueError(f"{image.width}x{image.height} pixels are too many")
-        if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_JPEG_SCANS:
-            raise ValueError("too many scans")
-        image.draft("RGB", (resolution, resolution))  # JPEG: decode no larger than needed
-        image.load()
-        if len(image.info.get("exif", b"")) <= MAX_EXIF_BYTES:
-            ImageOps.exif_transpose(image, in_place=True)
-        rgb = _reduced_rgb(image, min(image.size) // (2 * resolution))
-        if rgb.size != (resolution, resolution):
-            rgb = ImageOps.fit(rgb, (resolution, resolution), Image.Resampling.BILINEAR)
-        return np.asarray(rgb)
-
-
-def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, both sides reduced by an integer `factor`, band by band."""
-    top = _top_level(image)
-    if factor < 2:
-        return _to_rgb(image, top)
-    reduced = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
-    rows = max(1, BAND_ROWS // factor) * factor
-    for start in range(0, image.height, rows):
-        band = image.crop((0, start, image.width, min(start + rows, image.height)))
-        reduced.paste(_to_rgb(band, top).reduce(factor), (0, start // factor))
-    return reduced
-
-
-def _top_level(image: Image.Image) -> float:
-    """The value of white in an image with one channel of more than 8 bits; 0 for all other images."""
-    if image.mode.startswith("I;16"):
-        return 65535.0
-    if image.mode not in ("I", "F"):
-        return 0.0
-    brightest = float(np.asarray(image).max())
-    if image.mode == "F" and brightest <= 1:
-        return 1.0
-    return 65535.0 if brightest > 255 else 255.0
-
-
-def _to_rgb(image: Image.Image, top: float) -> Image.Image:
-    """Convert to RGB: deep grey levels are scaled, transparency is composited onto white."""
-    if top:
-        grey = np.asarray(image, dtype=np.float64)
-        return Image.fromarray(np.round(grey.clip(0, top) * (255 / top)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")
-
-
 # Command line ---------------------------------------------------------------------------------------------------------
 
 
 def _classify(options: argparse.Namespace, preprocess: dict[str, Any]) -> int:
     """Print the class of an image and its probability."""
     labels = (HERE / "labels.txt").read_text(encoding="utf-8").split("\n")
-    runs, _ = _open_formats(_read_json("parity.json")["files"], options.threads)
-    pixels = np.stack([decode(options.image.read_bytes(), preprocess)])  # (1, R, R, 3)
+    files = _read_json("parity.json")["files"]
+    runs, _ = _open_formats(files, options.threads)
+    name, run = next(iter(runs.items()))
+    pixels = np.stack([IMAGES.decode(options.image.read_bytes(), preprocess)])  # (1, R, R, 3)
+    x = torch.from_numpy(pixels) if name in _fed_pixels(files) else normalise(pixels, preprocess)
     with torch.inference_mode():
-        probabilities = next(iter(runs.values()))(normalise(pixels, preprocess))[0].softmax(0)
+        probabilities = run(x)[0].softmax(0)
     best = int(probabilities.argmax())
     if options.json:
         print(json.dumps({"class": labels[best], "probability_pct": 100 * float(probabilities[best])}))

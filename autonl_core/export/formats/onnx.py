@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autonl_core.export.format_spec import Forward, LatencyForm, NetworkFormatSpec
+from autonl_core.export.onnx_age import make_old
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # tensor code
     from autonl_core.export.graph import NetworkGraph
     from autonl_core.export.materials import Materials
 
-OPSET = 20
+OPSET = 20  # of the exporter; files get the oldest that their nodes allow
 INPUT, OUTPUT = "images", "logits"
 _USAGE = """\
 import onnxruntime
@@ -41,7 +42,7 @@ def convert(program: ExportedProgram) -> ONNXProgram:
 
 
 def save_onnx(path: Path, graph: NetworkGraph, metadata: Mapping[str, object]) -> None:
-    """Write an ONNX file of opset OPSET with `metadata`, and with nothing about the machine it was made on.
+    """Write an ONNX file as old as its nodes allow, with `metadata`, and with nothing about the machine it was made on.
 
     Raises:
         ValueError: the graph has no weights yet.
@@ -53,6 +54,7 @@ def save_onnx(path: Path, graph: NetworkGraph, metadata: Mapping[str, object]) -
         raise ValueError("the weights of the network are unknown or not finite")
     _remove_traces_of_the_machine(model)
     _name_batch_dimension(model)
+    make_old(model)
     for name, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autonl_core.export.format_spec import LatencyForm, NetworkFormatSpec
 from autonl_core.export.formats.onnx import INPUT, open_onnx
 from autonl_core.export.formats.onnx import MEMBER as ONNX
+from autonl_core.export.onnx_age import make_old
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # tensor code
     from autonl_core.export.graph import NetworkGraph
     from autonl_core.export.materials import Materials
 
+_OPSET = 13  # the first that quantises per channel
 _USAGE = """\
 import onnxruntime
 session = onnxruntime.InferenceSession("model.int8.onnx")
@@ -27,6 +29,7 @@ logits = session.run(None, {"images": images})[0]  # numpy, float32 in and out""
 
 def quantise(source: Path, target: Path, batches: Iterator[NDArray[np.float32]]) -> None:
     """Quantise the ONNX file `source` to 8 bits: weights per channel, activations per tensor."""
+    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
@@ -34,9 +37,13 @@ def quantise(source: Path, target: Path, batches: Iterator[NDArray[np.float32]])
             batch = next(batches, None)
             return None if batch is None else {INPUT: batch}
 
+    model = onnx.load(source)
+    (opset,) = model.opset_import
+    opset.version = max(opset.version, _OPSET)  # its nodes mean the same there
+
     def write(temporary: Path) -> None:
         quantize_static(
-            str(source),
+            model,
             str(temporary),
             Reader(),
             quant_format=QuantFormat.QDQ,
@@ -44,6 +51,9 @@ def quantise(source: Path, target: Path, batches: Iterator[NDArray[np.float32]])
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+        quantised = onnx.load(temporary)
+        make_old(quantised, at_least=_OPSET)
+        temporary.write_bytes(quantised.SerializeToString(deterministic=True))
 
     level = logging.root.level
     logging.root.setLevel(max(level, logging.ERROR))  # it recommends preprocessing, which was already done

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,48 +17,17 @@ from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.files import verify
 from autonl_core.bundle.parity import describe_files
 from autonl_core.bundle.scoring import score_in_clean_process
-from autonl_core.data.decode import read_image
-from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.datasets.scan import scan
+from tests.autonl_core.bundle.isolated import run_isolated, site_of
 from tests.autonl_core.bundle.small_bundle import Made, start
 from tests.autonl_core.digit_archives import digits_zip
 
 NEEDED = ("torch", "numpy", "pillow", "onnxruntime")
 
 
-def with_requirements(names: tuple[str, ...]) -> set[str]:
-    """`names` and everything that they require."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            needed = (r for r in metadata.requires(name) or () if ";" not in r)
-            waiting += [re.split(r"[^A-Za-z0-9._-]", r)[0].lower().replace("_", "-") for r in needed]
-    return found
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of links to the four packages and their requirements: all that `python -I -S` can then import."""
-    folder = tmp_path_factory.mktemp("site")
-    for name in with_requirements(NEEDED):
-        distribution = metadata.distribution(name)
-        for top in {Path(file).parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
-    return folder
-
-
-def run(site: Path, bundle: Path, *arguments: str) -> tuple[int, str]:
-    """Run verify.py in a Python that has only `site`; returns its exit code and output."""
-    start = "import runpy, sys; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv[0], run_name='__main__')"
-    start = start.replace("runpy.run_path", "sys.argv.pop(0); runpy.run_path")
-    command = [sys.executable, "-I", "-S", "-W", "error", "-c", start, str(site), "verify.py", "--threads", "1"]
-    done = subprocess.run([*command, *arguments], cwd=bundle, capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout + done.stderr
+    return site_of(tmp_path_factory.mktemp("site"), NEEDED)
 
 
 class TestOnItsOwn:
@@ -77,7 +41,7 @@ class TestOnItsOwn:
         with zipfile.ZipFile(made.files["bundle"].path) as archive:
             archive.extractall(tmp_path)
         (unpacked,) = tmp_path.iterdir()
-        code_of_exit, output = run(site, unpacked, "--json")
+        code_of_exit, output, _ = run_isolated(site, unpacked, "verify.py", "--threads", "1", "--json")
         found = json.loads(output)
         assert (code_of_exit, found["ok"], found["problems"]) == (0, True, [])
         assert found["images"] == 359
@@ -193,45 +157,6 @@ class TestFindings:
         write_sums(folder)
         (problem,) = self.problems(monkeypatch, capsys)
         assert problem.startswith("onnx-int8 loses")
-
-
-def odd_images() -> Iterator[tuple[str, bytes]]:
-    """Images of many kinds that cameras and programs write."""
-    rng = np.random.default_rng(0)
-    colours = rng.integers(0, 256, (60, 45, 3), dtype=np.uint8)
-    alpha = np.dstack([colours, rng.integers(0, 256, (60, 45), dtype=np.uint8)])
-    deep = rng.integers(0, 65536, (40, 70), dtype=np.uint16)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotated by 90 degrees
-    large = rng.integers(0, 256, (500, 410, 3), dtype=np.uint8)
-    pictures: list[tuple[str, Image.Image, str, dict[str, Any]]] = [
-        ("rgb", Image.fromarray(colours), "png", {}),
-        ("cmyk", Image.fromarray(colours).convert("CMYK"), "jpeg", {}),
-        ("alpha", Image.fromarray(alpha), "png", {}),
-        ("palette", Image.fromarray(alpha).quantize(), "png", {"transparency": 3}),
-        ("grey", Image.fromarray(colours[..., 0]), "jpeg", {}),
-        ("bilevel", Image.fromarray(colours[..., 0]).convert("1"), "png", {}),
-        ("deep", Image.fromarray(deep), "png", {}),
-        ("float", Image.fromarray(deep.astype(np.float32) / 65535), "tiff", {}),
-        ("rotated", Image.fromarray(colours), "jpeg", {"exif": exif}),
-        ("large", Image.fromarray(large), "jpeg", {"quality": 90}),
-        ("deep and large", Image.fromarray(rng.integers(0, 65536, (500, 400), dtype=np.uint16)), "png", {}),
-        ("webp", Image.fromarray(alpha), "webp", {"lossless": True}),
-        ("animated", Image.fromarray(colours).quantize(), "gif", {"save_all": True, "append_images": []}),
-    ]
-    for name, picture, kind, options in pictures:
-        buffer = io.BytesIO()
-        picture.save(buffer, kind, **options)
-        yield name, buffer.getvalue()
-
-
-@pytest.mark.parametrize(("name", "content"), list(odd_images()), ids=[name for name, _ in odd_images()])
-@pytest.mark.parametrize("resolution", [8, 32])
-def test_images_are_decoded_to_the_pixels_that_the_search_used(name: str, content: bytes, resolution: int) -> None:
-    preprocess = {"resolution": resolution, "max_image_bytes": 1 << 26, "max_image_pixels": 64 * 10**6}
-    expected = read_image(content, resolution, DEFAULT_LIMITS)
-    assert not isinstance(expected, str), expected
-    assert np.array_equal(verify.decode(content, preprocess), expected)
 
 
 def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_the_archive(

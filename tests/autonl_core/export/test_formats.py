@@ -38,15 +38,27 @@ from autonl_core.training.evaluate import recalibrate_batch_norm
 from tests.autonl_core.bundle.small_bundle import Made, lively
 
 CLASSES, RESOLUTION = 10, 8
+PREPROCESS = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}
 OTHER_FILES = {
     "README.md", "SHA256SUMS", "arch.json", "labels.txt", "model.py", "parity.json", "preprocess.json", "report.html",
-    "test.npz", "test_files.csv", "verify.py",
+    "pixels.py", "predict.py", "test.npz", "test_files.csv", "verify.py",
 }  # fmt: skip
 
 
 def images(count: int, seed: int = 0) -> torch.Tensor:
     """(count, 3, R, R) as a network is fed."""
     return torch.randn(count, 3, RESOLUTION, RESOLUTION, generator=torch.Generator().manual_seed(seed))
+
+
+def pixels(count: int, seed: int = 0) -> torch.Tensor:
+    """(count, R, R, 3) uint8, before they are normalised."""
+    noise = np.random.default_rng(seed).integers(0, 256, (count, RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
+    return torch.from_numpy(noise)
+
+
+def given(name: NetworkFormat) -> torch.Tensor:
+    """Two images as the format is fed them."""
+    return pixels(2) if NETWORK_FORMAT_SPECS[name].input == "pixels" else images(2)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ def make_all(path: Path) -> None:
         return (images(32, seed).numpy() for seed in range(8))
 
     metadata: dict[str, object] = {"arch_id": network.arch.arch_id, "classes": [str(n) for n in range(CLASSES)]}
+    metadata["preprocess"] = PREPROCESS
     materials = Materials(checkpoint, graph, metadata, path, calibration)
     for spec in NETWORK_FORMAT_SPECS.values():
         spec.make(materials, path / spec.file_name)
@@ -142,10 +155,12 @@ class TestEveryFormat:
     def test_computes_the_logits_of_the_network_for_any_number_of_images(
         self, name: NetworkFormat, folder: Folder, opened: Callable[[NetworkFormat], verify.Run]
     ) -> None:
-        run, x = opened(name), images(100, seed=9)
+        run, raw = opened(name), pixels(100, seed=9)
+        x = verify.normalise(raw.numpy(), json.loads((folder.path / "preprocess.json").read_text()))
+        given = raw if NETWORK_FORMAT_SPECS[name].input == "pixels" else x
         with torch.inference_mode():
-            logits, expected = run(x), folder.network(x)
-            assert run(x[:1]).shape == (1, CLASSES)
+            logits, expected = run(given), folder.network(x)
+            assert run(given[:1]).shape == (1, CLASSES)
         assert (logits.shape, logits.dtype) == (expected.shape, torch.float32)
         if NETWORK_FORMAT_SPECS[name].lossy:
             same_class = logits.argmax(1) == expected.argmax(1)
@@ -157,7 +172,7 @@ class TestEveryFormat:
         latency = NETWORK_FORMAT_SPECS[name].latency
         if latency is not None:
             assert latency.title
-            latency.open_file(folder.file(name), 1)(images(2))
+            latency.open_file(folder.file(name), 1)(given(name))
 
     def test_its_snippet_goes_from_images_to_logits(
         self, name: NetworkFormat, folder: Folder, monkeypatch: pytest.MonkeyPatch
@@ -166,7 +181,8 @@ class TestEveryFormat:
         monkeypatch.syspath_prepend(str(folder.path))
         monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder is shared with other tests
         usage = NETWORK_FORMAT_SPECS[name].usage
-        scope: dict[str, object] = {"images": images(2).numpy() if "numpy" in usage else images(2)}
+        batch = given(name).numpy() if "numpy" in usage else given(name)
+        scope: dict[str, object] = {"images": batch, "pixels": batch}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
             exec(usage, scope)  # noqa: S102  (the lines that users copy)

@@ -296,6 +296,15 @@ def test_a_thousand_classes_stay_readable_and_small(plain_report: Report) -> Non
     assert 'class="matrix"' in plain_report.html
 
 
+def test_rows_and_columns_of_the_confusion_matrix_carry_the_names_of_the_classes() -> None:
+    names = ("a <b>", "7", "名")
+    html = render(facts(names)).html
+    head, body = html.partition('class="matrix"')[2].partition("</table>")[0].split("</thead>")
+    shown = ["a &lt;b&gt;", "7", "名"]
+    assert re.findall(r"<bdi>(.*?)</bdi>", head) == shown
+    assert re.findall(r"<bdi>(.*?)</bdi>", body) == shown
+
+
 def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None:
     names = tuple(f"class {number}" for number in range(30))
     assert len(render(facts(names, side=224)).html) < 2_000_000

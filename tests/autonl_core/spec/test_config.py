@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.config_sections import AugmentConfig, ExportConfig, SupernetConfig, TrainConfig
+from autonl_core.spec.config_sections import AugmentConfig, CardConfig, ExportConfig, SupernetConfig, TrainConfig
 from autonl_core.spec.macs_text import MAX_MACS
 
 MINIMAL: dict[str, Any] = {"dataset": "digits", "flops_budget": 400_000}
@@ -179,10 +179,30 @@ def test_a_configuration_cannot_be_changed_once_made() -> None:
         SearchConfig.model_validate(MINIMAL).seed = 1  # type: ignore[misc]
 
 
+class TestCard:
+    def test_authors_and_a_licence_may_be_given_and_earlier_searches_have_none(self) -> None:
+        card = {"licence": " CC-BY-4.0 ", "authors": ["Ada", "Bob é"]}
+        config = SearchConfig.model_validate(MINIMAL | {"card": card})
+        assert (config.card.licence, config.card.authors) == ("CC-BY-4.0", ("Ada", "Bob é"))
+        assert SearchConfig.model_validate(json.loads(json.dumps(config.to_json()))) == config
+        stored = config.to_json()
+        del stored["card"]
+        assert SearchConfig.stored(stored).card == CardConfig(licence=None, authors=())
+
+    @pytest.mark.parametrize(
+        "card",
+        [{"licence": ""}, {"licence": "x" * 201}, {"licence": "a\nb"}, {"authors": ["a"] * 21}, {"authors": [" "]},
+         {"author": "Ada"}],
+    )  # fmt: skip
+    def test_what_is_no_line_of_text_is_refused(self, card: dict[str, object]) -> None:
+        with pytest.raises(ValidationError):
+            SearchConfig.model_validate(MINIMAL | {"card": card})
+
+
 class TestExport:
-    def test_onnx_in_both_precisions_and_torch_export_unless_asked_otherwise(self) -> None:
+    def test_onnx_in_three_forms_and_torch_export_unless_asked_otherwise(self) -> None:
         config = SearchConfig(dataset="digits", flops_budget=400_000)
-        assert config.export.formats == ("onnx", "onnx-int8", "pt2")
+        assert config.export.formats == ("onnx", "onnx-uint8", "onnx-int8", "pt2")
         assert SearchConfig.model_validate(json.loads(json.dumps(config.to_json()))) == config
 
     def test_formats_are_listed_once_and_known(self) -> None:

@@ -1,0 +1,112 @@
+"""`autonl predict`: names the classes of images with the network of a finished search."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from autonl_core.spec.formats import FORMATS, FileFormat
+from cli.checkpoints import fetch_checkpoint
+from cli.client import Client
+from cli.errors import ApiError, CommandError
+from cli.options import json_option, print_json, stop_on_error, url_option
+
+if TYPE_CHECKING:  # loads numpy and ONNX Runtime
+    from autonl_core.bundle.files.predict import Classifier
+
+_NEEDED = ("numpy", "onnxruntime")
+_FORMATS: tuple[FileFormat, ...] = ("onnx", "onnx-uint8", "onnx-int8")  # the first that a search has
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--search", "-s", "search_id", help="finished search to predict with (default: the newest one)")
+@click.option(
+    "--bundle",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="unpacked bundle to predict with, without a service",
+)
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="classes shown for each image")
+@json_option
+@url_option
+@stop_on_error
+def predict(
+    images: tuple[Path, ...], search_id: str | None, bundle: Path | None, top: int, as_json: bool, url: str
+) -> None:
+    """Name the classes of images with the network of a finished search. Exit code 1 if an image cannot be read."""
+    if bundle is not None and search_id is not None:
+        raise CommandError("--search and --bundle each name a network; give one of them")
+    _require_packages()
+    with tempfile.TemporaryDirectory(prefix="autonl-predict-") as folder:
+        classifier = _of_bundle(bundle) if bundle is not None else _of_search(url, search_id, Path(folder))
+        failed = _print_predictions(classifier, images, top, as_json)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _print_predictions(classifier: Classifier, images: tuple[Path, ...], top: int, as_json: bool) -> bool:
+    """Returns whether an image could not be read."""
+    from autonl_core.bundle.files.predict import lines, predictions
+
+    found = predictions(classifier, images, top)
+    if as_json:
+        print_json(found)
+    else:
+        for prediction in found:
+            click.echo("\n".join(lines(prediction)), err="error" in prediction)
+    return any("error" in prediction for prediction in found)
+
+
+def _of_bundle(folder: Path) -> Classifier:
+    from autonl_core.bundle.files.predict import PredictError, find_model
+
+    try:
+        return _open(find_model(folder))
+    except PredictError as error:
+        raise CommandError(str(error)) from error
+
+
+def _of_search(url: str, search_id: str | None, folder: Path) -> Classifier:
+    """The network of a search, downloaded into `folder`."""
+    with Client(url) as client:
+        search = client.search(search_id) if search_id is not None else _newest(client)
+        files = (search["result"] or {}).get("files", {})
+        file_format = next((name for name in _FORMATS if name in files), _FORMATS[0])
+        path, _ = fetch_checkpoint(client, search, folder / FORMATS[file_format].file_name, file_format)
+    return _open(path)
+
+
+def _newest(client: Client) -> dict[str, Any]:
+    """The newest search that succeeded, which is said. Raises ApiError if there is none."""
+    listed = client.searches(state="succeeded", page_size=1)["searches"]
+    if not listed:
+        raise ApiError(
+            "No search has succeeded yet", ["start one with `autonl search`, or name a folder with --bundle"]
+        )
+    search = client.search(listed[0]["id"])
+    said = f"with search {search['id']} of the dataset {search['config']['dataset']}, the newest that succeeded"
+    Console(stderr=True).print(said, markup=False, highlight=False, soft_wrap=True)
+    return search
+
+
+def _open(path: Path) -> Classifier:
+    from autonl_core.bundle.files.predict import Classifier, PredictError
+
+    try:
+        return Classifier(path)
+    except PredictError as error:
+        raise CommandError(str(error)) from error
+
+
+def _require_packages() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"To predict, this installation lacks {' and '.join(missing)}",
+            [f"install what is missing: pip install {' '.join(missing)}"],
+        )

@@ -1,0 +1,86 @@
+"""`autonl predict`: with the network of a search, or of an unpacked bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from autonl_core.bundle.files.predict import Classifier
+from store.stores import Stores
+from tests.api.http_service import run_to_success, start
+from tests.autonl_core.bundle.small_bundle import Made, made
+from tests.cli.test_commands import autonl
+from tests.cli.test_light_start import run
+
+__all__ = ["made"]
+
+
+@pytest.fixture
+def image(made: Made, tmp_path: Path) -> Path:
+    pixels, _ = made.run.data.test.take(np.array([3]))
+    Image.fromarray(pixels[0].numpy()).save(tmp_path / "a digit.png")
+    return tmp_path / "a digit.png"
+
+
+@pytest.fixture
+def best(made: Made, image: Path) -> str:
+    """The class that the network sees in the image."""
+    return Classifier(made.bundle.folder / "model.onnx").predict(image.read_bytes(), 1)[0].name
+
+
+def test_with_a_bundle_no_service_is_asked_and_torch_is_not_loaded(made: Made, image: Path, best: str) -> None:
+    arguments = ("--bundle", str(made.bundle.folder), "--url", "http://127.0.0.1:1", "--top", "2", str(image))
+    code, output, imported = run("predict", *arguments)
+    assert code == 0
+    lines = output.splitlines()
+    assert lines[0] == str(image)
+    assert lines[1].endswith(f"%  {best}")
+    assert len(lines) == 3
+    assert not {"torch", "onnx", "fastapi", "sqlalchemy"} & imported
+    assert {"numpy", "onnxruntime"} <= imported
+
+
+def test_with_a_search_its_network_is_downloaded(
+    service: httpx.Client, stores: Stores, made: Made, image: Path, best: str, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    early = autonl("predict", str(image))
+    assert (early.exit_code, "No search has succeeded yet" in early.stderr) == (2, True)
+    early = autonl("predict", "--search", search_id, str(image))
+    assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)
+    run_to_success(stores, tmp_path, onnx=(made.bundle.folder / "model.onnx").read_bytes())
+    named = autonl("predict", "--search", search_id, "--json", str(image))
+    assert named.exit_code == 0
+    (found,) = json.loads(named.stdout)
+    assert (found["image"], found["class"], len(found["top"])) == (str(image), best, 5)
+    newest = autonl("predict", str(image), "--top=1")
+    assert (newest.exit_code, best in newest.stdout) == (0, True)
+    assert f"with search {search_id} of the dataset digits, the newest that succeeded" in newest.stderr
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_search_without_onnx_says_why_there_is_none(
+    service: httpx.Client, stores: Stores, image: Path, tmp_path: Path
+) -> None:
+    search_id = start(service)
+    run_to_success(stores, tmp_path)
+    refused = autonl("predict", "--search", search_id, str(image))
+    assert (refused.exit_code, "was not asked to export onnx" in refused.stderr) == (2, True)
+
+
+def test_what_cannot_be_used_is_named_with_the_way_out(made: Made, image: Path, tmp_path: Path) -> None:
+    folder = str(made.bundle.folder)
+    both = autonl("predict", "--bundle", folder, "--search", "x", str(image))
+    assert (both.exit_code, "give one of them" in both.stderr) == (2, True)
+    empty = autonl("predict", "--bundle", str(tmp_path), str(image))
+    assert (empty.exit_code, "contains none of model.onnx" in empty.stderr) == (2, True)
+    assert autonl("predict", "--bundle", str(tmp_path / "none"), str(image)).exit_code == 2
+    assert autonl("predict", "--bundle", folder).exit_code == 2
+    partly = autonl("predict", "--bundle", folder, str(tmp_path / "none.jpg"), str(image))
+    assert (partly.exit_code, f"{tmp_path / 'none.jpg'}: No such file or directory" in partly.stderr) == (1, True)
+    assert str(image) in partly.stdout
