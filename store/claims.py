@@ -143,6 +143,12 @@ class ClaimStore:
             search = require_lease(session, lease, crash_streak=Search.crash_streak + 1)
             return outcomes.crashed(session, search, exit_class, plain_text(detail), self._settings)
 
+    def interrupted(self, lease: Lease, detail: str) -> SearchState:
+        """End an attempt whose lease could not be kept: retry at once. That is no crash of the search."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            return outcomes.interrupted(session, search, plain_text(detail), self._settings)
+
     def attach_log(self, lease: Lease, log: str) -> None:
         """Store the end of an attempt's log with the attempt, which may have ended."""
         tail = plain_text(log)[-LOG_TAIL_CHARS:]

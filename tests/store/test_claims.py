@@ -241,7 +241,6 @@ class TestCrash:
             ([ExitClass.DISK_FULL] * 3, "disk-full"),
             ([ExitClass.STALLED] * 3, "stalled"),
             ([ExitClass.DISK_FULL, ExitClass.KILLED, ExitClass.DISK_FULL], "poison"),
-            ([ExitClass.LEASE_LOST] * 3, "poison"),
         ],
     )
     def test_a_streak_of_one_exit_class_determines_the_error_type(
@@ -265,6 +264,58 @@ class TestCrash:
         lease = claim_one(stores)
         stores.control.cancel(lease.search_id)
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
+
+
+class TestInterrupted:
+    """An attempt whose supervisor could not beat: a machine that slept says nothing about the search."""
+
+    def test_it_is_due_again_at_once_and_counts_as_no_crash(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        assert stores.claims.interrupted(lease, "no beat") is SearchState.QUEUED
+        search = stores.searches.get(lease.search_id)
+        assert (search.crash_streak, search.attempts) == (0, 0)
+        assert [attempt.exit_class for attempt in stores.searches.attempts(lease.search_id)] == [ExitClass.LEASE_LOST]
+        assert claim(stores) == replace(lease, fence=2)
+
+    def test_many_of_them_do_not_fail_a_search_that_saves_in_between(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for step in range(1, settings.max_attempts + 10):
+            lease = claim(stores)
+            if step % (settings.max_interruptions - 1) == 0:
+                save(stores, lease, step)
+            assert stores.claims.interrupted(lease, "no beat") is SearchState.QUEUED
+        assert stores.searches.get(search_id).crash_streak == 0
+
+    def test_a_search_that_never_saves_fails_in_the_end_and_a_resume_allows_as_many_again(
+        self, stores: Stores, settings: Settings
+    ) -> None:
+        search_id = queue_search(stores)
+        for _ in range(2):
+            states = [stores.claims.interrupted(claim(stores), "no beat") for _ in range(settings.max_interruptions)]
+            assert states == [SearchState.QUEUED] * (settings.max_interruptions - 1) + [SearchState.FAILED]
+            error = stores.searches.get(search_id).error
+            assert error is not None
+            assert error["type"] == "interrupted"
+            assert f"{settings.max_interruptions} attempts in a row ended without a new run state" in error["detail"]
+            stores.control.resume(search_id)
+
+    def test_crashes_and_lost_leases_are_counted_apart(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for _ in range(settings.max_crash_streak - 1):
+            crash(stores)
+            assert stores.claims.interrupted(claim(stores), "no beat") is SearchState.QUEUED
+        assert crash(stores, "the last straw") is SearchState.FAILED
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == "poison"
+        assert "no beat" not in error["detail"]
+
+    def test_of_a_pausing_or_cancelling_search_it_is_the_end(self, stores: Stores) -> None:
+        pausing, cancelling = claim_one(stores), claim_one(stores)
+        stores.control.pause(pausing.search_id)
+        stores.control.cancel(cancelling.search_id)
+        assert stores.claims.interrupted(pausing, "no beat") is SearchState.PAUSED
+        assert stores.claims.interrupted(cancelling, "no beat") is SearchState.CANCELLED
 
 
 class TestStaleWriter:
