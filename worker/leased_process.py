@@ -169,7 +169,7 @@ class LeasedProcess:
             return None
         if not view.held:
             return Cause.LEASE_LOST if self._process.wait(self._pace.exit_grace_s) is None else Cause.EXITED
-        if view.progress != self._progress:
+        if view.progress != self._progress or self._process.stopped:  # it cannot, and will go on where it was
             self._progress, self._progress_at = view.progress, moment
         if view.stop_request is not None:
             self._pass_on(view.stop_request, moment)
@@ -193,12 +193,7 @@ class LeasedProcess:
     def _overdue(self, moment: float) -> Cause | None:
         if self._stop_request is not None:
             return Cause.GRACE_OVER if moment - self._requested_at > self._pace.stop_grace_s else None
-        if moment - self._progress_at <= self._pace.stall_s:
-            return None
-        if self._process.stopped:  # and will go on where it was
-            self._progress_at = moment
-            return None
-        return Cause.STALLED
+        return Cause.STALLED if moment - self._progress_at > self._pace.stall_s else None
 
     def _trusted_until(self, beat_at: float) -> float:
         return beat_at + self._pace.lease_s * SELF_FENCE_SHARE

@@ -103,7 +103,7 @@ class Laptop:
         def goes_on() -> bool:
             now = self.search(search_id)
             assert now["state"] not in ("failed", "cancelled"), now["error"]
-            return now["state"] == "succeeded" or (now["state"] == "running" and now["progress"] != progress)
+            return bool(now["state"] == "succeeded" or (now["state"] == "running" and now["progress"] != progress))
 
         wait_for(goes_on, "the search goes on", timeout_s=120)
         time.sleep(2)  # until a supervisor that lost its lease has noticed it
@@ -123,7 +123,7 @@ def laptop(folder: Path, environment: Mapping[str, str]) -> Iterator[Laptop]:
     """`autonl up` with its own defaults, but for `environment`."""
     command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ) | environment, text=True, **pipes)
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, text=True, **pipes)
     try:
         wait_for(lambda: url_of(folder, process.pid) or process.poll() is not None, "the service is up", START_S)
         url = url_of(folder, process.pid)

@@ -132,9 +132,9 @@ from pathlib import Path
 from tests.worker.test_leased_process import HELD, PACE, ScriptedLease, views, watch
 from store.settings import Settings
 from worker.process import SupervisedProcess
-pace = replace(PACE, lease_s=6, stall_s=3, stop_grace_s=3)
+pace = replace(PACE, lease_s=6, stall_s=5, stop_grace_s=5)
 lease = ScriptedLease(*views(*sys.argv[2:])) if sys.argv[2:] else ScriptedLease(HELD)
-program = [sys.executable, "-c", "import time; time.sleep(6)"]
+program = [sys.executable, "-c", f"import time; time.sleep(max(0, {time.monotonic() + 8} - time.monotonic()))"]
 process = SupervisedProcess.start(program, Path(sys.argv[1]) / "log", Settings(data_dir=Path(sys.argv[1])))
 print(process.pid, flush=True)
 print(watch(process, lease, pace).cause, flush=True)
@@ -145,14 +145,14 @@ print(watch(process, lease, pace).cause, flush=True)
 def test_a_supervisor_that_slept_longer_than_a_lease_goes_on_if_it_is_still_its_own(
     requests: list[str], tmp_path: Path
 ) -> None:
-    """Neither its beats, nor progress, nor a stop is late: the 5 s that both were stopped count for no one."""
+    """Neither its beats, nor progress, nor a stop is late: the 7 s that both were stopped count for no one."""
     command = [sys.executable, "-c", ASLEEP, str(tmp_path), *requests]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         both = int(supervisor.stdout.readline()), supervisor.pid
         for pid in both:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(5)
+        time.sleep(7)
         for pid in both:
             os.kill(pid, signal.SIGCONT)
         assert supervisor.stdout.readline().strip() == Cause.EXITED
