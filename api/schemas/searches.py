@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -17,14 +17,37 @@ from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
-from store.searches import SearchPage, search_result
+from store.queue_places import QueuePlace
+from store.searches import SearchPage, search_progress, search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
 
 
-@mirrors(Progress)
+@mirrors(
+    Progress,
+    descriptions={
+        "eta_s": "seconds to the end, between `eta_low_s` and `eta_high_s`; null: not known",
+        "eta_low_s": "seconds to the end, at least",
+        "eta_high_s": "seconds to the end, at most",
+        "eta_unknown": "why that is not known; null: it is known, or the search has succeeded",
+    },
+)
 class ProgressView(View):
     """How far a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the current phase."""
+
+
+@mirrors(
+    QueuePlace,
+    descriptions={
+        "position": "1: it is the next to be started",
+        "ahead": "queued searches that are started before it",
+        "running": "searches that run now",
+        "may_start_at": "the earliest time at which a worker is expected to be free for it; null: not known",
+        "unknown": "why that is not known; null: it is",
+    },
+)
+class QueueView(View):
+    """The place of a queued search."""
 
 
 class AttemptView(View):
@@ -171,6 +194,7 @@ class SearchSummary(View):
     dataset: str
     flops_budget: int
     progress: ProgressView | None
+    queue: QueueView | None = Field(description="null: it is not queued")
     best_arch_id: str | None
     macs: int | None = Field(description="of the result")
     test_top1_pct: float | None = Field(description="of the result")
@@ -178,9 +202,11 @@ class SearchSummary(View):
     finished_at: datetime | None
 
     @classmethod
-    def from_row(cls, search: models.Search) -> Self:
+    def from_row(cls, search: models.Search, place: QueuePlace | None) -> Self:
         result = search_result(search)
         derived = {
+            "progress": search_progress(search),
+            "queue": place,
             "flops_budget": search.config["flops_budget"],
             "macs": result.architecture.macs if result else None,
             "test_top1_pct": result.architecture.test_top1_pct if result else None,
@@ -197,8 +223,8 @@ class SearchList(View):
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def from_page(cls, page: SearchPage) -> Self:
-        searches = [SearchSummary.from_row(row) for row in page.searches]
+    def from_page(cls, page: SearchPage, places: Mapping[str, QueuePlace]) -> Self:
+        searches = [SearchSummary.from_row(row, places.get(row.id)) for row in page.searches]
         return cls(searches=searches, next_page_token=page.next_page_token)
 
 
@@ -214,6 +240,7 @@ class SearchView(View):
     budgets: list[BudgetView] = Field(description="all of `flops_budgets`, and the searches for them; empty: only one")
     config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")
     progress: ProgressView | None
+    queue: QueueView | None = Field(description="null: it is not queued")
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
     result: ResultView | None
     supernet: SupernetView | None = Field(description="null: none yet, or it is not kept")
@@ -235,12 +262,15 @@ class SearchView(View):
         is_downloadable: bool,
         supernet: SupernetView | None,
         of_all_budgets: Sequence[models.Search],
+        place: QueuePlace | None = None,
     ) -> Self:
         result = search_result(search)
         budgets = search.config.get("flops_budgets", ()) if of_all_budgets else ()
         derived = {
             "budgets": [BudgetView.of(budget_macs, of_all_budgets) for budget_macs in budgets],
             "flops_budget": search.config["flops_budget"],
+            "progress": search_progress(search),
+            "queue": place,
             "best": best,
             "result": result,
             "supernet": supernet,

@@ -62,9 +62,19 @@ def test_after_an_epoch_one_is_due_if_saving_stays_a_twentieth_of_the_time(
         next(clock)
 
 
+class SetClock:
+    """In place of the module `time`: a clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def due_times(monkeypatch: pytest.MonkeyPatch, folder: Path, *, step_s: float, saving_s: float) -> list[float]:
     """When, in seconds, run states are begun in five minutes of steps that take `step_s`; saving takes `saving_s`."""
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock = SetClock()
 
     def write_slowly(path: Path, write: object) -> None:
         path.write_bytes(b"a state")
@@ -102,7 +112,7 @@ def test_slow_steps_are_saved_by_time(
 
 
 def test_work_that_would_take_too_long_is_begun_with_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock = SetClock()
     monkeypatch.setattr(run_state, "time", clock)
     states = RunStates(tmp_path, [])
     clock.now = 10.0
