@@ -10,44 +10,18 @@ from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, MacsRange, View, mirrors
+from api.schemas.progress import ProgressView, QueueView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
-from autonl_core.spec.progress import Phase, Progress
+from autonl_core.spec.progress import Phase
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
 from store.queue_places import QueuePlace
 from store.searches import SearchPage, search_progress, search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
-
-
-@mirrors(
-    Progress,
-    descriptions={
-        "eta_s": "seconds to the end, between `eta_low_s` and `eta_high_s`; null: not known",
-        "eta_low_s": "seconds to the end, at least",
-        "eta_high_s": "seconds to the end, at most",
-        "eta_unknown": "why that is not known; null: it is known, or the search has succeeded",
-    },
-)
-class ProgressView(View):
-    """How far a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the current phase."""
-
-
-@mirrors(
-    QueuePlace,
-    descriptions={
-        "position": "1: it is the next to be started",
-        "ahead": "queued searches that are started before it",
-        "running": "searches that run now",
-        "may_start_at": "the earliest time at which a worker is expected to be free for it; null: not known",
-        "unknown": "why that is not known; null: it is",
-    },
-)
-class QueueView(View):
-    """The place of a queued search."""
 
 
 class AttemptView(View):

@@ -63,8 +63,7 @@ def run_epochs(
             started = time.monotonic()
             report()
             report_s = time.monotonic() - started
-            is_last = training.position[0] >= training.epochs
-            if is_last or run.states.due_after_epoch():
+            if training.position[0] >= training.epochs or run.states.due_after_epoch():
                 run.save(state_now())
     if report is None and run.states.due_after_epoch():
         run.save(state_now())

@@ -59,6 +59,11 @@ class Laptop:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
+    def register(self, name: str, path: Path) -> None:
+        """Register a dataset, and wait until it is checked."""
+        self.client.post("/datasets", json={"name": name, "path": str(path)}).raise_for_status()
+        wait_for(lambda: self.client.get(f"/datasets/{name}").json()["state"] == "ready", "it is checked", 300)
+
     def search(self, search_id: str) -> dict[str, Any]:
         search: dict[str, Any] = self.client.get(f"/searches/{search_id}").json()
         return search
@@ -161,14 +166,19 @@ def main() -> None:
     parser.add_argument("--who", choices=WHO, nargs="+", default=["both"])
     parser.add_argument("--awake-s", type=float, nargs=2, default=(20, 50))
     parser.add_argument("--config", type=json.loads, required=True, help="of the search, as JSON")
+    parser.add_argument("--dataset-path", type=Path, help="of a zip file or folder; the dataset is named in CONFIG")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weights", help="SHA-256 of the uninterrupted search, if it is known")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory(prefix="autonl-laptop-") as folder:
-        expected = arguments.weights or uninterrupted_weights_sha256(Path(folder), arguments.config)
+        expected = arguments.weights or uninterrupted_weights_sha256(
+            Path(folder), arguments.config, arguments.dataset_path
+        )
         print(f"  uninterrupted: {expected}", file=sys.stderr, flush=True)
         with laptop(Path(folder) / "data", {"AUTONL_THREADS": "1"}) as service:
+            if arguments.dataset_path is not None:
+                service.register(arguments.config["dataset"], arguments.dataset_path)
             search_id = service.post(arguments.config)
             suspensions = sleep_often(
                 service,
