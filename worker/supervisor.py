@@ -169,7 +169,9 @@ class SearchLeaseKeeper:
 
     def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
         if status == LeaseStatus.LOST:
-            return LOST
+            if not self._claims.regain(self._lease):
+                return LOST
+            log.warning("%s: beats were late, but no one had claimed it; it goes on", self.name)
         request: StopRequest | None = _REQUESTS.get(status) or ("drain" if self._draining() else None)
         return LeaseView(held=True, progress=progress_at, stop_request=request)
 

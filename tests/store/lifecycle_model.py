@@ -157,6 +157,17 @@ class Expected:
             self.attempts -= 1
             self._wait_until(clock_s)
 
+    def regain(self, clock_s: float) -> bool:
+        """Its supervisor takes it back, if it is queued because that was late."""
+        if self.state != SearchState.QUEUED or not self.exits or self.exits[-1] != ExitClass.LEASE_LOST:
+            return False
+        self.interrupted.remove(self.fence)
+        self.attempts += 1
+        self.exits[-1] = None
+        self.lease_until_s = clock_s + LEASE_S
+        self.move(SearchState.RUNNING, "lease_regained")
+        return True
+
     def _lose(self, state: SearchState, kind: str) -> SearchState:
         if self.state != SearchState.CANCELLING:
             self.interrupted.append(self.fence)

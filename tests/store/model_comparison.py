@@ -133,6 +133,12 @@ class StoresAndModel:
         if search is not None:
             search.lease_until_s = self.world.clock_s + LEASE_S
 
+    def regain(self, lease: Lease) -> None:
+        search = self.world.find(lease.search_id)
+        is_the_last = search is not None and search.fence == lease.fence
+        expected = is_the_last and search is not None and search.regain(self.world.clock_s)
+        assert self.stores.claims.regain(lease) == expected
+
     def update(self, lease: Lease, update: str) -> None:
         """Write a progress update: a phase, an architecture (with a checkpoint if it is the best kept), a run state."""
         search, updates = self._held_by(lease), self.stores.updates

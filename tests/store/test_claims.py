@@ -10,7 +10,7 @@ import pytest
 from autonl_core.spec.event_kinds import EventKind
 from store.claims import LeaseStatus
 from store.db import now
-from store.errors import LeaseLost
+from store.errors import LeaseLapsed, LeaseLost
 from store.leases import Lease
 from store.searches import search_result
 from store.settings import Settings
@@ -23,6 +23,7 @@ from tests.store.sample_rows import (
     architecture,
     claim,
     crash,
+    kinds,
     make_due,
     queue_search,
     result,
@@ -316,6 +317,49 @@ class TestInterrupted:
         stores.control.cancel(cancelling.search_id)
         assert stores.claims.interrupted(pausing, "no beat") is SearchState.PAUSED
         assert stores.claims.interrupted(cancelling, "no beat") is SearchState.CANCELLED
+
+
+class TestRegain:
+    """A supervisor that slept with its process: it takes the search back, if no one else has it by then."""
+
+    def test_the_attempt_goes_on_as_if_it_had_not_ended(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        save(stores, lease, 1)
+        stores.claims.interrupted(lease, "no beat")
+        with pytest.raises(LeaseLapsed):
+            save(stores, lease, 2)
+        assert stores.claims.regain(lease)
+        search = stores.searches.get(lease.search_id)
+        assert (search.state, search.owner, search.fence, search.attempts) == (SearchState.RUNNING, "worker-1", 1, 1)
+        (attempt,) = stores.searches.attempts(lease.search_id)
+        assert (attempt.ended_at, attempt.exit_class, attempt.detail) == (None, None, None)
+        assert stores.claims.beat(lease) is LeaseStatus.HELD
+        save(stores, lease, 2)
+        assert kinds(stores, lease.search_id)[-3:] == ["requeued", "lease_regained", "run_state_saved"]
+        assert stores.claims.claim("worker-2") is None
+
+    def test_not_once_it_is_claimed(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.claims.interrupted(lease, "no beat")
+        claim(stores, "worker-2")
+        assert not stores.claims.regain(lease)
+        assert stores.searches.get(lease.search_id).owner == "worker-2"
+
+    @pytest.mark.parametrize("request_name", ["pause", "cancel"])
+    def test_not_once_a_user_stopped_it(self, request_name: str, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.claims.interrupted(lease, "no beat")
+        getattr(stores.control, request_name)(lease.search_id)
+        assert not stores.claims.regain(lease)
+        with pytest.raises(LeaseLost) as lost:
+            save(stores, lease, 1)
+        assert not isinstance(lost.value, LeaseLapsed)
+
+    @pytest.mark.parametrize("end", ["gave_back", "crashed"])
+    def test_not_after_another_end(self, end: str, stores: Stores) -> None:
+        lease = claim_one(stores)
+        WRITES[end](stores, lease)
+        assert not stores.claims.regain(lease)
 
 
 class TestStaleWriter:

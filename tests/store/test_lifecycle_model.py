@@ -158,6 +158,11 @@ class Lifecycle(RuleBasedStateMachine):
         self.pair.beat(picked(self.pair.leases[::-1], number))
 
     @precondition(lambda self: bool(self.stale()))
+    @rule(number=NUMBERS)
+    def wakes_up(self, number: int) -> None:
+        self.pair.regain(picked(self.stale(), number))
+
+    @precondition(lambda self: bool(self.stale()))
     @rule(number=NUMBERS, name=st.sampled_from(sorted(WRITES)), logs_it=st.booleans())
     def writes_too_late(self, number: int, name: str, logs_it: bool) -> None:
         lease = picked(self.stale(), number)
