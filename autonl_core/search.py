@@ -30,7 +30,7 @@ from autonl_core.phases.deriving import derive
 from autonl_core.phases.finishing import finish
 from autonl_core.phases.preparing import open_run
 from autonl_core.phases.searching import train_supernet
-from autonl_core.phases.states import AdaptingState, DerivingState, TrainingState, read_phase
+from autonl_core.phases.states import AdaptingState, DerivingState, ScoringState, TrainingState, read_phase
 from autonl_core.phases.training import train_chosen
 from autonl_core.run.adapted import Adapted
 from autonl_core.run.host_options import DEFAULT_HOST, HostOptions
@@ -108,7 +108,7 @@ def _choose(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRu
         run = run.at(Adapted.from_state(saved["adapted"]))
     if isinstance(state, TrainingState):
         return run, state
-    if isinstance(state, DerivingState):
+    if isinstance(state, (ScoringState, DerivingState)):
         return run, derive(run, state)
     assert not isinstance(state, AdaptingState)
     return run, derive(run, train_supernet(run, state))

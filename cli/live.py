@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import RESTING_STATES, Client
-from cli.render import pct, short_macs, short_time, state_text
+from cli.render import pct, short_macs, state_text
+from cli.waiting import queue_text, time_left
 
 _POLL_S = 0.5
 _PLAIN_EVERY_S = 5.0  # between two lines while the phase stays the same
@@ -71,8 +72,10 @@ def _line(search: Mapping[str, Any]) -> str:
     if best := search["best"]:
         parts.append(f"{best['macs']:,} of {search['flops_budget']:,} MACs")
         parts.append(_accuracy(search))
-    if progress and progress["eta_s"] is not None:
-        parts.append(f"{short_time(progress['eta_s'])} left")
+    if queued := queue_text(search):
+        parts.append(queued)
+    elif progress:
+        parts.append(time_left(progress))
     return "  ".join(parts)
 
 
@@ -85,11 +88,14 @@ def _panel(search: Mapping[str, Any]) -> RenderableType:
     if search["state"] == "succeeded":
         fraction = 1.0
     done_bar = Table.grid(padding=(0, 1))
-    remaining = "" if resting else f"{short_time(progress['eta_s'])} left"
+    queued = queue_text(search)
+    remaining = "" if resting or queued else time_left(progress)
     done_bar.add_row(ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH), f"{100 * fraction:3.0f}%", remaining)
     epochs = f", epoch {progress['epoch']}/{progress['epochs']}" if progress["epochs"] else ""
     table.add_row("search", f"{search['id']} on {search['dataset']}")
     table.add_row("state", state_text(search["state"]))
+    if queued:
+        table.add_row("queue", queued)
     table.add_row("phase", f"{progress['phase']}{epochs}")
     table.add_row("done", done_bar)
     table.add_row("MACs", _budget_bar(search))

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autonl_core.wording.counts import counted
+from cli.waiting import queue_text, time_left
 
 STATE_STYLES = {
     "queued": "cyan",
@@ -82,9 +83,12 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for search in searches:
         fraction = 1.0 if search["state"] == "succeeded" else (search["progress"] or {"fraction": 0.0})["fraction"]
+        state = state_text(search["state"])
+        if queue := search.get("queue"):
+            state.append(f", number {queue['position']}")
         table.add_row(
             search["id"],
-            state_text(search["state"]),
+            state,
             search["dataset"],
             short_macs(search["flops_budget"]),
             short_macs(search["macs"]),
@@ -166,11 +170,14 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         ("dataset", search["dataset"]),
         ("budget", f"{search['flops_budget']:,} MACs"),
     ]
+    if queued := queue_text(search):
+        facts.append(("queue", queued))
     facts += [("all budgets", ", ".join(map(_budget_of, search["budgets"])))] if search["budgets"] else []
     if search["progress"] and search["state"] not in ("succeeded", "failed"):
         progress = search["progress"]
         facts.append(("phase", f"{progress['phase']}, {100 * progress['fraction']:.0f}% done"))
-        facts.append(("remaining", short_time(progress["eta_s"])))
+        if search["state"] in ("running", "pausing"):
+            facts.append(("remaining", time_left(progress)))
     if search["state"] == "paused":
         facts.append(("to go on", saved_text(search)))
     if search["result"]:

@@ -20,11 +20,11 @@ from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
 from store.db import Database, now
 from store.json_values import plain_text
-from store.leases import Lease, require_lease
+from store.leases import Lease, is_lapsed, lock_row, require_lease
 from store.models import Attempt, Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
-from store.transitions import Action, sources_of
+from store.transitions import Action, sources_of, transition
 
 _CLAIM_TRIES = 20
 _CLAIMABLE = sources_of(Action.CLAIM)
@@ -90,6 +90,24 @@ class ClaimStore:
             )
             return _lease_status(session.execute(statement).scalar_one_or_none())
 
+    def regain(self, lease: Lease) -> bool:
+        """Take a search back that was queued again because beats were late, unless it was claimed or changed since.
+
+        For a supervisor whose process still runs: the attempt goes on, as if it had not ended.
+        """
+        with self._database.session_scope() as session:
+            lapsed = Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(_CLAIMABLE)
+            search = lock_row(session, *lapsed)
+            if search is None or not is_lapsed(session, lease):
+                return False
+            attempt, moment = session.get_one(Attempt, (lease.search_id, lease.fence)), now(session)
+            attempt.ended_at = attempt.exit_class = attempt.detail = None
+            transition(search, Action.CLAIM)
+            search.owner, search.attempts, search.beat_at = attempt.owner, search.attempts + 1, moment
+            search.lease_until = moment + timedelta(seconds=self._settings.lease_s)
+            events.append(session, search, EventKind.LEASE_REGAINED, moment, {"attempt": lease.fence})
+            return True
+
     def status(self, lease: Lease) -> tuple[LeaseStatus, datetime | None]:
         """What `beat` would return, without writing, and when the search last reported progress."""
         query = select(Search.state, Search.progress_at).where(
@@ -142,6 +160,12 @@ class ClaimStore:
         with self._database.session_scope() as session:
             search = require_lease(session, lease, crash_streak=Search.crash_streak + 1)
             return outcomes.crashed(session, search, exit_class, plain_text(detail), self._settings)
+
+    def interrupted(self, lease: Lease, detail: str) -> SearchState:
+        """End an attempt whose lease could not be kept: retry at once. That is no crash of the search."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            return outcomes.interrupted(session, search, plain_text(detail), self._settings)
 
     def attach_log(self, lease: Lease, log: str) -> None:
         """Store the end of an attempt's log with the attempt, which may have ended."""

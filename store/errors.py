@@ -13,6 +13,7 @@ StoreError
 ├── WeightSetExists      a weight set name is taken by other content
 ├── WeightSetInUse       a weight set is built in
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
+│   └── LeaseLapsed      for now: its beats were late, and its supervisor may still take the search back
 ├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
 ├── ArtifactError        an artifact key or URL cannot be used
@@ -76,6 +77,10 @@ class WeightSetInUse(StoreError):
 
 class LeaseLost(StoreError):
     """The writer's lease is lost: it must stop, and every further write is refused."""
+
+
+class LeaseLapsed(LeaseLost):
+    """Beats were late, and the search was queued again, but no one has claimed it yet: its supervisor may regain it."""
 
 
 class AlreadyWritten(StoreError):

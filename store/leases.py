@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from store.errors import AlreadyWritten, LeaseLost
-from store.models import Search
-from store.states import CLAIMED
+from store.errors import AlreadyWritten, LeaseLapsed, LeaseLost
+from store.models import Attempt, Search
+from store.states import CLAIMED, ExitClass, SearchState
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ def require_lease(session: Session, lease: Lease, *conditions: ColumnElement[boo
 
     Raises:
         LeaseLost: another attempt owns the search, it is no longer claimed, or one of `conditions` does not hold.
+        LeaseLapsed: as yet, none does: the search is queued again because this attempt was late.
         AlreadyWritten: this very update was committed before, and only the answer got lost.
     """
     fenced = Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
     search = lock_row(session, *fenced, *conditions, **changes)
     if search is None:
-        raise LeaseLost(_explain(session, lease))
+        raise (
+            LeaseLapsed(_explain(session, lease)) if is_lapsed(session, lease) else LeaseLost(_explain(session, lease))
+        )
     if lease.update_number:
         if search.report_seq >= lease.update_number:
             raise AlreadyWritten(
@@ -63,6 +66,13 @@ def lock_row(session: Session, *conditions: ColumnElement[bool], **changes: Any)
     statement = update(Search).where(*conditions).values(**(changes or {"fence": Search.fence})).returning(Search)
     options = {"populate_existing": True, "synchronize_session": False}
     return session.scalars(statement.execution_options(**options)).one_or_none()
+
+
+def is_lapsed(session: Session, lease: Lease) -> bool:
+    """Whether the attempt was late, and its search is queued because of that, and not claimed since."""
+    queued = Search.id == lease.search_id, Search.fence == lease.fence, Search.state == SearchState.QUEUED
+    late = Attempt.search_id == Search.id, Attempt.fence == Search.fence, Attempt.exit_class == ExitClass.LEASE_LOST
+    return session.execute(select(Search.id).where(*queued, *late)).first() is not None
 
 
 def _explain(session: Session, lease: Lease) -> str:

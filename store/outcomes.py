@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from autonl_core.spec.event_kinds import EventKind
@@ -15,9 +15,9 @@ from autonl_core.wording.counts import agreeing, counted
 from store import events
 from store.db import now
 from store.json_values import plain_json, plain_text
-from store.models import Attempt, RunState, Search
+from store.models import Attempt, Event, RunState, Search
 from store.settings import Settings
-from store.states import ExitClass, SearchState, StopReason
+from store.states import CRASHES, ExitClass, SearchState, StopReason
 from store.transitions import Action, transition
 
 # A search that ran out of memory will do so again. Its second attempt uses smaller micro-batches; there is no third.
@@ -33,6 +33,7 @@ _REMEDIES = {
     "disk-full": "Free disk space in the data folder and in the artifact store, then resume the search.",
     "stalled": "Read the logs of its attempts; if it is slow but not stuck, raise AUTONL_STALL_S; then resume it.",
     "poison": "Read the logs of its attempts, fix the cause, then resume the search.",
+    "interrupted": "Find out why its workers fall silent: a machine that sleeps or has no memory left; then resume it.",
     "attempts-exhausted": "Find out what keeps ending its workers, then resume the search.",
 }
 
@@ -101,11 +102,47 @@ def crashed(session: Session, search: Search, exit_class: ExitClass, detail: str
     return failed(session, search, exit_class, error_type, failure, moment)
 
 
+def interrupted(session: Session, search: Search, detail: str, settings: Settings) -> SearchState:
+    """End an attempt of `search`, whose row is locked, because its supervisor did not beat in time.
+
+    The search is queued again at once, and the attempt does not count towards any limit of crashes. It fails after too
+    many in a row without a new run state: then it may be the search that silences its workers.
+    """
+    moment = now(session)
+    if search.state == SearchState.CANCELLING:
+        return cancelled(session, search, moment, detail)
+    if search.state == SearchState.PAUSING:
+        return paused(session, search, ExitClass.LEASE_LOST, moment, detail)
+    _end_attempt(session, search, ExitClass.LEASE_LOST, detail, moment)
+    if len(streak := _interruptions(session, search)) >= settings.max_interruptions:
+        failure = _describe_failure(search, streak[-settings.max_crash_streak :], len(streak), "interrupted")
+        return failed(session, search, ExitClass.LEASE_LOST, "interrupted", failure, moment)
+    search.attempts -= 1
+    _requeue(session, search, moment, f"{ExitClass.LEASE_LOST}: {detail}", wait_s=0)
+    return search.state
+
+
+def _interruptions(session: Session, search: Search) -> Sequence[Attempt]:
+    """The attempts with a lost lease since the last run state, or since a user resumed the search; oldest first.
+
+    The last one is ending now.
+    """
+    saved = select(func.max(RunState.fence)).where(RunState.search_id == search.id)
+    resumed = select(func.max(Event.fence)).where(
+        Event.search_id == search.id, Event.kind == EventKind.RESUME_REQUESTED.value
+    )
+    since = max(session.scalar(saved) or 0, session.scalar(resumed) or 0)
+    lost = Attempt.exit_class == ExitClass.LEASE_LOST, Attempt.fence > since, Attempt.fence < search.fence
+    earlier = session.scalars(select(Attempt).where(Attempt.search_id == search.id, *lost).order_by(Attempt.fence))
+    current = [] if search.fence == since else [session.get_one(Attempt, (search.id, search.fence))]
+    return [*earlier, *current]
+
+
 def _crash_streak(session: Session, search: Search) -> Sequence[Attempt]:
     """The attempts that crashed since the last new run state, oldest first; the last one is ending now."""
     current = session.get_one(Attempt, (search.id, search.fence))
-    stopped_on_request = Attempt.exit_class.in_([ExitClass.DRAINED, ExitClass.PAUSED])
-    query = select(Attempt).where(Attempt.search_id == search.id, Attempt.fence < search.fence, ~stopped_on_request)
+    crashed_before = Attempt.exit_class.in_(CRASHES), Attempt.fence < search.fence
+    query = select(Attempt).where(Attempt.search_id == search.id, *crashed_before)
     earlier = session.scalars(query.order_by(Attempt.fence.desc()).limit(search.crash_streak - 1)).all()
     return [*reversed(earlier), current]
 

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, and_, delete, func, or_, select, update
@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
+from autonl_core.spec.progress import Progress
 from autonl_core.spec.result import SearchResult
 from store.db import Database, now
 from store.errors import (
@@ -32,7 +33,7 @@ from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
 from store.other_budgets import of_all_budgets
 from store.queued_search import queue_search
 from store.repeats import all_repeats, queue_repeats
-from store.states import FINAL, DatasetState, SearchState, WeightSetState
+from store.states import CLAIMED, FINAL, DatasetState, SearchState, WeightSetState
 
 MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
@@ -231,6 +232,17 @@ def _get(session: Session, search_id: str) -> Search:
 def search_result(search: Search) -> SearchResult | None:
     """The result of a search; None unless it succeeded. Its paths are bare file names."""
     return SearchResult.from_json(search.result) if search.result is not None else None
+
+
+def search_progress(search: Search) -> Progress | None:
+    """How far a search is; earlier versions stored no range. Until it runs again, how long it takes is not known."""
+    if search.progress is None:
+        return None
+    progress = Progress(**search.progress)
+    if search.state in CLAIMED:
+        return progress
+    unknown = None if search.state == SearchState.SUCCEEDED else f"it is {search.state}"
+    return replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None, eta_unknown=unknown)
 
 
 def unknown_search(search_id: str) -> NotFound:

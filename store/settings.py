@@ -58,8 +58,13 @@ class Settings(BaseSettings):
     max_crash_streak: int = Field(
         default=3, ge=1, description="crashes in a row, without a new run state, before giving up"
     )
+    max_interruptions: int = Field(
+        default=20, ge=1, description="lost leases in a row, without a new run state, before giving up"
+    )
     max_attempts: int = Field(
-        default=50, ge=1, description="attempts of a search before giving up; drained ones do not count"
+        default=50,
+        ge=1,
+        description="attempts of a search before giving up; drained ones and lost leases do not count",
     )
 
     save_steps: int = Field(default=200, ge=1, description="training steps between run states within an epoch")

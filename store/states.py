@@ -53,7 +53,7 @@ class ExitClass(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     STALLED = "stalled"  # no progress for too long
-    LEASE_LOST = "lease_lost"  # no beat for longer than the lease
+    LEASE_LOST = "lease_lost"  # its supervisor did not beat in time; says nothing about the search, so it is no crash
 
 
 CRASHES = frozenset(
@@ -63,7 +63,6 @@ CRASHES = frozenset(
         ExitClass.OUT_OF_MEMORY,
         ExitClass.DISK_FULL,
         ExitClass.STALLED,
-        ExitClass.LEASE_LOST,
     }
 )
 

@@ -13,6 +13,7 @@ from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
+from store.queue_places import QueueStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
@@ -34,6 +35,7 @@ class Stores:
     claims: ClaimStore
     updates: UpdateStore
     sweeps: SweepStore
+    queue: QueueStore
     events: EventStore
     architectures: ArchitectureStore
     supernets: SupernetStore
@@ -59,6 +61,7 @@ def open_stores(settings: Settings) -> Stores:
         claims=ClaimStore(database, settings),
         updates=UpdateStore(database),
         sweeps=SweepStore(database, settings),
+        queue=QueueStore(database),
         events=EventStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),

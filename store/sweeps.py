@@ -14,7 +14,7 @@ from store.leases import Lease, require_lease
 from store.models import Search
 from store.polled_query import PolledQuery
 from store.settings import Settings
-from store.states import CLAIMED, ExitClass, SearchState
+from store.states import CLAIMED, SearchState
 
 _BATCH_SIZE = 100  # searches handled by one call
 _MAX_DOUBLINGS = 16
@@ -42,7 +42,7 @@ class SweepStore:
         return self._active.finds_any()
 
     def sweep(self) -> list[Swept]:
-        """End every stale attempt: its search is queued again, or closed if it crashed too often or was cancelled."""
+        """End every stale attempt: its search is queued again, or closed if that helps no more or it was cancelled."""
         # A claim whose first beat never came has no lease_until; its lease counts from the claim.
         deadline = func.coalesce(Search.lease_until, Search.claimed_at)
         with self._database.read_scope() as session:
@@ -54,10 +54,9 @@ class SweepStore:
             lease = Lease(search_id, fence)
             try:
                 with self._database.session_scope() as session:
-                    streak = Search.crash_streak + 1
-                    search = require_lease(session, lease, deadline < now(session), crash_streak=streak)
+                    search = require_lease(session, lease, deadline < now(session))
                     reason = f"no beat from {owner} for {self._settings.lease_s:g} s"
-                    state = outcomes.crashed(session, search, ExitClass.LEASE_LOST, reason, self._settings)
+                    state = outcomes.interrupted(session, search, reason, self._settings)
             except LeaseLost:
                 continue  # since the query above, it beat, ended, or was swept by another sweeper
             swept.append(Swept(lease, state))

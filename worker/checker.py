@@ -123,10 +123,10 @@ class Checker:
         self.record_outcome(kind, lease, crash)
 
     def _describe(self, end: ProcessEnd, log_path: Path, stopping: bool) -> str | None:
-        """Why the check counts as crashed, or None if it does not because this checker is stopping."""
+        """Why the check counts as crashed, or None if it does not: this checker is stopping, or was late."""
         if end.cause == Cause.STALLED:
             return f"it made no progress for {self._settings.stall_s:g} s"
-        if stopping:
+        if stopping or end.cause == Cause.LEASE_LOST:  # late beats say nothing about what is checked
             return None
         _, crash = describe_crash(end.returncode, read_tail(log_path, _LOG_BYTES), end.memory_ran_out)
         return crash

@@ -7,7 +7,6 @@ stop request, or when the lease can no longer be trusted. What a lease is in the
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Protocol
 from autonl_core.spec.progress import StopRequest
 from store.db import UNAVAILABLE
 from worker.memory import memory_kills
+from worker.own_time import OwnTime
 from worker.process import SupervisedProcess
 from worker.watchdog import Watchdog
 
@@ -106,6 +106,8 @@ class Pace:
 class LeasedProcess:
     """Supervises one process until it is gone.
 
+    All waits are measured in `OwnTime`: a supervisor that slept knows nothing of what its process did meanwhile.
+
     Args:
         claimed_at: when the lease was requested, in seconds of the monotonic clock; it cannot end earlier than
             `lease_s` after that.
@@ -124,12 +126,13 @@ class LeasedProcess:
         self._keeper = keeper
         self._pace = pace
         self._abandon = abandon
+        self._clock = OwnTime()
         self._stop_request: StopRequest | None = None
         self._requested_at = claimed_at
         self._progress: object = None
         self._progress_at = claimed_at
         self._next_beat_at = claimed_at + pace.beat_s
-        self._watchdog = Watchdog(self._trusted_until(claimed_at), process.kill)
+        self._watchdog = Watchdog(self._trusted_until(claimed_at), process.kill, self._clock)
 
     @property
     def lease_left_s(self) -> float:
@@ -155,7 +158,7 @@ class LeasedProcess:
         """Read or extend the lease and act on it; the cause if the process has to end now."""
         if self._abandon():
             return Cause.ABANDONED
-        moment = time.monotonic()
+        moment = self._clock.read()
         try:
             view = self._beat(moment) if moment >= self._next_beat_at else self._keeper.look()
         except UNAVAILABLE as error:
@@ -166,7 +169,7 @@ class LeasedProcess:
             return None
         if not view.held:
             return Cause.LEASE_LOST if self._process.wait(self._pace.exit_grace_s) is None else Cause.EXITED
-        if view.progress != self._progress:
+        if view.progress != self._progress or self._process.stopped:  # it cannot, and will go on where it was
             self._progress, self._progress_at = view.progress, moment
         if view.stop_request is not None:
             self._pass_on(view.stop_request, moment)

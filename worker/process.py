@@ -52,6 +52,15 @@ class SupervisedProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal stopped the process, which can do nothing until another one lets it continue."""
+        try:
+            status = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:  # a system without /proc
+            return False
+        return status.rpartition(")")[2].split()[0] in ("T", "t")
+
     def request_stop(self, request: StopRequest) -> None:
         """Ask the process to save and exit. Does nothing if it has already exited."""
         assert self._process.stdin is not None

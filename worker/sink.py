@@ -13,7 +13,7 @@ from typing import Any
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
 from store.db import UNAVAILABLE
-from store.errors import AlreadyWritten
+from store.errors import AlreadyWritten, LeaseLapsed
 from store.leases import Lease
 from store.stores import Stores
 from worker.retry import retry_while_unavailable
@@ -37,12 +37,14 @@ class RowSink:
         self._written_at = 0.0
 
     def progress(self, progress: Progress) -> None:
-        """Write about one row a second; updates in between, or while the database is unavailable, are dropped."""
+        """Write about one row a second; updates in between, or while that is not possible, are dropped."""
         moment = time.monotonic()
         if progress.phase == self._written_phase and moment - self._written_at < PROGRESS_INTERVAL_S:
             return
         try:
             self._updates.progress(self._lease, progress)
+        except LeaseLapsed:  # it will be regained, or lost to another attempt
+            return
         except UNAVAILABLE as error:
             log.warning("progress not stored, database unavailable: %s", error)
             return

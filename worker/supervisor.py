@@ -116,13 +116,12 @@ class Supervisor:
     def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace) -> None:
         """Write down how the attempt ended, unless its process already did or another attempt owns the search."""
         tail = workspace.log_tail(lease.fence)
-        if end.cause == Cause.LEASE_LOST:
-            self._stores.events.stale_write(lease, "beat")
-        else:
-            try:
-                self._close(lease, end, tail)
-            except LeaseLost as lost:
-                log.debug("no outcome to record: %s", lost)
+        try:
+            self._close(lease, end, tail)
+        except LeaseLost as lost:
+            log.debug("no outcome to record: %s", lost)
+            if end.cause == Cause.LEASE_LOST:
+                self._stores.events.stale_write(lease, "beat")
         self._stores.claims.attach_log(lease, tail)
         try:
             state = self._stores.searches.get(lease.search_id).state
@@ -139,6 +138,8 @@ class Supervisor:
                 claims.cancelled(lease, note)
             case Outcome.GAVE_BACK:
                 claims.gave_back(lease, _REQUESTED_BY[end.stop_request] + (f"; {note}" if note else ""))
+            case Outcome.INTERRUPTED:
+                claims.interrupted(lease, "its worker could not beat in time, and ended it")
             case Outcome.STALLED:
                 claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
             case Outcome.CRASHED:
@@ -168,7 +169,9 @@ class SearchLeaseKeeper:
 
     def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
         if status == LeaseStatus.LOST:
-            return LOST
+            if not self._claims.regain(self._lease):
+                return LOST
+            log.warning("%s: beats were late, but no one had claimed it; it goes on", self.name)
         request: StopRequest | None = _REQUESTS.get(status) or ("drain" if self._draining() else None)
         return LeaseView(held=True, progress=progress_at, stop_request=request)
 
@@ -190,6 +193,7 @@ class Outcome(Enum):
 
     CANCELLED = auto()
     GAVE_BACK = auto()
+    INTERRUPTED = auto()
     STALLED = auto()
     CRASHED = auto()
 
@@ -202,6 +206,7 @@ _OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
     (Cause.GRACE_OVER, "pause"): Outcome.GAVE_BACK,
     (Cause.GRACE_OVER, "drain"): Outcome.GAVE_BACK,
     (Cause.STALLED, None): Outcome.STALLED,
+    **dict.fromkeys(((Cause.LEASE_LOST, request) for request in _REQUESTED_BY), Outcome.INTERRUPTED),
 }
 
 

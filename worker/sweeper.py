@@ -2,6 +2,7 @@
 
 Any number of sweepers may run, and any may die. After it starts, and after the database was unavailable, a sweeper
 waits for one full lease before it treats an attempt as stale: live workers could not beat either, and need that time.
+So it does after it slept: workers of the same machine slept as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from store.db import UNAVAILABLE
 from store.queue import WorkerNotifier
 from store.states import SearchState
 from store.stores import Stores
+from worker.own_time import SleepDetector
 from worker.service import run_service
 from worker.workspace import Workspace
 
@@ -36,6 +38,7 @@ class Sweeper:
         self._notifier = notifier
         self._answering_since: float | None = None  # monotonic; None while the database is unavailable
         self._clean_up_at = time.monotonic()
+        self._sleep = SleepDetector(stores.settings.sweep_s + stores.settings.lease_s / 2)
 
     def run(self, stopping: threading.Event) -> None:
         """Tick until `stopping` is set."""
@@ -46,6 +49,9 @@ class Sweeper:
     def tick(self) -> None:
         """Notify, and sweep if the database has answered for a full lease. Survives an unavailable database."""
         began = time.monotonic()
+        if self._sleep.slept() and self._answering_since is not None:
+            log.warning("this machine slept, or its clock jumped; no sweep for a full lease")
+            self._answering_since = began
         try:
             if self._stores.sweeps.are_needed():
                 self._notify()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
-_MAX_SLEEP_S = 1.0  # a deadline is never noticed later than this, even if a renewal shortened it
+from worker.own_time import READ_S, OwnTime
 
 
 class Watchdog:
-    """Calls `expire` once the deadline, in seconds of the monotonic clock, passes without having been renewed.
+    """Calls `expire` once the deadline, in seconds of `clock`, passes without having been renewed.
 
-    It needs its own thread: the loop that renews it may be blocked in a call to the database that does not answer.
+    It needs its own thread: the loop that renews it may be blocked in a call to the database that does not answer. The
+    thread reads the clock as often as that needs, so a process that slept still has the time that it had left before.
     """
 
-    def __init__(self, deadline: float, expire: Callable[[], None]) -> None:
+    def __init__(self, deadline: float, expire: Callable[[], None], clock: OwnTime) -> None:
         self.expired = False
+        self._clock = clock
         self._deadline = deadline
         self._expire = expire
         self._stopped = threading.Event()
@@ -26,7 +27,7 @@ class Watchdog:
     @property
     def left_s(self) -> float:
         """Time until the deadline; negative after it."""
-        return self._deadline - time.monotonic()
+        return self._deadline - self._clock.read()
 
     def renew(self, deadline: float) -> None:
         """Move the deadline."""
@@ -38,7 +39,7 @@ class Watchdog:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(max(0.0, min(self.left_s, _MAX_SLEEP_S))):
+        while not self._stopped.wait(max(0.0, min(self.left_s, READ_S))):
             if self.left_s <= 0:
                 self.expired = True
                 self._expire()

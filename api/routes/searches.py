@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -81,7 +82,8 @@ def list_searches(
 ) -> SearchList:
     """The searches that match, newest first."""
     search_filter = SearchFilter(state=state, dataset=dataset, created_after=created_after)
-    return SearchList.from_page(stores.searches.list(search_filter, page_size=page_size, page_token=page_token))
+    page = stores.searches.list(search_filter, page_size=page_size, page_token=page_token)
+    return SearchList.from_page(page, stores.queue.places(_queued(page.searches)))
 
 
 @router.get(
@@ -189,7 +191,12 @@ def _view(stores: Stores, search: Search) -> SearchView:
         SupernetView(size_bytes=kept.size_bytes, kept_until=stores.supernets.kept_until(search)) if kept else None
     )
     attempts, of_all_budgets = stores.searches.attempts(search.id), stores.searches.of_all_budgets(search)
-    return SearchView.from_row(search, attempts, best, is_downloadable, supernet, of_all_budgets)
+    place = stores.queue.places(_queued([search])).get(search.id)
+    return SearchView.from_row(search, attempts, best, is_downloadable, supernet, of_all_budgets, place)
+
+
+def _queued(searches: Sequence[Search]) -> list[str]:
+    return [search.id for search in searches if search.state == SearchState.QUEUED]
 
 
 def _search_response(stores: Stores, search: Search, status: int = 200) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -10,21 +10,18 @@ from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, MacsRange, View, mirrors
+from api.schemas.progress import ProgressView, QueueView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
-from autonl_core.spec.progress import Phase, Progress
+from autonl_core.spec.progress import Phase
 from autonl_core.spec.result import NOISY_SPREAD_PCT, BaselineResult, Certificate, FormatParity, SearchResult
 from store import models
-from store.searches import SearchPage, search_result
+from store.queue_places import QueuePlace
+from store.searches import SearchPage, search_progress, search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
-
-
-@mirrors(Progress)
-class ProgressView(View):
-    """How far a search is. `fraction` and `eta_s` are of the whole search, `epoch` and `step` of the current phase."""
 
 
 class AttemptView(View):
@@ -173,6 +170,7 @@ class SearchSummary(View):
     dataset: str
     flops_budget: int
     progress: ProgressView | None
+    queue: QueueView | None = Field(description="null: it is not queued")
     best_arch_id: str | None
     macs: int | None = Field(description="of the result")
     test_top1_pct: float | None = Field(description="of the result")
@@ -180,9 +178,11 @@ class SearchSummary(View):
     finished_at: datetime | None
 
     @classmethod
-    def from_row(cls, search: models.Search) -> Self:
+    def from_row(cls, search: models.Search, place: QueuePlace | None) -> Self:
         result = search_result(search)
         derived = {
+            "progress": search_progress(search),
+            "queue": place,
             "flops_budget": search.config["flops_budget"],
             "macs": result.architecture.macs if result else None,
             "test_top1_pct": result.architecture.test_top1_pct if result else None,
@@ -199,8 +199,8 @@ class SearchList(View):
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def from_page(cls, page: SearchPage) -> Self:
-        searches = [SearchSummary.from_row(row) for row in page.searches]
+    def from_page(cls, page: SearchPage, places: Mapping[str, QueuePlace]) -> Self:
+        searches = [SearchSummary.from_row(row, places.get(row.id)) for row in page.searches]
         return cls(searches=searches, next_page_token=page.next_page_token)
 
 
@@ -217,6 +217,7 @@ class SearchView(View):
     config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")
     progress: ProgressView | None
     saved_step: int = Field(description="number of the last run state; 0: none, resuming begins from the start")
+    queue: QueueView | None = Field(description="null: it is not queued")
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
     result: ResultView | None
     supernet: SupernetView | None = Field(description="null: none yet, or it is not kept")
@@ -238,12 +239,15 @@ class SearchView(View):
         is_downloadable: bool,
         supernet: SupernetView | None,
         of_all_budgets: Sequence[models.Search],
+        place: QueuePlace | None = None,
     ) -> Self:
         result = search_result(search)
         budgets = search.config.get("flops_budgets", ()) if of_all_budgets else ()
         derived = {
             "budgets": [BudgetView.of(budget_macs, of_all_budgets) for budget_macs in budgets],
             "flops_budget": search.config["flops_budget"],
+            "progress": search_progress(search),
+            "queue": place,
             "best": best,
             "result": result,
             "supernet": supernet,

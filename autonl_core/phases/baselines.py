@@ -45,7 +45,7 @@ def train_baselines(run: SearchRun, state: TrainingState) -> tuple[BaselineResul
     """Train and score every baseline of the configuration that `state` does not hold yet."""
     if len(state.baselines) == len(run.config.baselines):
         return state.baselines
-    run.reporter.pace.total = run.plan.total  # it was planned for the resolution that seemed the best
+    run.reporter.pace.work = run.plan.by_phase  # it was planned for the resolution that seemed the best
     with run.phase("training"):
         for index in range(len(state.baselines), len(run.config.baselines)):
             result = _take_turn(run, index, state)

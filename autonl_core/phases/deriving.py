@@ -18,7 +18,7 @@ from autonl_core.errors import Diverged, StepTooLarge
 from autonl_core.nn.network import Network, to_channels_last
 from autonl_core.phases.candidates import sortable
 from autonl_core.phases.scoring import report_infeasible, score_candidates
-from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, TrainingState
+from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, ScoringState, TrainingState
 from autonl_core.phases.training import short_training
 from autonl_core.run.epochs import run_epochs
 from autonl_core.run.pace import training_work
@@ -30,7 +30,7 @@ from autonl_core.training.evaluate import Marks, evaluate
 from autonl_core.training.trainer import Trainer
 
 
-def derive(run: SearchRun, learned: LearnedGates | DerivingState) -> TrainingState:
+def derive(run: SearchRun, learned: LearnedGates | ScoringState | DerivingState) -> TrainingState:
     """Choose the architecture, from the learned distribution or from where an earlier attempt was."""
     state = learned if isinstance(learned, DerivingState) else score_candidates(run, learned)
     while len(state.finalists) > 1:

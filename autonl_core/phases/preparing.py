@@ -18,6 +18,7 @@ from autonl_core.data.views import ViewLoader
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted, ParentError, WeightSetError
+from autonl_core.run.eta import NOT_PREPARED
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.kept_supernet import KeptSupernet
 from autonl_core.run.pace import NO_TEACHING, Pace, Teaching, WorkPlan
@@ -60,8 +61,8 @@ def open_run(
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
-    work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).total
-    reporter = Reporter(sink, Pace(total=work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
+    work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).by_phase
+    reporter = Reporter(sink, Pace(work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
@@ -204,7 +205,7 @@ class Decoding:
         )
 
     def _on_progress(self, share: float) -> None:
-        self.sink.progress(Progress("preparing", 0.0))
+        self.sink.progress(Progress("preparing", 0.0, eta_unknown=NOT_PREPARED))
         if (request := self.stop.stop_requested()) is not None:
             raise Interrupted(request)  # there is nothing to save, and nothing to keep
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autonl_core.data.batches import random_stream
 from autonl_core.errors import is_out_of_memory
@@ -26,7 +25,7 @@ from autonl_core.phases.candidates import (
     reachable_band,
 )
 from autonl_core.phases.searching import score_choice
-from autonl_core.phases.states import DerivingState, Finalist, LearnedGates
+from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, ScoringState
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison
@@ -51,9 +50,9 @@ _ENOUGH = 12  # networks, for a statement about all of them
 _NEVER = -1e6  # worth of an option that is ruled out: far below what any loss can be
 
 
-def score_candidates(run: SearchRun, learned: LearnedGates) -> DerivingState:
-    """Score candidates on the shared weights, and seat the finalists."""
-    scoring = _Scoring(run, learned)
+def score_candidates(run: SearchRun, begun: LearnedGates | ScoringState) -> DerivingState:
+    """Score candidates on the shared weights, and seat the finalists; go on from where an earlier attempt was."""
+    scoring = _Scoring(run, begun if isinstance(begun, ScoringState) else ScoringState(begun, (), None))
     with run.phase("deriving", best=scoring.best_so_far):
         scoring.score_proposed()
         for generation in range(run.config.supernet.generations):
@@ -66,15 +65,17 @@ def score_candidates(run: SearchRun, learned: LearnedGates) -> DerivingState:
 class _Scoring:
     """Candidates as they are scored on the shared weights, each choice once."""
 
-    def __init__(self, run: SearchRun, learned: LearnedGates) -> None:
+    def __init__(self, run: SearchRun, begun: ScoringState) -> None:
         self.run, self.settings = run, run.config.supernet
-        self.probabilities = np.array(learned.probabilities)
+        self.learned = begun.learned
+        self.probabilities = np.array(begun.learned.probabilities)
         self.features = gate_features(run.table)
         self.supernet = Supernet(run.table, seed=run.config.seed).to(run.device)
-        self.supernet.load_state_dict(learned.supernet)
+        self.supernet.load_state_dict(begun.learned.supernet)
         self.scored: dict[Choice, Candidate] = {}
-        self.labels: Tensor | None = None  # (val images,), once a candidate is scored
-        self._unscored = run.plan.candidates  # networks that are planned for
+        self.labels = begun.labels  # (val images,), once a candidate is scored
+        self._known = {one.choice: one for one in begun.scored}  # by an earlier attempt
+        self._unscored = run.plan.candidates - len(self._known)  # networks that are planned for
 
     def best_so_far(self) -> BestSoFar | None:
         if not self.scored:
@@ -167,10 +168,18 @@ class _Scoring:
     def _score(self, choice: Choice, origin: str) -> None:
         if choice in self.scored:
             return
+        if choice in self._known:
+            self.scored[choice] = self._known[choice]
+            return
         self.scored[choice] = self._measure(Candidate(choice, origin))
         self._count(1)
         self.run.reporter.progress(step=len(self.scored))
-        self.run.stop_if_asked()
+        self.run.after_step(self._state)
+
+    def _state(self) -> ScoringState:
+        """The next attempt, perhaps with more memory, tries infeasible ones again."""
+        scored = tuple(one for one in self.scored.values() if one.feasible)
+        return ScoringState(self.learned, scored, self.labels)
 
     def _count(self, networks: int) -> None:
         """Count so many networks as scored, of those that are planned for."""

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from autonl_core.errors import CheckpointError
+from autonl_core.phases.candidates import Candidate
 from autonl_core.run.run_state import StateDict
 from autonl_core.spec.comparison import Comparison, FinalistScore
 from autonl_core.spec.pretrained_start import ResolutionTrial
@@ -91,6 +92,30 @@ class LearnedGates:
 
     supernet: Weights
     probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScoringState:
+    """Candidates that are being scored on the shared weights: what was learned, and what was measured by now.
+
+    Which candidates follow is a function of these, so they are proposed again. `labels`: of the validation images.
+    """
+
+    learned: LearnedGates
+    scored: tuple[Candidate, ...]
+    labels: Tensor | None
+
+    def to_state(self) -> StateDict:
+        scored = [{**vars(one), "choice": list(one.choice)} for one in self.scored]
+        return {"phase": "deriving", **vars(self.learned), "scored": scored, "labels": self.labels}
+
+    @staticmethod
+    def from_state(state: StateDict) -> ScoringState:
+        return ScoringState(
+            learned=LearnedGates(state["supernet"], tuple(state["probabilities"])),
+            scored=tuple(Candidate(**{**one, "choice": tuple(one["choice"])}) for one in state["scored"]),
+            labels=state["labels"],
+        )
 
 
 @dataclass(frozen=True)
@@ -208,7 +233,7 @@ class TrainingState:
         )
 
 
-SavedPhase = AdaptingState | SearchingState | DerivingState | TrainingState
+SavedPhase = AdaptingState | SearchingState | ScoringState | DerivingState | TrainingState
 _BY_PHASE: Mapping[str, type[SavedPhase]] = {
     "adapting": AdaptingState,
     "searching": SearchingState,
@@ -227,6 +252,6 @@ def read_phase(state: StateDict) -> SavedPhase:
     if phase not in _BY_PHASE:
         raise CheckpointError(f"the run state is of phase {phase!r}; known are {', '.join(_BY_PHASE)}")
     try:
-        return _BY_PHASE[phase].from_state(state)
+        return (ScoringState if "scored" in state else _BY_PHASE[phase]).from_state(state)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the run state of phase {phase!r} is incomplete: {error!r}") from error

@@ -279,12 +279,9 @@ def summary(facts: Facts) -> Table:
     """The key figures, to compare searches by."""
     test, arch = facts.test, facts.architecture
     low, high = wilson_pct(test.correct, test.images)
+    named = counted(test.images, "image")
     rows = [
-        (
-            "test top-1",
-            pct(100 * test.correct / test.images, 2),
-            f"{test.correct:,} of {counted(test.images, 'image')}",
-        ),
+        ("test top-1", pct(100 * test.correct / test.images, 2), f"{test.correct:,} of {named}"),
         ("95% interval", f"{low:.1f}–{pct(high)}", "Wilson"),
         *_top5(facts),
         ("test loss", f"{test.loss:.3f}", "cross-entropy, lower is better"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -38,6 +39,8 @@ def run_epochs(
 ) -> None:
     """Train to the end. With a `report`, every epoch ends with it, and with a run state unless one is just saved.
 
+    Without one, the end does: what follows may take long.
+
     Args:
         state_now: what to save when the search is stopped, or a run state is due.
         work_per_epoch: in image-MACs.
@@ -45,6 +48,7 @@ def run_epochs(
         epochs_in_all: of the phase; None: this training is all of it.
     """
     epochs = training.epochs if epochs_in_all is None else epochs_in_all
+    report_s = 0.0
     if report is not None and training.unreported:  # stopped between an epoch's last step and its report
         report()
     while not training.finished:
@@ -54,7 +58,12 @@ def run_epochs(
             run.reporter.progress(epoch=epoch, epochs=epochs, step=step + 1, steps=training.steps)
             run.after_step(state_now)
         if report is not None:
-            report()
-            is_last = training.position[0] >= training.epochs
-            if is_last or run.states.due_after_epoch():
+            if run.states.due_before(report_s):
                 run.save(state_now())
+            started = time.monotonic()
+            report()
+            report_s = time.monotonic() - started
+            if training.position[0] >= training.epochs or run.states.due_after_epoch():
+                run.save(state_now())
+    if report is None and run.states.due_after_epoch():
+        run.save(state_now())

@@ -16,7 +16,7 @@ class HostOptions:
     """Where and with how much memory and disk a search runs.
 
     Args:
-        save_steps: training steps between two run states inside an epoch; the end of an epoch always is one.
+        save_steps: training steps between two run states inside an epoch, at most; slow ones are saved by time.
         micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
         cache_dir: decoded images, shared between searches; None: a temporary folder.
         cache_limit_bytes: of all datasets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded

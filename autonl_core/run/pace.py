@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
+from autonl_core.spec.progress import Phase
 from autonl_core.supernet.learner import ALGORITHMS
 
 RANDOM_NETWORKS = 8  # scored for the comparison
@@ -15,19 +17,23 @@ _ENOUGH = 0.005  # of all work: after less, the speed is not known well enough f
 
 @dataclass
 class Pace:
-    """How far a search is. Work is counted in image-MACs; `done` of `total` is the fraction, and its speed the ETA."""
+    """How far a search is. `work` is counted in image-MACs, by phase; `done` of all of it is the fraction."""
 
-    total: float
+    work: Mapping[Phase, float]
     done: float = 0.0
     done_at_start: float = 0.0
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def total(self) -> float:
+        return sum(self.work.values())
 
     @property
     def fraction(self) -> float:
         return min(0.999, self.done / self.total) if self.total else 0.0
 
     def eta_s(self) -> float | None:
-        """Seconds to the end at the speed of this attempt; None until enough work is done to estimate."""
+        """Seconds to the end of the work at the speed of this attempt; None until enough is done to estimate."""
         worked = self.done - self.done_at_start
         if worked < _ENOUGH * self.total:
             return None
@@ -109,8 +115,14 @@ class WorkPlan:
     @property
     def total(self) -> float:
         """The search, and the training of its baselines."""
+        return sum(self.by_phase.values())
+
+    @property
+    def by_phase(self) -> Mapping[Phase, float]:
+        """The same by phase; what is left out is not counted as work."""
         trainings = [self.baseline(name) for name in self.config.baselines]
-        return self.search + self.train_images * sum(each.epochs * each.work_per_image for each in trainings)
+        baselines = self.train_images * sum(each.epochs * each.work_per_image for each in trainings)
+        return self._search_by_phase | {"training": self._search_by_phase["training"] + baselines}
 
     @property
     def epochs(self) -> int:
@@ -125,14 +137,19 @@ class WorkPlan:
     @property
     def search(self) -> float:
         """What leads to the chosen network and trains it, without any baseline."""
+        return sum(self._search_by_phase.values())
+
+    @property
+    def _search_by_phase(self) -> dict[Phase, float]:
         config = self.config
         trials = self._training_work * self.teaching.resolutions if self.teaching.resolutions > 1 else 0.0
         shared = config.supernet.epochs * searching_work(config, self.largest_macs, self._teacher_macs)
-        training = self.training_epochs * self.train_images * self._training_work
-        scored = config.supernet.epochs + self.candidates
-        on_fit_images = (trials + shared) * self.fit_images
-        final = 0.0 if self.freed_epochs else self.final
-        return self._teacher + on_fit_images + scored * self.scoring_work + final + training
+        return {
+            "adapting": self._teacher + trials * self.fit_images,
+            "searching": shared * self.fit_images + config.supernet.epochs * self.scoring_work,
+            "deriving": self.candidates * self.scoring_work + (0.0 if self.freed_epochs else self.final),
+            "training": self.training_epochs * self.train_images * self._training_work,
+        }
 
     def without_final(self) -> WorkPlan:
         """The same with the work of the final in the training of the chosen network, in whole passes and no more."""

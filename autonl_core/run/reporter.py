@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autonl_core.nn.network import Network
+from autonl_core.run.eta import NOT_MEASURED, Eta
 from autonl_core.run.pace import Pace
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.history import History
@@ -41,6 +42,7 @@ class Reporter:
         self.history = History()
         self.best: Best | None = None  # of the phase under way, while it has one
         self._sink = sink
+        self._eta = Eta()
         self._seconds_by_phase: dict[str, float] = {"preparing": preparing_s}
         self._phase: Phase = "preparing"
         self._counted_until = time.monotonic()
@@ -73,8 +75,18 @@ class Reporter:
         now = time.monotonic()
         if now - self._reported_at >= REPORT_INTERVAL_S:
             self._reported_at = now
-            pace = self.pace
-            self._sink.progress(Progress(self._phase, pace.fraction, epoch, epochs, step, steps, pace.eta_s()))
+            where = Progress(self._phase, self.pace.fraction, epoch, epochs, step, steps)
+            self._sink.progress(self._with_eta(where, now))
+
+    def _with_eta(self, where: Progress, moment: float) -> Progress:
+        pace = self.pace
+        self._eta.observe(moment, time.process_time(), self._phase, pace.done)
+        left = self._eta.left(self._phase, pace.work, pace.done)
+        if left is None:
+            return replace(where, eta_unknown=NOT_MEASURED)
+        low_s, high_s = round(left.low_s, 1), round(left.high_s, 1)
+        eta_s = min(max(pace.eta_s() or low_s, low_s), high_s)
+        return replace(where, eta_s=eta_s, eta_low_s=low_s, eta_high_s=high_s)
 
     def add_work(self, macs: float) -> None:
         """Count image-MACs as done."""

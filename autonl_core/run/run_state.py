@@ -21,7 +21,9 @@ from autonl_core.run.host_options import SAVE_STEPS
 from autonl_core.spec.history import History
 from autonl_core.spec.progress import KEPT_RUN_STATES, SavedState
 
-SAVING_SHARE = 20  # saving at the ends of epochs takes at most one part in so many of the time
+SAVING_SHARE = 20  # saving takes at most one part in so many of the time, unless too much work could be lost
+MAX_LOST_S = 60.0  # of work that a process may lose which is killed at any moment
+_SAVE_AFTER_S = 30.0  # where saving costs little
 ROOM_STATES = 3  # this one, and what a search writes besides
 
 StateDict = dict[str, Any]  # as it is saved: nested dicts, lists and tuples of tensors, numbers and strings
@@ -75,6 +77,7 @@ class RunStates:
         self._save_steps = save_steps
         self._steps_unsaved = 0
         self._saved_at, self._saving_s = -math.inf, 0.0
+        self._unsaved_since = self._step_ended_at = time.monotonic()
 
     def save(self, state: StateDict) -> SavedState:
         """Write `state`. Older ones stay until `forget_old`.
@@ -91,14 +94,28 @@ class RunStates:
         self._kept.append(path)
         self._steps_unsaved = 0
         saved = SavedState(path, sha256_of(path), self._size_bytes, self.step)
-        self._saved_at = time.monotonic()
+        self._unsaved_since = started
+        self._saved_at = self._step_ended_at = time.monotonic()
         self._saving_s = self._saved_at - started
         return saved
 
     def due_after_step(self) -> bool:
-        """Count one more training step; whether `save_steps` of them were made since the last run state."""
+        """Count one more step; whether a run state is due: after so many of them, or so much time.
+
+        A machine may be slow, or a step long. The time is short enough for two more such steps and the saving.
+        """
+        moment = time.monotonic()
+        step_s, self._step_ended_at = moment - self._step_ended_at, moment
         self._steps_unsaved += 1
-        return self._steps_unsaved >= self._save_steps
+        return self._steps_unsaved >= self._save_steps or self._due_within(2 * step_s, moment)
+
+    def due_before(self, work_s: float) -> bool:
+        """Whether a run state is due before work that takes about so long, and ends with one at the earliest."""
+        return self._due_within(work_s, time.monotonic())
+
+    def _due_within(self, work_s: float, moment: float) -> bool:
+        cheap_s = max(_SAVE_AFTER_S, SAVING_SHARE * self._saving_s)
+        return moment - self._unsaved_since >= min(cheap_s, MAX_LOST_S - self._saving_s - work_s)
 
     def due_after_epoch(self) -> bool:
         """Whether the last run state is old enough that another costs little time: epochs can be short."""

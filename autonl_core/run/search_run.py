@@ -160,7 +160,7 @@ class SearchRun:
     def training_for(self, freed_epochs: int) -> SearchRun:
         """The same run once it is known whether there was a final; the ETA follows."""
         run = replace(self, freed_epochs=freed_epochs)
-        run.reporter.pace.total = run.plan.total if freed_epochs else run.reporter.pace.total
+        run.reporter.pace.work = run.plan.by_phase if freed_epochs else run.reporter.pace.work
         return run
 
     def save(self, state: PhaseState) -> None:

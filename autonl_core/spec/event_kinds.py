@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"
     CANCELLED = "cancelled"
     REQUEUED = "requeued"
+    LEASE_REGAINED = "lease_regained"
     STALE_WRITE_REFUSED = "stale_write_refused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from autonl_core.spec.macs import COUNTING_RULE
 from autonl_core.spec.progress import Progress
+from store.models import Search
 from store.stores import Stores
 from tests.api.http_service import CONTENT, SEARCH, run_to_success, start
 from tests.store import sample_rows as samples
@@ -74,7 +77,8 @@ def test_the_list_is_newest_first_filtered_and_paged(client: httpx.Client, store
 def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Client, stores: Stores) -> None:
     path = f"/searches/{start(client)}"
     lease = samples.claim(stores)
-    stores.updates.progress(lease, Progress("searching", 0.25, epoch=1, epochs=4, step=5, steps=20, eta_s=12.0))
+    eta: dict[str, Any] = {"eta_s": 12.0, "eta_low_s": 11.0, "eta_high_s": 15.0}
+    stores.updates.progress(lease, Progress("searching", 0.25, epoch=1, epochs=4, step=5, steps=20, **eta))
     stores.updates.metrics(lease, "searching", 1, {"loss": float("inf"), "val_top1_pct": 50.0})
     stores.updates.architecture(lease, samples.architecture(val_top1_pct=50.0))
 
@@ -86,8 +90,10 @@ def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Cl
         "epochs": 4,
         "step": 5,
         "steps": 20,
-        "eta_s": 12.0,
+        **eta,
+        "eta_unknown": None,
     }
+    assert search["queue"] is None
     assert search["best"]["val_top1_pct"] == 50.0
     assert "checkpoint" not in search["links"]
 
@@ -104,6 +110,34 @@ def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Cl
     stores.claims.attach_log(lease, "one\ntwo\nthree")
     logs = client.get(f"{path}/logs", params={"tail": 2}).json()["logs"]
     assert logs == [{"attempt": 1, "lines": ["two", "three"]}]
+
+
+def test_a_queued_search_shows_its_place_and_no_time_left(client: httpx.Client, stores: Stores) -> None:
+    runs, waits = start(client), start(client)
+    lease = samples.claim(stores)
+    assert client.get(f"/searches/{waits}").json()["queue"]["unknown"] is not None
+    stores.updates.progress(lease, Progress("training", 0.5, eta_s=80.0, eta_low_s=60.0, eta_high_s=90.0))
+    queue = client.get(f"/searches/{waits}").json()["queue"]
+    may_start_at = datetime.fromisoformat(queue.pop("may_start_at"))
+    assert 30 < (may_start_at - datetime.now(UTC)).total_seconds() <= 60
+    assert queue == {"position": 1, "ahead": 0, "running": 1, "unknown": None}
+    listed = client.get("/searches").json()["searches"]
+    assert [(one["id"], one["queue"] and one["queue"]["position"]) for one in listed] == [(waits, 1), (runs, None)]
+    stores.claims.gave_back(lease)
+    requeued = client.get(f"/searches/{runs}").json()
+    assert requeued["queue"]["position"] == 1  # the older one goes on first
+    assert (requeued["progress"]["eta_s"], requeued["progress"]["eta_unknown"]) == (None, "it is queued")
+
+
+def test_progress_that_an_earlier_version_stored_is_read(client: httpx.Client, stores: Stores) -> None:
+    path = f"/searches/{start(client)}"
+    lease = samples.claim(stores)
+    stored = {"phase": "training", "fraction": 0.5, "epoch": 1, "epochs": 2, "step": 3, "steps": 4, "eta_s": 80.0}
+    with stores.database.session_scope() as session:
+        session.get_one(Search, lease.search_id).progress = stored
+    unknown = dict.fromkeys(("eta_low_s", "eta_high_s", "eta_unknown"))
+    assert client.get(path).json()["progress"] == stored | unknown
+    assert client.get("/searches").json()["searches"][0]["progress"] == stored | unknown
 
 
 def test_a_search_that_did_not_change_is_not_sent_again(client: httpx.Client, stores: Stores) -> None:

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
+from api.schemas.progress import ProgressView
 from api.schemas.searches import (
     BaselineResultView,
     CertificateView,
     ParityView,
     PretrainedStartView,
-    ProgressView,
     ResolutionTrialView,
     ResultView,
 )

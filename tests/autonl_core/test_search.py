@@ -203,6 +203,23 @@ class TestResume:
         assert result.weights_sha256 == uninterrupted[0].weights_sha256
         assert len(often.states) > 2 * len(uninterrupted[1].states)
 
+    def test_candidates_that_were_scored_are_not_scored_again(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        stopped = Recorder(5, phase="deriving")
+        with pytest.raises(Interrupted):
+            search(tmp_path / "1", cache, recorder=stopped)
+        state = torch.load(stopped.states[-1].path, weights_only=True)
+        assert (state["phase"], len(state["scored"])) == ("deriving", 5)
+        resumed = Recorder(3, phase="deriving")
+        with pytest.raises(Interrupted):
+            search(tmp_path / "2", cache, recorder=resumed, resume_from=stopped.states)
+        assert len(torch.load(resumed.states[-1].path, weights_only=True)["scored"]) == 5 + 3
+        result = search(tmp_path / "3", cache, resume_from=resumed.states)
+        assert result.weights_sha256 == uninterrupted[0].weights_sha256
+        assert result.comparison == uninterrupted[0].comparison
+        assert result.exact
+
     def test_the_training_of_a_finalist_goes_on_in_its_middle(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:

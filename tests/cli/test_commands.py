@@ -111,7 +111,7 @@ def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
     with Client(str(service.base_url)) as client:
         watching = threading.Thread(target=lambda: follow_search(client, search_id, terminal))
         watching.start()
-        wait_for(lambda: "33s left" in screen.getvalue(), "the display shows the search")
+        wait_for(lambda: "about 33 s left" in screen.getvalue(), "the display shows the search")
         stores.claims.fail(lease, "DatasetError", "over")
         watching.join(20)
     shown = screen.getvalue()
@@ -134,11 +134,21 @@ def test_for_a_failed_search_watch_and_status_print_the_reason_and_exit_with_cod
 def test_status_shows_the_progress_of_a_running_search(service: httpx.Client, stores: Stores) -> None:
     search_id = start(service)
     lease = samples.claim(stores, owner="box:7")
-    stores.updates.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_s=75.0))
+    stores.updates.progress(lease, Progress("training", 0.5, epoch=3, epochs=6, eta_low_s=700.0, eta_high_s=880.0))
     stores.updates.architecture(lease, samples.architecture(val_top1_pct=91.5))
     shown = autonl("status", search_id).stdout
-    for text in ("training, 50% done", "1m15s", "91.50%", "box:7", "MBConv"):
+    for text in ("training, 50% done", "about 11 to 15 min left", "91.50%", "box:7", "MBConv"):
         assert text in shown
+
+
+def test_status_and_list_show_the_place_of_a_queued_search(service: httpx.Client, stores: Stores) -> None:
+    first, second = start(service), start(service)
+    assert "number 2 in the queue; when it may start is not known: how long" in autonl("status", second).stdout
+    samples.claim(stores)
+    assert "number 1 in the queue; when it may start is not known: how long" in autonl("status", second).stdout
+    listed = autonl("list").stdout.splitlines()
+    assert [line.split()[:4] for line in listed if second in line] == [[second, "queued,", "number", "1"]]
+    assert [line.split()[:2] for line in listed if first in line] == [[first, "running"]]
 
 
 def test_cancel_stops_a_search_and_is_refused_once_it_has_ended(

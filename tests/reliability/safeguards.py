@@ -148,14 +148,14 @@ SAFEGUARDS = (
         (("for search_id, fence, owner in found:", "for search_id, fence, owner in found[:0]:"),),
         (
             SWEEPS + "test_a_stale_attempt_ends_and_its_search_is_queued_again",
-            SWEEPS + "test_a_search_whose_workers_keep_dying_fails",
+            SWEEPS + "test_a_search_whose_workers_keep_falling_silent_fails_in_the_end",
         ),
     ),
     Safeguard(
         "sweep-checks-again",
         "a sweep does not check whether the attempt has beaten since it was found",
         "store/sweeps.py",
-        (("require_lease(session, lease, deadline < now(session), ", "require_lease(session, lease, "),),
+        (("require_lease(session, lease, deadline < now(session))", "require_lease(session, lease)"),),
         (SWEEPS + "test_a_beat_that_comes_just_before_the_repair_keeps_the_lease",),
     ),
     Safeguard(
@@ -271,5 +271,48 @@ SAFEGUARDS = (
         "store/outcomes.py",
         (("if search.crash_streak >= settings.max_crash_streak:", "if False:"),),
         (CLAIMS + "TestCrash::test_too_many_crashes_in_a_row_fail_the_search_and_list_each_of_them",),
+    ),
+    Safeguard(
+        "interruption-limit",
+        "a search that silences every worker is tried for ever",
+        "store/outcomes.py",
+        ((">= settings.max_interruptions:", ">= 10**6:"),),
+        (
+            CLAIMS
+            + "TestInterrupted::test_a_search_that_never_saves_fails_in_the_end_and_a_resume_allows_as_many_again",
+        ),
+    ),
+    Safeguard(
+        "late-is-no-crash",
+        "a lost lease counts towards the limit of attempts",
+        "store/outcomes.py",
+        (
+            (
+                "    search.attempts -= 1\n    _requeue(session, search, moment, f",
+                "    _requeue(session, search, moment, f",
+            ),
+        ),
+        (CLAIMS + "TestInterrupted::test_it_is_due_again_at_once_and_counts_as_no_crash",),
+    ),
+    Safeguard(
+        "own-time",
+        "time in which a supervisor was stopped counts as time without beats",
+        "worker/own_time.py",
+        (("min(moment - self._read_at, READ_S + _LATE_S)", "moment - self._read_at"),),
+        ("tests/worker/test_own_time.py::test_time_in_which_a_process_was_stopped_hardly_counts",),
+    ),
+    Safeguard(
+        "sweeper-slept",
+        "a sweeper that slept ends attempts whose supervisors slept as well",
+        "worker/sweeper.py",
+        (("if self._sleep.slept() and", "if False and"),),
+        (SWEEPER + "test_a_sweeper_that_slept_gives_every_worker_a_full_lease",),
+    ),
+    Safeguard(
+        "save-by-time",
+        "slow steps are saved by their number only",
+        "autonl_core/run/run_state.py",
+        (("self._steps_unsaved >= self._save_steps or ", "self._steps_unsaved >= self._save_steps and "),),
+        (STATES + "test_slow_steps_are_saved_by_time",),
     ),
 )

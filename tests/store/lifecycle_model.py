@@ -17,8 +17,9 @@ RING_MAX_S = 120
 KEY_KEPT_S = 24 * 3600
 MAX_STREAK = 3
 MAX_ATTEMPTS = 4
+MAX_INTERRUPTIONS = 3
 
-GIVE_UPS = frozenset({"out-of-memory", "disk-full", "stalled", "poison", "attempts-exhausted"})
+GIVE_UPS = frozenset({"out-of-memory", "disk-full", "stalled", "poison", "attempts-exhausted", "interrupted"})
 CLAIMED = {SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING}
 FINAL = {SearchState.SUCCEEDED, SearchState.FAILED, SearchState.CANCELLED}
 NEXT_STATES: dict[SearchState, set[SearchState]] = {
@@ -58,6 +59,8 @@ class Expected:
     fence: int = 0
     attempts: int = 0  # those that count towards the limit
     crashes: list[ExitClass] = field(default_factory=list)  # since the last new run state
+    interrupted: list[int] = field(default_factory=list)  # attempts that lost their lease since the fence `unbroken`
+    unbroken: int = 0  # fence of the last run state, or of a resume that came later
     lease_until_s: float = 0
     notified_s: float | None = None
     notifications: int = 0
@@ -103,6 +106,7 @@ class Expected:
     def save(self) -> None:
         self.saved.append((len(self.saved) + 1, self.fence))
         self.crashes.clear()
+        self.unbroken = self.fence
         self.log("run_state_saved")
 
     def report_phase(self, phase: str) -> None:
@@ -138,6 +142,36 @@ class Expected:
                 self.reached.add(reason)
         elif self._end(SearchState.QUEUED, exit_class, "requeued") == SearchState.QUEUED:
             self._wait_until(clock_s + BACKOFF_S * 2 ** (len(self.crashes) - 1))
+
+    def interrupt(self, clock_s: float) -> None:
+        """Its supervisor did not beat: no crash, and the attempt does not count towards the limit."""
+        if self.state == SearchState.PAUSING:
+            self._lose(SearchState.PAUSED, "paused")
+            return
+        lost = sum(fence > self.unbroken for fence in [*self.interrupted, self.fence])
+        if lost >= MAX_INTERRUPTIONS and self.state == SearchState.RUNNING:
+            self._lose(SearchState.FAILED, "failed")
+            self.error_type = "interrupted"
+            self.reached.add("interrupted")
+        elif self._lose(SearchState.QUEUED, "requeued") == SearchState.QUEUED:
+            self.attempts -= 1
+            self._wait_until(clock_s)
+
+    def regain(self, clock_s: float) -> bool:
+        """Its supervisor takes it back, if it is queued because that was late."""
+        if self.state != SearchState.QUEUED or not self.exits or self.exits[-1] != ExitClass.LEASE_LOST:
+            return False
+        self.interrupted.remove(self.fence)
+        self.attempts += 1
+        self.exits[-1] = None
+        self.lease_until_s = clock_s + LEASE_S
+        self.move(SearchState.RUNNING, "lease_regained")
+        return True
+
+    def _lose(self, state: SearchState, kind: str) -> SearchState:
+        if self.state != SearchState.CANCELLING:
+            self.interrupted.append(self.fence)
+        return self._end(state, ExitClass.LEASE_LOST, kind)
 
     def _end(self, state: SearchState, exit_class: ExitClass, kind: str) -> SearchState:
         """End the open attempt and move the search to `state`, unless a cancel was requested first, which wins."""
@@ -177,6 +211,8 @@ class Expected:
         return self.state in (SearchState.PAUSING, SearchState.PAUSED)
 
     def resume(self, clock_s: float) -> bool:
+        if self.state in (SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED, SearchState.PAUSING):
+            self.unbroken = self.fence
         if self.state in (SearchState.PAUSED, SearchState.FAILED, SearchState.CANCELLED):
             self.attempts, self.error_type = 0, None
             self.crashes.clear()

@@ -133,6 +133,12 @@ class StoresAndModel:
         if search is not None:
             search.lease_until_s = self.world.clock_s + LEASE_S
 
+    def regain(self, lease: Lease) -> None:
+        search = self.world.find(lease.search_id)
+        is_the_last = search is not None and search.fence == lease.fence
+        expected = is_the_last and search is not None and search.regain(self.world.clock_s)
+        assert self.stores.claims.regain(lease) == expected
+
     def update(self, lease: Lease, update: str) -> None:
         """Write a progress update: a phase, an architecture (with a checkpoint if it is the best kept), a run state."""
         search, updates = self._held_by(lease), self.stores.updates
@@ -154,7 +160,7 @@ class StoresAndModel:
             updates.metrics(lease, phase, 1, {"loss": 0.5})
 
     def end(self, lease: Lease, ending: str) -> None:
-        """End an attempt as `ending` says; the name of an exit class is a crash of that class."""
+        """End an attempt as `ending` says; the name of an exit class is a crash of that class, or a lost lease."""
         search, clock_s, claims = self._held_by(lease), self.world.clock_s, self.stores.claims
         if ending == "finish":
             search.finish(RESULT.architecture.arch_id)
@@ -173,6 +179,11 @@ class StoresAndModel:
             search.give_back(clock_s)
             state = claims.cancelled(lease)
         else:
+            if ending == ExitClass.LEASE_LOST:
+                search.interrupt(clock_s)
+                state = claims.interrupted(lease, "no beat")
+                assert state is search.state
+                return
             search.crash(ExitClass(ending), clock_s)
             state = claims.crashed(lease, ExitClass(ending), "boom")
         assert state is search.state
@@ -200,7 +211,7 @@ class StoresAndModel:
     def sweep(self) -> None:
         stale = [search for search in self.world.searches if search.is_stale(self.world.clock_s)]
         for search in stale:
-            search.crash(ExitClass.LEASE_LOST, self.world.clock_s)
+            search.interrupt(self.world.clock_s)
         swept = {swept.lease: swept.state for swept in self.stores.sweeps.sweep()}
         assert swept == {Lease(search.id, search.fence): search.state for search in stale}
 

@@ -172,4 +172,5 @@ WRITES: dict[str, Callable[[Stores, Lease], object]] = {
     "cancelled": lambda stores, lease: stores.claims.cancelled(lease),
     "gave_back": lambda stores, lease: stores.claims.gave_back(lease),
     "crashed": lambda stores, lease: stores.claims.crashed(lease, ExitClass.CRASHED, "too late"),
+    "interrupted": lambda stores, lease: stores.claims.interrupted(lease, "too late"),
 }

@@ -10,7 +10,7 @@ import pytest
 from autonl_core.spec.event_kinds import EventKind
 from store.claims import LeaseStatus
 from store.db import now
-from store.errors import LeaseLost
+from store.errors import LeaseLapsed, LeaseLost
 from store.leases import Lease
 from store.searches import search_result
 from store.settings import Settings
@@ -23,6 +23,7 @@ from tests.store.sample_rows import (
     architecture,
     claim,
     crash,
+    kinds,
     make_due,
     queue_search,
     result,
@@ -241,7 +242,6 @@ class TestCrash:
             ([ExitClass.DISK_FULL] * 3, "disk-full"),
             ([ExitClass.STALLED] * 3, "stalled"),
             ([ExitClass.DISK_FULL, ExitClass.KILLED, ExitClass.DISK_FULL], "poison"),
-            ([ExitClass.LEASE_LOST] * 3, "poison"),
         ],
     )
     def test_a_streak_of_one_exit_class_determines_the_error_type(
@@ -265,6 +265,101 @@ class TestCrash:
         lease = claim_one(stores)
         stores.control.cancel(lease.search_id)
         assert stores.claims.crashed(lease, ExitClass.KILLED, "boom") is SearchState.CANCELLED
+
+
+class TestInterrupted:
+    """An attempt whose supervisor could not beat: a machine that slept says nothing about the search."""
+
+    def test_it_is_due_again_at_once_and_counts_as_no_crash(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        assert stores.claims.interrupted(lease, "no beat") is SearchState.QUEUED
+        search = stores.searches.get(lease.search_id)
+        assert (search.crash_streak, search.attempts) == (0, 0)
+        assert [attempt.exit_class for attempt in stores.searches.attempts(lease.search_id)] == [ExitClass.LEASE_LOST]
+        assert claim(stores) == replace(lease, fence=2)
+
+    def test_many_of_them_do_not_fail_a_search_that_saves_in_between(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for step in range(1, settings.max_attempts + 10):
+            lease = claim(stores)
+            if step % (settings.max_interruptions - 1) == 0:
+                save(stores, lease, step)
+            assert stores.claims.interrupted(lease, "no beat") is SearchState.QUEUED
+        assert stores.searches.get(search_id).crash_streak == 0
+
+    def test_a_search_that_never_saves_fails_in_the_end_and_a_resume_allows_as_many_again(
+        self, stores: Stores, settings: Settings
+    ) -> None:
+        search_id = queue_search(stores)
+        for _ in range(2):
+            states = [stores.claims.interrupted(claim(stores), "no beat") for _ in range(settings.max_interruptions)]
+            assert states == [SearchState.QUEUED] * (settings.max_interruptions - 1) + [SearchState.FAILED]
+            error = stores.searches.get(search_id).error
+            assert error is not None
+            assert error["type"] == "interrupted"
+            assert f"{settings.max_interruptions} attempts in a row ended without a new run state" in error["detail"]
+            stores.control.resume(search_id)
+
+    def test_crashes_and_lost_leases_are_counted_apart(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for _ in range(settings.max_crash_streak - 1):
+            crash(stores)
+            assert stores.claims.interrupted(claim(stores), "no beat") is SearchState.QUEUED
+        assert crash(stores, "the last straw") is SearchState.FAILED
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == "poison"
+        assert "no beat" not in error["detail"]
+
+    def test_of_a_pausing_or_cancelling_search_it_is_the_end(self, stores: Stores) -> None:
+        pausing, cancelling = claim_one(stores), claim_one(stores)
+        stores.control.pause(pausing.search_id)
+        stores.control.cancel(cancelling.search_id)
+        assert stores.claims.interrupted(pausing, "no beat") is SearchState.PAUSED
+        assert stores.claims.interrupted(cancelling, "no beat") is SearchState.CANCELLED
+
+
+class TestRegain:
+    """A supervisor that slept with its process: it takes the search back, if no one else has it by then."""
+
+    def test_the_attempt_goes_on_as_if_it_had_not_ended(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        save(stores, lease, 1)
+        stores.claims.interrupted(lease, "no beat")
+        with pytest.raises(LeaseLapsed):
+            save(stores, lease, 2)
+        assert stores.claims.regain(lease)
+        search = stores.searches.get(lease.search_id)
+        assert (search.state, search.owner, search.fence, search.attempts) == (SearchState.RUNNING, "worker-1", 1, 1)
+        (attempt,) = stores.searches.attempts(lease.search_id)
+        assert (attempt.ended_at, attempt.exit_class, attempt.detail) == (None, None, None)
+        assert stores.claims.beat(lease) is LeaseStatus.HELD
+        save(stores, lease, 2)
+        assert kinds(stores, lease.search_id)[-3:] == ["requeued", "lease_regained", "run_state_saved"]
+        assert stores.claims.claim("worker-2") is None
+
+    def test_not_once_it_is_claimed(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.claims.interrupted(lease, "no beat")
+        claim(stores, "worker-2")
+        assert not stores.claims.regain(lease)
+        assert stores.searches.get(lease.search_id).owner == "worker-2"
+
+    @pytest.mark.parametrize("request_name", ["pause", "cancel"])
+    def test_not_once_a_user_stopped_it(self, request_name: str, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.claims.interrupted(lease, "no beat")
+        getattr(stores.control, request_name)(lease.search_id)
+        assert not stores.claims.regain(lease)
+        with pytest.raises(LeaseLost) as lost:
+            save(stores, lease, 1)
+        assert not isinstance(lost.value, LeaseLapsed)
+
+    @pytest.mark.parametrize("end", ["gave_back", "crashed"])
+    def test_not_after_another_end(self, end: str, stores: Stores) -> None:
+        lease = claim_one(stores)
+        WRITES[end](stores, lease)
+        assert not stores.claims.regain(lease)
 
 
 class TestStaleWriter:

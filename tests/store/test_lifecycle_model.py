@@ -36,6 +36,7 @@ from tests.store.lifecycle_model import (
     KEY_KEPT_S,
     LEASE_S,
     MAX_ATTEMPTS,
+    MAX_INTERRUPTIONS,
     MAX_STREAK,
     RING_MAX_S,
     RING_S,
@@ -52,7 +53,7 @@ KEYS = ["a", "b"]
 BODIES = st.sampled_from(["1", "2"])
 REQUESTS = st.sampled_from(["resume", "resume", "pause", "cancel", "delete"])
 UPDATES = st.sampled_from(["preparing", "searching", "architecture", "best kept", "saved"])
-ENDINGS = st.sampled_from(["finish", "fail", "give back", "stop for a cancel", *sorted(CRASHES)])
+ENDINGS = st.sampled_from(["finish", "fail", "give back", "stop for a cancel", *sorted(CRASHES), ExitClass.LEASE_LOST])
 # The index of an existing object, modulo their number; leases are listed newest first.
 NUMBERS = st.integers(min_value=0, max_value=MAX_SEARCHES)
 
@@ -157,6 +158,11 @@ class Lifecycle(RuleBasedStateMachine):
         self.pair.beat(picked(self.pair.leases[::-1], number))
 
     @precondition(lambda self: bool(self.stale()))
+    @rule(number=NUMBERS)
+    def wakes_up(self, number: int) -> None:
+        self.pair.regain(picked(self.stale(), number))
+
+    @precondition(lambda self: bool(self.stale()))
     @rule(number=NUMBERS, name=st.sampled_from(sorted(WRITES)), logs_it=st.booleans())
     def writes_too_late(self, number: int, name: str, logs_it: bool) -> None:
         lease = picked(self.stale(), number)
@@ -204,6 +210,7 @@ def compare_with_model(database_url: str, tmp_path: Path, examples: int) -> None
         ring_max_s=RING_MAX_S,
         max_crash_streak=MAX_STREAK,
         max_attempts=MAX_ATTEMPTS,
+        max_interruptions=MAX_INTERRUPTIONS,
     )
     stores = open_stores(settings)
     effort = hypothesis_settings(EFFORT, max_examples=int(EXAMPLES or examples))
@@ -229,9 +236,9 @@ def compare_with_model(database_url: str, tmp_path: Path, examples: int) -> None
 
 def reach_what_chance_rarely_does(new_machine: Callable[[], Lifecycle]) -> None:
     """Let searches fail for each reason once, and ask running ones to stop."""
-    for exit_class in sorted(CRASHES):
+    for exit_class in [*sorted(CRASHES), ExitClass.LEASE_LOST]:
         machine = new_machine()
-        machine.submits_the_first(MAX_STREAK, exit_class)
+        machine.submits_the_first(max(MAX_STREAK, MAX_INTERRUPTIONS), exit_class)
         machine.teardown()
     machine = new_machine()
     machine.submits_the_first(0, ExitClass.CRASHED)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -113,6 +116,46 @@ def test_progress_defers_a_stall(start: Start) -> None:
     moving = [LeaseView(held=True, progress=step) for step in range(1000)]
     end = watch(start("import time; time.sleep(1)"), ScriptedLease(*moving), replace(PACE, stall_s=0.5))
     assert end.cause is Cause.EXITED
+
+
+def test_a_process_that_is_stopped_has_not_stalled(start: Start) -> None:
+    process = start("pass")
+    os.kill(process.pid, signal.SIGSTOP)
+    threading.Timer(3, os.kill, (process.pid, signal.SIGCONT)).start()
+    assert watch(process, ScriptedLease(), replace(PACE, stall_s=1)).cause is Cause.EXITED
+
+
+ASLEEP = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from tests.worker.test_leased_process import HELD, PACE, ScriptedLease, views, watch
+from store.settings import Settings
+from worker.process import SupervisedProcess
+pace = replace(PACE, lease_s=6, stall_s=5, stop_grace_s=5)
+lease = ScriptedLease(*views(*sys.argv[2:])) if sys.argv[2:] else ScriptedLease(HELD)
+program = [sys.executable, "-c", f"import time; time.sleep(max(0, {time.monotonic() + 8} - time.monotonic()))"]
+process = SupervisedProcess.start(program, Path(sys.argv[1]) / "log", Settings(data_dir=Path(sys.argv[1])))
+print(process.pid, flush=True)
+print(watch(process, lease, pace).cause, flush=True)
+"""
+
+
+@pytest.mark.parametrize("requests", [[], ["drain"]], ids=["at work", "asked to stop"])
+def test_a_supervisor_that_slept_longer_than_a_lease_goes_on_if_it_is_still_its_own(
+    requests: list[str], tmp_path: Path
+) -> None:
+    """Neither its beats, nor progress, nor a stop is late: the 7 s that both were stopped count for no one."""
+    command = [sys.executable, "-c", ASLEEP, str(tmp_path), *requests]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        both = int(supervisor.stdout.readline()), supervisor.pid
+        for pid in both:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(7)
+        for pid in both:
+            os.kill(pid, signal.SIGCONT)
+        assert supervisor.stdout.readline().strip() == Cause.EXITED
 
 
 def test_an_abandoned_process_is_killed_at_once(start: Start) -> None:

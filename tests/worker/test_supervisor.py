@@ -25,6 +25,7 @@ from tests.worker.scripted_supervisor import command, is_gone, process, run, run
 from worker.exit_codes import ExitCode
 from worker.leased_process import Cause, ProcessEnd
 from worker.supervisor import Outcome, Supervisor, outcome_of
+from worker.workspace import Workspace
 
 
 def saved_steps(stores: Stores, search_id: str) -> list[int]:
@@ -176,6 +177,22 @@ def test_a_search_dies_with_its_supervisor_and_continues_with_another(stores: St
     run(stores, "work")
     assert exits(stores, search_id) == [ExitClass.LEASE_LOST, ExitClass.SUCCEEDED]
     assert saved_steps(stores, search_id) == list(range(1, STEPS + 1))
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_a_search_whose_supervisor_was_late_is_no_crash(stores: Stores, is_taken_over: bool) -> None:
+    search_id = queue_search(stores)
+    lease = claim(stores)
+    if is_taken_over:
+        expire(stores, lease)
+        stores.sweeps.sweep()
+        claim(stores, "worker-2")
+    late = ProcessEnd(Cause.LEASE_LOST, -signal.SIGKILL, stop_request=None, memory_ran_out=False)
+    Supervisor(stores, "worker-1").record_outcome(lease, late, Workspace(stores.settings, search_id))
+    search = stores.searches.get(search_id)
+    assert (search.state, search.crash_streak) == ((SearchState.RUNNING if is_taken_over else SearchState.QUEUED), 0)
+    assert stores.searches.attempts(search_id)[0].exit_class is ExitClass.LEASE_LOST
+    assert ("stale_write_refused" in kinds(stores, search_id)) == is_taken_over
 
 
 def test_an_orphaned_search_kills_itself(stores: Stores, settings: Settings) -> None:

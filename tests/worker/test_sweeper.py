@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from store.queue import QUEUE_NAME, WorkerNotifier
 from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
-from tests.servers import PostgresServer, broker_url, free_port, wait_for
+from tests.servers import PostgresServer, broker_url, free_port, is_frozen, wait_for
 from tests.store.sample_rows import FILES, claim, expire, queue_search, result
 from worker.sweeper import Sweeper
 
@@ -71,6 +72,24 @@ def test_after_an_outage_a_sweeper_waits_a_full_lease_again(settings: Settings, 
         stores.close()
     finally:
         server.remove()
+
+
+def test_a_sweeper_that_slept_gives_every_worker_a_full_lease(stores: Stores, settings: Settings) -> None:
+    """A machine that sleeps stops its workers too: as it wakes, their beats are late by no fault of theirs."""
+    search_id = queue_search(stores)
+    with subprocess.Popen([sys.executable, "-m", "worker.sweeper"], env=settings.environment()) as process:
+        lease = claim(stores)
+        expire(stores, lease)
+        wait_for(lambda: stores.searches.get(search_id).state is SearchState.QUEUED, "it sweeps")
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: is_frozen(process.pid), "it stands still")
+        expire(stores, claim(stores))
+        time.sleep(settings.sweep_s + LEASE_S)
+        woken = time.monotonic()
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: stores.searches.get(search_id).state is SearchState.QUEUED, "it sweeps again")
+        assert time.monotonic() - woken >= LEASE_S
+        process.terminate()
 
 
 def test_a_queued_search_is_announced(stores: Stores, notifier: WorkerNotifier, broker: ValkeyServer) -> None:

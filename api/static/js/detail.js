@@ -9,6 +9,7 @@ import * as format from "./format.js";
 import { scrolled } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { tradeOff } from "./tradeoff.js";
+import { queuePlace, timeLeft } from "./waiting.js";
 
 const EVERY_MS = 1000;
 const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
@@ -179,7 +180,7 @@ function phases(search) {
 }
 
 function whereabouts(search, progress) {
-  if (search.state === "queued") return search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker.";
+  if (search.state === "queued") return `${search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker."} ${search.queue ? queuePlace(search.queue) : ""}`;
   if (search.state === "paused" && search.saved_step === 0) return "Paused before anything was saved. Resume to begin from the start.";
   if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
   if (search.finished_at) return `Finished ${format.ago(search.finished_at)} after ${format.duration((Date.parse(search.finished_at) - Date.parse(search.created_at)) / 1000)}.`;
@@ -187,7 +188,7 @@ function whereabouts(search, progress) {
   const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.phase];
   if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
   if (progress.steps) parts.push(`step ${format.count(progress.step)} of ${format.count(progress.steps)}`);
-  if (progress.eta_s !== null) parts.push(`about ${format.duration(progress.eta_s)} left`);
+  if (search.state === "running") parts.push(timeLeft(progress));
   return parts.join(" · ");
 }
 

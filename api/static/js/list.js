@@ -59,5 +59,6 @@ function row(search) {
 function note(search) {
   if (search.test_top1_pct != null) return `${format.percent(search.test_top1_pct)} top-1 · ${format.macs(search.macs)} MACs`;
   if (search.state === "running") return `${search.phase ?? "starting"} · ${Math.floor(100 * (search.progress?.fraction ?? 0))}%`;
+  if (search.queue) return `number ${search.queue.position} in the queue`;
   return search.id;
 }

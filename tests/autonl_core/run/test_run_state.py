@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from autonl_core.errors import CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.run import run_state
-from autonl_core.run.run_state import RunStates, load_newest
+from autonl_core.run.run_state import MAX_LOST_S, RunStates, load_newest
 from autonl_core.spec.progress import SavedState
 
 CPU = torch.device("cpu")
@@ -50,7 +51,7 @@ def test_numbers_go_on_over_attempts(tmp_path: Path) -> None:
 def test_after_an_epoch_one_is_due_if_saving_stays_a_twentieth_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([100.0, 102.0, 141.9, 142.0, 200.0, 200.5, 210.4, 210.5])
+    clock = iter([99.0, 100.0, 102.0, 141.9, 142.0, 200.0, 200.5, 210.4, 210.5])
     monkeypatch.setattr(run_state, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     states = RunStates(tmp_path, [])
     states.save({"n": 1})  # from 100 s to 102 s: 20 times its 2 s later, another is due
@@ -59,6 +60,63 @@ def test_after_an_epoch_one_is_due_if_saving_stays_a_twentieth_of_the_time(
     assert [states.due_after_epoch() for _ in range(2)] == [False, True]
     with pytest.raises(StopIteration):
         next(clock)
+
+
+class SetClock:
+    """In place of the module `time`: a clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def due_times(monkeypatch: pytest.MonkeyPatch, folder: Path, *, step_s: float, saving_s: float) -> list[float]:
+    """When, in seconds, run states are begun in five minutes of steps that take `step_s`; saving takes `saving_s`."""
+    clock = SetClock()
+
+    def write_slowly(path: Path, write: object) -> None:
+        path.write_bytes(b"a state")
+        clock.now += saving_s
+
+    monkeypatch.setattr(run_state, "time", clock)
+    monkeypatch.setattr(run_state, "write_atomically", write_slowly)
+    states, begun = RunStates(folder, [], save_steps=1_000_000), [0.0]
+    while clock.now < 300:
+        clock.now += step_s
+        if states.due_after_step():
+            begun.append(clock.now)
+            states.save({})
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("step_s", "saving_s", "apart_s"),
+    [
+        (0.5, 0.1, 30),  # costs little
+        (0.5, 2, 40),  # 20 times what it takes
+        (0.5, 10, 49),  # that would be 200 s: 60 s less the saving and two steps
+        (12, 3, 36),  # the last step after which another one could end too late
+        (40, 1, 41),  # after every step
+    ],
+)
+def test_slow_steps_are_saved_by_time(
+    step_s: float, saving_s: float, apart_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = due_times(monkeypatch, tmp_path, step_s=step_s, saving_s=saving_s)
+    apart = [later - earlier for earlier, later in pairwise(begun)]
+    assert apart[1:] == [pytest.approx(apart_s, abs=step_s)] * (len(apart) - 1)
+    # Killed just before a state is complete, a search loses what was done since the one before was begun.
+    assert all(each + saving_s <= max(MAX_LOST_S, 2 * (step_s + saving_s)) for each in apart)
+
+
+def test_work_that_would_take_too_long_is_begun_with_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SetClock()
+    monkeypatch.setattr(run_state, "time", clock)
+    states = RunStates(tmp_path, [])
+    clock.now = 10.0
+    assert [states.due_before(work_s) for work_s in (49, 51)] == [False, True]
 
 
 def test_after_the_first_epoch_of_an_attempt_one_is_due(tmp_path: Path) -> None:

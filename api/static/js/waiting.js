@@ -1,0 +1,27 @@
+// How long a search still takes, and what it waits for, in words.
+
+const UNITS = [[3600, "h"], [60, "min"], [1, "s"]];
+
+/** A range of durations in seconds, in the unit that suits its end: (700, 880) -> "about 11 to 15 min". */
+export function timeRange(low, high) {
+  const [size, unit] = UNITS.find(([size, unit]) => high >= 2 * size || unit === "s");
+  const scale = unit === "h" && high < 10 * size ? 10 : 1;
+  const least = Math.floor((low / size) * scale) / scale;
+  const most = Math.ceil((high / size) * scale) / scale;
+  if (least === most) return `about ${most} ${unit}`;
+  return least ? `about ${least} to ${most} ${unit}` : `at most ${most} ${unit}`;
+}
+
+/** How long a search still takes, or why that is not known yet. */
+export function timeLeft(progress) {
+  if (progress.eta_low_s !== null && progress.eta_high_s !== null) return `${timeRange(progress.eta_low_s, progress.eta_high_s)} left`;
+  return progress.eta_unknown ? `time left not known: ${progress.eta_unknown}` : "time left not known yet";
+}
+
+/** The place of a queued search, and when it may start. */
+export function queuePlace({ position, may_start_at: start, unknown }) {
+  const place = `Number ${position} in the queue`;
+  if (start === null) return `${place}; when it may start is not known: ${unknown}.`;
+  const wait = (Date.parse(start) - Date.now()) / 1000;
+  return `${place}; may start ${wait >= 1 ? `in ${timeRange(wait, wait)}` : "any moment"}.`;
+}
