@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.base import View, mirrors
-from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
+from autonl_core.datasets.check_report import SHOWN_PAIRS, DatasetProblem, DatasetReport, SamePicture
 from autonl_core.datasets.layouts.choose import AUTO, require_layout
 from autonl_core.datasets.layouts.pattern import HELP as PATTERN_HELP
 from autonl_core.datasets.layouts.pattern import MAX_LENGTH
@@ -72,6 +72,19 @@ class DatasetProblemView(View):
     """A finding of the dataset check. Only errors make a dataset unusable."""
 
 
+@mirrors(
+    SamePicture,
+    descriptions={
+        "file": "in the training split",
+        "shows": "the image in the test split",
+        "kind": "`exact`: the same bytes; `near`: pixels that match",
+        "distance": "root mean square difference of the pixels, in levels of 255",
+    },
+)
+class SamePictureView(View):
+    """Two images that show the same picture."""
+
+
 class ClassCounts(View):
     name: str
     train: int
@@ -95,6 +108,7 @@ class ReadingView(View):
     DatasetReport,
     types={
         "problems": list[DatasetProblemView],
+        "pairs": list[SamePictureView],
         "classes": list[ClassCounts],
         "sizes": dict[str, dict[str, float]],
         "readings": list[ReadingView],
@@ -102,7 +116,11 @@ class ReadingView(View):
     descriptions={
         "files": "of any type",
         "sizes": "`min`, `median` and `max` of `width` and `height` in pixels",
-        "duplicates": "`groups`, `exact` and `near` copies, and how many were `left_out` of training",
+        "duplicates": (
+            "`groups`, `exact` and `near` copies, how many training images show the same picture as a test image "
+            "(`across_splits`), and how many were therefore `left_out` of training"
+        ),
+        "pairs": f"the first {SHOWN_PAIRS} training images that show the same picture as a test image",
         "readings": "of a dataset that can be read in several ways: send the `layout` of one to choose it",
         "sheets": "number of classes with a contact sheet: /datasets/NAME/sheets/0, 1, ...",
     },

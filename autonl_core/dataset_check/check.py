@@ -1,7 +1,7 @@
 """The check that a dataset must pass before it is used: reports all problems at once and fixes the splits.
 
-Every image is decoded once. Images that show the same picture stay in one split: where folders define the splits, a
-training image that duplicates a test image is not used; where they do not, such images are drawn together.
+Images that show the same picture stay in one split: where folders define the splits, a training image that duplicates
+a test image is not used; where they do not, such images are drawn together.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ import numpy as np
 from autonl_core.dataset_check.class_checks import check_classes
 from autonl_core.dataset_check.contact_sheets import write_sheets
 from autonl_core.dataset_check.deep_checks import check_deep_images, find_grey_range
-from autonl_core.dataset_check.duplicate_checks import check_duplicates
-from autonl_core.dataset_check.duplicates import Duplicates, find_duplicates
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.image_checks import check_images
-from autonl_core.dataset_check.inspect import Images, Inspected, inspect
+from autonl_core.dataset_check.inspect import Images, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
+from autonl_core.dataset_check.splitting import DuplicatesRule, split_images
 from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
 from autonl_core.datasets.data_source import FileSource
-from autonl_core.datasets.items import Item, split_items
+from autonl_core.datasets.items import Item
 from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
@@ -75,6 +74,7 @@ class _Place:
     kind: str
     path: Path
     layout: str
+    duplicates: DuplicatesRule
     work_dir: Path
     saved_dir: Path | None
     inspectors: Inspectors
@@ -89,6 +89,7 @@ def check_dataset(
     limits: Limits = DEFAULT_LIMITS,
     within: Sequence[Path] = (),
     layout: str = AUTO,
+    duplicates: DuplicatesRule = "leave-out",
     saved_dir: Path | None = None,
     on_progress: OnProgress = lambda share: None,
 ) -> Checked:
@@ -99,6 +100,8 @@ def check_dataset(
     Args:
         within: folders that links may lead into; anywhere if there are none.
         layout: how its folders or label files are read, if that is not to be recognised.
+        duplicates: whether training images that show the same picture as a test image are left out, and images of one
+            picture drawn into one split; with "keep" both are only reported.
         saved_dir: where it is saved what was found in the images opened so far, for another attempt at the same check.
     """
     began = time.monotonic()
@@ -109,7 +112,7 @@ def check_dataset(
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
-            place = _Place(kind, path, layout, work_dir, saved_dir, inspectors, shown_as(name, path))
+            place = _Place(kind, path, layout, duplicates, work_dir, saved_dir, inspectors, shown_as(name, path))
             usable = _find_problems(files, place, limits, report, on_progress)
             if usable is not None:
                 checked = _write_results(files, usable, _spec(name, place, usable), work_dir, limits, report)
@@ -125,7 +128,7 @@ def check_dataset(
 def _spec(name: str, place: _Place, usable: _Usable) -> DatasetSpec:
     """What is known of a usable dataset before its images are counted."""
     spec = DatasetSpec(name, place.kind, str(place.path), usable.classes, usable.image_size, 0, 0, "")
-    return replace(spec, layout=place.layout, grey_range=usable.grey_range)
+    return replace(spec, layout=place.layout, duplicates=place.duplicates, grey_range=usable.grey_range)
 
 
 def _find_problems(
@@ -135,8 +138,9 @@ def _find_problems(
     if (layout := _read_layout(files, place, limits, report)) is None:
         return None
     content = content_fingerprint(files, layout.label_files)
+    listed = Images(place.kind, place.path, list(layout.images), content, files)
     images = inspect(
-        Images(place.kind, place.path, list(layout.images), content, files),
+        listed,
         limits,
         place.work_dir,
         saved_dir=place.saved_dir,
@@ -144,7 +148,7 @@ def _find_problems(
         on_progress=lambda share: on_progress(share * _READING_SHARE),
     )
     check_images(images, report)
-    items = _split(layout, images, find_duplicates(images), report)
+    items = split_images(layout, listed, images, place.duplicates, limits, place.work_dir, report)
     grey_range = find_grey_range(images, items)
     check_deep_images(images, items, grey_range, report)
     used = Counter(item.label for item in items)
@@ -178,28 +182,6 @@ def _read_layout(files: FileSource, place: _Place, limits: Limits, report: Datas
 def _as_shown(reading: LayoutReading) -> dict[str, Any]:
     classes = [{"name": name, "images": reading.images[name]} for name in sorted(reading.images)[:SHOWN_CLASSES]]
     return {"layout": reading.layout, "detail": reading.in_words(), "classes": classes}
-
-
-def _split(layout: Layout, images: Inspected, duplicates: Duplicates, report: DatasetReport) -> list[Item]:
-    """The readable images with their splits and groups, without training images that duplicate test images."""
-    readable = {images.names[row]: layout.images[images.names[row]] for row in images.readable}
-    items = split_items(replace(layout, images=readable), _group_numbers(images, duplicates))
-    tested = {item.group for item in items if item.split == "test"} - {None}
-    leaks = [item for item in items if item.split == "train" and item.group in tested]
-    check_duplicates(items, leaks, images, duplicates, report)
-    unused = {item.member for item in leaks}
-    return [item for item in items if item.member not in unused]
-
-
-def _group_numbers(images: Inspected, duplicates: Duplicates) -> dict[str, int]:
-    """Groups of more than one readable image, numbered from 0: image name -> number."""
-    rows = images.readable
-    groups = duplicates.groups[rows].tolist()
-    shared = (group for group, size in sorted(Counter(groups).items()) if size > 1)
-    numbers = {group: number for number, group in enumerate(shared)}
-    return {
-        images.names[row]: numbers[group] for row, group in zip(rows.tolist(), groups, strict=True) if group in numbers
-    }
 
 
 def _write_results(

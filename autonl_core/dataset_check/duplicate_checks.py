@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autonl_core.dataset_check.duplicates import STRICTNESS, Duplicates
+from autonl_core.dataset_check.candidates import STRICTNESS
+from autonl_core.dataset_check.duplicates import Duplicates
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.inspect import Inspected
-from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.dataset_check.leaks import Leak
+from autonl_core.datasets.check_report import SHOWN_PAIRS, DatasetReport, SamePicture
 from autonl_core.datasets.items import Item
 
 Groups = Sequence[Sequence[Item]]  # the items of every group, in the order of their first ones
@@ -30,9 +32,19 @@ class _Contents:
 
 
 def check_duplicates(
-    items: Sequence[Item], leaks: Sequence[Item], images: Inspected, duplicates: Duplicates, report: DatasetReport
+    items: Sequence[Item],
+    leaks: Sequence[Leak],
+    images: Inspected,
+    duplicates: Duplicates,
+    report: DatasetReport,
+    *,
+    keep: bool = False,
 ) -> None:
-    """Report duplicates among `items`. `leaks`: training images that show the same picture as a test image."""
+    """Report duplicates among `items`. `leaks`: training images that show the same picture as a test image.
+
+    Args:
+        keep: they are used for training all the same, and splits do not depend on what images show.
+    """
     groups = _grouped(items)
     contents = _Contents(
         dict(zip(images.names, duplicates.exact.tolist(), strict=True)),
@@ -42,12 +54,24 @@ def check_duplicates(
         "groups": len(groups),
         "exact": sum(size - 1 for size in contents.copies.values()),
         "near": sum(len({contents.of(item) for item in group}) - 1 for group in groups),
-        "left_out": len(leaks),
+        "across_splits": len(leaks),
+        "left_out": 0 if keep else len(leaks),
     }
-    _report_leaks(items, leaks, report)
+    report.pairs = [
+        SamePicture(leak.item.member, leak.twin.member, leak.kind, leak.distance) for leak in leaks[:SHOWN_PAIRS]
+    ]
+    _report_leaks(leaks, Finding.DUPLICATES_KEPT if keep else Finding.DUPLICATES_ACROSS_SPLITS, report)
     _report_several_classes(groups, report)
-    _report_copies(groups, contents, report)
+    _report_copies(groups, contents, "may be in different splits" if keep else "stay in one split", report)
     _report_alike(duplicates, report)
+
+
+def check_compared(problems: Sequence[tuple[str, str, str]], report: DatasetReport) -> None:
+    """Report pairs of images that could not be compared, and why."""
+    if problems:
+        first, second, problem = problems[0]
+        names = sorted({name for pair in problems for name in pair[:2]})
+        Finding.NOT_COMPARED.add_to(report, names, first=first, second=second, problem=problem)
 
 
 def _grouped(items: Sequence[Item]) -> Groups:
@@ -58,12 +82,11 @@ def _grouped(items: Sequence[Item]) -> Groups:
     return list(by_group.values())
 
 
-def _report_leaks(items: Sequence[Item], leaks: Sequence[Item], report: DatasetReport) -> None:
+def _report_leaks(leaks: Sequence[Leak], finding: Finding, report: DatasetReport) -> None:
     if leaks:
         first = leaks[0]
-        twin = next(item for item in items if item.group == first.group and item.split == "test")
-        names = [item.member for item in leaks]
-        Finding.DUPLICATES_ACROSS_SPLITS.add_to(report, names, train=first.member, test=twin.member)
+        names = [leak.item.member for leak in leaks]
+        finding.add_to(report, names, train=first.item.member, test=first.twin.member, distance=first.distance)
 
 
 def _report_several_classes(groups: Groups, report: DatasetReport) -> None:
@@ -72,13 +95,13 @@ def _report_several_classes(groups: Groups, report: DatasetReport) -> None:
         Finding.DUPLICATES_IN_SEVERAL_CLASSES.add_to(report, [item.member for group in mixed for item in group])
 
 
-def _report_copies(groups: Groups, contents: _Contents, report: DatasetReport) -> None:
+def _report_copies(groups: Groups, contents: _Contents, effect: str, report: DatasetReport) -> None:
     exact = [item.member for group in groups for item in group if contents.is_copied(item)]
     near = [item.member for group in groups for item in group if not contents.is_copied(item)]
     if exact:
-        Finding.EXACT_DUPLICATES.add_to(report, exact)
+        Finding.EXACT_DUPLICATES.add_to(report, exact, effect=effect)
     if near:
-        Finding.NEAR_DUPLICATES.add_to(report, near)
+        Finding.NEAR_DUPLICATES.add_to(report, near, effect=effect)
 
 
 def _report_alike(duplicates: Duplicates, report: DatasetReport) -> None:

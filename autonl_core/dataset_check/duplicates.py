@@ -1,48 +1,35 @@
 """Find images that show the same picture: equal files, and pictures that were recompressed, resized or converted.
 
-Equal files are found by their hash. For the others, each image has a *descriptor*: the low frequencies of its luminance
-at 16 by 16 pixels, divided by its contrast. The distance of two descriptors is the square root of 2 (1 - correlation).
-Sorted in several ways (`similar_orders.py`), images of the same picture stand close together: each is compared with
-those beside it, first by brightness and the first principal components, where distances are never larger, then by the
-whole descriptor and colour. Few images are all compared with each other.
+Equal files are found by their hash. For the others, descriptors find the candidates (`candidates.py`), and the pixels
+of both decide (`same_picture.py`). For each image at most the nearest few are compared, the nearest first, and no
+further ones once `MAX_FAILED` showed another picture, so that the work grows with the number of images, however many
+are alike. An image with more copies than that is compared once more, on behalf of them all.
 
-In some datasets all images are similar (digits, scans, video frames), so a small distance means less: as long as too
-many images have a duplicate, the threshold is lowered. Where many images are linked by a chain of small steps, rather
-than being copies of one picture, only those close to the same image are grouped.
+Where many images are linked by a chain of small steps, rather than being copies of one picture, only those that show
+the same picture as one of them are grouped.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from autonl_core.dataset_check.candidates import find_candidates
 from autonl_core.dataset_check.inspect import Inspected
-from autonl_core.dataset_check.links import Links
-from autonl_core.dataset_check.similar_orders import similar_orders
+from autonl_core.dataset_check.links import Forest
+from autonl_core.dataset_check.nearest import KEPT, Nearest
 
-# Thresholds for descriptor distances. On CIFAR-10 (12,000 images), 0.3 finds 99% of images that were recompressed at
-# quality 50 or halved by any usual filter; of the 21 pairs found in the original dataset, at least 19 are duplicates.
-STRICTNESS = (0.3, 0.15, 0.08, 0.04)
-MAX_ALIKE = 0.25  # share of images with a near duplicate; above, the threshold is lowered
 MAX_TOGETHER = 30  # linked files that differ; larger groups are checked for chains
-_BRIGHTNESS = 6.0  # maximum difference of mean luminance, in levels of 255
-_COLOUR = 8.0  # maximum root mean square difference of chrominance, in levels of 255
-_COMPONENTS = 16
-_ROUNDING = 1e-5  # of a squared distance
-_ORDERS, _REACH = 12, 32  # sorted in so many ways, an image is compared with so many others on either side
-_ORDERS_FROM = 4096  # images; above, two more for every doubling, so that as few pairs are missed
-_BLOCK = 16_384  # images at a time, few enough for the cache of a processor
-_PAIRS = 512  # compared at a time
-_FEW = 10  # images with a near duplicate that are accepted whatever their share
+MAX_FAILED = 3  # comparisons of one image with its nearest ones, before no more are made on its behalf
+_AT_A_TIME = 16  # members of a large group compared with one of them
 
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
+Compare = Callable[[Rows, Rows], NDArray[np.bool_]]  # which pairs of rows show the same picture
 
 
 @dataclass(frozen=True)
@@ -51,11 +38,11 @@ class Duplicates:
 
     exact: Labels
     groups: Labels
-    distance: float  # of descriptors, below which pictures were considered the same
+    distance: float  # of descriptors, below which images were compared
 
 
-def find_duplicates(images: Inspected) -> Duplicates:
-    """Compare all readable images with each other; unreadable ones have no duplicates."""
+def find_duplicates(images: Inspected, compare: Compare) -> Duplicates:
+    """Compare readable images that are alike with each other; unreadable ones have no duplicates."""
     count = len(images.names)
     rows = images.readable
     exact = np.arange(count)
@@ -63,133 +50,101 @@ def find_duplicates(images: Inspected) -> Duplicates:
     for row in rows.tolist():
         exact[row] = first.setdefault(images.digests[row], row)
     kept = np.array(sorted(first.values()), dtype=np.int64)  # one file of every content
-    with threadpool_limits(1):  # many small products: threads gain little, and where cores are busy they lose a lot
-        links = _linked(images, kept)
+    labels, distance = _linked(images, kept, compare)
     groups = np.arange(count)
-    groups[kept] = kept[links.labels()]
-    return Duplicates(exact, _cut_chains(groups, images.descriptors, links.distance)[exact], links.distance)
+    groups[kept] = kept[labels]
+    return Duplicates(exact, _cut_chains(groups, images.descriptors, compare)[exact], distance)
 
 
-def _cut_chains(groups: Labels, descriptors: NDArray[np.float32], distance: float) -> Labels:
-    """Divide groups of more than MAX_TOGETHER rows: the first row and those close to it, then the next, and so on."""
+def _linked(images: Inspected, kept: Rows, compare: Compare) -> tuple[Labels, float]:
+    """The group of every one of the rows `kept`, as positions; and the distance below which they were compared."""
+    forest, active, distance = Forest(len(kept)), np.arange(len(kept)), None
+    while True:
+        with threadpool_limits(1):  # many small products: threads gain little, and where cores are busy they lose a lot
+            nearest = find_candidates(images, kept[active], distance)
+        distance = nearest.distance
+        _join_equal(nearest, active, forest, lambda one, other: compare(kept[one], kept[other]))
+        crowded = _first_of_crowds(forest.labels(), active)
+        if len(crowded) < 2 or len(crowded) == len(active):
+            return forest.labels(), distance
+        active = crowded
+
+
+def _join_equal(nearest: Nearest, active: Rows, forest: Forest, compare: Compare) -> None:
+    """Join those of the nearest ones that show the same picture. `active`: the numbers of the rows of `nearest`."""
+    failed = np.zeros(len(active), np.int64)
+    seen = np.empty(0, np.int64)  # pairs that were compared
+    for place in range(KEPT):
+        others = nearest.others[:, place].astype(np.int64)
+        own = np.flatnonzero((others >= 0) & (nearest.apart[:, place] < nearest.distance) & (failed < MAX_FAILED))
+        low, high = np.minimum(own, others[own]), np.maximum(own, others[own])
+        pairs = np.setdiff1d(low * len(active) + high, seen)
+        low, high = np.divmod(pairs, max(1, len(active)))
+        apart = forest.roots(active[low]) != forest.roots(active[high])
+        low, high, pairs = low[apart], high[apart], pairs[apart]
+        if not len(pairs):
+            continue
+        same = compare(active[low], active[high])
+        forest.join(active[low[same]], active[high[same]])
+        for numbers in (low[~same], high[~same]):
+            np.add.at(failed, numbers, 1)
+        seen = np.union1d(seen, pairs)
+
+
+def _first_of_crowds(labels: Labels, active: Rows) -> Rows:
+    """The first of every group that is so large that its members may have had no other ones among their nearest."""
+    numbers, sizes = np.unique(labels[active], return_counts=True)
+    return np.asarray(numbers[sizes > KEPT], dtype=np.int64)
+
+
+class _Group:
+    """A group of linked rows that is being divided: the first row and those that show its picture, then the next."""
+
+    def __init__(self, rows: Rows, descriptors: NDArray[np.float32]) -> None:
+        self._rows, self._descriptors = rows, descriptors
+        self._begin()
+
+    def _begin(self) -> None:
+        apart = np.square(self._descriptors[self._rows[1:]] - self._descriptors[self._rows[0]]).sum(axis=1)
+        self._order = self._rows[1:][np.argsort(apart, kind="stable")]
+        self._done, self._own = 0, [self._rows[:1]]
+
+    @property
+    def first(self) -> int:
+        return int(self._rows[0])
+
+    def next(self) -> Rows:
+        """The rows to be compared with the first one; none if the group is divided."""
+        return self._order[self._done : self._done + _AT_A_TIME]
+
+    def take(self, same: NDArray[np.bool_]) -> Rows | None:
+        """Take account of a comparison; the rows of one picture once they are known."""
+        compared = self.next()
+        self._own.append(compared[same])
+        self._done += len(compared)
+        if self._done < len(self._order) and 2 * np.count_nonzero(same) >= len(compared):
+            return None
+        own = np.concatenate(self._own)
+        self._rows = np.setdiff1d(self._rows, own)
+        if len(self._rows):
+            self._begin()
+        return own
+
+
+def _cut_chains(groups: Labels, descriptors: NDArray[np.float32], compare: Compare) -> Labels:
+    """Divide groups of more than MAX_TOGETHER rows into those that show the same picture as the first of them."""
     groups = groups.copy()
     numbers, sizes = np.unique(groups, return_counts=True)
-    for number in numbers[sizes > MAX_TOGETHER]:
-        left = np.flatnonzero(groups == number)
-        while len(left):
-            close = np.square(descriptors[left] - descriptors[left[0]]).sum(axis=1) < distance**2
-            groups[left[close]] = left[0]
-            left = left[~close]
+    large = [np.flatnonzero(groups == number) for number in numbers[sizes > MAX_TOGETHER]]
+    for rows in large:
+        groups[rows] = rows
+    dividing = [_Group(rows, descriptors) for rows in large]
+    while dividing := [group for group in dividing if len(group.next())]:
+        parts = [group.next() for group in dividing]
+        firsts = np.repeat([group.first for group in dividing], [len(part) for part in parts])
+        same = compare(firsts, np.concatenate(parts))
+        ends = np.cumsum([len(part) for part in parts])[:-1]
+        for group, own_same in zip(dividing, np.split(same, ends), strict=True):
+            if (own := group.take(own_same)) is not None:
+                groups[own] = own[0]
     return groups
-
-
-def _linked(images: Inspected, kept: Rows) -> Links:
-    """Compare those of the rows `kept` that stand close together in one of several orders."""
-    links = Links(len(kept), STRICTNESS, max(MAX_ALIKE * len(kept), _FEW))
-    orders, reach = _effort(len(kept))
-    sketches = _sketches(images, kept)
-    for order in _prepared_ahead(similar_orders(images.descriptors, images.means, kept, orders)):
-        for one, other in _candidates(sketches, order, reach, links):
-            _compare(images, kept, links, one, other)
-    return links
-
-
-def _prepared_ahead(orders: Iterator[Rows]) -> Iterator[Rows]:
-    """`orders`, each of them prepared by another thread while the one before is in use."""
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, orders, None)
-        while (order := following.result()) is not None:
-            following = thread.submit(next, orders, None)
-            yield order
-
-
-def _effort(count: int) -> tuple[int, int]:
-    """How many orders, and how far each image is compared in them. Few images are all compared with each other."""
-    if count <= _ORDERS * _REACH:
-        return 1, count - 1
-    return _ORDERS + max(0, round(2 * math.log2(count / _ORDERS_FROM))), _REACH
-
-
-def _sketches(images: Inspected, rows: Rows) -> NDArray[np.float32]:
-    """Brightness and the first components of descriptors, (N, 1 + C): what rules out most pairs."""
-    axes = _principal_axes(images.descriptors, rows)
-    sketches = np.empty((len(rows), 1 + axes.shape[1]), np.float32)
-    sketches[:, 0] = images.means[rows]
-    for start in range(0, len(rows), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        sketches[part, 1:] = images.descriptors[rows[part]] @ axes
-    return sketches
-
-
-def _candidates(sketches: NDArray[np.float32], order: Rows, reach: int, links: Links) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs, at most `reach` apart in this order, that may show the same picture: about `_BLOCK` at a time."""
-    ones: list[Rows] = []
-    others: list[Rows] = []
-    for start in range(0, len(order), _BLOCK):
-        here = order[start : start + _BLOCK + reach]
-        block = np.ascontiguousarray(sketches[here].T)  # (1 + C, B)
-        for offset in range(1, reach + 1):
-            at = _close_to_next(block[:, : _BLOCK + offset], offset, links.distance)
-            ones.append(here[at])
-            others.append(here[at + offset])
-            if sum(map(len, ones)) >= _BLOCK:
-                yield np.concatenate(ones), np.concatenate(others)
-                ones, others = [], []
-    if ones:
-        yield np.concatenate(ones), np.concatenate(others)
-
-
-def _close_to_next(sketches: NDArray[np.float32], offset: int, distance: float) -> Rows:
-    """Positions that may be close to the one `offset` positions further on."""
-    means, first = sketches[0], sketches[1]
-    most = distance**2 + _ROUNDING
-    at = np.flatnonzero(
-        (np.abs(means[offset:] - means[:-offset]) < _BRIGHTNESS) & (np.square(first[offset:] - first[:-offset]) < most)
-    )
-    total = np.square(first[at + offset] - first[at])
-    for component in sketches[2:]:
-        total += np.square(component[at + offset] - component[at])
-        close = total < most  # the whole distance is never smaller
-        at, total = at[close], total[close]
-    return at
-
-
-def _compare(images: Inspected, kept: Rows, links: Links, one: Rows, other: Rows) -> None:
-    """Link those of the pairs of positions in `kept` that show the same picture."""
-    unknown = ~links.are_linked(one, other)
-    one, other = one[unknown], other[unknown]
-    if not len(one):
-        return
-    a, b = kept[one], kept[other]
-    distances = _distances(images.descriptors, a, b)
-    close = (distances < links.distance) & (np.abs(images.means[a] - images.means[b]) < _BRIGHTNESS)
-    one, other, a, b, distances = (column[close] for column in (one, other, a, b, distances))
-    colour = images.colours[a].astype(np.float32) - images.colours[b]
-    same = np.sqrt(np.square(colour).mean(axis=(1, 2, 3))) < _COLOUR
-    same &= _same_shape(images.sizes[a], images.sizes[b])
-    links.add(one[same], other[same], distances[same])
-
-
-def _distances(descriptors: NDArray[np.float32], a: Rows, b: Rows) -> NDArray[np.float32]:
-    """Of pairs of rows, a part at a time, whose differences stay in the cache: four times as fast as all at once."""
-    squared = np.empty(len(a), np.float32)
-    for start in range(0, len(a), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        differences = descriptors[a[part]]
-        differences -= descriptors[b[part]]
-        np.einsum("pd,pd->p", differences, differences, out=squared[part])
-    return np.sqrt(squared)
-
-
-def _principal_axes(descriptors: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
-    """The directions (DESCRIPTOR_DIM, C) of largest variance."""
-    sample = descriptors[rows[:: max(1, len(rows) // 20_000)]].astype(np.float64)
-    _, axes = np.linalg.eigh(sample.T @ sample)
-    return np.ascontiguousarray(axes[:, ::-1][:, :_COMPONENTS], dtype=np.float32)
-
-
-def _same_shape(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether aspect ratios are equal apart from rounding: within 5%, or within a pixel for small images."""
-    ratio_a, ratio_b = a[:, 0] / a[:, 1], b[:, 0] / b[:, 1]
-    tolerance = 0.05 + 1.0 / np.minimum(a, b).min(axis=1)
-    return np.asarray(np.abs(ratio_a - ratio_b) <= tolerance * np.maximum(ratio_a, ratio_b))

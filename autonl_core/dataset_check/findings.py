@@ -123,9 +123,20 @@ class Finding(Enum):
         "duplicates_across_splits",
         "warning",
         (
-            "training images that show the same picture as a test image; not used for training, because leakage would "
-            "inflate the test accuracy. Remove them from one of the splits. First: {train} shows the same picture as "
-            "{test}"
+            "training images that show the same picture as a test image: the same bytes, or pixels that differ by no "
+            "more than compression, resizing or a crop by a pixel changes; not used for training, because leakage "
+            "would inflate the test accuracy. Remove them from one of the splits, or check the dataset with "
+            "duplicates=keep to use them all the same; the report lists them in pairs. First: {train} shows the same "
+            "picture as {test} (distance {distance:g} of 255 levels)"
+        ),
+    )
+    DUPLICATES_KEPT = (
+        "duplicates_kept",
+        "warning",
+        (
+            "training images that show the same picture as a test image, which are used all the same, as "
+            "duplicates=keep asks for: test accuracy is inflated by leakage. The report lists them in pairs. First: "
+            "{train} shows the same picture as {test} (distance {distance:g} of 255 levels)"
         ),
     )
     DUPLICATES_IN_SEVERAL_CLASSES = (
@@ -136,19 +147,30 @@ class Finding(Enum):
     EXACT_DUPLICATES = (
         "exact_duplicates",
         "warning",
-        "files with the same bytes as another file; they stay in one split and have double weight in training",
+        "files with the same bytes as another file; they {effect} and have double weight in training",
     )
     NEAR_DUPLICATES = (
         "near_duplicates",
         "info",
-        "pictures that look the same as another one (recompressed, resized or cropped); they stay in one split",
+        (
+            "pictures whose pixels match those of another one (recompressed, resized or cropped by a pixel); they "
+            "{effect}"
+        ),
+    )
+    NOT_COMPARED = (
+        "not_compared",
+        "warning",
+        (
+            "images that look alike, and whose pixels could not be compared; they are treated as different pictures. "
+            "First: {first} and {second}: {problem}"
+        ),
     )
     IMAGES_ALIKE = (
         "images_alike",
         "info",
         (
-            "a large share of the images is very similar, such as video frames or scanned digits: only those that "
-            "match in every detail (descriptor distance {distance:g}) are treated as duplicates"
+            "a large share of the images is very similar, such as video frames or scanned digits: only the pixels of "
+            "those that match in every detail at 16 by 16 pixels (descriptor distance {distance:g}) were compared"
         ),
     )
 

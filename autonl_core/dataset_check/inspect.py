@@ -103,10 +103,14 @@ class Inspected:
         deep = (self.traits[rows] & ImageTrait.DEEP.value != 0).tolist()
         return common_range(list(compress(ranges, deep)), list(compress(labels, deep)))
 
+    def common_range(self) -> GreyRange | None:
+        """The range in which deep images are compared; None if there are none."""
+        return self.grey_range(self.deep, [0] * len(self.deep))
+
     def compare_deep_images(self) -> None:
         """Express what was found in deep images, each seen in a range of its own, in the range of all of them."""
         rows = self.deep
-        if (common := self.grey_range(rows, [0] * len(rows))) is None:
+        if (common := self.common_range()) is None:
             return
         low, high = self.ranges[rows].T
         scale = (high - low) / (common[1] - common[0])

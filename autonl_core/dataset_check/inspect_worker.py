@@ -81,7 +81,7 @@ class InspectTask(ReaderTask):
     share_bytes: int  # 0: as much as alone
 
 
-class _Memory:
+class Memory:
     """The limit of the address space of this process."""
 
     def __init__(self, share_bytes: int) -> None:
@@ -230,7 +230,7 @@ def main() -> int:
     requests = sys.stdin.buffer
     try:
         files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)
-        memory = _Memory(task.share_bytes)
+        memory = Memory(task.share_bytes)
         gc.freeze()  # modules are never garbage: no collection looks at them again
         while len(head := requests.read(REQUEST.size)) == REQUEST.size:
             count, alone = REQUEST.unpack(head)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,17 @@ Rows = NDArray[np.int64]
 
 @dataclass
 class Portion:
-    """Images to open: their rows, and in the same order what was found."""
+    """Images to open: their rows, or any numbers that say which, and in the same order what was found."""
 
     rows: Rows
+    record: np.dtype[Any] = RECORD
     records: Records = field(init=False)
     problems: dict[int, str] = field(default_factory=dict)  # why an image cannot be read, by position
     done: int = 0  # records received
     again: deque[int] = field(default_factory=deque)  # positions to open again, alone
 
     def __post_init__(self) -> None:
-        self.records = np.zeros(len(self.rows), RECORD)
+        self.records = np.zeros(len(self.rows), self.record)
 
 
 class Inspectors:
@@ -54,6 +56,8 @@ class Inspectors:
 
     One is started at once: it takes as long as it takes to list the images.
     """
+
+    record: ClassVar[np.dtype[Any]] = RECORD  # of an answer
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most or inspector_count()
@@ -65,7 +69,12 @@ class Inspectors:
     def start(self, portions: int) -> None:
         """Start as many processes as are of use for so many portions."""
         while len(self._processes) < min(self._most, portions):
-            self._processes.append(_started())
+            self._processes.append(_started(self.module()))
+
+    @staticmethod
+    def module() -> str:
+        """What each process runs."""
+        return _MODULE
 
     def begin(self, folder: Path, listing: Listing, limits: Limits) -> None:
         """Tell the processes which images to open; they find the listing in `folder`."""
@@ -75,7 +84,7 @@ class Inspectors:
             raise RuntimeError(f"the list of images could not be written: {error}") from error
         self._listing, self._limits = listing, limits
         task = InspectTask(str(folder), listing.kind, str(listing.path), limits, _share_bytes(len(self._processes)))
-        self._first_line = task.to_line()
+        self._first_line = self.line_of(task)
         for process in self._processes:
             with contextlib.suppress(ReaderGone):  # noticed when it is to open images
                 process.send(self._first_line)
@@ -96,7 +105,7 @@ class Inspectors:
             MemoryError: memory does not suffice for an image, or for a process.
             RuntimeError: a process was killed from outside or fell silent, or too many images ended one.
         """
-        waiting = map(Portion, portions)
+        waiting = (Portion(rows, self.record) for rows in portions)
         busy: dict[ReaderProcess, Portion] = {}
         faulty: list[Portion] = []
         complete: list[Portion] = []
@@ -116,7 +125,7 @@ class Inspectors:
     def _replace(self, process: ReaderProcess) -> None:
         end([process])
         place = self._processes.index(process)
-        self._processes[place] = _started()
+        self._processes[place] = _started(self.module())
         with contextlib.suppress(ReaderGone):
             self._processes[place].send(self._first_line)
 
@@ -155,42 +164,55 @@ class Inspectors:
         """Open again what has to be, one image at a time, while no other process is busy."""
         while portion.again:
             position = portion.again.popleft()
-            single = Portion(portion.rows[position : position + 1])
+            single = Portion(portion.rows[position : position + 1], self.record)
             process = self._processes[0]
             try:
                 _request(process, single, alone=True)
                 _receive_block(process, single)
             except ReaderGone:
-                single.problems[0] = self._fault(process, int(single.rows[0]))
-                data = ListedFiles(self._listing, self._limits).read(int(single.rows[0]))
-                single.records["digest"] = np.frombuffer(digest(data), np.uint8)
+                single.problems[0] = self._fault(process, self.name_of(single.rows, self._listing))
+                self.note_fatal(single, self._listing, self._limits)
                 self._replace(process)
             if single.again:
-                raise MemoryError(_too_large(self._listing.name(int(single.rows[0]))))
+                raise MemoryError(_too_large(self.name_of(single.rows, self._listing)))
             portion.records[position] = single.records[0]
             if single.problems:
                 portion.problems[position] = single.problems[0]
         return portion
 
-    def _fault(self, process: ReaderProcess, row: int) -> str:
+    def line_of(self, task: InspectTask) -> bytes:
+        """What each process reads first."""
+        return task.to_line()
+
+    @staticmethod
+    def name_of(rows: Rows, listing: Listing) -> str:
+        """What a single image is called in messages."""
+        return repr(listing.name(int(rows[0])))
+
+    @staticmethod
+    def note_fatal(single: Portion, listing: Listing, limits: Limits) -> None:
+        """Complete the record of an image that ended two processes."""
+        data = ListedFiles(listing, limits).read(int(single.rows[0]))
+        single.records["digest"] = np.frombuffer(digest(data), np.uint8)
+
+    def _fault(self, process: ReaderProcess, name: str) -> str:
         """Why an image that ended the process cannot be read. Raises if that may not be due to the image."""
-        name = self._listing.name(row)
         if process.code() == OUT_OF_MEMORY:
             raise MemoryError(_too_large(name))
         if process.code() not in _FAULTS:
-            raise RuntimeError(f"the process that opened {name!r} {process.ending()}")
+            raise RuntimeError(f"the process that opened {name} {process.ending()}")
         self._fatal += 1
         if self._fatal > MAX_FATAL:
             raise RuntimeError(
-                f"more than {MAX_FATAL} images ended the process that opened them; the last one, {name!r}, "
+                f"more than {MAX_FATAL} images ended the process that opened them; the last one, {name}, "
                 f"{process.ending()}"
             )
         return f"the process that decoded it {process.ending()}, twice"
 
 
-def _started() -> ReaderProcess:
+def _started(module: str) -> ReaderProcess:
     try:
-        return ReaderProcess(_MODULE)
+        return ReaderProcess(module)
     except OSError as error:
         raise RuntimeError(f"a process that opens images could not be started: {error}") from error
 
@@ -213,7 +235,7 @@ def _share_bytes(count: int) -> int:
 
 
 def _too_large(name: str) -> str:
-    return f"{name!r} needs more memory than the check may use"
+    return f"{name} needs more memory than the check may use"
 
 
 def _request(process: ReaderProcess, portion: Portion, *, alone: bool) -> None:

@@ -1,11 +1,6 @@
-"""Which images are linked by pairs of near duplicates, at several distances at once.
-
-Pairs are not kept: where many images are alike, they would take far more memory than the images.
-"""
+"""Which images are linked by pairs that show the same picture, directly or through others."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,53 +8,16 @@ from numpy.typing import NDArray
 Positions = NDArray[np.int64]
 
 
-class Links:
-    """Links between `count` images by pairs that are closer than each of the descending `distances`.
-
-    A distance below which more than `most_paired` images have a near duplicate is given up, except the last one.
-    """
-
-    def __init__(self, count: int, distances: Sequence[float], most_paired: float) -> None:
-        self._distances = tuple(distances)
-        self._most_paired = most_paired
-        self._forests = [_Forest(count) for _ in distances]
-        self._paired = [np.zeros(count, bool) for _ in distances]
-        self._level = 0
-
-    @property
-    def distance(self) -> float:
-        """The largest distance that is not given up."""
-        return self._distances[self._level]
-
-    def labels(self) -> Positions:
-        """For every image the first of those that it is linked to at this distance, directly or through others."""
-        forest = self._forests[self._level]
-        return forest.roots(np.arange(len(forest.parents)))
-
-    def are_linked(self, one: Positions, other: Positions) -> NDArray[np.bool_]:
-        """Whether pairs are linked at every distance, so that comparing them would change nothing."""
-        strictest = self._forests[-1]
-        return np.asarray(strictest.roots(one) == strictest.roots(other))
-
-    def add(self, one: Positions, other: Positions, distances: NDArray[np.float32]) -> None:
-        """Link pairs of images that are this far from each other."""
-        for level in range(self._level, len(self._distances)):
-            near = distances < self._distances[level]
-            if not near.any():
-                break  # nor below any smaller distance
-            self._paired[level][one[near]] = True
-            self._paired[level][other[near]] = True
-            self._forests[level].join(one[near], other[near])
-        while self._level < len(self._distances) - 1 and self._paired[self._level].sum() > self._most_paired:
-            self._level += 1
-
-
-class _Forest:
+class Forest:
     """A union-find structure that handles many pairs in one step; the root of a tree is its smallest number."""
 
     def __init__(self, count: int) -> None:
         self.parents = np.arange(count, dtype=np.int32)
         self._joined = False
+
+    def labels(self) -> Positions:
+        """For every number the smallest one that it is joined with."""
+        return self.roots(np.arange(len(self.parents)))
 
     def roots(self, numbers: Positions) -> Positions:
         if not self._joined:

@@ -10,6 +10,7 @@ Severity = Literal["error", "warning", "info"]
 
 SHOWN_FILES = 20
 SHOWN_CLASSES = 100  # of each reading of an ambiguous dataset
+SHOWN_PAIRS = 100
 MAX_SHEETS = 1000  # contact sheets; classes beyond that have none
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
@@ -25,6 +26,16 @@ class DatasetProblem:
     count: int  # of all affected files; 0 if it concerns the whole dataset
 
 
+@dataclass(frozen=True)
+class SamePicture:
+    """A training image that shows the same picture as a test image."""
+
+    file: str  # in the training split
+    shows: str  # the image in the test split
+    kind: Literal["exact", "near"]  # the same bytes, or pixels that match
+    distance: float  # root mean square difference of the pixels, in levels of 255
+
+
 @dataclass
 class DatasetReport:
     """Filled by a check step by step; stored and shown as JSON."""
@@ -36,6 +47,7 @@ class DatasetReport:
     sizes: dict[str, Any] = field(default_factory=dict)  # pixels
     formats: dict[str, int] = field(default_factory=dict)
     duplicates: dict[str, int] = field(default_factory=dict)
+    pairs: list[SamePicture] = field(default_factory=list)  # the first SHOWN_PAIRS of those across splits
     readings: list[dict[str, Any]] = field(default_factory=list)  # of an ambiguous dataset: layout, detail, classes
     sheets: int = 0  # contact sheets: one for each of the first classes
     seconds: float = 0.0
@@ -63,6 +75,7 @@ class DatasetReport:
         names = {each.name for each in fields(DatasetReport)}
         values = {name: value for name, value in data.items() if name in names}
         values["problems"] = [DatasetProblem(**problem) for problem in data.get("problems", ())]
+        values["pairs"] = [SamePicture(**pair) for pair in data.get("pairs", ())]
         return DatasetReport(**values)
 
 

@@ -132,7 +132,7 @@ def test_training_images_that_duplicate_test_images_are_not_used_and_reported(tm
     assert found["duplicates_in_several_classes"][1] == ["train/cat/001.png", "train/dog/wrong.png"]
     assert found["exact_duplicates"][2] == 6
     assert found["near_duplicates"][1] == ["test/cat/009.png", "train/cat/near.jpg"]
-    assert checked.report.duplicates == {"groups": 4, "exact": 3, "near": 1, "left_out": 2}
+    assert checked.report.duplicates == {"groups": 4, "exact": 3, "near": 1, "across_splits": 2, "left_out": 2}
     assert checked.spec is not None
     items = {item.member: item for item in list_items(checked.spec)}
     assert items.keys() == files.keys() - {"train/cat/near.jpg", "train/cat/same.png"}

@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from autonl_core.dataset_check import duplicates
-from autonl_core.dataset_check.duplicates import STRICTNESS, Duplicates, find_duplicates
+from autonl_core.dataset_check import candidates, duplicates
+from autonl_core.dataset_check.candidates import STRICTNESS
+from autonl_core.dataset_check.comparison import Comparison
+from autonl_core.dataset_check.duplicates import Duplicates, find_duplicates
 from autonl_core.dataset_check.inspect import DESCRIPTOR_DIM, Images, Inspected, inspect
 from autonl_core.datasets.limits import DEFAULT_LIMITS
 from tests.autonl_core.photo_like_images import encoded, packed, photo
@@ -21,13 +23,30 @@ COUNT = 120
 Change = Callable[[Image.Image], bytes]
 
 
-def inspected(path: Path, contents: Sequence[bytes]) -> Inspected:
+def inspected(path: Path, contents: Sequence[bytes]) -> tuple[Images, Inspected]:
     files = {f"{number:05}": content for number, content in enumerate(contents)}
-    return inspect(Images("zip", packed(path, files), list(files), ""), DEFAULT_LIMITS, path.parent)
+    images = Images("zip", packed(path, files), list(files), "")
+    return images, inspect(images, DEFAULT_LIMITS, path.parent)
 
 
 def found(path: Path, contents: Sequence[bytes]) -> Duplicates:
-    return find_duplicates(inspected(path, contents))
+    """What is found in an archive of these files, by descriptors and pixels."""
+    images, opened = inspected(path, contents)
+    comparison = Comparison(images, opened, DEFAULT_LIMITS, path.parent)
+    duplicates = find_duplicates(opened, comparison.same)
+    comparison.dismiss()
+    assert comparison.problems == []
+    return duplicates
+
+
+def all_same(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of images that have descriptors only."""
+    assert np.all(one != other)
+    return np.ones(len(one), bool)
+
+
+def none_same(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return ~all_same(one, other)
 
 
 def resized(image: Image.Image, factor: float, by: Image.Resampling) -> Image.Image:
@@ -59,12 +78,11 @@ def test_planted_ones_are_found_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, count: int
 ) -> None:
     """Every picture is there once, and once more changed in some way."""
-    monkeypatch.setattr(duplicates, "MAX_ALIKE", 1)
+    monkeypatch.setattr(candidates, "MAX_ALIKE", 1)
     originals = [photo(seed, size) for seed in range(count)]
     changes = list(CHANGES.values())
     changed = [changes[number % len(changes)](image) for number, image in enumerate(originals)]
-    images = inspected(tmp_path / "a.zip", [encoded(image) for image in originals] + changed)
-    groups = find_duplicates(images).groups
+    groups = found(tmp_path / "a.zip", [encoded(image) for image in originals] + changed).groups
     assert groups[:count].tolist() == list(range(count))
     assert set(groups[count:].tolist()) <= set(range(2 * count))
     assert np.count_nonzero(groups[count:] == np.arange(count)) >= 0.95 * count
@@ -126,14 +144,14 @@ def test_blocks_and_short_reach_change_nothing(tmp_path: Path, monkeypatch: pyte
     """The same groups however many images are compared at a time, also where one has more close ones than that."""
     contents = [encoded(photo(seed)) for seed in range(COUNT)]
     contents += [encoded(photo(7), "JPEG", quality=q) for q in range(60, 90)]
-    images = inspected(tmp_path / "a.zip", contents)
-    expected = find_duplicates(images).groups.tolist()
+    _, images = inspected(tmp_path / "a.zip", contents)
+    expected = find_duplicates(images, all_same).groups.tolist()
     assert expected == [*range(COUNT), *[7] * 30]
     for orders, reach, block in ((24, 4, 7), (24, 4, 16_384), (12, 8, 16)):
-        monkeypatch.setattr(duplicates, "_ORDERS", orders)
-        monkeypatch.setattr(duplicates, "_REACH", reach)
-        monkeypatch.setattr(duplicates, "_BLOCK", block)
-        assert find_duplicates(images).groups.tolist() == expected
+        monkeypatch.setattr(candidates, "_ORDERS", orders)
+        monkeypatch.setattr(candidates, "_REACH", reach)
+        monkeypatch.setattr(candidates, "_BLOCK", block)
+        assert find_duplicates(images, all_same).groups.tolist() == expected
 
 
 def smooth(count: int, seed: int) -> Inspected:
@@ -180,7 +198,7 @@ def test_many_are_grouped_as_if_all_were_compared_with_all(seed: int) -> None:
     images = smooth(2000, seed)
     plant(images, np.arange(120), np.arange(1500, 1620), 0.3, seed)
     plant(images, np.repeat([1000, 1001], 60), np.arange(1700, 1820), 0.1, seed)  # more than an order reaches
-    found = find_duplicates(images)
+    found = find_duplicates(images, all_same)
     groups, expected = found.groups.tolist(), compared_with_all(images)
     assert found.distance == STRICTNESS[0]
     assert len(set(expected)) < 1800
@@ -197,6 +215,51 @@ def test_many_alike_are_compared_more_strictly_whatever_their_number() -> None:
     images = smooth(3000, 0)
     plant(images, np.arange(3000) // 100, np.arange(3000), 0.2, 1)
     plant(images, np.arange(300), np.arange(1500, 1800), 0.01, 2)
-    found = find_duplicates(images)
+    found = find_duplicates(images, all_same)
     assert found.distance < STRICTNESS[0]
     assert found.groups[1500:1800].tolist() == found.groups[:300].tolist()
+
+
+class TestComparisons:
+    def test_pixels_decide(self) -> None:
+        images = smooth(2000, 0)
+        plant(images, np.arange(120), np.arange(1500, 1620), 0.3, 0)
+        assert find_duplicates(images, none_same).groups.tolist() == list(range(2000))
+        odd = find_duplicates(images, lambda one, other: (one % 2 == 1) & (other - one == 1500)).groups
+        expected = [row - 1500 if 1500 <= row < 1620 and row % 2 else row for row in range(2000)]
+        assert odd.tolist() == expected
+
+    @pytest.mark.parametrize("count", [500, 2000])
+    def test_their_number_grows_with_that_of_the_images_however_alike_these_are(self, count: int) -> None:
+        """All are alike and none is the same, so that every image has as many near ones as there are."""
+        images = smooth(count, 0)
+        plant(images, np.zeros(count, np.int64), np.arange(count), 0.03, 1)
+        compared = 0
+
+        def none(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+            nonlocal compared
+            compared += len(one)
+            return none_same(one, other)
+
+        assert find_duplicates(images, none).groups.tolist() == list(range(count))
+        assert count / 2 <= compared <= duplicates.MAX_FAILED * count
+
+    def test_two_crowds_of_copies_of_one_picture_are_one_group(self) -> None:
+        """Each has more copies than are kept for an image, all of them nearer than the other crowd."""
+        images = smooth(500, 0)
+        plant(images, np.array([3]), np.array([4]), 0.2, 0)
+        plant(images, np.repeat([3, 4], 12), np.arange(400, 424), 0.01, 1)
+        groups = find_duplicates(images, all_same).groups
+        assert groups[[3, 4, *range(400, 424)]].tolist() == [3] * 26
+
+    def test_a_chain_is_divided_into_what_shows_the_picture_of_one_of_them(self) -> None:
+        """Rows 0 to 99 change by one step each; those at most 3 steps apart are the same."""
+        images = smooth(200, 0)
+        for row in range(1, 100):
+            plant(images, np.array([row - 1]), np.array([row]), 0.005, row)
+        found = find_duplicates(images, lambda one, other: (np.abs(one - other) <= 3) & (one < 100) & (other < 100))
+        for group in np.unique(found.groups[:100]):
+            members = np.flatnonzero(found.groups == group)
+            assert np.all(members - members[0] <= 3)
+        assert len(np.unique(found.groups[:100])) <= 34
+        assert found.groups[100:].tolist() == list(range(100, 200))

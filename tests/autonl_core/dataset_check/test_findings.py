@@ -7,7 +7,8 @@ from autonl_core.datasets.check_report import DatasetReport
 
 ERRORS = {"no_class_folders", "layout_ambiguous", "empty_classes", "class_too_small", "class_sets_differ"}
 WARNINGS = {
-    "unreadable_images", "duplicates_across_splits", "duplicates_in_several_classes", "exact_duplicates", "few_images",
+    "unreadable_images", "duplicates_across_splits", "duplicates_in_several_classes",
+    "duplicates_kept", "exact_duplicates", "not_compared", "few_images",
     "imbalance", "extreme_sizes", "extreme_aspect_ratios", "animated", "not_images", "nested_archives",
     "outside_class_folders", "split_inside_class", "suspicious_class_names", "similar_class_names",
     "labels_without_image", "images_without_label", "several_labels", "foreign_images", "folders_without_images",

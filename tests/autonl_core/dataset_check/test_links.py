@@ -1,42 +1,36 @@
-"""Links: groups are those of a plain search through all pairs, and distances with too many pairs are given up."""
+"""Links: groups are those of a plain search through all pairs."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from autonl_core.dataset_check.links import Links
+from autonl_core.dataset_check.links import Forest
 
 
 def groups_of(count: int, pairs: NDArray[np.int64]) -> list[int]:
-    groups = list(range(count))
-    for one, other in pairs.tolist():
-        low, high = sorted((groups[one], groups[other]))
-        groups = [low if group == high else group for group in groups]
-    return groups
+    """The smallest number that each is linked to: labels are lowered along the pairs until nothing changes."""
+    labels = list(range(count))
+    while True:
+        before = labels.copy()
+        for one, other in pairs.tolist():
+            labels[one] = labels[other] = min(labels[one], labels[other])
+        if labels == before:
+            return labels
 
 
-def test_groups_are_those_of_all_pairs_however_they_arrive() -> None:
-    rng = np.random.default_rng(0)
-    pairs = rng.integers(0, 200, (150, 2))
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    distances = rng.uniform(0, 0.3, len(pairs)).astype(np.float32)
-    for parts in (1, 7, 150):
-        links = Links(200, (0.3, 0.1), most_paired=200)
-        for chosen in np.array_split(np.arange(len(pairs)), parts):
-            links.add(pairs[chosen, 0], pairs[chosen, 1], distances[chosen])
-        assert links.labels().tolist() == groups_of(200, pairs)
-        strict = np.array(groups_of(200, pairs[distances < 0.1]))
-        linked = links.are_linked(pairs[:, 0], pairs[:, 1])
-        assert linked.tolist() == (strict[pairs[:, 0]] == strict[pairs[:, 1]]).tolist()
+@pytest.mark.parametrize("seed", range(10))
+def test_groups_are_those_of_a_plain_search(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(0, 200, (rng.integers(0, 400), 2))
+    forest = Forest(200)
+    for part in np.array_split(pairs, 7):
+        forest.join(part[:, 0], part[:, 1])
+    assert forest.labels().tolist() == groups_of(200, pairs)
 
 
-def test_a_distance_below_which_too_many_have_a_pair_is_given_up_but_the_last_is_not() -> None:
-    links = Links(10, (0.3, 0.2, 0.1), most_paired=4)
-    links.add(np.array([0, 2]), np.array([1, 3]), np.array([0.25, 0.05], np.float32))
-    assert links.distance == 0.3
-    links.add(np.array([4]), np.array([5]), np.array([0.25], np.float32))
-    assert links.distance == 0.2
-    assert links.labels().tolist() == [0, 1, 2, 2, *range(4, 10)]
-    links.add(np.arange(5), np.arange(5, 10), np.full(5, 0.01, np.float32))
-    assert links.distance == 0.1
+def test_roots_are_the_smallest_numbers() -> None:
+    forest = Forest(6)
+    forest.join(np.array([5, 4, 2]), np.array([4, 1, 3]))
+    assert forest.roots(np.array([5, 3, 0])).tolist() == [1, 2, 0]

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
+from autonl_core.datasets.check_report import DatasetProblem, DatasetReport, SamePicture
 
 COUNTS = st.integers(min_value=0, max_value=2**53)
 WORDS = st.text(max_size=12)
@@ -19,6 +19,13 @@ PROBLEMS = st.builds(
     files=st.lists(WORDS, max_size=3),
     count=COUNTS,
 )
+PAIRS = st.builds(
+    SamePicture,
+    file=WORDS,
+    shows=WORDS,
+    kind=st.sampled_from(["exact", "near"]),
+    distance=st.floats(0, 255),
+)
 REPORTS = st.builds(
     DatasetReport,
     problems=st.lists(PROBLEMS, max_size=4),
@@ -28,6 +35,7 @@ REPORTS = st.builds(
     sizes=st.dictionaries(WORDS, st.dictionaries(WORDS, COUNTS, max_size=3), max_size=2),
     formats=st.dictionaries(WORDS, COUNTS, max_size=3),
     duplicates=st.dictionaries(WORDS, COUNTS, max_size=3),
+    pairs=st.lists(PAIRS, max_size=3),
     sheets=COUNTS,
     seconds=st.floats(allow_nan=False, allow_infinity=False),
 )
