@@ -77,9 +77,9 @@ def test_after_an_outage_a_sweeper_waits_a_full_lease_again(settings: Settings, 
 def test_a_sweeper_that_slept_gives_every_worker_a_full_lease(stores: Stores, settings: Settings) -> None:
     """A machine that sleeps stops its workers too: as it wakes, their beats are late by no fault of theirs."""
     search_id = queue_search(stores)
-    with subprocess.Popen([sys.executable, "-m", "worker.sweeper"], env=settings.environment()) as process:
-        lease = claim(stores)
-        expire(stores, lease)
+    process = subprocess.Popen([sys.executable, "-m", "worker.sweeper"], env=settings.environment())
+    try:
+        expire(stores, claim(stores))
         wait_for(lambda: stores.searches.get(search_id).state is SearchState.QUEUED, "it sweeps")
         process.send_signal(signal.SIGSTOP)
         wait_for(lambda: is_frozen(process.pid), "it stands still")
@@ -89,7 +89,9 @@ def test_a_sweeper_that_slept_gives_every_worker_a_full_lease(stores: Stores, se
         process.send_signal(signal.SIGCONT)
         wait_for(lambda: stores.searches.get(search_id).state is SearchState.QUEUED, "it sweeps again")
         assert time.monotonic() - woken >= LEASE_S
-        process.terminate()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_queued_search_is_announced(stores: Stores, notifier: WorkerNotifier, broker: ValkeyServer) -> None:
