@@ -93,15 +93,14 @@ def check_dataset(
     saved_dir: Path | None = None,
     on_progress: OnProgress = lambda share: None,
 ) -> Checked:
-    """Check the data source at `path`; write the manifest and contact sheets into `work_dir`, an existing folder.
+    """Check the data source at `path`; write the manifest and contact sheets into the folder `work_dir`.
 
     Never raises for bad data, but reports it.
 
     Args:
         within: folders that links may lead into; anywhere if there are none.
         layout: how its folders or label files are read, if that is not to be recognised.
-        duplicates: whether training images that show the same picture as a test image are left out, and images of one
-            picture drawn into one split; with "keep" both are only reported.
+        duplicates: whether images of one picture stay in one split; with "keep" they are only reported.
         saved_dir: where it is saved what was found in the images opened so far, for another attempt at the same check.
     """
     began = time.monotonic()
@@ -119,10 +118,13 @@ def check_dataset(
     except DatasetError as error:
         report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
     except OSError as error:
-        problem = f"{error.filename or path} cannot be read: {error.strerror or error}"
-        report.add("error", f"{kind}_refused", in_user_words(problem, name, path))
+        report.add("error", f"{kind}_refused", in_user_words(_unreadable(error, path), name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
+
+
+def _unreadable(error: OSError, path: Path) -> str:
+    return f"{error.filename or path} cannot be read: {error.strerror or error}"
 
 
 def _spec(name: str, place: _Place, usable: _Usable) -> DatasetSpec:

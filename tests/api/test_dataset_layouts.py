@@ -99,3 +99,21 @@ def test_a_class_without_images_is_an_error_that_names_it(client: httpx.Client, 
     dataset = client.get("/datasets/parts").json()
     first = dataset["report"]["problems"][0]
     assert (dataset["state"], first["code"], first["files"]) == ("invalid", "empty_classes", ["washer (empty)"])
+
+
+def test_duplicates_are_left_out_of_training_unless_they_are_to_be_kept(
+    client: httpx.Client, settings: Settings
+) -> None:
+    buffer = io.BytesIO(archive(["train/ash", "train/elm", "test/ash", "test/elm"]))
+    with zipfile.ZipFile(buffer, "a") as packed:
+        packed.writestr("train/ash/copy.png", packed.read("test/ash/0.png"))
+    counts = {}
+    for duplicates in ("leave-out", "keep"):
+        upload(client, duplicates, buffer.getvalue(), duplicates=duplicates)
+        check_datasets(settings)
+        dataset = client.get(f"/datasets/{duplicates}").json()
+        assert (dataset["state"], dataset["duplicates"]) == ("ready", duplicates)
+        code = "duplicates_kept" if duplicates == "keep" else "duplicates_across_splits"
+        assert code in {problem["code"] for problem in dataset["report"]["problems"]}
+        counts[duplicates] = dataset["train_images"]
+    assert counts["keep"] == counts["leave-out"] + 1
