@@ -30,9 +30,13 @@ _TINY, _TINY_MEAN = 24.0, 16.0  # differences of images of fewer pixels on a sid
 
 # Noise: the mean of squares of the diagonal detail in the smoother half of the picture, in squared levels of 255.
 _STRONG, _WEAK, _FAINT = 0.22, 0.15, 0.08
-_AS_STRONG = (0.8, 0.75, 0.75)  # the weaker in relation to the stronger, by level
-_UNRELATED, _COARSER_RELATED = (0.22, 0.3, 0.2), (0.75, 0.6)  # correlation: at the same level; at the next one
+_AS_STRONG = 0.75  # the weaker in relation to the stronger
+_MOVED_AS_STRONG = 0.45  # of the finest detail, where one was moved: values between pixels have less noise
+# Correlations below which detail is unrelated: the finest one, if it is strong or weak, with that of the next level;
+# and detail of the next two levels.
+_STRONG_UNRELATED, _WEAK_UNRELATED, _COARSER_UNRELATED = (0.2, 0.75), (0.18, 0.5), (0.25, 0.2)
 _ENOUGH = 64  # coefficients
+_ROUNDED = 0.6  # of these numbers at least: whole levels are noise too, however much an image was reduced
 
 # Detail, by level: how it is related to the stronger of both, at places where both have some, in levels of 255.
 _DETAIL, _DETAIL_PLACES = 3.0, 8
@@ -62,6 +66,10 @@ class _Relation(NamedTuple):
     stronger: float
     coefficients: int
 
+    def is_of_both(self, as_strong: float) -> bool:
+        """Whether there is enough of it, and the weaker has this share of the stronger."""
+        return self.coefficients >= _ENOUGH and self.weaker > as_strong * self.stronger
+
 
 def compare(one: Image.Image, other: Image.Image, reduction: float = 1.0) -> Likeness:
     """Compare two RGB images of about the same shape, each at most `SIDE` long.
@@ -76,7 +84,7 @@ def compare(one: Image.Image, other: Image.Image, reduction: float = 1.0) -> Lik
         return Likeness(True, _distance(a, b))
     if (aligned := align(a, b)) is None:
         return Likeness(False, _distance(a, b))
-    return Likeness(not _are_different(*aligned, reduction), _distance(*aligned))
+    return Likeness(not _are_different(*aligned, reduction, _MOVED_AS_STRONG), _distance(*aligned))
 
 
 def _at_one_size(one: Image.Image, other: Image.Image) -> Level:
@@ -95,14 +103,14 @@ def _distance(one: Planes, other: Planes) -> float:
     return float(np.sqrt(np.square(one - other).mean()))
 
 
-def _are_different(one: Planes, other: Planes, reduction: float) -> bool:
+def _are_different(one: Planes, other: Planes, reduction: float, as_strong: float = _AS_STRONG) -> bool:
     if min(one.shape[:2]) < _LEAST_PX:
         far = np.abs(one - other)
         return bool(far[..., 0].max() > _TINY or far.mean(axis=(0, 1)).max() > _TINY_MEAN)
     levels = [(one, other)]
     while len(levels) < _LEVELS and min(levels[-1][0].shape[:2]) >= _LEAST_PX:
         levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
-    return _differ_in_colour(levels) or _differ_in_noise(levels, reduction) or _differ_in_detail(levels)
+    return _differ_in_colour(levels) or _differ_in_noise(levels, reduction, as_strong) or _differ_in_detail(levels)
 
 
 def _differ_in_colour(levels: Sequence[Level]) -> bool:
@@ -130,26 +138,29 @@ def _outside(planes: Planes, of: Planes) -> Planes:
     return np.maximum(np.maximum(planes - high, low - planes), 0)
 
 
-def _differ_in_noise(levels: Sequence[Level], reduction: float) -> bool:
-    """Whether the finest detail is as strong in both and unrelated; `reduction` weakens noise and artefacts alike."""
-    found = [_relation(a[..., 0], b[..., 0]) for a, b in levels[:3]]
-    unit = 1 / reduction**2
-    for number, relation in enumerate(found):
-        if relation.weaker <= _AS_STRONG[number] * relation.stronger or relation.coefficients < _ENOUGH:
-            continue
-        coarser = found[number + 1] if number + 1 < len(found) else None
-        if number == 0 and coarser is not None:
-            related = coarser.correlation
-            if relation.weaker > _STRONG * unit:
-                unrelated = relation.correlation < _UNRELATED[0] and related < _COARSER_RELATED[0]
-            else:  # may be what compression made of nothing; not so if there is some at the next level as well
-                unrelated = relation.weaker > _WEAK * unit and coarser.weaker > _FAINT * unit
-                unrelated = unrelated and relation.correlation < _UNRELATED[0] and related < _COARSER_RELATED[1]
-        else:
-            unrelated = relation.weaker > _WEAK * unit and relation.correlation < _UNRELATED[number]
-        if unrelated:
+def _differ_in_noise(levels: Sequence[Level], reduction: float, as_strong: float) -> bool:
+    """Whether detail is as strong in both and unrelated.
+
+    Args:
+        reduction: weakens noise and what compression makes of nothing alike.
+        as_strong: how strong the weaker of both has to be at the finest level.
+    """
+    unit = max(1 / reduction, _ROUNDED)
+    none = _Relation(1.0, 0.0, 0.0, 0)
+    finest, *coarser = [_relation(a[..., 0], b[..., 0]) for a, b in levels[:3]]
+    following = coarser[0] if coarser else none
+    if finest.is_of_both(as_strong):
+        found = finest.correlation, following.correlation
+        if finest.weaker > _STRONG * unit and found[0] < _STRONG_UNRELATED[0] and found[1] < _STRONG_UNRELATED[1]:
             return True
-    return False
+        # Weak detail may be what compression made of nothing; not so if there is some at the next level as well.
+        is_weak = finest.weaker > _WEAK * unit and following.weaker > _FAINT * unit
+        if is_weak and found[0] < _WEAK_UNRELATED[0] and found[1] < _WEAK_UNRELATED[1]:
+            return True
+    return any(
+        relation.is_of_both(_AS_STRONG) and relation.weaker > _WEAK * unit and relation.correlation < unrelated
+        for relation, unrelated in zip(coarser, _COARSER_UNRELATED, strict=False)
+    )
 
 
 def _relation(one: Planes, other: Planes) -> _Relation:

@@ -25,11 +25,18 @@ def part_before_a_fixed_camera(rng: np.random.Generator, defect: bool) -> Image.
     return alike.scratched(image, rng) if defect else image
 
 
+def deep(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """As a thermal camera saves it: 16 bits, of which 800 values are used."""
+    levels = np.asarray(image.convert("L"), np.float64) + rng.uniform(0, 1, (image.height, image.width))
+    return Image.fromarray((7600 + 800 / 256 * levels).astype(np.uint16))
+
+
 SETS: dict[str, Make] = {
     "fixed camera": part_before_a_fixed_camera,
     "jig": lambda rng, second: alike.part_on_a_jig(rng, defect=second),
     "swatches": lambda rng, second: alike.swatch(rng, 0.6 if second else 0.0),
     "thermal": lambda rng, second: alike.thermal(rng, hot=second),
+    "deep thermal": lambda rng, second: deep(alike.thermal(rng, hot=second), rng),
     "weaves": lambda rng, second: alike.weave(rng),
     "arrows": lambda rng, second: alike.arrow(rng, right=second),
     "forms": lambda rng, second: alike.form(rng, 300 if second else 299),
