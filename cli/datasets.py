@@ -18,7 +18,7 @@ from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack, require_name
 from cli.render import dataset_report, dataset_table
-from cli.render_readings import reading_choices
+from cli.render_readings import class_counts, reading_choices
 from cli.uploads import upload_progress, wait_for_check
 
 INVALID = 1  # exit code when a dataset cannot be used
@@ -43,7 +43,11 @@ def dataset() -> None:
 
 @dataset.command()
 @name_argument
-@click.argument("path", type=click.Path(path_type=Path), help="local zip archive, or folder of class folders")
+@click.argument(
+    "path",
+    type=click.Path(path_type=Path),
+    help="local zip archive or folder: class folders, or images with a file of labels",
+)
 @click.option("--on-server", is_flag=True, help="PATH is on the service's disk; it is read in place, never copied")
 @layout_option
 @duplicates_option
@@ -164,6 +168,8 @@ def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
         print_json(dataset)
     else:
         Console().print(dataset_report(dataset))
+        if (counts := class_counts(dataset)) is not None:
+            Console().print(counts)
         if (choices := reading_choices(dataset)) is not None:
             Console().print(choices)
     if dataset["state"] == "invalid":

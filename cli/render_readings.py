@@ -1,4 +1,4 @@
-"""Renders the ways in which an ambiguous dataset can be read."""
+"""Renders the classes of a dataset, and the ways in which an ambiguous one can be read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from rich.console import Group
 from rich.text import Text
 
 _SHOWN_CLASSES = 8
+_SHOWN_COUNTS = 30
+
+
+def class_counts(dataset: Mapping[str, Any]) -> Text | None:
+    """Each class with its images for training and testing; None if there are none yet."""
+    classes = (dataset["report"] or {}).get("classes") or []
+    if not classes:
+        return None
+    shown = [f"{entry['name']} {entry['train']:,} + {entry['test']:,}" for entry in classes[:_SHOWN_COUNTS]]
+    rest = len(classes) - len(shown)
+    return Text(f"classes (training + test images): {', '.join(shown)}{f', and {rest:,} more' if rest else ''}")
 
 
 def reading_choices(dataset: Mapping[str, Any]) -> Group | None:

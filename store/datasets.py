@@ -240,15 +240,14 @@ def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec
 def _read_otherwise(registered: DatasetEntry) -> str:
     spec = registered.spec
     return (
-        f"dataset {spec.name!r} is already registered ({registered.state}) with layout={spec.layout} and "
-        f"duplicates={spec.duplicates}; choose another name, or delete that dataset first"
+        f"dataset {spec.name!r} is {registered.state}, with layout={spec.layout} and duplicates={spec.duplicates}; to "
+        "read it in another way, choose another name and add it again"
     )
 
 
 def _taken(registered: DatasetEntry) -> str:
     origin = "an upload" if registered.sha256 else registered.spec.location
-    content = registered.sha256 or registered.spec.fingerprint or "not checked yet"
     return (
-        f"dataset {registered.spec.name!r} is already registered from {origin} ({registered.state}, {content}); "
+        f"dataset {registered.spec.name!r} is already registered from {origin} ({registered.state}, other content); "
         "choose another name, or delete that dataset first"
     )

@@ -30,6 +30,7 @@ from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.label_files import may_have_labels
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.place_words import in_user_words, shown_as
@@ -169,10 +170,12 @@ def _read_layout(files: FileSource, place: _Place, limits: Limits, report: Datas
     try:
         layout = open_layout(files, place.shown, limits, place.layout)
     except DatasetError as error:
-        check_files(files.marks, (), (), report)
+        check_files(files.marks, (), [name for name in files.marks if may_have_labels(name)], report)
         if isinstance(error, AmbiguousLayout):
             Finding.LAYOUT_AMBIGUOUS.add_to(report, reason=error)
             report.readings = [_as_shown(reading) for reading in error.readings]
+        elif place.layout != AUTO:
+            Finding.LAYOUT_REFUSED.add_to(report, reason=error)
         else:
             Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
         return None

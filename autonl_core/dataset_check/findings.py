@@ -28,6 +28,7 @@ class Finding(Enum):
     # Names of files and folders
     NO_CLASS_FOLDERS = name_findings.NO_CLASS_FOLDERS
     LAYOUT_AMBIGUOUS = name_findings.LAYOUT_AMBIGUOUS
+    LAYOUT_REFUSED = name_findings.LAYOUT_REFUSED
     EMPTY_CLASSES = name_findings.EMPTY_CLASSES
     LAYOUT_CHOSEN = name_findings.LAYOUT_CHOSEN
     LABEL_FILES = name_findings.LABEL_FILES

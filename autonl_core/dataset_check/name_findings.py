@@ -4,10 +4,14 @@ from __future__ import annotations
 
 NO_CLASS_FOLDERS = ("no_class_folders", "error", "{reason}")
 LAYOUT_AMBIGUOUS = ("layout_ambiguous", "error", "{reason}")
+LAYOUT_REFUSED = ("layout_refused", "error", "{reason}")
 EMPTY_CLASSES = (
     "empty_classes",
     "error",
-    "class folders without a usable image, whose classes would be missing: add images, or remove these folders",
+    (
+        "class folders without a usable image, whose classes would be missing: add images, or remove these folders, "
+        "and add the dataset again"
+    ),
 )
 LAYOUT_CHOSEN = ("layout_chosen", "info", "read as you chose: layout={layout}")
 LABEL_FILES = (

@@ -43,6 +43,11 @@ def is_label_layout(layout: str) -> bool:
     return layout == YOLO or all(suffix_of(file) in SUFFIXES for file in _files(layout) or [files])
 
 
+def may_have_labels(file: str) -> bool:
+    """Whether a file may say which class images have, by its name."""
+    return suffix_of(file) in SUFFIXES and _EXAMPLES not in file.lower()
+
+
 def read_labels(layout: str, listed: Listed, folders: Folders, files: FileSource, limits: Limits) -> list[LabelReading]:
     """All readings of files of labels; with a `layout`, only that one.
 
@@ -51,7 +56,7 @@ def read_labels(layout: str, listed: Listed, folders: Folders, files: FileSource
     """
     index = ImageIndex(listed.images)
     context = _Context(index, folders, limits)
-    candidates = [name for name in listed.others if suffix_of(name) in SUFFIXES and _EXAMPLES not in name.lower()]
+    candidates = [name for name in listed.others if may_have_labels(name)]
     wanted = _files(layout)
     if missing := [file for file in wanted if file not in listed.others]:
         shown = ", ".join(candidates[:10]) or "none"

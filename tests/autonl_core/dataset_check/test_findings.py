@@ -5,7 +5,14 @@ from __future__ import annotations
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.check_report import DatasetReport
 
-ERRORS = {"no_class_folders", "layout_ambiguous", "empty_classes", "class_too_small", "class_sets_differ"}
+ERRORS = {
+    "no_class_folders",
+    "layout_ambiguous",
+    "layout_refused",
+    "empty_classes",
+    "class_too_small",
+    "class_sets_differ",
+}
 WARNINGS = {
     "unreadable_images", "duplicates_across_splits", "duplicates_in_several_classes",
     "duplicates_kept", "exact_duplicates", "not_compared", "few_images",
