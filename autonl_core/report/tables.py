@@ -293,6 +293,7 @@ def summary(facts: Facts) -> Table:
     if facts.parent is not None:
         rows.append(("goes on from", f"search {facts.parent}", "with its supernet, and its teacher if it has one"))
     if test.val_top1_pct is not None:
-        note = f"on {counted(test.val_images, 'image')}, after the short training it was chosen by"
+        chosen_by = "after the short training it was chosen by" if arch.comparison.rounds else "with shared weights"
+        note = f"on {counted(test.val_images, 'image')}, {chosen_by}"
         rows.insert(3, ("validation top-1", pct(test.val_top1_pct), note))
     return Table(("figure", "value", "note"), tuple(rows), (0, 2))
