@@ -11,7 +11,18 @@ CommandError
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_COMMANDS = (  # what a request of the API is on the command line
+    (r"GET /searches\b(?!/)", r"`autonl list`"),
+    (r"GET /datasets/([^\s;,]+)", r"`autonl dataset show \1`"),
+    (r"GET /weights\b(?!/)", r"`autonl weights list`"),
+    (r"GET /architectures/\S+\?search_id=(\w+)&format=([\w-]+)", r"`autonl download \1 -f \2`"),
+)
+_OPTIONS = {"flops_budget": "-b/--budget", "dataset": "-d/--dataset"}  # of fields that may be missing
+_SAYS_ALL = ("checkpoint-not-ready", "report-not-ready")  # problems whose titles hope for a file that may never be
 
 
 class CommandError(Exception):
@@ -52,5 +63,22 @@ def refused(url: str, status: int, body: bytes) -> ApiError:
         title = problem["title"]
     except (ValueError, KeyError, TypeError):
         return ApiError(f"{url} returned status {status}", [body.decode(errors="replace")[:200]], status)
-    fields = [f"{error['pointer'].strip('/') or 'body'}: {error['detail']}" for error in problem.get("errors", ())]
-    return ApiError(title, fields or [problem.get("detail", "")], status)
+    lines = [_field(error) for error in problem.get("errors", ())] or [_in_commands(problem.get("detail", ""))]
+    if str(problem.get("type")).rpartition("/")[2] in _SAYS_ALL:
+        return ApiError(lines[0], lines[1:], status)
+    return ApiError(title, lines, status)
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """What is wrong with one field, which is named once."""
+    field, detail = error["pointer"].strip("/") or "body", _in_commands(error["detail"])
+    if detail == "is required" and field in _OPTIONS:
+        return f"{_OPTIONS[field]} {detail}"
+    return f"{field}: {re.sub(r'^flops_budget (?=[0-9])', '', detail) if field != 'body' else detail}"
+
+
+def _in_commands(detail: str) -> str:
+    """The text of a problem with the commands that do what the requests in it do."""
+    for request, command in _COMMANDS:
+        detail = re.sub(request, command, detail)
+    return detail

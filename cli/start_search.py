@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
-from cli.watch import follow_to_end
+from cli.watch import follow_to_end, say_started
 
 # Listed from the directories, as everywhere: what describes members takes longer to import than most commands run.
 _ALGORITHMS = ", ".join(Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names())
@@ -77,6 +78,7 @@ def search(
     with Client(url) as client:
         started = client.start_search(body)
         if wait:
+            _say_started(client, started, Console(stderr=as_json))
             follow_to_end(client, started["id"], as_json)
         elif as_json:
             print_json(started)
@@ -84,6 +86,15 @@ def search(
             Console().print(
                 Text(f"{started['id']} is {started['state']}; follow it with: autonl watch {started['id']}")
             )
+
+
+def _say_started(client: Client, started: Mapping[str, Any], console: Console) -> None:
+    """Name the search, and those that repeat it; those for other budgets are queued later."""
+    say_started(console, started["id"])
+    if started["config"]["repeat"] > 1:
+        for one in client.repeats(started["id"])["searches"]:
+            if one["search_id"] != started["id"]:
+                say_started(console, one["search_id"])
 
 
 def _read_config(path: Path | None) -> dict[str, Any]:

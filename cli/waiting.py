@@ -33,12 +33,18 @@ def time_left(progress: Mapping[str, Any]) -> str:
 
 
 def queue_text(search: Mapping[str, Any]) -> str | None:
-    """The place of a queued search, and when it may start; None: it is not queued, or the service does not say."""
+    """The place of a queued search, and when it may start; None: it is not queued, or the service does not say.
+
+    At position N it gets the worker that is the Nth free: of those that run, or of the one that none holds.
+    """
     queue = search.get("queue")
     if queue is None:
         return None
     place = f"number {queue['position']} in the queue"
     if queue["may_start_at"] is None:
-        return f"{place}; when it may start is not known: {queue['unknown']}"
+        waits_for = queue["position"] if queue["running"] else queue["ahead"]
+        if not waits_for:
+            return f"{place}; starts as soon as a worker is free; if this lasts, check that a worker is running"
+        return f"{place}; waits for {waits_for} {'search' if waits_for == 1 else 'searches'}; no estimate yet"
     wait_s = (datetime.fromisoformat(queue["may_start_at"]) - datetime.now(UTC)).total_seconds()
     return f"{place}; may start in {time_range(wait_s, wait_s)}" if wait_s >= 1 else f"{place}; may start any moment"

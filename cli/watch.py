@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.console import Console
+from rich.text import Text
 
 from cli.client import Client
 from cli.live import follow_search
@@ -27,7 +30,8 @@ def follow_to_end(client: Client, search_id: str, as_json: bool) -> None:
 
     With JSON on stdout, progress goes to stderr.
     """
-    details = follow_search(client, search_id, Console(stderr=as_json))
+    console = Console(stderr=as_json)
+    details = _follow(client, search_id, console)
     show(client, details, as_json)
     states = [details["state"]]
     is_first = bool(details["budgets"]) and details["budgets"][0]["search_id"] == search_id
@@ -39,8 +43,24 @@ def follow_to_end(client: Client, search_id: str, as_json: bool) -> None:
         if other["search_id"] is None:  # the first one ended before its shared weights had learned
             states.append("failed")
             continue
-        ended = follow_search(client, other["search_id"], Console(stderr=as_json))
+        if is_first:
+            say_started(console, other["search_id"])
+        ended = _follow(client, other["search_id"], console)
         show(client, ended, as_json)
         states.append(ended["state"])
     if set(states) != {"succeeded"}:
         raise click.exceptions.Exit(FAILED)
+
+
+def say_started(console: Console, search_id: str) -> None:
+    console.print(Text(f"search {search_id} started"), soft_wrap=True)
+
+
+def _follow(client: Client, search_id: str, console: Console) -> dict[str, Any]:
+    """`follow_search`, which Ctrl-C ends; the search does not end with it, and that is said."""
+    try:
+        return follow_search(client, search_id, console)
+    except KeyboardInterrupt:
+        ways_on = f"autonl watch {search_id} follows it, autonl cancel {search_id} stops it"
+        console.print(Text(f"the search goes on: {ways_on}"), soft_wrap=True)
+        raise

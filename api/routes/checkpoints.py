@@ -21,6 +21,7 @@ from store.stores import Stores
 
 _FORMAT_HELP = "; ".join(f"`{name}`: {facts.summary}" for name, facts in FORMATS.items())
 _CONTENT: dict[str, Any] = {facts.media_type: {} for facts in FORMATS.values()}
+_STOPPED = frozenset({SearchState.CANCELLED, SearchState.FAILED, SearchState.PAUSED})  # before its files were exported
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "content": _CONTENT,
@@ -81,6 +82,9 @@ def _not_ready(stores: Stores, arch_id: str, search_id: str | None, file_format:
     """Why the file does not exist: it is still being made, or never will be. Raises NotFound."""
     architecture = stores.architectures.get(arch_id, search_id=search_id)
     search = stores.searches.get(architecture.search_id)
+    if search.state in _STOPPED and stores.architectures.artifact(arch_id, "safetensors", search_id=search.id):
+        reason = _only_weights(search, arch_id, file_format)
+        return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
     if search.state.final:
         reason = _why_never(search, arch_id, file_format)
         return ProblemError(problems.CHECKPOINT_NOT_READY, reason, state=search.state)
@@ -91,6 +95,13 @@ def _not_ready(stores: Stores, arch_id: str, search_id: str | None, file_format:
     return ProblemError(problems.CHECKPOINT_NOT_READY, reason, headers={"Retry-After": str(POLL_S)}, state=search.state)
 
 
+def _only_weights(search: Search, arch_id: str, file_format: FileFormat) -> str:
+    """Why a search that stopped before its end has a checkpoint, and no other format."""
+    way_out = f"GET /architectures/{arch_id}/checkpoint?search_id={search.id}&format=safetensors gives its best network"
+    more = "; resume it to get the others" if search.state == SearchState.PAUSED else ""
+    return f"a {search.state} search has no {file_format}; {way_out}{more}"
+
+
 def _why_never(search: Search, arch_id: str, file_format: FileFormat) -> str:
     """Why a final search has no such file of this architecture."""
     result = search_result(search)
@@ -98,6 +109,6 @@ def _why_never(search: Search, arch_id: str, file_format: FileFormat) -> str:
         return f"search {search.id} {search.state} without a {file_format} file of this architecture; see its `result`"
     withheld: dict[str, str | None] = {name: parity.withheld for name, parity in result.parity.items()}
     if reason := withheld.get(file_format):
-        return f"search {search.id} withheld {file_format}: {reason}"
+        return f"{file_format} of search {search.id} is withheld: {reason}"
     available = ", ".join(result.files) or "no file"
     return f"search {search.id} was not asked to export {file_format} (`export.formats`); it has {available}"

@@ -122,10 +122,22 @@ def test_a_format_that_is_not_there_is_refused_with_the_reason(client: httpx.Cli
     stores.claims.finish(samples.claim(stores), result, {"safetensors": samples.CHECKPOINT})
     path = f"/architectures/{result.architecture.arch_id}/checkpoint"
     eight_bits = refusal(client.get(path, params={"format": "onnx-int8"}), 409, "checkpoint-not-ready")
-    assert "withheld onnx-int8: it loses 14.4 points, more than 2.0" in eight_bits["detail"]
+    assert "is withheld: it loses 14.4 points, more than 2.0" in eight_bits["detail"]
     not_asked_for = refusal(client.get(path, params={"format": "torchscript"}), 409, "checkpoint-not-ready")
     assert "was not asked to export torchscript" in not_asked_for["detail"]
     assert "it has safetensors" in not_asked_for["detail"]
+
+
+def test_a_cancelled_search_names_the_request_for_its_best_network(client: httpx.Client, stores: Stores) -> None:
+    search_id = start(client)
+    lease, record = samples.claim(stores), samples.architecture()
+    stores.updates.checkpoint(lease, record, samples.CHECKPOINT)
+    stores.control.cancel(search_id)
+    stores.claims.cancelled(lease)
+    path = f"/architectures/{record.arch_id}/checkpoint"
+    none = refusal(client.get(path, params={"format": "bundle"}), 409, "checkpoint-not-ready")
+    wanted = f"GET {path}?search_id={search_id}&format=safetensors"
+    assert none["detail"] == f"a cancelled search has no bundle; {wanted} gives its best network"
 
 
 def test_an_unknown_architecture_and_an_unknown_format_get_different_errors(client: httpx.Client, link: str) -> None:

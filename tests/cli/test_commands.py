@@ -143,9 +143,10 @@ def test_status_shows_the_progress_of_a_running_search(service: httpx.Client, st
 
 def test_status_and_list_show_the_place_of_a_queued_search(service: httpx.Client, stores: Stores) -> None:
     first, second = start(service), start(service)
-    assert "number 2 in the queue; when it may start is not known: how long" in autonl("status", second).stdout
+    assert "number 1 in the queue; starts as soon as a worker is free" in autonl("status", first).stdout
+    assert "number 2 in the queue; waits for 1 search; no estimate yet" in autonl("status", second).stdout
     samples.claim(stores)
-    assert "number 1 in the queue; when it may start is not known: how long" in autonl("status", second).stdout
+    assert "number 1 in the queue; waits for 1 search; no estimate yet" in autonl("status", second).stdout
     listed = autonl("list").stdout.splitlines()
     assert [line.split()[:4] for line in listed if second in line] == [[second, "queued,", "number", "1"]]
     assert [line.split()[:2] for line in listed if first in line] == [[first, "running"]]

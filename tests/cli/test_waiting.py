@@ -42,5 +42,11 @@ def test_a_place_in_the_queue() -> None:
     queue: dict[str, Any] = {"position": 2, "ahead": 1, "running": 2, "may_start_at": soon, "unknown": None}
     assert queue_text({"queue": queue}) == "number 2 in the queue; may start in about 2 to 3 min"
     unknown = queue | {"may_start_at": None, "unknown": "no one knows"}
-    assert queue_text({"queue": unknown}) == "number 2 in the queue; when it may start is not known: no one knows"
+    assert queue_text({"queue": unknown}) == "number 2 in the queue; waits for 2 searches; no estimate yet"
+    behind_one = unknown | {"running": 0}
+    assert queue_text({"queue": behind_one}) == "number 2 in the queue; waits for 1 search; no estimate yet"
+    next_one = behind_one | {"position": 1, "ahead": 0}
+    assert queue_text({"queue": next_one}) == (
+        "number 1 in the queue; starts as soon as a worker is free; if this lasts, check that a worker is running"
+    )
     assert queue_text({"queue": None}) is queue_text({}) is None

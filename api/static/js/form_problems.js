@@ -8,7 +8,7 @@ export function showProblems(form, problem) {
   const lines = listed.map(({ pointer, detail }) => {
     const name = fieldOf(pointer);
     for (const field of fieldsOf(form, name)) field.setAttribute("aria-invalid", "true");
-    return h("li", { "data-field": name }, h("b", {}, titleOf(form, name)), ` ${detail}`);
+    return h("li", { "data-field": name }, h("b", {}, titleOf(form, name)), ` ${withoutName(detail)}`);
   });
   replace(
     byId("form-errors"),
@@ -42,6 +42,11 @@ function fieldOf(pointer) {
   const [, name = "", index] = pointer.split("/");
   if (name === "flops_budgets") return index === "0" ? "flops_budget" : name;
   return name === "baselines" ? name : pointer.slice(1).replace("/", ".");
+}
+
+/** What is wrong with a budget, said beside the name of its field: without that name. */
+export function withoutName(detail) {
+  return detail.replace(/^flops_budget (?=\d)/, "");
 }
 
 function fieldsOf(form, name) {

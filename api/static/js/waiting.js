@@ -19,9 +19,11 @@ export function timeLeft(progress) {
 }
 
 /** The place of a queued search, and when it may start. */
-export function queuePlace({ position, may_start_at: start, unknown }) {
+export function queuePlace({ position, ahead, running, may_start_at: start }) {
   const place = `Number ${position} in the queue`;
-  if (start === null) return `${place}; when it may start is not known: ${unknown}.`;
+  const waitsFor = running ? position : ahead; // at position N it gets the worker that is the Nth free
+  if (start === null && !waitsFor) return `${place}; starts as soon as a worker is free; if this lasts, check that a worker is running.`;
+  if (start === null) return `${place}; waits for ${waitsFor} ${waitsFor === 1 ? "search" : "searches"}; no estimate yet.`;
   const wait = (Date.parse(start) - Date.now()) / 1000;
   return `${place}; may start ${wait >= 1 ? `in ${timeRange(wait, wait)}` : "any moment"}.`;
 }
