@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ PROXIES: dict[str, dict[str, Any]] = {
     "deep-prefix": {"prefix": "/team/nets", "compresses": True, "version": 10},
 }
 
+get = functools.partial(httpx.get, timeout=60)  # busy machines are slow, and slowness is not what is tested
+
 
 @pytest.fixture(params=PROXIES)
 def outside(client: httpx.Client, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
@@ -48,14 +51,14 @@ def test_a_location_leads_to_what_was_created(outside: httpx.Client) -> None:
         outside.post("/datasets?name=shapes", content=archive()),
         outside.post("/weights?name=mine", content=b"weights"),
     ):
-        created = httpx.get(urljoin(str(answer.request.url), answer.headers["Location"]))
+        created = get(urljoin(str(answer.request.url), answer.headers["Location"]))
         assert created.status_code == 200, answer.headers["Location"]
         key = "id" if "id" in answer.json() else "name"
         assert created.json()[key] == answer.json()[key]
 
 
 def test_a_slash_too_many_is_corrected(outside: httpx.Client) -> None:
-    answer = httpx.get(url_of(outside, "searches/"), follow_redirects=True)
+    answer = get(url_of(outside, "searches/"), follow_redirects=True)
     assert (answer.status_code, "searches" in answer.json()) == (200, True)
 
 
@@ -105,17 +108,17 @@ def test_events_are_streamed_to_their_end(outside: httpx.Client, stores: Stores,
 @pytest.mark.parametrize("document", ["", "docs"])
 def test_what_a_page_loads_is_found_from_where_it_is(outside: httpx.Client, document: str) -> None:
     url = url_of(outside, document)
-    links = re.findall(r'(?:src|href)="([^"#]+)"', httpx.get(url).text)
+    links = re.findall(r'(?:src|href)="([^"#]+)"', get(url).text)
     assert links
     for link in links:
         assert not link.startswith("/")
-        assert httpx.get(urljoin(url, link)).status_code == 200, link
+        assert get(urljoin(url, link)).status_code == 200, link
 
 
 def test_the_description_names_the_service_relative_to_itself(outside: httpx.Client) -> None:
     answer = outside.get("/openapi.json")
     (server,) = answer.json()["servers"]
-    assert httpx.get(urljoin(str(answer.url), server["url"]) + "healthz").status_code == 200
+    assert get(urljoin(str(answer.url), server["url"]) + "healthz").status_code == 200
 
 
 def test_no_script_calls_a_path_from_the_root_of_the_host() -> None:
@@ -131,6 +134,6 @@ def test_a_prefix_that_a_proxy_leaves_in_the_path_is_a_setting(settings: Setting
     ):
         answer = outside.post("/searches", json=SEARCH)
         assert answer.status_code == 202
-        assert httpx.get(urljoin(str(answer.request.url), answer.headers["Location"])).status_code == 200
+        assert get(urljoin(str(answer.request.url), answer.headers["Location"])).status_code == 200
         assert outside.get("/static/js/main.js").status_code == 200
         assert service.get("/searches").status_code == 200  # a health check that comes without it

@@ -158,7 +158,7 @@ def test_weights_are_deleted_unless_they_are_built_in(
         ({"top1_pct": "nan"}, "top1_pct", "less than or equal to 100"),
         ({"top1_pct": "101"}, "top1_pct", "less than or equal to 100"),
         ({"source": "x" * 501}, "source", "at most 500 characters"),
-        ({"name": "../../etc/passwd"}, "name", "match pattern"),
+        ({"name": "../../etc/passwd"}, "name", "a name has 1 to 64 characters"),
         ({"name": None}, "name", "is required"),
     ],
 )

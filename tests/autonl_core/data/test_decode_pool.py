@@ -161,7 +161,7 @@ def test_an_image_that_changes_is_an_error_that_names_it(folder: Path, tmp_path:
     root = write_folder(tmp_path / "images")
     data = prepare(scan("f", root), SIZE, tmp_path / "cache", cache_limit_bytes=TOO_LITTLE)
     photo(1).save(root / "bird" / "7.jpg", quality=30)
-    with pytest.raises(DatasetError, match=r"1 images of .* changed .* 'bird/7.jpg'.*add the dataset again"):
+    with pytest.raises(DatasetError, match=r"1 image of .* changed, .* 'bird/7.jpg'.*add the dataset again"):
         data.train.take(np.arange(len(data.train)))
 
 
