@@ -44,7 +44,7 @@ def test_all_of_them_are_followed_and_one_that_did_not_succeed_is_a_failure(
     stores.claims.cancelled(other)
     watched = autonl("watch", search_id)
     assert watched.exit_code == 1
-    assert watched.stdout.index(search_id) < watched.stdout.index(other.search_id)
+    assert watched.stdout.index(search_id) < watched.stdout.index(f"search {other.search_id} started\n")
     assert autonl("watch", other.search_id).exit_code == 1
 
 
