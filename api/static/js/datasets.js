@@ -5,7 +5,7 @@ import { h, replace } from "./dom.js";
 import { searchOn } from "./form.js";
 import { chooseDataset } from "./form_choices.js";
 import * as format from "./format.js";
-import { badge, notice, regularly, table } from "./parts.js";
+import { badge, notice, regularly, showMissing, table } from "./parts.js";
 import { readings } from "./readings.js";
 import { uploadPart, wasAwaited } from "./upload.js";
 
@@ -44,7 +44,10 @@ export function showDataset(main, name) {
     if (dataset.state === "ready" && wasAwaited(name)) chooseDataset(name);
     return dataset.state === "checking";
   };
-  return regularly(update, (problem) => replace(parts.head, notice(problem)));
+  return regularly(update, (problem) => {
+    if (problem.document?.status === 404) showMissing(main, "dataset", name);
+    else replace(parts.head, notice(problem));
+  });
 }
 
 function row(dataset) {
@@ -55,7 +58,7 @@ function row(dataset) {
 function head(dataset) {
   const message = h("span", { class: "hint", role: "status" });
   const remove = async () => {
-    if (!confirm("Delete this dataset and its images?")) return;
+    if (!confirm(`Delete dataset ${dataset.name} and its images?`)) return;
     try {
       await api.deleteDataset(dataset.name);
       location.hash = "#/datasets";
@@ -72,27 +75,30 @@ function head(dataset) {
 }
 
 function summary(dataset) {
+  if (dataset.state === "invalid" && dataset.report?.readings?.length) return "Not ready: choose below what the classes are.";
   if (dataset.state === "invalid") return "It cannot be searched on. Mend what is listed as an error, and add it again.";
   if (dataset.state === "checking") {
     return dataset.progress === null ? "Waiting for a checker, which opens every image and compares it with the others."
       : `Being checked, ${format.percent(100 * dataset.progress, 0)} done: every image is opened and compared with the others.`;
   }
   return `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")} in ` +
-    `${format.counted(dataset.classes.length, "class")}, ${dataset.image_size} pixels`;
+    `${format.counted(dataset.classes.length, "class")}, usual size ${dataset.image_size} pixels`;
 }
 
 function problems(dataset) {
   if (!dataset.report) return null;
   const found = dataset.report.problems; // most severe first
   if (found.length === 0) return h("div", {}, h("h2", {}, "Check"), h("p", {}, "No problems found."));
-  return h("div", {}, h("h2", {}, `Check (${found.length})`), h("ul", { class: "findings" }, found.map(finding)));
+  return h("div", {}, h("h2", {}, `Check (${found.length})`), h("ul", { class: "findings" }, found.map((one) => finding(one, dataset.report.readings?.length))));
 }
 
-function finding({ severity, code, detail, files, count }) {
+/** One finding; what is `offered` to choose from is listed above, and not once more as the layouts to ask for. */
+function finding({ severity, code, detail, files, count }, offered) {
+  const said = offered && code === "layout_ambiguous" ? `${detail.split(": ")[0]}.` : detail;
   const more = count > files.length ? ` and ${format.count(count - files.length)} more` : "";
   return h("li", {},
     h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, code.replaceAll("_", " ")),
-    h("p", {}, detail),
+    h("p", {}, said),
     files.length ? h("details", {}, h("summary", { class: "hint" }, format.counted(count, "file")), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
 }
 

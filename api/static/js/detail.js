@@ -6,7 +6,7 @@ import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
 import { cloneSearch, goOnFrom } from "./form.js";
 import * as format from "./format.js";
-import { scrolled } from "./parts.js";
+import { scrolled, showMissing } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { tradeOff } from "./tradeoff.js";
 import { queuePlace, timeLeft } from "./waiting.js";
@@ -74,8 +74,11 @@ export function showDetail(main, id, onChange) {
       shown.state = search.state;
       replace(parts.problem);
     } catch (problem) {
-      replace(parts.problem, h("p", { class: "notice" }, problem.message));
-      if (problem.document?.status === 404) shown.stopped = true;
+      if (shown.stopped) return;
+      if (problem.document?.status === 404) {
+        shown.stopped = true;
+        showMissing(main, "search", id);
+      } else replace(parts.problem, h("p", { class: "notice" }, problem.message));
     }
   }
 
@@ -117,9 +120,9 @@ function render(parts, search, shown, architecture, actions) {
   replace(parts.numbers, numbers(search));
   replace(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
   replace(parts.downloads, downloads(search));
-  if (architecture) {
-    replace(parts.architecture, h("h2", {}, search.result ? "Architecture" : "Best architecture so far"), architectureDrawing(architecture));
-  }
+  if (architecture) replace(parts.architecture, h("h2", {}), architectureDrawing(architecture));
+  const title = parts.architecture.querySelector("h2"); // the drawing stays when the search ends with the same network
+  if (title) title.textContent = FINAL.includes(search.state) ? "Architecture" : "Best architecture so far";
   if (shown.newPoints) {
     const charts = metricCharts(shown.points, search.flops_budget);
     replace(parts.charts, charts.length ? [h("h2", {}, "Metrics"), h("div", { class: "chart-grid" }, charts)] : null);
@@ -140,7 +143,7 @@ function head(search, { onChange }) {
   const ask = (request, title, style, done) => !search.links[request] ? null
     : h("button", { type: "button", class: style, onclick: () => act(() => api.ask(search, request), () => { message.textContent = done; onChange(); }) }, title);
   const remove = h("button", { type: "button", class: "quiet-button", onclick: () => {
-    if (confirm("Delete this search and its files?")) act(() => api.deleteSearch(search.id), () => { location.hash = "#/"; });
+    if (confirm(`Delete search ${search.id} and its files?`)) act(() => api.deleteSearch(search.id), () => { location.hash = "#/"; });
   } }, "Delete");
   return h(
     "div",
@@ -150,7 +153,7 @@ function head(search, { onChange }) {
     h("div", { class: "actions" },
       h("span", { class: `badge large ${search.state}` }, search.state),
       search.links.report ? h("a", { class: "primary button", href: api.address(search.links.report) }, "Report") : null,
-      search.links.checkpoint ? h("a", { class: "primary button", href: api.address(search.links.checkpoint), download: true }, "Download model") : null,
+      search.links.checkpoint ? mainDownload(search) : null,
       search.result && search.supernet
         ? h("button", { type: "button", class: "quiet-button", onclick: () => act(() => goOnFrom(search), () => {}) }, "Another budget") : null,
       h("button", { type: "button", class: "quiet-button", title: "Fill the form with the settings of this search", onclick: () => act(() => cloneSearch(search), () => {}) }, "Clone"),
@@ -160,6 +163,12 @@ function head(search, { onChange }) {
       FINAL.includes(search.state) ? remove : null,
       message),
   );
+}
+
+/** The file to take first: the bundle has everything; searches of earlier versions may have the weights only. */
+function mainDownload({ links, result }) {
+  const [format, title] = result?.files?.bundle ? ["&format=bundle", "Download bundle"] : ["", "Download model"];
+  return h("a", { class: "primary button", href: api.address(`${links.checkpoint}${format}`), download: true }, title);
 }
 
 /** The weights that a search starts from; searches of earlier versions do not say. */
@@ -221,7 +230,7 @@ function numbers(search) {
   if (!best) return null;
   const result = search.result;
   const tiles = [
-    result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.counted(result.test_images, "image")}`] : null,
+    result ? ["Test top-1", format.percent(best.test_top1_pct), `${format.count(result.test_correct)} of ${format.counted(result.test_images, "image")}, 95% interval ${format.interval(result.test_correct, result.test_images)}`] : null,
     ["Validation top-1", format.percent(best.val_top1_pct), result ? "when selected" : "with supernet weights"],
     ["MACs", format.macs(best.macs, 4), "per image"],
     ["Parameters", format.macs(best.params, 4), `${format.macs(4 * best.params)}B as float32`],

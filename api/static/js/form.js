@@ -2,7 +2,7 @@
 
 import { createSearch } from "./api.js";
 import { byId, h, replace } from "./dom.js";
-import { chooseDataset, loadStarts, showRange, startChoices } from "./form_choices.js";
+import { checkBudget, chooseDataset, loadStarts, showRange, startChoices } from "./form_choices.js";
 import { clearProblems, forgetMended, showProblems } from "./form_problems.js";
 import { fillForm, mergeConfigs, readConfig } from "./form_values.js";
 
@@ -13,17 +13,20 @@ export async function startForm(onStarted) {
   form.addEventListener("submit", (event) => submit(event, onStarted));
   form.addEventListener("input", forgetMended);
   form.addEventListener("change", forgetMended);
+  for (const kind of ["input", "change"]) form.addEventListener(kind, checkBudget);
   await startChoices();
 }
 
 /** Fill the form for a search on a dataset that is ready. */
 export async function searchOn(dataset) {
+  clearProblems(byId("new-search")); // they were of another request
   await chooseDataset(dataset);
   byId("budget").focus();
 }
 
 /** Fill the form for a search that goes on from a finished one; the budget is left to the user. */
 export async function goOnFrom(search) {
+  clearProblems(byId("new-search"));
   await chooseDataset(search.dataset);
   byId("init").value = `search:${search.id}`;
   byId("init").closest("details").open = true;
@@ -40,6 +43,7 @@ export async function cloneSearch({ id, config }) {
   const start = first.parent === null ? first : { ...first, parent: null, init: `search:${first.parent}` };
   const { repeat_of: _, ...settings } = start;
   await loadStarts();
+  clearProblems(byId("new-search"));
   fillForm(byId("new-search"), settings);
   showBasis(settings, id);
   await showRange();
@@ -53,6 +57,7 @@ function showBasis(settings, id) {
     const { dataset } = byId("new-search").elements;
     const chosen = dataset.value;
     byId("new-search").reset();
+    clearProblems(byId("new-search"));
     basis = null;
     replace(byId("basis"));
     chooseDataset(chosen);

@@ -55,7 +55,7 @@ async function loadWeights() {
 /** What a search can start from: weight sets, and finished searches on the chosen dataset. */
 export async function loadStarts() {
   const dataset = byId("dataset").value;
-  const starts = [["", "chosen by the images"], ["none", "random weights"], ...weights.map((name) => [name, name])];
+  const starts = [["", "automatic"], ["none", "random weights"], ...weights.map((name) => [name, name])];
   const select = byId("init");
   try {
     const finished = dataset ? (await getFinished(dataset)).searches : [];
@@ -93,17 +93,30 @@ export async function showRange() {
   if (!dataset) return;
   byId("dataset-hint").textContent =
     `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")}, ` +
-    `${format.counted(dataset.classes.length, "class")}, ${dataset.image_size} pixels`;
+    `${format.counted(dataset.classes.length, "class")}, usual size ${dataset.image_size} pixels`;
   const hint = byId("budget-hint");
   const slider = byId("budget-slider");
   [range, hint.textContent] = await feasible(dataset);
   slider.disabled = range === null;
   const wanted = format.parseMacs(byId("budget").value);
-  if (range && (wanted === null || wanted < range.min_macs || wanted > range.max_macs)) {
-    byId("budget").value = format.macs(fromSlider(400), 2);
-  }
+  if (range && (wanted === null || isOutside(wanted))) byId("budget").value = format.macs(fromSlider(400), 2);
   placeSlider(format.parseMacs(byId("budget").value));
+  byId("budget").dispatchEvent(new Event("change", { bubbles: true })); // what was wrong with it is mended, or another range
 }
+
+/** Mark a budget that is not feasible while it is typed, and say what is. */
+export function checkBudget() {
+  const wanted = format.parseMacs(byId("budget").value);
+  const isWrong = range !== null && wanted !== null && isOutside(wanted);
+  byId("budget-problem").hidden = !isWrong;
+  byId("budget-problem").textContent = isWrong ? `Not feasible here: choose ${rangeInWords(range)}.` : "";
+  if (isWrong) byId("budget").setAttribute("aria-invalid", "true");
+}
+
+const isOutside = (wanted) => wanted < range.min_macs || wanted > range.max_macs;
+
+/** Both ends are feasible as they are shown. */
+const rangeInWords = (within) => `${format.macs(fromSlider(0, within))} to ${format.macs(fromSlider(1000, within))}`;
 
 /** The feasible range for what is chosen in the form, and a sentence about it: whatever the budget, it is the same. */
 async function feasible(dataset) {
@@ -112,9 +125,8 @@ async function feasible(dataset) {
   if (byId("init").value) asked.init = byId("init").value;
   try {
     const plan = await planSearch(asked).catch((problem) => planWithin(problem, asked));
-    const { min_macs: min, max_macs: max } = plan.feasible_range;
     const start = plan.init === "none" ? "random weights" : plan.init;
-    const feasible = `${format.macs(min)} to ${format.macs(max)} MACs are feasible`;
+    const feasible = `${rangeInWords(plan.feasible_range)} MACs are feasible`;
     return [plan.feasible_range, `${feasible} (${plan.search_space}, ${plan.resolutions.join(" or ")} pixels, from ${start})`];
   } catch (problem) {
     return [null, problem.message];
@@ -134,10 +146,10 @@ function placeSlider(wanted) {
 }
 
 /** The budget at a slider position, on a scale of ratios, rounded to what the field can show, within the range. */
-function fromSlider(place) {
-  const exact = range.min_macs * (range.max_macs / range.min_macs) ** (place / 1000);
+function fromSlider(place, { min_macs: min, max_macs: max } = range) {
+  const exact = min * (max / min) ** (place / 1000);
   const step = 10 ** (Math.floor(Math.log10(exact)) - 2);
-  const low = Math.ceil(range.min_macs / step) * step;
-  const high = Math.floor(range.max_macs / step) * step;
+  const low = Math.ceil(min / step) * step;
+  const high = Math.floor(max / step) * step;
   return Math.min(Math.max(Math.round(exact / step) * step, low), high);
 }

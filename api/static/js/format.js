@@ -12,6 +12,15 @@ export function counted(number, noun) {
 
 export const percent = (number, digits = 2) => (number === null || number === undefined ? "–" : `${number.toFixed(digits)}%`);
 
+/** Of a share (Wilson, 1927): (17, 30) -> "39.2 to 72.6%". */
+export function interval(correct, images) {
+  const z = 1.96;
+  const share = correct / images;
+  const middle = (share + z * z / (2 * images)) / (1 + z * z / images);
+  const half = (z / (1 + z * z / images)) * Math.sqrt(share * (1 - share) / images + z * z / (4 * images * images));
+  return `${(100 * Math.max(0, middle - half)).toFixed(1)} to ${(100 * (middle + half)).toFixed(1)}%`;
+}
+
 /** 4500000 -> "4.5M", with at most `digits` significant digits. */
 export function macs(number, digits = 3) {
   for (const [suffix, scale] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {

@@ -6,6 +6,7 @@ import { showDetail, showWelcome } from "./detail.js";
 import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
 import { refreshList, startList } from "./list.js";
+import { showMissing } from "./parts.js";
 import { showWeights } from "./weights.js";
 
 const LIST_EVERY_MS = 3000;
@@ -15,11 +16,22 @@ let leave = () => {}; // stops the background updates of the current view
 
 const VIEWS = [
   [/^#\/searches\/([0-9a-f]+)$/, (main, id) => showDetail(main, id, refreshList)],
+  [/^#\/searches\/(.+)$/, missing("search")],
   [/^#\/datasets\/([A-Za-z0-9._-]+)$/, showDataset],
+  [/^#\/datasets\/(.+)$/, missing("dataset")],
   [/^#\/datasets$/, showDatasets],
   [/^#\/weights$/, showWeights],
   [/^/, showWelcome],
 ];
+
+/** A view of what cannot exist, because nothing can have such a name. */
+function missing(kind) {
+  return (main, name) => {
+    document.title = "AutoNL";
+    showMissing(main, kind, name);
+    return () => {};
+  };
+}
 
 function route() {
   leave();

@@ -1,6 +1,6 @@
 // What the views of datasets and weights have in common.
 
-import { h } from "./dom.js";
+import { h, replace } from "./dom.js";
 import * as format from "./format.js";
 
 const EVERY_MS = 1000;
@@ -13,7 +13,7 @@ export function regularly(update, onProblem) {
     try {
       again = await update();
     } catch (problem) {
-      onProblem(problem);
+      if (!stopped) onProblem(problem);
       again = problem.document?.status !== 404;
     }
     if (again && !stopped) setTimeout(() => stopped || poll(), EVERY_MS);
@@ -26,6 +26,11 @@ export function regularly(update, onProblem) {
 
 export const badge = (state) => h("span", { class: `badge ${state}` }, state);
 export const notice = (problem) => h("p", { class: "notice" }, problem.message);
+
+/** Say that there is no such search or dataset, in place of all that `main` shows. */
+export function showMissing(main, kind, name) {
+  replace(main, h("section", { class: "part" }, h("p", { class: "notice" }, `There is no ${kind} ${name}.`)));
+}
 
 /** What may be wider than the page; it can be scrolled with the keyboard too. */
 export const scrolled = (label, ...children) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...children);

@@ -6,18 +6,31 @@ import * as format from "./format.js";
 import { awaitCheck } from "./upload.js";
 
 const SHOWN_CLASSES = 24;
+const NAMED_CLASSES = 3; // on a button
+const MAX_TITLE = 60;
 
 /** The readings that its check found possible; null if there is nothing to choose. */
 export function readings({ name, report }) {
   const possible = report?.readings ?? [];
   if (!possible.length) return null;
+  const titles = buttonTitles(possible);
   return h("div", {},
     h("h2", {}, "Which of these are the classes?"),
     h("p", { class: "hint" }, "The files can be read in several ways. Choose one, and the dataset is checked again; nothing is uploaded again."),
-    h("ul", { class: "readings" }, possible.map((reading) => row(name, reading))));
+    h("ul", { class: "readings" }, possible.map((reading, place) => row(name, reading, titles[place]))));
 }
 
-function row(name, { layout, classes }) {
+/** What the button of each reading says: its first classes, or its layout where that would be long or not unique. */
+export function buttonTitles(possible) {
+  const named = possible.map(({ classes }) => {
+    const names = classes.slice(0, NAMED_CLASSES).map((one) => one.name).join(", ");
+    return `Use ${names}${classes.length > NAMED_CLASSES ? "…" : ""}`;
+  });
+  const isClear = (title) => title.length <= MAX_TITLE && named.filter((other) => other === title).length === 1;
+  return named.map((title, place) => (isClear(title) ? title : `Use ${possible[place].layout}`));
+}
+
+function row(name, { layout, classes }, title) {
   const message = h("p", { class: "hint", role: "status" });
   const choose = async ({ currentTarget: button }) => {
     button.disabled = true;
@@ -36,6 +49,6 @@ function row(name, { layout, classes }) {
   return h("li", {},
     h("code", {}, layout), ` ${format.counted(classes.length, "class")}, ${format.counted(images, "image")}`,
     h("p", {}, listed, left > 0 ? `, and ${format.count(left)} more` : ""),
-    h("button", { type: "button", onclick: choose }, "Use this"),
+    h("button", { type: "button", onclick: choose }, title),
     message);
 }

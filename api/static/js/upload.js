@@ -25,7 +25,11 @@ export function uploadPart() {
   const bar = h("div", { class: "bar", share: 0, role: "progressbar", "aria-label": "Upload", hidden: true });
   const name = h("input", { id: "new-dataset", required: true, autocomplete: "off", spellcheck: "false", placeholder: "flowers", "aria-describedby": "name-rule" });
   const button = h("button", { class: "primary", type: "submit" }, "Upload");
-  const say = (text) => replace(message, text);
+  const say = (text, isProblem = false) => {
+    message.className = isProblem ? "problem" : "hint";
+    replace(message, text);
+  };
+  const refuse = (text) => say(text, true);
   const show = (share, text) => {
     bar.style.setProperty("--share", share);
     bar.setAttribute("aria-valuenow", Math.round(100 * share));
@@ -45,9 +49,9 @@ export function uploadPart() {
   };
   const submit = async (event) => {
     event.preventDefault();
-    if (!name.value.trim()) return say("Enter a name.");
-    if (!checkName()) return say("This name does not follow the rule above.");
-    if (!chosen) return say("Choose a zip archive or a folder, or drop one here.");
+    if (!name.value.trim()) return refuse("Enter a name.");
+    if (!checkName()) return refuse(wrongName(name.value.trim()));
+    if (!chosen) return refuse("Choose a zip archive or a folder, or drop one here.");
     button.disabled = true;
     bar.hidden = false;
     try {
@@ -57,7 +61,7 @@ export function uploadPart() {
       location.hash = `#/datasets/${dataset.name}`;
     } catch (problem) {
       const listed = problem.document?.errors?.map(({ detail }) => `${detail} `);
-      replace(message, listed ?? problem.message);
+      refuse(listed ?? problem.message);
     } finally {
       button.disabled = false;
       bar.hidden = true;
@@ -68,9 +72,9 @@ export function uploadPart() {
   return h("section", { class: "part" },
     h("h2", {}, "Add your images"),
     h("p", { class: "hint" }, "One folder per class: ", h("code", {}, "train/CLASS/…"), " and ", h("code", {}, "test/CLASS/…"),
-      ", or ", h("code", {}, "CLASS/…"), " without splits, in which case a fifth is set aside for testing."),
+      ", or ", h("code", {}, "CLASS/…"), " without splits, in which case a fifth is set aside for testing, or images with a file of labels (CSV, JSON, COCO)."),
     h("form", { novalidate: true, onsubmit: submit },
-      dropZone(choose, say,
+      dropZone(choose, refuse,
         h("div", { class: "pair" },
           h("div", {}, h("label", { for: "new-archive" }, "Zip archive"), chooser("new-archive", { accept: ".zip,application/zip,application/x-zip-compressed" })),
           h("div", {}, h("label", { for: "new-folder" }, "or folder"), chooser("new-folder", { webkitdirectory: true }))),
@@ -80,7 +84,7 @@ export function uploadPart() {
     bar, message);
 }
 
-function dropZone(choose, say, ...children) {
+function dropZone(choose, refuse, ...children) {
   const zone = h("div", { class: "drop" }, ...children);
   const mark = (isOver) => (event) => {
     event.preventDefault();
@@ -93,7 +97,7 @@ function dropZone(choose, say, ...children) {
     try {
       choose(await fromDrop(event.dataTransfer));
     } catch (error) {
-      say(`What was dropped cannot be read: ${error.message}`);
+      refuse(`What was dropped cannot be read: ${error.message}`);
     }
   });
   return zone;
@@ -112,7 +116,15 @@ function describe({ archive, files, hidden, folder }) {
   return `${folder ? `${folder}: ` : ""}${parts.join("; ")}`;
 }
 
-const suggestName = ({ archive, folder }) => {
-  const plain = (archive ? archive.name.replace(/\.[^.]*$/, "") : folder).replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 64);
-  return NAME.test(plain) ? plain : "";
-};
+const suggestName = ({ archive, folder }) => validName(archive ? archive.name.replace(/\.[^.]*$/, "") : folder);
+
+/** The nearest name that follows the rule; "" if `text` has nothing that a name can begin with. */
+export function validName(text) {
+  const plain = text.normalize("NFD").replace(/\p{M}+/gu, "").replace(/[^A-Za-z0-9._-]+/g, "-");
+  return plain.replace(/^[^A-Za-z0-9]+/, "").slice(0, 64).replace(/-+$/, "");
+}
+
+function wrongName(text) {
+  const valid = validName(text);
+  return valid ? `Use ${valid}: ${text} does not follow the rule above.` : `${text} does not follow the rule above.`;
+}
