@@ -102,13 +102,12 @@ def _build(reading: Reading, listed: Listed, folders: Folders) -> Layout:
     )
     if parts - {None} and set(splits.values()) == {None}:
         built = replace(built, only_split=_folder_of(next(iter(parts - {None})), places, reading, folders)[0])
+    if (validation := splits.get("validation")) is not None:
+        named = _folder_of("validation", places, reading, folders)
+        is_test = validation == "test"
+        built = replace(built, validation_is_test=named) if is_test else replace(built, validation=named)
     if isinstance(reading, LabelReading):
         return replace(built, label_files=reading.files, unfound=reading.unfound, several_labels=reading.several)
-    if "validation" in parts:
-        named = _folder_of("validation", places, reading, folders)
-        if splits["validation"] is not None:
-            is_test = splits["validation"] == "test"
-            built = replace(built, validation_is_test=named) if is_test else replace(built, validation=named)
     return replace(built, folders=class_folders(reading.layout, folders, listed, places))
 
 

@@ -112,6 +112,11 @@ def test_a_column_of_splits_is_used() -> None:
     table = rows(["file,label,split", *(f"{n}.jpg,{dog},{parts[n]}" for n, dog in enumerate(DOGS))])
     found = layout(IMAGES | {"labels.csv": table})
     assert [split for split, _ in found.images.values()] == ["train"] * 4 + ["test"] * 2
+    assert found.validation == ("validation",)
+    table = table.replace(b"TEST", b"valid")
+    found = layout(IMAGES | {"labels.csv": table})
+    assert [split for split, _ in found.images.values()] == ["train"] * 2 + ["test"] * 4
+    assert found.validation_is_test == ("validation",)
 
 
 def test_a_table_per_split_whose_images_have_equal_names() -> None:
