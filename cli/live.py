@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import RESTING_STATES, Client
-from cli.render import pct, short_macs, state_text
+from cli.render import pct, share_done, short_macs, state_text
 from cli.waiting import queue_text, time_left
 
 _POLL_S = 0.5
@@ -66,7 +66,7 @@ def _line(search: Mapping[str, Any]) -> str:
     parts = [search["state"]]
     progress = None if search["state"] in RESTING_STATES else search["progress"]
     if progress:
-        parts += [progress["phase"], f"{100 * progress['fraction']:3.0f}%"]
+        parts += [progress["phase"], f"{100 * share_done(search):3.0f}%"]
         if progress["epochs"]:
             parts.append(f"epoch {progress['epoch']}/{progress['epochs']}")
     if best := search["best"]:
@@ -84,9 +84,7 @@ def _panel(search: Mapping[str, Any]) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True, width=12)
     table.add_column()
-    resting, fraction = search["state"] in RESTING_STATES, progress["fraction"]
-    if search["state"] == "succeeded":
-        fraction = 1.0
+    resting, fraction = search["state"] in RESTING_STATES, share_done(search)
     done_bar = Table.grid(padding=(0, 1))
     queued = queue_text(search)
     remaining = "" if resting or queued else time_left(progress)

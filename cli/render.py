@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +53,13 @@ def pct(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}%"
 
 
+def share_done(search: Mapping[str, Any]) -> float:
+    """How much of a search is done: 1 only once it has succeeded, however little is left before."""
+    if search["state"] == "succeeded":
+        return 1.0
+    return math.floor(100 * min(search["progress"]["fraction"], 0.99) + 1e-9) / 100 if search["progress"] else 0.0
+
+
 def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
@@ -82,7 +90,6 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     for title in ("budget", "MACs", "top-1", "done", "age"):
         table.add_column(title, justify="right")
     for search in searches:
-        fraction = 1.0 if search["state"] == "succeeded" else (search["progress"] or {"fraction": 0.0})["fraction"]
         state = state_text(search["state"])
         if queue := search.get("queue"):
             state.append(f", number {queue['position']}")
@@ -93,7 +100,7 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
             short_macs(search["flops_budget"]),
             short_macs(search["macs"]),
             pct(search["test_top1_pct"]),
-            f"{100 * fraction:.0f}%",
+            f"{100 * share_done(search):.0f}%",
             short_time((datetime.now(UTC) - datetime.fromisoformat(search["created_at"])).total_seconds()),
         )
     return table
@@ -175,7 +182,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
     facts += [("all budgets", ", ".join(map(_budget_of, search["budgets"])))] if search["budgets"] else []
     if search["progress"] and search["state"] not in ("succeeded", "failed"):
         progress = search["progress"]
-        facts.append(("phase", f"{progress['phase']}, {100 * progress['fraction']:.0f}% done"))
+        facts.append(("phase", f"{progress['phase']}, {100 * share_done(search):.0f}% done"))
         if search["state"] in ("running", "pausing"):
             facts.append(("remaining", time_left(progress)))
     if search["state"] == "paused":
