@@ -7,15 +7,12 @@ pairs, as many as fit into `_KEPT_BYTES`. Does not import PyTorch or SciPy.
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import signal
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
@@ -23,9 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autonl_core.data.decode import read_image
-from autonl_core.data.decode_worker import OUT_OF_MEMORY
-from autonl_core.data.listing import ListedFiles, Listing
-from autonl_core.dataset_check.inspect_worker import BLOCK, REQUEST, InspectTask, Memory
+from autonl_core.data.listing import ListedFiles
+from autonl_core.dataset_check.request_loop import BLOCK, InspectTask, serve_requests
 from autonl_core.dataset_check.same_picture import SIDE, compare
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.spec import GreyRange
@@ -107,26 +103,11 @@ def _answer(pairs: Pairs, pictures: _Pictures, answers: BinaryIO) -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the check process too, which then closes our input
-    if not (line := sys.stdin.buffer.readline()):
-        return 0
-    task = CompareTask.from_line(line)
-    requests = sys.stdin.buffer
-    try:
-        files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)
+    def begin(files: ListedFiles, task: CompareTask) -> Callable[[bytes], None]:
         pictures = _Pictures(files, task)
-        memory = Memory(task.share_bytes)
-        gc.freeze()  # modules are never garbage: no collection looks at them again
-        while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-            count, alone = REQUEST.unpack(head)
-            pairs = np.frombuffer(requests.read(PAIR.itemsize * count), PAIR)
-            memory.limit(alone)
-            _answer(pairs, pictures, sys.stdout.buffer)
-    except MemoryError:
-        return OUT_OF_MEMORY
-    except BrokenPipeError:  # the check process is gone: there is no reader for the remaining output
-        os._exit(0)
-    return 0
+        return lambda pairs: _answer(np.frombuffer(pairs, PAIR), pictures, sys.stdout.buffer)
+
+    return serve_requests(CompareTask, PAIR.itemsize, begin)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from autonl_core.data.listing import Listing, list_files
 from autonl_core.dataset_check.compare_worker import LIKENESS, PAIR, CompareTask, Pairs
 from autonl_core.dataset_check.inspect import Images, Inspected
-from autonl_core.dataset_check.inspect_worker import InspectTask
 from autonl_core.dataset_check.inspectors import Inspectors, Portion
+from autonl_core.dataset_check.request_loop import InspectTask
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.spec import GreyRange
 

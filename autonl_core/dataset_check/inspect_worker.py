@@ -4,26 +4,18 @@ The first line of standard input is an `InspectTask` in JSON. Then come requests
 answer is one or more blocks: a `BLOCK`, that many `RECORD`s of the next rows, and a JSON text, why some of them cannot
 be read, by their position in the block.
 
-Beside others, the process may allocate its share of the memory that the check may use, and what it has no memory for is
-marked so in its record; alone, it may allocate all of it. Does not import PyTorch or SciPy.
+What the process has no memory for is marked so in its record (`request_loop.py`). Does not import PyTorch or SciPy.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import math
-import os
-import resource
-import signal
-import struct
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import IntFlag
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -31,9 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autonl_core.data.decode import reduced_rgb, turn_of, upright
-from autonl_core.data.decode_worker import OUT_OF_MEMORY
 from autonl_core.data.grey_levels import is_deep, is_deep_colour, range_of_image
-from autonl_core.data.listing import ListedFiles, Listing, ReaderTask
+from autonl_core.data.listing import ListedFiles
+from autonl_core.dataset_check.request_loop import BLOCK, InspectTask, serve_requests
 from autonl_core.datasets.image_files import describe, read_opened
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.plain_jpeg import decode_plain_jpeg
@@ -41,8 +33,6 @@ from autonl_core.datasets.spec import GreyRange
 from autonl_core.errors import ImageError
 
 SIDE = 16  # of the thumbnails that are compared
-REQUEST = struct.Struct("<Q?")  # the number of rows, and whether the process is alone
-BLOCK = struct.Struct("<QQ")  # the number of records, and the length of the text in bytes
 DIGEST_BYTES = 16
 RECORD = np.dtype(
     [
@@ -57,7 +47,6 @@ RECORD = np.dtype(
 )
 EIGHT_BITS: GreyRange = (0.0, 255.0)
 _BLOCK_S = 1.0  # between blocks at most, or one image if that takes longer
-_STATM = Path("/proc/self/statm")  # where the kernel tells the size of the address space, in pages
 
 Records = NDArray[Any]  # (N,) of RECORD
 
@@ -72,28 +61,6 @@ class ImageTrait(IntFlag):
     ROTATED = 16
     DEEP_COLOUR = 32
     DAMAGED_METADATA = 64
-
-
-@dataclass(frozen=True)
-class InspectTask(ReaderTask):
-    """What a process is to open, and how much memory it may allocate beside others."""
-
-    share_bytes: int  # 0: as much as alone
-
-
-class Memory:
-    """The limit of the address space of this process."""
-
-    def __init__(self, share_bytes: int) -> None:
-        self._alone, self._hard = resource.getrlimit(resource.RLIMIT_AS)
-        self._beside = self._alone
-        if share_bytes and _STATM.exists():
-            used_bytes = int(_STATM.read_text().split()[0]) * resource.getpagesize()
-            beside = used_bytes + share_bytes
-            self._beside = beside if self._alone == resource.RLIM_INFINITY else min(beside, self._alone)
-
-    def limit(self, alone: bool) -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (self._alone if alone else self._beside, self._hard))
 
 
 def digest(data: bytes) -> bytes:
@@ -223,25 +190,10 @@ def _records(opened: Sequence[Opened | None]) -> Records:
 
 
 def main() -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the check process too, which then closes our input
-    if not (line := sys.stdin.buffer.readline()):
-        return 0  # there were no images to open
-    task = InspectTask.from_line(line)
-    requests = sys.stdin.buffer
-    try:
-        files = ListedFiles(Listing.load(Path(task.folder), task.kind, Path(task.path)), task.limits)
-        memory = Memory(task.share_bytes)
-        gc.freeze()  # modules are never garbage: no collection looks at them again
-        while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-            count, alone = REQUEST.unpack(head)
-            rows = np.frombuffer(requests.read(8 * count), np.int64).tolist()
-            memory.limit(alone)
-            _answer(rows, files, task.limits, sys.stdout.buffer)
-    except MemoryError:
-        return OUT_OF_MEMORY
-    except BrokenPipeError:  # the check process is gone: there is no reader for the remaining output
-        os._exit(0)
-    return 0
+    def begin(files: ListedFiles, task: InspectTask) -> Callable[[bytes], None]:
+        return lambda rows: _answer(np.frombuffer(rows, np.int64).tolist(), files, task.limits, sys.stdout.buffer)
+
+    return serve_requests(InspectTask, np.dtype(np.int64).itemsize, begin)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from autonl_core.data.decode_worker import OUT_OF_MEMORY
 from autonl_core.data.listing import ListedFiles, Listing
 from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end, readable
-from autonl_core.dataset_check.inspect_worker import BLOCK, RECORD, REQUEST, InspectTask, Records, digest
+from autonl_core.dataset_check.inspect_worker import RECORD, Records, digest
+from autonl_core.dataset_check.request_loop import BLOCK, REQUEST, InspectTask
 from autonl_core.datasets.limits import Limits
 from autonl_core.host.cpus import available_cpus
 
