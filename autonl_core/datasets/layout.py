@@ -16,7 +16,7 @@ from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.layouts.choose import AUTO, EXPECTED_LAYOUT, Chooser
 from autonl_core.datasets.layouts.class_folders import ClassFolders, class_folders
 from autonl_core.datasets.layouts.folders import Folders, unwrap, unwrap_splits
-from autonl_core.datasets.layouts.label_files import LabelReading, renamed
+from autonl_core.datasets.layouts.label_files import LabelReading
 from autonl_core.datasets.layouts.listed import Listed, list_visible
 from autonl_core.datasets.layouts.pattern import SPLIT, Place
 from autonl_core.datasets.layouts.reading import Reading
@@ -80,8 +80,8 @@ def read_layout(
     folders = unwrap_splits(unwrap(Folders({name: parts[:-1] for name, parts in listed.images.items()})))
     chooser = Chooser(where, listed, folders, files, limits)
     reading = chooser.recognise() if layout == AUTO else chooser.read_as(layout)
-    synsets, names = synset_names(reading.counts(), listed.others, files)
-    reading = renamed(_without_colliding_accents(reading, listed), names)
+    synsets, named = synset_names(reading.counts(), listed.others, files)
+    reading = reading.renamed(named)
     _require_classes(set(reading.counts()), where, limits)
     built = _build(reading, listed, folders)
     return replace(built, synsets=synsets, chosen="" if layout == AUTO else layout)
@@ -129,23 +129,6 @@ def _folder_of(part: Part | None, places: Mapping[str, Place], reading: Reading,
         return (str(part),)
     at = components.index(SPLIT)
     return tuple(sorted({folders.of[name][at] for name, place in places.items() if place.part == part}))
-
-
-def _without_colliding_accents(reading: Reading, listed: Listed) -> Reading:
-    """As `reading`, unless folders differ in the encoding of their accents only: then they stay different classes."""
-    raw: dict[str, set[str]] = {}
-    folders = {(listed.images[name][:-1], place.class_name) for name, place in reading.places.items()}
-    for parts, named in folders:
-        raw.setdefault(named, set()).update(part for part in parts if unicodedata.normalize("NFC", part) == named)
-    colliding = {name for name, spellings in raw.items() if len(spellings) > 1}
-    if not colliding:
-        return reading
-    places = dict(reading.places)
-    for name, place in places.items():
-        if place.class_name in colliding:
-            spelt = [part for part in listed.images[name][:-1] if part in raw[place.class_name]]
-            places[name] = place._replace(class_name=spelt[-1])
-    return replace(reading, places=places)
 
 
 def _require_classes(classes: set[str], where: str, limits: Limits) -> None:

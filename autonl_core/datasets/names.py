@@ -30,7 +30,7 @@ _DATA_SUFFIXES = words(
 )
 _NOT_OPENED = DOCUMENT_SUFFIXES | _DATA_SUFFIXES | FOREIGN_IMAGE_SUFFIXES
 
-_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "folder.jpg:encryptable"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _SYSTEM_FOLDERS = frozenset(  # thumbnails and bins of Windows, macOS, Synology, QNAP, Linux and photo managers
     {
         "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler",

@@ -84,7 +84,7 @@ class Chooser:
                 known[folders] = pattern.place(folders, self.listed.images[name][-1])
             if (place := known[folders]) is not None:
                 places[name] = place
-        return Reading(str(pattern), places)
+        return Reading(str(pattern), places).with_composed_names()
 
     def _all_folders(self) -> dict[str, Parts]:
         """Those of every image, those outside of folders too."""

@@ -7,7 +7,7 @@ text file per image that begins with the number of its class.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.layouts.folders import Folders
@@ -15,7 +15,7 @@ from autonl_core.datasets.layouts.image_index import ImageIndex
 from autonl_core.datasets.layouts.label_columns import Columns, find_columns
 from autonl_core.datasets.layouts.label_tables import SUFFIXES, Row, Table, read_table
 from autonl_core.datasets.layouts.listed import Listed
-from autonl_core.datasets.layouts.pattern import Place, class_name
+from autonl_core.datasets.layouts.pattern import Place, composed
 from autonl_core.datasets.layouts.reading import Reading
 from autonl_core.datasets.layouts.split_names import Part, split_part
 from autonl_core.datasets.layouts.yolo import YOLO, class_names, yolo_labels
@@ -39,8 +39,8 @@ class LabelReading(Reading):
 
 def is_label_layout(layout: str) -> bool:
     """Whether a layout is one of files of labels."""
-    files = layout.rpartition(_COLUMN)[0] or layout
-    return layout == YOLO or all(suffix_of(file) in SUFFIXES for file in _files(layout) or [files])
+    files = _files(layout)
+    return layout == YOLO or (files != [] and all(suffix_of(file) in SUFFIXES for file in files))
 
 
 def may_have_labels(file: str) -> bool:
@@ -111,7 +111,7 @@ class _Context:
             text = columns.label_of(row, label)
             if image is None or not text:
                 continue
-            place = Place(self._part(table.file, row, columns, image), class_name([text]))
+            place = Place(self._part(table.file, row, columns, image), composed(text))
             if places.setdefault(image, place).class_name != place.class_name:
                 several.add(image)
         kept = {image: places[image] for image in sorted(places.keys() - several)}
@@ -203,16 +203,7 @@ def _yolo(listed: Listed, folders: Folders, files: FileSource) -> list[LabelRead
         return []
     names, names_file = class_names(labels.values(), listed, files)
     places: Mapping[str, Place] = {
-        image: Place(_folder_part(folders, image), class_name([names.get(label, label)]))
-        for image, label in labels.items()
+        image: Place(_folder_part(folders, image), composed(names.get(label, label))) for image, label in labels.items()
     }
     used = (*sources, names_file) if names_file else tuple(sources)
     return [LabelReading(YOLO, places, used, "", (), tuple(several))]
-
-
-def renamed(reading: Reading, names: Mapping[str, str]) -> Reading:
-    """The same with other names of classes."""
-    if not names:
-        return reading
-    places = {image: place._replace(class_name=names[place.class_name]) for image, place in reading.places.items()}
-    return replace(reading, places=places)

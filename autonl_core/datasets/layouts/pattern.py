@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -82,7 +81,7 @@ class Pattern:
                 return None
         if components is not self.components:
             names = numbered_class(file)
-        return Place(part, class_name(names)) if names else None
+        return Place(part, JOINT.join(names)) if names else None
 
     def class_of_folder(self, folders: Parts) -> str | None:
         """The class that a folder stands for; None if it is above or below the folders of classes, or elsewhere."""
@@ -90,12 +89,12 @@ class Pattern:
         if len(folders) != deepest + 1:
             return None
         place = Pattern(self.components[: deepest + 1]).place(folders, "") if folders else None
-        return None if place is None else place.class_name
+        return None if place is None else composed(place.class_name)
 
 
-def class_name(folders: Iterable[str]) -> str:
+def composed(name: str) -> str:
     """As people read it: accents as one character, however the file system stores them."""
-    return unicodedata.normalize("NFC", JOINT.join(folders))
+    return unicodedata.normalize("NFC", name)
 
 
 def numbered_class(file: str) -> list[str]:
