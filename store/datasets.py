@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
-from autonl_core.datasets.spec import BUILTIN, DatasetSpec
+from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
 from store.artifacts import ArtifactStore
 from store.checks import start_check
 from store.dataset_files import DatasetFiles
@@ -58,11 +58,11 @@ class ReadAs(NamedTuple):
     """How the files of a dataset are to be read."""
 
     layout: str = AUTO
-    duplicates: Literal["keep", "leave-out"] = "leave-out"
+    duplicates: DuplicatesRule = "leave-out"
 
     @staticmethod
     def of(spec: DatasetSpec) -> ReadAs:
-        return ReadAs(spec.layout, "keep" if spec.duplicates == "keep" else "leave-out")
+        return ReadAs(spec.layout, spec.duplicates)
 
 
 AS_FOUND = ReadAs()

@@ -20,7 +20,7 @@ from autonl_core.files import fsync_folder
 from store.artifacts import ArtifactStore
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
-from store.datasets import ReadAs, sheets_folder
+from store.datasets import sheets_folder
 from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores
@@ -60,7 +60,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         limits=settings.limits,
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
         layout=entry.spec.layout,
-        duplicates=ReadAs.of(entry.spec).duplicates,
+        duplicates=entry.spec.duplicates,
         saved_dir=saved_folder(settings, lease.name),
         on_progress=ProgressWriter(stores.checks, lease),
     )

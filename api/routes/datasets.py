@@ -28,7 +28,6 @@ from api.schemas.datasets import (
     DatasetBody,
     DatasetList,
     DatasetView,
-    Duplicates,
     Layout,
     ReadingBody,
 )
@@ -38,6 +37,7 @@ from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
+from autonl_core.datasets.spec import DuplicatesRule
 from autonl_core.datasets.zip_archive import EMPTY_FIRST_BYTES, FIRST_BYTES
 from autonl_core.spec.config import Name
 from store.datasets import Added, ReadAs, sheets_folder
@@ -105,7 +105,9 @@ async def add_dataset(
     stores: StoresDep,
     name: Annotated[Name | None, Query(description="for an uploaded archive; a JSON body has its own `name`")] = None,
     layout: Annotated[Layout, Query(description=f"for an uploaded archive: {LAYOUT_HELP}")] = AUTO,
-    duplicates: Annotated[Duplicates, Query(description=f"for an uploaded archive: {DUPLICATES_HELP}")] = "leave-out",
+    duplicates: Annotated[
+        DuplicatesRule, Query(description=f"for an uploaded archive: {DUPLICATES_HELP}")
+    ] = "leave-out",
 ) -> DatasetView:
     """Add a dataset: upload a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
     application/zip" ".../datasets?name=photos"`), or register a path. It can be searched on once it is `ready`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,7 +12,7 @@ from autonl_core.datasets.check_report import SHOWN_PAIRS, DatasetProblem, Datas
 from autonl_core.datasets.layouts.choose import AUTO, require_layout
 from autonl_core.datasets.layouts.pattern import HELP as PATTERN_HELP
 from autonl_core.datasets.layouts.pattern import MAX_LENGTH
-from autonl_core.datasets.spec import dataset_kinds
+from autonl_core.datasets.spec import DuplicatesRule, dataset_kinds
 from autonl_core.errors import DatasetError
 from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
@@ -33,7 +33,6 @@ LAYOUT_HELP = (
     f"how folders name classes: `auto` recognises what is unambiguous; otherwise {PATTERN_HELP}; or the name of a file "
     "of labels and its column, such as labels.csv:breed"
 )
-Duplicates = Literal["leave-out", "keep"]
 DUPLICATES_HELP = "training images that show the same picture as a test image: leave them out of training, or keep them"
 
 
@@ -43,7 +42,7 @@ class ReadingBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     layout: Layout = Field(default=AUTO, description=LAYOUT_HELP)
-    duplicates: Duplicates = Field(default="leave-out", description=DUPLICATES_HELP)
+    duplicates: DuplicatesRule = Field(default="leave-out", description=DUPLICATES_HELP)
 
 
 class DatasetBody(BaseModel):
@@ -56,7 +55,7 @@ class DatasetBody(BaseModel):
         description="absolute path of a folder or zip of class folders on the service's own disk"
     )
     layout: Layout = Field(default=AUTO, description=LAYOUT_HELP)
-    duplicates: Duplicates = Field(default="leave-out", description=DUPLICATES_HELP)
+    duplicates: DuplicatesRule = Field(default="leave-out", description=DUPLICATES_HELP)
 
 
 @mirrors(

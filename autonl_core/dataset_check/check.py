@@ -24,7 +24,7 @@ from autonl_core.dataset_check.inspect import Images, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
-from autonl_core.dataset_check.splitting import DuplicatesRule, split_images
+from autonl_core.dataset_check.splitting import split_images
 from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item
@@ -36,7 +36,7 @@ from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.place_words import in_user_words, shown_as
 from autonl_core.datasets.scan import content_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
-from autonl_core.datasets.spec import DatasetSpec, GreyRange
+from autonl_core.datasets.spec import DatasetSpec, DuplicatesRule, GreyRange
 from autonl_core.errors import AmbiguousLayout, DatasetError, LayoutReading
 
 _READING_SHARE = 0.85  # of the duration of a check

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from autonl_core.dataset_check.comparison import Comparison
 from autonl_core.dataset_check.duplicate_checks import check_compared, check_duplicates
@@ -17,8 +16,7 @@ from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.items import Item, split_items
 from autonl_core.datasets.layout import Layout
 from autonl_core.datasets.limits import Limits
-
-DuplicatesRule = Literal["leave-out", "keep"]
+from autonl_core.datasets.spec import DuplicatesRule
 
 
 def split_images(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from autonl_core.datasets.sources import SOURCES
 from autonl_core.errors import DatasetError
 
 BUILTIN_KIND = "builtin"
+DuplicatesRule = Literal["leave-out", "keep"]
 
 GreyRange = tuple[float, float]  # the values of black and white in images with one channel of more than 8 bits
 
@@ -50,7 +51,7 @@ class DatasetSpec:
     horizontal_flip: bool = True  # whether a mirrored image still shows its class
     manifest: str = ""  # path of the manifest; empty if the dataset was not checked
     layout: str = "auto"  # how its folders or label files are read, if the user chose it
-    duplicates: str = "leave-out"  # training images that show the same picture as a test image; or "keep"
+    duplicates: DuplicatesRule = "leave-out"  # training images that show the same picture as a test image; or "keep"
     # What `read_image` maps deep images with, the same for all. None: there are none, or the dataset was checked before
     # ranges were found; its images then keep the white level of their own brightest pixel, as they always had.
     grey_range: GreyRange | None = None
