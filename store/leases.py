@@ -45,9 +45,8 @@ def require_lease(session: Session, lease: Lease, *conditions: ColumnElement[boo
     fenced = Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
     search = lock_row(session, *fenced, *conditions, **changes)
     if search is None:
-        raise (
-            LeaseLapsed(_explain(session, lease)) if is_lapsed(session, lease) else LeaseLost(_explain(session, lease))
-        )
+        kind = LeaseLapsed if is_lapsed(session, lease) else LeaseLost
+        raise kind(_explain(session, lease))
     if lease.update_number:
         if search.report_seq >= lease.update_number:
             raise AlreadyWritten(
