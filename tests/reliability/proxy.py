@@ -77,8 +77,10 @@ class FaultProxy:
         """Whether a limit set by `allow` is still in force."""
         return self._allowed is not None
 
-    def _forwarded(self, chunk: bytes) -> bytes | None:
-        """The part of a reply's chunk to forward; None: close the connection here."""
+    def _forwarded(self, chunk: bytes, source: socket.socket) -> bytes | None:
+        """The part of a reply's chunk to forward; None: close the connection here. Called with the lock held."""
+        if source not in self._open:
+            return None  # cut after this chunk was read: it does not arrive, whatever is allowed since
         if self._allowed is None:
             self.reply_bytes += len(chunk)
             return chunk
@@ -122,7 +124,8 @@ class FaultProxy:
                     self._lose = None
                     self.lost.set()
                     break
-                forwarded = self._forwarded(chunk) if replies else chunk
+                with self._lock:
+                    forwarded = self._forwarded(chunk, source) if replies else chunk
                 if forwarded is None:
                     break
                 sink.sendall(forwarded)
