@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from cli.commands import FullHelpGroup, LazyCommand
+from cli.options import url_before_option
 
 COMMANDS = (
     LazyCommand(
@@ -85,10 +87,14 @@ def _show_completion(context: click.Context, _parameter: click.Parameter, shell:
     is_eager=True,
     help="print the script that completes commands in a shell; save it where the shell reads completions",
 )
+@url_before_option
 @click.version_option(package_name="autonl", message="autonl %(version)s", help="show the version and exit")
 @click.help_option(help="show this message and exit")
-def app() -> None:
+@click.pass_context
+def app(context: click.Context, url: str) -> None:
     """Search for image classifiers that fit a MACs budget."""
+    if context.invoked_subcommand == "up" and context.get_parameter_source("url") == ParameterSource.COMMANDLINE:
+        raise click.UsageError("--url names a service that runs; `autonl up` starts one, at --host and --port")
 
 
 if __name__ == "__main__":

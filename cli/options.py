@@ -14,14 +14,24 @@ from store.service_url import DEFAULT_SERVICE_URL
 
 REFUSED = 2  # exit code when a command could not do what it was asked to
 
+_URL_HELP = "URL of the service (environment: AUTONL_URL)"
+
+
+def _url_before_the_command() -> str:
+    """What `autonl --url URL COMMAND`, the environment or the default says."""
+    params = click.get_current_context().find_root().params
+    return str(params.get("url", DEFAULT_SERVICE_URL))
+
+
 # Click reads the variable, not the settings: to check all of them takes longer than a request.
-url_option = click.option(
+url_before_option = click.option(
     "--url",
     envvar="AUTONL_URL",
     default=DEFAULT_SERVICE_URL,
     show_default=True,
-    help="URL of the service (environment: AUTONL_URL)",
+    help=f"{_URL_HELP}; may stand after the command too",
 )
+url_option = click.option("--url", default=_url_before_the_command, show_default=DEFAULT_SERVICE_URL, help=_URL_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
 search_argument = click.argument("search_id", metavar="SEARCH", help="search id")
 

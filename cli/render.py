@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autonl_core.wording.counts import counted
+from cli.event_details import detail_text
 from cli.waiting import queue_text, time_left
 
 STATE_STYLES = {
@@ -76,9 +77,8 @@ def event_table(events: Iterable[Mapping[str, Any]]) -> Table:
     for title in ("at", "attempt", "event", "detail"):
         table.add_column(title, overflow="fold")
     for event in events:
-        detail = ", ".join(f"{name} {value}" for name, value in event["detail"].items())
-        at = event["at"].replace("T", " ")[:19]
-        table.add_row(str(event["seq"]), at, str(event["attempt"] or "-"), event["kind"], Text(detail))
+        at, detail = event["at"].replace("T", " ")[:19], Text(detail_text(event["detail"]))
+        table.add_row(str(event["seq"]), at, str(event["attempt"] or "-"), event["kind"], detail)
     return table
 
 

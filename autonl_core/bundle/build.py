@@ -57,10 +57,12 @@ def make_bundle(
     write_contents(folder, network, run.dataset, run.data)
     describe_files(folder, asked_for.formats)
     failed = export_network(run, folder, checkpoint, network, meanwhile)
+    run.reporter.ended(0.5)
     certificate = certify(folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget)
     latencies = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
         (folder / FORMATS[CERTIFIED].file_name).unlink()
+    run.reporter.ended(0.6)
     scores = score_in_clean_process(run, folder, meanwhile)
     parity = judge(scores, folder, asked_for.int8_max_drop_points) | unscored(scores, folder) | failed
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)

@@ -48,12 +48,14 @@ def finish(
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
 
     with run.phase("exporting", best=best_so_far):
+        run.reporter.ended(0.1)
         checkpoint = run.work_dir / CHECKPOINT_NAME
         save_checkpoint(checkpoint, network, run.dataset, run.data)
         verify_checkpoint(checkpoint, network, run.config.flops_budget)
         report = ReportWriter(run, state, network, examiner.predictions(), baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
+        run.reporter.ended(0.9)
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports
     return _result(run, state, outcome, checkpoint, files)

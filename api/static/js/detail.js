@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { architectureDrawing } from "./architecture.js";
 import { metricCharts } from "./charts.js";
 import { h, replace } from "./dom.js";
+import { detailText } from "./event_details.js";
 import { cloneSearch, goOnFrom } from "./form.js";
 import * as format from "./format.js";
 import { scrolled, showMissing } from "./parts.js";
@@ -280,15 +281,13 @@ function eventSection() {
   const title = h("h2", {}, "Events");
   const list = h("ol", { class: "events-list", tabindex: 0, "aria-label": "Events, newest first" });
   const section = h("section", { class: "part" }, h("details", {}, h("summary", {}, title), list));
-  const line = (event) => h("li", {}, h("time", {}, format.clock(event.at)), h("b", {}, event.kind.replaceAll("_", " ")), h("span", {}, summary(event.detail)));
+  const line = (event) => h("li", {}, h("time", {}, format.clock(event.at)), h("b", {}, event.kind.replaceAll("_", " ")), h("span", {}, detailText(event.detail)));
   const show = (events) => {
     title.textContent = `Events (${events.length})`;
     replace(list, events.slice(-200).reverse().map(line));
   };
   return { section, show };
 }
-
-const summary = (detail) => Object.entries(detail).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
 
 function logSection(id) {
   const box = h("div", {});

@@ -55,6 +55,9 @@ class TestContents:
         assert ArchSpec.from_json(json.loads((made.bundle.folder / "arch.json").read_text())) == made.network.arch
         assert (made.bundle.folder / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
 
+    def test_progress_moves_on_with_the_stages(self, made: Made) -> None:
+        assert made.run.reporter.pace.fraction == pytest.approx(0.95 + 0.05 * 0.6)
+
     def test_files_to_download_are_those_that_were_scored(self, made: Made) -> None:
         assert made.files.keys() == {*made.bundle.parity, "bundle"}
         for name, parity in made.bundle.parity.items():

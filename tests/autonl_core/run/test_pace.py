@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autonl_core.run.pace import WorkPlan
+from autonl_core.run.pace import Pace, WorkPlan
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.space_families import SPACES
 
@@ -60,3 +60,14 @@ def test_three_finalists_free_two_passes() -> None:
     """Three trainings on 9,000 of 10,000 images are 2.7 passes, and three scores on the others .1."""
     assert plan(4_500_000).without_final().freed_epochs == 2
     assert plan(4_500_000, supernet={"finalists": 1}).without_final().freed_epochs == 0
+
+
+def test_what_follows_the_counted_work_has_its_share_of_the_fraction() -> None:
+    pace = Pace({"training": 200.0}, done=100.0)
+    assert pace.fraction == pytest.approx(0.475)
+    pace.done = 200.0
+    assert pace.fraction == pytest.approx(0.95)
+    pace.ended = 0.5
+    assert pace.fraction == pytest.approx(0.975)
+    pace.ended = 1.0
+    assert pace.fraction == 0.999  # only a search that succeeded is done
