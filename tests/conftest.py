@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
 
+    from tests.autonl_core.bundle.small_bundle import Made
+
 __all__ = ["migrated_sqlite", "postgres"]  # here, so that each process of tests has one, whatever folders it works on
 
 # The same examples in every run, so that a failure is reproducible everywhere; no deadline, because machines stall.
@@ -31,6 +33,14 @@ for name in list(os.environ):
 
 # Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """One bundle of all formats, for whatever reads one: it takes many seconds to make."""
+    from tests.autonl_core.bundle.small_bundle import make_all  # loads torch, which most tests do without
+
+    return make_all(tmp_path_factory.mktemp("made"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,10 @@ import pytest
 TOGETHER = {
     "tests/autonl_core/bundle/test_build.py": "one bundle",
     "tests/autonl_core/bundle/test_export_process.py": "one bundle",
+    "tests/autonl_core/bundle/test_latency.py": "one bundle",
     "tests/autonl_core/bundle/test_onnx_macs.py": "one bundle",
+    "tests/autonl_core/bundle/test_pixels.py": "one bundle",
+    "tests/autonl_core/bundle/test_predict_file.py": "one bundle",
     "tests/autonl_core/bundle/test_verify_file.py": "one bundle",
     "tests/autonl_core/export/test_formats.py": "one bundle",
     "tests/autonl_core/export/test_graph.py": "one bundle",  # not this, but all that exporters load
@@ -16,6 +19,7 @@ TOGETHER = {
     "tests/autonl_core/phases/test_reporting.py": "one search",
     "tests/autonl_core/run/test_stopping.py": "one search",
     "tests/autonl_core/test_search.py": "one search",
+    "tests/cli/test_predict.py": "one bundle",
 }
 # Folders of long tests, each of which sets up a service of its own: they are distributed one by one.
 ONE_BY_ONE = ("tests/fuzz/", "tests/reliability/")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from tests.autonl_core.bundle.small_bundle import made
 from tests.autonl_core.small_searches import cache, uninterrupted
 
-__all__ = ["cache", "made", "uninterrupted"]  # here, so that what all of these tests read from is made once
+__all__ = ["cache", "uninterrupted"]  # here, so that what all of these tests read from is made once
 
 torch.set_num_threads(1)
 

@@ -13,11 +13,9 @@ from PIL import Image
 from autonl_core.bundle.files.predict import Classifier
 from store.stores import Stores
 from tests.api.http_service import run_to_success, start
-from tests.autonl_core.bundle.small_bundle import Made, made
+from tests.autonl_core.bundle.small_bundle import Made
 from tests.cli.test_commands import autonl
 from tests.cli.test_light_start import run
-
-__all__ = ["made"]
 
 
 @pytest.fixture

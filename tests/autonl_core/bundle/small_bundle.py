@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 
@@ -118,11 +117,10 @@ def finish(run: SearchRun, network: Network) -> Made:
     return Made(run, network, checkpoint, score, bundle, pack_bundle(run, bundle, network))
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def make_all(folder: Path) -> Made:
     """A bundle of all formats: squeeze-excite and LightNL, on digits; untrained, which makes no difference here."""
     arch = get_space("tiny", 8, 10).largest()
-    run = start(tmp_path_factory.mktemp("made"), arch, formats=EXPORT_FORMATS, int8_max_drop_points=100.0)
+    run = start(folder, arch, formats=EXPORT_FORMATS, int8_max_drop_points=100.0)
     network = lively(arch)
     recalibrate_batch_norm(network, run.loader.plain(run.data.train), 500)
     return finish(run, network.eval())

@@ -79,6 +79,7 @@ def test_runs_with_another_recipe_do_not_count(tmp_path: Path) -> None:
     assert [result.cell.seed for result in read(file, QUICK)] == [0]
 
 
+@pytest.mark.long
 def test_a_killed_process_leaves_all_but_the_run_it_was_at(tmp_path: Path) -> None:
     path, file = split_zip(tmp_path / "photos.zip"), tmp_path / "lines.jsonl"
     arms = ["uniform", "widest"]
