@@ -152,7 +152,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         _say(json.dumps(found | {"top5_pct": measured.top5_pct, "arch_id": loaded.arch.arch_id}))
     else:
         images = counted(measured.images, "test image")
-        _say(f"top-1 {measured.top1_pct:.2f}%  top-5 {measured.top5_pct:.2f}%  ({images})")
+        top5 = "" if measured.top5_pct is None else f"  top-5 {measured.top5_pct:.2f}%"
+        _say(f"top-1 {measured.top1_pct:.2f}%{top5}  ({images})")
     return 0
 
 

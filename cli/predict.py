@@ -26,6 +26,7 @@ _FORMATS: tuple[FileFormat, ...] = ("onnx", "onnx-uint8", "onnx-int8")  # the fi
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option("--search", "-s", "search_id", help="finished search to predict with (default: the newest one)")
+@click.option("--dataset", "-d", help="predict with the newest finished search on this dataset")
 @click.option(
     "--bundle",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -36,14 +37,20 @@ _FORMATS: tuple[FileFormat, ...] = ("onnx", "onnx-uint8", "onnx-int8")  # the fi
 @url_option
 @stop_on_error
 def predict(
-    images: tuple[Path, ...], search_id: str | None, bundle: Path | None, top: int, as_json: bool, url: str
+    images: tuple[Path, ...],
+    search_id: str | None,
+    dataset: str | None,
+    bundle: Path | None,
+    top: int,
+    as_json: bool,
+    url: str,
 ) -> None:
     """Name the classes of images with the network of a finished search. Exit code 1 if an image cannot be read."""
-    if bundle is not None and search_id is not None:
-        raise CommandError("--search and --bundle each name a network; give one of them")
+    if sum(named is not None for named in (search_id, dataset, bundle)) > 1:
+        raise CommandError("--search, --dataset and --bundle each name a network; give one of them")
     _require_packages()
     with tempfile.TemporaryDirectory(prefix="autonl-predict-") as folder:
-        classifier = _of_bundle(bundle) if bundle is not None else _of_search(url, search_id, Path(folder))
+        classifier = _of_bundle(bundle) if bundle is not None else _of_search(url, search_id, dataset, Path(folder))
         failed = _print_predictions(classifier, images, top, as_json)
     if failed:
         raise click.exceptions.Exit(1)
@@ -71,23 +78,22 @@ def _of_bundle(folder: Path) -> Classifier:
         raise CommandError(str(error)) from error
 
 
-def _of_search(url: str, search_id: str | None, folder: Path) -> Classifier:
+def _of_search(url: str, search_id: str | None, dataset: str | None, folder: Path) -> Classifier:
     """The network of a search, downloaded into `folder`."""
     with Client(url) as client:
-        search = client.search(search_id) if search_id is not None else _newest(client)
+        search = client.search(search_id) if search_id is not None else _newest(client, dataset)
         files = (search["result"] or {}).get("files", {})
         file_format = next((name for name in _FORMATS if name in files), _FORMATS[0])
         path, _ = fetch_checkpoint(client, search, folder / FORMATS[file_format].file_name, file_format)
     return _open(path)
 
 
-def _newest(client: Client) -> dict[str, Any]:
-    """The newest search that succeeded, which is said. Raises ApiError if there is none."""
-    listed = client.searches(state="succeeded", page_size=1)["searches"]
+def _newest(client: Client, dataset: str | None) -> dict[str, Any]:
+    """The newest search that succeeded, of all or on `dataset`, which is said. Raises ApiError if there is none."""
+    listed = client.searches(state="succeeded", dataset=dataset, page_size=1)["searches"]
     if not listed:
-        raise ApiError(
-            "No search has succeeded yet", ["start one with `autonl search`, or name a folder with --bundle"]
-        )
+        problem = "No search has succeeded yet" + (f" on the dataset {dataset}" if dataset is not None else "")
+        raise ApiError(problem, ["start one with `autonl search`, or name a folder with --bundle"])
     search = client.search(listed[0]["id"])
     said = f"with search {search['id']} of the dataset {search['config']['dataset']}, the newest that succeeded"
     Console(stderr=True).print(said, markup=False, highlight=False, soft_wrap=True)

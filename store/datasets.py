@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
@@ -216,12 +216,15 @@ def entry_of(row: Dataset) -> DatasetEntry:
 
 
 def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> None:
-    """Put a new dataset into `row`, which may hold an invalid or outdated one; ready if the same archive already is."""
+    """Put a new dataset into `row`, which may hold an invalid or outdated one.
+
+    It is ready at once if the same archive, read in the same way, was checked by the check of this version.
+    """
     twin = None
     if sha256 is not None:
         ready = Dataset.sha256 == sha256, Dataset.state == DatasetState.READY
         twins = session.scalars(select(Dataset).where(*ready))
-        twin = next((row for row in twins if ReadAs.of(entry_of(row).spec) == ReadAs.of(spec)), None)
+        twin = next((row for row in twins if _is_twin(entry_of(row), ReadAs.of(spec))), None)
     row.name = spec.name
     row.sha256, row.size_bytes = sha256, size_bytes
     start_check(session, row)
@@ -231,6 +234,12 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
     row.state = DatasetState.READY if twin is not None else DatasetState.CHECKING
     row.report = twin.report if twin is not None else None
     row.checked_at = row.created_at if twin is not None else None
+
+
+def _is_twin(other: DatasetEntry, reading: ReadAs) -> bool:
+    """Whether a check of the same content, to be read as `reading`, would find what it found for `other`."""
+    of_this_version = other.report is not None and other.report.check_version == CHECK_VERSION
+    return of_this_version and ReadAs.of(other.spec) == reading
 
 
 def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec:

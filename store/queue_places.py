@@ -16,7 +16,7 @@ from store.states import CLAIMED, SearchState
 
 NOT_BEGUN = "how long the searches ahead of it take is not known before they begin"
 NO_ETA = "how long the searches that run will take is not known yet"
-ANY_MOMENT = "none runs: it starts as soon as a worker is free, unless none is running"
+ANY_MOMENT = "it starts as soon as a worker is free; if this lasts, check that a worker is running"
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class ReadingView(View):
         ),
         "pairs": f"the first {SHOWN_PAIRS} training images that show the same picture as a test image",
         "readings": "of a dataset that can be read in several ways: send the `layout` of one to choose it",
+        "check_version": "of the check that found this; a later one may say something else of the same content",
         "sheets": "number of classes with a contact sheet: /datasets/NAME/sheets/0, 1, ...",
     },
 )
@@ -142,6 +143,12 @@ class DatasetView(View):
     train_images: int | None
     test_images: int | None
     fingerprint: str | None
+    horizontal_flip: bool | None = Field(
+        description="whether a search that does not say otherwise mirrors its training images"
+    )
+    grey_range: tuple[float, float] | None = Field(
+        description="of deep images: the values that become black and white; null if there are none"
+    )
     sha256: str | None = Field(description="of an uploaded archive")
     size_bytes: int | None = Field(description="of an uploaded archive")
     layout: str = Field(description="how its files are read; `auto`: as they were recognised")
@@ -173,6 +180,8 @@ class DatasetView(View):
                 "train_images": spec.train_images,
                 "test_images": spec.test_images,
                 "fingerprint": spec.fingerprint,
+                "horizontal_flip": spec.horizontal_flip,
+                "grey_range": spec.grey_range,
             }
         return cls.model_validate(dict.fromkeys(cls.model_fields) | values)
 

@@ -12,6 +12,7 @@ SHOWN_FILES = 20
 SHOWN_CLASSES = 100  # of each reading of an ambiguous dataset
 SHOWN_PAIRS = 100
 MAX_SHEETS = 1000  # contact sheets; classes beyond that have none
+CHECK_VERSION = 2  # to be increased when the check may say something else of the same content
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -51,6 +52,7 @@ class DatasetReport:
     readings: list[dict[str, Any]] = field(default_factory=list)  # of an ambiguous dataset: layout, detail, classes
     sheets: int = 0  # contact sheets: one for each of the first classes
     seconds: float = 0.0
+    check_version: int = CHECK_VERSION
 
     def add(
         self, severity: Severity, code: str, detail: str, files: Sequence[str] = (), count: int | None = None
@@ -74,6 +76,7 @@ class DatasetReport:
         """The inverse of `to_json`; fields that an earlier version did not write get their defaults."""
         names = {each.name for each in fields(DatasetReport)}
         values = {name: value for name, value in data.items() if name in names}
+        values.setdefault("check_version", 1)
         values["problems"] = [DatasetProblem(**problem) for problem in data.get("problems", ())]
         values["pairs"] = [SamePicture(**pair) for pair in data.get("pairs", ())]
         return DatasetReport(**values)

@@ -90,7 +90,7 @@ class TestFacts:
     """Results on the test split: labels, predictions and confidence, (N,) each, and the most confident mistakes."""
 
     correct: int
-    correct_top5: int
+    correct_top5: int | None  # None: there are at most five classes
     images: int
     loss: float
     labels: Counts

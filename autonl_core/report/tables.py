@@ -267,9 +267,9 @@ def _plain(value: object) -> str:
 
 
 def _top5(facts: Facts) -> list[tuple[str, str, str]]:
-    """Top-5, where it says something: every answer is among five of five classes."""
+    """Top-5, where it says something."""
     test, classes = facts.test, len(facts.dataset.classes)
-    if classes <= 5:
+    if test.correct_top5 is None:
         return []
     note = f"{test.correct_top5:,} of {counted(test.images, 'image')}; {pct(500 / classes)} by guessing"
     return [("test top-5", pct(100 * test.correct_top5 / test.images, 2), note)]

@@ -25,7 +25,7 @@ class Score:
     """Counts over `images` images and their mean cross-entropy, `loss`."""
 
     correct: int
-    correct_top5: int
+    correct_top5: int | None  # None: there are at most five classes, and every answer would count
     images: int
     loss: float
 
@@ -34,8 +34,8 @@ class Score:
         return 100.0 * self.correct / self.images
 
     @property
-    def top5_pct(self) -> float:
-        return 100.0 * self.correct_top5 / self.images
+    def top5_pct(self) -> float | None:
+        return None if self.correct_top5 is None else 100.0 * self.correct_top5 / self.images
 
 
 @dataclass(frozen=True)
@@ -122,18 +122,19 @@ def gap(right: Tensor, other: Tensor) -> Gap:
 @torch.no_grad()
 def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
     """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
-    correct = correct_top5 = images = 0
+    correct = correct_top5 = images = classes = 0
     loss = 0.0
     for x, labels in batches:
         logits = forward(x)
-        ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]  # (B, 5)
+        classes = logits.shape[1]
+        ranked = logits.topk(min(5, classes), dim=1).indices == labels[:, None]  # (B, 5)
         correct += int(ranked[:, 0].sum())
         correct_top5 += int(ranked.any(dim=1).sum())
         loss += float(F.cross_entropy(logits.float(), labels, reduction="sum"))
         images += len(labels)
         if examiner is not None:
             examiner(x, labels, logits)
-    return Score(correct, correct_top5, images, loss / images)
+    return Score(correct, correct_top5 if classes > 5 else None, images, loss / images)
 
 
 @contextmanager

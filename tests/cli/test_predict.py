@@ -59,6 +59,10 @@ def test_with_a_search_its_network_is_downloaded(
     newest = autonl("predict", str(image), "--top=1")
     assert (newest.exit_code, best in newest.stdout) == (0, True)
     assert f"with search {search_id} of the dataset digits, the newest that succeeded" in newest.stderr
+    of_dataset = autonl("predict", "-d", "digits", str(image), "--top=1")
+    assert (of_dataset.exit_code, of_dataset.stdout) == (0, newest.stdout)
+    other = autonl("predict", "-d", "pets", str(image))
+    assert (other.exit_code, "No search has succeeded yet on the dataset pets" in other.stderr) == (2, True)
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -74,6 +78,8 @@ def test_a_search_without_onnx_says_why_there_is_none(
 def test_what_cannot_be_used_is_named_with_the_way_out(made: Made, image: Path, tmp_path: Path) -> None:
     folder = str(made.bundle.folder)
     both = autonl("predict", "--bundle", folder, "--search", "x", str(image))
+    assert (both.exit_code, "give one of them" in both.stderr) == (2, True)
+    both = autonl("predict", "--dataset", "digits", "--search", "x", str(image))
     assert (both.exit_code, "give one of them" in both.stderr) == (2, True)
     empty = autonl("predict", "--bundle", str(tmp_path), str(image))
     assert (empty.exit_code, "contains none of model.onnx" in empty.stderr) == (2, True)

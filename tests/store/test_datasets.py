@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autonl_core.datasets.check_report import DatasetReport, failed_report
+from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport, failed_report
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store import datasets, events
 from store.checks import CheckLease
@@ -26,7 +26,7 @@ from tests.store import sample_rows as samples
 PETS = Path("/data/pets")
 
 
-def ready(stores: Stores, name: str, *, fingerprint: str = "a" * 32) -> DatasetSpec:
+def ready(stores: Stores, name: str, *, fingerprint: str = "a" * 32, check_version: int = CHECK_VERSION) -> DatasetSpec:
     """Check the oldest waiting dataset, which must be `name`, as a checker would; returns its spec."""
     lease = stores.checks.claim("checker")
     assert lease is not None
@@ -43,7 +43,7 @@ def ready(stores: Stores, name: str, *, fingerprint: str = "a" * 32) -> DatasetS
         fingerprint=fingerprint,
         manifest=str(manifest),
     )
-    stores.checks.finish(lease, spec, DatasetReport(images=7))
+    stores.checks.finish(lease, spec, DatasetReport(images=7, check_version=check_version))
     return spec
 
 
@@ -118,6 +118,13 @@ def test_an_archive_whose_content_was_checked_before_is_ready_at_once(stores: St
     assert other.entry.spec == dataclasses.replace(spec, name="cats")
     assert stores.checks.claim("checker") is None
     assert upload(stores, "dogs", b"PK!").entry.state == DatasetState.CHECKING
+
+
+def test_what_an_earlier_version_found_is_not_said_of_a_new_dataset(stores: Stores) -> None:
+    upload(stores, "pets")
+    ready(stores, "pets", check_version=CHECK_VERSION - 1)
+    assert upload(stores, "cats").entry.state == DatasetState.CHECKING
+    assert upload(stores, "pets").entry.state == DatasetState.READY  # what is there stays as it is
 
 
 def test_files_are_deleted_with_the_last_dataset_that_uses_them(stores: Stores) -> None:

@@ -52,4 +52,4 @@ def test_a_report_survives_the_way_through_stored_json_with_its_worst_problems_f
 
 def test_a_report_of_an_earlier_version_is_read_with_defaults_for_what_it_lacks() -> None:
     report = DatasetReport.from_json({"problems": [], "images": 7, "dropped": 1})
-    assert report == DatasetReport(images=7)
+    assert report == DatasetReport(images=7, check_version=1)

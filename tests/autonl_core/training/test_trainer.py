@@ -114,6 +114,12 @@ def test_a_score_counts_by_hand() -> None:
     assert measured.loss == pytest.approx((3 * log_sum - (3 - 1 - 2)) / 3)
 
 
+def test_among_the_first_five_of_five_classes_is_every_answer_and_no_figure() -> None:
+    logits = torch.tensor([[3.0, 2, 1, 0, -1]])
+    measured = score(lambda x: logits, [(torch.zeros(1, 1), torch.tensor([2]))])
+    assert (measured.correct, measured.correct_top5, measured.top5_pct) == (0, None, None)
+
+
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     rates = [cosine_lr(step, steps=100, warmup_steps=10, peak=1.0) for step in range(101)]
     assert rates[0] == pytest.approx(1 / 11)
