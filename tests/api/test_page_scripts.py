@@ -225,3 +225,18 @@ def test_the_page_words_the_details_of_events_like_the_command_line() -> None:
     given = [detail for detail, _ in DETAILS]
     worded = evaluate('input.map((detail) => detailText(detail, ", "))', given, event_details="{ detailText }")
     assert worded == [text for _, text in DETAILS]
+
+
+def test_authors_are_a_list_in_a_request_and_one_text_in_the_form() -> None:
+    code = """
+    const { readConfig, fillForm } = await import(`${js}/form_values.js`);
+    const elements = [{ name: "card.licence", value: "MIT" }, { name: "card.authors", value: " Ada,  Bob B. ," }];
+    for (const field of [...elements]) elements[field.name] = field;
+    const form = { elements, querySelectorAll: () => [] };
+    const read = readConfig(form);
+    fillForm(form, { ...input, card: { ...read.card, licence: null } });
+    process.stdout.write(JSON.stringify([read, elements.map(({ value }) => value)]));
+    """
+    read, shown = json.loads(node(code, {"flops_budget": 400_000, "flops_budgets": []}))
+    assert read == {"card": {"licence": "MIT", "authors": ["Ada", "Bob B."]}}
+    assert shown == ["", "Ada, Bob B."]

@@ -40,6 +40,7 @@ export function forgetMended({ target, currentTarget: form }) {
 /** The field that a problem is in: of several budgets, the first has one of its own. */
 function fieldOf(pointer) {
   const [, name = "", index] = pointer.split("/");
+  if (name === "card") return `${name}.${index}`; // each of several authors is in the same field
   if (name === "flops_budgets") return index === "0" ? "flops_budget" : name;
   return name === "baselines" ? name : pointer.slice(1).replace("/", ".");
 }

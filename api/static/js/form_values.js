@@ -3,6 +3,7 @@
 import * as format from "./format.js";
 
 const BUDGETS = /[\s,;]+/;
+const AUTHORS = "card.authors"; // a list, as one text
 
 /** What the form asks for; an empty field asks for nothing. */
 export function readConfig(form) {
@@ -38,7 +39,7 @@ export function fillForm(form, config) {
     const value = (group ? shown[group]?.[field] : shown[field]) ?? "";
     if (name === "baselines") for (const box of boxes(form)) box.checked = value.includes(box.value);
     else if (form.elements[name].type === "checkbox") form.elements[name].checked = value === true;
-    else form.elements[name].value = String(value);
+    else form.elements[name].value = name === AUTHORS && value ? value.join(", ") : String(value);
   }
 }
 
@@ -58,6 +59,7 @@ function valueOf(form, name) {
   const text = field.value.trim();
   if (!text) return null;
   if (field.type === "number") return Number(text);
+  if (name === AUTHORS) return text.split(",").map((author) => author.trim()).filter(Boolean);
   return { true: true, false: false }[text] ?? text;
 }
 
