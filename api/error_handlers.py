@@ -126,7 +126,9 @@ async def _handle_validation_error(request: Request, error: Exception) -> Respon
         )
     if isinstance(error.body, bytes):  # not parsed, because of its media type
         return problem_response(request, ProblemError(problems.MALFORMED_REQUEST, SEND_AS_JSON))
-    return problem_response(request, problems.invalid_fields(field_problems(listed)))
+    shown = listed[: problems.MAX_LISTED]
+    unlisted = len(listed) - len(shown)
+    return problem_response(request, problems.invalid_fields(field_problems(shown), unlisted=unlisted))
 
 
 async def _handle_http_exception(request: Request, error: Exception) -> Response:

@@ -16,11 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import problems
 from api.error_handlers import problem_response
 from api.locations import location_for_client
+from api.origins import require_own
 from api.problems import ProblemError
 from api.upload_detection import detect_upload, is_upload
 from store.settings import Settings
 
 log = logging.getLogger("autonl.api")
+_MAX_BODY_VALUES = 2000  # no request has a tenth of it
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs only its own files: no other host, no inline script or style, and no frame around it.
@@ -59,6 +61,7 @@ class RequestMiddleware:
         self.counts = counts
         self.root_path = settings.root_path
         self.max_body_bytes = settings.max_body_bytes
+        self.allowed_hosts = settings.allowed_hosts
         self.max_upload_bytes = {"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,9 +80,15 @@ class RequestMiddleware:
             await send(message)
 
         try:
+            require_own(scope, self.allowed_hosts)
             receive = await detect_upload(scope, receive)
-            limit = self.max_upload_bytes[scope["path"]] if is_upload(scope) else self.max_body_bytes
-            await self.app(scope, _limited(receive, limit), send_with_headers)
+            if is_upload(scope):
+                receive = _limited(receive, self.max_upload_bytes[scope["path"]])
+            else:
+                receive = _limited(receive, self.max_body_bytes, _MAX_BODY_VALUES)
+            await self.app(scope, receive, send_with_headers)
+        except ProblemError as refusal:  # of this layer; those of routes are handled there
+            await problem_response(Request(scope), refusal)(scope, receive, send_with_headers)
         except Exception:
             log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
             if status:  # too late for another response: the server cuts the connection, which the client notices
@@ -112,16 +121,30 @@ def _add_headers(headers: MutableHeaders, scope: Scope, request_id: str) -> None
     headers.setdefault("Cache-Control", "no-store")
 
 
-def _limited(receive: Receive, max_body_bytes: int) -> Receive:
-    """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims."""
-    received_bytes = 0
+def _limited(receive: Receive, max_bytes: int, max_values: int | None = None) -> Receive:
+    """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims.
+
+    Args:
+        max_values: of a body of JSON, counted by the commas between them: each may be wrong in its own way, and all
+            that is wrong is found before any of it is reported.
+    """
+    received_bytes = values = 0
 
     async def receive_limited() -> Message:
-        nonlocal received_bytes
+        nonlocal received_bytes, values
         message = await receive()
-        received_bytes += len(message.get("body", b""))
-        if received_bytes > max_body_bytes:
-            raise HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body is larger than {max_body_bytes:,} bytes")
+        part = message.get("body", b"")
+        received_bytes += len(part)
+        if received_bytes > max_bytes:
+            raise _too_large(f"is larger than {max_bytes:,} bytes")
+        if max_values is not None:
+            values += part.count(b",")
+            if values > max_values:
+                raise _too_large(f"has more than {max_values:,} values")
         return message
 
     return receive_limited
+
+
+def _too_large(reason: str) -> HTTPException:
+    return HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body {reason}")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE = "application/problem+json"
-MAX_LISTED = 100  # fields listed in one problem; a body of a megabyte can have many more
+MAX_LISTED = 100  # fields listed in one problem; a body can have many more
 _MAX_SUMMARIZED = 5  # of them repeated in `detail`
 
 
@@ -84,6 +84,21 @@ MALFORMED_REQUEST = _declare(
     "Malformed request",
     "The body is not valid JSON. Check quotes, commas, nesting and encoding (UTF-8).",
     "invalid JSON at character 10: Expecting ':' delimiter",
+)
+UNKNOWN_HOST = _declare(
+    "unknown-host",
+    421,
+    "Unknown host",
+    "Use an address of the service, or a name that its operator lists in AUTONL_ALLOWED_HOSTS. Other names are "
+    "refused, so that no site can point its own name at a service on your machine and read it through your browser.",
+    "this service is not known as 'example.org'; if that is its name, have its operator add it: AUTONL_ALLOWED_HOSTS",
+)
+CROSS_SITE_REQUEST = _declare(
+    "cross-site-request",
+    403,
+    "Sent by another site",
+    "Use the page of this service, or a program that is no browser.",
+    "POST was sent by a page of another site, which may not change anything here",
 )
 BUDGET_INFEASIBLE = _declare(
     "budget-infeasible",
@@ -254,9 +269,16 @@ class ProblemError(Exception):
         self.extra = extra
 
 
-def invalid_fields(errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST, **extra: Any) -> ProblemError:
-    """The problem that lists `errors`; `detail` summarizes the first of them in one line."""
+def invalid_fields(
+    errors: Sequence[FieldProblem], kind: ProblemType = INVALID_REQUEST, *, unlisted: int = 0, **extra: Any
+) -> ProblemError:
+    """The problem that lists `errors`; `detail` summarizes the first of them in one line.
+
+    Args:
+        unlisted: further errors, of which only the number is said.
+    """
+    total = len(errors) + unlisted
     shown = "; ".join(f"{error.pointer or 'the body'}: {error.detail}" for error in errors[:_MAX_SUMMARIZED])
-    count = f"{len(errors)} problem" + ("s" if len(errors) > 1 else "")
-    rest = f"; and {len(errors) - _MAX_SUMMARIZED} more" if len(errors) > _MAX_SUMMARIZED else ""
+    count = f"{total} problem" + ("s" if total > 1 else "")
+    rest = f"; and {total - _MAX_SUMMARIZED} more" if total > _MAX_SUMMARIZED else ""
     return ProblemError(kind, f"{count}: {shown}{rest}", errors=errors[:MAX_LISTED], **extra)

@@ -111,7 +111,9 @@ def _invalid_body_problem(body: InvalidBody, stores: Stores) -> ProblemError:
     if isinstance(body.body, bytes):  # not parsed, because of its media type
         return ProblemError(problems.MALFORMED_REQUEST, SEND_AS_JSON)
     refusal = _validate_valid_fields(body, stores)
-    return problems.invalid_fields([*field_problems(body.errors, source="body"), *refusal.errors], **refusal.members)
+    listed = field_problems(body.errors[: problems.MAX_LISTED], source="body")
+    unlisted = len(body.errors) - len(listed)
+    return problems.invalid_fields([*listed, *refusal.errors], unlisted=unlisted, **refusal.members)
 
 
 def _validate_valid_fields(body: InvalidBody, stores: Stores) -> _Refusal:

@@ -26,8 +26,7 @@ async def detect_upload(scope: Scope, receive: Receive) -> Receive:
     headers = Headers(scope=scope)
     types = UPLOAD_TYPES.get(scope["path"], ()) if scope["method"] == "POST" else ()
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    # Without a type, a page of another site could send it: browsers ask for permission only where there is one.
-    if not types or content_type or "origin" in headers:
+    if not types or content_type:
         scope[_MARK] = content_type in types
         return receive
     if scope["path"] != _ALSO_TAKES_JSON:

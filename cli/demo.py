@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from autonl_core.host.interpreter import module_command
 from cli.checkpoints import fetch_checkpoint
 from cli.client import Client
 from cli.errors import CommandError, DemoError
@@ -124,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _service(console: Console) -> Iterator[str]:
     """Run `autonl up` in the demo's folder while the context is open; yields its URL."""
     folder = (FOLDER / "service").resolve()
-    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder)]
+    command = module_command("cli.main", "up", "--port", "0", "--data-dir", str(folder))
     program = Program("service", command, None, folder / "logs" / "up.log")
     program.start()
     try:

@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from autonl_core.host.interpreter import module_command
 from cli.broker import prepare_broker
 from cli.errors import StartError
 from cli.program import Program
@@ -147,7 +147,7 @@ class Service:
         temporary.replace(path)
 
     def _python(self, name: str, module: str, *arguments: str, inherit: tuple[int, ...] = ()) -> Program:
-        return self._program(name, sys.executable, "-m", module, *arguments, inherit=inherit)
+        return self._program(name, *module_command(module, *arguments), inherit=inherit)
 
     def _program(self, name: str, *command: str, inherit: tuple[int, ...] = ()) -> Program:
         return Program(name, command, self._environment, self._folder / "logs" / f"{name}.log", inherit)

@@ -50,7 +50,7 @@ _EMBEDDED: dict[str, Any] = {
     "dataset_roots",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="folder under which datasets may be registered; repeatable [default on loopback: /]",
+    help="folder under which datasets may be registered in place; repeatable [default: none]",
 )
 @stop_on_error
 def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
@@ -93,8 +93,8 @@ def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -
         if missing:
             raise StartError("--dataset-root must name existing folders; these do not exist:", missing)
         chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_roots)
-    elif _is_loopback(host) and "dataset_roots" not in from_environment:
-        chosen["dataset_roots"] = (Path("/"),)  # only reachable by local users, who can read this disk anyway
+    if _is_loopback(host) and "allowed_hosts" not in from_environment:
+        chosen["allowed_hosts"] = ("localhost",)  # no other name can lead here, except by a trick
     return _read_settings(**chosen)
 
 

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         default=4 << 30, ge=0, description="limit of a check process's address space; 0: unlimited"
     )
 
-    max_body_bytes: int = Field(default=1 << 20, ge=1, description="limit of a request body")
+    max_body_bytes: int = Field(default=1 << 16, ge=1, description="limit of a request body of JSON")
     max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="limit of an uploaded archive")
     max_weights_bytes: int = Field(default=512 << 20, ge=1, description="limit of an uploaded file of weights")
     max_dataset_files: int = Field(
@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     max_classes: int = Field(default=Limits.classes, ge=2, description="classes of a dataset")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders in which datasets may be registered by path; separated as in PATH"
+    )
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names by which the API is known, separated by commas; empty: any. Addresses always are",
     )
 
     url: str = Field(default=DEFAULT_SERVICE_URL, description="base URL that the command line connects to")
@@ -139,6 +144,13 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(Path(part).expanduser().resolve() for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
 
     @field_validator("data_dir")
@@ -221,7 +233,8 @@ class Settings(BaseSettings):
         own = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            own[f"AUTONL_{name.upper()}"] = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+            separator = "," if name == "allowed_hosts" else os.pathsep
+            own[f"AUTONL_{name.upper()}"] = separator.join(map(str, value)) if isinstance(value, tuple) else str(value)
         return dict(os.environ) | own
 
     def search_process_environment(self) -> dict[str, str]:

@@ -6,17 +6,17 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from autonl_core.host.interpreter import module_command
 from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
 
-SEARCH_COMMAND = (sys.executable, "-m", "worker.search_process")
-DATASET_CHECK_COMMAND = (sys.executable, "-m", "worker.check_process")
-WEIGHT_CHECK_COMMAND = (sys.executable, "-m", "worker.weight_check_process")
+SEARCH_COMMAND = module_command("worker.search_process")
+DATASET_CHECK_COMMAND = module_command("worker.check_process")
+WEIGHT_CHECK_COMMAND = module_command("worker.weight_check_process")
 
 
 class SupervisedProcess:

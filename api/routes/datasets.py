@@ -47,7 +47,7 @@ from store.states import DatasetState
 from store.stores import Stores
 
 POLL_S = 1  # how often to poll a dataset that is being checked
-_JSON_TYPES = ("application/json", "")
+_JSON_TYPE = "application/json"
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
@@ -214,7 +214,7 @@ def _added_response(added: Added, response: Response) -> DatasetView:
 
 async def _read_json(request: Request) -> DatasetBody:
     """The validated body. Raises what FastAPI would, so that it is reported like every other invalid body."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON_TYPE:
         detail = f"{SEND_AS_JSON}; or a zip archive, with Content-Type: {ARCHIVE_TYPE}"
         raise ProblemError(problems.MALFORMED_REQUEST, detail)
     content = await request.body()
@@ -261,8 +261,8 @@ def _allowed_path(text: str, settings: Settings) -> Path:
     roots = [root.resolve() for root in settings.dataset_roots]
     if not roots:
         raise _path_problem(
-            "this service does not register datasets by path; upload the archive instead, or have its operator allow "
-            "a folder: AUTONL_DATASET_ROOTS"
+            "this service does not register datasets by path; upload the images instead, or have its operator allow a "
+            "folder: `autonl up --dataset-root FOLDER`, or AUTONL_DATASET_ROOTS"
         )
     path = Path(text) if "\0" not in text else None
     if path is None or not path.is_absolute():
@@ -274,6 +274,8 @@ def _allowed_path(text: str, settings: Settings) -> Path:
     if not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(str(root) for root in roots)
         raise _path_problem(f"is outside the folders that this service may read: {allowed}")
+    if real.is_relative_to(settings.data_dir) or settings.data_dir.is_relative_to(real):
+        raise _path_problem("holds the data of the service itself; choose a folder of images")
     return real
 
 

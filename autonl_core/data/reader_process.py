@@ -7,9 +7,10 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
+
+from autonl_core.host.interpreter import module_command
 
 
 class ReaderGone(Exception):
@@ -23,7 +24,7 @@ class ReaderProcess:
     """
 
     def __init__(self, module: str) -> None:
-        command = [sys.executable, "-m", module]
+        command = module_command(module)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     @property

@@ -32,9 +32,10 @@ def settings(request: pytest.FixtureRequest, migrated_sqlite: Path, shared_broke
     else:
         shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
         url = f"sqlite:///{tmp_path / 'autonl.db'}"
-    (tmp_path / "pictures").mkdir()
+    for folder in ("pictures", "data"):
+        (tmp_path / folder).mkdir()
     return Settings(
-        data_dir=tmp_path,
+        data_dir=tmp_path / "data",
         database_url=url,
         broker_url=shared_broker,
         dataset_roots=(tmp_path / "pictures",),

@@ -6,6 +6,7 @@ is healthy afterwards.
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,16 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "5,000 digits": (search("seed", "9" * 5000), 400, "malformed-request"),
     "5,000 digits in quotes": (search("flops_budget", f'"{"9" * 5000}"'), 422, "invalid-request"),
     "digits of another script": (search("flops_budget", '"٤٠٠k"'), 422, "invalid-request"),
-    "100,000 lists in lists": (b"[" * 100_000, 400, "malformed-request"),
-    "100,000 objects in objects": (b'{"a":' * 100_000, 400, "malformed-request"),
+    "60,000 lists in lists": (b"[" * 60_000, 400, "malformed-request"),
+    "10,000 objects in objects": (b'{"a":' * 10_000, 400, "malformed-request"),
     "10 MB": (search("dataset", f'"{SECRET * 1_500_000}"'), 413, "payload-too-large"),
-    "a byte more than allowed": (b" " * ((1 << 20) + 1), 413, "payload-too-large"),
+    "a byte more than allowed": (b" " * ((1 << 16) + 1), 413, "payload-too-large"),
+    "10,000 wrong values": (search("baselines", f"[{', '.join(['1'] * 10_000)}]"), 413, "payload-too-large"),
+    "1,000 unknown fields": (
+        search("train", json.dumps(dict.fromkeys(map(str, range(1000)), 1))),
+        422,
+        "invalid-request",
+    ),
     "an unknown field": (search("bogus", f'"{SECRET}"'), 422, "invalid-request"),
     "a field of another kind": (search("train", f'"{SECRET}"'), 422, "invalid-request"),
     "a path for a name": (search("dataset", '"..%2f..%2fetc"'), 422, "invalid-request"),

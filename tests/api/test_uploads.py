@@ -167,14 +167,6 @@ def test_json_without_a_type_is_json(client: httpx.Client, settings: Settings) -
         assert problem["type"] in ("/problems/invalid-request", "/problems/malformed-request"), problem
 
 
-def test_a_page_of_another_site_cannot_upload_without_asking(client: httpx.Client, settings: Settings) -> None:
-    """Browsers ask the service first if a type is given, and always say where a request comes from."""
-    for path in ("/datasets", "/weights"):
-        answer = client.post(f"{path}?name=x", content=archive(), headers={"Origin": "https://elsewhere.example"})
-        refusal(answer, 400, "malformed-request")
-    assert left(settings) == set()
-
-
 def test_an_interrupted_upload_leaves_nothing(client: httpx.Client, settings: Settings) -> None:
     content = archive()
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
