@@ -1,6 +1,7 @@
-"""`python -m api --fd N`: serve on a listening socket that the parent process opened.
+"""`python -m api`: serve on an address, or on a listening socket that the parent process opened.
 
-The parent knows at once whether the port is free, and connections wait instead of failing while this process restarts.
+With `--fd` the parent knows at once whether the port is free, and connections wait instead of failing while this
+process restarts.
 """
 
 from __future__ import annotations
@@ -12,25 +13,47 @@ import socket
 import uvicorn
 
 from api.app import create_app
+from api.dear_routes import let_polls_in
 from api.server import Server
+from api.timed_protocol import TimedProtocol
 from store.settings import Settings
 
 STOP_S = 3  # for responses under way at shutdown; event streams end then, and clients reconnect
+MAX_CONNECTIONS = 1000  # beyond it, requests get 503 at once
+_BACKLOG = 2048  # connections that wait for this process
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fd", type=int, required=True, help="number of the inherited socket")
-    listening = socket.socket(fileno=parser.parse_args().fd)
+    listening = _socket(_parse())
     settings = Settings()
+    let_polls_in()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
         create_app(settings),
+        http=TimedProtocol,
         log_config=None,
         access_log=False,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_S,
     )
     Server(config).run(sockets=[listening])
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--fd", type=int, help="number of the inherited socket")
+    where.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="with --host")
+    return parser.parse_args()
+
+
+def _socket(options: argparse.Namespace) -> socket.socket:
+    """Taken over by its number: only then does asyncio see a TCP socket and send without delay."""
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    family, _, _, _, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
+    return socket.socket(fileno=socket.create_server(address[:2], family=family, backlog=_BACKLOG).detach())
 
 
 if __name__ == "__main__":

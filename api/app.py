@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
+from api.dear_routes import DearRoutes
 from api.head_requests import HeadMiddleware
 from api.middleware import RequestCounts, RequestMiddleware
 from api.openapi_responses import problem_responses
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
+        app.state.dear_routes = DearRoutes()
         app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.notifier.start()
         for store in (app.state.stores.datasets, app.state.stores.weight_sets):
@@ -87,11 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     page.mount(app)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(  # around the one before
-        RequestMiddleware,
-        counts=app.state.counts,
-        settings=settings,
-    )
+    app.add_middleware(RequestMiddleware, counts=app.state.counts, settings=settings)  # around the one before
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

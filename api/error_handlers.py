@@ -38,12 +38,13 @@ _PLAIN_DETAILS = {  # by pydantic error type, where its own message is about Pyt
     "model_attributes_type": "must be a JSON object",
     "model_type": "must be a JSON object",
 }
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _FIELD_SOURCES = frozenset({"body", "query", "path", "header"})
 _TYPE_BY_STATUS: Mapping[int, ProblemType] = {
     HTTPStatus.BAD_REQUEST: problems.MALFORMED_REQUEST,
     HTTPStatus.NOT_FOUND: problems.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: problems.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_TIMEOUT: problems.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: problems.PAYLOAD_TOO_LARGE,
 }
 _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
@@ -139,6 +140,7 @@ async def _handle_http_exception(request: Request, error: Exception) -> Response
         problems.NOT_FOUND.name: f"no resource at {path}; /openapi.json lists all paths",
         problems.METHOD_NOT_ALLOWED.name: f"{request.method} is not allowed on {path}",
         problems.PAYLOAD_TOO_LARGE.name: error.detail,  # written where the limit is known
+        problems.REQUEST_TIMEOUT.name: error.detail,
         problems.MALFORMED_REQUEST.name: "the body is nested too deeply, or has a number with too many digits",
     }
     detail = details.get(kind.name, problems.INTERNAL.example)
@@ -155,11 +157,11 @@ def _allowed_methods(request: Request) -> str:
     """
     allowed = {
         method
-        for method in _METHODS
+        for method in METHODS
         if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in request.app.routes)
     }
     allowed |= {"HEAD"} if "GET" in allowed else set()
-    return ", ".join(method for method in _METHODS if method in allowed)
+    return ", ".join(method for method in METHODS if method in allowed)
 
 
 async def _handle_store_error(request: Request, error: Exception) -> Response:

@@ -9,12 +9,12 @@ import time
 from collections import Counter
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.error_handlers import problem_response
+from api.body_limits import LimitedBody
+from api.error_handlers import METHODS, problem_response
 from api.locations import location_for_client
 from api.origins import require_own
 from api.problems import ProblemError
@@ -22,7 +22,7 @@ from api.upload_detection import detect_upload, is_upload
 from store.settings import Settings
 
 log = logging.getLogger("autonl.api")
-_MAX_BODY_VALUES = 2000  # no request has a tenth of it
+_MAX_BODY_VALUES = 1000  # no request has a tenth of it
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs only its own files: no other host, no inline script or style, and no frame around it.
@@ -49,7 +49,8 @@ class RequestCounts:
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")  # the template, so that ids do not multiply the series
-        self.requests[scope["method"], route, status] += 1
+        method = scope["method"] if scope["method"] in METHODS else "other"  # anyone can invent one
+        self.requests[method, route, status] += 1
         self.seconds[route] += seconds  # type: ignore[assignment]
 
 
@@ -83,9 +84,9 @@ class RequestMiddleware:
             require_own(scope, self.allowed_hosts)
             receive = await detect_upload(scope, receive)
             if is_upload(scope):
-                receive = _limited(receive, self.max_upload_bytes[scope["path"]])
+                receive = LimitedBody(receive, self.max_upload_bytes[scope["path"]])
             else:
-                receive = _limited(receive, self.max_body_bytes, _MAX_BODY_VALUES)
+                receive = LimitedBody(receive, self.max_body_bytes, _MAX_BODY_VALUES)
             await self.app(scope, receive, send_with_headers)
         except ProblemError as refusal:  # of this layer; those of routes are handled there
             await problem_response(Request(scope), refusal)(scope, receive, send_with_headers)
@@ -119,32 +120,3 @@ def _add_headers(headers: MutableHeaders, scope: Scope, request_id: str) -> None
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
-
-
-def _limited(receive: Receive, max_bytes: int, max_values: int | None = None) -> Receive:
-    """`receive`, refusing a body as soon as it is too large, whatever its Content-Length claims.
-
-    Args:
-        max_values: of a body of JSON, counted by the commas between them: each may be wrong in its own way, and all
-            that is wrong is found before any of it is reported.
-    """
-    received_bytes = values = 0
-
-    async def receive_limited() -> Message:
-        nonlocal received_bytes, values
-        message = await receive()
-        part = message.get("body", b"")
-        received_bytes += len(part)
-        if received_bytes > max_bytes:
-            raise _too_large(f"is larger than {max_bytes:,} bytes")
-        if max_values is not None:
-            values += part.count(b",")
-            if values > max_values:
-                raise _too_large(f"has more than {max_values:,} values")
-        return message
-
-    return receive_limited
-
-
-def _too_large(reason: str) -> HTTPException:
-    return HTTPException(problems.PAYLOAD_TOO_LARGE.status, f"the body {reason}")

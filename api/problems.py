@@ -85,6 +85,13 @@ MALFORMED_REQUEST = _declare(
     "The body is not valid JSON. Check quotes, commas, nesting and encoding (UTF-8).",
     "invalid JSON at character 10: Expecting ':' delimiter",
 )
+REQUEST_TIMEOUT = _declare(
+    "request-timeout",
+    408,
+    "The body did not arrive",
+    "Nothing was stored. Send the request again, with at least a kilobyte a second and no pause of half a minute.",
+    "after 1,024 bytes the body arrives too slowly; send the request again",
+)
 UNKNOWN_HOST = _declare(
     "unknown-host",
     421,

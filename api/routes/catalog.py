@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from api import problems
+from api.dear_routes import compute
 from api.openapi_responses import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
 from autonl_core.spec.macs_text import Macs
@@ -18,19 +19,25 @@ router = APIRouter(tags=["catalog"])
 
 
 @router.get("/search-spaces", responses=problem_responses(problems.INVALID_REQUEST))
-def list_search_spaces(
+async def list_search_spaces(
+    request: Request,
     resolution: Annotated[
         int | None, Query(ge=1, le=512, description="pixels; adds the MACs range that is feasible there")
     ] = None,
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceList:
     """The search spaces, the resolutions they support, and the range of MACs they can reach."""
-    spaces = [SpaceView.from_family(family, resolution, num_classes) for family in space_families()]
-    return SpaceList(search_spaces=spaces)
+
+    def spaces() -> SpaceList:
+        described = [SpaceView.from_family(family, resolution, num_classes) for family in space_families()]
+        return SpaceList(search_spaces=described)
+
+    return await compute(request, spaces)
 
 
 @router.get("/baselines", responses=problem_responses(problems.INVALID_REQUEST))
-def list_baselines(
+async def list_baselines(
+    request: Request,
     resolution: Annotated[int, Query(ge=4, le=512, description="pixels")] = 224,
     num_classes: Annotated[int, Query(ge=2, le=100_000)] = 1000,
     flops_budget: Annotated[
@@ -39,5 +46,9 @@ def list_baselines(
     ] = None,
 ) -> BaselineList:
     """Published mobile networks to compare results with, as published or scaled to a budget."""
-    described = (describe_net(net, resolution, num_classes, flops_budget) for net in ZOO.values())
-    return BaselineList(baselines=[BaselineView.model_validate(net) for net in described])
+
+    def baselines() -> BaselineList:
+        described = (describe_net(net, resolution, num_classes, flops_budget) for net in ZOO.values())
+        return BaselineList(baselines=[BaselineView.model_validate(net) for net in described])
+
+    return await compute(request, baselines)

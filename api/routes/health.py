@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse
 
 from api import problems
+from api.dear_routes import compute
 from api.dependencies import StoresDep
 from api.error_handlers import DATABASE_RETRY_S
 from api.middleware import RequestCounts
@@ -21,6 +23,7 @@ from store.queue import check_broker
 from store.stores import Stores
 
 BROKER_TIMEOUT_S = 1.0
+METRICS_S = 1.0  # how old they may be
 
 router = APIRouter(tags=["operation"])
 
@@ -46,10 +49,18 @@ def get_readiness(stores: StoresDep) -> Readiness:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses(problems.UNAVAILABLE))
-def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
-    """Metrics of the service in the Prometheus text format."""
-    lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]
-    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+async def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
+    """Metrics of the service in the Prometheus text format. They are counted at most once in a second."""
+
+    def text() -> str:
+        cached: tuple[float, str] | None = getattr(request.app.state, "metrics", None)
+        if cached is None or time.monotonic() - cached[0] > METRICS_S:
+            lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]
+            cached = request.app.state.metrics = (time.monotonic(), "\n".join(lines) + "\n")
+        return cached[1]
+
+    content = await compute(request, text)
+    return PlainTextResponse(content, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _database_state(stores: Stores) -> str:

@@ -54,8 +54,8 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "10 MB": (search("dataset", f'"{SECRET * 1_500_000}"'), 413, "payload-too-large"),
     "a byte more than allowed": (b" " * ((1 << 16) + 1), 413, "payload-too-large"),
     "10,000 wrong values": (search("baselines", f"[{', '.join(['1'] * 10_000)}]"), 413, "payload-too-large"),
-    "1,000 unknown fields": (
-        search("train", json.dumps(dict.fromkeys(map(str, range(1000)), 1))),
+    "900 unknown fields": (
+        search("train", json.dumps(dict.fromkeys(map(str, range(900)), 1))),
         422,
         "invalid-request",
     ),

@@ -90,9 +90,9 @@ def test_what_was_sent_is_not_repeated(client: httpx.Client) -> None:
 
 
 def test_thousands_of_problems_are_counted_but_not_all_listed(client: httpx.Client) -> None:
-    problem = refusal(client.post("/searches", json={f"f{n}": 1 for n in range(1900)}), 422, "invalid-request")
+    problem = refusal(client.post("/searches", json={f"f{n}": 1 for n in range(900)}), 422, "invalid-request")
     assert len(problem["errors"]) == 100
-    assert problem["detail"].startswith("1902 problems")
+    assert problem["detail"].startswith("902 problems")
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,13 @@ class Topology:
         self._folder = folder
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         port = free_port()
+        self._port = str(port)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         self._addresses = {  # in place of the host names and volumes of containers
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
             "AUTONL_DATA_DIR": str(folder / "data"),
             "AUTONL_DATASET_ROOTS": str(folder),
-            "UVICORN_HOST": "127.0.0.1",
-            "UVICORN_PORT": str(port),
             "AUTONL_DEVICE": "cpu",
         }
 
@@ -54,14 +53,18 @@ class Topology:
         return self._started.pop(name).wait(60)
 
     def start(self, name: str) -> None:
-        self._started[name] = self._spawn(name, self._services[name]["command"])
+        command = list(self._services[name]["command"])
+        for option, here in (("--host", "127.0.0.1"), ("--port", self._port)):
+            if option in command:
+                command[command.index(option) + 1] = here
+        self._started[name] = self._spawn(name, command)
 
     def is_healthy(self, name: str) -> bool:
         """Run the health check that the file defines for this service."""
         kind, *command = self._services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        port = self._addresses["UVICORN_PORT"]
-        return self._spawn(f"{name}-check", [word.replace(":8000/", f":{port}/") for word in command]).wait(30) == 0
+        command = [word.replace(":8000/", f":{self._port}/") for word in command]
+        return self._spawn(f"{name}-check", command).wait(30) == 0
 
     def pid_of_search(self) -> int | None:
         """The pid of the search process, a descendant of the worker; None while there is none."""
