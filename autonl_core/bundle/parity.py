@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from autonl_core.bundle.scoring import REFERENCE, CleanScores
+from autonl_core.bundle.scoring import REFERENCE, CleanScores, allowed_drop
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity
 
@@ -40,6 +40,7 @@ def report_scores(
         "ties": scores.ties,
         "pixels_sha256": scores.pixels_sha256,
         "int8_max_drop_points": int8_max_drop_points,
+        "int8_max_drop_images": allowed_drop(scores.images, int8_max_drop_points),
         "versions": scores.versions,
         "formats": {name: asdict(of_format) for name, of_format in parity.items()},
     }

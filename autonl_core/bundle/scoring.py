@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from autonl_core.files import sha256_of
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity
+from autonl_core.wording.counts import counted
 
 REFERENCE: NetworkFormat = "safetensors"  # the format that all others are compared with
 _FOREIGN = {"autonl_core", "safetensors"}  # packages that users of a bundle do not have
@@ -98,7 +100,7 @@ def judge(scores: CleanScores, folder: Path, int8_max_drop_points: float) -> dic
         name: _parity(
             tally,
             folder / NETWORK_FORMAT_SPECS[name].file_name,
-            _lost_too_much(tally, reference, int8_max_drop_points)
+            _lost_too_much(tally, reference, scores.images, int8_max_drop_points)
             if NETWORK_FORMAT_SPECS[name].lossy
             else _disagrees(tally, scores.images),
         )
@@ -136,14 +138,22 @@ def _parity(tally: Tally, file: Path, withheld: str | None) -> FormatParity:
     )
 
 
-def _lost_too_much(tally: Tally, reference: Tally, max_drop_points: float) -> str | None:
+def allowed_drop(images: int, max_drop_points: float) -> int:
+    """How many images fewer than PyTorch a lossy format may have right.
+
+    One, wherever any loss is allowed: of fewer than a hundred images it is more than a point, and no evidence.
+    """
+    return max(math.floor(max_drop_points * images / 100 + 1e-9), int(max_drop_points > 0))
+
+
+def _lost_too_much(tally: Tally, reference: Tally, images: int, max_drop_points: float) -> str | None:
     """Why a lossy format is withheld; None: it is delivered."""
-    lost = reference.top1_pct - tally.top1_pct
-    if lost <= max_drop_points:
+    lost, allowed = reference.correct - tally.correct, allowed_drop(images, max_drop_points)
+    if lost <= allowed:
         return None
     return (
-        f"its top-1 is {tally.top1_pct:.2f}%, {lost:.2f} points below PyTorch ({reference.top1_pct:.2f}%); "
-        f"export.int8_max_drop_points allows {max_drop_points}"
+        f"it has {tally.correct:,} of {counted(images, 'test image')} right, {lost:,} fewer than PyTorch; "
+        f"export.int8_max_drop_points allows {max_drop_points:g} points, here {counted(allowed, 'image')}"
     )
 
 

@@ -133,8 +133,8 @@ class ExportConfig(Strict):
         default=2.0,
         ge=0,
         le=100,
-        description="top-1 in percentage points that eight bits may lose on the test split; the file is withheld if "
-        "they lose more",
+        description="top-1 in percentage points that eight bits may lose on the test split, where more than 0 always "
+        "allows one image; the file is withheld if they lose more",
     )
 
     @field_validator("formats", mode="after")

@@ -263,7 +263,7 @@ class TestWithheld:
         assert again.files.keys() == {"safetensors", "onnx", "bundle"}
         reason = bundle.parity["onnx-int8"].withheld
         assert reason is not None
-        assert "int8_max_drop_points allows 0.5" in reason
+        assert "int8_max_drop_points allows 0.5 points, here 1 image" in reason
         assert not (bundle.folder / "model.int8.onnx").exists()
         assert f"Withheld: onnx-int8, because {plain_text(reason)}" in (bundle.folder / "README.md").read_text()
         assert "model.int8.onnx" not in (bundle.folder / "SHA256SUMS").read_text()

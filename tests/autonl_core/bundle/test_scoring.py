@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autonl_core.bundle.scoring import CleanScores, judge, unscored
+from autonl_core.bundle.scoring import CleanScores, allowed_drop, judge, unscored
 from autonl_core.errors import VerificationError
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMATS
 
@@ -57,7 +57,27 @@ def test_a_lossy_format_may_lose_the_allowed_points_and_no_more(folder: Path, co
     found = withheld(folder, safetensors=tally(150), onnx_int8=tally(correct, disagreeing_beyond_ties=9))
     assert (found["onnx-int8"] is None) == kept
     if not kept:
-        assert "int8_max_drop_points allows 2.0" in str(found["onnx-int8"])
+        lost = f"it has {correct} of 200 test images right, {150 - correct} fewer than PyTorch"
+        rule = "export.int8_max_drop_points allows 2 points, here 4 images"
+        assert found["onnx-int8"] == f"{lost}; {rule}"
+
+
+@pytest.mark.parametrize(
+    ("images", "points", "allowed"),
+    [
+        (200, 2.0, 4),
+        (41, 2.0, 1),
+        (1, 2.0, 1),
+        (99, 0.5, 1),
+        (400, 0.5, 2),
+        (10_000, 0.29, 29),
+        (41, 0.0, 0),
+        (9, 100, 9),
+    ],
+)
+def test_one_image_is_no_evidence(images: int, points: float, allowed: int) -> None:
+    """Of 41 test images it is 2.4 points."""
+    assert allowed_drop(images, points) == allowed
 
 
 def test_a_file_that_cannot_be_scored_is_withheld_with_the_error_of_its_runtime(folder: Path) -> None:

@@ -152,11 +152,12 @@ class TestFindings:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         parity = json.loads((folder / "parity.json").read_text())
-        parity["int8_max_drop_points"] = -100.0
+        parity["int8_max_drop_images"] = -400
         (folder / "parity.json").write_text(json.dumps(parity))
         write_sums(folder)
         (problem,) = self.problems(monkeypatch, capsys)
-        assert problem.startswith("onnx-int8 loses")
+        assert problem.startswith("onnx-int8 has")
+        assert "images fewer right than safetensors; -400 are allowed" in problem
 
 
 def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_the_archive(
