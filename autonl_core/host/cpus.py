@@ -18,6 +18,15 @@ def available_cpus() -> int:
     return max(1, math.ceil(min(allowed, _quota_cpus(_OWN_CGROUP, _CGROUPS))))
 
 
+def cpu_crowding() -> float:
+    """How many want each CPU of this machine, on average over the last minute; at least 1, also if it is not known."""
+    try:
+        load, _, _ = os.getloadavg()
+    except OSError:
+        return 1.0
+    return max(1.0, load / (os.cpu_count() or 1))
+
+
 def let_waiting_threads_sleep() -> None:
     """Make OpenMP's threads sleep while they wait for work, unless OMP_WAIT_POLICY is set. Only before torch is loaded.
 

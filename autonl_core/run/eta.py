@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from autonl_core.host.cpus import cpu_crowding
 from autonl_core.spec.progress import PHASES, Phase
 
 NOT_MEASURED = "its speed is not measured yet"
@@ -16,7 +17,8 @@ _MIN_WINDOWS = 3  # for an estimate
 _LEAST_SPREAD = 0.1  # of a measured speed: other programs come and go
 _MOST_SPREAD = 0.6
 _ELSEWHERE = 0.6, 2.0  # speed of a phase relative to the others before it is measured; recorded ones: .8 to 1.8
-_ENDING_S = 10.0, 120.0  # for what is not counted as work: evaluating and exporting
+_ENDING_S = 4.0, 30.0  # for what is not counted as work, evaluating and exporting, where no one else wants the CPUs
+_LEAST_HIGH_S = 5.0  # of the end of the range, however long the ending takes
 _NAP_S, _NAP_SHARE = 10.0, 0.05  # a longer gap in which the CPU was used so little was a nap
 
 
@@ -61,7 +63,8 @@ class _Speed:
 class Eta:
     """Learns how fast a search is from its reports, and says how long the rest takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, crowding: Callable[[], float] = cpu_crowding) -> None:
+        self._crowding = crowding
         self._speeds: dict[Phase, _Speed] = {}
         self._before: tuple[float, float, Phase, float] | None = None
         self._ending_s = 0.0  # spent in phases without counted work
@@ -94,8 +97,9 @@ class Eta:
         """
         later = {name: work.get(name, 0.0) for name in PHASES[PHASES.index(phase) + 1 :]}
         ahead = {phase: max(0.0, sum(work.values()) - done - sum(later.values()))} | later
-        low_s = max(1.0, _ENDING_S[0] - self._ending_s)
-        high_s = max(15.0, _ENDING_S[1] - self._ending_s)
+        shortest_s, longest_s = (seconds * self._crowding() for seconds in _ENDING_S)
+        low_s = max(1.0, shortest_s - self._ending_s)
+        high_s = max(_LEAST_HIGH_S, longest_s - self._ending_s)
         for name, amount in ahead.items():
             if amount > 0:
                 speeds = self._speeds_of(name)

@@ -12,7 +12,9 @@ from autonl_core.supernet.learner import ALGORITHMS
 
 RANDOM_NETWORKS = 8  # scored for the comparison
 _ALWAYS_SCORED = RANDOM_NETWORKS + 5  # and the best by slopes, `uniform`, `widest`, the best by scores, its twin
-_ENDING = 0.05  # of the fraction: for evaluating and exporting, whose time depends little on the work before
+# Evaluating and exporting take about 25 s, whatever the work before was; a CPU does some 5 billion MACs a second.
+_ENDING_MACS = 25 * 5e9
+_LEAST_ENDING, _MOST_ENDING = 0.02, 0.25  # of the fraction
 _ENOUGH = 0.005  # of all work: after less, the speed is not known well enough for an estimate
 
 
@@ -36,7 +38,8 @@ class Pace:
     @property
     def fraction(self) -> float:
         worked = min(1.0, self.done / self.total) if self.total else 0.0
-        return min(0.999, (1 - _ENDING) * worked + _ENDING * self.ended)
+        ending = min(_MOST_ENDING, max(_LEAST_ENDING, _ENDING_MACS / (_ENDING_MACS + self.total)))
+        return min(0.999, (1 - ending) * worked + ending * self.ended)
 
     def eta_s(self) -> float | None:
         """Seconds to the end of the work at the speed of this attempt; None until enough is done to estimate."""

@@ -45,9 +45,9 @@ class TestResult:
         assert recorder.phases == phases
         assert set(result.seconds_by_phase) == set(phases)
         assert recorder.fractions == sorted(recorder.fractions)
-        exporting = {fraction for fraction in recorder.fractions if fraction > 0.95}
+        exporting = {fraction for fraction in recorder.fractions if fraction > 0.75}
         assert len(exporting) > 1  # after the last epoch it moves on
-        assert max(exporting) > 0.99
+        assert max(exporting) > 0.97
 
     def test_every_current_best_fits_the_budget_too(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
         _, recorder = uninterrupted

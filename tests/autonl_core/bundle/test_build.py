@@ -56,7 +56,9 @@ class TestContents:
         assert (made.bundle.folder / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
 
     def test_progress_moves_on_with_the_stages(self, made: Made) -> None:
-        assert made.run.reporter.pace.fraction == pytest.approx(0.95 + 0.05 * 0.6)
+        pace = made.run.reporter.pace
+        assert pace.ended == 0.6  # all but the report
+        assert 0.75 < pace.fraction < 0.999
 
     def test_files_to_download_are_those_that_were_scored(self, made: Made) -> None:
         assert made.files.keys() == {*made.bundle.parity, "bundle"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autonl_core.host import cpus as host_cpus
-from autonl_core.host.cpus import available_cpus
+from autonl_core.host.cpus import available_cpus, cpu_crowding
 
 
 @pytest.fixture
@@ -76,3 +76,12 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(("load", "cpus", "crowding"), [(0.2, 2, 1.0), (2.0, 2, 1.0), (7.0, 2, 3.5), (7.0, None, 7.0)])
+def test_how_many_want_each_cpu(
+    load: float, cpus: int | None, crowding: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    assert cpu_crowding() == crowding

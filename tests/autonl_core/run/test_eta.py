@@ -17,6 +17,7 @@ import pytest
 from autonl_core.run.eta import Eta, TimeLeft
 from autonl_core.spec.progress import Phase
 
+CROWDING = 4.0  # programs that wanted each CPU while these were recorded
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 
 
@@ -30,7 +31,7 @@ class Recording:
 
     def estimates(self, nap_s: float = 0, nap_at: int = -1) -> Iterator[tuple[float, Phase, TimeLeft | None]]:
         """Seconds that were left, phase and estimate at every report; before the one at `nap_at`, the machine slept."""
-        eta, slept_s = Eta(), 0.0
+        eta, slept_s = Eta(crowding=lambda: CROWDING), 0.0
         for number, (at_s, phase, done) in enumerate(self.reports):
             slept_s += nap_s if number == nap_at else 0
             eta.observe(at_s + slept_s, at_s, phase, done)
@@ -88,19 +89,28 @@ def test_a_nap_of_the_machine_changes_no_speed(nap_at: int, recording: Recording
 
 
 def test_steady_work_has_a_range_of_a_tenth_around_it_and_what_comes_last() -> None:
-    """100 MACs a second, 3000 of them left: 30 s and a tenth more or less, and 10 to 120 s for the rest."""
-    eta = Eta()
+    """100 MACs a second, 3000 of them left: 30 s and a tenth more or less, and 4 to 30 s for the rest."""
+    eta = Eta(crowding=lambda: 1.0)
     for second in range(11):
         eta.observe(second, second, "training", 100.0 * second)
     left = eta.left("training", {"training": 4000.0}, 1000.0)
     assert left is not None
-    assert (left.low_s, left.high_s) == pytest.approx((10 + 30 / 1.1, 120 + 30 / 0.9))
+    assert (left.low_s, left.high_s) == pytest.approx((4 + 30 / 1.1, 30 + 30 / 0.9))
+
+
+def test_on_a_machine_that_others_use_what_comes_last_takes_longer() -> None:
+    """Three programs for each CPU: three times 4 to 30 s."""
+    eta = Eta(crowding=lambda: 3.0)
+    for second in range(11):
+        eta.observe(second, second, "training", 100.0 * second)
+    left = eta.left("training", {"training": 1000.0}, 1000.0)
+    assert left == TimeLeft(12.0, 90.0)
 
 
 def test_a_phase_that_is_not_measured_may_be_slower_or_faster() -> None:
-    eta = Eta()
+    eta = Eta(crowding=lambda: 1.0)
     for second in range(11):
         eta.observe(second, second, "searching", 100.0 * second)
     left = eta.left("searching", {"searching": 1000.0, "training": 6000.0}, 1000.0)
     assert left is not None
-    assert (left.low_s, left.high_s) == pytest.approx((10 + 60 / 2.0, 120 + 60 / 0.6))
+    assert (left.low_s, left.high_s) == pytest.approx((4 + 60 / 2.0, 30 + 60 / 0.6))

@@ -63,11 +63,17 @@ def test_three_finalists_free_two_passes() -> None:
 
 
 def test_what_follows_the_counted_work_has_its_share_of_the_fraction() -> None:
-    pace = Pace({"training": 200.0}, done=100.0)
-    assert pace.fraction == pytest.approx(0.475)
-    pace.done = 200.0
-    assert pace.fraction == pytest.approx(0.95)
+    """25 s at 5 billion MACs a second: 125 billion, beside 1,125 billion of work."""
+    pace = Pace({"training": 1125e9}, done=562.5e9)
+    assert pace.fraction == pytest.approx(0.45)
+    pace.done = 1125e9
+    assert pace.fraction == pytest.approx(0.9)
     pace.ended = 0.5
-    assert pace.fraction == pytest.approx(0.975)
+    assert pace.fraction == pytest.approx(0.95)
     pace.ended = 1.0
     assert pace.fraction == 0.999  # only a search that succeeded is done
+
+
+@pytest.mark.parametrize(("work", "share"), [(1e6, 0.25), (375e9, 0.25), (1125e9, 0.1), (1e15, 0.02)])
+def test_that_share_has_bounds(work: float, share: float) -> None:
+    assert Pace({"training": work}, done=work).fraction == pytest.approx(1 - share)
