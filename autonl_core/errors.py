@@ -15,6 +15,7 @@ AutonlError
 ├── WeightSetError      a weight set is described by values that cannot be right
 ├── ParentError         a search cannot go on from the search that it names
 ├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
+├── OtherVersion        what another version of this program stored has parts that this one does not know
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
 └── Interrupted         the caller asked the search to stop; its newest run state continues it
@@ -129,6 +130,10 @@ class ParentError(AutonlError):
 
 class PrecisionError(AutonlError):
     """The processor has no instructions for the precision asked for, or networks do not run in it."""
+
+
+class OtherVersion(AutonlError):
+    """Another version stored this, with fields or values that this one does not know; to ignore them would be wrong."""
 
 
 class VerificationError(AutonlError):

@@ -167,6 +167,12 @@ class ClaimStore:
             search = require_lease(session, lease)
             return outcomes.interrupted(session, search, plain_text(detail), self._settings)
 
+    def not_understood(self, lease: Lease, detail: str) -> SearchState:
+        """End an attempt whose worker does not know all that the search asks for: leave it to a newer one."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            return outcomes.not_understood(session, search, plain_text(detail), self._settings)
+
     def attach_log(self, lease: Lease, log: str) -> None:
         """Store the end of an attempt's log with the attempt, which may have ended."""
         tail = plain_text(log)[-LOG_TAIL_CHARS:]

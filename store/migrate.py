@@ -29,11 +29,18 @@ def upgrade(database_url: str) -> None:
 
 
 def check_schema(database: Database) -> None:
-    """Raises SchemaOutdated unless the database is at the newest migration."""
-    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+    """Raises SchemaOutdated unless the database is at the newest migration that this version knows, or at a newer one.
+
+    Migrations only add, until the version after the next: during an upgrade, older processes go on beside newer ones.
+    """
+    known = ScriptDirectory.from_config(alembic_config(""))
+    head = known.get_current_head() or ""
     with database.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    if current != head:
+    is_newer = (
+        current is not None and current > head and current not in {one.revision for one in known.walk_revisions()}
+    )
+    if current != head and not is_newer:
         raise SchemaOutdated(
             f"the database schema is {current or 'missing'}, this version needs {head}; run: python -m store.migrate"
         )

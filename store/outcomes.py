@@ -22,6 +22,7 @@ from store.transitions import Action, transition
 
 # A search that ran out of memory will do so again. Its second attempt uses smaller micro-batches; there is no third.
 MAX_MEMORY_CRASHES = 2
+OTHER_VERSION_WAIT_S = 30.0  # for a worker of a version that knows what a search asks for
 # The error type of a search whose whole crash streak ended in one way; any other streak is "poison".
 _UNIFORM_STREAKS = {
     ExitClass.OUT_OF_MEMORY: "out-of-memory",
@@ -34,6 +35,7 @@ _REMEDIES = {
     "stalled": "Read the logs of its attempts; if it is slow but not stuck, raise AUTONL_STALL_S; then resume it.",
     "poison": "Read the logs of its attempts, fix the cause, then resume the search.",
     "interrupted": "Find out why its workers fall silent: a machine that sleeps or has no memory left; then resume it.",
+    "other-version": "Upgrade the workers, then resume the search.",
     "attempts-exhausted": "Find out what keeps ending its workers, then resume the search.",
 }
 
@@ -119,6 +121,27 @@ def interrupted(session: Session, search: Search, detail: str, settings: Setting
         return failed(session, search, ExitClass.LEASE_LOST, "interrupted", failure, moment)
     search.attempts -= 1
     _requeue(session, search, moment, f"{ExitClass.LEASE_LOST}: {detail}", wait_s=0)
+    return search.state
+
+
+def not_understood(session: Session, search: Search, detail: str, settings: Settings) -> SearchState:
+    """End an attempt of `search`, whose row is locked, because its worker is of another version than who stored it.
+
+    While a service is upgraded, workers of both versions claim. The search waits for one that knows what it asks for,
+    for as many attempts as any search has.
+    """
+    moment = now(session)
+    if search.state == SearchState.CANCELLING:
+        return cancelled(session, search, moment, detail)
+    if search.state == SearchState.PAUSING:
+        return paused(session, search, ExitClass.PAUSED, moment, detail)
+    if search.attempts >= settings.max_attempts:
+        failure = f"none of {counted(search.attempts, 'attempt')} had a worker that knows what it asks for: {detail}"
+        return failed(
+            session, search, ExitClass.REFUSED, "other-version", f"{failure}. {_REMEDIES['other-version']}", moment
+        )
+    _end_attempt(session, search, ExitClass.DRAINED, detail, moment)
+    _requeue(session, search, moment, detail, wait_s=OTHER_VERSION_WAIT_S)
     return search.state
 
 

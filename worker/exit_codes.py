@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     GAVE_BACK = 75  # saved on request, to be resumed later or on another worker
     CANCELLED = 76  # saved on request, not to be resumed
     LEASE_LOST = 77  # a write was refused: another attempt owns the search
+    OTHER_VERSION = 78  # another version stored the search, and this one does not know all of it
 
 
 _CRASH_CLASSES: dict[int, ExitClass] = {

@@ -16,7 +16,14 @@ from pathlib import Path
 
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, Interrupted, ParentError, VerificationError, WeightSetError
+from autonl_core.errors import (
+    AutonlError,
+    Interrupted,
+    OtherVersion,
+    ParentError,
+    VerificationError,
+    WeightSetError,
+)
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import NO_INIT, SearchConfig
@@ -53,6 +60,9 @@ def main(search_id: str, fence: int) -> ExitCode:
             print(f"stopping: {lost}", file=sys.stderr)
             retry_while_unavailable(lambda: stores.events.stale_write(lease, "report"))
             return ExitCode.LEASE_LOST
+        except OtherVersion as newer:
+            print(newer, file=sys.stderr)
+            return ExitCode.OTHER_VERSION
         except AutonlError as error:
             refusal = error  # bound again: Python unbinds `error` at the end of this block
             print(f"refused: {refusal}", file=sys.stderr)

@@ -140,6 +140,8 @@ class Supervisor:
                 claims.gave_back(lease, _REQUESTED_BY[end.stop_request] + (f"; {note}" if note else ""))
             case Outcome.INTERRUPTED:
                 claims.interrupted(lease, "its worker could not beat in time, and ended it")
+            case Outcome.OTHER_VERSION:
+                claims.not_understood(lease, tail.strip().rpartition("\n")[2])
             case Outcome.STALLED:
                 claims.crashed(lease, ExitClass.STALLED, f"no progress for {self._settings.stall_s:g} s")
             case Outcome.CRASHED:
@@ -195,6 +197,7 @@ class Outcome(Enum):
     GAVE_BACK = auto()
     INTERRUPTED = auto()
     STALLED = auto()
+    OTHER_VERSION = auto()
     CRASHED = auto()
 
 
@@ -202,6 +205,7 @@ class Outcome(Enum):
 _OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
     (Cause.EXITED, ExitCode.CANCELLED): Outcome.CANCELLED,
     (Cause.EXITED, ExitCode.GAVE_BACK): Outcome.GAVE_BACK,
+    (Cause.EXITED, ExitCode.OTHER_VERSION): Outcome.OTHER_VERSION,
     (Cause.GRACE_OVER, "cancel"): Outcome.CANCELLED,
     (Cause.GRACE_OVER, "pause"): Outcome.GAVE_BACK,
     (Cause.GRACE_OVER, "drain"): Outcome.GAVE_BACK,

@@ -8,11 +8,11 @@ images (`manifest.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from autonl_core.datasets.sources import SOURCES
-from autonl_core.errors import DatasetError
+from autonl_core.errors import DatasetError, OtherVersion
 
 BUILTIN_KIND = "builtin"
 DuplicatesRule = Literal["leave-out", "keep"]
@@ -71,6 +71,10 @@ class DatasetSpec:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> DatasetSpec:
+        """The inverse of `to_json`. Raises OtherVersion if it has fields that this version does not know."""
+        if unknown := data.keys() - {each.name for each in fields(DatasetSpec)}:
+            names = ", ".join(sorted(unknown))
+            raise OtherVersion(f"another version stored a dataset with fields that this one does not know: {names}")
         grey_range = as_grey_range(data.get("grey_range"))
         return DatasetSpec(**{**data, "classes": tuple(data["classes"]), "grey_range": grey_range})
 

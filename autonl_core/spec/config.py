@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     Field,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from autonl_core.errors import OtherVersion
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.config_sections import (
     AugmentConfig,
@@ -49,6 +51,7 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
+_SHOWN_SETTINGS = 5  # that another version stored
 _RETIRED = {"supernet": ("alpha_lr", "ramp_fraction")}  # by section: settings of earlier versions
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
 _INIT_PATTERN = rf"^({PARENT_INIT})?{NAME_PATTERN.lstrip('^')}"
@@ -200,9 +203,18 @@ class SearchConfig(Strict):
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> SearchConfig:
-        """A search as some version stored it, without the settings that are no more."""
+        """A search as some version stored it, without the settings that are no more.
+
+        Raises:
+            OtherVersion: it has settings that this version does not know.
+        """
         kept = {key: _without_retired(key, value) for key, value in config.items()}
-        return SearchConfig.model_validate(kept)
+        try:
+            return SearchConfig.model_validate(kept)
+        except ValidationError as error:  # it was valid where it was stored
+            listed = error.errors(include_url=False, include_context=False, include_input=False)
+            unknown = ", ".join(".".join(map(str, one["loc"])) for one in listed[:_SHOWN_SETTINGS])
+            raise OtherVersion(f"another version stored settings that this one does not know: {unknown}") from error
 
 
 def _without_retired(section: str, value: Any) -> Any:

@@ -187,6 +187,35 @@ class TestPause:
         assert stores.searches.get(lease.search_id).crash_streak == 0
 
 
+class TestOtherVersion:
+    def test_the_search_waits_for_a_worker_that_knows_what_it_asks_for(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        assert stores.claims.not_understood(lease, "taste is not known here") is SearchState.QUEUED
+        search = stores.searches.get(lease.search_id)
+        assert (search.crash_streak, search.attempts) == (0, 1)
+        (attempt,) = stores.searches.attempts(lease.search_id)
+        assert (attempt.exit_class, attempt.detail) == (ExitClass.DRAINED, "taste is not known here")
+        assert attempt.ended_at is not None
+        assert (search.next_run_at - attempt.ended_at).total_seconds() == pytest.approx(30, abs=0.5)
+
+    def test_it_does_not_wait_for_ever(self, stores: Stores, settings: Settings) -> None:
+        search_id = queue_search(stores)
+        for attempt in range(1, settings.max_attempts + 1):
+            make_due(stores, search_id)
+            state = stores.claims.not_understood(claim(stores), "taste is not known here")
+            assert state is (SearchState.QUEUED if attempt < settings.max_attempts else SearchState.FAILED)
+        error = stores.searches.get(search_id).error
+        assert error is not None
+        assert error["type"] == "other-version"
+        assert error["detail"].startswith(f"none of {settings.max_attempts} attempts had a worker that knows")
+        assert error["detail"].endswith("taste is not known here. Upgrade the workers, then resume the search.")
+
+    def test_a_cancel_comes_first(self, stores: Stores) -> None:
+        lease = claim_one(stores)
+        stores.control.cancel(lease.search_id)
+        assert stores.claims.not_understood(lease, "taste") is SearchState.CANCELLED
+
+
 class TestCrash:
     def test_the_search_waits_twice_as_long_after_each_crash(self, stores: Stores, settings: Settings) -> None:
         search_id = queue_search(stores)

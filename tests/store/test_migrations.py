@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from sqlalchemy import text
 
 from store.db import Database
 from store.errors import SchemaOutdated
@@ -62,6 +63,21 @@ def test_an_outdated_schema_is_refused_with_the_command_that_upgrades_it(empty_d
         check_schema(database)
     upgrade(empty_database_url)
     check_schema(database)
+    database.close()
+
+
+@pytest.mark.parametrize(("revision", "served"), [("29991231_01", True), ("20261123_00", False), ("", False)])
+def test_a_schema_of_a_later_version_is_served_beside_it(empty_database_url: str, revision: str, served: bool) -> None:
+    """While a service is upgraded, older replicas go on. One that is unknown and not later is of something else."""
+    upgrade(empty_database_url)
+    database = Database(empty_database_url)
+    with database.session_scope() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    if served:
+        check_schema(database)
+    else:
+        with pytest.raises(SchemaOutdated):
+            check_schema(database)
     database.close()
 
 

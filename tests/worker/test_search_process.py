@@ -74,6 +74,17 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
         assert bundle.read(report) == contents["report-html"]
 
 
+def test_a_search_of_a_later_version_is_left_to_its_workers(stores: Stores) -> None:
+    search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
+    with stores.database.session_scope() as session:
+        session.get_one(Search, search.id).config = {**search.config, "taste": "sweet"}
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1  # it is not due again for a while
+    search = stores.searches.get(search.id)
+    assert (search.state, search.crash_streak) == (SearchState.QUEUED, 0)
+    (attempt,) = stores.searches.attempts(search.id)
+    assert attempt.detail == "another version stored settings that this one does not know: taste"
+
+
 @pytest.mark.long
 def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
     parent, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)

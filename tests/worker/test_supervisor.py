@@ -277,6 +277,7 @@ def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Set
         (Cause.EXITED, ExitCode.CANCELLED, "cancel", Outcome.CANCELLED),
         (Cause.EXITED, ExitCode.GAVE_BACK, "pause", Outcome.GAVE_BACK),
         (Cause.EXITED, ExitCode.GAVE_BACK, "cancel", Outcome.GAVE_BACK),
+        (Cause.EXITED, ExitCode.OTHER_VERSION, None, Outcome.OTHER_VERSION),
         (Cause.EXITED, ExitCode.FINISHED, None, Outcome.CRASHED),
         (Cause.EXITED, -signal.SIGKILL, "cancel", Outcome.CRASHED),
         (Cause.GRACE_OVER, -signal.SIGKILL, "cancel", Outcome.CANCELLED),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from autonl_core.errors import OtherVersion
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.config_sections import AugmentConfig, CardConfig, ExportConfig, SupernetConfig, TrainConfig
 from autonl_core.spec.macs_text import MAX_MACS
@@ -188,6 +189,21 @@ class TestCard:
         stored = config.to_json()
         del stored["card"]
         assert SearchConfig.stored(stored).card == CardConfig(licence=None, authors=())
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"taste": "sweet"}, "taste"),
+            ({"algorithm": "autonl-3"}, "algorithm"),
+            ({"card": {"motto": "x"}}, "card.motto"),
+        ],
+    )
+    def test_what_a_later_version_stored_is_neither_ignored_nor_called_invalid(
+        self, change: dict[str, Any], named: str
+    ) -> None:
+        stored = SearchConfig.model_validate(MINIMAL).to_json() | change
+        with pytest.raises(OtherVersion, match=f"does not know: {named}$"):
+            SearchConfig.stored(stored)
 
     @pytest.mark.parametrize(
         "card",
