@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autonl_core.errors import StepTooLarge
 from autonl_core.run.pace import RANDOM_NETWORKS
+from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
@@ -25,6 +26,7 @@ from autonl_core.training.evaluate import gap
 _SEATS_WITH_TWIN = 3
 WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with LightNL, its MACs spent otherwise
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
+_CLEARLY = 2.0  # standard errors by which a network has to be ahead of one that is independent of the search
 
 
 @dataclass(frozen=True)
@@ -80,35 +82,51 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(feasible, key=lambda candidate: (sortable(candidate.loss), candidate.choice))
 
 
+def incumbent_of(run: SearchRun) -> str | None:
+    """The origin of the network that is trained unless another one is clearly ahead of it; None: there is none.
+
+    Shared weights and short trainings favour networks that learn fast. Of those that begin at random weights, the one
+    with the most parameters gains the most from then on (docs/search.md, "The incumbent").
+    """
+    return "widest" if run.adapted is None and run.config.algorithm == "autonl" else None
+
+
 def choose_finalists(
-    ranking: list[Candidate], best: Candidate, count: int, twin: Candidate | None = None
+    ranking: list[Candidate],
+    best: Candidate,
+    count: int,
+    twin: Candidate | None = None,
+    incumbent: str | None = None,
 ) -> list[Candidate]:
     """`best`, and the best of `ranking` up to `count`; the last seat of several goes to one independent of the search.
 
     With one seat there is no final to decide: then one that is independent of the search keeps it, unless `best` is
-    ahead of it by more than the standard error of that on the validation images.
+    clearly ahead of it on the validation images.
 
     Args:
         ranking: best first.
         best: the one to be seated first: the best by all that is known.
         twin: the best without LightNL, which gets a seat if there are three or more.
+        incumbent: the origin of the one that is independent of the search; None: the best of all that are.
     """
     first = [best] if twin is None or count < _SEATS_WITH_TWIN else [best, twin]
     others = [candidate for candidate in ranking if candidate.origin != "random" and candidate not in first]
     seated = [*first, *others][:count]
-    independent = [candidate for candidate in ranking if candidate.origin in INDEPENDENT]
+    origins = INDEPENDENT if incumbent is None else (incumbent,)
+    independent = [candidate for candidate in ranking if candidate.origin in origins]
     if not independent or any(candidate in seated for candidate in independent):
         return seated
-    if len(seated) > 1 or not _clearly_ahead(best, independent[0]):
+    if len(seated) > 1 or not clearly_ahead(best.right, independent[0].right):
         seated[-1] = independent[0]
     return seated
 
 
-def _clearly_ahead(best: Candidate, other: Candidate) -> bool:
-    if best.right is None or other.right is None:
+def clearly_ahead(right: Tensor | None, other: Tensor | None) -> bool:
+    """Whether a network that is right on images `right` is ahead of the other by more than chance and habit explain."""
+    if right is None or other is None:
         return True
-    ahead = gap(best.right, other.right)
-    return ahead.points > ahead.error_points
+    ahead = gap(right, other)
+    return ahead.points > _CLEARLY * ahead.error_points
 
 
 def compare(ranking: list[Candidate], first: Candidate, without_light_nl: Candidate | None) -> Comparison:

@@ -6,7 +6,8 @@ successive halving: each trains for a while on its own, and half of them go on a
 
 Two candidates that are independent of the search always take part, and one of them reaches the final if it has two
 seats or more: `uniform`, the same small block everywhere, and `widest`, the network with the most parameters the budget
-allows. What random networks score is reported beside the winner.
+allows. Where networks begin at random weights, that one is the incumbent: it is trained unless another one is clearly
+ahead of it. What random networks score is reported beside the winner.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import replace
 
 from autonl_core.errors import Diverged, StepTooLarge
 from autonl_core.nn.network import Network, to_channels_last
-from autonl_core.phases.candidates import sortable
+from autonl_core.phases.candidates import clearly_ahead, incumbent_of, sortable
 from autonl_core.phases.scoring import report_infeasible, score_candidates
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, ScoringState, TrainingState
 from autonl_core.phases.training import short_training
@@ -100,7 +101,7 @@ class _FinalRound:
         )
 
     def _halve(self) -> DerivingState:
-        """Keep the better half.
+        """Keep the better half, and the incumbent.
 
         Raises:
             Diverged: no finalist has a finite loss.
@@ -113,14 +114,26 @@ class _FinalRound:
             if not best.feasible:
                 raise StepTooLarge("memory runs out for every finalist, in however small parts of a batch")
             raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
-        run.reporter.architecture(run.record_of(run.table.arch(best.choice), val_top1_pct=best.top1_pct))
+        kept = self._kept(trained)
+        ahead = kept[0]
+        run.reporter.architecture(run.record_of(run.table.arch(ahead.choice), val_top1_pct=ahead.top1_pct))
         names = (arch_string.encode(run.table.arch(finalist.choice)) for finalist in trained)
         scores = (finalist.score_beside(best) for finalist in trained)
         comparison = state.comparison.with_round(dict(zip(names, scores, strict=True)))
         number = state.round + 1
         detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)
-        return DerivingState(tuple(trained[: len(trained) // 2]), (), comparison, number)
+        return DerivingState(tuple(kept), (), comparison, number)
+
+    def _kept(self, trained: list[Finalist]) -> list[Finalist]:
+        """The better half of `trained`, best first; an incumbent is among them unless the best is clearly ahead."""
+        kept = trained[: len(trained) // 2]
+        incumbent = next((one for one in trained if one.origin == incumbent_of(self.run) and one.feasible), None)
+        if incumbent is None or any(one is incumbent for one in kept):
+            return kept
+        if clearly_ahead(trained[0].right, incumbent.right):
+            return kept
+        return [*kept[:-1], incumbent]
 
 
 def _network_of(run: SearchRun, finalist: Finalist) -> Network:

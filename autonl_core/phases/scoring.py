@@ -20,6 +20,7 @@ from autonl_core.phases.candidates import (
     Candidate,
     choose_finalists,
     compare,
+    incumbent_of,
     propose,
     ranked,
     reachable_band,
@@ -113,7 +114,7 @@ class _Scoring:
         ranking = self._ranked_by(known)
         comparison = self._compared(ranking, first, twin)
         seats = 1 if comparison.freed_epochs else self.settings.finalists
-        seated = choose_finalists(ranking, first, seats, twin)
+        seated = choose_finalists(ranking, first, seats, twin, incumbent_of(self.run))
         if len(seated) == 1:  # nothing to compare: no training, no halving
             detail = {"chance": comparison.chance, "freed_epochs": comparison.freed_epochs}
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin, **detail})
