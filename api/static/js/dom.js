@@ -19,6 +19,14 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }
 
+/** The same, unless they are what is there: that keeps its scroll position and the focus. */
+export function refresh(parent, ...children) {
+  const next = document.createElement(parent.tagName);
+  replace(next, ...children);
+  const isSame = next.childNodes.length === parent.childNodes.length && [...next.childNodes].every((node, place) => node.isEqualNode(parent.childNodes[place]));
+  if (!isSame) parent.replaceChildren(...next.childNodes);
+}
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;

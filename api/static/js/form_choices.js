@@ -1,48 +1,70 @@
-// What the form offers: datasets, weights to start from, what to compare with, and the budgets that are feasible.
+// What the form offers: datasets, weights to start from, and what to compare with.
 
-import { getBaselines, getDatasets, getFinished, getWeights, planSearch } from "./api.js";
+import { getBaselines, getDatasets, getFinished, getSearch, getWeights } from "./api.js";
+import { forgetBudget, showRange, showRangeSoon, startBudget } from "./budget_field.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
+import { preferred } from "./preferred.js";
+import { RIVALS } from "./rivals.js";
 
-const RIVALS = ["off-the-shelf", "uniform"]; // what pretrained weights give without a search
+const DATASET_VIEW = /^#\/datasets\/([A-Za-z0-9._-]+)$/;
 
 let datasets = [];
 let weights = []; // names of those that are ready
-let range = null; // feasible MACs for the chosen dataset, resolution and start
 
-/** Fill the choices, and keep the budget within what is feasible for them. */
-export async function startChoices() {
+/** Fill the choices; `basis` returns the settings that the form has no field for, or null. */
+export async function startChoices(basis) {
+  startBudget(() => chosen(basis()));
   byId("dataset").addEventListener("change", showStarts);
-  byId("resolution").addEventListener("change", showRange);
-  byId("init").addEventListener("change", showRange);
+  byId("resolution").addEventListener("input", showRangeSoon);
+  byId("init").addEventListener("change", showRangeSoon);
   byId("init").addEventListener("focus", loadStarts); // a search may have ended in the meantime
-  byId("budget").addEventListener("input", () => placeSlider(format.parseMacs(byId("budget").value)));
-  byId("budget-slider").addEventListener("input", () => {
-    if (!range) return;
-    byId("budget").value = format.macs(fromSlider(Number(byId("budget-slider").value)));
-    byId("budget").dispatchEvent(new Event("change", { bubbles: true })); // whatever was wrong with it is mended
-  });
   byId("dataset").addEventListener("focus", loadDatasets); // one may have been added in the meantime
   await Promise.all([loadBaselines(), loadWeights()]);
   await loadDatasets();
 }
 
+/** The dataset, and all that decides which budgets are feasible; null until the datasets are known. */
+function chosen(basis) {
+  const dataset = datasets.find(({ name }) => name === byId("dataset").value);
+  if (!dataset) return null;
+  const asked = { dataset: dataset.name };
+  if (basis?.search_space) asked.search_space = basis.search_space;
+  if (basis?.algorithm) asked.algorithm = basis.algorithm;
+  if (byId("resolution").value) asked.resolution = Number(byId("resolution").value);
+  if (byId("init").value) asked.init = byId("init").value;
+  return { dataset, asked };
+}
+
 /** Choose a dataset that is ready; resolves once its budgets are known. */
 export async function chooseDataset(name) {
   await loadDatasets();
+  if (byId("dataset").value === name) return;
   byId("dataset").value = name;
+  await showStarts();
+}
+
+/** Begin with a suggestion for the chosen dataset, as when the page was opened. */
+export async function showDefaults(dataset) {
+  forgetBudget();
+  byId("dataset").value = dataset;
   await showStarts();
 }
 
 async function loadBaselines() {
   try {
-    const published = (await getBaselines()).baselines.map(({ name }) => name);
-    const box = (name) => h("label", { class: "check" }, h("input", { type: "checkbox", name: "baselines", value: name }), name);
-    replace(byId("baselines"), [...RIVALS, ...published].map(box));
+    const published = (await getBaselines()).baselines.map(({ name, title, published_macs: macs, published_top1_pct: top1 }) =>
+      [name, title, `${format.macs(macs)}, ${format.percent(top1, 1)}`]);
+    const rivals = Object.entries(RIVALS).map(([name, { title, note }]) => [name, title, note]);
+    replace(byId("rivals"), rivals.map(box));
+    replace(byId("published"), published.map(box));
   } catch (problem) {
-    replace(byId("baselines"), h("p", { class: "hint" }, problem.message));
+    replace(byId("published"), h("p", { class: "hint" }, problem.message));
   }
 }
+
+const box = ([name, title, note]) =>
+  h("label", { class: "check" }, h("input", { type: "checkbox", name: "baselines", value: name }), h("span", {}, title, h("span", { class: "unit" }, ` ${note}`)));
 
 async function loadWeights() {
   try {
@@ -52,23 +74,29 @@ async function loadWeights() {
   }
 }
 
-/** What a search can start from: weight sets, and finished searches on the chosen dataset. */
+/** What a search can start from: weight sets, and finished searches on the chosen dataset that kept their supernet. */
 export async function loadStarts() {
   const dataset = byId("dataset").value;
   const starts = [["", "automatic"], ["none", "random weights"], ...weights.map((name) => [name, name])];
   const select = byId("init");
   try {
     const finished = dataset ? (await getFinished(dataset)).searches : [];
-    starts.push(...finished.map(({ id, flops_budget: budget }) => [`search:${id}`, `search ${id} (${format.macs(budget)})`]));
+    const kept = (await Promise.all(finished.map(({ id }) => getSearch(id)))).filter(({ supernet }) => supernet !== null);
+    starts.push(...kept.map(({ id, flops_budget: budget }) => [`search:${id}`, `search ${id} (${format.macs(budget)})`]));
   } catch (problem) {
     select.title = problem.message; // as without the list of weights
   }
   if (starts.map(([value]) => value).join() === [...select.options].map(({ value }) => value).join()) return;
-  const chosen = select.value;
-  replace(select, starts.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  const before = select.value;
+  replace(select, starts.map(([value, text]) => h("option", { value, selected: value === before }, text)));
 }
 
 async function showStarts() {
+  const dataset = datasets.find(({ name }) => name === byId("dataset").value);
+  if (!dataset) return;
+  byId("dataset-hint").textContent =
+    `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")}, ` +
+    `${format.counted(dataset.classes.length, "class")}, usual size ${dataset.image_size} pixels`;
   await loadStarts();
   await showRange();
 }
@@ -83,73 +111,7 @@ export async function loadDatasets() {
     byId("dataset-hint").textContent = problem.message;
     return;
   }
-  const chosen = byId("dataset").value;
-  replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === chosen }, name)));
+  const before = byId("dataset").value || preferred(datasets, DATASET_VIEW.exec(location.hash)?.[1]);
+  replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === before }, name)));
   await showStarts();
-}
-
-export async function showRange() {
-  const dataset = datasets.find(({ name }) => name === byId("dataset").value);
-  if (!dataset) return;
-  byId("dataset-hint").textContent =
-    `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")}, ` +
-    `${format.counted(dataset.classes.length, "class")}, usual size ${dataset.image_size} pixels`;
-  const hint = byId("budget-hint");
-  const slider = byId("budget-slider");
-  [range, hint.textContent] = await feasible(dataset);
-  slider.disabled = range === null;
-  const wanted = format.parseMacs(byId("budget").value);
-  if (range && (wanted === null || isOutside(wanted))) byId("budget").value = format.macs(fromSlider(400), 2);
-  placeSlider(format.parseMacs(byId("budget").value));
-  byId("budget").dispatchEvent(new Event("change", { bubbles: true })); // what was wrong with it is mended, or another range
-}
-
-/** Mark a budget that is not feasible while it is typed, and say what is. */
-export function checkBudget() {
-  const wanted = format.parseMacs(byId("budget").value);
-  const isWrong = range !== null && wanted !== null && isOutside(wanted);
-  byId("budget-problem").hidden = !isWrong;
-  byId("budget-problem").textContent = isWrong ? `Not feasible here: choose ${rangeInWords(range)}.` : "";
-  if (isWrong) byId("budget").setAttribute("aria-invalid", "true");
-}
-
-const isOutside = (wanted) => wanted < range.min_macs || wanted > range.max_macs;
-
-/** Both ends are feasible as they are shown. */
-const rangeInWords = (within) => `${format.macs(fromSlider(0, within))} to ${format.macs(fromSlider(1000, within))}`;
-
-/** The feasible range for what is chosen in the form, and a sentence about it: whatever the budget, it is the same. */
-async function feasible(dataset) {
-  const asked = { dataset: dataset.name, flops_budget: format.parseMacs(byId("budget").value) ?? 1 };
-  if (byId("resolution").value) asked.resolution = Number(byId("resolution").value);
-  if (byId("init").value) asked.init = byId("init").value;
-  try {
-    const plan = await planSearch(asked).catch((problem) => planWithin(problem, asked));
-    const start = plan.init === "none" ? "random weights" : plan.init;
-    const feasible = `${rangeInWords(plan.feasible_range)} MACs are feasible`;
-    return [plan.feasible_range, `${feasible} (${plan.search_space}, ${plan.resolutions.join(" or ")} pixels, from ${start})`];
-  } catch (problem) {
-    return [null, problem.message];
-  }
-}
-
-/** The same with a budget in the middle of the range that the refusal of another one named. */
-function planWithin(problem, asked) {
-  const found = problem.document?.feasible_range;
-  if (!found) throw problem;
-  return planSearch({ ...asked, flops_budget: Math.round(Math.sqrt(found.min_macs * found.max_macs)) });
-}
-
-function placeSlider(wanted) {
-  if (!range || wanted === null) return;
-  byId("budget-slider").value = (1000 * Math.log(wanted / range.min_macs)) / Math.log(range.max_macs / range.min_macs);
-}
-
-/** The budget at a slider position, on a scale of ratios, rounded to what the field can show, within the range. */
-function fromSlider(place, { min_macs: min, max_macs: max } = range) {
-  const exact = min * (max / min) ** (place / 1000);
-  const step = 10 ** (Math.floor(Math.log10(exact)) - 2);
-  const low = Math.ceil(min / step) * step;
-  const high = Math.floor(max / step) * step;
-  return Math.min(Math.max(Math.round(exact / step) * step, low), high);
 }

@@ -8,7 +8,7 @@ export function showProblems(form, problem) {
   const lines = listed.map(({ pointer, detail }) => {
     const name = fieldOf(pointer);
     for (const field of fieldsOf(form, name)) field.setAttribute("aria-invalid", "true");
-    return h("li", { "data-field": name }, h("b", {}, titleOf(form, name)), ` ${withoutName(detail)}`);
+    return h("li", { "data-field": name }, h("b", {}, titleOf(form, name)), ` ${inWords(detail)}`);
   });
   replace(
     byId("form-errors"),
@@ -21,6 +21,14 @@ export function showProblems(form, problem) {
   first?.focus();
 }
 
+/** What the service refused, in one line: each field by the words beside it; what is wrong with the budget, without. */
+export function problemWords(problem) {
+  const listed = problem.document?.errors ?? [];
+  if (!listed.length) return problem.message;
+  const title = (name) => (name === "flops_budget" ? "" : `${titleOf(byId("new-search"), name)} `);
+  return listed.map(({ pointer, detail }) => `${title(fieldOf(pointer))}${inWords(detail)}.`).join(" ");
+}
+
 export function clearProblems(form) {
   byId("form-errors").hidden = true;
   replace(byId("form-errors"));
@@ -28,7 +36,7 @@ export function clearProblems(form) {
 }
 
 /** A field was changed: what was wrong with it is no longer known. The others keep their messages. */
-export function forgetMended({ target, currentTarget: form }) {
+export function forgetMended(form, target) {
   for (const field of fieldsOf(form, target.name)) field.removeAttribute("aria-invalid");
   for (const line of byId("form-errors").querySelectorAll("li")) {
     if (line.dataset.field === target.name) line.remove();
@@ -45,9 +53,10 @@ function fieldOf(pointer) {
   return name === "baselines" ? name : pointer.slice(1).replace("/", ".");
 }
 
-/** What is wrong with a budget, said beside the name of its field: without that name. */
-export function withoutName(detail) {
-  return detail.replace(/^flops_budget (?=\d)/, "");
+/** What is wrong with a field, said beside its name: without that name, and as a sentence about it. */
+export function inWords(detail) {
+  const plain = detail.replace(/^flops_budget (?=\d)/, "").replace(/^Value error, /, "").replace(/^Input should /, "must ");
+  return plain.replace("greater than or equal to", "at least").replace("less than or equal to", "at most");
 }
 
 function fieldsOf(form, name) {

@@ -1,9 +1,10 @@
 // The list of searches, newest first.
 
 import { listSearches } from "./api.js";
-import { byId, h, replace } from "./dom.js";
+import { byId, h, refresh } from "./dom.js";
 import * as format from "./format.js";
 
+const SHOWN_OF_ID = 6; // two searches of the same dataset and budget differ in it
 let pages = 1; // how many pages are shown; "Show older" adds one
 
 export function startList() {
@@ -29,11 +30,11 @@ export async function refreshList() {
       if (!token) break;
     }
   } catch (problem) {
-    replace(list, h("li", { class: "empty" }, problem.message));
+    refresh(list, h("li", { class: "empty" }, problem.message));
     return;
   }
   byId("more-searches").hidden = !token;
-  replace(list, searches.length ? searches.map(row) : h("li", { class: "empty" }, "None yet. Start one above."));
+  refresh(list, searches.length ? searches.map(row) : h("li", { class: "empty" }, "None yet. Start one above."));
 }
 
 function row(search) {
@@ -47,7 +48,7 @@ function row(search) {
     h(
       "a",
       { href: path, class: "search-row", "aria-current": current ? "page" : null },
-      h("span", { class: "search-name" }, search.dataset, h("span", { class: "at" }, ` ≤ ${format.macs(search.flops_budget)}`)),
+      h("span", { class: "search-name" }, search.dataset, h("span", { class: "at" }, ` ≤ ${format.macs(search.flops_budget)} · `, h("code", {}, search.id.slice(0, SHOWN_OF_ID)))),
       h("span", { class: `badge ${search.state}` }, search.state),
       h("span", { class: "search-note" }, note(search)),
       h("span", { class: "search-time" }, format.ago(search.created_at)),
@@ -60,5 +61,5 @@ function note(search) {
   if (search.test_top1_pct != null) return `${format.percent(search.test_top1_pct)} top-1 · ${format.macs(search.macs)} MACs`;
   if (search.state === "running") return `${search.phase ?? "starting"} · ${Math.floor(100 * (search.progress?.fraction ?? 0))}%`;
   if (search.queue) return `number ${search.queue.position} in the queue`;
-  return search.id;
+  return "no result";
 }

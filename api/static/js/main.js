@@ -21,13 +21,13 @@ const VIEWS = [
   [/^#\/datasets\/(.+)$/, missing("dataset")],
   [/^#\/datasets$/, showDatasets],
   [/^#\/weights$/, showWeights],
-  [/^/, showWelcome],
+  [/^(?:#\/?)?$/, showWelcome],
+  [/^#\/?(.*)$/, missing("page")],
 ];
 
 /** A view of what cannot exist, because nothing can have such a name. */
 function missing(kind) {
   return (main, name) => {
-    document.title = "AutoNL";
     showMissing(main, kind, name);
     return () => {};
   };
@@ -61,6 +61,11 @@ function regularly(work, everyMs) {
   }, everyMs);
 }
 
+// Its address would be taken for a view.
+document.querySelector(".skip-link").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
+});
 // A file that misses the place for it would replace the page.
 for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 startForm((search) => {

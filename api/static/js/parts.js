@@ -27,9 +27,13 @@ export function regularly(update, onProblem) {
 export const badge = (state) => h("span", { class: `badge ${state}` }, state);
 export const notice = (problem) => h("p", { class: "notice" }, problem.message);
 
+const WHERE = { search: "It may have been deleted. The list has the others.", dataset: "It may have been deleted." };
+
 /** Say that there is no such search or dataset, in place of all that `main` shows. */
 export function showMissing(main, kind, name) {
-  replace(main, h("section", { class: "part" }, h("p", { class: "notice" }, `There is no ${kind} ${name}.`)));
+  document.title = `No ${kind} ${name} · AutoNL`;
+  replace(main, h("section", { class: "part" }, h("h1", {}, `There is no ${kind} ${name}`),
+    h("p", { class: "hint" }, WHERE[kind] ?? "", " ", h("a", { href: "#/" }, "Back to the start"))));
 }
 
 /** What may be wider than the page; it can be scrolled with the keyboard too. */

@@ -1,10 +1,10 @@
 // What accuracy costs: every measured network as a point, MACs across, accuracy up, the front drawn through the best.
 
-import { compact, padded, ticks } from "./charts.js";
+import { labels, padded, ticks } from "./charts.js";
 import { h, svg } from "./dom.js";
 import * as format from "./format.js";
 
-const WIDTH = 720;
+const WIDTH = matchMedia("(max-width: 40rem)").matches ? 360 : 720; // of the picture, which is scaled to the page
 const HEIGHT = 260;
 const MARGIN = { top: 14, right: 14, bottom: 34, left: 52 };
 
@@ -20,16 +20,17 @@ export function tradeOff(networks) {
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary },
       y.ticks.map((tick) => [
         svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y.at(tick), y2: y.at(tick) }),
-        svg("text", { class: "tick", x: MARGIN.left - 6, y: y.at(tick) + 3.5, "text-anchor": "end" }, `${compact(tick)}%`),
+        svg("text", { class: "tick", x: MARGIN.left - 6, y: y.at(tick) + 3.5, "text-anchor": "end" }, `${y.label(tick)}%`),
       ]),
-      x.ticks.map((tick) => svg("text", { class: "tick", x: x.at(tick), y: HEIGHT - 12, "text-anchor": "middle" }, format.macs(tick))),
+      x.ticks.map((tick) => svg("text", { class: "tick", x: x.at(tick), y: HEIGHT - 12, "text-anchor": "middle" }, x.label(tick))),
       svg("path", { class: "curve", d: steps(front, x, y) }),
       networks.map((network) => point(network, x, y))));
 }
 
 function scale(values, from, to) {
   const [low, high] = padded(Math.min(...values), Math.max(...values));
-  return { at: (value) => from + ((value - low) / (high - low)) * (to - from), ticks: ticks(low, high) };
+  const marks = ticks(low, high);
+  return { at: (value) => from + ((value - low) / (high - low)) * (to - from), ticks: marks, label: labels(marks) };
 }
 
 /** The front as a staircase: with more MACs than one network, but fewer than the next, there is nothing better. */

@@ -49,9 +49,9 @@ export function uploadPart() {
   };
   const submit = async (event) => {
     event.preventDefault();
+    if (!chosen) return refuse("Choose a zip archive or a folder, or drop one here.");
     if (!name.value.trim()) return refuse("Enter a name.");
     if (!checkName()) return refuse(wrongName(name.value.trim()));
-    if (!chosen) return refuse("Choose a zip archive or a folder, or drop one here.");
     button.disabled = true;
     bar.hidden = false;
     try {

@@ -1,4 +1,8 @@
-// How long a search still takes, and what it waits for, in words.
+// How long a search still takes, what it waits for, and how long it took, in words.
+
+import { ago, duration } from "./format.js";
+
+export const FINAL = ["succeeded", "failed", "cancelled"]; // states
 
 const UNITS = [[3600, "h"], [60, "min"], [1, "s"]];
 
@@ -26,4 +30,14 @@ export function queuePlace({ position, ahead, running, may_start_at: start }) {
   if (start === null) return `${place}; waits for ${waitsFor} ${waitsFor === 1 ? "search" : "searches"}; no estimate yet.`;
   const wait = (Date.parse(start) - Date.now()) / 1000;
   return `${place}; may start ${wait >= 1 ? `in ${timeRange(wait, wait)}` : "any moment"}.`;
+}
+
+/** When a search ended, and how long it took from its start; waiting in the queue before that is said separately. */
+export function ended({ state, created_at: created, started_at: started, finished_at: finished }) {
+  const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+  const how = state === "succeeded" ? "Finished" : `${state[0].toUpperCase()}${state.slice(1)}`;
+  if (started === null) return `${how} ${ago(finished)}, before it had started.`;
+  const waited = between(created, started);
+  const queue = waited >= 1 ? `, which was ${duration(waited)} after it was created` : "";
+  return `${how} ${ago(finished)}, ${duration(between(started, finished))} after its start${queue}.`;
 }
