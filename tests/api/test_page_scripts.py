@@ -304,6 +304,33 @@ def test_both_ends_of_a_range_of_budgets_are_feasible_as_they_are_shown() -> Non
         assert all(limits["min_macs"] <= end <= limits["max_macs"] for end in ends)
 
 
+def test_only_a_suggestion_takes_the_place_of_a_suggestion() -> None:
+    typed = [["12M", "47M", False], ["12M", None, False], ["12M", "47M", True], ["", "47M", True]]
+    assert evaluate("input.map((each) => mayReplace(...each))", typed, feasible_range="{ mayReplace }") == [False] * 4
+    free = [["47M", "47M", False], ["", "47M", False], ["", None, False]]
+    assert evaluate("input.map((each) => mayReplace(...each))", free, feasible_range="{ mayReplace }") == [True] * 3
+
+
+def test_what_would_move_a_pressed_button_waits_for_its_click() -> None:
+    code = """
+        const events = new EventTarget();
+        globalThis.addEventListener = events.addEventListener.bind(events);
+        const { whenReleased } = await import(`${js}/pointer.js`);
+        const order = [];
+        const send = (kind) => events.dispatchEvent(new Event(kind));
+        whenReleased(() => order.push("at once"));
+        send("pointerdown");
+        whenReleased(() => order.push("waited"));
+        order.push("pressed");
+        send("pointerup");
+        order.push("click");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        whenReleased(() => order.push("at once again"));
+        process.stdout.write(JSON.stringify(order));
+    """
+    assert json.loads(node(code)) == ["at once", "pressed", "click", "waited", "at once again"]
+
+
 def test_a_plan_names_the_budget_that_it_is_for_and_its_resolutions_in_order() -> None:
     plan = {"flops_budget": 47_000_000, "search_space": "lite", "resolutions": [96, 112, 80], "init": "lite0"}
     plans = [plan, plan | {"flops_budget": 12_000_000, "resolutions": [64], "init": "none"}]

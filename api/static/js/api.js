@@ -57,11 +57,11 @@ export const ask = (search, request) => call(search.links[request], { method: "P
 export const deleteSearch = (id) => call(`/searches/${id}`, { method: "DELETE" });
 export const createSearch = (config, key) => call("/searches", sent(config, { "Idempotency-Key": key }));
 
-/** Upload a zip archive. `fetch` does not report progress, XMLHttpRequest does. */
-export function uploadDataset(name, archive, onProgress) {
+/** Upload a zip archive; `duplicates` of pictures in both splits are left out or kept. `fetch` does not report progress, XMLHttpRequest does. */
+export function uploadDataset(name, archive, duplicates, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", address(`/datasets?${query({ name })}`));
+    request.open("POST", address(`/datasets?${query({ name, duplicates })}`));
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/zip");
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));

@@ -3,7 +3,7 @@
 
 import { planSearch } from "./api.js";
 import { byId } from "./dom.js";
-import { fromSlider, planInWords, rangeInWords, toSlider } from "./feasible_range.js";
+import { fromSlider, mayReplace, planInWords, rangeInWords, toSlider } from "./feasible_range.js";
 import { problemWords } from "./form_problems.js";
 import * as format from "./format.js";
 import { whenReleased } from "./pointer.js";
@@ -58,7 +58,7 @@ export async function showRange() {
   const number = (newest += 1);
   byId("budget-hint").classList.add("late");
   const field = byId("budget");
-  const isFree = () => (field.value.trim() ? field.value === suggested : document.activeElement !== field);
+  const isFree = () => mayReplace(field.value, suggested, document.activeElement === field);
   let answer = await plan(chosen, isFree() ? guess(chosen) : format.parseMacs(field.value));
   if (number === newest && answer.range && isFree()) {
     field.value = suggested = format.macs(fromSlider(400, answer.range), 2);

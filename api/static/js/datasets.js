@@ -4,13 +4,14 @@ import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import { findingCount, findingTitle } from "./finding_words.js";
 import { searchOn, suggestDataset } from "./form.js";
-import { chooseDataset } from "./form_choices.js";
+import { chooseDataset, loadDatasets } from "./form_choices.js";
 import * as format from "./format.js";
 import { badge, notice, regularly, showMissing, table } from "./parts.js";
 import { readings } from "./readings.js";
 import { uploadPart, wasAwaited } from "./upload.js";
 
 const SHOWN_CLASSES = 24;
+const PAIRED = ["duplicates_across_splits", "duplicates_kept"]; // findings that are about pairs
 
 /** Show all datasets in `main`; returns a function that stops the updates. */
 export function showDatasets(main) {
@@ -63,6 +64,7 @@ function head(dataset) {
     if (!confirm(`Delete dataset ${dataset.name} and its images?`)) return;
     try {
       await api.deleteDataset(dataset.name);
+      await loadDatasets(); // the form offers it no longer
       location.hash = "#/datasets";
     } catch (problem) {
       message.textContent = problem.message;
@@ -91,17 +93,26 @@ function problems(dataset) {
   if (!dataset.report) return null;
   const found = dataset.report.problems; // most severe first
   if (found.length === 0) return h("div", {}, h("h2", {}, "Check"), h("p", {}, "No problems found."));
-  return h("div", {}, h("h2", {}, `Check (${found.length})`), h("ul", { class: "findings" }, found.map((one) => finding(one, dataset.report.readings?.length))));
+  return h("div", {}, h("h2", {}, `Check (${found.length})`), h("ul", { class: "findings" }, found.map((one) => finding(one, dataset.report))));
 }
 
-/** One finding; what is `offered` to choose from is listed above, and not once more as the layouts to ask for. */
-function finding({ severity, code, detail, files, count }, offered) {
-  const said = offered && code === "layout_ambiguous" ? `${detail.split(": ")[0]}.` : detail;
+/** One finding; readings to choose from are listed above, and not once more as the layouts to ask for. */
+function finding({ severity, code, detail, files, count }, report) {
+  const said = report.readings?.length && code === "layout_ambiguous" ? `${detail.split(": ")[0]}.` : detail;
   const more = count > files.length ? ` and ${format.count(count - files.length)} more` : "";
   return h("li", {},
     h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, findingTitle(code)),
     h("p", {}, said),
-    files.length ? h("details", {}, h("summary", { class: "hint" }, findingCount(code, count)), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null);
+    files.length ? h("details", {}, h("summary", { class: "hint" }, findingCount(code, count)), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null,
+    PAIRED.includes(code) && report.pairs?.length ? pairs(report) : null);
+}
+
+/** Which training image shows which test image. */
+function pairs({ pairs: shown, duplicates }) {
+  const left = (duplicates.across_splits ?? shown.length) - shown.length;
+  return h("details", {}, h("summary", { class: "hint" }, format.counted(shown.length, "pair")),
+    h("ul", { class: "hint" }, shown.map(({ file, shows }) => h("li", {}, h("code", {}, file), " shows the same as ", h("code", {}, shows)))),
+    left > 0 ? h("p", { class: "hint" }, `and ${format.count(left)} more`) : null);
 }
 
 function classes(dataset) {

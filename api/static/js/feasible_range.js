@@ -2,6 +2,9 @@
 
 import * as format from "./format.js";
 
+/** Whether a suggestion may take the place of `text`: of nothing that a user typed, or may be about to type. */
+export const mayReplace = (text, suggested, isFocused) => (text.trim() ? text === suggested : !isFocused);
+
 /** What a search within its budget would be: "47M: networks of lite at 80, 96 or 112 pixels, starting from …". */
 export function planInWords({ flops_budget: macs, search_space: space, resolutions, init }) {
   const start = init === "none" ? "random weights" : init;

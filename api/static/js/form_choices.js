@@ -111,7 +111,8 @@ export async function loadDatasets() {
     byId("dataset-hint").textContent = problem.message;
     return;
   }
-  const before = byId("dataset").value || preferred(datasets, DATASET_VIEW.exec(location.hash)?.[1]);
-  replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === before }, name)));
+  const before = byId("dataset").value;
+  const next = datasets.some(({ name }) => name === before) ? before : preferred(datasets, DATASET_VIEW.exec(location.hash)?.[1]);
+  replace(byId("dataset"), datasets.map(({ name }) => h("option", { value: name, selected: name === next }, name)));
   await showStarts();
 }

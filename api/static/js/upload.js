@@ -24,6 +24,7 @@ export function uploadPart() {
   const picked = h("p", { class: "hint", role: "status" });
   const bar = h("div", { class: "bar", share: 0, role: "progressbar", "aria-label": "Upload", hidden: true });
   const name = h("input", { id: "new-dataset", required: true, autocomplete: "off", spellcheck: "false", placeholder: "flowers", "aria-describedby": "name-rule" });
+  const kept = h("input", { type: "checkbox" });
   const button = h("button", { class: "primary", type: "submit" }, "Upload");
   const say = (text, isProblem = false) => {
     message.className = isProblem ? "problem" : "hint";
@@ -56,7 +57,7 @@ export function uploadPart() {
     bar.hidden = false;
     try {
       const archive = await packed(chosen, show);
-      const dataset = await api.uploadDataset(name.value.trim(), archive, (share) => show(share, share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…"));
+      const dataset = await api.uploadDataset(name.value.trim(), archive, kept.checked ? "keep" : "leave-out", (share) => show(share, share < 1 ? `${format.percent(100 * share, 0)} of ${format.bytes(archive.size)}` : "Storing…"));
       awaitCheck(dataset.name);
       location.hash = `#/datasets/${dataset.name}`;
     } catch (problem) {
@@ -79,6 +80,7 @@ export function uploadPart() {
           h("div", {}, h("label", { for: "new-archive" }, "Zip archive"), chooser("new-archive", { accept: ".zip,application/zip,application/x-zip-compressed" })),
           h("div", {}, h("label", { for: "new-folder" }, "or folder"), chooser("new-folder", { webkitdirectory: true }))),
         h("p", { class: "hint" }, "or drop one here"), picked),
+      h("label", { class: "check" }, kept, "Also train on images that show the same picture as a test image (duplicates=keep)"),
       h("div", { class: "upload" }, h("div", {}, h("label", { for: "new-dataset" }, "Name"), name), button),
       h("p", { class: "hint", id: "name-rule" }, NAME_RULE)),
     bar, message);
