@@ -32,10 +32,13 @@ export function startBudget(chosen) {
   });
 }
 
-/** The same as `showRange`, once nothing was typed for a moment. Until then what is shown is of earlier choices. */
+/** What is shown is of earlier choices: it stays, faded, until the service has answered. */
+export const markLate = () => byId("budget-hint").classList.add("late");
+
+/** The same as `showRange`, once nothing was typed for a moment. */
 export function showRangeSoon() {
   newest += 1;
-  byId("budget-hint").classList.add("late");
+  markLate();
   clearTimeout(pause);
   pause = setTimeout(showRange, PAUSE_MS);
 }
@@ -56,7 +59,7 @@ export async function showRange() {
   const chosen = choices();
   if (!chosen) return;
   const number = (newest += 1);
-  byId("budget-hint").classList.add("late");
+  markLate();
   const field = byId("budget");
   const isFree = () => mayReplace(field.value, suggested, document.activeElement === field);
   let answer = await plan(chosen, isFree() ? guess(chosen) : format.parseMacs(field.value));

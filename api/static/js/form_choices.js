@@ -1,7 +1,7 @@
 // What the form offers: datasets, weights to start from, and what to compare with.
 
 import { getBaselines, getDatasets, getFinished, getSearch, getWeights } from "./api.js";
-import { forgetBudget, showRange, showRangeSoon, startBudget } from "./budget_field.js";
+import { forgetBudget, markLate, showRange, showRangeSoon, startBudget } from "./budget_field.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
 import { preferred } from "./preferred.js";
@@ -97,6 +97,7 @@ async function showStarts() {
   byId("dataset-hint").textContent =
     `${format.counted(dataset.train_images, "training image")} and ${format.counted(dataset.test_images, "test image")}, ` +
     `${format.counted(dataset.classes.length, "class")}, usual size ${dataset.image_size} pixels`;
+  markLate();
   await loadStarts();
   await showRange();
 }
