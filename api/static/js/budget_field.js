@@ -39,6 +39,7 @@ export const markLate = () => byId("budget-hint").classList.add("late");
 export function showRangeSoon() {
   newest += 1;
   markLate();
+  whenReleased(() => showProblem("")); // of other choices
   clearTimeout(pause);
   pause = setTimeout(showRange, PAUSE_MS);
 }
@@ -95,11 +96,17 @@ function show(answer, asked) {
   const within = range && `${rangeInWords(range)} MACs are feasible${asked.resolution ? ` at ${asked.resolution} pixels` : ""}`;
   byId("budget-hint").textContent = within ? `${within}. ${answer.hint}` : answer.hint;
   byId("budget-hint").classList.remove("late");
+  showProblem(answer.problem);
+}
+
+/** Mark the field with what is wrong, unless it is no number at all; "": nothing is known to be wrong. */
+function showProblem(problem) {
+  const field = byId("budget");
   const isWord = field.value.trim() !== "" && format.parseMacs(field.value) === null;
-  const problem = isWord ? NO_NUMBER : answer.problem;
-  byId("budget-problem").hidden = !problem;
-  byId("budget-problem").textContent = problem;
-  if (problem) field.setAttribute("aria-invalid", "true");
+  const said = isWord ? NO_NUMBER : problem;
+  byId("budget-problem").hidden = !said;
+  byId("budget-problem").textContent = said;
+  if (said) field.setAttribute("aria-invalid", "true");
   else field.removeAttribute("aria-invalid");
 }
 
