@@ -19,6 +19,7 @@ from autonl_core.dataset_check.class_checks import check_classes
 from autonl_core.dataset_check.contact_sheets import write_sheets
 from autonl_core.dataset_check.deep_checks import check_deep_images, find_grey_range
 from autonl_core.dataset_check.findings import Finding
+from autonl_core.dataset_check.group_checks import check_groups
 from autonl_core.dataset_check.image_checks import check_images
 from autonl_core.dataset_check.inspect import Images, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
@@ -30,7 +31,7 @@ from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.choose import AUTO
-from autonl_core.datasets.layouts.label_files import may_have_labels
+from autonl_core.datasets.layouts.image_tables import may_have_labels
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.place_words import in_user_words, shown_as
@@ -63,7 +64,7 @@ class _Usable:
     items: list[Item]
     image_size: int
     content: str  # a fingerprint of the files
-    label_files: tuple[str, ...]
+    tables: tuple[str, ...]  # that decided about classes or splits
     horizontal_flip: bool  # whether a mirrored image still shows its class
     grey_range: GreyRange | None
 
@@ -140,7 +141,7 @@ def _find_problems(
     """Fill the report; None if it has errors."""
     if (layout := _read_layout(files, place, limits, report)) is None:
         return None
-    content = content_fingerprint(files, layout.label_files)
+    content = content_fingerprint(files, layout.tables)
     listed = Images(place.kind, place.path, list(layout.images), content, files)
     images = inspect(
         listed,
@@ -151,7 +152,8 @@ def _find_problems(
         on_progress=lambda share: on_progress(share * _READING_SHARE),
     )
     check_images(images, report)
-    items = split_images(layout, listed, images, place.duplicates, limits, place.work_dir, report)
+    items, by_picture = split_images(layout, listed, images, place.duplicates, limits, place.work_dir, report)
+    check_groups(items, layout, report)
     grey_range = find_grey_range(images, items)
     check_deep_images(images, items, grey_range, report)
     used = Counter(item.label for item in items)
@@ -161,8 +163,8 @@ def _find_problems(
     if report.has_errors:
         return None
     usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
-    may_mirror = check_mirroring(layout.classes, items, images, report)
-    return _Usable(layout.classes, items, usual_size, content, layout.label_files, may_mirror, grey_range)
+    may_mirror = check_mirroring(layout.classes, by_picture, images, report)
+    return _Usable(layout.classes, items, usual_size, content, layout.tables, may_mirror, grey_range)
 
 
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:
@@ -179,7 +181,7 @@ def _read_layout(files: FileSource, place: _Place, limits: Limits, report: Datas
         else:
             Finding.NO_CLASS_FOLDERS.add_to(report, reason=error)
         return None
-    check_files(files.marks, layout.images.keys() | layout.outside, layout.label_files, report)
+    check_files(files.marks, layout.images.keys() | layout.outside, layout.tables, report)
     check_layout(layout, report)
     return layout
 
@@ -195,7 +197,7 @@ def _write_results(
     """Write manifest and contact sheets, and complete `spec` with what they contain."""
     items = usable.items
     rows = ((item.split, item.label, item.member, item.group) for item in items)
-    manifest = write_manifest(work_dir, usable.content, spec.classes, rows, usable.label_files)
+    manifest = write_manifest(work_dir, usable.content, spec.classes, rows, usable.tables)
     sheets = write_sheets(files, spec.classes, items, work_dir, limits, spec.grey_range)
     report.sheets = len(sheets)
     splits = Counter(item.split for item in items)

@@ -106,4 +106,4 @@ def _report_copies(groups: Groups, contents: _Contents, effect: str, report: Dat
 
 def _report_alike(duplicates: Duplicates, report: DatasetReport) -> None:
     if duplicates.distance < STRICTNESS[0]:
-        Finding.IMAGES_ALIKE.add_to(report, count=0, distance=duplicates.distance)
+        Finding.IMAGES_ALIKE.add_to(report, count=0)

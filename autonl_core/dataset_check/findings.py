@@ -34,6 +34,7 @@ class Finding(Enum):
     LABEL_FILES = name_findings.LABEL_FILES
     SYNSETS_NAMED = name_findings.SYNSETS_NAMED
     LABELS_WITHOUT_IMAGE = name_findings.LABELS_WITHOUT_IMAGE
+    LABELS_OF_SEVERAL_IMAGES = name_findings.LABELS_OF_SEVERAL_IMAGES
     IMAGES_WITHOUT_LABEL = name_findings.IMAGES_WITHOUT_LABEL
     SEVERAL_LABELS = name_findings.SEVERAL_LABELS
     SYSTEM_FILES = name_findings.SYSTEM_FILES
@@ -44,6 +45,8 @@ class Finding(Enum):
     VALIDATION_JOINS_TRAINING = name_findings.VALIDATION_JOINS_TRAINING
     VALIDATION_IS_TEST = name_findings.VALIDATION_IS_TEST
     TEST_SPLIT_DRAWN = name_findings.TEST_SPLIT_DRAWN
+    TEST_SPLIT_BY_GROUP = name_findings.TEST_SPLIT_BY_GROUP
+    GROUPS_ACROSS_SPLITS = name_findings.GROUPS_ACROSS_SPLITS
     FOLDERS_WITHOUT_IMAGES = name_findings.FOLDERS_WITHOUT_IMAGES
     HIDDEN_CLASSES = name_findings.HIDDEN_CLASSES
     LINKS_NOT_FOLLOWED = name_findings.LINKS_NOT_FOLLOWED
@@ -57,7 +60,7 @@ class Finding(Enum):
     UNREADABLE_IMAGES = (
         "unreadable_images",
         "warning",
-        "files that cannot be read as images; not used. Save them again, or remove them. First: {first}: {problem}",
+        "files that cannot be read as images; not used. Save them again, or remove them. Why: {reasons}",
     )
     ANIMATED = (
         "animated",
@@ -170,8 +173,9 @@ class Finding(Enum):
         "images_alike",
         "info",
         (
-            "a large share of the images is very similar, such as video frames or scanned digits: only the pixels of "
-            "those that match in every detail at 16 by 16 pixels (descriptor distance {distance:g}) were compared"
+            "a large share of the images is very similar, such as video frames or scanned digits: only those that "
+            "match in every detail when reduced to 16 by 16 pixels were compared pixel by pixel; copies that differ "
+            "more may not be found"
         ),
     )
 
@@ -196,7 +200,9 @@ class Finding(Enum):
         "warning",
         (
             "the largest class has {largest:,} training images, the smallest {smallest:,}: a network will favour the "
-            "large classes; add images to the small ones, or balance the classes in training"
+            "large classes; add images to the small ones, or show every class equally often in training: "
+            '"train": {{"class_balanced": true}} in the request of a search, or the box "Show every class equally '
+            'often" of the form'
         ),
     )
 

@@ -9,9 +9,11 @@ from autonl_core.dataset_check.findings import LONG_SIDES, Finding
 from autonl_core.dataset_check.inspect import Inspected
 from autonl_core.dataset_check.inspect_worker import ImageTrait
 from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.wording.counts import counted
 
 EXTREME_SIZE = 8  # times larger or smaller than usual
 _TINY_PX = 8
+_SHOWN_REASONS = 5
 
 _TRAITS = (
     (ImageTrait.ANIMATED, Finding.ANIMATED),
@@ -38,9 +40,22 @@ def check_images(images: Inspected, report: DatasetReport) -> None:
 
 def _report_unreadable(images: Inspected, report: DatasetReport) -> None:
     if images.problems:
-        first, problem = next(iter(images.problems.items()))
         names = [images.names[row] for row in images.problems]
-        Finding.UNREADABLE_IMAGES.add_to(report, names, first=images.names[first], problem=problem)
+        Finding.UNREADABLE_IMAGES.add_to(report, names, reasons=_reasons(images))
+
+
+def _reasons(images: Inspected) -> str:
+    """Every reason once, the most frequent first, with the number of its files and the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for row, problem in images.problems.items():
+        by_reason.setdefault(problem, []).append(images.names[row])
+    ordered = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))
+    shown = [
+        f"{names[0]}: {problem}" if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more: {problem}"
+        for problem, names in ordered[:_SHOWN_REASONS]
+    ]
+    more = len(ordered) - _SHOWN_REASONS
+    return "; ".join([*shown, f"and {counted(more, 'other reason')}"] if more > 0 else shown)
 
 
 def _report_traits(images: Inspected, report: DatasetReport) -> None:

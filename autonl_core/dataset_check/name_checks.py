@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.layout import Layout
+from autonl_core.datasets.layouts.label_columns import ONE_HOT
 from autonl_core.datasets.layouts.split_names import split_part
 from autonl_core.datasets.names import (
     ARCHIVE_SUFFIXES,
@@ -18,6 +19,7 @@ from autonl_core.datasets.names import (
     parts_of,
     suffix_of,
 )
+from autonl_core.wording.counts import counted
 
 _SHOWN_NAMES = 10
 _NO_CLASSES = "new folder|untitled folder|nouveau dossier|neuer ordner|copy|backup|te?mp|unsorted|images?|data|trash"
@@ -73,11 +75,14 @@ def _report_how_it_was_read(layout: Layout, report: DatasetReport) -> None:
     if layout.wrapping:
         Finding.WRAPPING_FOLDER.add_to(report, count=0, folder=layout.wrapping)
     if layout.label_files:
-        Finding.LABEL_FILES.add_to(report, layout.label_files)
+        source, others = _label_source(layout)
+        Finding.LABEL_FILES.add_to(report, layout.label_files, source=source, others=others)
     if layout.synsets:
         Finding.SYNSETS_NAMED.add_to(report, [layout.synsets])
     if layout.unfound:
         Finding.LABELS_WITHOUT_IMAGE.add_to(report, layout.unfound)
+    if layout.unclear:
+        Finding.LABELS_OF_SEVERAL_IMAGES.add_to(report, layout.unclear)
     if layout.several_labels:
         Finding.SEVERAL_LABELS.add_to(report, layout.several_labels)
     outside = [name for name in layout.outside if name not in set(layout.several_labels)]
@@ -87,13 +92,29 @@ def _report_how_it_was_read(layout: Layout, report: DatasetReport) -> None:
         Finding.OUTSIDE_CLASS_FOLDERS.add_to(report, outside)
 
 
+def _label_source(layout: Layout) -> tuple[str, str]:
+    """Where the classes come from, and which other columns could be meant, as a message says it."""
+    files = " and ".join(layout.label_files[:_SHOWN_NAMES])
+    if not layout.label_column:
+        return "the text file of its name says", ""
+    source = f"the column {layout.label_column!r} of {files} says"
+    if layout.label_column == ONE_HOT:
+        source = f"{files} says in {layout.label_column}"
+    if not (others := layout.other_columns):
+        return source, ""
+    shown = ", ".join(others[:_SHOWN_NAMES])
+    could = f"{counted(len(others), 'other column')} could be the class as well"
+    return source, f". {could}: to read one of them instead, add the images under another name with a layout: {shown}"
+
+
 def _report_splits(layout: Layout, report: DatasetReport) -> None:
     if layout.validation:
         Finding.VALIDATION_JOINS_TRAINING.add_to(report, count=0, folders=_quoted(layout.validation))
     if layout.validation_is_test:
         Finding.VALIDATION_IS_TEST.add_to(report, count=0, folders=_quoted(layout.validation_is_test))
-    if layout.only_split:
-        Finding.TEST_SPLIT_DRAWN.add_to(report, count=0, folder=layout.only_split)
+    if not layout.is_split:
+        only = f"{layout.only_split!r} is the only split" if layout.only_split else "no split is given"
+        Finding.TEST_SPLIT_DRAWN.add_to(report, count=0, source=only)
 
 
 def _report_folders(layout: Layout, report: DatasetReport) -> None:

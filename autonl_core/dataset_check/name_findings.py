@@ -17,13 +17,21 @@ LAYOUT_CHOSEN = ("layout_chosen", "info", "read as you chose: layout={layout}")
 LABEL_FILES = (
     "label_files",
     "info",
-    "the class of every image is what these files say; the folders of the images do not name classes",
+    "the class of every image is what {source}; the folders of the images do not name classes{others}",
 )
 SYNSETS_NAMED = ("synsets_named", "info", "class folders are WordNet identifiers, whose names this file has")
 LABELS_WITHOUT_IMAGE = (
     "labels_without_image",
     "warning",
-    "images that a file of labels names, and that are not there (or more than one is called so)",
+    "images that a file of labels names, and that are not in the dataset; add them, or remove these rows",
+)
+LABELS_OF_SEVERAL_IMAGES = (
+    "labels_of_several_images",
+    "warning",
+    (
+        "names in a file of labels that several images in different folders have, so that it is not clear which one is "
+        "meant; these images are not used. Write the names with their folders, such as left/1.jpg"
+    ),
 )
 IMAGES_WITHOUT_LABEL = ("images_without_label", "warning", "images that no file of labels gives a class; not used")
 SEVERAL_LABELS = (
@@ -71,7 +79,27 @@ VALIDATION_IS_TEST = (
 TEST_SPLIT_DRAWN = (
     "test_split_drawn",
     "info",
-    "{folder!r} is the only split: a fifth of each class is drawn from it, always the same, as the test split",
+    (
+        "{source}: a fifth of each class is set aside as the test split, always the same images; to choose them "
+        "yourself, add folders train/ and test/"
+    ),
+)
+TEST_SPLIT_BY_GROUP = (
+    "test_split_by_group",
+    "info",
+    (
+        "images that have the same {column!r} in {file} are all in the training split or all in the test split, so "
+        "that the test accuracy is that of values of {column!r} that were not trained on"
+    ),
+)
+GROUPS_ACROSS_SPLITS = (
+    "groups_across_splits",
+    "warning",
+    (
+        "test images whose {column!r} in {file} training images have as well ({shared} of {total} values, such as "
+        "{first!r}): the network may recognise these instead of the class, and the test accuracy would be too high; "
+        "{way_out}"
+    ),
 )
 FOLDERS_WITHOUT_IMAGES = (
     "folders_without_images",

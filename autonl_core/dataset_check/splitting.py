@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from autonl_core.dataset_check.comparison import Comparison
 from autonl_core.dataset_check.duplicate_checks import check_compared, check_duplicates
@@ -19,6 +20,13 @@ from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.spec import DuplicatesRule
 
 
+class SplitImages(NamedTuple):
+    """The images that are used, in groups that stay together; and the same in groups that show the same picture."""
+
+    items: list[Item]
+    by_picture: list[Item]
+
+
 def split_images(
     layout: Layout,
     images: Images,
@@ -27,12 +35,12 @@ def split_images(
     limits: Limits,
     work_dir: Path,
     report: DatasetReport,
-) -> list[Item]:
+) -> SplitImages:
     """The readable images with their splits and groups, without training images that show a test image's picture.
 
     Args:
         images: the ones that were opened, and `found` in them.
-        rule: with "keep" all are used, and no groups bind the drawing of splits; both are reported.
+        rule: with "keep" all are used, and what they show does not bind the drawing of splits; both are reported.
         work_dir: an existing folder for files that the processes that compare images need.
     """
     readable = {found.names[row]: layout.images[found.names[row]] for row in found.readable}
@@ -48,7 +56,8 @@ def split_images(
         comparison.dismiss()
     check_duplicates(grouped, leaks, found, duplicates, report, keep=rule == "keep")
     check_compared(comparison.problems, report)
-    return items if rule == "keep" else _without(items, leaks)
+    used = items if rule == "keep" else _without(items, leaks)
+    return SplitImages(used, [replace(item, group=drawn_by.get(item.member)) for item in used])
 
 
 def _without(items: list[Item], leaks: list[Leak]) -> list[Item]:

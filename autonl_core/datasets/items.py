@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autonl_core.datasets.layout import Layout, Split
-from autonl_core.datasets.splits import stratified_draw
+from autonl_core.datasets.splits import is_like, stratified_draw, united
 
 TEST_FRACTION = 0.2  # of a dataset whose folders define no splits
 MIN_IMAGES: Mapping[Split, int] = {"train": 2, "test": 1}  # per class; a search validates on one of the training images
 NEEDED_PER_CLASS = f"at least {MIN_IMAGES['train']} training images and {MIN_IMAGES['test']} test image"
+
+Groups = Sequence[int | None]
 
 
 @dataclass(frozen=True)
 class Item:
     """One image: its split, the index of its class, and its name within the dataset.
 
-    Images of equal `group` show the same picture and must stay in one split; None: no other image shows its picture.
+    Images of equal `group` show the same picture, or are of one patient or the like, and must stay in one split; None:
+    no other image belongs to it.
     """
 
     split: Split
@@ -42,20 +45,41 @@ class ClassCount:
         return [(split, counts[split]) for split, least in MIN_IMAGES.items() if counts[split] < least]
 
 
-def split_items(layout: Layout, groups: Mapping[str, int] | None = None) -> list[Item]:
+def split_items(layout: Layout, pictures: Mapping[str, int] | None = None) -> list[Item]:
     """All images of a layout, sorted by name. Where folders define no splits, draw a test split that divides no group.
 
+    Groups are the images that show the same picture, by number in `pictures`, and those of one patient or the like if
+    a table names them, as long as every class gets about its share of the test images, and of validation images later.
     The seed is fixed: every search on the dataset uses the same test images.
     """
-    groups = groups or {}
     labels = [label for _, label in layout.images.values()]
-    numbers = [groups.get(member) for member in layout.images]
-    drawn = set() if layout.is_split else stratified_draw(labels, TEST_FRACTION, 0, numbers)
-    items = []
-    for index, (member, (given, label)) in enumerate(layout.images.items()):
-        split: Split = given or ("test" if index in drawn else "train")
-        items.append(Item(split, label, member, numbers[index]))
-    return items
+    alike = [(pictures or {}).get(member) for member in layout.images]
+    united_by = [
+        united(alike, [grouping.values.get(member) for member in layout.images]) for grouping in layout.groupings
+    ]
+    if layout.is_split:
+        tested = {index for index, (split, _) in enumerate(layout.images.values()) if split == "test"}
+    else:
+        groups = next((groups for groups in united_by if _divides_fairly(labels, groups, alike)), alike)
+        tested = stratified_draw(labels, TEST_FRACTION, 0, groups)
+        united_by = [groups]
+    groups = next((groups for groups in united_by if _can_validate(labels, groups, alike, tested)), alike)
+    return [
+        Item("test" if index in tested else "train", label, member, groups[index])
+        for index, (member, (_, label)) in enumerate(layout.images.items())
+    ]
+
+
+def _divides_fairly(labels: Sequence[int], groups: Groups, alike: Groups) -> bool:
+    """Whether a draw that divides none of `groups` takes about as many images of every class as one of `alike` does."""
+    usual, drawn = (stratified_draw(labels, TEST_FRACTION, 0, numbers) for numbers in (alike, groups))
+    return is_like(drawn, usual, labels, MIN_IMAGES["train"])
+
+
+def _can_validate(labels: Sequence[int], groups: Groups, alike: Groups, tested: set[int]) -> bool:
+    """Whether validation images can be drawn from the training images without dividing a group."""
+    rows = [index for index in range(len(labels)) if index not in tested]
+    return _divides_fairly([labels[row] for row in rows], [groups[row] for row in rows], [alike[row] for row in rows])
 
 
 def count_by_class(classes: Sequence[str], items: Iterable[Item]) -> list[ClassCount]:

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from autonl_core.datasets.data_source import FileSource
-from autonl_core.datasets.layouts.choose import AUTO, EXPECTED_LAYOUT, Chooser
+from autonl_core.datasets.layouts.choose import AUTO, EXPECTED_LAYOUT, Chooser, why_unused
 from autonl_core.datasets.layouts.class_folders import ClassFolders, class_folders
 from autonl_core.datasets.layouts.folders import Folders, unwrap, unwrap_splits
-from autonl_core.datasets.layouts.label_files import LabelReading
+from autonl_core.datasets.layouts.groupings import Grouping, find_groupings
+from autonl_core.datasets.layouts.image_tables import ImageTables
+from autonl_core.datasets.layouts.label_files import LabelFiles
+from autonl_core.datasets.layouts.label_readings import LabelReading
 from autonl_core.datasets.layouts.listed import Listed, list_visible
 from autonl_core.datasets.layouts.pattern import SPLIT, Place
 from autonl_core.datasets.layouts.reading import Reading
@@ -44,11 +47,20 @@ class Layout:
     only_split: str = ""  # the only split that is defined: a test split is drawn from it
     chosen: str = ""  # the layout, if the user chose it
     label_files: tuple[str, ...] = ()  # that say which class an image has
+    label_column: str = ""  # of these files; empty if they have none, as text files per image
+    other_columns: tuple[str, ...] = ()  # layouts of other columns that could be the class
     unfound: tuple[str, ...] = ()  # images named in them that are not there
+    unclear: tuple[str, ...] = ()  # names in them that several images have
     several_labels: tuple[str, ...] = ()  # images to which they give more than one class
     synsets: str = ""  # the file with the names of class folders that are called like n01440764
     links_out: tuple[str, ...] = ()  # links to folders that are not entered
     folders: ClassFolders = field(default_factory=ClassFolders)
+    groupings: tuple[Grouping, ...] = ()  # columns that say which images belong together, the closest first
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The files that decide about classes or splits, beside the images."""
+        return tuple(dict.fromkeys((*self.label_files, *(grouping.file for grouping in self.groupings))))
 
     @property
     def is_split(self) -> bool:
@@ -78,12 +90,17 @@ def read_layout(
         suffixes = (*sorted(FORMER_SUFFIXES), *sorted(IMAGE_SUFFIXES - FORMER_SUFFIXES))
         raise DatasetError(f"{where} has no images ({', '.join(suffixes)})")
     folders = unwrap_splits(unwrap(Folders({name: parts[:-1] for name, parts in listed.images.items()})))
-    chooser = Chooser(where, listed, folders, files, limits)
+    tables = ImageTables(listed, folders, files) if files is not None else None
+    labels = LabelFiles(tables, listed, folders, files, limits) if files is not None and tables is not None else None
+    chooser = Chooser(where, listed, folders, labels)
     reading = chooser.recognise() if layout == AUTO else chooser.read_as(layout)
     synsets, named = synset_names(reading.counts(), listed.others, files)
     reading = reading.renamed(named)
-    _require_classes(set(reading.counts()), where, limits)
+    _require_classes(set(reading.counts()), where, limits, why_unused(reading.unused_tables))
     built = _build(reading, listed, folders)
+    if tables is not None:
+        column = {(file, built.label_column) for file in built.label_files}
+        built = replace(built, groupings=find_groupings(tables, column))
     return replace(built, synsets=synsets, chosen="" if layout == AUTO else layout)
 
 
@@ -107,7 +124,15 @@ def _build(reading: Reading, listed: Listed, folders: Folders) -> Layout:
         is_test = validation == "test"
         built = replace(built, validation_is_test=named) if is_test else replace(built, validation=named)
     if isinstance(reading, LabelReading):
-        return replace(built, label_files=reading.files, unfound=reading.unfound, several_labels=reading.several)
+        return replace(
+            built,
+            label_files=reading.files,
+            label_column=reading.column,
+            other_columns=reading.others,
+            unfound=reading.unfound,
+            unclear=reading.unclear,
+            several_labels=reading.several,
+        )
     return replace(built, folders=class_folders(reading.layout, folders, listed, places))
 
 
@@ -131,11 +156,12 @@ def _folder_of(part: Part | None, places: Mapping[str, Place], reading: Reading,
     return tuple(sorted({folders.of[name][at] for name, place in places.items() if place.part == part}))
 
 
-def _require_classes(classes: set[str], where: str, limits: Limits) -> None:
+def _require_classes(classes: set[str], where: str, limits: Limits, unused: str) -> None:
     if not classes:
-        raise DatasetError(f"{where} has no class folders: expected {EXPECTED_LAYOUT}")
+        raise DatasetError(f"{where} has no class folders: expected {EXPECTED_LAYOUT}{unused}")
     if len(classes) < 2:
-        raise DatasetError(f"{where} has one class, {min(classes)!r}; a classifier needs at least 2 class folders")
+        one = f"{where} has one class, {min(classes)!r}; a classifier needs at least 2 class folders"
+        raise DatasetError(f"{one}{unused}")
     if len(classes) > limits.classes:
         raise DatasetError(f"{where} has {len(classes):,} class folders; at most {limits.classes:,} are allowed")
     for name in sorted(classes):

@@ -46,7 +46,7 @@ def scan(
         items = split_items(found)
         _require_images(found.classes, items, path)
         usual_size = _usual_size(path, files, items, limits)
-        fingerprint = content_fingerprint(files, found.label_files)
+        fingerprint = content_fingerprint(files, found.tables)
     splits = Counter(item.split for item in items)
     return DatasetSpec(
         name=name,
@@ -84,7 +84,7 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
                 return [Item(*row) for row in manifest.rows]
         else:
             layout = open_layout(files, str(path), limits, spec.layout)
-            found = content_fingerprint(files, layout.label_files)
+            found = content_fingerprint(files, layout.tables)
             if spec.fingerprint in (found, former_fingerprint(files)) and layout.classes == spec.classes:
                 return split_items(layout)
         count = sum(may_be_image(name) for name in files.marks)

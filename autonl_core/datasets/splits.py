@@ -24,6 +24,47 @@ def stratified_draw(
     return draw.chosen
 
 
+def united(groups: Sequence[int | None], values: Sequence[str | None]) -> list[int | None]:
+    """Groups of indices that share a number in `groups` or a value in `values`, directly or through others.
+
+    None: an index that shares neither with another one.
+    """
+    leads = list(range(len(groups)))
+    first: dict[int | str, int] = {}
+    for index, keys in enumerate(zip(groups, values, strict=True)):
+        for key in keys:
+            if key is not None:
+                one, other = _lead(leads, first.setdefault(key, index)), _lead(leads, index)
+                leads[max(one, other)] = min(one, other)
+    found = [_lead(leads, index) for index in range(len(leads))]
+    sizes = Counter(found)
+    numbers = {lead: number for number, lead in enumerate(lead for lead, size in sizes.items() if size > 1)}
+    return [numbers.get(lead) for lead in found]
+
+
+def _lead(leads: list[int], index: int) -> int:
+    """The first index of a group; shortens the way to it."""
+    while leads[index] != index:
+        leads[index] = leads[leads[index]]
+        index = leads[index]
+    return index
+
+
+def is_like(drawn: set[int], usual: set[int], labels: Sequence[int], least: int) -> bool:
+    """Whether a draw of groups took from every class about what `usual`, a draw of single images, took.
+
+    That is at least half and at most half more, or one image more; and it leaves `least` images of a class if `usual`
+    does.
+    """
+    counts = Counter(labels)
+    taken, wanted = Counter(labels[index] for index in drawn), Counter(labels[index] for index in usual)
+    return all(
+        wanted[label] / 2 <= taken[label] <= max(1.5 * wanted[label], wanted[label] + 1)
+        and count - taken[label] >= min(least, count - wanted[label])
+        for label, count in counts.items()
+    )
+
+
 class _Draw:
     """The indices chosen so far, and how many more may be chosen of every class."""
 

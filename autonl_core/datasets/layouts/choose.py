@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.layouts.folders import Folders
-from autonl_core.datasets.layouts.label_files import LabelReading, is_label_layout, read_labels
+from autonl_core.datasets.layouts.label_files import LabelFiles, Labels, is_label_layout
 from autonl_core.datasets.layouts.listed import Listed
 from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern, Place
 from autonl_core.datasets.layouts.reading import Reading
 from autonl_core.datasets.layouts.recognise import Recognised, recognise
 from autonl_core.datasets.layouts.split_names import split_part
-from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.names import Parts
 from autonl_core.errors import AmbiguousLayout, DatasetError
 
 AUTO = "auto"
 EXPECTED_LAYOUT = "CLASS/image, or train/CLASS/image and test/CLASS/image"
+_SHOWN_TABLES = 5
 _MANY_LABELS = "has several files or columns of labels"
 _OTHER_LABELS = "has folders and files of labels that divide the images differently"
 
@@ -31,13 +30,15 @@ def require_layout(layout: str) -> None:
 
 @dataclass(frozen=True)
 class Chooser:
-    """What is known of the files of a dataset; `where` is what messages call it."""
+    """What is known of the files of a dataset; `where` is what messages call it.
+
+    Without `label_files`, only folders and names decide.
+    """
 
     where: str
     listed: Listed
     folders: Folders
-    files: FileSource | None
-    limits: Limits
+    label_files: LabelFiles | None
 
     def recognise(self) -> Reading:
         """The only way to read it. Raises AmbiguousLayout, or DatasetError if there is none."""
@@ -45,22 +46,25 @@ class Chooser:
         readings = [self.apply(pattern, found.left_out) for pattern in found.patterns]
         if found.is_ambiguous:
             readings = _different(readings)
-        labelled = self._labelled()
-        if labelled and not any(len(reading.counts()) > 1 for reading in readings):
+        labels = self.label_files.find() if self.label_files is not None else Labels()
+        labelled = labels.readings
+        if (labelled or labels.doubtful) and not any(len(reading.counts()) > 1 for reading in readings):
             readings = []
         if readings and not _disagree(readings, labelled):
-            return self._require_one(found, readings)
+            return replace(self._require_one(found, readings), unused_tables=tuple(labels.unused))
         if len(labelled) == 1 and not readings:
             return labelled[0]
         if labelled:
             why = _OTHER_LABELS if readings else _MANY_LABELS
             raise self._ambiguous(why, [*readings, *labelled])
-        raise self._no_classes()
+        raise self._no_classes(labels)
 
     def read_as(self, layout: str) -> Reading:
         """Read it as the user chose to. Raises DatasetError."""
         if is_label_layout(layout):
-            return self._labels(layout)[0]
+            if self.label_files is None:
+                raise DatasetError(f"layout={layout} names a file of labels, which cannot be read here")
+            return self.label_files.read(layout)
         pattern = Pattern.parse(layout)
         reading = self.apply(pattern, frozenset())
         if not reading.places:
@@ -91,14 +95,6 @@ class Chooser:
         depth = len(self.folders.wrapping)
         return {name: self.folders.of.get(name, parts[depth:-1]) for name, parts in self.listed.images.items()}
 
-    def _labelled(self) -> list[LabelReading]:
-        return self._labels("") if self.files is not None else []
-
-    def _labels(self, layout: str) -> list[LabelReading]:
-        if self.files is None:
-            raise DatasetError(f"layout={layout} names a file of labels, which cannot be read here")
-        return read_labels(layout, self.listed, self.folders, self.files, self.limits)
-
     def _require_one(self, found: Recognised, readings: Sequence[Reading]) -> Reading:
         if not found.is_ambiguous:
             return readings[0]
@@ -110,17 +106,30 @@ class Chooser:
     def _ambiguous(self, why: str, readings: Iterable[Reading]) -> AmbiguousLayout:
         return AmbiguousLayout(self.where, why, [reading.summary() for reading in readings])
 
-    def _no_classes(self) -> DatasetError:
+    def _no_classes(self, labels: Labels) -> DatasetError:
         splits = bool(self.folders.tops()) and all(map(split_part, self.folders.tops()))
+        inside = " in its split folders" if splits else ""
+        why = f"has no class folders{inside}"
+        numbered = self._numbered(splits)
+        if labels.doubtful or numbered:
+            reasons = f"{why}{why_unused(labels.unused)}{', but its files are numbered' if numbered else ''}"
+            return self._ambiguous(reasons, [*labels.doubtful, *numbered])
+        return DatasetError(f"{self.where} {why}: expected {EXPECTED_LAYOUT}{why_unused(labels.unused)}")
+
+    def _numbered(self, splits: bool) -> list[Reading]:
+        """The reading of files that are named like their classes, if all that should have a class are."""
         pattern = Pattern((SPLIT, CLASS_NUMBER) if splits else (CLASS_NUMBER,))
         numbered = self.apply(pattern, frozenset())
         counts = numbered.counts()
         others = [name for name in self.listed.images if name not in numbered.places]
         tested = {name for name in others if splits and split_part(self.folders.of.get(name, ("",))[0]) == "test"}
-        if len(counts) > 1 and min(counts.values()) > 1 and len(others) == len(tested):
-            return self._ambiguous("has no class folders, but its files are numbered", [numbered])
-        inside = " in its split folders" if splits else ""
-        return DatasetError(f"{self.where} has no class folders{inside}: expected {EXPECTED_LAYOUT}")
+        return [numbered] if len(counts) > 1 and min(counts.values()) > 1 and len(others) == len(tested) else []
+
+
+def why_unused(tables: Sequence[str]) -> str:
+    """Why tables beside the images are not used, as a message ends."""
+    more = f"; and {len(tables) - _SHOWN_TABLES} more" if len(tables) > _SHOWN_TABLES else ""
+    return f"; tables that are not used: {'; '.join(tables[:_SHOWN_TABLES])}{more}" if tables else ""
 
 
 def _different(readings: Iterable[Reading]) -> list[Reading]:

@@ -6,35 +6,46 @@ text file per image that begins with the number of its class.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.layouts.folders import Folders
-from autonl_core.datasets.layouts.image_index import ImageIndex
-from autonl_core.datasets.layouts.label_columns import Columns, find_columns
-from autonl_core.datasets.layouts.label_tables import SUFFIXES, Row, Table, read_table
+from autonl_core.datasets.layouts.image_tables import ImageTable, ImageTables, folder_part
+from autonl_core.datasets.layouts.label_columns import (
+    ONE_HOT,
+    LabelColumn,
+    can_be_classes,
+    count_values,
+    find_label_columns,
+    find_split_column,
+    one_hot_column,
+)
+from autonl_core.datasets.layouts.label_readings import AND, COLUMN, LabelReading, merged, read_column
+from autonl_core.datasets.layouts.label_tables import SUFFIXES
 from autonl_core.datasets.layouts.listed import Listed
 from autonl_core.datasets.layouts.pattern import Place, composed
-from autonl_core.datasets.layouts.reading import Reading
-from autonl_core.datasets.layouts.split_names import Part, split_part
 from autonl_core.datasets.layouts.yolo import YOLO, class_names, yolo_labels
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.names import suffix_of
 from autonl_core.errors import DatasetError
 
-_AND, _COLUMN = "+", ":"
-_EXAMPLES = "sample_submission"  # tables with made-up labels, as competitions have them
+_MIN_FOUND = 0.5  # share of rows whose image is there, for a table to be taken without a question
+_SHOWN = 10  # files or columns in a message
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")  # of files that are tables; others may be anything
 
 
-@dataclass(frozen=True)
-class LabelReading(Reading):
-    """What one column of labels says, in one file or in several that divide the images between them."""
+@dataclass
+class Labels:
+    """What the files of labels say.
 
-    files: tuple[str, ...] = ()
-    column: str = ""
-    unfound: tuple[str, ...] = ()  # images that the files name and the dataset does not have
-    several: tuple[str, ...] = ()  # images with several labels, which are not used
+    `doubtful` readings are possible, but need a user's word: most images of the table are missing, or its column
+    numbers patients. `unused` says of each other table why it is not used.
+    """
+
+    readings: list[LabelReading] = field(default_factory=list)
+    doubtful: list[LabelReading] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
 
 def is_label_layout(layout: str) -> bool:
@@ -43,167 +54,146 @@ def is_label_layout(layout: str) -> bool:
     return layout == YOLO or (files != [] and all(suffix_of(file) in SUFFIXES for file in files))
 
 
-def may_have_labels(file: str) -> bool:
-    """Whether a file may say which class images have, by its name."""
-    return suffix_of(file) in SUFFIXES and _EXAMPLES not in file.lower()
-
-
-def read_labels(layout: str, listed: Listed, folders: Folders, files: FileSource, limits: Limits) -> list[LabelReading]:
-    """All readings of files of labels; with a `layout`, only that one.
-
-    Raises:
-        DatasetError: there is no such `layout` here; says what there is.
-    """
-    index = ImageIndex(listed.images)
-    context = _Context(index, folders, limits)
-    candidates = [name for name in listed.others if may_have_labels(name)]
-    wanted = _files(layout)
-    if missing := [file for file in wanted if file not in listed.others]:
-        shown = ", ".join(candidates[:10]) or "none"
-        raise DatasetError(f"layout={layout}: there is no file {missing[0]!r}; files that may have labels: {shown}")
-    readings: list[LabelReading] = []
-    if layout != YOLO:
-        tables = (read_table(name, files.read(name), context.finder(name)) for name in wanted or candidates)
-        readings = _merged([found for table in tables if table is not None for found in context.readings(table)])
-    if layout == YOLO or (not layout and not readings):
-        readings += _yolo(listed, folders, files)
-    if not layout:
-        return readings
-    chosen = [reading for reading in readings if layout in (reading.layout, reading.layout.rpartition(_COLUMN)[0])]
-    if len(chosen) != 1:
-        shown = ", ".join(reading.layout for reading in readings) or "none"
-        raise DatasetError(f"layout={layout} names no column of labels; the possible ones are: {shown}")
-    return chosen
-
-
 @dataclass(frozen=True)
-class _Context:
-    """What is needed to understand a table."""
+class LabelFiles:
+    """The files of labels of a dataset."""
 
-    index: ImageIndex
+    tables: ImageTables
+    listed: Listed
     folders: Folders
+    files: FileSource
     limits: Limits
 
-    def finder(self, file: str) -> _Finder:
-        return _Finder(self.index, self.folders, file)
+    def find(self) -> Labels:
+        """All ways to read them that need no column to be chosen."""
+        labels = Labels()
+        found: list[LabelReading] = []
+        missing: list[LabelReading] = []
+        for file in self.tables.candidates:
+            table = self.tables.table(file)
+            readings = self._readings(table) if table is not None else []
+            if table is not None and table.share_unfound() > _MIN_FOUND:
+                missing += readings
+                labels.unused.append(f"{file}: {_absent(table)}")
+            elif readings:
+                found += readings
+            else:
+                labels.unused += self._why_not(file, table)
+        labels.readings, units = _likeliest(merged(found))
+        labels.doubtful = [*units, *_likeliest(merged(missing))[0]]
+        if not labels.readings:
+            labels.readings += self._yolo()
+        return labels
 
-    def readings(self, table: Table) -> list[LabelReading]:
-        """One for each column that may hold the labels."""
-        find = self.finder(table.file)
-        columns = find_columns(table, find, self.limits.classes)
-        if columns is None:
-            return []
-        named = [(row, find.image(row.get(columns.image, ""))) for row in table.rows]
-        unfound = tuple(row.get(columns.image, "") for row, image in named if image is None)
-        return [self._reading(table, columns, label, named, unfound) for label in columns.labels]
+    def read(self, layout: str) -> LabelReading:
+        """The reading that a user chose. Raises DatasetError, with what can be chosen, if there is none."""
+        if layout == YOLO:
+            if found := self._yolo():
+                return found[0]
+            raise DatasetError(
+                f"layout={YOLO}: no text files of image names that begin with a class number, or one class"
+            )
+        wanted = _files(layout)
+        if missing := [file for file in wanted if file not in self.listed.others]:
+            shown = ", ".join(self.tables.candidates[:_SHOWN]) or "none"
+            raise DatasetError(f"layout={layout}: there is no file {missing[0]!r}; files that may have labels: {shown}")
+        tables = [table for file in wanted if (table := self.tables.table(file)) is not None]
+        if suffix_of(layout) in SUFFIXES:
+            chosen = _likeliest(merged(reading for table in tables for reading in self._readings(table)))[0]
+        else:
+            column = layout.rpartition(COLUMN)[2]
+            chosen = merged(reading for table in tables if (reading := self._column(table, column)) is not None)
+        if len(chosen) != 1:
+            raise DatasetError(self._refusal(layout, tables))
+        return chosen[0]
 
-    def _reading(
-        self,
-        table: Table,
-        columns: Columns,
-        label: str,
-        named: Sequence[tuple[Row, str | None]],
-        unfound: tuple[str, ...],
-    ) -> LabelReading:
-        places: dict[str, Place] = {}
-        several = set()
-        for row, image in named:
-            text = columns.label_of(row, label)
-            if image is None or not text:
-                continue
-            place = Place(self._part(table.file, row, columns, image), composed(text))
-            if places.setdefault(image, place).class_name != place.class_name:
-                several.add(image)
-        kept = {image: places[image] for image in sorted(places.keys() - several)}
-        layout = f"{table.file}{_COLUMN}{label}"
-        return LabelReading(layout, kept, (table.file,), label, unfound, tuple(sorted(several)))
+    def _readings(self, table: ImageTable) -> list[LabelReading]:
+        """One for each column that may be the class."""
+        rows = [row for row, _ in table.named()]
+        split = find_split_column(table.columns, rows)
+        columns = [column for column in table.columns if column != split]
+        found = find_label_columns(columns, rows, self.limits.classes)
+        return [read_column(table, column, self.folders) for column in found]
 
-    def _part(self, file: str, row: Row, columns: Columns, image: str) -> Part | None:
-        """The split of an image: by its row, the name of the table, or the folder that it is in."""
-        if columns.split and (text := row.get(columns.split)):
-            return split_part(text)
-        return _file_part(file) or _folder_part(self.folders, image)
-
-
-@dataclass(frozen=True)
-class _Finder:
-    """Finds images as a table calls them."""
-
-    index: ImageIndex
-    folders: Folders
-    table: str
-
-    def image(self, text: str) -> str | None:
-        """The only image that is called so; of several, the only one in the split that the table is named after."""
-        if not text:
+    def _column(self, table: ImageTable, name: str) -> LabelReading | None:
+        """The reading of the column that a user chose, which may be any whose values can be classes."""
+        rows = [row for row, _ in table.named()]
+        if name == ONE_HOT and (column := one_hot_column(table.columns, rows)) is not None:
+            return read_column(table, column, self.folders)
+        if name not in table.columns or not can_be_classes(name, rows, self.limits.classes):
             return None
-        found = self.index.find(text, self.table[: self.table.rfind("/") + 1])
-        if len(found) > 1 and (part := _file_part(self.table)) is not None:
-            found = [name for name in found if _folder_part(self.folders, name) == part]
-        return found[0] if len(found) == 1 else None
+        return read_column(table, LabelColumn(name), self.folders)
 
-    def __call__(self, text: str) -> bool:
-        return self.image(text) is not None
+    def _refusal(self, layout: str, tables: Sequence[ImageTable]) -> str:
+        possible = [f"{table.file}{COLUMN}{column}" for table in tables for column in self._possible(table)]
+        shown = ", ".join(possible[:_SHOWN]) or "none"
+        column = layout.rpartition(COLUMN)[2]
+        counts = [
+            count_values(column, (row for row, _ in table.named())) for table in tables if column in table.columns
+        ]
+        why = "names no column of labels"
+        if not tables:
+            why = f"cannot be used: none of the rows of {' and '.join(_files(layout))} names an image here"
+        elif counts:
+            distinct, given = max(counts)
+            why = (
+                f"has {distinct:,} different values for {given:,} images here; classes are 2 to "
+                f"{self.limits.classes:,} values, with two images each on average"
+            )
+        return f"layout={layout} {why}; the possible ones are: {shown}"
+
+    def _possible(self, table: ImageTable) -> list[str]:
+        """The columns that a user may choose."""
+        rows = [row for row, _ in table.named()]
+        one_hot = [ONE_HOT] if one_hot_column(table.columns, rows) is not None else []
+        return one_hot + [column for column in table.columns if can_be_classes(column, rows, self.limits.classes)]
+
+    def _why_not(self, file: str, table: ImageTable | None) -> list[str]:
+        """Why a table has no reading; nothing of a file that may be no table."""
+        if table is None:
+            return [f"{file}: none of its rows names an image here"] if suffix_of(file) in _TABLE_SUFFIXES else []
+        if possible := self._possible(table):
+            shown = ", ".join(map(repr, possible[:_SHOWN]))
+            return [f"{file}: no column is taken for the class without your word; layout={file}:COLUMN chooses {shown}"]
+        return [f"{file}: no column has values that could be classes, 2 or more that repeat"]
+
+    def _yolo(self) -> list[LabelReading]:
+        labels, several, sources = yolo_labels(self.listed, self.files)
+        if len(set(labels.values())) < 2:
+            return []
+        names, names_file = class_names(labels.values(), self.listed, self.files)
+        places: Mapping[str, Place] = {
+            image: Place(folder_part(self.folders, image), composed(names.get(label, label)))
+            for image, label in labels.items()
+        }
+        used = (*sources, names_file) if names_file else tuple(sources)
+        return [LabelReading(YOLO, places, files=used, several=tuple(several))]
 
 
-def _file_part(file: str) -> Part | None:
-    """The split that a table is named after, or its folder: `train.csv`, `train/metadata.jsonl`."""
-    parts = file.rpartition(".")[0].split("/")
-    return next((part for text in reversed(parts) if (part := split_part(text)) is not None), None)
+def _likeliest(readings: Sequence[LabelReading]) -> tuple[list[LabelReading], list[LabelReading]]:
+    """Those that may be taken, each with the others that could be meant; and those that number patients or the like.
+
+    Columns that are called like labels go before all others.
+    """
+    named = [reading for reading in readings if reading.is_named]
+    plain = [reading for reading in readings if not reading.is_named and not reading.is_unit]
+    taken, others = (named, plain) if named else (plain, [])
+    return (
+        [replace(reading, others=tuple(other.layout for other in others)) for reading in taken],
+        [] if taken else [reading for reading in readings if reading.is_unit],
+    )
 
 
-def _folder_part(folders: Folders, image: str) -> Part | None:
-    path = folders.of.get(image, ())
-    return split_part(path[0]) if path else None
+def _absent(table: ImageTable) -> str:
+    unclear = len(table.unclear())
+    what = "name several images" if unclear > len(table.rows) / 2 else "name no image here"
+    share = unclear / len(table.rows) if unclear > len(table.rows) / 2 else table.share_unfound()
+    return f"{share:.0%} of its rows {what}"
 
 
 def _files(layout: str) -> list[str]:
     """The files that a layout names."""
     if layout in ("", YOLO):
         return []
-    named = layout if suffix_of(layout) in SUFFIXES else layout.rpartition(_COLUMN)[0]
-    return named.split(_AND)
-
-
-def _merged(readings: Iterable[LabelReading]) -> list[LabelReading]:
-    """Readings of the same column in several files, such as train.csv and test.csv, as one if they share no image."""
-    by_column: dict[str, LabelReading] = {}
-    separate: list[LabelReading] = []
-    for reading in readings:
-        if not reading.places:
-            continue
-        other = by_column.setdefault(reading.column, reading)
-        if other is reading:
-            continue
-        if other.places.keys().isdisjoint(reading.places):
-            by_column[reading.column] = _joined(other, reading)
-        elif any(
-            other.places[name].class_name != reading.places[name].class_name
-            for name in other.places.keys() & reading.places.keys()
-        ):
-            separate.append(reading)
-    return [reading for reading in (*by_column.values(), *separate) if len(reading.counts()) > 1]
-
-
-def _joined(one: LabelReading, other: LabelReading) -> LabelReading:
-    files = (*one.files, *other.files)
-    return LabelReading(
-        f"{_AND.join(files)}{_COLUMN}{one.column}",
-        dict(sorted({**one.places, **other.places}.items())),
-        files,
-        one.column,
-        (*one.unfound, *other.unfound),
-        (*one.several, *other.several),
-    )
-
-
-def _yolo(listed: Listed, folders: Folders, files: FileSource) -> list[LabelReading]:
-    labels, several, sources = yolo_labels(listed, files)
-    if len(set(labels.values())) < 2:
-        return []
-    names, names_file = class_names(labels.values(), listed, files)
-    places: Mapping[str, Place] = {
-        image: Place(_folder_part(folders, image), composed(names.get(label, label))) for image, label in labels.items()
-    }
-    used = (*sources, names_file) if names_file else tuple(sources)
-    return [LabelReading(YOLO, places, used, "", (), tuple(several))]
+    named = layout if suffix_of(layout) in SUFFIXES else layout.rpartition(COLUMN)[0]
+    return named.split(AND)

@@ -13,10 +13,14 @@ from autonl_core.errors import LayoutReading
 
 @dataclass(frozen=True)
 class Reading:
-    """`layout` is how a user asks for it. Images without a place are not used."""
+    """`layout` is how a user asks for it. Images without a place are not used.
+
+    `unused_tables` says why tables beside the images are not used.
+    """
 
     layout: str
     places: Mapping[str, Place]
+    unused_tables: tuple[str, ...] = ()
 
     def counts(self) -> Counter[str]:
         """Images of each class."""
