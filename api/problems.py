@@ -122,7 +122,7 @@ DATASET_INVALID = _declare(
     "Invalid dataset",
     "A dataset is a zip archive of class folders, or such a folder on a disk that the service can read. `detail` says "
     "what was found instead. Problems inside the dataset are in the report of its check: GET /datasets/NAME.",
-    "not a zip archive: it starts with b'\\x1f\\x8b\\x08\\x00'; pack the class folders as a zip",
+    "not a zip archive, but a gzip file, such as a .tar.gz; pack the class folders as a zip",
 )
 DATASET_EXISTS = _declare(
     "dataset-exists",

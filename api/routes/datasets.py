@@ -34,6 +34,7 @@ from api.schemas.datasets import (
 from api.upload_detection import ARCHIVE_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
+from autonl_core.datasets.file_kinds import kind_of
 from autonl_core.datasets.layouts.choose import AUTO
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
@@ -197,7 +198,7 @@ def _require_zip(first_block: bytes) -> None:
         detail = "the zip archive is empty, without a single file; pack the class folders again"
         raise ProblemError(problems.DATASET_INVALID, detail)
     if not first_block.startswith(FIRST_BYTES):
-        detail = f"not a zip archive: it starts with {first_block[:4]!r}; pack the class folders as a zip"
+        detail = f"not a zip archive, but {kind_of(first_block)}; pack the class folders as a zip"
         raise ProblemError(problems.DATASET_INVALID, detail)
 
 

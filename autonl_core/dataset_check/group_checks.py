@@ -12,8 +12,8 @@ from autonl_core.datasets.layouts.groupings import Grouping
 
 _GIVEN = "move all images of one value into the same split"
 _DRAWN = (
-    "the test split was drawn by image, because with whole values a class would get too few or too many test images. "
-    "To keep them apart, divide the images into folders train/ and test/ of your own, or add a column named split"
+    "the test split was drawn image by image, because some class would get too few or too many test images otherwise. "
+    "To keep them apart, divide the images yourself: into folders train/ and test/, or by a column named split"
 )
 
 
@@ -27,14 +27,16 @@ def check_groups(items: Iterable[Item], layout: Layout, report: DatasetReport) -
                 report,
                 [item.member for item in items if item.split == "test" and grouping.values.get(item.member) in shared],
                 column=grouping.column,
-                file=grouping.file,
+                file=" and ".join(grouping.files),
                 shared=f"{len(shared):,}",
                 total=f"{len(train | test):,}",
                 first=min(shared),
                 way_out=_GIVEN if layout.is_split else _DRAWN,
             )
         elif test and not layout.is_split:
-            Finding.TEST_SPLIT_BY_GROUP.add_to(report, count=0, column=grouping.column, file=grouping.file)
+            Finding.TEST_SPLIT_BY_GROUP.add_to(
+                report, count=0, column=grouping.column, file=" and ".join(grouping.files)
+            )
             return
 
 

@@ -102,9 +102,8 @@ def _label_source(layout: Layout) -> tuple[str, str]:
         source = f"{files} says in {layout.label_column}"
     if not (others := layout.other_columns):
         return source, ""
-    shown = ", ".join(others[:_SHOWN_NAMES])
-    could = f"{counted(len(others), 'other column')} could be the class as well"
-    return source, f". {could}: to read one of them instead, add the images under another name with a layout: {shown}"
+    could = f"{counted(len(others), 'other column')} could be the class too: {', '.join(others[:_SHOWN_NAMES])}"
+    return source, f". {could}; to use one of them, add the images under another name with it as the layout"
 
 
 def _report_splits(layout: Layout, report: DatasetReport) -> None:

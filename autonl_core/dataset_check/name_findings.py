@@ -88,16 +88,16 @@ TEST_SPLIT_BY_GROUP = (
     "test_split_by_group",
     "info",
     (
-        "images that have the same {column!r} in {file} are all in the training split or all in the test split, so "
-        "that the test accuracy is that of values of {column!r} that were not trained on"
+        "the test split was drawn by {column!r} of {file}: images of one value are either all in the training split or "
+        "all in the test split, so that the test accuracy is that on values that training has not seen"
     ),
 )
 GROUPS_ACROSS_SPLITS = (
     "groups_across_splits",
     "warning",
     (
-        "test images whose {column!r} in {file} training images have as well ({shared} of {total} values, such as "
-        "{first!r}): the network may recognise these instead of the class, and the test accuracy would be too high; "
+        "test images whose {column!r} in {file} is also that of training images ({shared} of {total} values, such as "
+        "{first!r}): a network may recognise these instead of the class, and its test accuracy may be too high; "
         "{way_out}"
     ),
 )

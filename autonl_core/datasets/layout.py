@@ -60,7 +60,9 @@ class Layout:
     @property
     def tables(self) -> tuple[str, ...]:
         """The files that decide about classes or splits, beside the images."""
-        return tuple(dict.fromkeys((*self.label_files, *(grouping.file for grouping in self.groupings))))
+        return tuple(
+            dict.fromkeys((*self.label_files, *(file for grouping in self.groupings for file in grouping.files)))
+        )
 
     @property
     def is_split(self) -> bool:

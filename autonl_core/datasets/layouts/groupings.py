@@ -15,9 +15,12 @@ _NO_VALUES = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null", "unkno
 
 @dataclass(frozen=True)
 class Grouping:
-    """A column that numbers patients, cameras or the like, and its value for each image that has one."""
+    """A column that numbers patients, cameras or the like, and its value for each image that has one.
 
-    file: str
+    Tables of several `files`, such as one for each split, mean the same by one value.
+    """
+
+    files: tuple[str, ...]
     column: str
     values: Mapping[str, str]
 
@@ -28,17 +31,17 @@ def find_groupings(tables: ImageTables, label_columns: Collection[tuple[str, str
     Args:
         label_columns: files and columns that are the class, which do not group.
     """
-    found: list[tuple[int, Grouping]] = []
+    by_column: dict[str, Grouping] = {}
     files = (file for file in tables.candidates if suffix_of(file) != ".txt")  # often one for each image
     for table in filter(None, map(tables.table, files)):
         for column in table.columns:
-            rank = group_rank(column)
-            if rank is None or (table.file, column) in label_columns:
+            if group_rank(column) is None or (table.file, column) in label_columns:
                 continue
-            grouping = Grouping(table.file, column, _values(table, column))
-            if _divides(grouping.values.values()):
-                found.append((rank, grouping))
-    return tuple(grouping for _, grouping in sorted(found, key=lambda entry: entry[0]))
+            other = by_column.get(column, Grouping((), column, {}))
+            values = {**_values(table, column), **other.values}
+            by_column[column] = Grouping((*other.files, table.file), column, values)
+    found = [grouping for grouping in by_column.values() if _divides(grouping.values.values())]
+    return tuple(sorted(found, key=lambda grouping: group_rank(grouping.column) or 0))
 
 
 def _values(table: ImageTable, column: str) -> dict[str, str]:

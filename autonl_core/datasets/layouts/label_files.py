@@ -81,6 +81,7 @@ class LabelFiles:
                 labels.unused += self._why_not(file, table)
         labels.readings, units = _likeliest(merged(found))
         labels.doubtful = [*units, *_likeliest(merged(missing))[0]]
+        labels.unused += [f"{unit.files[0]}: its column {unit.column!r} is hardly the class" for unit in units]
         if not labels.readings:
             labels.readings += self._yolo()
         return labels
@@ -153,8 +154,8 @@ class LabelFiles:
         if table is None:
             return [f"{file}: none of its rows names an image here"] if suffix_of(file) in _TABLE_SUFFIXES else []
         if possible := self._possible(table):
-            shown = ", ".join(map(repr, possible[:_SHOWN]))
-            return [f"{file}: no column is taken for the class without your word; layout={file}:COLUMN chooses {shown}"]
+            shown = " or ".join(f"layout={file}{COLUMN}{column}" for column in possible[:_SHOWN])
+            return [f"{file}: no column of it is the class unless you say so: {shown}"]
         return [f"{file}: no column has values that could be classes, 2 or more that repeat"]
 
     def _yolo(self) -> list[LabelReading]:
