@@ -62,7 +62,7 @@ def test_a_folder_and_a_zip_are_registered_checked_and_can_be_searched_on(
         assert (dataset["state"], dataset["classes"]) == ("ready", ["dark", "light"])
         assert (dataset["image_size"], dataset["default_resolution"]) == (12, 12)
         assert dataset["report"]["classes"] == [{"name": c, "train": 4, "test": 1} for c in ("dark", "light")]
-        assert [problem["code"] for problem in dataset["report"]["problems"]] == ["few_images"]
+        assert [problem["code"] for problem in dataset["report"]["problems"]] == ["few_images", "test_split_drawn"]
     listed = client.get("/datasets").json()["datasets"]
     assert [(d["name"], d["report"]) for d in listed] == [("digits", None), ("packed", None), ("shapes", None)]
     answer = client.post("/searches?validate_only=true", json=SEARCH | {"dataset": "shapes", "flops_budget": "900k"})

@@ -156,9 +156,10 @@ def test_an_archive_is_recognised_by_its_first_bytes(settings: Settings, kind: s
         sent: Any = pieces(content, 700) if in_pieces else content
         answer = client.post("/datasets?name=shapes", content=sent, headers=headers)
         assert (answer.status_code, answer.json()["size_bytes"]) == (202, len(content)), answer.text
-        for other in (b"Rar!\x1a\x07", b"\x1f\x8b\x08\x00 tar"):
+        others = {b"Rar!\x1a\x07": "a RAR archive", b"\x1f\x8b\x08\x00 tar": "a gzip file", b"import os": "a text file"}
+        for other, what in others.items():
             problem = refusal(client.post("/datasets?name=x", content=other, headers=headers), 422, "dataset-invalid")
-            assert "not a zip archive" in problem["detail"]
+            assert f"not a zip archive, but {what}" in problem["detail"]
 
 
 def test_json_without_a_type_is_json(client: httpx.Client, settings: Settings) -> None:

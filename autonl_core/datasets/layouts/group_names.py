@@ -26,15 +26,8 @@ _RANKS = tuple(
         (_PLACES, _NUMBERED_PLACES),
     )
 )
-_PLACE_RANK = 2
 
 
 def group_rank(column: str) -> int | None:
     """How closely images of one value belong together, 0: most closely. None: the name says no such thing."""
     return next((rank for rank, names in enumerate(_RANKS) if names.fullmatch(column.strip())), None)
-
-
-def is_unit_name(column: str) -> bool:
-    """Whether a column numbers patients, sessions or the like, which are hardly classes."""
-    rank = group_rank(column)
-    return rank is not None and rank < _PLACE_RANK

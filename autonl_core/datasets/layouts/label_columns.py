@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autonl_core.datasets.layouts.group_names import is_unit_name
+from autonl_core.datasets.layouts.group_names import group_rank
 from autonl_core.datasets.layouts.label_tables import Row
 from autonl_core.datasets.layouts.split_names import split_part
 
@@ -43,7 +43,7 @@ class LabelColumn:
 
     name: str
     is_named: bool = False  # whether its name says that it is the class
-    is_unit: bool = False  # whether it numbers patients or the like
+    is_group: bool = False  # whether it numbers patients, cameras or the like
     classes: tuple[str, ...] = ()
 
     def label_of(self, row: Row) -> str:
@@ -66,13 +66,13 @@ def find_split_column(columns: Sequence[str], rows: Sequence[Row]) -> str:
 def find_label_columns(columns: Sequence[str], rows: Sequence[Row], most_classes: int) -> list[LabelColumn]:
     """Those that may be the class, the likelier ones first, each division of the rows once."""
     found = [
-        LabelColumn(column, _is_label_name(column), is_unit_name(column))
+        LabelColumn(column, _is_label_name(column), group_rank(column) is not None)
         for column in columns
         if can_be_classes(column, rows, most_classes) and (_is_label_name(column) or _looks_like_labels(column, rows))
     ]
     if classes := _one_hot(columns, rows):
         found.append(LabelColumn(ONE_HOT, is_named=True, classes=classes))
-    found.sort(key=lambda column: (not column.is_named, column.is_unit))
+    found.sort(key=lambda column: (not column.is_named, column.is_group))
     return _different([column for column in found if column.name not in classes], rows)
 
 
@@ -135,7 +135,7 @@ def _plainest(same: Sequence[LabelColumn], rows: Sequence[Row]) -> LabelColumn:
     """Of columns that say the same, the first one with names. It is the class if one of them is called so."""
     best = min(same, key=lambda column: _is_numeric(column, rows))
     is_named = any(column.is_named for column in same)
-    return LabelColumn(best.name, is_named, best.is_unit and not is_named, best.classes)
+    return LabelColumn(best.name, is_named, best.is_group and not is_named, best.classes)
 
 
 def _is_numeric(column: LabelColumn, rows: Iterable[Mapping[str, str]]) -> bool:

@@ -29,6 +29,7 @@ from autonl_core.datasets.layouts.yolo import YOLO, class_names, yolo_labels
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.names import suffix_of
 from autonl_core.errors import DatasetError
+from autonl_core.wording.counts import counted
 
 _MIN_FOUND = 0.5  # share of rows whose image is there, for a table to be taken without a question
 _SHOWN = 10  # files or columns in a message
@@ -138,7 +139,7 @@ class LabelFiles:
         elif counts:
             distinct, given = max(counts)
             why = (
-                f"has {distinct:,} different values for {given:,} images here; classes are 2 to "
+                f"has {counted(distinct, 'different value')} for {counted(given, 'image')} here; classes are 2 to "
                 f"{self.limits.classes:,} values, with two images each on average"
             )
         return f"layout={layout} {why}; the possible ones are: {shown}"
@@ -172,16 +173,16 @@ class LabelFiles:
 
 
 def _likeliest(readings: Sequence[LabelReading]) -> tuple[list[LabelReading], list[LabelReading]]:
-    """Those that may be taken, each with the others that could be meant; and those that number patients or the like.
+    """Those that may be taken, each with the others that could be meant; and those that number patients, cameras or the like.
 
     Columns that are called like labels go before all others.
     """
     named = [reading for reading in readings if reading.is_named]
-    plain = [reading for reading in readings if not reading.is_named and not reading.is_unit]
+    plain = [reading for reading in readings if not reading.is_named and not reading.is_group]
     taken, others = (named, plain) if named else (plain, [])
     return (
         [replace(reading, others=tuple(other.layout for other in others)) for reading in taken],
-        [] if taken else [reading for reading in readings if reading.is_unit],
+        [] if taken else [reading for reading in readings if reading.is_group],
     )
 
 

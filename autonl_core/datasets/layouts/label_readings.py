@@ -21,7 +21,7 @@ class LabelReading(Reading):
     """What one column of labels says.
 
     `others` are the layouts of other columns that could be the class. `is_named`: the name of the column says that it
-    is; `is_unit`: it numbers patients or the like, and is hardly the class.
+    is; `is_group`: it numbers patients, cameras or the like, and is hardly the class.
     """
 
     files: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class LabelReading(Reading):
     several: tuple[str, ...] = ()  # images with several labels, which are not used
     others: tuple[str, ...] = ()
     is_named: bool = False
-    is_unit: bool = False
+    is_group: bool = False
 
 
 def read_column(table: ImageTable, label: LabelColumn, folders: Folders) -> LabelReading:
@@ -56,7 +56,7 @@ def read_column(table: ImageTable, label: LabelColumn, folders: Folders) -> Labe
         unclear=table.unclear(),
         several=tuple(sorted(several)),
         is_named=label.is_named,
-        is_unit=label.is_unit,
+        is_group=label.is_group,
     )
 
 
@@ -98,5 +98,5 @@ def _joined(one: LabelReading, other: LabelReading) -> LabelReading:
         unclear=(*one.unclear, *other.unclear),
         several=(*one.several, *other.several),
         is_named=one.is_named,
-        is_unit=one.is_unit,
+        is_group=one.is_group,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ IsImage = Callable[[str], bool]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 _DELIMITERS = ",;\t| "
-_TRIED_ROWS = 50  # in which a delimiter has to give images
+_TRIED_ROWS = 50  # the first ones, in which a delimiter has to give images
+_TRIED_LATER = 200  # and rows spread evenly over the others
 _ENTRY_COLUMNS = ("file", "label")  # of {"a.jpg": "cat"}
 T = TypeVar("T")
 
@@ -108,14 +108,15 @@ def _text(value: object) -> str:
 
 
 def _text_rows(file: str, text: str, is_image: IsImage) -> list[Row]:
-    """With the delimiter that gives most images in the first rows; the first row may be one of names or not."""
+    """With the delimiter that gives most images in some rows; the first row may be one of names or not."""
     best: list[list[str]] = []
     most = 0
+    lines = text.splitlines()
+    tried = [*lines[:_TRIED_ROWS], *lines[_TRIED_ROWS :: max(1, len(lines) // _TRIED_LATER)]]
     for delimiter in _DELIMITERS:
         if delimiter == " " and suffix_of(file) != ".txt":
             continue
-        first = list(_cells(itertools.islice(text.splitlines(), _TRIED_ROWS), delimiter))
-        found = sum(len(cells) > 1 and any(map(is_image, cells)) for cells in first)
+        found = sum(len(cells) > 1 and any(map(is_image, cells)) for cells in _cells(tried, delimiter))
         if found > most:
             best, most = list(_cells(io.StringIO(text, newline=""), delimiter)), found
     if not best:

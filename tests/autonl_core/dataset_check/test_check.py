@@ -273,3 +273,32 @@ def test_limits_of_single_images_are_reported(tmp_path: Path) -> None:
     checked = check(tmp_path, files, limits=Limits(image_pixels=64 * 64 - 1))
     assert findings(checked)["unreadable_images"] == ("warning", ["train/cat/large.png"], 1)
     assert "4,095" in checked.report.problems[0].detail
+
+
+def test_every_reason_of_unreadable_images_is_given_once(tmp_path: Path) -> None:
+    jpeg = encoded(photo(998, 64), "JPEG")
+    bad = {f"train/cat/text{number}.png": b"no image" for number in range(3)}
+    checked = check(tmp_path, good() | bad | {"train/dog/cut.jpg": jpeg[: len(jpeg) // 2], "train/dog/none.png": b""})
+    (problem,) = (each for each in checked.report.problems if each.code == "unreadable_images")
+    assert problem.count == 5
+    reasons = problem.detail.partition("Why: ")[2].split("; ")
+    assert reasons[0].startswith("train/cat/text0.png and 2 more: ")
+    assert {reason.partition(":")[0] for reason in reasons[1:]} == {"train/dog/cut.jpg", "train/dog/none.png"}
+
+
+def test_a_drawn_test_split_is_mentioned(tmp_path: Path) -> None:
+    (problem,) = check(tmp_path, good(split=False)).report.problems
+    assert (problem.code, problem.severity) == ("test_split_drawn", "info")
+    assert "a fifth of each class is set aside as the test split" in problem.detail
+
+
+def test_the_column_that_is_read_is_named_with_those_that_could_be(tmp_path: Path) -> None:
+    files = {name.replace("/", "-"): data for name, data in good(split=False).items()}
+    rows = [f"{name},{name[:3]},{'FM'[number % 2]}" for number, name in enumerate(sorted(files))]
+    lines = ["file,diagnosis,sex", *rows]
+    checked = check(tmp_path, files | {"people.csv": "\n".join(lines).encode()})
+    assert checked.spec is not None
+    (problem,) = (each for each in checked.report.problems if each.code == "label_files")
+    assert "what the column 'diagnosis' of people.csv says" in problem.detail
+    assert "1 other column could be the class too: people.csv:sex" in problem.detail
+    assert problem.files == ["people.csv"]

@@ -37,9 +37,10 @@ def check(folder: Path, files: Files) -> Checked:
 
 
 def findings(checked: Checked) -> dict[str, tuple[str, int, str]]:
-    """Severity, count and text by code, without those about duplicates."""
+    """Severity, count and text by code, without those about duplicates and the drawn split."""
     found = {p.code: (p.severity, p.count, p.detail) for p in checked.report.problems}
-    return {code: values for code, values in found.items() if code not in ("near_duplicates", "images_alike")}
+    others = ("near_duplicates", "images_alike", "test_split_drawn")
+    return {code: values for code, values in found.items() if code not in others}
 
 
 def levels_of(checked: Checked, folder: Path) -> int:

@@ -20,13 +20,13 @@ WARNINGS = {
     "outside_class_folders", "split_inside_class", "suspicious_class_names", "similar_class_names",
     "labels_without_image", "images_without_label", "several_labels", "foreign_images", "folders_without_images",
     "hidden_classes", "folders_inside_classes", "links_not_followed", "mirroring_doubtful", "mirroring_of_letters",
-    "few_grey_levels", "depth_by_class",
+    "few_grey_levels", "depth_by_class", "labels_of_several_images", "groups_across_splits",
 }  # fmt: skip
 INFOS = {
     "near_duplicates", "images_alike", "cmyk", "deep", "alpha", "exif_rotation", "system_files", "wrapping_folder",
     "validation_joins_training", "validation_is_test", "test_split_drawn", "layout_chosen", "label_files",
     "synsets_named", "mirrored_class_names", "mirrored_classes", "mirrored_glyphs",
-    "deep_colour", "damaged_metadata",
+    "deep_colour", "damaged_metadata", "test_split_by_group",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonl_core.datasets.splits import stratified_draw
+from autonl_core.datasets.splits import is_like, stratified_draw, united
 
 LABELS = st.lists(st.integers(0, 4), max_size=80)
 GROUPED = st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(0, 12)), max_size=60)
@@ -75,3 +75,38 @@ def test_a_group_of_two_classes_counts_for_both() -> None:
 
 def test_a_class_of_one_picture_is_not_divided() -> None:
     assert stratified_draw([0] * 5 + [1] * 5, 0.2, 0, [7] * 5 + [None] * 5) <= set(range(5, 10))
+
+
+def test_what_shares_a_picture_or_a_patient_directly_or_through_others_is_one_group() -> None:
+    """0 and 1 show one picture, 1 and 3 are of one patient, 4 and 5 of another; 2 and 6 stand for themselves."""
+    pictures = [8, 8, None, None, None, None, 9]
+    patients = [None, "P1", "P2", "P1", "P3", "P3", None]
+    assert united(pictures, patients) == [0, 0, None, 0, 1, 1, None]
+
+
+def _meet(one: tuple[int | None, str | None], other: tuple[int | None, str | None]) -> bool:
+    return any(mine is not None and mine == theirs for mine, theirs in zip(one, other, strict=True))
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 6), st.none() | st.sampled_from("abcdef")), max_size=30))
+def test_united_groups_are_the_components_of_a_graph(keys: list[tuple[int | None, str | None]]) -> None:
+    found = united([number for number, _ in keys], [value for _, value in keys])
+    shares = [{other for other, theirs in enumerate(keys) if _meet(own, theirs)} for own in keys]
+    for start in range(len(keys)):
+        reached: set[int] = set()
+        waiting = {start}
+        while waiting:
+            reached |= waiting
+            waiting = {other for index in waiting for other in shares[index]} - reached
+        same = {index for index, group in enumerate(found) if group is not None and group == found[start]}
+        assert (same or {start}) == reached
+
+
+def test_a_draw_of_groups_is_like_one_of_images_if_every_class_gets_about_its_share() -> None:
+    labels = [0] * 20 + [1] * 20
+    usual = {*range(4), *range(20, 24)}  # 4 of each
+    for taken, is_fair in ((1, False), (2, True), (6, True), (7, False)):
+        assert is_like({*range(taken), *range(20, 24)}, usual, labels, 2) is is_fair
+    few = [0] * 3 + [1] * 20
+    assert is_like({0, *range(3, 7)}, {0, *range(3, 7)}, few, 2)
+    assert not is_like({0, 1, *range(3, 7)}, {0, *range(3, 7)}, few, 2)  # one image is left, where two could be

@@ -139,6 +139,124 @@ def test_a_competition_whose_test_images_have_no_labels() -> None:
     assert found.outside == ("test/e0.jpg", "test/e1.jpg", "test/e2.jpg")
 
 
+def columns(**values: Iterable[object]) -> bytes:
+    """A table of the six images with these columns."""
+    names = [f"{n}.jpg" for n in range(6)]
+    return rows(
+        [",".join(["file", *values]), *(",".join(map(str, row)) for row in zip(names, *values.values(), strict=True))]
+    )
+
+
+SEX, CAMERA, PATIENT, AGE = (
+    "FMMFMF",
+    ("a", "a", "b", "b", "c", "c"),
+    ("p1", "p1", "p2", "p2", "p3", "p3"),
+    (31, 31, 31, 52, 52, 52),
+)
+
+
+def test_a_column_that_is_called_like_a_class_is_taken_and_the_others_are_named() -> None:
+    table = columns(patient_id=PATIENT, diagnosis=DOGS, age=AGE, sex=SEX, camera=CAMERA)
+    found = layout(IMAGES | {"meta.csv": table})
+    assert found.classes == ("lab", "pug")
+    assert (found.label_files, found.label_column) == (("meta.csv",), "diagnosis")
+    assert found.other_columns == ("meta.csv:sex",)
+
+
+def test_a_name_of_a_class_in_one_file_goes_before_other_columns_in_another() -> None:
+    files = IMAGES | {"labels.csv": columns(species=DOGS), "people.csv": columns(sex=SEX)}
+    found = layout(files)
+    assert (found.label_files, found.label_column, found.other_columns) == (
+        ("labels.csv",),
+        "species",
+        ("people.csv:sex",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "offered"),
+    [
+        ({"result": DOGS, "group": SEX}, ["result", "group"]),
+        ({"species": DOGS, "breed": SEX}, ["species", "breed"]),
+        ({"result": DOGS, "group": SEX, "age": AGE, "patient": PATIENT}, ["result", "group"]),
+        ({"result": DOGS, "race": (0, 1, 1, 0, 2, 2)}, ["result", "race"]),  # which may number classes
+    ],
+)
+def test_columns_that_could_equally_well_be_the_class_are_a_question(
+    values: dict[str, Iterable[object]], offered: list[str]
+) -> None:
+    with pytest.raises(AmbiguousLayout) as raised:
+        layout(IMAGES | {"m.csv": columns(**values)})
+    assert [reading.layout for reading in raised.value.readings] == [f"m.csv:{column}" for column in offered]
+
+
+@pytest.mark.parametrize("column", ["patient_id", "diagnosis", "age", "sex", "camera", "kind"])
+def test_any_column_of_repeated_values_can_be_chosen(column: str) -> None:
+    values = {"patient_id": PATIENT, "diagnosis": DOGS, "age": AGE, "sex": SEX, "camera": CAMERA, "kind": SEX.lower()}
+    found = layout(IMAGES | {"m.csv": columns(**values)}, f"m.csv:{column}")
+    assert set(found.classes) == {str(value) for value in values[column]}
+    assert (found.label_column, found.other_columns) == (column, ())
+
+
+def test_a_column_that_cannot_be_classes_is_refused_with_its_values() -> None:
+    files = IMAGES | {"m.csv": columns(serial=range(6), clinic=["x"] * 6, sex=SEX)}
+    with pytest.raises(DatasetError, match=r"m.csv:serial has 6 different values for 6 images here.*: m.csv:sex"):
+        layout(files, "m.csv:serial")
+    with pytest.raises(DatasetError, match=r"m.csv:clinic has 1 different value for 6 images"):
+        layout(files, "m.csv:clinic")
+
+
+def test_numbers_are_classes_only_if_they_are_chosen_or_count() -> None:
+    ages = IMAGES | {"m.csv": columns(age=AGE)}
+    with pytest.raises(DatasetError, match=r"m.csv: no column of it is the class unless you say so: layout=m.csv:age"):
+        layout(ages)
+    assert layout(ages, "m.csv:age").classes == ("31", "52")
+    assert layout(IMAGES | {"m.csv": columns(digit=(0, 1, 2, 2, 1, 0))}).classes == ("0", "1", "2")
+    assert layout(IMAGES | {"m.csv": columns(label=(7, 9, 7, 9, 7, 9))}).classes == ("7", "9")
+    assert layout(IMAGES | {"m.txt": rows(f"{n}.jpg {n % 2 + 7}" for n in range(6))}).classes == ("7", "8")  # no header
+
+
+@pytest.mark.parametrize("column", ["patient_id", "camera"])
+def test_patients_and_cameras_are_classes_only_if_they_are_chosen(column: str) -> None:
+    files = IMAGES | {"m.csv": columns(**{column: PATIENT})}
+    with pytest.raises(AmbiguousLayout, match=f"'{column}' is hardly the class") as raised:
+        layout(files)
+    assert [reading.layout for reading in raised.value.readings] == [f"m.csv:{column}"]
+    assert layout(files, f"m.csv:{column}").classes == ("p1", "p2", "p3")
+    folders = {f"{dog}/{n}.jpg": IMAGE for n, dog in enumerate(DOGS)}
+    assert layout(folders | {"m.csv": columns(**{column: PATIENT})}).classes == ("lab", "pug")
+
+
+def test_a_table_most_of_whose_images_are_missing_is_a_question_that_says_so() -> None:
+    table = rows(["file,finding,sex", *(f"{n}.jpg,{DOGS[n % 6]},{SEX[n % 6]}" for n in range(18))])
+    with pytest.raises(AmbiguousLayout, match=r"no class folders.*m.csv: 67% of its rows name no image here") as raised:
+        layout(IMAGES | {"m.csv": table})
+    assert [reading.layout for reading in raised.value.readings] == ["m.csv:finding"]
+    found = layout(IMAGES | {"m.csv": table}, "m.csv:sex")
+    assert (found.classes, len(found.unfound)) == (("F", "M"), 12)
+
+
+def test_a_table_that_names_no_image_is_named_where_class_folders_are_missing() -> None:
+    files = IMAGES | {"m.csv": rows(["file,label", "x.jpg,a", "y.jpg,b"])}
+    with pytest.raises(DatasetError, match=r"m.csv: none of its rows names an image here"):
+        layout(files)
+    with pytest.raises(DatasetError, match=r"one class, 'cat'.*m.csv: none of its rows names an image here"):
+        layout({f"cat/{n}.jpg": IMAGE for n in range(6)} | {"1.jpg": IMAGE, "m.csv": files["m.csv"]})
+
+
+def test_rows_are_found_where_the_images_of_the_first_ones_are_missing() -> None:
+    lines = [f"no{n}.jpg;{DOGS[n % 6]}" for n in range(90)] + [f"{n % 6}.jpg;{DOGS[n % 6]}" for n in range(100)]
+    found = layout(IMAGES | {"m.csv": rows(["file;label", *lines])})
+    assert (found.classes, len(found.images), len(found.unfound)) == (("lab", "pug"), 6, 90)
+
+
+def test_names_that_several_images_have_are_not_mixed_with_those_of_none() -> None:
+    files = {f"{folder}/{n}.jpg": IMAGE for folder in ("x", "y") for n in range(2)} | IMAGES
+    files["m.csv"] = rows(["file,label", *(f"{n}.jpg,{DOGS[n]}" for n in range(6)), "9.jpg,pug"])
+    found = layout(files, "m.csv:label")
+    assert (found.unclear, found.unfound) == (("0.jpg", "1.jpg"), ("9.jpg",))
+
+
 def test_images_without_a_row_rows_without_an_image_and_images_with_two_labels_are_named() -> None:
     lines = ["file,label", "0.jpg,pug", "1.jpg,lab", "2.jpg,pug", "2.jpg,lab", "3.jpg,lab", "4.jpg,pug", "9.jpg,pug"]
     found = layout(IMAGES | {"labels.csv": rows(lines)})

@@ -135,7 +135,7 @@ print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".bro
 """
     assert output_of(tree, ["-c", code, str(pets), str(tmp_path)]).splitlines() == [
         "pack cat dog 48 12 False",
-        "pack [] 2",
+        "pack ['test_split_drawn'] 2",
         "False True True 0",
         "pack_refused",
     ]
