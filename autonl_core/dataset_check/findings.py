@@ -14,6 +14,7 @@ from autonl_core.datasets.check_report import DatasetReport, Severity
 
 LONG_SIDES = 4  # times the shorter side, above which an aspect ratio is extreme
 FEW_TRAINING_IMAGES = 20  # in a class
+_WHERE_PAIRS_ARE = "The first 100 pairs are in `pairs` of the JSON that `autonl dataset show NAME --json` prints"
 _IF_MIRRORING_IS_RIGHT = (
     'if a mirrored image still shows its class, start a search with "augment": {{"horizontal_flip": true}}'
 )
@@ -129,9 +130,9 @@ class Finding(Enum):
         (
             "training images that show the same picture as a test image: the same bytes, or pixels that differ by no "
             "more than compression, resizing or a crop by a pixel changes; not used for training, because leakage "
-            "would inflate the test accuracy. Remove them from one of the splits, or check the dataset with "
-            "duplicates=keep to use them all the same; the report lists them in pairs. First: {train} shows the same "
-            "picture as {test} (distance {distance:g} of 255 levels)"
+            "would inflate the test accuracy. Remove them from one of the splits, or use them all the same: add the "
+            f"images under another name with duplicates=keep (--duplicates keep). {_WHERE_PAIRS_ARE}. First: {{train}} "
+            "shows the same picture as {test} (distance {distance:g} of 255 levels)"
         ),
     )
     DUPLICATES_KEPT = (
@@ -139,8 +140,8 @@ class Finding(Enum):
         "warning",
         (
             "training images that show the same picture as a test image, which are used all the same, as "
-            "duplicates=keep asks for: test accuracy is inflated by leakage. The report lists them in pairs. First: "
-            "{train} shows the same picture as {test} (distance {distance:g} of 255 levels)"
+            f"duplicates=keep asks for: test accuracy is inflated by leakage. {_WHERE_PAIRS_ARE}. First: {{train}} "
+            "shows the same picture as {test} (distance {distance:g} of 255 levels)"
         ),
     )
     DUPLICATES_IN_SEVERAL_CLASSES = (

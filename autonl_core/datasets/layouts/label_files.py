@@ -80,9 +80,9 @@ class LabelFiles:
                 found += readings
             else:
                 labels.unused += self._why_not(file, table)
-        labels.readings, units = _likeliest(merged(found))
-        labels.doubtful = [*units, *_likeliest(merged(missing))[0]]
-        labels.unused += [f"{unit.files[0]}: its column {unit.column!r} is hardly the class" for unit in units]
+        labels.readings, groups = _likeliest(merged(found))
+        labels.doubtful = [*groups, *_likeliest(merged(missing))[0]]
+        labels.unused += [f"{group.files[0]}: its column {group.column!r} is hardly the class" for group in groups]
         if not labels.readings:
             labels.readings += self._yolo()
         return labels
@@ -173,7 +173,7 @@ class LabelFiles:
 
 
 def _likeliest(readings: Sequence[LabelReading]) -> tuple[list[LabelReading], list[LabelReading]]:
-    """Those that may be taken, each with the others that could be meant; and those that number patients, cameras or the like.
+    """Those that may be taken, each with the others that could be meant; and those that number patients or the like.
 
     Columns that are called like labels go before all others.
     """
