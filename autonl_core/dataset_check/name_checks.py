@@ -103,7 +103,7 @@ def _label_source(layout: Layout) -> tuple[str, str]:
     if not (others := layout.other_columns):
         return source, ""
     could = f"{counted(len(others), 'other column')} could be the class too: {', '.join(others[:_SHOWN_NAMES])}"
-    return source, f". {could}; to use one of them, add the images under another name with it as the layout"
+    return source, f". {could}; to use one of them, add the images under another name with that layout"
 
 
 def _report_splits(layout: Layout, report: DatasetReport) -> None:
