@@ -20,8 +20,9 @@ __all__ = ["service", "settings", "shared_broker", "stores"]
 @pytest.fixture
 def settings(migrated_sqlite: Path, shared_broker: str, tmp_path: Path) -> Settings:
     """Settings of a single-user service: any folder may be registered as a dataset."""
-    shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
-    return Settings(data_dir=tmp_path, broker_url=shared_broker, dataset_roots=(Path("/"),))
+    (tmp_path / "data").mkdir()
+    shutil.copy(migrated_sqlite, tmp_path / "data" / "autonl.db")
+    return Settings(data_dir=tmp_path / "data", broker_url=shared_broker, dataset_roots=(Path("/"),))
 
 
 @pytest.fixture
