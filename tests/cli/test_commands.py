@@ -275,7 +275,7 @@ def test_a_download_is_complete_and_verified_or_absent(
         "size_bytes": len(CONTENT),
     }
 
-    (stored,) = (tmp_path / "artifacts").rglob("*.safetensors")
+    (stored,) = (tmp_path / "data" / "artifacts").rglob("*.safetensors")
     stored.write_bytes(CONTENT[::-1])  # silent corruption on the disk
     damaged = autonl("download", search_id, "-o", str(tmp_path / "damaged"))
     assert (damaged.exit_code, "The download is corrupted" in damaged.stderr) == (2, True)
