@@ -24,7 +24,8 @@ from api.dependencies import (
 )
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.base import MacsRange
-from api.schemas.searches import PlanView, SearchList, SearchView, SupernetView
+from api.schemas.plan import PlanView
+from api.schemas.searches import SearchList, SearchView, SupernetView
 from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.auto_start import feasible_for_auto
 from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
@@ -84,7 +85,8 @@ def list_searches(
     """The searches that match, newest first."""
     search_filter = SearchFilter(state=state, dataset=dataset, created_after=created_after)
     page = stores.searches.list(search_filter, page_size=page_size, page_token=page_token)
-    return SearchList.from_page(page, stores.queue.places(_queued(page.searches)))
+    best, places = stores.architectures.best_of(page.searches), stores.queue.places(_queued(page.searches))
+    return SearchList.from_page(page, places, best)
 
 
 @router.get(
