@@ -155,7 +155,7 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
     """One row per published network: its published figures, then those counted here."""
     table = plain_table()
-    table.add_column("name")
+    table.add_column("name", no_wrap=True)  # other commands take it
     for title in ("published MACs", "params", "top-1", "MACs here", "params here"):
         table.add_column(title, justify="right")
     table.add_column("paper")
@@ -184,6 +184,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         ("state", state_text(search["state"])),
         ("dataset", search["dataset"]),
         ("budget", f"{search['flops_budget']:,} MACs"),
+        ("start", start_text(search["config"])),
     ]
     if queued := queue_text(search):
         facts.append(("queue", queued))
@@ -208,6 +209,13 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         detail = f": {attempt['detail']}" if attempt["detail"] else ""
         facts.append((f"attempt {attempt['attempt']}", f"{outcome} ({attempt['owner']}){detail}"))
     return fact_table(facts)
+
+
+def start_text(config: Mapping[str, Any]) -> str:
+    """Which weights a search starts from, and at how many pixels, as far as that is decided."""
+    init, resolution = config.get("init", "none"), config.get("resolution")
+    weights = "random weights" if init == "none" else f"the weights {init}"
+    return weights + (f" at {counted(resolution, 'pixel')}" if resolution else "")
 
 
 def saved_text(search: Mapping[str, Any]) -> str:

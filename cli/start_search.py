@@ -14,6 +14,7 @@ from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.render import start_text
 from cli.search_ids import full_id
 from cli.watch import follow_to_end, say_started
 
@@ -86,7 +87,10 @@ def search(
             print_json(started)
         else:
             Console().print(
-                Text(f"{started['id']} is {started['state']}; follow it with: autonl watch {started['id']}")
+                Text(
+                    f"{started['id']} is {started['state']}, from {start_text(started['config'])}; "
+                    f"follow it with: autonl watch {started['id']}"
+                )
             )
 
 

@@ -43,13 +43,14 @@ def _legend(networks: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, 
     """What the marks and columns mean, and what is not shown."""
     hidden = len(networks) - len(shown)
     return [
-        "*          no other network is as accurate with fewer MACs; >  the result for a budget",
-        "shared     validation accuracy with the weights that all networks share, before training",
-        "final      validation accuracy after a short training of the best ones",
-        "test       test accuracy, of the results only",
-        "memory     of the activations of one image, at their peak",
+        "*       on the front: none with fewer MACs is as accurate",
+        ">       the result for a budget",
+        "memory  of the activations of one image, at their peak",
+        "shared  validation accuracy with weights that all share, before training",
+        "final   validation accuracy of the best ones after a short training",
+        "test    test accuracy, of results only",
         *([f"{hidden:,} more {'network was' if hidden == 1 else 'networks were'} measured: --all"] if hidden else []),
-        "The architecture of each network is in --json, and drawn by `autonl status` for a result.",
+        "Architectures are in --json; `autonl status` draws that of a result.",
     ]
 
 

@@ -51,7 +51,8 @@ def test_a_search_is_started_listed_and_shown(service: httpx.Client) -> None:
     started = autonl("search", "--dataset", "digits", "--budget", "400k", "--seed", "5")
     assert started.exit_code == 0
     (search,) = service.get("/searches").json()["searches"]
-    assert f"autonl watch {search['id']}" in started.stdout
+    start = "random weights"
+    assert f"is queued, from {start}; follow it with: autonl watch {search['id']}" in started.stdout
     assert search["id"] in autonl("list").stdout
     shown = autonl("status", search["id"])
     assert (shown.exit_code, "400,000 MACs" in shown.stdout) == (0, True)

@@ -11,7 +11,7 @@ import pytest
 
 from autonl_core.spec.result import BaselineResult, ResultFile
 from cli.accuracies import validation_text
-from cli.render import share_done
+from cli.render import share_done, start_text
 from store.stores import Stores
 from tests.api.http_service import start
 from tests.cli.test_commands import autonl
@@ -86,3 +86,15 @@ def test_the_list_shows_the_best_network_of_a_search_that_has_no_result(service:
     lines = {line.split()[0]: line.split() for line in autonl("list").stdout.splitlines()[1:]}
     assert lines[search_id][4:7] == [f"{best.macs / 1000:.4g}k", "validation", "91.5%"]
     assert lines[finished_id][5] == "98.00%"
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({}, "random weights"),
+        ({"init": "none", "resolution": 32}, "random weights at 32 pixels"),
+        ({"init": "efficientnet-lite0", "resolution": None}, "the weights efficientnet-lite0"),
+    ],
+)
+def test_a_start_is_said_as_far_as_it_is_decided(config: dict[str, Any], text: str) -> None:
+    assert start_text(config) == text
