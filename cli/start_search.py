@@ -86,12 +86,12 @@ def search(
         elif as_json:
             print_json(started)
         else:
-            Console().print(
-                Text(
-                    f"{started['id']} is {started['state']}, from {start_text(started['config'])}; "
-                    f"follow it with: autonl watch {started['id']}"
-                )
-            )
+            Console().print(_queued_text(started))
+
+
+def _queued_text(started: Mapping[str, Any]) -> Text:
+    follow = f"follow it with: autonl watch {started['id']}"
+    return Text(f"{started['id']} is {started['state']}, from {start_text(started['config'])}; {follow}")
 
 
 def _with_full_id(client: Client, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,3 +108,5 @@ def test_what_cannot_be_used_is_named_with_the_way_out(made: Made, image: Path, 
     partly = autonl("predict", "--bundle", folder, str(tmp_path / "none.jpg"), str(image))
     assert (partly.exit_code, f"{tmp_path / 'none.jpg'}: No such file or directory" in partly.stderr) == (1, True)
     assert str(image) in partly.stdout
+    inside = autonl("predict", "--bundle", folder, str(tmp_path))
+    assert f"such as {tmp_path / '*.png'}" in inside.stderr
