@@ -104,7 +104,8 @@ def field_problems(errors: Iterable[Mapping[str, Any]], source: str | None = Non
 
 def _in_words(message: str) -> str:
     """What a message of pydantic says of a value: "Input should be greater than 0" -> "must be greater than 0"."""
-    return re.sub(r"^(Input|[A-Z][a-z]+) should ", "must ", message.removeprefix("Value error, "))
+    said = re.sub(r"^[A-Z][a-z]+ should ", "must ", message.removeprefix("Value error, "))
+    return said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
 
 
 def _pointer(source: str, location: list[str]) -> str:

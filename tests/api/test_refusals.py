@@ -52,7 +52,7 @@ def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: http
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ({"resolution": 4}, "must be greater than or equal to 8"),
+        ({"resolution": 4}, "must be at least 8"),
         ({"seed": "x"}, "must be a valid integer"),
         ({"flops_budgets": ["1M"] * 17}, "must have at most 16 items after validation, not 17"),
     ],
