@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -95,10 +96,16 @@ def field_problems(errors: Iterable[Mapping[str, Any]], source: str | None = Non
     for error in errors:
         location = [str(part) for part in error["loc"]]
         origin = source or (location.pop(0) if location and location[0] in _FIELD_SOURCES else "body")
-        detail = _PLAIN_DETAILS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+        detail = _PLAIN_DETAILS.get(error["type"]) or _in_words(error["msg"])
         values = {"source": origin, "pointer": _pointer(origin, location), "code": error["type"], "detail": detail}
         listed.append(FieldProblem.model_validate(values))
     return listed
+
+
+def _in_words(message: str) -> str:
+    """What a message of pydantic says of a value: "Input should be greater than 0" -> "must be greater than 0"."""
+    said = re.sub(r"^[A-Z][a-z]+ should ", "must ", message.removeprefix("Value error, "))
+    return said.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
 
 
 def _pointer(source: str, location: list[str]) -> str:

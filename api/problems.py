@@ -71,12 +71,8 @@ INVALID_REQUEST = _declare(
     422,
     "The request has invalid fields",
     "`errors` lists every invalid field and the reason. Correct them all and send the request again.",
-    "1 problem: /seed: Input should be a valid integer",
-    {
-        "errors": [
-            {"source": "body", "pointer": "/seed", "code": "int_type", "detail": "Input should be a valid integer"}
-        ]
-    },
+    "1 problem: /seed: must be a valid integer",
+    {"errors": [{"source": "body", "pointer": "/seed", "code": "int_type", "detail": "must be a valid integer"}]},
 )
 MALFORMED_REQUEST = _declare(
     "malformed-request",
@@ -150,8 +146,8 @@ STATE_CONFLICT = _declare(
     "state-conflict",
     409,
     "The search is in a state that does not allow this",
-    "`state` is the current state; `links` of the search list the requests that it allows. Only a final search can be "
-    "deleted.",
+    "`state` is the current state; `links` of the search list the requests that it allows. A search can be "
+    "deleted once it has ended.",
     "search 0123456789abcdef is succeeded; it cannot be cancelled. Requests possible in this state: none",
     {"state": "succeeded"},
 )
@@ -188,7 +184,7 @@ PRECONDITION_FAILED = _declare(
 DATASET_IN_USE = _declare(
     "dataset-in-use",
     409,
-    "Dataset in use",
+    "The dataset cannot be deleted",
     "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
     "dataset 'photos' is used by search 0123456789abcdef; cancel the search, or wait until it ends",
 )
@@ -210,7 +206,7 @@ WEIGHTS_EXIST = _declare(
 WEIGHTS_IN_USE = _declare(
     "weights-in-use",
     409,
-    "Weight set in use",
+    "The weight set cannot be deleted",
     "Built-in weight sets cannot be deleted.",
     "weight set 'efficientnet-lite0' is built in and cannot be deleted",
 )

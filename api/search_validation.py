@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,12 +14,12 @@ from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import FieldProblem, ProblemError
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig
 from autonl_core.spec.feasibility import check_baseline, resolve_space
-from autonl_core.spec.recipe import settle
+from autonl_core.spec.recipe import require_weights, settle
 from autonl_core.spec.search_request import SearchRequest
 from autonl_core.spec.search_space import SearchSpace
-from autonl_core.spec.space_families import SPACES
+from autonl_core.spec.space_families import require_space
 from store.errors import NotFound
 from store.states import DatasetState
 from store.stores import Stores
@@ -66,8 +66,9 @@ SearchBody = Annotated[SearchRequest, WrapValidator(_keep_errors)]
 
 @dataclass(frozen=True)
 class ValidSearch:
-    """A search that can be accepted."""
+    """A search that can be accepted: as it was asked for, and as it will be stored, with its start decided."""
 
+    asked: SearchConfig
     config: SearchConfig
     dataset: DatasetSpec
     space: SearchSpace
@@ -118,46 +119,64 @@ def _invalid_body_problem(body: InvalidBody, stores: Stores) -> ProblemError:
 
 def _validate_valid_fields(body: InvalidBody, stores: Stores) -> _Refusal:
     """What else is wrong with a body some of whose fields do not fit the schema."""
-    if not isinstance(body.body, dict) or not all(error["loc"] for error in body.errors):
+    if not isinstance(body.body, dict):
         return _Refusal([])
-    invalid = {error["loc"][0] for error in body.errors}
+    invalid = {error["loc"][0] for error in body.errors if error["loc"]}
     fields = (*_SPACE_FIELDS, "baselines")
     valid = {name: body.body[name] for name in fields if name in body.body and name not in invalid}
-    if invalid.isdisjoint(_SPACE_FIELDS):
+    if invalid.isdisjoint(_SPACE_FIELDS) and all(error["loc"] for error in body.errors):
         try:
             search = _resolve(SearchRequest.model_validate(valid), stores)
         except ValidationError as error:  # valid fields that contradict each other
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            return _Refusal(field_problems(found, source="body"))
+            return _Refusal([*field_problems(found, source="body"), *_of_names(valid, stores)[1]])
         return search if isinstance(search, _Refusal) else _Refusal([])
-    dataset = _find_dataset(valid["dataset"], stores) if "dataset" in valid else None
-    return _Refusal([dataset] if isinstance(dataset, FieldProblem) else [])
+    return _Refusal(_of_names(valid, stores)[1])
 
 
-def _resolve(config: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
-    dataset = _find_dataset(config.dataset, stores)
+def _of_names(fields: Mapping[str, Any], stores: Stores) -> tuple[DatasetSpec | None, list[FieldProblem]]:
+    """The dataset that valid fields of a body name, and the names of which there is nothing that is ready."""
+    found = []
+    dataset = _find_dataset(fields["dataset"], stores) if "dataset" in fields else None
     if isinstance(dataset, FieldProblem):
-        return _Refusal([dataset])
+        found.append(dataset)
+        dataset = None
+    space, init = fields.get("search_space"), fields.get("init", AUTO_INIT)
     try:
-        config = settle(config, dataset, stores.weight_sets.ready(), stores.supernets.parent)
+        if space is not None:
+            require_space(space)
+    except SpaceError as error:
+        found.append(FieldProblem(pointer="/search_space", code="unknown_space", detail=str(error)))
+    try:
+        if init not in (AUTO_INIT, NO_INIT) and not init.startswith(PARENT_INIT):
+            require_weights(init, stores.weight_sets.ready())
+    except WeightSetError as error:
+        found.append(FieldProblem(pointer="/init", code="weights_unfit", detail=str(error)))
+    return dataset, found
+
+
+def _resolve(asked: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
+    dataset, unknown = _of_names(dict(asked), stores)
+    if dataset is None or unknown:
+        return _Refusal(unknown)
+    try:
+        config = settle(asked, dataset, stores.weight_sets.ready(), stores.supernets.parent)
         space = resolve_space(config, dataset)
         unfit = _validate_other_budgets(config, dataset)
         if unfit is not None:
             return unfit
     except ParentError as error:
-        pointer = "/parent" if config.parent is not None else "/init"
+        pointer = "/parent" if asked.parent is not None else "/init"
         return _Refusal([FieldProblem(pointer=pointer, code="parent_unfit", detail=str(error))])
     except WeightSetError as error:
         return _Refusal([FieldProblem(pointer="/init", code="weights_unfit", detail=str(error))])
     except SpaceError as error:
-        is_unknown = config.search_space is not None and config.search_space not in SPACES.names()
-        pointer, code = ("/search_space", "unknown_space") if is_unknown else ("/resolution", "not_served")
-        return _Refusal([FieldProblem(pointer=pointer, code=code, detail=str(error))])
+        return _Refusal([FieldProblem(pointer="/resolution", code="not_served", detail=str(error))])
     except BudgetError as error:
-        pointer = "/flops_budgets/0" if config.flops_budgets else "/flops_budget"
+        pointer = "/flops_budgets/0" if asked.flops_budgets else "/flops_budget"
         return _Refusal([FieldProblem(pointer=pointer, code="infeasible", detail=str(error))], error.feasible_macs)
     unscalable = _validate_baselines(config, space)
-    return _Refusal(unscalable) if unscalable else ValidSearch(config, dataset, space)
+    return _Refusal(unscalable) if unscalable else ValidSearch(asked, config, dataset, space)
 
 
 def _validate_other_budgets(config: SearchConfig, dataset: DatasetSpec) -> _Refusal | None:

@@ -15,6 +15,7 @@ from cli.client import Client
 from cli.errors import ApiError
 from cli.live import progress_bar
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+from cli.search_ids import full_id
 
 
 @click.command()
@@ -35,6 +36,7 @@ from cli.options import json_option, print_json, search_argument, stop_on_error,
 def download(search_id: str, file_format: FileFormat, target: Path | None, as_json: bool, url: str) -> None:
     """Download the network of a search, verified by its SHA-256. Run it again to continue an interrupted download."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         details = client.search(search_id)
         target, sha256 = fetch_checkpoint(client, details, target, file_format)
     if as_json:

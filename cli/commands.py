@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+own_help_option = click.help_option(help="show this message and exit")
+
 
 class LazyCommand(click.Command):
     """Stands for the command at `place`, `module:name`, until it is used.
@@ -18,16 +20,27 @@ class LazyCommand(click.Command):
     def __init__(self, name: str, place: str, summary: str) -> None:
         super().__init__(name, help=summary)
         self._place = place
+        self._command: click.Command | None = None
 
     def load(self) -> click.Command:
         """The command itself."""
-        module, _, attribute = self._place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        if self._command is None:
+            module, _, attribute = self._place.partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            _describe_help(command)
+            self._command = command
+        return self._command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """A context of the command itself, which then parses its arguments, runs, and completes words."""
         return self.load().make_context(*args, **options)
+
+
+def _describe_help(command: click.Command) -> None:
+    """Give a command, and those that it consists of, the words of `autonl --help` for the option."""
+    own_help_option(command)
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        _describe_help(part)
 
 
 class FullHelpGroup(click.Group):

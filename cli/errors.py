@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _COMMANDS = (  # what a request of the API is on the command line
+    (r"(no search '\w{0,3}'); GET /searches\b(?!/)", r"\1; ids may be shortened to 4 characters, `autonl list`"),
     (r"GET /searches\b(?!/)", r"`autonl list`"),
     (r"GET /datasets/([^\s;,]+)", r"`autonl dataset show \1`"),
     (r"GET /weights\b(?!/)", r"`autonl weights list`"),

@@ -23,7 +23,7 @@ def _pair(name: str, value: Any) -> str:
 
 def _value(value: Any) -> str:
     if value is None:
-        return "unknown"
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cli.accuracies import validation_text
 from cli.client import RESTING_STATES, Client
 from cli.render import pct, share_done, short_macs, state_text
 from cli.waiting import queue_text, time_left
@@ -118,6 +119,5 @@ def _budget_bar(search: Mapping[str, Any]) -> RenderableType:
 def _accuracy(search: Mapping[str, Any]) -> str:
     if search["result"]:
         return f"{pct(search['result']['architecture']['test_top1_pct'])} top-1 on the test split"
-    if search["best"] and search["best"]["val_top1_pct"] is not None:
-        return f"{pct(search['best']['val_top1_pct'])} top-1 on the validation split, best so far"
-    return "-"
+    measured = validation_text(search)
+    return f"{measured} right, best so far" if measured else "-"

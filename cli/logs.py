@@ -6,6 +6,7 @@ import click
 
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+from cli.search_ids import full_id
 
 
 @click.command()
@@ -24,6 +25,7 @@ from cli.options import json_option, print_json, search_argument, stop_on_error,
 def logs(search_id: str, attempt: int | None, tail: int, as_json: bool, url: str) -> None:
     """Show the end of what each attempt of a search printed."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         found = client.logs(search_id, attempt=attempt, tail=tail)
     if as_json:
         print_json(found)

@@ -6,14 +6,14 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
-from cli.commands import FullHelpGroup, LazyCommand
+from cli.commands import FullHelpGroup, LazyCommand, own_help_option
 from cli.options import url_before_option
 
 COMMANDS = (
     LazyCommand(
         "up",
         "cli.up:up",
-        "Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything.",
+        "Run the whole service on this machine: broker, API with the page, worker, sweeper, checker. Ctrl-C stops it.",
     ),
     LazyCommand("search", "cli.start_search:search", "Start a search. With --wait, exit code 1 unless it succeeded."),
     LazyCommand("status", "cli.searches:status", "Show the current state of a search. Exit code 1 if it failed."),
@@ -89,7 +89,7 @@ def _show_completion(context: click.Context, _parameter: click.Parameter, shell:
 )
 @url_before_option
 @click.version_option(package_name="autonl", message="autonl %(version)s", help="show the version and exit")
-@click.help_option(help="show this message and exit")
+@own_help_option
 @click.pass_context
 def app(context: click.Context, url: str) -> None:
     """Search for image classifiers that fit a MACs budget."""

@@ -31,9 +31,11 @@ url_before_option = click.option(
     show_default=True,
     help=f"{_URL_HELP}; may stand after the command too",
 )
-url_option = click.option("--url", default=_url_before_the_command, show_default=DEFAULT_SERVICE_URL, help=_URL_HELP)
+url_option = click.option(
+    "--url", default=_url_before_the_command, help=f"{_URL_HELP}  [default: {DEFAULT_SERVICE_URL}]"
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
-search_argument = click.argument("search_id", metavar="SEARCH", help="search id")
+search_argument = click.argument("search_id", metavar="SEARCH", help="search id, or how it begins")
 
 _P = ParamSpec("_P")
 

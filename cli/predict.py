@@ -15,6 +15,8 @@ from cli.checkpoints import fetch_checkpoint
 from cli.client import Client
 from cli.errors import ApiError, CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.render import short_macs
+from cli.search_ids import full_id
 
 if TYPE_CHECKING:  # loads numpy and ONNX Runtime
     from autonl_core.bundle.files.predict import Classifier
@@ -81,7 +83,7 @@ def _of_bundle(folder: Path) -> Classifier:
 def _of_search(url: str, search_id: str | None, dataset: str | None, folder: Path) -> Classifier:
     """The network of a search, downloaded into `folder`."""
     with Client(url) as client:
-        search = client.search(search_id) if search_id is not None else _newest(client, dataset)
+        search = client.search(full_id(client, search_id)) if search_id is not None else _newest(client, dataset)
         files = (search["result"] or {}).get("files", {})
         file_format = next((name for name in _FORMATS if name in files), _FORMATS[0])
         path, _ = fetch_checkpoint(client, search, folder / FORMATS[file_format].file_name, file_format)
@@ -89,13 +91,26 @@ def _of_search(url: str, search_id: str | None, dataset: str | None, folder: Pat
 
 
 def _newest(client: Client, dataset: str | None) -> dict[str, Any]:
-    """The newest search that succeeded, of all or on `dataset`, which is said. Raises ApiError if there is none."""
+    """The newest search that succeeded, of all or on `dataset`, which is said. Raises ApiError if there is none.
+
+    Of a search for several budgets, or with several seeds, the first one is meant, if it has succeeded.
+    """
     listed = client.searches(state="succeeded", dataset=dataset, page_size=1)["searches"]
     if not listed:
+        if dataset is not None:
+            client.dataset(dataset)  # if there is none, that is the problem
         problem = "No search has succeeded yet" + (f" on the dataset {dataset}" if dataset is not None else "")
         raise ApiError(problem, ["start one with `autonl search`, or name a folder with --bundle"])
-    search = client.search(listed[0]["id"])
+    newest = client.search(listed[0]["id"])
+    others = [one for one in newest["budgets"] if one["state"] == "succeeded"]
+    first_id = others[0]["search_id"] if others else newest["config"].get("repeat_of") or newest["id"]
+    search = newest if first_id == newest["id"] else client.search(first_id)
+    if search["state"] != "succeeded":
+        search = newest
     said = f"with search {search['id']} of the dataset {search['config']['dataset']}, the newest that succeeded"
+    if others:
+        alike = ", ".join(f"-s {one['search_id']} for {short_macs(one['flops_budget'])}" for one in others[1:])
+        said += f", for {short_macs(search['flops_budget'])} MACs" + (f"; other budgets: {alike}" if alike else "")
     Console(stderr=True).print(said, markup=False, highlight=False, soft_wrap=True)
     return search
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autonl_core.wording.counts import counted
+from cli.accuracies import validation_pct, validation_text
 from cli.event_details import detail_text
 from cli.waiting import queue_text, time_left
 
@@ -98,12 +99,19 @@ def search_table(searches: Iterable[Mapping[str, Any]]) -> Table:
             state,
             search["dataset"],
             short_macs(search["flops_budget"]),
-            short_macs(search["macs"]),
-            pct(search["test_top1_pct"]),
+            short_macs(search["macs"] or search.get("best_macs")),
+            _accuracy(search),
             f"{100 * share_done(search):.0f}%",
             short_time((datetime.now(UTC) - datetime.fromisoformat(search["created_at"])).total_seconds()),
         )
     return table
+
+
+def _accuracy(search: Mapping[str, Any]) -> str:
+    """Of the result on test images, or else of the best network so far on validation images."""
+    if search["test_top1_pct"] is None and search.get("best_val_top1_pct") is not None:
+        return f"validation {validation_pct(search['best_val_top1_pct'], search['val_images'])}"
+    return pct(search["test_top1_pct"])
 
 
 def dataset_table(datasets: Iterable[Mapping[str, Any]]) -> Table:
@@ -147,8 +155,8 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
     """One row per published network: its published figures, then those counted here."""
     table = plain_table()
-    table.add_column("name")
-    for title in ("published", "params", "top-1", "MACs", "params"):
+    table.add_column("name", no_wrap=True)  # other commands take it
+    for title in ("published MACs", "params", "top-1", "MACs here", "params here"):
         table.add_column(title, justify="right")
     table.add_column("paper")
     for net in nets:
@@ -176,6 +184,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         ("state", state_text(search["state"])),
         ("dataset", search["dataset"]),
         ("budget", f"{search['flops_budget']:,} MACs"),
+        ("start", start_text(search["config"])),
     ]
     if queued := queue_text(search):
         facts.append(("queue", queued))
@@ -189,11 +198,10 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         facts.append(("to go on", saved_text(search)))
     if search["result"]:
         facts += result_facts(search["result"])
-        facts += _further_facts(search)
+        facts += _next_commands(search)
     elif search["best"]:
-        facts.append(
-            ("best so far", f"{search['best']['macs']:,} MACs, validation {pct(search['best']['val_top1_pct'])}")
-        )
+        measured = validation_text(search)
+        facts.append(("best so far", f"{search['best']['macs']:,} MACs{f', {measured} right' if measured else ''}"))
     if search["error"]:
         facts.append(("error", Text(f"{search['error']['type']}: {search['error']['detail']}", style="red")))
     for attempt in search["attempts"]:
@@ -203,11 +211,18 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
     return fact_table(facts)
 
 
+def start_text(config: Mapping[str, Any]) -> str:
+    """Which weights a search starts from, and at how many pixels, as far as that is decided."""
+    init, resolution = config.get("init", "none"), config.get("resolution")
+    weights = "random weights" if init == "none" else f"the weights {init}"
+    return weights + (f" at {counted(resolution, 'pixel')}" if resolution else "")
+
+
 def saved_text(search: Mapping[str, Any]) -> str:
     """Where a paused search would go on."""
     if search.get("saved_step") == 0:  # an earlier service does not say
-        return "nothing is saved yet, resuming begins from the start"
-    return "resuming goes on from the last run state"
+        return f"nothing is saved yet, `autonl resume {search['id']}` begins from the start"
+    return f"`autonl resume {search['id']}` goes on from the last run state"
 
 
 def _budget_of(budget: Mapping[str, Any]) -> str:
@@ -216,12 +231,22 @@ def _budget_of(budget: Mapping[str, Any]) -> str:
     return f"{macs}: {budget['search_id']} ({budget['state']})" if budget["search_id"] else f"{macs}: not begun"
 
 
-def _further_facts(search: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
-    """How to search with another budget from where this search ended, while that is possible."""
-    if search["supernet"] is None:
-        return []
-    command = f"autonl search -d {search['dataset']} --init search:{search['id']} -b MACs"
-    return [("another budget", f"{command} (until {search['supernet']['kept_until'][:10]})")]
+def _next_commands(search: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+    """What can be done with a result: the commands, of files that there are."""
+    files, search_id = search["result"]["files"], search["id"]
+    commands = []
+    if "checkpoint" in search["links"]:
+        commands.append(
+            ("download", f"autonl download {search_id}" + (" --format bundle" if "bundle" in files else ""))
+        )
+    if "report" in search["links"]:
+        commands.append(("report", f"autonl report {search_id}"))
+    if not {"onnx", "onnx-uint8", "onnx-int8"}.isdisjoint(files):
+        commands.append(("predict", f"autonl predict -s {search_id} IMAGE..."))
+    if search["supernet"] is not None:
+        command = f"autonl search -d {search['dataset']} --init search:{search_id} -b MACs"
+        commands.append(("another budget", f"{command} (until {search['supernet']['kept_until'][:10]})"))
+    return [(name, Text(command)) for name, command in commands]
 
 
 def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
@@ -230,15 +255,14 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
     correct = f"({result['test_correct']:,} of {counted(result['test_images'], 'image')})"
     facts: list[tuple[str, RenderableType]] = [
         ("architecture", architecture["arch_id"]),
-        ("arch string", architecture["arch_string"]),
         ("MACs", f"{architecture['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
         ("parameters", f"{architecture['params']:,}"),
         ("test top-1", f"{pct(architecture['test_top1_pct'])} {correct}"),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
     for baseline in result["baselines"]:
-        score = baseline["problem"] or f"test top-1 {pct(baseline['test_top1_pct'])}"
-        facts.append(("baseline", Text(f"{baseline['name']}: {score} at {baseline['macs']:,} MACs")))
+        score = f"test top-1 {pct(baseline['test_top1_pct'])} at {baseline['macs']:,} MACs"
+        facts.append(("baseline", Text(f"{baseline['name']}: {baseline['problem'] or score}")))
     return facts + [("note", Text(note, style="yellow")) for note in result["notes"]]
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.render import pct, plain_table, short_macs
+from cli.search_ids import full_id
 
 
 @click.command()
@@ -22,6 +23,7 @@ from cli.render import pct, plain_table, short_macs
 def repeats(search_id: str, as_json: bool, url: str) -> None:
     """Show how far the results of a repeated search spread."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         found = client.repeats(search_id)
     if as_json:
         print_json(found)

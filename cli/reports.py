@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli.client import Client
 from cli.options import search_argument, stop_on_error, url_option
+from cli.search_ids import full_id
 
 NAMES = {"html": "html", "md": "markdown"}  # of the formats: here and in a file name, in the API
 
@@ -32,7 +33,8 @@ NAMES = {"html": "html", "md": "markdown"}  # of the formats: here and in a file
 @stop_on_error
 def report(search_id: str, report_format: str, target: Path | None, url: str) -> None:
     """Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found."""
-    target = target or Path(f"autonl-{search_id}-report.{report_format}")
     with Client(url) as client:
+        search_id = full_id(client, search_id)
+        target = target or Path(f"autonl-{search_id}-report.{report_format}")
         client.download(f"/searches/{search_id}/report?format={NAMES[report_format]}", target)
     Console().print(Text(f"{target} ({target.stat().st_size:,} bytes)"), soft_wrap=True)

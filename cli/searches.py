@@ -12,6 +12,7 @@ from rich.text import Text
 from cli import render
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+from cli.search_ids import full_id
 
 FAILED = 1  # exit code when a search has not succeeded
 STDOUT = Console()
@@ -25,6 +26,7 @@ STDOUT = Console()
 def status(search_id: str, as_json: bool, url: str) -> None:
     """Show the current state of a search. Exit code 1 if it failed."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         details = client.search(search_id)
         show(client, details, as_json)
     if details["state"] == "failed":
@@ -64,6 +66,7 @@ def list_searches(state: str | None, dataset: str | None, limit: int, as_json: b
 def cancel(search_id: str, as_json: bool, url: str) -> None:
     """Cancel a search; the best architecture found so far is kept, with a checkpoint."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         _print_state(client.cancel(search_id), as_json)
 
 
@@ -75,6 +78,7 @@ def cancel(search_id: str, as_json: bool, url: str) -> None:
 def pause(search_id: str, as_json: bool, url: str) -> None:
     """Pause a search: it saves its run state and frees its worker until `resume`."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         _print_state(client.pause(search_id), as_json)
 
 
@@ -86,6 +90,7 @@ def pause(search_id: str, as_json: bool, url: str) -> None:
 def resume(search_id: str, as_json: bool, url: str) -> None:
     """Resume a paused, failed or cancelled search from its last run state."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         _print_state(client.resume(search_id), as_json)
 
 
@@ -96,6 +101,7 @@ def resume(search_id: str, as_json: bool, url: str) -> None:
 def delete(search_id: str, url: str) -> None:
     """Delete a search that has ended, with all of its files."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         client.delete_search(search_id)
     STDOUT.print(Text(f"search {search_id} deleted"))
 
@@ -115,6 +121,7 @@ def delete(search_id: str, url: str) -> None:
 def events(search_id: str, after: int, as_json: bool, url: str) -> None:
     """Show the event log of a search, oldest event first."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         log = client.events(search_id, after)
     if as_json:
         print_json(log)

@@ -14,10 +14,13 @@ from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.render import start_text
+from cli.search_ids import full_id
 from cli.watch import follow_to_end, say_started
 
 # Listed from the directories, as everywhere: what describes members takes longer to import than most commands run.
 _ALGORITHMS = ", ".join(Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names())
+_PARENT = "search:"  # in `init`, followed by an id
 _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").names())
 
 
@@ -76,16 +79,26 @@ def search(
     if stated := {name: value for name, value in card.items() if value is not None}:
         body["card"] = {**body.get("card", {}), **stated}
     with Client(url) as client:
-        started = client.start_search(body)
+        started = client.start_search(_with_full_id(client, body))
         if wait:
             _say_started(client, started, Console(stderr=as_json))
             follow_to_end(client, started["id"], as_json)
         elif as_json:
             print_json(started)
         else:
-            Console().print(
-                Text(f"{started['id']} is {started['state']}; follow it with: autonl watch {started['id']}")
-            )
+            Console().print(_queued_text(started))
+
+
+def _queued_text(started: Mapping[str, Any]) -> Text:
+    follow = f"follow it with: autonl watch {started['id']}"
+    return Text(f"{started['id']} is {started['state']}, from {start_text(started['config'])}; {follow}")
+
+
+def _with_full_id(client: Client, body: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with the id in its `init`, if there is one, in full."""
+    init = str(body.get("init"))
+    parent = {"init": _PARENT + full_id(client, init.removeprefix(_PARENT))} if init.startswith(_PARENT) else {}
+    return {**body, **parent}
 
 
 def _say_started(client: Client, started: Mapping[str, Any], console: Console) -> None:

@@ -54,7 +54,7 @@ _EMBEDDED: dict[str, Any] = {
 )
 @stop_on_error
 def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
-    """Run the whole service on this machine: broker, migrations, API and one worker. Ctrl-C stops everything."""
+    """Run the whole service on this machine: broker, API with the page, worker, sweeper, checker. Ctrl-C stops it."""
     from autonl_core.host.packages import describe_missing, missing_packages
     from cli.service import Service  # imported with the settings, neither of which the help needs
 
@@ -62,8 +62,8 @@ def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, .
         raise StartError("The worker needs packages that are not installed", [describe_missing(missing)])
     stdout, stderr = Console(), Console(stderr=True)
     settings = _settings(host, data_dir, dataset_roots)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(settings.data_dir), _listen(host, port) as listening:
+    # The port first: one that is taken leaves no folder behind.
+    with _listen(host, port) as listening, _locked(settings.data_dir):
         service = Service(settings, listening, notify=lambda message: _say(stderr, message, "yellow"))
         _say(stdout, f"AutoNL is starting; data and logs are in {settings.data_dir}")
         if not _is_loopback(host):
@@ -123,7 +123,8 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder for this process; the kernel releases the lock however the process ends."""
+    """Lock the folder, made if need be, for this process; the kernel releases the lock however the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

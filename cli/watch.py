@@ -11,6 +11,7 @@ from rich.text import Text
 from cli.client import Client
 from cli.live import follow_search
 from cli.options import json_option, search_argument, stop_on_error, url_option
+from cli.search_ids import full_id
 from cli.searches import FAILED, show
 
 
@@ -22,6 +23,7 @@ from cli.searches import FAILED, show
 def watch(search_id: str, as_json: bool, url: str) -> None:
     """Follow a search until it ends or is paused. Exit code 1 unless it succeeded."""
     with Client(url) as client:
+        search_id = full_id(client, search_id)
         follow_to_end(client, search_id, as_json)
 
 

@@ -6,13 +6,14 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from autonl_core.wording.counts import counted
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error
 from cli.render import zoo_table
 
 
 @click.command()
-@click.option("--budget", "-b", help="scale every network by its width to this many MACs, e.g. 100M")
+@click.option("--budget", "-b", help="scale every network by its width to about this many MACs, e.g. 100M")
 @click.option("--resolution", type=int, default=224, show_default=True, help="image size in pixels")
 @click.option("--classes", "num_classes", type=int, default=1000, show_default=True, help="number of classes")
 @json_option
@@ -22,7 +23,7 @@ def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) ->
     from autonl_core.errors import ArchError  # what counts networks is not needed for the help
     from autonl_core.spec.macs import COUNTING_RULE
     from autonl_core.spec.macs_text import parse_macs
-    from autonl_core.spec.scaling import describe_net
+    from autonl_core.spec.scaling import TOLERANCE, describe_net
     from autonl_core.spec.zoo import ZOO
 
     try:
@@ -37,4 +38,8 @@ def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) ->
     else:
         console = Console()
         console.print(zoo_table(nets))
+        scaled = (
+            "" if macs is None else f", with widths scaled to within {TOLERANCE:.0%} of {macs:,} MACs, above or below"
+        )
+        console.print(Text(f"Here: {resolution} pixels, {counted(num_classes, 'class')}{scaled}.", style="dim"))
         console.print(Text(f"MACs are {COUNTING_RULE}.", style="dim"))

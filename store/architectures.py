@@ -46,6 +46,15 @@ class ArchitectureStore:
             raise NotFound(f"no architecture {arch_id!r}{scope}")
         return architecture
 
+    def best_of(self, searches: Sequence[Search]) -> dict[str, Architecture]:
+        """Id of a search -> its best architecture so far, of those that have one."""
+        best = {search.id: search.best_arch_id for search in searches if search.best_arch_id is not None}
+        query = select(Architecture).where(
+            Architecture.search_id.in_(best), Architecture.arch_id.in_(set(best.values()))
+        )
+        with self._database.read_scope() as session:
+            return {row.search_id: row for row in session.scalars(query) if row.arch_id == best[row.search_id]}
+
     def artifacts(self, search_id: str) -> Sequence[Artifact]:
         """The files of a search, newest first."""
         query = select(Artifact).where(Artifact.search_id == search_id)

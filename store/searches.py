@@ -175,7 +175,7 @@ class SearchStore:
             if session.scalars(statement).one_or_none() is None:
                 state = _get(session, search_id).state
                 raise StateConflict(
-                    f"search {search_id} is {state}; only a final search can be deleted: cancel it first", state=state
+                    f"search {search_id} is {state}; it can be deleted once it has ended: cancel it first", state=state
                 )
 
     def _find_by_key(self, idempotency_key: str) -> Search | None:
@@ -235,14 +235,19 @@ def search_result(search: Search) -> SearchResult | None:
 
 
 def search_progress(search: Search) -> Progress | None:
-    """How far a search is; earlier versions stored no range. Until it runs again, how long it takes is not known."""
+    """How far a search is, all of it if it succeeded; until it runs again, how long it takes is not known.
+
+    Earlier versions stored no range.
+    """
     if search.progress is None:
         return None
     progress = Progress(**search.progress)
     if search.state in CLAIMED:
         return progress
-    unknown = None if search.state == SearchState.SUCCEEDED else f"it is {search.state}"
-    return replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None, eta_unknown=unknown)
+    progress = replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None)
+    if search.state == SearchState.SUCCEEDED:  # after its last report
+        return replace(progress, fraction=1.0, eta_unknown=None)
+    return replace(progress, eta_unknown=f"it is {search.state}")
 
 
 def unknown_search(search_id: str) -> NotFound:

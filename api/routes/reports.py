@@ -87,6 +87,12 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
+_WITHOUT_REPORT = {  # an ended search
+    SearchState.CANCELLED: "was cancelled, so it has no report; resume it to have one",
+    SearchState.FAILED: "failed, so it has no report; its `error` says why",
+}
+
+
 def _find(stores: Stores, search: Search, kind: str) -> Artifact:
     """The report of a search. Raises ProblemError if it is not written yet, or never will be."""
     if search.best_arch_id is not None:
@@ -94,7 +100,7 @@ def _find(stores: Stores, search: Search, kind: str) -> Artifact:
         if artifact is not None:
             return artifact
     if search.state.final:
-        reason = f"search {search.id} {search.state} without a report; see its `result` or `error`"
+        reason = f"search {search.id} {_WITHOUT_REPORT.get(search.state, 'has no report; its events say why')}"
         raise ProblemError(problems.REPORT_NOT_READY, reason, state=search.state)
     if search.state == SearchState.PAUSED:
         reason = f"search {search.id} is paused; its report is written when it ends, so resume it"

@@ -24,9 +24,11 @@ from api.dependencies import (
 )
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.base import MacsRange
-from api.schemas.searches import PlanView, SearchList, SearchView, SupernetView
+from api.schemas.plan import PlanView
+from api.schemas.searches import SearchList, SearchView, SupernetView
 from api.search_validation import SearchBody, ValidSearch, validate_search
-from autonl_core.spec.config import Name, SearchConfig
+from autonl_core.spec.auto_start import feasible_for_auto
+from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
 from store.errors import DatasetChanged, StartChanged
 from store.models import Search
@@ -62,7 +64,7 @@ def start_search(
     """Start a search. It continues after the response: poll `Location`, or follow its events."""
     valid = validate_search(body, stores)
     if validate_only:
-        return Response(_plan(valid).model_dump_json(), media_type="application/json")
+        return Response(_plan(valid, stores).model_dump_json(), media_type="application/json")
     search, is_new = _create(stores, valid, idempotency_key)
     if is_new:
         request.app.state.notifier.notify()
@@ -83,7 +85,8 @@ def list_searches(
     """The searches that match, newest first."""
     search_filter = SearchFilter(state=state, dataset=dataset, created_after=created_after)
     page = stores.searches.list(search_filter, page_size=page_size, page_token=page_token)
-    return SearchList.from_page(page, stores.queue.places(_queued(page.searches)))
+    best, places = stores.architectures.best_of(page.searches), stores.queue.places(_queued(page.searches))
+    return SearchList.from_page(page, places, best)
 
 
 @router.get(
@@ -156,7 +159,12 @@ def delete_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = No
     shutil.rmtree(stores.settings.searches_dir / search_id, ignore_errors=True)
 
 
-def _plan(valid: ValidSearch) -> PlanView:
+def _plan(valid: ValidSearch, stores: Stores) -> PlanView:
+    feasible = None
+    if valid.asked.init == AUTO_INIT and valid.config.parent is None:
+        feasible = feasible_for_auto(valid.asked, valid.dataset, stores.weight_sets.ready())
+    if feasible is None:
+        feasible = feasible_macs(valid.config, valid.dataset, valid.space)
     return PlanView(
         dataset=valid.config.dataset,
         flops_budget=valid.config.flops_budget,
@@ -165,7 +173,7 @@ def _plan(valid: ValidSearch) -> PlanView:
         resolution=valid.space.resolution,
         resolutions=list(resolutions_of(valid.config, valid.dataset, valid.space)),
         num_classes=valid.space.num_classes,
-        feasible_range=MacsRange.of(feasible_macs(valid.config, valid.dataset, valid.space)),
+        feasible_range=MacsRange.of(feasible),
     )
 
 

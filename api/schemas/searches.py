@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
-from api.schemas.base import CountingRule, MacsRange, View, mirrors
+from api.schemas.base import CountingRule, View, mirrors
 from api.schemas.progress import ProgressView, QueueView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
@@ -161,6 +161,9 @@ class BudgetView(View):
         )
 
 
+_VAL_IMAGES = "validation images, about: `val_fraction` of the training images"
+
+
 class SearchSummary(View):
     """A search in a list."""
 
@@ -174,11 +177,14 @@ class SearchSummary(View):
     best_arch_id: str | None
     macs: int | None = Field(description="of the result")
     test_top1_pct: float | None = Field(description="of the result")
+    best_macs: int | None = Field(description="of the best architecture so far")
+    best_val_top1_pct: float | None = Field(description="the same, on about `val_images` validation images")
+    val_images: int = Field(description=_VAL_IMAGES)
     created_at: datetime
     finished_at: datetime | None
 
     @classmethod
-    def from_row(cls, search: models.Search, place: QueuePlace | None) -> Self:
+    def from_row(cls, search: models.Search, place: QueuePlace | None, best: models.Architecture | None) -> Self:
         result = search_result(search)
         derived = {
             "progress": search_progress(search),
@@ -186,6 +192,9 @@ class SearchSummary(View):
             "flops_budget": search.config["flops_budget"],
             "macs": result.architecture.macs if result else None,
             "test_top1_pct": result.architecture.test_top1_pct if result else None,
+            "best_macs": best.macs if best else None,
+            "best_val_top1_pct": best.val_top1_pct if best else None,
+            "val_images": _val_images(search),
         }
         stored = {name: getattr(search, name) for name in cls.model_fields if name not in derived}
         return cls.model_validate(stored | derived)
@@ -199,8 +208,10 @@ class SearchList(View):
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
-    def from_page(cls, page: SearchPage, places: Mapping[str, QueuePlace]) -> Self:
-        searches = [SearchSummary.from_row(row, places.get(row.id)) for row in page.searches]
+    def from_page(
+        cls, page: SearchPage, places: Mapping[str, QueuePlace], best: Mapping[str, models.Architecture]
+    ) -> Self:
+        searches = [SearchSummary.from_row(row, places.get(row.id), best.get(row.id)) for row in page.searches]
         return cls(searches=searches, next_page_token=page.next_page_token)
 
 
@@ -219,6 +230,7 @@ class SearchView(View):
     saved_step: int = Field(description="number of the last run state; 0: none, resuming begins from the start")
     queue: QueueView | None = Field(description="null: it is not queued")
     best: ArchitectureSummary | None = Field(description="the best architecture so far")
+    val_images: int = Field(description=_VAL_IMAGES)
     result: ResultView | None
     supernet: SupernetView | None = Field(description="null: none yet, or it is not kept")
     error: ErrorView | None
@@ -249,6 +261,7 @@ class SearchView(View):
             "progress": search_progress(search),
             "queue": place,
             "best": best,
+            "val_images": _val_images(search),
             "result": result,
             "supernet": supernet,
             "attempts": attempts,
@@ -256,6 +269,13 @@ class SearchView(View):
         }
         names = [name for name in cls.model_fields if hasattr(search, name) and name not in derived]
         return cls.model_validate({name: getattr(search, name) for name in names} | derived, from_attributes=True)
+
+
+def _val_images(search: models.Search) -> int:
+    """As many as are drawn if no class is so small that rounding counts; how many exactly is known to the search."""
+    fraction: float = search.config.get("val_fraction", 0.1)
+    train_images: int = search.dataset_spec["train_images"]
+    return max(1, round(train_images * fraction))
 
 
 _ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off", "repeats")  # what every search has
@@ -272,18 +292,3 @@ def _links(search: models.Search, result: SearchResult | None, is_downloadable: 
     if result is not None and "report-html" in result.files:
         links["report"] = f"{own}/report"
     return links
-
-
-class PlanView(View):
-    """The response to `validate_only`: the search would be accepted, and this is what it would search in."""
-
-    valid: Literal[True] = True
-    dataset: str
-    flops_budget: int
-    init: str = Field(description="the weight set that it would start from, or `none`")
-    search_space: str
-    resolution: int = Field(description="pixels; of several that would be tried, the most promising")
-    resolutions: list[int] = Field(description="pixels that would be tried, the most promising first")
-    num_classes: int
-    feasible_range: MacsRange = Field(description="over all resolutions that are allowed")
-    macs_counting_rule: CountingRule = macs.COUNTING_RULE

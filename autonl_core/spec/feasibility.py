@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, WeightSetError
@@ -31,30 +31,55 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     low, high = space.macs_range()
     if low <= config.flops_budget <= high:
         return space
-    families = () if config.other_budgets else _open_to(config, resolution)
+    families = () if config.other_budgets else open_to(config, resolution)
     names = [family.name for family in families] or [space.name]
-    low, high = _span([space.macs_range(), *_ranges(families, space)])
-    others = _other_resolutions(config, dataset)
-    side = "below the smallest" if config.flops_budget < low else "above the largest"
+    low, high = feasible = span([space.macs_range(), *_ranges(families, space)])
     raise BudgetError(
-        f"flops_budget {config.flops_budget:,} is {side} network of {' or '.join(map(repr, names))} at "
-        f"{space.resolution} pixels and {space.num_classes} classes; choose between {low:,} and {high:,} MACs{others}",
-        feasible_macs=(low, high),
+        f"flops_budget {config.flops_budget:,} is {side_of(config.flops_budget, feasible)} network of "
+        f"{' or '.join(map(repr, names))} at {space.resolution} pixels and {space.num_classes} classes; choose between "
+        f"{low:,} and {high:,} MACs{_ways_out(config, dataset)}",
+        feasible_macs=feasible,
     )
 
 
-def _other_resolutions(config: SearchConfig, dataset: DatasetSpec) -> str:
-    """The end of a refusal: the resolutions at which the budget fits; empty if the resolution is not free."""
+def side_of(budget_macs: int, feasible: tuple[int, int]) -> str:
+    """On which side of a range a budget lies that is not in it, as the beginning of "... network"."""
+    return "below the smallest" if budget_macs < feasible[0] else "above the largest"
+
+
+def at_resolutions(sizes: Iterable[int]) -> str:
+    """The span of some resolutions in words."""
+    listed = sorted(sizes)
+    return f"at {listed[0]} to {listed[-1]} pixels" if listed[0] < listed[-1] else f"at {listed[0]} pixels"
+
+
+def _ways_out(config: SearchConfig, dataset: DatasetSpec) -> str:
+    """The end of a refusal: what fits this budget, without a change of the space that is asked for."""
     if config.parent is not None:
         return ""
-    families = (
-        [SPACES.get(config.search_space)] if config.search_space else [f for f in space_families() if not f.on_request]
-    )
-    spans = fitting_spans(config.flops_budget, families, len(dataset.classes))
-    listed = " or ".join(f"{first} to {last}" if first < last else str(first) for first, last in spans)
-    return (
-        f", or a resolution at which this budget fits: {listed} pixels" if spans else "; no resolution fits this budget"
-    )
+    usual = [family for family in space_families() if not family.on_request]
+    if config.init == NO_INIT:
+        families = [SPACES.get(config.search_space)] if config.search_space else usual
+        return or_other_resolutions(config.flops_budget, families, dataset)
+    own = [SPACES.get(config.search_space or "")]
+    if config.resolution is not None and fitting_spans(config.flops_budget, own, len(dataset.classes)):
+        return or_other_resolutions(config.flops_budget, own, dataset)
+    spans = fitting_spans(config.flops_budget, usual, len(dataset.classes))
+    if not spans:
+        return "; no resolution fits this budget"
+    return f"; from random weights (init {NO_INIT!r}) this budget fits at {_listed(spans)} pixels"
+
+
+def or_other_resolutions(budget_macs: int, families: Sequence[SpaceFamily], dataset: DatasetSpec) -> str:
+    """The end of a refusal: the resolutions at which a network of one of the families meets the budget."""
+    spans = fitting_spans(budget_macs, families, len(dataset.classes))
+    if not spans:
+        return "; no resolution fits this budget" + (f" in {families[0].name!r}" if len(families) == 1 else "")
+    return f", or a resolution at which this budget fits: {_listed(spans)} pixels"
+
+
+def _listed(spans: Iterable[tuple[int, int]]) -> str:
+    return " or ".join(f"{first} to {last}" if first < last else str(first) for first, last in spans)
 
 
 def resolution_of(config: SearchConfig, dataset: DatasetSpec) -> int:
@@ -72,14 +97,14 @@ def space_within(config: SearchConfig, dataset: DatasetSpec) -> str | None:
     """
     resolution = resolution_of(config, dataset)
     budgets_macs = config.flops_budgets or (config.flops_budget,)
-    for place, family in enumerate(_open_to(config, resolution)):
+    for place, family in enumerate(open_to(config, resolution)):
         low, high = family.bind(resolution, len(dataset.classes)).macs_range()
         if low <= min(budgets_macs) and max(budgets_macs) <= high:
             return family.name if place else None
     return None
 
 
-def _open_to(config: SearchConfig, resolution: int) -> tuple[SpaceFamily, ...]:
+def open_to(config: SearchConfig, resolution: int) -> tuple[SpaceFamily, ...]:
     """The spaces among which the budget decides; none if the search names one, or goes on from another search."""
     if config.search_space is not None or config.parent is not None:
         return ()
@@ -101,32 +126,33 @@ def resolutions_of(config: SearchConfig, dataset: DatasetSpec, space: SearchSpac
 def feasible_macs(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace) -> tuple[int, int]:
     """The smallest and the largest budget of such a search, over all resolutions that it may choose."""
     if config.init == NO_INIT:
-        return _span([space.macs_range(), *_ranges(_open_to(config, space.resolution), space)])
+        return span([space.macs_range(), *_ranges(open_to(config, space.resolution), space)])
     if config.resolution is not None:
         return space.macs_range()
-    return _span(ranges_of(dataset, SPACES.get(space.name)).values())
+    return span(ranges_of(dataset, SPACES.get(space.name)).values())
 
 
 def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     """The space at the most promising of the resolutions that are chosen from during the search.
 
     Raises:
-        BudgetError: the budget is met at none of them; the message lists what each allows.
+        BudgetError: the budget is met at none of them; the message says from where to where it would be.
     """
     family = SPACES.get(config.search_space or "")
     promising = resolutions_to_try(config, dataset, family)
     if promising:
         return family.bind(promising[0], len(dataset.classes))
     ranges = ranges_of(dataset, family)
-    listed = ", ".join(f"{px} pixels: {low:,} to {high:,}" for px, (low, high) in ranges.items())
+    low, high = feasible = span(ranges.values())
     raise BudgetError(
-        f"flops_budget {config.flops_budget:,} is met by no network of {family.name!r} with "
-        f"{len(dataset.classes)} classes; MACs by resolution: {listed}",
-        feasible_macs=_span(ranges.values()),
+        f"flops_budget {config.flops_budget:,} is {side_of(config.flops_budget, feasible)} network of {family.name!r} "
+        f"{at_resolutions(ranges)} and {len(dataset.classes)} classes; choose between {low:,} and {high:,} MACs"
+        f"{_ways_out(config, dataset)}",
+        feasible_macs=feasible,
     )
 
 
-def _span(ranges: Iterable[tuple[int, int]]) -> tuple[int, int]:
+def span(ranges: Iterable[tuple[int, int]]) -> tuple[int, int]:
     """From the smallest network of all to the largest."""
     lows, highs = zip(*ranges, strict=True)
     return min(lows), max(highs)

@@ -12,19 +12,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
+from autonl_core.errors import ParentError, WeightSetError
+from autonl_core.spec.auto_start import decide_start
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
 from autonl_core.spec.config_sections import AugmentConfig
-from autonl_core.spec.feasibility import resolve_space, space_within
+from autonl_core.spec.feasibility import space_within
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
-from autonl_core.spec.resolutions import possible_resolutions
 from autonl_core.spec.several_budgets import DERIVES_ONLY
-from autonl_core.spec.space_families import SPACES, SpaceFamily
+from autonl_core.spec.space_families import SpaceFamily
 from autonl_core.spec.weight_set import WeightSet
 from autonl_core.spec.weight_spaces import space_of
 
-AUTO_WEIGHTS = "efficientnet-lite0"
-PHOTO_PX = 64  # images of at least this size are taken for photographs
 _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole network
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 70_000  # that train the chosen network
@@ -71,13 +69,16 @@ def settle(
 
     Raises:
         SpaceError: no space serves the resolution.
+        BudgetError: no weights that `auto` may choose have a network for the budget.
         WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network.
         ParentError: it cannot go on from the search that it names.
     """
     parent = parent_id(config)
     if parent is not None:
         config = follow(config, dataset, parent_of(parent))
-    name = _auto(config, dataset, known) if config.init == AUTO_INIT else config.init
+    if config.init == AUTO_INIT:
+        config = decide_start(config, dataset, known)
+    name = config.init
     config = config.model_copy(update={"augment": _augment(config, dataset, name)})
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
@@ -119,11 +120,16 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
     )
 
 
-def family_of(name: str, config: SearchConfig, known: Mapping[str, WeightSet]) -> SpaceFamily:
-    """The space whose supernet the weight set `name` can start. Raises WeightSetError if there is none."""
+def require_weights(name: str, known: Mapping[str, WeightSet]) -> WeightSet:
+    """The weight set of this name. Raises WeightSetError if there is none."""
     if name not in known:
         raise WeightSetError(f"no weight set {name!r} is ready to start from; those that are: {', '.join(known)}")
-    family = space_of(known[name])
+    return known[name]
+
+
+def family_of(name: str, config: SearchConfig, known: Mapping[str, WeightSet]) -> SpaceFamily:
+    """The space whose supernet the weight set `name` can start. Raises WeightSetError if there is none."""
+    family = space_of(require_weights(name, known))
     if family is None:
         raise WeightSetError(f"no search space has the network of weight set {name!r}; GET /weights lists others")
     if config.search_space not in (None, family.name):
@@ -132,28 +138,6 @@ def family_of(name: str, config: SearchConfig, known: Mapping[str, WeightSet]) -
             f"search_space out, or init"
         )
     return family
-
-
-def _auto(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet]) -> str:
-    """Pretrained for photographs, where the budget and what else was asked for allow it."""
-    size = dataset.image_size if config.resolution is None else min(config.resolution, dataset.image_size)
-    if AUTO_WEIGHTS not in known or size < PHOTO_PX or config.algorithm != "autonl":
-        return NO_INIT
-    family = space_of(known[AUTO_WEIGHTS])
-    if family is None or config.search_space not in (None, family.name):
-        return NO_INIT
-    if possible_resolutions(config, dataset, SPACES.get(family.name)):
-        return AUTO_WEIGHTS
-    # neither: then the range that is reported is the one of the space that photographs are searched in
-    return NO_INIT if _is_feasible_at_random(config, dataset) else AUTO_WEIGHTS
-
-
-def _is_feasible_at_random(config: SearchConfig, dataset: DatasetSpec) -> bool:
-    try:
-        resolve_space(config.model_copy(update={"init": NO_INIT}), dataset)
-    except (BudgetError, SpaceError):
-        return False
-    return True
 
 
 def _passes(total_images: int, images: int, least: int, most: int) -> int:

@@ -92,10 +92,15 @@ def get_space(name: str | None, resolution: int, num_classes: int) -> SearchSpac
     """
     if name is None:
         return spaces_made_for(resolution)[0].bind(resolution, num_classes)
+    return require_space(name).bind(resolution, num_classes)
+
+
+def require_space(name: str) -> SpaceFamily:
+    """The family of this name. Raises SpaceError if there is none."""
     if name not in SPACES.names():
         known = ", ".join(family.name for family in space_families())
         raise SpaceError(f"search space {name!r} is unknown; known are {known}")
-    return SPACES.get(name).bind(resolution, num_classes)
+    return SPACES.get(name)
 
 
 def _served() -> str:

@@ -73,6 +73,19 @@ def run_to_success(
 ) -> Lease:
     """Do what a worker does with the oldest queued search: claim it, finish it with a result, and store `content`."""
     lease = samples.claim(stores)
+    finish(stores, lease, folder, content, report, onnx)
+    return lease
+
+
+def finish(
+    stores: Stores,
+    lease: Lease,
+    folder: Path,
+    content: bytes = CONTENT,
+    report: str | None = None,
+    onnx: bytes | None = None,
+) -> None:
+    """End a search that is claimed as a worker does: with a result and its files."""
     contents = {"safetensors": ("model.safetensors", content)}
     if report is not None:
         contents["report-html"] = ("report.html", report.encode())
@@ -85,7 +98,6 @@ def run_to_success(
         stored[kind] = stores.artifacts.put(f"{lease.search_id}/{lease.fence}/{name}", folder / name)
         files[kind] = ResultFile(Path(name), stored[kind].sha256, stored[kind].size_bytes)
     stores.claims.finish(lease, replace(samples.result(), files=files), stored)
-    return lease
 
 
 def refusal(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:

@@ -84,21 +84,48 @@ def test_weights_that_cannot_start_the_search_are_refused_at_init(client: httpx.
 
 
 @pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("init", ["auto", LITE0])
-def test_a_budget_met_at_no_resolution_is_answered_with_what_each_allows(client: httpx.Client, init: str) -> None:
+@pytest.mark.parametrize(
+    ("init", "smallest", "pixels"), [("auto", ("mobile-32-narrow", 32), 32), (LITE0, ("lite", 64), 64)]
+)
+def test_a_budget_met_at_no_resolution_is_answered_with_the_range_over_all(
+    client: httpx.Client, init: str, smallest: tuple[str, int], pixels: int
+) -> None:
     answer = client.post("/searches", json=PHOTOS | {"init": init, "flops_budget": "1k"})
     problem = refusal(answer, 422, "budget-infeasible")
     (field,) = problem["errors"]
     assert field["pointer"] == "/flops_budget"
-    family = SPACES.get("lite")
-    for resolution in (64, 160, 320):
-        low, high = family.bind(resolution, 2).macs_range()
-        assert f"{resolution} pixels: {low:,} to {high:,}" in field["detail"]
-    edges = family.bind(64, 2).macs_range()[0], family.bind(320, 2).macs_range()[1]
-    assert problem["feasible_range"] == {"min_macs": edges[0], "max_macs": edges[1]}
-    for budget, status in ((edges[0] - 1, 422), (edges[0], 200), (edges[1], 200), (edges[1] + 1, 422)):
-        body = PHOTOS | {"init": LITE0, "flops_budget": budget}
-        assert client.post("/searches?validate_only=true", json=body).status_code == status
+    name, least = smallest
+    low, high = SPACES.get(name).bind(least, 2).macs_range()[0], SPACES.get("lite").bind(320, 2).macs_range()[1]
+    of = "" if init == "auto" else " of 'lite'"
+    assert field["detail"] == (
+        f"flops_budget 1,000 is below the smallest network{of} at {pixels} to 320 pixels and 2 classes; "
+        f"choose between {low:,} and {high:,} MACs; no resolution fits this budget"
+    )
+    assert problem["feasible_range"] == {"min_macs": low, "max_macs": high}
+    for budget, status in ((low - 1, 422), (low, 200), (high, 200), (high + 1, 422)):
+        planned = client.post("/searches?validate_only=true", json=PHOTOS | {"init": init, "flops_budget": budget})
+        assert planned.status_code == status
+        assert planned.json()["feasible_range"] == problem["feasible_range"]
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_budget_too_small_for_the_pretrained_network_starts_at_random_with_fewer_pixels(client: httpx.Client) -> None:
+    """At the 128 pixels of the images, random weights have no network so small either."""
+    config = config_of(client, start(client, **PHOTOS | {"flops_budget": "3M"}))
+    assert (config["init"], config["resolution"], config["search_space"]) == ("none", 32, None)
+    planned = client.post("/searches?validate_only=true", json=PHOTOS | {"flops_budget": "3M"}).json()
+    assert (planned["init"], planned["resolution"], planned["search_space"]) == ("none", 32, "mobile-32")
+    asked = refused(client, PHOTOS | {"flops_budget": "3M", "init": LITE0})
+    assert "; from random weights (init 'none') this budget fits at 17 to 48 pixels" in asked
+    sized = refused(client, PHOTOS | {"flops_budget": "3M", "resolution": 128})
+    assert "or a resolution at which this budget fits: 17 to 48 pixels" in sized
+
+
+def refused(client: httpx.Client, body: dict[str, Any]) -> str:
+    """The detail of a budget that is not feasible."""
+    (field,) = refusal(client.post("/searches", json=body), 422, "budget-infeasible")["errors"]
+    assert field["pointer"] == "/flops_budget"
+    return str(field["detail"])
 
 
 def test_a_search_that_was_stored_before_there_was_init_starts_at_random(

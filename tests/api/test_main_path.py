@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,32 @@ def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Cl
     stores.claims.attach_log(lease, "one\ntwo\nthree")
     logs = client.get(f"{path}/logs", params={"tail": 2}).json()["logs"]
     assert logs == [{"attempt": 1, "lines": ["two", "three"]}]
+
+
+def test_a_search_that_succeeded_is_wholly_done_whatever_it_reported_last(client: httpx.Client, stores: Stores) -> None:
+    path = f"/searches/{start(client)}"
+    lease = samples.claim(stores)
+    stores.updates.progress(lease, Progress("exporting", 0.995))
+    stores.claims.finish(lease, samples.result(), samples.FILES)
+    (listed,) = client.get("/searches").json()["searches"]
+    for progress in (client.get(path).json()["progress"], listed["progress"]):
+        assert (progress["fraction"], progress["eta_unknown"]) == (1.0, None)
+
+
+def test_lists_show_the_best_architecture_of_each_search(client: httpx.Client, stores: Stores) -> None:
+    """One tenth of the 1,438 training images of `digits` validates."""
+    best = samples.architecture(seed=1, val_top1_pct=50.0)
+    for number, validates in enumerate((0.1, 0.5)):
+        start(client, val_fraction=validates)
+        stores.updates.architecture(samples.claim(stores), replace(best, val_top1_pct=50.0 + number))
+    start(client)
+    listed = client.get("/searches").json()["searches"]
+    assert [(one["best_macs"], one["best_val_top1_pct"], one["val_images"]) for one in listed] == [
+        (None, None, 144),
+        (best.macs, 51.0, 719),
+        (best.macs, 50.0, 144),
+    ]
+    assert client.get(f"/searches/{listed[1]['id']}").json()["val_images"] == 719
 
 
 def test_a_queued_search_shows_its_place_and_no_time_left(client: httpx.Client, stores: Stores) -> None:

@@ -50,6 +50,31 @@ def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: http
 
 
 @pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"resolution": 4}, "must be at least 8"),
+        ({"seed": "x"}, "must be a valid integer"),
+        ({"flops_budgets": ["1M"] * 17}, "must have at most 16 items after validation, not 17"),
+    ],
+)
+def test_a_field_is_described_by_what_it_must_be(client: httpx.Client, body: dict[str, Any], detail: str) -> None:
+    problem = refusal(client.post("/searches", json=SEARCH | body), 422, "invalid-request")
+    assert detail in [error["detail"] for error in problem["errors"]]
+
+
+def test_unknown_names_are_listed_together_with_whatever_else_is_wrong(client: httpx.Client) -> None:
+    names = {"dataset": "nope", "search_space": "foo", "init": "nope"}
+    listed = {"/dataset", "/search_space", "/init"}
+    assert pointers(refusal(client.post("/searches", json=SEARCH | names), 422, "invalid-request")) == listed
+    wrong = {"resolution": 4, "algorithm": "best", "baselines": ["resnet"]}
+    answer = client.post("/searches", json=SEARCH | names | wrong)
+    listed |= {"/resolution", "/algorithm", "/baselines/0"}
+    assert pointers(refusal(answer, 422, "invalid-request")) == listed
+    answer = client.post("/searches", json=SEARCH | names | {"flops_budgets": ["1M"]})  # which contradicts flops_budget
+    assert pointers(refusal(answer, 422, "invalid-request")) == {"", "/dataset", "/search_space", "/init"}
+
+
+@pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({"flops_budget": 400000}, "/dataset"),

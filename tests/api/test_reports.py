@@ -95,7 +95,15 @@ def test_a_search_that_failed_never_has_one_and_an_unknown_one_is_not_found(
     report = f"/searches/{start(client)}/report"
     stores.claims.fail(samples.claim(stores), "DatasetError", "too few images")
     answer = client.get(report)
-    assert refusal(answer, 409, "report-not-ready")["state"] == "failed"
+    problem = refusal(answer, 409, "report-not-ready")
+    assert (problem["state"], problem["detail"].partition(" ")[2].partition(" ")[2]) == (
+        "failed",
+        "failed, so it has no report; its `error` says why",
+    )
     assert "Retry-After" not in answer.headers
+    report = f"/searches/{start(client)}/report"
+    client.post(report.replace("/report", "/cancel")).raise_for_status()
+    cancelled = refusal(client.get(report), 409, "report-not-ready")["detail"]
+    assert cancelled.endswith("was cancelled, so it has no report; resume it to have one")
     refusal(client.get("/searches/0123456789abcdef/report"), 404, "not-found")
     assert refusal(client.get(f"{report}?format=pdf"), 422, "invalid-request")["errors"][0]["pointer"] == "format"

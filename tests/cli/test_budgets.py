@@ -53,8 +53,15 @@ def test_the_trade_off_shows_the_front_and_the_results(service: httpx.Client, st
     assert "no network yet" in autonl("trade-off", search_id).stdout
     stores.claims.finish(claim(stores), replace(result(), networks=MEASURED), FILES)
     shown = autonl("trade-off", search_id).stdout
-    assert "in8 | better" in shown
-    assert "in8 | worse" not in shown
-    assert "75.00%" in shown
-    assert "in8 | worse" in autonl("trade-off", search_id, "--all").stdout
+    title, *rows = shown.partition("\n\n")[0].splitlines()
+    assert [row.split() for row in rows] == [
+        ["*>", "390k", "8k", "4", "KiB", "by_scores", "70.00%", "75.00%", "98.00%"]
+    ]
+    assert title.split() == ["MACs", "params", "memory", "origin", "shared", "final", "test"]
+    assert "1 more network was measured: --all" in shown
+    for mark in ("*", ">", "shared", "final", "test", "memory"):
+        assert any(line.startswith(f"{mark} ") for line in shown.splitlines()), mark
+    every = autonl("trade-off", search_id, "--all").stdout
+    assert ["395k", "9k", "2", "KiB", "random", "60.00%", "-", "-"] in [row.split() for row in every.splitlines()]
+    assert "more network" not in every
     assert as_json("trade-off", search_id) == service.get(f"/searches/{search_id}/trade-off").json()

@@ -18,9 +18,13 @@ from tests.store import sample_rows as samples
 pytestmark = pytest.mark.usefixtures("service")
 
 
-def test_the_way_out_is_a_command_instead_of_a_request(settings: Settings, tmp_path: Path) -> None:
-    assert autonl("status", "xyz").stderr.splitlines()[1:] == ["  no search 'xyz'; `autonl list` lists them"]
-    folder = shapes(tmp_path / "shapes")
+def test_the_way_out_is_a_command_instead_of_a_request(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert autonl("status", "xyz").stderr.splitlines()[1:] == [
+        "  no search 'xyz'; ids may be shortened to 4 characters, `autonl list` lists them"
+    ]
+    folder = shapes(tmp_path_factory.mktemp("there") / "shapes")
     as_json("dataset", "add", "shapes", str(folder), "--on-server", "--no-wait")
     checked = "dataset 'shapes' is checking: wait until `autonl dataset show shapes` reports it as ready"
     assert checked in autonl("search", "-d", "shapes", "-b", "400k").stderr

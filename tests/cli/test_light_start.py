@@ -102,6 +102,8 @@ def test_the_help_of_a_command_is_light_and_names_no_type_of_a_flag(path: tuple[
     assert code == 0
     assert imported & (HEAVY | {"store.settings"}) == set()
     assert "bool" not in output.lower()
+    assert "show this message and exit" in output
+    assert "[default: (" not in output
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))

@@ -12,10 +12,12 @@ from PIL import Image
 
 from autonl_core.bundle.files.predict import Classifier
 from store.stores import Stores
-from tests.api.http_service import run_to_success, start
+from tests.api.http_service import finish, run_to_success, start
 from tests.autonl_core.bundle.small_bundle import Made
 from tests.cli.test_commands import autonl
 from tests.cli.test_light_start import run
+from tests.store.sample_rows import claim
+from tests.store.test_supernets import keep
 
 
 @pytest.fixture
@@ -49,6 +51,8 @@ def test_with_a_search_its_network_is_downloaded(
     search_id = start(service)
     early = autonl("predict", str(image))
     assert (early.exit_code, "No search has succeeded yet" in early.stderr) == (2, True)
+    early = autonl("predict", "--dataset", "digits", str(image))
+    assert (early.exit_code, "No search has succeeded yet on the dataset digits" in early.stderr) == (2, True)
     early = autonl("predict", "--search", search_id, str(image))
     assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)
     run_to_success(stores, tmp_path, onnx=(made.bundle.folder / "model.onnx").read_bytes())
@@ -62,8 +66,24 @@ def test_with_a_search_its_network_is_downloaded(
     of_dataset = autonl("predict", "-d", "digits", str(image), "--top=1")
     assert (of_dataset.exit_code, of_dataset.stdout) == (0, newest.stdout)
     other = autonl("predict", "-d", "pets", str(image))
-    assert (other.exit_code, "No search has succeeded yet on the dataset pets" in other.stderr) == (2, True)
+    assert (other.exit_code, "no dataset 'pets'" in other.stderr) == (2, True)
+    short = autonl("predict", "-s", search_id[:5], str(image), "--top=1")
+    assert (short.exit_code, short.stdout) == (0, newest.stdout)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_of_several_budgets_the_first_one_predicts_and_the_others_are_named(
+    service: httpx.Client, stores: Stores, made: Made, image: Path, tmp_path: Path
+) -> None:
+    onnx = (made.bundle.folder / "model.onnx").read_bytes()
+    first = service.post("/searches", json={"dataset": "digits", "flops_budgets": ["400k", "300k"]}).json()["id"]
+    lease = claim(stores)
+    keep(stores, lease, tmp_path)
+    finish(stores, lease, tmp_path, onnx=onnx)
+    side = run_to_success(stores, tmp_path, onnx=onnx).search_id
+    said = autonl("predict", "--top=1", str(image)).stderr
+    assert said.startswith(f"with search {first} of the dataset digits, the newest that succeeded, for 400k MACs")
+    assert f"; other budgets: -s {side} for 300k" in said
 
 
 def test_a_search_without_onnx_says_why_there_is_none(
@@ -88,3 +108,5 @@ def test_what_cannot_be_used_is_named_with_the_way_out(made: Made, image: Path, 
     partly = autonl("predict", "--bundle", folder, str(tmp_path / "none.jpg"), str(image))
     assert (partly.exit_code, f"{tmp_path / 'none.jpg'}: No such file or directory" in partly.stderr) == (1, True)
     assert str(image) in partly.stdout
+    inside = autonl("predict", "--bundle", folder, str(tmp_path))
+    assert f"such as {tmp_path / '*.png'}" in inside.stderr

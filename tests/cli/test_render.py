@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
 
-from cli.render import share_done
+from autonl_core.spec.result import BaselineResult, ResultFile
+from cli.accuracies import validation_text
+from cli.render import share_done, start_text
+from store.stores import Stores
+from tests.api.http_service import start
+from tests.cli.test_commands import autonl
+from tests.store import sample_rows as samples
 
 
 @pytest.mark.parametrize(
@@ -18,3 +29,72 @@ def test_only_a_search_that_succeeded_is_done(state: str, fraction: float, done:
 
 def test_a_search_without_progress_has_done_nothing() -> None:
     assert share_done({"state": "queued", "progress": None}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "text"),
+    [(12, 13, "92% of about 13 validation images"), (1, 1, "100% of about 1 validation image"),
+     (92, 100, "92.0% of about 100 validation images"), (1187, 1300, "91.31% of about 1,300 validation images")],
+)  # fmt: skip
+def test_an_accuracy_has_no_more_digits_than_its_images_bear(right: int, images: int, text: str) -> None:
+    best = {"val_top1_pct": 100 * right / images}
+    assert validation_text({"best": best, "val_images": images}) == text
+    assert validation_text({"best": best}) == f"{100 * right / images:.1f}% of the validation images"
+    assert validation_text({"best": {"val_top1_pct": None}, "val_images": images}) is None
+    assert validation_text({"best": None, "val_images": images}) is None
+
+
+def finished(service: httpx.Client, stores: Stores, *kinds: str, **changes: Any) -> tuple[str, list[str]]:
+    """A search that succeeded with files of these kinds, and the lines of `autonl status`."""
+    search_id = start(service)
+    files = {kind: ResultFile(Path(f"{kind}.file"), "0" * 64, 10) for kind in kinds}
+    stored = {kind: replace(samples.CHECKPOINT, key=f"{search_id}/1/{kind}") for kind in kinds}
+    stores.claims.finish(samples.claim(stores), replace(samples.result(), files=files, **changes), stored)
+    return search_id, [" ".join(line.split()) for line in autonl("status", search_id).stdout.splitlines()]
+
+
+def test_after_success_status_and_watch_name_the_next_commands(service: httpx.Client, stores: Stores) -> None:
+    search_id, lines = finished(service, stores, "safetensors", "onnx", "bundle", "report-html")
+    commands = [
+        f"download autonl download {search_id} --format bundle",
+        f"report autonl report {search_id}",
+        f"predict autonl predict -s {search_id} IMAGE...",
+    ]
+    assert [line for line in lines if search_id in line][1:] == commands
+    watched = [" ".join(line.split()) for line in autonl("watch", search_id).stdout.splitlines()]
+    assert [line for line in watched if line in commands] == commands
+    search_id, lines = finished(service, stores, "safetensors")
+    assert [line for line in lines if search_id in line][1:] == [f"download autonl download {search_id}"]
+
+
+def test_a_baseline_that_was_not_measured_says_only_why(service: httpx.Client, stores: Stores) -> None:
+    measured = BaselineResult("uniform", "in8 | x", 390_000, 8_000, 340, 94.71)
+    unfit = replace(measured, name="off-the-shelf", test_correct=None, test_top1_pct=None, problem="it does not fit")
+    _, lines = finished(service, stores, "safetensors", baselines=(measured, unfit))
+    assert "baseline uniform: test top-1 94.71% at 390,000 MACs" in lines
+    assert "baseline off-the-shelf: it does not fit" in lines
+
+
+def test_the_list_shows_the_best_network_of_a_search_that_has_no_result(service: httpx.Client, stores: Stores) -> None:
+    finished_id, _ = finished(service, stores, "safetensors")
+    search_id = start(service)
+    lease = samples.claim(stores)
+    best = samples.architecture(seed=1, val_top1_pct=91.5)
+    stores.updates.architecture(lease, best)
+    stores.control.cancel(search_id)
+    stores.claims.cancelled(lease)
+    lines = {line.split()[0]: line.split() for line in autonl("list").stdout.splitlines()[1:]}
+    assert lines[search_id][4:7] == [f"{best.macs / 1000:.4g}k", "validation", "91.5%"]
+    assert lines[finished_id][5] == "98.00%"
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({}, "random weights"),
+        ({"init": "none", "resolution": 32}, "random weights at 32 pixels"),
+        ({"init": "efficientnet-lite0", "resolution": None}, "the weights efficientnet-lite0"),
+    ],
+)
+def test_a_start_is_said_as_far_as_it_is_decided(config: dict[str, Any], text: str) -> None:
+    assert start_text(config) == text

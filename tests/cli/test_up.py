@@ -126,11 +126,12 @@ def test_killed_it_leaves_no_processes_and_restarted_it_continues_its_search(tmp
 def test_a_port_in_use_is_named_with_the_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        refused = start_up(tmp_path, "--port", str(port))
+        refused = start_up(tmp_path / "new", "--port", str(port))
         output = refused.communicate(timeout=START_S)[0]
     assert refused.returncode == 2
     assert f"Port {port} of 127.0.0.1 is already in use" in output
     assert "--port 0" in output
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_stop_signal_during_startup_is_obeyed(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_without_waiting_the_command_returns_at_once(file: Path) -> None:
 
 def test_a_refused_request_names_the_way_out(file: Path, tmp_path: Path) -> None:
     for arguments, reason in (
-        (["add", "mine", str(file), "--arch", "resnet50"], "arch: Input should be 'autonl_s'"),
+        (["add", "mine", str(file), "--arch", "resnet50"], "arch: must be 'autonl_s'"),
         (["add", "efficientnet-lite0", str(file)], "is built in; choose another name"),
         (["add", "mine", str(tmp_path)], "is not a file"),
         (["delete", "efficientnet-lite0"], "is built in and cannot be deleted"),

@@ -34,6 +34,14 @@ def test_json_output_has_arch_strings_scaled_to_a_budget() -> None:
         assert abs(net["macs"] - 100e6) <= 3e6
 
 
+def test_figures_say_what_they_were_counted_for_and_how_far_a_scaled_network_may_be_off() -> None:
+    titles = zoo().stdout.splitlines()[0]
+    assert [titles.count(title) for title in ("published MACs", "MACs here", "params here")] == [1, 1, 1]
+    assert "Here: 224 pixels, 1,000 classes.\n" in zoo().stdout
+    scaled = zoo("-b", "12M", "--resolution", "64", "--classes", "2").stdout
+    assert "Here: 64 pixels, 2 classes, with widths scaled to within 3% of 12,000,000 MACs, above or below.\n" in scaled
+
+
 def test_an_unreachable_budget_is_marked() -> None:
     assert zoo("--budget", "1k").stdout.count("out of reach") == len(ZOO)
 

@@ -15,7 +15,7 @@ function pair([name, value]) {
 }
 
 function text(value) {
-  if (value === null) return "unknown";
+  if (value === null) return "none";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.map(text).join(", ") || "none";
   if (typeof value === "object") return `(${detailText(value, ", ")})`;

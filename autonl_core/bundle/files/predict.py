@@ -113,9 +113,15 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except IsADirectoryError as error:
-        raise PredictError(f"a folder: name the images in it, such as {path / '*.jpg'}") from error
+        raise PredictError(f"a folder: name the images in it, such as {path / _example(path)}") from error
     except OSError as error:
         raise PredictError(str(error.strerror)) from error
+
+
+def _example(folder: Path) -> str:
+    """A pattern that a shell expands to the files of the folder: by the ending that most of them have."""
+    endings = [path.suffix for path in folder.iterdir() if path.suffix]
+    return f"*{max(sorted(set(endings)), key=endings.count)}" if endings else "*"
 
 
 def predictions(classifier: Classifier, images: Sequence[Path], top: int) -> list[dict[str, Any]]:

@@ -90,10 +90,6 @@ def test_without_the_package_of_the_weights_a_search_starts_at_random() -> None:
     assert settle(request(flops_budget="350M"), PHOTOS, {}).init == "none"
 
 
-def test_a_budget_that_nothing_meets_is_left_to_the_space_of_photographs() -> None:
-    assert settle(request(flops_budget="1M"), PHOTOS, KNOWN).init == "efficientnet-lite0"
-
-
 def test_what_was_asked_for_is_kept_and_the_rest_suits_fine_tuning() -> None:
     train = settle(request(train={"epochs": 3, "lr": 0.5}), PHOTOS, KNOWN).train
     assert (train.epochs, train.lr) == (3, 0.5)

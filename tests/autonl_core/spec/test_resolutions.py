@@ -60,9 +60,13 @@ def test_a_given_resolution_is_the_only_one() -> None:
     assert resolutions_to_try(search("40M", resolution=112), PHOTOS, LITE) == (112,)
 
 
-def test_a_budget_that_nothing_meets_is_answered_with_every_resolution() -> None:
-    with pytest.raises(BudgetError, match=r"64 pixels: [0-9,]+ to [0-9,]+, 80 pixels") as caught:
+def test_a_budget_that_nothing_meets_is_answered_with_the_range_and_with_what_meets_it() -> None:
+    ways_out = r"of 'lite' at 64 to 320 pixels .* \(init 'none'\) this budget fits at 9 to 17 or 24 to 26 pixels$"
+    with pytest.raises(BudgetError, match=ways_out) as caught:
         resolve_space(search("1M"), PHOTOS)
+    for size in (9, 17, 24, 26):
+        at_random = search("1M", resolution=size).model_copy(update={"init": "none", "search_space": None})
+        assert resolve_space(at_random, PHOTOS).resolution == size
     assert caught.value.feasible_macs == (LITE.bind(64, 2).macs_range()[0], LITE.bind(320, 2).macs_range()[1])
 
 
