@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autonl_core.wording.counts import counted
+from autonl_core.wording.event_details import detail_text
 from cli.accuracies import validation_pct, validation_text
-from cli.event_details import detail_text
 from cli.waiting import queue_text, time_left
 
 STATE_STYLES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import traceback
@@ -31,6 +32,7 @@ _CRASH_CLASSES: dict[int, ExitClass] = {
     ExitCode.OUT_OF_MEMORY: ExitClass.OUT_OF_MEMORY,
     ExitCode.DISK_FULL: ExitClass.DISK_FULL,
 }
+_PROGRESS = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (INFO|DEBUG) ")  # as `configure_logging` begins a line
 _SENT_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT")
 
 
@@ -67,10 +69,10 @@ def describe_crash(returncode: int, log_tail: str, memory_ran_out: bool = False)
     """The class of a crash, and a sentence that describes it.
 
     Args:
-        log_tail: the end of the process's log; its last line is quoted.
+        log_tail: the end of the process's log; its last line that does not merely say how far it was is quoted.
         memory_ran_out: the kernel killed a process of this control group to reclaim memory as this one ended.
     """
-    lines = log_tail.strip().splitlines()
+    lines = [line for line in log_tail.strip().splitlines() if not _PROGRESS.match(line)]
     quoted = f": {lines[-1]}" if lines else ""
     if returncode < 0:
         name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"

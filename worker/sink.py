@@ -12,6 +12,7 @@ from typing import Any
 
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
+from autonl_core.wording.event_details import detail_text
 from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten, LeaseLapsed
 from store.leases import Lease
@@ -25,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class RowSink:
-    """A `ProgressSink` that writes to the store. Every method raises LeaseLost if another attempt owns the search."""
+    """A `ProgressSink` that writes to the store. Every method raises LeaseLost if another attempt owns the search.
+
+    What it writes is in the log of the attempt too, so that `autonl logs` shows how a search went.
+    """
 
     def __init__(self, stores: Stores, lease: Lease, workspace: Workspace) -> None:
         self._updates = stores.updates
@@ -48,18 +52,25 @@ class RowSink:
         except UNAVAILABLE as error:
             log.warning("progress not stored, database unavailable: %s", error)
             return
+        if progress.phase != self._written_phase:
+            log.info("phase %s", progress.phase)
         self._written_phase, self._written_at = progress.phase, moment
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
+        shown = {name: value for name, value in values.items() if "/" not in name}  # there are hundreds of gates
+        log.info("%s, epoch %d: %s", phase, epoch, detail_text(shown))
         self._write(lambda lease: self._updates.metrics(lease, phase, epoch, values))
 
     def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
+        log.info("%s: %s", kind.replace("_", " "), detail_text(detail))
         self._write(lambda lease: self._updates.event(lease, kind, detail))
 
     def architecture(self, record: ArchitectureRecord) -> None:
+        log.info("best network: %s MACs, %s", f"{record.macs:,}", record.arch_string)
         self._write(lambda lease: self._updates.architecture(lease, record))
 
     def saved(self, state: SavedState) -> None:
+        log.info("run state %d saved", state.step)
         path = self._workspace.relative(state.path)
         self._write(
             lambda lease: self._updates.saved(

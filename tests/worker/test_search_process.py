@@ -55,6 +55,10 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     assert search.best_arch_id is not None
     assert stores.architectures.get(search.best_arch_id).macs <= config.flops_budget
     assert stores.supernets.get(search.id) is not None
+    log = stores.searches.attempts(search.id)[0].log_tail or ""
+    phases = [line.rpartition(" ")[2] for line in log.splitlines() if " worker.sink: phase " in line]
+    assert phases == ["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
+    assert "training, epoch 1: loss " in log
     artifacts = {artifact.kind: artifact for artifact in stores.architectures.artifacts(search.id)}
     assert artifacts.keys() == {"safetensors", "onnx", "bundle", "report-html", "report-md"}
     contents: dict[str, bytes] = {}
@@ -264,3 +268,9 @@ def test_a_crash_is_described_in_a_sentence(returncode: int, exit_class: ExitCla
     found, detail = describe_crash(returncode, "last")
     assert found is exit_class
     assert detail.endswith(sentence)
+
+
+def test_of_a_log_that_ends_with_how_far_it_was_the_reason_is_quoted() -> None:
+    log = "Traceback ...\nValueError: boom\n2026-11-27 10:00:00,123 INFO worker.sink: run state 3 saved\n"
+    assert describe_crash(ExitCode.CRASHED, log)[1] == "the process exited with code 70: ValueError: boom"
+    assert describe_crash(-9, log.splitlines()[-1])[1] == "the process was terminated by SIGKILL"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.event_details import detail_text
+from autonl_core.wording.event_details import detail_text
 
 DETAILS: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
