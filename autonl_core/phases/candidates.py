@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -116,12 +117,35 @@ def choose_finalists(
     independent = [candidate for candidate in ranking if candidate.origin in origins]
     if not independent or any(candidate in seated for candidate in independent):
         return seated
-    if len(seated) > 1 or not clearly_ahead(best.right, independent[0].right):
+    if len(seated) > 1 or not _clearly_ahead(best.right, independent[0].right):
         seated[-1] = independent[0]
     return seated
 
 
-def clearly_ahead(right: Tensor | None, other: Tensor | None) -> bool:
+class Competitor(Protocol):
+    """A candidate, or a finalist after its training."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def feasible(self) -> bool: ...
+    @property
+    def right(self) -> Tensor | None: ...
+
+
+CompetitorT = TypeVar("CompetitorT", bound=Competitor)
+
+
+def better_half(trained: Sequence[CompetitorT], incumbent: str | None) -> list[CompetitorT]:
+    """The better half of `trained`, best first; the incumbent is among them unless the best is clearly ahead of it."""
+    kept = list(trained[: len(trained) // 2])
+    standing = next((one for one in trained if one.origin == incumbent and one.feasible), None)
+    if standing is None or any(one is standing for one in kept):
+        return kept
+    return kept if _clearly_ahead(trained[0].right, standing.right) else [*kept[:-1], standing]
+
+
+def _clearly_ahead(right: Tensor | None, other: Tensor | None) -> bool:
     """Whether a network that is right on images `right` is ahead of the other by more than chance and habit explain."""
     if right is None or other is None:
         return True

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from autonl_core.errors import Diverged, StepTooLarge
 from autonl_core.nn.network import Network, to_channels_last
-from autonl_core.phases.candidates import clearly_ahead, incumbent_of, sortable
+from autonl_core.phases.candidates import better_half, incumbent_of, sortable
 from autonl_core.phases.scoring import report_infeasible, score_candidates
 from autonl_core.phases.states import DerivingState, Finalist, LearnedGates, ScoringState, TrainingState
 from autonl_core.phases.training import short_training
@@ -114,7 +114,7 @@ class _FinalRound:
             if not best.feasible:
                 raise StepTooLarge("memory runs out for every finalist, in however small parts of a batch")
             raise Diverged(f"no finalist has a finite loss; lower train.lr ({run.config.train.lr})")
-        kept = self._kept(trained)
+        kept = better_half(trained, incumbent_of(run))
         ahead = kept[0]
         run.reporter.architecture(run.record_of(run.table.arch(ahead.choice), val_top1_pct=ahead.top1_pct))
         names = (arch_string.encode(run.table.arch(finalist.choice)) for finalist in trained)
@@ -124,16 +124,6 @@ class _FinalRound:
         detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)
         return DerivingState(tuple(kept), (), comparison, number)
-
-    def _kept(self, trained: list[Finalist]) -> list[Finalist]:
-        """The better half of `trained`, best first; an incumbent is among them unless the best is clearly ahead."""
-        kept = trained[: len(trained) // 2]
-        incumbent = next((one for one in trained if one.origin == incumbent_of(self.run) and one.feasible), None)
-        if incumbent is None or any(one is incumbent for one in kept):
-            return kept
-        if clearly_ahead(trained[0].right, incumbent.right):
-            return kept
-        return [*kept[:-1], incumbent]
 
 
 def _network_of(run: SearchRun, finalist: Finalist) -> Network:

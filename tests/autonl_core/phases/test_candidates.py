@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from autonl_core.phases.candidates import WITHOUT_LIGHT_NL, Candidate, choose_finalists, compare, ranked
+from autonl_core.phases.candidates import WITHOUT_LIGHT_NL, Candidate, better_half, choose_finalists, compare, ranked
 from autonl_core.training.evaluate import gap
 
 
@@ -54,6 +56,28 @@ class TestSeats:
 
     def test_random_networks_are_for_comparison_alone(self) -> None:
         assert not set(choose_finalists(ranked(ALL), BEST, 10, TWIN)) & set(RANDOM)
+
+
+class TestHalving:
+    """One round of the final; eight validation images."""
+
+    WIDEST = candidate(6, "widest", 0.8, "10001000")
+    CLOSE = candidate(0, "by_scores", 0.5, "11001000")  # one image more
+    FAR = candidate(0, "by_scores", 0.5, "11101110")  # 50 points, 2.6 standard errors
+    THIRD = candidate(1, "drawn", 0.6, "11100000")
+
+    def test_the_better_half_goes_on(self) -> None:
+        assert better_half([self.CLOSE, self.THIRD, self.WIDEST], None) == [self.CLOSE]
+        assert better_half([self.CLOSE, self.THIRD, UNIFORM, self.WIDEST], None) == [self.CLOSE, self.THIRD]
+
+    def test_the_incumbent_goes_on_with_it_unless_the_best_is_clearly_ahead(self) -> None:
+        assert better_half([self.CLOSE, self.THIRD, self.WIDEST], "widest") == [self.WIDEST]
+        assert better_half([self.FAR, self.THIRD, self.WIDEST], "widest") == [self.FAR]
+        assert better_half([self.CLOSE, self.THIRD, UNIFORM, self.WIDEST], "widest") == [self.CLOSE, self.WIDEST]
+        assert better_half([self.WIDEST, self.CLOSE, self.THIRD], "widest") == [self.WIDEST]
+
+    def test_one_that_memory_does_not_suffice_for_does_not(self) -> None:
+        assert better_half([self.CLOSE, replace(self.WIDEST, feasible=False)], "widest") == [self.CLOSE]
 
 
 class TestComparison:
