@@ -10,13 +10,20 @@ from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, View, mirrors
+from api.schemas.class_results import ClassResultView
 from api.schemas.progress import ProgressView, QueueView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase
-from autonl_core.spec.result import NOISY_SPREAD_PCT, BaselineResult, Certificate, FormatParity, SearchResult
+from autonl_core.spec.result import (
+    NOISY_SPREAD_PCT,
+    BaselineResult,
+    Certificate,
+    FormatParity,
+    SearchResult,
+)
 from store import models
 from store.queue_places import QueuePlace
 from store.searches import SearchPage, search_progress, search_result
@@ -113,6 +120,7 @@ class PretrainedStartView(View):
         "certificate": CertificateView | None,
         "baselines": list[BaselineResultView],
         "init": PretrainedStartView | None,
+        "classes": list[ClassResultView],
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -126,6 +134,7 @@ class PretrainedStartView(View):
         "machine": "where the search ran: processor and threads",
         "baselines": "in the order of the configuration",
         "init": "null: the search started from random weights",
+        "classes": "in the order of the logits; empty: an earlier version did not store them",
     },
 )
 class ResultView(View):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autonl_core.bundle.latency import Latencies
 from autonl_core.spec.formats import NetworkFormat
-from autonl_core.spec.result import Certificate, FormatParity
+from autonl_core.spec.result import Certificate, ClassResult, FormatParity
 from autonl_core.training.evaluate import Score
 
 
@@ -23,3 +23,4 @@ class Bundle:
     latencies: Latencies
     machine: Mapping[str, str | int]
     versions: Mapping[str, str]  # of the packages that scored it
+    classes: tuple[ClassResult, ...] = ()  # what the search's own process counted

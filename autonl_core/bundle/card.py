@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from autonl_core.bundle.bundle import Bundle
+from autonl_core.bundle.class_figures import class_figures
 from autonl_core.bundle.contents import SUMS
-from autonl_core.bundle.latency import Latencies
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.nn.network import Network
+from autonl_core.report.figures import pct
+from autonl_core.report.latencies import Timings
 from autonl_core.report.markdown import plain
-from autonl_core.report.tables import LATENCY_FORMS, spread
+from autonl_core.report.statistics import wilson_pct
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
 from autonl_core.spec.config_sections import CardConfig
@@ -19,6 +21,7 @@ from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkForma
 from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity
+from autonl_core.wording.counts import counted
 
 _FILES = {
     **{spec.file_name: spec.summary for spec in FORMATS.values()},
@@ -53,9 +56,10 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
         *_check(bundle),
         *_data(run.dataset, train_images, test_images, bundle),
         *_accuracy(bundle.parity, bundle.score.images),
+        *class_figures(bundle.classes),
         *_runtimes(bundle),
         *_budget(bundle.certificate),
-        *_latency(bundle.latencies, bundle.machine),
+        *_latency(bundle),
         *_usage(bundle.parity),
         *_files(bundle),
         *_limits(network.arch.num_classes),
@@ -70,10 +74,12 @@ def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) ->
         if start is not None and start.inherited
         else "all weights were trained"
     )
+    low, high = wilson_pct(score.correct, score.images)
     yield f"# Image classifier {arch.arch_id}\n"
     yield _paragraph(
         f"Classifies images into {arch.num_classes:,} classes, at {arch.resolution} x {arch.resolution} pixels:",
-        f"{score.top1_pct:.2f}% top-1 ({score.correct:,} of {score.images:,} test images) for",
+        f"{score.top1_pct:.2f}% top-1 ({score.correct:,} of {counted(score.images, 'test image')}; 95% interval",
+        f"{pct(low)} to {pct(high)}) for",
         f"{bundle.certificate.achieved_macs:,} multiply-adds and {count_params(arch):,} parameters.",
         f"The architecture was found by a search under a limit on multiply-adds; {weights} on the dataset below.",
     )
@@ -174,23 +180,27 @@ def _budget(certificate: Certificate) -> Iterator[str]:
     yield f"Rule: {certificate.rule}."
 
 
-def _latency(latencies: Latencies, machine: Mapping[str, str | int]) -> Iterator[str]:
-    latency_ms, spread_pct = latencies.median_ms, latencies.spread_pct
-    sizes = list(next(iter(latency_ms.values())))
+def _latency(bundle: Bundle) -> Iterator[str]:
+    machine = bundle.machine
+    found = Timings(bundle.latencies.median_ms, bundle.latencies.spread_pct, bundle.parity)
     yield "\n## Latency\n"
     yield _paragraph(
         f"Medians in milliseconds on {machine['processor']}, {machine['threads']} thread(s), all forms in turn;",
         "the spread is from the 10th to the 90th percentile, in percent of the median.",
         f"Noisy: above {NOISY_SPREAD_PCT:g}%, because other work ran beside it.",
     )
-    yield "| | " + " | ".join(f"batch of {size}" for size in sizes) + " |"
-    yield "| --- |" + " ---: |" * len(sizes)
-    for form, by_size in latency_ms.items():
-        times = (f"{by_size[size]:.3f}, {spread(spread_pct[form][size])}" for size in sizes)
-        yield f"| {LATENCY_FORMS.get(form, form)} | " + " | ".join(times) + " |"
-    for size in sizes:
-        fastest = min(latency_ms, key=lambda form: latency_ms[form][size])
-        yield f"\nFastest for a batch of {size}: {LATENCY_FORMS.get(fastest, fastest)}."
+    yield "| | " + " | ".join(f"batch of {size}" for size in found.sizes) + " |"
+    yield "| --- |" + " ---: |" * len(found.sizes)
+    for form in found.median_ms:
+        timings = (found.timing(form, size) for size in found.sizes)
+        times = (f"{each.median_ms:.3f}{each.spread}" if each else "–" for each in timings)
+        yield f"| {found.title(form)} | " + " | ".join(times) + " |"
+    for size in found.sizes:
+        best = found.fastest(size)
+        if best is not None and found.is_decided(size):
+            yield f"\nFastest for a batch of {size}: {found.title(best.form)}."
+        else:
+            yield f"\nFastest for a batch of {size}: not known, as timings are noisy; measure on an idle machine."
 
 
 def _usage(parity: Mapping[NetworkFormat, FormatParity]) -> Iterator[str]:

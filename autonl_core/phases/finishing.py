@@ -16,6 +16,7 @@ from autonl_core.errors import Diverged
 from autonl_core.files import sha256_of
 from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network
+from autonl_core.phases.class_results import class_results
 from autonl_core.phases.reporting import Outcome, ReportWriter
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.reporter import BestSoFar
@@ -52,8 +53,10 @@ def finish(
         checkpoint = run.work_dir / CHECKPOINT_NAME
         save_checkpoint(checkpoint, network, run.dataset, run.data)
         verify_checkpoint(checkpoint, network, run.config.flops_budget)
-        report = ReportWriter(run, state, network, examiner.predictions(), baselines)
+        predictions = examiner.predictions()
+        report = ReportWriter(run, state, network, predictions, baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
+        bundle = replace(bundle, classes=class_results(run, predictions))
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
         reports = report.write(outcome)
@@ -99,6 +102,7 @@ def _result(
         init=run.start,
         parent=run.config.parent,
         networks=_measured(state, record),
+        classes=bundle.classes,
     )
 
 

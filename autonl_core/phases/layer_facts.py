@@ -48,7 +48,7 @@ def _block(index: int, block: BlockSpec, in_size: int, times_ms: Mapping[str, fl
     size, name = out_size(in_size, block.stride), f"blocks.{index}"
     light_nl = block.light_nl
     return LayerFacts(
-        name=f"block {index}",
+        name=f"block {index + 1}",  # counted from 1, as people do
         summary=_block_summary(block),
         out_channels=block.out_channels,
         out_size=size,

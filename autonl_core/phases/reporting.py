@@ -14,7 +14,7 @@ from torch import Tensor
 from autonl_core.bundle.bundle import Bundle
 from autonl_core.data.decoding_report import DecodingReport
 from autonl_core.data.prepare import ImageSet, PreparedData
-from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
 from autonl_core.errors import is_out_of_memory
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 30
 SHOWN_FILES = 3  # per warning
 SHOWN_IMAGES = 5  # per class
+_READINGS = ("label_files", "layout_chosen", "synsets_named")  # codes of findings
 _SEARCHED_IMAGES = 20_000  # for samples: a class without an image among these is shown without samples
 
 
@@ -176,7 +177,23 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         notes=outcome.notes,
         environment=environment(run.device, run.threads),
         machine=outcome.bundle.machine,
+        used=used_settings(run),
     )
+
+
+def used_settings(run: SearchRun) -> dict[str, object]:
+    """What became of the settings that a configuration may leave open and that have a value all the same."""
+    augmentation, start = run.loader.augmentation, run.start
+    return {
+        "resolution": run.data.resolution,
+        "search_space": run.table.space.name,
+        "keep_supernet": "only if it is small enough",
+        "teacher.resolution": None if start is None else start.teacher_resolution,
+        "augment.horizontal_flip": augmentation.flip,
+        "augment.resized_crop_min_scale": augmentation.crop_min_scale,
+        "augment.policy": augmentation.policy,
+        "card.licence": "not stated",
+    }
 
 
 def _dataset(run: SearchRun) -> DatasetFacts:
@@ -195,6 +212,10 @@ def _dataset(run: SearchRun) -> DatasetFacts:
         std=data.std,
         samples=_samples(run),
         warnings=warnings_of(data.report, run.dataset_report),
+        reading=readings_of(run.dataset_report),
+        pairs=tuple(run.dataset_report.pairs) if run.dataset_report else (),
+        grey_range=spec.grey_range,
+        is_mirrored=run.loader.augmentation.flip,
     )
 
 
@@ -206,11 +227,19 @@ def warnings_of(decoding: DecodingReport, checking: DatasetReport | None) -> tup
         count = decoding.unreadable
         left_out = f"{counted(count, 'image')} could not be read and {agreeing(count, 'was')} left out"
         warnings.append(f"{left_out}: {_first(files)}")
-    for problem in checking.problems if checking else ():
-        if problem.severity != "info":
-            shown = f" ({problem.count:,}: {_first(problem.files)})" if problem.files else ""
-            warnings.append(problem.detail[:1].upper() + problem.detail[1:] + shown)
-    return tuple(warnings)
+    found = checking.problems if checking else ()
+    return (*warnings, *(_sentence(problem) for problem in found if problem.severity != "info"))
+
+
+def readings_of(checking: DatasetReport | None) -> tuple[str, ...]:
+    """What the dataset check says of where the classes come from, if that is not the names of folders alone."""
+    found = checking.problems if checking else ()
+    return tuple(_sentence(problem) for problem in found if problem.severity == "info" and problem.code in _READINGS)
+
+
+def _sentence(problem: DatasetProblem) -> str:
+    shown = f" ({problem.count:,}: {_first(problem.files)})" if problem.files else ""
+    return problem.detail[:1].upper() + problem.detail[1:] + shown
 
 
 def _first(files: Sequence[str]) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -50,7 +51,7 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
 }
 COLOURS = ("main", "second", "third", "fourth", "bad", "soft")  # of curves, in this order
-in_thousands = FuncFormatter(lambda value, _: short(value))  # 4470272 -> "4.47M"
+_FEW_POINTS = 40  # of a curve; up to this many, each has a marker
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,30 @@ def draw(name: str, alt: str, size: tuple[float, float], paint: Callable[[Figure
     return Picture(name, svg[svg.index("<svg") :], alt)
 
 
-def whole_steps(axes: Axes) -> None:
-    """Ticks at whole numbers, a few."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+def whole_steps(axis: Axis, most: int = 8) -> None:
+    """Ticks at whole numbers, `most` of them or fewer."""
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=most))
+
+
+def in_percent(axis: Axis, whole: float = 1) -> None:
+    """Ticks in percent of `whole`, as exact as they are placed: "2.5%"."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value / whole:.6g}%"))
+
+
+def in_thousands(axis: Axis) -> None:
+    """Ticks with k, M or G, as exact as they are placed: "12.25M"."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value, digits=6)))
+
+
+def curve(panel: Axes, points: tuple[Sequence[float], Sequence[float]], colour: str, label: str) -> None:
+    """One line with its entry in the legend; without a point, neither."""
+    xs, ys = points
+    if len(xs):
+        marker = "o" if len(xs) < _FEW_POINTS else ""
+        panel.plot(xs, ys, color=LIGHT[colour], label=label, marker=marker, markersize=3)
+
+
+def legend(panel: Axes) -> None:
+    """A legend, if there is anything to name."""
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend()

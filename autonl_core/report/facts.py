@@ -6,12 +6,14 @@ Every number names its split and its unit. Nothing in this package loads tensor 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autonl_core.datasets.check_report import SamePicture
+from autonl_core.datasets.spec import GreyRange
 from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.history import History
@@ -27,7 +29,8 @@ class DatasetFacts:
     """The images that were used. Counts are per class, (classes,), and cover readable images only.
 
     `val_counts` are those of the training images that the search held out for validation; the final training used them
-    as well. `samples` are training images by class; `warnings` are findings of the dataset check.
+    as well. `samples` are training images by class; `warnings` are findings of the dataset check, `reading` those that
+    say where the classes come from, and `pairs` training images that show a test image.
     """
 
     name: str
@@ -43,6 +46,10 @@ class DatasetFacts:
     std: tuple[float, ...]
     samples: Mapping[int, tuple[Image, ...]]
     warnings: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
+    pairs: tuple[SamePicture, ...] = ()
+    grey_range: GreyRange | None = None  # the values of black and white in deep images; None: there are none
+    is_mirrored: bool = False  # whether training images are, at random
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,10 @@ class TestFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """How the search was run. `seconds_by_phase` ends where the report was written."""
+    """How the search was run. `seconds_by_phase` ends where the report was written.
+
+    `used`, by name such as `augment.policy`, is what became of settings that the configuration leaves open.
+    """
 
     config: Mapping[str, Any]
     seconds_by_phase: Mapping[str, float]
@@ -114,6 +124,7 @@ class RunFacts:
     notes: tuple[str, ...]
     environment: Mapping[str, str | int]
     machine: Mapping[str, str | int]
+    used: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from autonl_core.report.statistics import wilson_pct
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def short(number: float) -> str:
-    """4470272 -> "4.47M": three digits."""
+def short(number: float, digits: int = 3) -> str:
+    """4470272 -> "4.47M": three digits, or so many."""
     for size, suffix in _SUFFIXES:
         if abs(number) >= size:
-            return f"{number / size:.3g}{suffix}" if number < 1000 * size else f"{number / size:,.0f}{suffix}"
+            return f"{number / size:.{digits}g}{suffix}" if number < 1000 * size else f"{number / size:,.0f}{suffix}"
     return f"{number:,.0f}"
 
 

@@ -6,9 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from autonl_core.report import comparison, figures, searched, tables, words
+from autonl_core.report import comparison, figures, image_tables, latencies, run_tables, searched, tables, words
 from autonl_core.report.facts import Facts
-from autonl_core.report.tables import Table
+from autonl_core.report.table import Table
 
 # Characters with a meaning in Markdown dialects: emphasis, code, links, HTML, entities, tables, formulas, mentions,
 # bare URLs, and at the start of a line lists, headings and rules. Nothing else is escaped: the source stays readable.
@@ -34,8 +34,9 @@ def as_markdown(facts: Facts) -> str:
         *_notes(run.notes),
         "## Data",
         plain(words.about_data(facts)),
-        *_notes(data.warnings),
-        _table(tables.class_counts(facts)),
+        *_notes((*data.reading, *data.warnings)),
+        _table(image_tables.class_counts(facts)),
+        *_section("## Test images shown by training images", image_tables.pairs(facts)),
         *_section("## Pretrained weights", tables.start(facts), words.about_start(facts)),
         "## Architecture",
         f"`{arch.arch_string.replace('|', '·')}`",
@@ -48,9 +49,9 @@ def as_markdown(facts: Facts) -> str:
         *_section("## Measured networks", searched.measured(facts), searched.ABOUT_MEASURED),
         "## Test results by class",
         plain(words.about_classes(facts)),
-        _table(tables.scored_classes(facts)),
-        *_section("## Most confused classes", tables.confused_pairs(facts)),
-        *_section("## Most confident mistakes", tables.mistakes(facts)),
+        _table(image_tables.scored_classes(facts)),
+        *_section("## Most confused classes", image_tables.confused_pairs(facts)),
+        *_section("## Most confident mistakes", image_tables.mistakes(facts)),
     ]
     if facts.baselines:
         parts += [
@@ -60,9 +61,12 @@ def as_markdown(facts: Facts) -> str:
         ]
     if facts.parity:
         parts += ["## Formats", plain(words.ABOUT_FORMATS), _table(tables.formats(facts))]
-    parts += _section("## Latency", tables.latency(facts), words.about_latency(facts))
-    parts += ["## Run details", plain(words.about_run(facts)), _table(tables.seconds(facts))]
-    parts += [_table(tables.settings(facts)), f"MACs: {plain(facts.counting_rule)}."]
+    parts += _section("## Latency", latencies.latency(facts), words.about_latency(facts))
+    parts += ["## Run details", plain(words.about_run(facts)), _table(run_tables.seconds(facts))]
+    return _joined([*parts, _table(run_tables.settings(facts)), f"MACs: {plain(facts.counting_rule)}."])
+
+
+def _joined(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

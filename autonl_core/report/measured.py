@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from autonl_core.report.canvas import LIGHT, Picture, draw, in_thousands
+from autonl_core.report.canvas import LIGHT, Picture, draw, in_percent, in_thousands
 from autonl_core.report.facts import PictureFacts
 from autonl_core.spec.measured_network import MeasuredNetwork
 
@@ -35,10 +35,11 @@ def picture_of_measured(facts: PictureFacts) -> Picture | None:
         for panel, (title, cost) in zip(axes, _COSTS, strict=True):
             _scatter(panel, networks, cost, facts.architecture.arch_string)
             panel.set_xlabel(title)
-            panel.xaxis.set_major_formatter(in_thousands)
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=5))
+            in_thousands(panel.xaxis)
         axes[0].set_title("Measured networks, all within the budget")
         axes[0].set_ylabel("top-1, validation images")
-        axes[0].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        in_percent(axes[0].yaxis, 100)
         figure.legend(*axes[0].get_legend_handles_labels(), ncols=5, loc="outside lower center")
 
     alt = "scatter plots: top-1 with shared weights of every measured network, against parameters and memory"

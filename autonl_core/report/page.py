@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from autonl_core.report import comparison, figures, searched, tables, words
+from autonl_core.report import comparison, figures, image_tables, latencies, run_tables, searched, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
 from autonl_core.report.statistics import class_scores, confusion, wilson_pct
@@ -37,6 +37,9 @@ def as_html(facts: Facts, pictures: Mapping[str, Picture]) -> str:
         searched=searched,
         figures=figures,
         tables=tables,
+        image_tables=image_tables,
+        latencies=latencies,
+        run_tables=run_tables,
         pictures=pictures,
         interval=(low, high),
         layers=_layers(facts),
@@ -91,7 +94,7 @@ def _mistakes(facts: Facts) -> list[dict[str, Any]]:
 
 def _matrix(facts: Facts) -> list[dict[str, Any]]:
     """The rows of the confusion matrix, with a colour strength of 0 to 1 per cell; empty if it would be too large."""
-    if len(facts.dataset.classes) > tables.ALL_CLASSES:
+    if len(facts.dataset.classes) > image_tables.ALL_CLASSES:
         return []
     found = confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes))
     return [
@@ -113,6 +116,6 @@ def _matrix(facts: Facts) -> list[dict[str, Any]]:
 def _recalls(facts: Facts) -> list[dict[str, Any]]:
     """Recall of each class, for bars; empty if there are too many classes."""
     scores = class_scores(confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes)))
-    if len(scores) > tables.ALL_CLASSES:
+    if len(scores) > image_tables.ALL_CLASSES:
         return []
     return [{"name": facts.dataset.classes[score.label], "score": score} for score in scores if score.images]

@@ -5,11 +5,23 @@ No user-supplied names are drawn: they could contain glyphs that the font lacks,
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator
 
-from autonl_core.report.canvas import COLOURS, LIGHT, Picture, draw, in_thousands, whole_steps
+from autonl_core.report.canvas import (
+    COLOURS,
+    LIGHT,
+    Picture,
+    curve,
+    draw,
+    in_percent,
+    in_thousands,
+    legend,
+    whole_steps,
+)
 from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import PictureFacts
 from autonl_core.report.figures import short
@@ -17,6 +29,7 @@ from autonl_core.report.measured import picture_of_measured
 from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.gate_kinds import GATE_KINDS
 
+_GATE_COLUMNS = 4  # heat maps in a row: with more, titles would touch
 _GATES = {kind.name: kind.title for kind in GATE_KINDS}
 
 
@@ -56,7 +69,7 @@ def _cost(facts: PictureFacts) -> Picture:
                     at, nl_shares, 0.72, bottom=shares - nl_shares, color=LIGHT["second"], label="of which LightNL"
                 )
             panel.set_title(title)
-            panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            in_percent(panel.yaxis)
             panel.grid(axis="x", visible=False)
         if nl_macs.any():
             axes[0].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 0.97))
@@ -70,32 +83,30 @@ def _cost(facts: PictureFacts) -> Picture:
 
 def _search(facts: PictureFacts) -> Picture | None:
     """Loss, accuracy, MACs against the budget, multiplier and gate entropy, by epoch of the supernet."""
-    curve = facts.history.curve
     if not facts.history.of("searching"):
         return None
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(2, 2)
-        mark = "o" if len(facts.history.of("searching")) < 40 else ""
         for panel, title, curves in (
             (axes[0, 0], "Cross-entropy", (("loss", "training"), ("val_loss", "validation"))),
             (axes[0, 1], "Top-1 of the derived network", (("val_top1_pct", "validation, supernet weights"),)),
             (axes[1, 0], "MACs of one image", (("expected_macs", "expected"), ("derived_macs", "derived network"))),
             (
                 axes[1, 1],
-                "Gate entropy, and agreement of slopes in two halves",
-                (("gate_entropy", "bits per gate"), ("slope_agreement", "correlation of slopes")),
+                "Gate entropy and slope agreement",
+                (("gate_entropy", "entropy, bits per gate"), ("slope_agreement", "agreement, correlation")),
             ),
         ):
             for (name, label), colour in zip(curves, COLOURS, strict=False):
-                panel.plot(*curve("searching", name), color=LIGHT[colour], label=label, marker=mark, markersize=3)
+                curve(panel, facts.history.curve("searching", name), colour, label)
             panel.set_title(title)
-            whole_steps(panel)
-        axes[0, 1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+            whole_steps(panel.xaxis)
+        in_percent(axes[0, 1].yaxis, 100)
         axes[1, 0].axhline(facts.budget_macs, color=LIGHT["bad"], linestyle="--", linewidth=1.1, label="budget")
-        axes[1, 0].yaxis.set_major_formatter(in_thousands)
+        in_thousands(axes[1, 0].yaxis)
         for panel in axes.flat:
-            panel.legend()
+            legend(panel)
         for panel in axes[1]:
             panel.set_xlabel("supernet epoch")
 
@@ -111,29 +122,34 @@ def _gates(facts: PictureFacts) -> Picture | None:
         return None
     kinds = list(dict.fromkeys(name.partition(".")[2] for name in names))
     epochs = [point.epoch for point in points]
+    positions = 1 + max(int(name[5:].partition(".")[0]) for name in names)
+    columns = min(len(kinds), _GATE_COLUMNS)
+    rows = math.ceil(len(kinds) / columns)
 
     def paint(figure: Figure) -> None:
-        axes = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
-        positions = 1 + max(int(name[5:].partition(".")[0]) for name in names)
-        for panel, kind in zip(axes, kinds, strict=True):
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for panel, kind in zip(panels.flat, kinds, strict=False):
             table = np.full((positions, len(points)), np.nan)
             for name in names:
                 position, _, gate_kind = name[5:].partition(".")
                 if gate_kind == kind:
                     table[int(position)] = [point.values.get(name, np.nan) for point in points]
-            extent = (epochs[0] - 0.5, epochs[-1] + 0.5, positions - 0.5, -0.5)
+            extent = (epochs[0] - 0.5, epochs[-1] + 0.5, positions + 0.5, 0.5)  # positions count from 1
             shown = panel.imshow(
                 table, aspect="auto", vmin=0, vmax=1, cmap="viridis", interpolation="none", extent=extent
             )
             panel.set_title(_GATES.get(kind, kind), fontsize=8)
             panel.grid(visible=False)
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
-            panel.set_xlabel("epoch")
-        axes[0].set_ylabel("position in the supernet")
-        axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.colorbar(shown, ax=list(axes), label="probability of being open", pad=0.01)
+            whole_steps(panel.xaxis, 4)
+            whole_steps(panel.yaxis)
+        for unused in panels.flat[len(kinds) :]:
+            unused.set_visible(False)
+        figure.supxlabel("epoch", fontsize=9, color=LIGHT["soft"])
+        figure.supylabel("block of the supernet", fontsize=9, color=LIGHT["soft"])
+        figure.colorbar(shown, ax=panels, label="probability of being open", pad=0.01)
 
-    return draw("gates", "heat maps: the probability of every gate by epoch of the search", (8.4, 3.4), paint)
+    alt = "heat maps: the probability of every gate by epoch of the search"
+    return draw("gates", alt, (8.4, 1.2 + 2.0 * rows), paint)
 
 
 def _training(facts: PictureFacts) -> Picture | None:
@@ -147,16 +163,16 @@ def _training(facts: PictureFacts) -> Picture | None:
         axes = figure.subplots(1, 2)
         for (prefix, title), colour in zip(networks, COLOURS * 2, strict=False):
             for panel, name in zip(axes, ("loss", "train_top1_pct"), strict=True):
-                panel.plot(*facts.history.curve("training", prefix + name), color=LIGHT[colour], label=title)
+                curve(panel, facts.history.curve("training", prefix + name), colour, title)
         axes[0].set_title("Cross-entropy, augmented training images")
         axes[1].set_title("Top-1, augmented training images")
-        axes[1].yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        in_percent(axes[1].yaxis, 100)
         for panel in axes:
-            whole_steps(panel)
+            whole_steps(panel.xaxis)
             panel.set_xlabel("epoch")
-            panel.legend()
+        figure.legend(*axes[0].get_legend_handles_labels(), ncols=2, loc="outside lower center")
 
-    return draw("training", "curves of loss and accuracy by epoch of training", (8.4, 2.9), paint)
+    return draw("training", "curves of loss and accuracy by epoch of training", (8.4, 3.3), paint)
 
 
 def _baselines(facts: PictureFacts) -> Picture | None:
@@ -181,7 +197,7 @@ def _baselines(facts: PictureFacts) -> Picture | None:
         axes.set_ylim(len(counts) - 0.4, -0.7)
         axes.margins(x=0.25)
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in axes.get_xticks() if 0 <= tick <= 100]))
-        axes.xaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+        in_percent(axes.xaxis, 100)
         axes.set_xlabel(f"top-1 on {images:,} test images, with 95% intervals")
 
     alt = "test accuracy of the result and of the baselines, with intervals"
@@ -209,9 +225,9 @@ def _confidence(facts: PictureFacts) -> Picture:
         axes[1].plot(mean_confidence, accuracy, color=LIGHT["main"], marker="o", markersize=4, label="this network")
         axes[1].set_title("Accuracy by confidence")
         axes[1].legend(loc="lower right")
-        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        in_percent(axes[1].yaxis)
         for panel in axes:
             panel.set_xlabel("confidence")
-            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            in_percent(panel.xaxis)
 
     return draw("confidence", "histogram of confidence, and a reliability diagram", (8.4, 2.9), paint)

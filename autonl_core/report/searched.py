@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import pct, short_bytes
-from autonl_core.report.tables import Table
+from autonl_core.report.table import Table
 from autonl_core.report.words import origin
 from autonl_core.spec.comparison import Comparison, FinalistScore, Gap
 from autonl_core.spec.measured_network import MeasuredNetwork, front_of
@@ -12,6 +12,7 @@ from autonl_core.wording.counts import counted
 from autonl_core.wording.evidence import gap_may_be_chance
 
 _Z = 1.959963984540054  # two-sided 95%
+_LEAST = 0.05  # points: rounded to one digit, an end of an interval stays on its side of zero
 _HOW = (
     "Networks within the budget, scored on validation images with the supernet's shared weights, without further "
     "training."
@@ -20,6 +21,12 @@ _FINAL = " The best were then trained briefly to choose one."
 ABOUT_MEASURED = (
     "Peak activations: what the maps of one image need at most, in float32. On the front: no other network scored "
     "higher on the shared weights with as many MACs or fewer."
+)
+ABOUT_CURVES = (
+    "Expected MACs are the mean over all networks, each option as probable as the search holds it. No network is built "
+    "from that mean, which may be above the budget; the derived network, the best by these probabilities, is not. "
+    "Gate entropy is how undecided the options are; slope agreement is the correlation between what two halves of the "
+    "steps say of them."
 )
 _TWIN = "without_light_nl"
 _RIVALS = ("random", "uniform", "widest")
@@ -45,7 +52,32 @@ def about_candidates(facts: Facts) -> list[str]:
         *_whether_options_matter(comparison),
         *_with_shared_weights(comparison, images),
         *_after_training(comparison, images),
+        *_higher_scores(facts),
     ]
+
+
+def _higher_scores(facts: Facts) -> list[str]:
+    """Why networks that scored higher than the chosen one for as many MACs or fewer were not chosen."""
+    arch, images = facts.architecture, facts.test.val_images
+    chosen = next((each for each in arch.comparison.networks if each.arch_string == arch.arch_string), None)
+    if chosen is None:
+        return []
+    higher = [
+        each
+        for each in arch.comparison.networks
+        if each.val_top1_pct > chosen.val_top1_pct and each.macs <= chosen.macs
+    ]
+    if not higher:
+        return []
+    best = max(each.val_top1_pct for each in higher)
+    those = "the one network" if len(higher) == 1 else f"the best of {len(higher)} networks"
+    decided = "all scores together chose the finalists, and the loss after their training decided"
+    scores = (
+        f"With shared weights, {those} with no more MACs than the chosen one scored {pct(best)}, the chosen one "
+        f"{pct(chosen.val_top1_pct)}."
+    )
+    noisy = f"Single scores on {_validation(images)} are noisy, so"
+    return [f"{scores} {noisy} {decided if arch.comparison.rounds else 'all scores together decided'}."]
 
 
 def _whether_options_matter(comparison: Comparison) -> list[str]:
@@ -129,12 +161,25 @@ def _named(network: MeasuredNetwork) -> str:
 
 
 def in_points(gap: Gap | None, images: int) -> str:
-    """A difference on `images` images with its 95% interval, and whether it may be chance."""
+    """A difference on `images` images with its 95% interval, and whether it may be chance.
+
+    Where the images are too few for an interval that holds, none is shown.
+    """
     if gap is None:
         return "an unknown margin"
-    low, high = gap.points - _Z * gap.error_points, gap.points + _Z * gap.error_points
-    chance = ", which may be chance" if gap_may_be_chance(gap.points, gap.error_points, images) else ""
-    return f"{gap.points:.1f} points (95% interval {low:.1f} to {high:.1f}{chance})"
+    points, error = gap.points, gap.error_points
+    shown = f"{points:.1f} points"
+    if images < 2:
+        return f"{shown} ({counted(images, 'image')}: too few to show more)"
+    if points == error == 0:
+        return f"{shown} (no image distinguishes them)"
+    low, high = points - _Z * error, points + _Z * error
+    if low <= 0 <= high:
+        return f"{shown} (95% interval {min(low, -_LEAST):.1f} to {max(high, _LEAST):.1f}, which may be chance)"
+    if gap_may_be_chance(points, error, images):
+        return f"{shown} (too few images to show whether by chance)"
+    low, high = (max(low, _LEAST), high) if low > 0 else (low, min(high, -_LEAST))
+    return f"{shown} (95% interval {low:.1f} to {high:.1f})"
 
 
 def _listed(parts: list[str]) -> str:

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, short_bytes
-from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
+from autonl_core.report.latencies import headline
+from autonl_core.report.statistics import wilson_pct
+from autonl_core.report.table import Table
 from autonl_core.report.words import NOT_STATED, origin, teacher_score
-from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS
-from autonl_core.spec.result import NOISY_SPREAD_PCT
+from autonl_core.spec.formats import FORMATS
 from autonl_core.wording.counts import counted
-
-ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
-_EXTREMES = 20
-_PAIRS = 30
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text below a head. `named` lists the columns of names; all others hold numbers."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    named: tuple[int, ...] = (0,)
-
-
-def class_counts(facts: Facts) -> Table:
-    """Images per class and split; if there are many classes, only the smallest and the largest."""
-    data = facts.dataset
-    order = list(range(len(data.classes)))
-    if len(order) > ALL_CLASSES:
-        by_size = sorted(order, key=lambda label: (int(data.train_counts[label]), label))
-        order = by_size[: _EXTREMES // 2] + by_size[-_EXTREMES // 2 :]
-    rows = [
-        (
-            data.classes[label],
-            f"{data.train_counts[label]:,}",
-            f"{data.val_counts[label]:,}",
-            f"{data.test_counts[label]:,}",
-        )
-        for label in order
-    ]
-    total = ("total", *(f"{int(counts.sum()):,}" for counts in (data.train_counts, data.val_counts, data.test_counts)))
-    return Table(("class", "training images", "of which for validation", "test images"), (*rows, total))
 
 
 def certificate(facts: Facts) -> Table | None:
@@ -143,43 +109,6 @@ def start(facts: Facts) -> Table | None:
     return Table(("quantity", "value"), tuple(rows), (0, 1))
 
 
-def scored_classes(facts: Facts) -> Table:
-    """Recall and precision of every class; if there are many classes, only of those with the lowest recall."""
-    table = confusion(facts.test.labels, facts.test.predicted, len(facts.dataset.classes))
-    scores = class_scores(table)
-    if len(scores) > ALL_CLASSES:
-        scores = sorted(scores, key=lambda score: (score.top1_pct, score.label))[:_EXTREMES]
-    rows = []
-    for score in scores:
-        low, high = wilson_pct(score.correct, score.images)
-        predicted = int(table[:, score.label].sum())
-        precision = pct(100 * score.correct / predicted) if predicted else "–"
-        recall = pct(score.top1_pct) if score.images else "–"
-        counted = f"{score.correct:,} of {score.images:,}"
-        rows.append((facts.dataset.classes[score.label], counted, recall, f"{low:.0f}% to {high:.0f}%", precision))
-    head = ("class", "correct test images", "recall", "95% interval", "precision")
-    return Table(head, tuple(rows))
-
-
-def confused_pairs(facts: Facts, most: int = _PAIRS) -> Table:
-    """Which classes are confused with which."""
-    names = facts.dataset.classes
-    table = confusion(facts.test.labels, facts.test.predicted, len(names))
-    rows = [
-        (names[pair.label], names[pair.predicted], f"{pair.count:,}", pct(100 * pair.count / pair.images))
-        for pair in most_confused(table, most)
-    ]
-    head = ("true class", "predicted class", "test images", "share of the true class")
-    return Table(head, tuple(rows), (0, 1))
-
-
-def mistakes(facts: Facts) -> Table:
-    """The wrong predictions with the highest confidence."""
-    names = facts.dataset.classes
-    rows = [(names[m.label], names[m.predicted], pct(100 * m.confidence)) for m in facts.test.mistakes]
-    return Table(("true class", "predicted class", "confidence"), tuple(rows), (0, 1))
-
-
 def formats(facts: Facts) -> Table:
     """Every format with its scores, measured in a process that cannot import the search's code."""
     rows = []
@@ -205,67 +134,6 @@ def _count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
-LATENCY_FORMS = {
-    "eager": "PyTorch, as trained",
-    "fused": "PyTorch, batch norms folded",
-    **{name: spec.latency.title for name, spec in NETWORK_FORMAT_SPECS.items() if spec.latency is not None},
-}
-
-
-def latency(facts: Facts) -> Table | None:
-    """Milliseconds per batch, and per image in it, and how far the runs spread."""
-    found, spread_pct = facts.latency_ms or {}, facts.latency_spread_pct or {}
-    if not found:
-        return None
-    sizes = sorted({int(size) for by_size in found.values() for size in by_size})
-    rows = []
-    for form, by_size in found.items():
-        spreads = spread_pct.get(form, {})
-        times = (
-            _time(by_size[str(size)], size, spreads.get(str(size))) if str(size) in by_size else "–" for size in sizes
-        )
-        rows.append((LATENCY_FORMS.get(form, form), *times))
-    return Table(("form", *(f"batch of {size}, ms" for size in sizes)), tuple(rows))
-
-
-def _time(median_ms: float, size: int, spread_pct: float | None) -> str:
-    shown = f"{median_ms:.3f}" + (f" ({median_ms / size:.3f} per image)" if size > 1 else "")
-    return shown if spread_pct is None else f"{shown}, {spread(spread_pct)}"
-
-
-def spread(spread_pct: float) -> str:
-    """How far the runs of a latency spread, and whether that is too far."""
-    return f"spread {spread_pct:.0f}%" + (", noisy" if spread_pct > NOISY_SPREAD_PCT else "")
-
-
-def seconds(facts: Facts) -> Table:
-    """Time by phase."""
-    by_phase = facts.run.seconds_by_phase
-    rows = [(phase, duration(value), pct(100 * value / sum(by_phase.values()))) for phase, value in by_phase.items()]
-    return Table(("phase", "time", "share"), (*rows, ("total", duration(sum(by_phase.values())), "")))
-
-
-def settings(facts: Facts) -> Table:
-    """The configuration with all defaults, then machine and versions."""
-    rows: list[tuple[str, str]] = []
-    for name, value in facts.run.config.items():
-        if isinstance(value, dict):
-            rows += [(f"{name}.{key}", _plain(inner)) for key, inner in value.items()]
-        else:
-            rows.append((name, _plain(value)))
-    measured_on = {**facts.run.machine, **facts.run.environment}
-    rows += [(name, _plain(value)) for name, value in measured_on.items()]
-    return Table(("setting", "value"), tuple(rows), (0, 1))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "default"}[value]
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
 def _top5(facts: Facts) -> list[tuple[str, str, str]]:
     """Top-5, where it says something."""
     test, classes = facts.test, len(facts.dataset.classes)
@@ -287,7 +155,7 @@ def summary(facts: Facts) -> Table:
         ("test loss", f"{test.loss:.3f}", "cross-entropy, lower is better"),
         ("MACs per image", f"{arch.macs:,}", f"budget {facts.budget_macs:,}"),
         ("parameters", f"{arch.params:,}", f"{short_bytes(4 * arch.params)} as float32"),
-        ("latency per image", f"{sum(layer.time_ms for layer in arch.layers):.2f} ms", "PyTorch, sum over layers"),
+        headline(facts),
         ("search time", duration(sum(facts.run.seconds_by_phase.values())), f"seed {facts.run.config['seed']}"),
     ]
     if facts.parent is not None:

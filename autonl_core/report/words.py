@@ -28,6 +28,10 @@ _ORIGINS = {
     "uniform": "every block alike, independent of the search",
     "widest": "the most parameters the budget allows, independent of the search",
 }
+_PLAIN = {  # of these origins, networks that take no search
+    "uniform": "every block alike",
+    "widest": "the most parameters that the budget allows",
+}
 
 
 def origin(name: str) -> str:
@@ -49,7 +53,8 @@ def verdict(facts: Facts) -> list[str]:
         f"One image costs {arch.macs:,} MACs, {pct(100 * arch.macs / budget)} of the budget of {budget:,}; the network "
         f"has {arch.params:,} parameters, and LightNL in {light_nl} of its {counted(len(arch.layers) - 3, 'block')}."
     )
-    sentences = [scored, *_beside_guessing(test.correct, test.images, most_frequent / 100), cost, *compare(facts)]
+    guessing = _beside_guessing(test.correct, test.images, most_frequent / 100)
+    sentences = [scored, *guessing, cost, *_beside_plain(facts), *compare(facts)]
     if test.images < FEW_IMAGES:
         low, high = wilson_pct(test.correct, test.images)
         sentences.append(
@@ -57,6 +62,12 @@ def verdict(facts: Facts) -> list[str]:
             f"{high - low:.1f} points wide, and smaller differences mean little."
         )
     return sentences
+
+
+def _beside_plain(facts: Facts) -> list[str]:
+    """What is said where the chosen network is one that takes no search."""
+    plain = _PLAIN.get(facts.architecture.chosen_as)
+    return [] if plain is None else [f"The search found nothing better than a plain network: this one has {plain}."]
 
 
 def _beside_guessing(correct: int, images: int, guessed: float) -> list[str]:
@@ -110,10 +121,21 @@ def about_data(facts: Facts) -> str:
     return (
         f"{counted(len(data.classes), 'class')}; {counted(int(data.train_counts.sum()), 'training image')} ({balance} "
         f"per class) and {counted(int(data.test_counts.sum()), 'test image')}, at "
-        f"{data.resolution}×{data.resolution} pixels{original}. "
+        f"{data.resolution}×{data.resolution} pixels{original}. {_about_pixels(facts)} "
         f"During the search, {int(data.val_counts.sum()):,} of the training images were held out for validation; the "
         f"final training used all of them. Dataset {data.name} ({data.kind}), fingerprint {data.fingerprint}."
     )
+
+
+def _about_pixels(facts: Facts) -> str:
+    """What is used of an image, and what is random about it in training."""
+    data = facts.dataset
+    mirrored = "were mirrored at random" if data.is_mirrored else "were not mirrored"
+    grey = ""
+    if data.grey_range is not None:
+        black, white = data.grey_range
+        grey = f" Deep grey images are mapped from {black:g} (black) to {white:g} (white), the same for all."
+    return f"Of an image that is not square, only the square at its centre is used. Training images {mirrored}.{grey}"
 
 
 def about_architecture(facts: Facts) -> str:

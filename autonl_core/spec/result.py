@@ -78,6 +78,17 @@ class BaselineResult:
 
 
 @dataclass(frozen=True)
+class ClassResult:
+    """Images of one class: how many there are, how many are recognised, how many are taken for it."""
+
+    name: str
+    train_images: int
+    test_images: int
+    correct: int  # test images of the class that are recognised
+    predicted: int  # test images of any class that are predicted to be of it
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """A verified network: its MACs fit the budget, and the reloaded checkpoint scored what is reported here."""
 
@@ -104,6 +115,7 @@ class SearchResult:
     init: PretrainedStart | None = None  # None: from random weights
     parent: str | None = None  # id of the search that it went on from; None: there is none
     networks: tuple[MeasuredNetwork, ...] = ()  # that were measured, the best by all scores first
+    classes: tuple[ClassResult, ...] = ()  # in the order of the logits; earlier versions stored none
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -115,6 +127,7 @@ class SearchResult:
         }
         data["baselines"] = [baseline.to_json() for baseline in self.baselines]
         data["networks"] = [network.to_json() for network in self.networks]
+        data["classes"] = [asdict(of_class) for of_class in self.classes]
         return data
 
     @staticmethod
@@ -146,6 +159,7 @@ class SearchResult:
         values["networks"] = tuple(
             MeasuredNetwork(**_known_fields(MeasuredNetwork, network)) for network in data.get("networks", ())
         )
+        values["classes"] = tuple(ClassResult(**_known_fields(ClassResult, each)) for each in data.get("classes", ()))
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(_known_fields(PretrainedStart, start))
         return SearchResult(**values)

@@ -10,7 +10,7 @@ import torch
 from autonl_core.bundle import latency
 from autonl_core.bundle.latency import measure_latency
 from autonl_core.export.formats.onnx import open_onnx
-from autonl_core.report import tables, words
+from autonl_core.report import latencies, words
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS
 from tests.autonl_core.bundle.small_bundle import Made
 from tests.autonl_core.report.example_facts import facts
@@ -55,7 +55,7 @@ class TestLatency:
         assert latency._worst_spread_pct(noisy) > 100
         spreads = {"eager": {"1": 300.0}}
         shown = facts(latency_ms={"eager": {"1": 1.0}}, latency_spread_pct=spreads)
-        table = tables.latency(shown)
+        table = latencies.latency(shown)
         assert table is not None
         assert table.rows == (("PyTorch, as trained", "1.000, spread 300%, noisy"),)
         assert "Noisy: above 25%" in words.about_latency(shown)
