@@ -38,7 +38,7 @@ def _shown(run: RunFacts, name: str, value: object) -> str:
     if value is not None:
         return _plain(value)
     used = run.used.get(name)
-    return "none" if used is None else f"{_plain(used)}, as it was left open"
+    return "none" if used is None else f"{_plain(used)} (default)"
 
 
 def _plain(value: object) -> str:
