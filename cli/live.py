@@ -67,7 +67,7 @@ def _line(search: Mapping[str, Any]) -> str:
     parts = [search["state"]]
     progress = None if search["state"] in RESTING_STATES else search["progress"]
     if progress:
-        parts += [progress["phase"], f"{100 * share_done(search):3.0f}%"]
+        parts += [_phase(progress), f"{100 * share_done(search):3.0f}%"]
         if progress["epochs"]:
             parts.append(f"epoch {progress['epoch']}/{progress['epochs']}")
     if best := search["best"]:
@@ -78,6 +78,12 @@ def _line(search: Mapping[str, Any]) -> str:
     elif progress:
         parts.append(time_left(progress))
     return "  ".join(parts)
+
+
+def _phase(progress: Mapping[str, Any]) -> str:
+    """The phase, and the baseline that is trained in it."""
+    baseline = progress.get("baseline")  # servers of earlier versions have none
+    return f"{progress['phase']} baseline {baseline}" if baseline else str(progress["phase"])
 
 
 def _panel(search: Mapping[str, Any]) -> RenderableType:
@@ -95,7 +101,7 @@ def _panel(search: Mapping[str, Any]) -> RenderableType:
     table.add_row("state", state_text(search["state"]))
     if queued:
         table.add_row("queue", queued)
-    table.add_row("phase", f"{progress['phase']}{epochs}")
+    table.add_row("phase", f"{_phase(progress)}{epochs}")
     table.add_row("done", done_bar)
     table.add_row("MACs", _budget_bar(search))
     table.add_row("accuracy", _accuracy(search))

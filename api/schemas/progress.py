@@ -13,6 +13,7 @@ from store.queue_places import QueuePlace
         "eta_s": "seconds to the end, between `eta_low_s` and `eta_high_s`; null: not known",
         "eta_low_s": "seconds to the end, at least",
         "eta_high_s": "seconds to the end, at most",
+        "baseline": "the baseline that is trained, whose epochs these are; null: it is the search itself",
         "eta_unknown": "why that is not known; null: it is known, or the search has succeeded",
     },
 )

@@ -70,7 +70,6 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
         trainer.load_state_dict(dict(state.baseline))
     epochs_left = planned.epochs - trainer.position[0] - trainer.position[1] / trainer.steps
     done_at_end = run.reporter.pace.done + planned.work_per_image * len(images) * epochs_left
-    earlier = run.config.baselines[:index]
 
     def state_now() -> TrainingState:
         return replace(state, baseline=trainer.state_dict())
@@ -83,7 +82,6 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
             delivered=run.table.arch(state.choice),
             work_per_image=planned.work_per_image,
             name=name,
-            epochs_before=plan.training_epochs + sum(plan.baseline(before).epochs for before in earlier),
         )
     except (Diverged, StepTooLarge) as error:
         run.reporter.add_work(done_at_end - run.reporter.pace.done)  # nothing of it is left to do

@@ -62,14 +62,13 @@ def train_to_the_end(
     delivered: ArchSpec,
     work_per_image: float,
     name: str = "",
-    epochs_before: int = 0,
 ) -> None:
     """Train with a report after every epoch; the points of a baseline are called `NAME/loss` etc.
 
     Args:
         delivered: the architecture whose export is prepared towards the end.
         work_per_image: in MACs.
-        epochs_before: of the networks that were trained before this one.
+        name: of the baseline that is trained; "": the chosen network.
     """
     preparation = Preparation(delivered.to_json(), run.config.export.formats)
 
@@ -85,8 +84,7 @@ def train_to_the_end(
         state_now,
         work_per_epoch=len(trainer.images) * work_per_image,
         report=report,
-        epochs_before=epochs_before,
-        epochs_in_all=run.plan.epochs,
+        baseline=name or None,
     )
 
 

@@ -72,17 +72,19 @@ def baselines(facts: Facts) -> Table:
             f"{facts.test.correct:,} of {images:,}",
             pct(100 * facts.test.correct / images),
             f"{pct(low)} to {pct(high)}",
+            "",
         )
     ]
     for baseline in facts.baselines:
         cost = (title_of(baseline), f"{baseline.macs:,}", f"{baseline.params:,}")
         if baseline.test_correct is None:
-            rows.append((*cost, baseline.problem or "no score", "–", "–"))
+            rows.append((*cost, "–", "–", "–", f"no score: {baseline.problem or 'unknown reason'}"))
             continue
         low, high = wilson_pct(baseline.test_correct, images)
         top1 = pct(100 * baseline.test_correct / images)
-        rows.append((*cost, f"{baseline.test_correct:,} of {images:,}", top1, f"{pct(low)} to {pct(high)}"))
-    return Table(("network", "MACs", "parameters", "correct test images", "test top-1", "95% interval"), tuple(rows))
+        rows.append((*cost, f"{baseline.test_correct:,} of {images:,}", top1, f"{pct(low)} to {pct(high)}", ""))
+    head = ("network", "MACs", "parameters", "correct test images", "test top-1", "95% interval", "note")
+    return Table(head, tuple(rows), (0, 6))
 
 
 def start(facts: Facts) -> Table | None:

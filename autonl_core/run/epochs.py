@@ -34,8 +34,7 @@ def run_epochs(
     *,
     work_per_epoch: float,
     report: Callable[[], None] | None = None,
-    epochs_before: int = 0,
-    epochs_in_all: int | None = None,
+    baseline: str | None = None,
 ) -> None:
     """Train to the end. With a `report`, every epoch ends with it, and with a run state unless one is just saved.
 
@@ -44,18 +43,17 @@ def run_epochs(
     Args:
         state_now: what to save when the search is stopped, or a run state is due.
         work_per_epoch: in image-MACs.
-        epochs_before: epochs of other trainings of this phase that come first, for the progress that users see.
-        epochs_in_all: of the phase; None: this training is all of it.
+        baseline: the one that is trained, for the progress that users see; None: it is part of the search.
     """
-    epochs = training.epochs if epochs_in_all is None else epochs_in_all
     report_s = 0.0
     if report is not None and training.unreported:  # stopped between an epoch's last step and its report
         report()
     while not training.finished:
-        epoch = epochs_before + training.position[0] + 1
+        epoch = training.position[0] + 1
         for step in training.run_epoch():
             run.reporter.add_work(work_per_epoch / training.steps)
-            run.reporter.progress(epoch=epoch, epochs=epochs, step=step + 1, steps=training.steps)
+            where = {"epoch": epoch, "epochs": training.epochs, "step": step + 1, "steps": training.steps}
+            run.reporter.progress(**where, baseline=baseline)
             run.after_step(state_now)
         if report is not None:
             if run.states.due_before(report_s):

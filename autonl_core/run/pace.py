@@ -134,11 +134,6 @@ class WorkPlan:
         return self._search_by_phase | {"training": self._search_by_phase["training"] + baselines}
 
     @property
-    def epochs(self) -> int:
-        """Passes over all training images by the chosen network and its baselines, one after the other."""
-        return self.training_epochs + sum(self.baseline(name).epochs for name in self.config.baselines)
-
-    @property
     def training_epochs(self) -> int:
         """Passes over all training images by the chosen network."""
         return self.config.train.epochs + self.freed_epochs

@@ -70,12 +70,14 @@ class Reporter:
         self._count_seconds()
         return dict(self._seconds_by_phase)
 
-    def progress(self, *, epoch: int = 0, epochs: int = 0, step: int = 0, steps: int = 0) -> None:
+    def progress(
+        self, *, epoch: int = 0, epochs: int = 0, step: int = 0, steps: int = 0, baseline: str | None = None
+    ) -> None:
         """Report where the search is, at most every half second."""
         now = time.monotonic()
         if now - self._reported_at >= REPORT_INTERVAL_S:
             self._reported_at = now
-            where = Progress(self._phase, self.pace.fraction, epoch, epochs, step, steps)
+            where = Progress(self._phase, self.pace.fraction, epoch, epochs, step, steps, baseline=baseline)
             self._sink.progress(self._with_eta(where, now))
 
     def _with_eta(self, where: Progress, moment: float) -> Progress:

@@ -24,8 +24,9 @@ KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged
 class Progress:
     """Where a search is: `fraction` (0 to 1) and `eta_s` of the whole search, `step` and `epoch` of the phase.
 
-    `epoch` is the one under way, counted from 1. The search is likely to end in `eta_low_s` to `eta_high_s` seconds;
-    as long as that is not known, `eta_unknown` says why.
+    `epoch` is the one under way, counted from 1, of the network that is trained: the one named `baseline`, if any. The
+    search is likely to end in `eta_low_s` to `eta_high_s` seconds; as long as that is not known, `eta_unknown` says
+    why.
     """
 
     phase: Phase
@@ -38,6 +39,7 @@ class Progress:
     eta_low_s: float | None = None
     eta_high_s: float | None = None
     eta_unknown: str | None = None
+    baseline: str | None = None
 
 
 @dataclass(frozen=True)
