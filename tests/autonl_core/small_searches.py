@@ -66,6 +66,7 @@ class Recorder(Silent):
         self.asked = 0
         self.phases: list[Phase] = []
         self.fractions: list[float] = []
+        self.trainings: list[tuple[str | None, int, int]] = []  # baseline, epoch, epochs, in the phase `training`
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.states: list[SavedState] = []
         self.best: list[ArchitectureRecord] = []
@@ -77,6 +78,9 @@ class Recorder(Silent):
         if progress.phase not in self.phases:
             self.phases.append(progress.phase)
         self.fractions.append(progress.fraction)
+        where = (progress.baseline, progress.epoch, progress.epochs)
+        if progress.phase == "training" and progress.epochs and where not in self.trainings:
+            self.trainings.append(where)
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
         self.points.append((phase, epoch, values))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from autonl_core.errors import BudgetError, CheckpointError, Diverged, Interrupted
+from autonl_core.run import reporter
 from autonl_core.run.pace import WorkPlan
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.config import SearchConfig
@@ -92,6 +93,18 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
     assert [len(state["history"][phase]["points"]) for phase in ("searching", "deriving")] == [2, 2]
     seconds = [at_s for _, at_s, _ in points]
     assert seconds == sorted(seconds)
+
+
+def test_progress_names_it_and_counts_its_own_epochs(
+    stopped: Recorder, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter, "REPORT_INTERVAL_S", 0.0)
+    first, second = Recorder(STEPS + 1, phase="training"), Recorder()
+    with pytest.raises(Interrupted):
+        search(tmp_path / "1", cache, recorder=first, **ASKED)
+    search(tmp_path / "2", cache, recorder=second, resume_from=stopped.states, **ASKED)
+    assert first.trainings[:3] == [(None, 1, 3), (None, 2, 3), (None, 3, 3)]
+    assert second.trainings == [("mobilenet_v2", 2, 3), ("mobilenet_v2", 3, 3)]
 
 
 def test_one_that_diverges_has_no_score_and_does_not_fail_the_search(

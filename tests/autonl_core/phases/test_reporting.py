@@ -15,10 +15,11 @@ from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
-from autonl_core.phases.reporting import warnings_of
+from autonl_core.phases.reporting import readings_of, used_settings, warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.zoo import ZOO
+from tests.autonl_core.bundle.small_bundle import Made
 from tests.autonl_core.digit_archives import few_digits
 from tests.autonl_core.small_searches import Recorder, search
 
@@ -80,6 +81,40 @@ def test_its_confusion_matrix_counts_what_the_result_counts(uninterrupted: tuple
     assert len(every) == 100
     assert sum(every) == few_digits().test_images
     assert abs(sum(right) - uninterrupted[0].test_correct) <= 1  # rounding may decide a tie
+
+
+def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    result, spec = uninterrupted[0], few_digits()
+    assert [each.name for each in result.classes] == list(spec.classes)
+    assert sum(each.train_images for each in result.classes) == spec.train_images
+    assert sum(each.test_images for each in result.classes) == spec.test_images
+    assert sum(each.predicted for each in result.classes) == spec.test_images
+    assert abs(sum(each.correct for each in result.classes) - result.test_correct) <= 1  # rounding may decide a tie
+    assert all(each.correct <= min(each.test_images, each.predicted) for each in result.classes)
+
+
+NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher
+
+
+def test_every_setting_that_may_be_left_open_has_a_value_in_the_report(made: Made) -> None:
+    config = made.run.config.to_json()
+    sections = {
+        f"{name}.{key}": value for name, part in config.items() if isinstance(part, dict) for key, value in part.items()
+    }
+    left_open = {name for name, value in (config | sections).items() if value is None}
+    used = used_settings(made.run)
+    assert {"resolution", "augment.horizontal_flip", "card.licence"} <= left_open
+    assert {name for name in left_open if used.get(name) is None} == NAMELESS
+    assert (used["resolution"], used["augment.horizontal_flip"]) == (8, False)  # digits are never mirrored
+
+
+def test_where_classes_come_from_is_part_of_the_report() -> None:
+    check = DatasetReport()
+    check.add("info", "label_files", "the class of every image is what these files say", ["patients.csv"])
+    check.add("info", "alpha", "transparent images", ["a.png"])
+    check.add("warning", "imbalance", "one class is large")
+    assert readings_of(check) == ("The class of every image is what these files say (1: patients.csv)",)
+    assert readings_of(None) == ()
 
 
 def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(

@@ -111,7 +111,7 @@ def test_blocks_are_counted_from_one(drawn: dict[str, Figure]) -> None:
     example = facts()
     assert [layer.name for layer in example.architecture.layers][:3] == ["stem", "block 1", "block 2"]
     heat_map = drawn["gates"].axes[0].images[0]
-    assert heat_map.get_extent() == [0.5, 12.5, 9.5, 0.5]  # rows 1 to 9
+    assert tuple(heat_map.get_extent()) == (0.5, 12.5, 9.5, 0.5)  # rows 1 to 9
 
 
 def test_curves_without_points_are_no_curves() -> None:

@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from autonl_core.datasets.check_report import SamePicture
 from autonl_core.report import Report, render
 from autonl_core.report.canvas import DARK, LIGHT
 from autonl_core.report.facts import Facts
@@ -21,6 +22,8 @@ from autonl_core.report.figures import short, short_bytes
 from autonl_core.report.images import strip_uri
 from autonl_core.report.markdown import plain
 from autonl_core.report.pictures import draw_all
+from autonl_core.report.run_tables import settings
+from autonl_core.report.tables import baselines
 from autonl_core.report.words import about_classes, verdict
 from autonl_core.spec.history import History
 from autonl_core.spec.measured_network import MeasuredNetwork
@@ -284,6 +287,62 @@ def test_weights_of_unknown_licence_and_a_network_that_only_learned_from_them_ar
     assert "The delivered network learned from the weight set lite0, whose licence is not stated." in text
     assert "validation top-1 was not kept" in text
     assert "96 pixels were the only resolution to try." in text
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [("uniform", "every block alike"), ("widest", "the most parameters that the budget allows"), ("by_scores", None)],
+)
+def test_a_search_whose_result_takes_no_search_says_so(origin: str, shown: str | None) -> None:
+    example = facts()
+    text = " ".join(verdict(replace(example, architecture=replace(example.architecture, chosen_as=origin))))
+    assert ("nothing better than a plain network" in text) == (shown is not None)
+    if shown is not None:
+        assert f"this one has {shown}." in text
+
+
+def test_what_was_done_to_the_images_can_be_found() -> None:
+    example = facts()
+    pair = SamePicture("train/a.png", "test/b.png", "near", 1.5)
+    read = ("The class of every image is what these files say (1: patients.csv)",)
+    data = replace(example.dataset, is_mirrored=True, grey_range=(0.0, 4095.0), reading=read, pairs=(pair,))
+    report = render(replace(example, dataset=data))
+    for text in (" ".join(Page(report.html).texts), report.markdown):
+        assert "only the square at its centre is used" in text
+        assert "Training images were mirrored at random." in text
+        assert "mapped from 0 (black) to 4095 (white)" in text
+        assert "patients.csv" in text
+        assert "train/a.png" in text
+        assert "1.5 of 255 levels apart" in text
+    assert "Training images were not mirrored." in render(example).markdown
+
+
+def test_settings_that_were_left_open_are_listed_with_what_they_became() -> None:
+    example = facts()
+    config = {"seed": 7, "resolution": None, "parent": None, "augment": {"horizontal_flip": None, "erase": 0.5}}
+    used = {"resolution": 64, "augment.horizontal_flip": False}
+    listed = settings(replace(example, run=replace(example.run, config=config, used=used)))
+    rows = {name: value for name, value in listed.rows}
+    assert rows["resolution"] == "64 (default)"
+    assert rows["augment.horizontal_flip"] == "no (default)"
+    assert (rows["parent"], rows["augment.erase"], rows["seed"]) == ("none", "0.5", "7")
+
+
+def test_everything_that_scrolls_can_be_focused_and_all_text_lies_in_landmarks() -> None:
+    html = render(facts(PLAIN, baselines=(baseline(30),))).html
+    page = Page(html)
+    scrolled = [attributes for tag, attributes in page.tags if attributes.get("class") in ("scroll", "picture")]
+    assert len(scrolled) > 10
+    assert all(attributes.get("tabindex") == "0" for attributes in scrolled)
+    assert all(attributes.get("aria-label") for attributes in scrolled if attributes["class"] == "scroll")
+    assert [tag for tag, _ in page.tags if tag in ("main", "footer")] == ["main", "footer"]
+    assert not re.search(r"<th[^>]*></th>", html)
+
+
+def test_a_baseline_without_a_score_has_its_reason_in_a_column_of_its_own() -> None:
+    table = baselines(facts(baselines=(baseline(None, "the loss was nan"), baseline(30))))
+    assert table.rows[1][3:] == ("–", "–", "–", "no score: the loss was nan")
+    assert table.rows[2][3:5] == ("30 of 60", "50.0%")
 
 
 def test_a_thousand_classes_stay_readable_and_small(plain_report: Report) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -22,6 +25,52 @@ def facts_with(comparison: Comparison) -> Facts:
 def test_a_difference_has_an_interval_of_two_standard_errors_and_says_if_it_may_be_chance() -> None:
     assert in_points(Gap(11.0, 2.0), 30) == "11.0 points (95% interval 7.1 to 14.9)"
     assert in_points(Gap(1.0, 2.0), 30) == "1.0 points (95% interval -2.9 to 4.9, which may be chance)"
+
+
+POINTS = re.compile(
+    r"^(-?[0-9.]+) points \((?:95% interval (-?[0-9.]+) to (-?[0-9.]+)(, which may be chance)?|.*few.*|no .*)\)$"
+)
+
+
+@pytest.mark.parametrize("images", [2, 5, 13, 16, 100, 5_000])
+def test_an_interval_contains_zero_exactly_if_the_difference_may_be_chance(images: int) -> None:
+    """All gaps of two networks on so many images, `ahead` of which only the first gets right, `behind` the second."""
+    seen = set()
+    for ahead, behind in itertools.product(range(min(images, 12) + 1), repeat=2):
+        if ahead + behind <= images:
+            points = 100 * (ahead - behind) / images
+            variance = ((ahead + behind) / images - (points / 100) ** 2) * images / (images - 1)
+            shown = in_points(Gap(points, 100 * math.sqrt(max(0.0, variance) / images)), images)
+            found = POINTS.match(shown)
+            assert found, shown
+            if found[2] is not None:
+                assert (float(found[2]) < 0 < float(found[3])) == (found[4] is not None), shown
+                assert float(found[2]) <= float(found[1]) <= float(found[3]), shown
+            seen.add(found[2] is not None)
+    assert seen == ({True, False} if images > 2 else {False, True}), images
+
+
+def test_too_few_images_have_no_interval() -> None:
+    assert in_points(Gap(25.0, 6.0), 16) == "25.0 points (too few images to show whether by chance)"
+    assert in_points(Gap(0.0, 0.0), 13) == "0.0 points (no image distinguishes them)"
+    assert in_points(Gap(100.0, 0.0), 1) == "100.0 points (1 image: too few to show more)"
+
+
+def test_why_a_network_with_a_higher_score_was_not_chosen() -> None:
+    chosen = facts().architecture.arch_string
+    networks = (
+        MeasuredNetwork(chosen, 99_000, 2_000, 20_480, "by_scores", 92.3, final_val_top1_pct=92.3),
+        MeasuredNetwork("better", 98_500, 1_900, 20_480, "random", 100.0),
+        MeasuredNetwork("better, with more MACs", 99_500, 1_900, 20_480, "random", 100.0),
+    )
+    comparison = replace(facts().architecture.comparison, networks=networks)
+    assert about_candidates(facts_with(comparison))[-1] == (
+        "With shared weights, the one network with no more MACs than the chosen one scored 100.0%, the chosen one "
+        "92.3%. Single scores on 30 validation images are noisy, so all scores together chose the finalists, and the "
+        "loss after their training decided."
+    )
+    without_better = replace(comparison, networks=(networks[0], networks[2]))
+    assert "noisy" not in " ".join(about_candidates(facts_with(without_better)))
 
 
 def test_the_best_network_is_compared_with_those_that_owe_nothing_to_the_search() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autonl_core.spec.formats import NETWORK_FORMATS
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord
-from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, ResultFile, SearchResult
+from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, FormatParity, ResultFile, SearchResult
 from autonl_core.spec.weight_set import EFFICIENTNET_LITE
 
 COUNTS = st.integers(min_value=0, max_value=2**53)
@@ -56,6 +56,7 @@ CERTIFICATES = st.builds(
     slack_pct=NUMBERS,
     by_op=st.dictionaries(WORDS, COUNTS, max_size=3),
 )
+CLASSES = st.builds(ClassResult, name=WORDS, train_images=COUNTS, test_images=COUNTS, correct=COUNTS, predicted=COUNTS)
 BASELINES = st.builds(
     BaselineResult,
     name=WORDS,
@@ -97,6 +98,7 @@ RESULTS = st.builds(
     latency_ms=st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2),
     machine=JSON_OBJECTS,
     baselines=st.lists(BASELINES, max_size=2).map(tuple),
+    classes=st.lists(CLASSES, max_size=2).map(tuple),
     init=st.none() | STARTS,
 )
 
