@@ -322,7 +322,7 @@ def test_settings_that_were_left_open_are_listed_with_what_they_became() -> None
     config = {"seed": 7, "resolution": None, "parent": None, "augment": {"horizontal_flip": None, "erase": 0.5}}
     used = {"resolution": 64, "augment.horizontal_flip": False}
     listed = settings(replace(example, run=replace(example.run, config=config, used=used)))
-    rows = {name: value for name, value in listed.rows}
+    rows = {row[0]: row[1] for row in listed.rows}
     assert rows["resolution"] == "64 (default)"
     assert rows["augment.horizontal_flip"] == "no (default)"
     assert (rows["parent"], rows["augment.erase"], rows["seed"]) == ("none", "0.5", "7")
