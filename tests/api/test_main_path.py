@@ -93,6 +93,7 @@ def test_progress_metrics_events_and_logs_show_a_running_search(client: httpx.Cl
         "steps": 20,
         **eta,
         "eta_unknown": None,
+        "baseline": None,
     }
     assert search["queue"] is None
     assert search["best"]["val_top1_pct"] == 50.0
@@ -162,7 +163,7 @@ def test_progress_that_an_earlier_version_stored_is_read(client: httpx.Client, s
     stored = {"phase": "training", "fraction": 0.5, "epoch": 1, "epochs": 2, "step": 3, "steps": 4, "eta_s": 80.0}
     with stores.database.session_scope() as session:
         session.get_one(Search, lease.search_id).progress = stored
-    unknown = dict.fromkeys(("eta_low_s", "eta_high_s", "eta_unknown"))
+    unknown = dict.fromkeys(("eta_low_s", "eta_high_s", "eta_unknown", "baseline"))
     assert client.get(path).json()["progress"] == stored | unknown
     assert client.get("/searches").json()["searches"][0]["progress"] == stored | unknown
 
