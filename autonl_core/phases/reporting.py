@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 30
 SHOWN_FILES = 3  # per warning
 SHOWN_IMAGES = 5  # per class
-_READINGS = ("label_files", "layout_chosen", "synsets_named")  # codes of findings
+READINGS = (  # codes of findings: where classes and splits come from
+    "label_files", "layout_chosen", "synsets_named",
+    "validation_joins_training", "validation_is_test", "test_split_drawn", "test_split_by_group",
+)  # fmt: skip
 _SEARCHED_IMAGES = 20_000  # for samples: a class without an image among these is shown without samples
 
 
@@ -234,7 +237,7 @@ def warnings_of(decoding: DecodingReport, checking: DatasetReport | None) -> tup
 def readings_of(checking: DatasetReport | None) -> tuple[str, ...]:
     """What the dataset check says of where the classes come from, if that is not the names of folders alone."""
     found = checking.problems if checking else ()
-    return tuple(_sentence(problem) for problem in found if problem.severity == "info" and problem.code in _READINGS)
+    return tuple(_sentence(problem) for problem in found if problem.severity == "info" and problem.code in READINGS)
 
 
 def _sentence(problem: DatasetProblem) -> str:

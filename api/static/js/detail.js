@@ -167,7 +167,7 @@ function whereabouts(search, progress) {
   if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
   if (FINAL.includes(search.state)) return ended(search);
   if (!progress) return "Starting.";
-  const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.phase];
+  const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.baseline ? `${progress.phase} baseline ${progress.baseline}` : progress.phase];
   if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
   if (progress.steps) parts.push(`step ${format.count(progress.step)} of ${format.count(progress.steps)}`);
   if (search.state === "running") parts.push(timeLeft(progress));

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from autonl_core.data.decoding_report import DecodingReport, UnreadableImage
+from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.nn.network import build_network
 from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
-from autonl_core.phases.reporting import readings_of, used_settings, warnings_of
+from autonl_core.phases.reporting import READINGS, readings_of, used_settings, warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.zoo import ZOO
@@ -115,6 +116,7 @@ def test_where_classes_come_from_is_part_of_the_report() -> None:
     check.add("warning", "imbalance", "one class is large")
     assert readings_of(check) == ("The class of every image is what these files say (1: patients.csv)",)
     assert readings_of(None) == ()
+    assert set(READINGS) <= {finding.value[0] for finding in Finding}
 
 
 def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
