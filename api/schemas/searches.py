@@ -10,8 +10,8 @@ from pydantic import AliasPath, Field
 
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, View, mirrors
-from api.schemas.class_results import ClassResultView
 from api.schemas.progress import ProgressView, QueueView
+from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import macs
 from autonl_core.spec.formats import NetworkFormat
@@ -19,8 +19,6 @@ from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase
 from autonl_core.spec.result import (
     NOISY_SPREAD_PCT,
-    BaselineResult,
-    Certificate,
     FormatParity,
     SearchResult,
 )
@@ -68,23 +66,6 @@ class FileView(View):
 )
 class ParityView(View):
     """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
-
-
-@mirrors(Certificate)
-class CertificateView(View):
-    """MACs of one image, counted from the nodes of the exported graph alone."""
-
-
-@mirrors(
-    BaselineResult,
-    descriptions={
-        "test_correct": "null: its training failed, or it does not fit the budget, see `problem`",
-        "epochs": "passes over the training images",
-        "work_share": "compute that it took, relative to the search for the result; null: not stored",
-    },
-)
-class BaselineResultView(View):
-    """What the result is compared with: a published network, or one from the pretrained weights of the search."""
 
 
 @mirrors(ResolutionTrial, descriptions={"loss": "on validation images", "top1_pct": "on validation images"})

@@ -1,0 +1,34 @@
+"""Parts of the result of a search: its certificate, its baselines, its classes."""
+
+from __future__ import annotations
+
+from api.schemas.base import View, mirrors
+from autonl_core.spec.result import BaselineResult, Certificate, ClassResult
+
+
+@mirrors(Certificate)
+class CertificateView(View):
+    """MACs of one image, counted from the nodes of the exported graph alone."""
+
+
+@mirrors(
+    BaselineResult,
+    descriptions={
+        "test_correct": "null: its training failed, or it does not fit the budget, see `problem`",
+        "epochs": "passes over the training images",
+        "work_share": "compute that it took, relative to the search for the result; null: not stored",
+    },
+)
+class BaselineResultView(View):
+    """What the result is compared with: a published network, or one from the pretrained weights of the search."""
+
+
+@mirrors(
+    ClassResult,
+    descriptions={
+        "correct": "test images of the class that are recognised",
+        "predicted": "test images of any class that are predicted to be of it",
+    },
+)
+class ClassResultView(View):
+    """Images of one class, and how many of them the network recognises."""
