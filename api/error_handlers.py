@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from api import problems
 from api.problems import FieldProblem, Problem, ProblemError, ProblemType
+from autonl_core.errors import OtherVersion
 from store.db import UNAVAILABLE
 from store.errors import (
     DatasetExists,
@@ -65,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(StoreError, _handle_store_error)
+    app.add_exception_handler(OtherVersion, _handle_other_version)
     for unavailable in UNAVAILABLE:
         app.add_exception_handler(unavailable, _handle_unavailable_database)
 
@@ -185,4 +187,11 @@ async def _handle_store_error(request: Request, error: Exception) -> Response:
 async def _handle_unavailable_database(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(DATABASE_RETRY_S)}
     detail = f"the database does not respond ({type(error).__name__}); nothing was changed"
+    return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
+
+
+async def _handle_other_version(request: Request, error: Exception) -> Response:
+    """While a service is upgraded, another replica knows what this one does not."""
+    headers = {"Retry-After": str(DATABASE_RETRY_S)}
+    detail = f"{error}; nothing was changed; ask again, or upgrade this service"
     return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, and_, delete, func, or_, select, update
@@ -234,14 +234,17 @@ def search_result(search: Search) -> SearchResult | None:
     return SearchResult.from_json(search.result) if search.result is not None else None
 
 
+_PROGRESS_FIELDS = frozenset(each.name for each in fields(Progress))
+
+
 def search_progress(search: Search) -> Progress | None:
     """How far a search is, all of it if it succeeded; until it runs again, how long it takes is not known.
 
-    Earlier versions stored no range.
+    Earlier versions stored no range, and later ones may store more.
     """
     if search.progress is None:
         return None
-    progress = Progress(**search.progress)
+    progress = Progress(**{name: value for name, value in search.progress.items() if name in _PROGRESS_FIELDS})
     if search.state in CLAIMED:
         return progress
     progress = replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None)

@@ -73,13 +73,20 @@ class DatasetReport:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> DatasetReport:
-        """The inverse of `to_json`; fields that an earlier version did not write get their defaults."""
-        names = {each.name for each in fields(DatasetReport)}
-        values = {name: value for name, value in data.items() if name in names}
+        """The inverse of `to_json`.
+
+        Fields that an earlier version did not write get their defaults, and those of a later one are left out.
+        """
+        values = _known(DatasetReport, data)
         values.setdefault("check_version", 1)
-        values["problems"] = [DatasetProblem(**problem) for problem in data.get("problems", ())]
-        values["pairs"] = [SamePicture(**pair) for pair in data.get("pairs", ())]
+        values["problems"] = [DatasetProblem(**_known(DatasetProblem, one)) for one in data.get("problems", ())]
+        values["pairs"] = [SamePicture(**_known(SamePicture, one)) for one in data.get("pairs", ())]
         return DatasetReport(**values)
+
+
+def _known(kind: type[DatasetReport | DatasetProblem | SamePicture], data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
 
 
 def failed_report(code: str, detail: str) -> DatasetReport:
