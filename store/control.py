@@ -20,35 +20,39 @@ from store.models import Search
 from store.searches import unknown_search
 from store.states import SearchState, StopReason
 from store.transitions import Action, allowed_requests, is_done, transition
+from store.unchanged import require_unchanged
 
 _PAST_PARTICIPLES = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.RESUME: "resumed"}
 
 
 class ControlStore:
-    """Cancel, pause and resume. All of them are idempotent: repeating a request changes nothing."""
+    """Cancel, pause and resume. All of them are idempotent: repeating a request changes nothing.
+
+    Each takes the row as the caller has `seen` it, and raises SearchChanged if it is no longer that.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel(self, search_id: str) -> Search:
+    def cancel(self, search_id: str, seen: Search | None = None) -> Search:
         """Cancel a waiting search at once, or ask a running one to stop; both keep the best architecture so far.
 
         Raises:
             NotFound: no such search.
             StateConflict: it already succeeded or failed.
         """
-        return self._request(Action.CANCEL, search_id, _apply_cancel)
+        return self._request(Action.CANCEL, search_id, seen, _apply_cancel)
 
-    def pause(self, search_id: str) -> Search:
+    def pause(self, search_id: str, seen: Search | None = None) -> Search:
         """Pause a queued search at once, or ask a running one to save its run state and free its worker.
 
         Raises:
             NotFound: no such search.
             StateConflict: it is being cancelled, or is final.
         """
-        return self._request(Action.PAUSE, search_id, _apply_pause)
+        return self._request(Action.PAUSE, search_id, seen, _apply_pause)
 
-    def resume(self, search_id: str) -> Search:
+    def resume(self, search_id: str, seen: Search | None = None) -> Search:
         """Continue a paused, failed or cancelled search from its last run state, with its crash counters reset.
 
         For a search that is still pausing, the pause is withdrawn: its process saves and exits, and the next attempt
@@ -58,11 +62,18 @@ class ControlStore:
             NotFound: no such search.
             StateConflict: it is being cancelled, or succeeded.
         """
-        return self._request(Action.RESUME, search_id, _apply_resume)
+        return self._request(Action.RESUME, search_id, seen, _apply_resume)
 
-    def _request(self, request: Action, search_id: str, apply: Callable[[Search, datetime], EventKind]) -> Search:
+    def _request(
+        self,
+        request: Action,
+        search_id: str,
+        seen: Search | None,
+        apply: Callable[[Search, datetime], EventKind],
+    ) -> Search:
         """Change the state, then let `apply` set what belongs to the new state and name the event."""
         with self._database.session_scope() as session:
+            require_unchanged(session, search_id, seen)
             search, moment = _lock(session, search_id), now(session)
             if request in allowed_requests(search.state):
                 transition(search, request)

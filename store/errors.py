@@ -39,6 +39,10 @@ class StateConflict(StoreError):
         self.state = state
 
 
+class SearchChanged(StoreError):
+    """The row is no longer what the caller has read; read it again."""
+
+
 class ForbiddenTransition(StoreError):
     """The transition table has no such change of state. Callers check the state first, so this is a bug."""
 

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, and_, delete, func, or_, select, update
@@ -17,7 +17,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
-from autonl_core.spec.progress import Progress
 from autonl_core.spec.result import SearchResult
 from store.db import Database, now
 from store.errors import (
@@ -33,7 +32,8 @@ from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
 from store.other_budgets import of_all_budgets
 from store.queued_search import queue_search
 from store.repeats import all_repeats, queue_repeats
-from store.states import CLAIMED, FINAL, DatasetState, SearchState, WeightSetState
+from store.states import FINAL, DatasetState, SearchState, WeightSetState
+from store.unchanged import require_unchanged
 
 MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
@@ -157,14 +157,19 @@ class SearchStore:
                 counts[state] = count
         return counts
 
-    def delete(self, search_id: str) -> None:
+    def delete(self, search_id: str, seen: Search | None = None) -> None:
         """Delete a final search with all its rows. Afterwards, the caller has to delete its files.
+
+        Args:
+            seen: the row as the caller has read it; it must not have changed since.
 
         Raises:
             NotFound: no such search.
+            SearchChanged: it has.
             StateConflict: it is not final yet, or one that goes on from it is not.
         """
         with self._database.session_scope() as session:
+            require_unchanged(session, search_id, seen)
             session.get(Supernet, search_id, with_for_update=True)  # after this, no search can begin to go on from it
             if (successor := session.scalars(unfinished_successors(search_id).limit(1)).first()) is not None:
                 raise StateConflict(
@@ -232,25 +237,6 @@ def _get(session: Session, search_id: str) -> Search:
 def search_result(search: Search) -> SearchResult | None:
     """The result of a search; None unless it succeeded. Its paths are bare file names."""
     return SearchResult.from_json(search.result) if search.result is not None else None
-
-
-_PROGRESS_FIELDS = frozenset(each.name for each in fields(Progress))
-
-
-def search_progress(search: Search) -> Progress | None:
-    """How far a search is, all of it if it succeeded; until it runs again, how long it takes is not known.
-
-    Earlier versions stored no range, and later ones may store more.
-    """
-    if search.progress is None:
-        return None
-    progress = Progress(**{name: value for name, value in search.progress.items() if name in _PROGRESS_FIELDS})
-    if search.state in CLAIMED:
-        return progress
-    progress = replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None)
-    if search.state == SearchState.SUCCEEDED:  # after its last report
-        return replace(progress, fraction=1.0, eta_unknown=None)
-    return replace(progress, eta_unknown=f"it is {search.state}")
 
 
 def unknown_search(search_id: str) -> NotFound:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -30,13 +30,15 @@ from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.auto_start import feasible_for_auto
 from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
-from store.errors import DatasetChanged, StartChanged
+from store.errors import DatasetChanged, SearchChanged, StartChanged
 from store.models import Search
 from store.searches import MAX_PAGE_SIZE, SearchFilter
 from store.states import SearchState
 from store.stores import Stores
 
 POLL_S = 2  # how often to poll a search that is not final
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 
@@ -122,22 +124,21 @@ _CONTROL: dict[str, Any] = {
 @router.post("/{search_id}/cancel", **_CONTROL)
 def cancel_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
     """Ask a search to stop. It keeps the best architecture it found, with a checkpoint. Idempotent."""
-    _require_current(stores, search_id, if_match)
-    return _search_response(stores, stores.control.cancel(search_id), status=202)
+    search = _if_current(stores, search_id, if_match, lambda seen: stores.control.cancel(search_id, seen))
+    return _search_response(stores, search, status=202)
 
 
 @router.post("/{search_id}/pause", **_CONTROL)
 def pause_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
     """Ask a search to save its state and free its worker until it is resumed. It keeps its best architecture so far."""
-    _require_current(stores, search_id, if_match)
-    return _search_response(stores, stores.control.pause(search_id), status=202)
+    search = _if_current(stores, search_id, if_match, lambda seen: stores.control.pause(search_id, seen))
+    return _search_response(stores, search, status=202)
 
 
 @router.post("/{search_id}/resume", **_CONTROL)
 def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
     """Continue a paused, failed or cancelled search from its last run state."""
-    _require_current(stores, search_id, if_match)
-    search = stores.control.resume(search_id)
+    search = _if_current(stores, search_id, if_match, lambda seen: stores.control.resume(search_id, seen))
     if search.state == SearchState.QUEUED:
         request.app.state.notifier.notify()
     return _search_response(stores, search, status=202)
@@ -152,8 +153,7 @@ def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_m
 )
 def delete_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> None:
     """Delete a final search and all its files."""
-    _require_current(stores, search_id, if_match)
-    stores.searches.delete(search_id)
+    _if_current(stores, search_id, if_match, lambda seen: stores.searches.delete(search_id, seen))
     # Rows are deleted first: a crash here leaves files without a row, never a row without its file.
     stores.artifacts.delete_folder(search_id)
     shutil.rmtree(stores.settings.searches_dir / search_id, ignore_errors=True)
@@ -213,9 +213,20 @@ def _search_response(stores: Stores, search: Search, status: int = 200) -> Respo
     return Response(content, status, headers, media_type="application/json")
 
 
-def _require_current(stores: Stores, search_id: str, if_match: str | None) -> None:
-    if if_match is not None:
-        require_match(_search_response(stores, stores.searches.get(search_id)).headers["ETag"], if_match)
+def _if_current(stores: Stores, search_id: str, if_match: str | None, write: Callable[[Search | None], T]) -> T:
+    """What `write` returns; with If-Match, it is given the row whose version matches, and writes only to that.
+
+    Raises:
+        ProblemError: `precondition-failed`, because the version is another one, if only since a moment ago.
+    """
+    while if_match is not None:
+        seen = stores.searches.get(search_id)
+        require_match(_search_response(stores, seen).headers["ETag"], if_match)
+        try:
+            return write(seen)
+        except SearchChanged:  # between the two: is it still one that matches?
+            continue
+    return write(None)
 
 
 def _fingerprint(config: SearchConfig) -> str:

@@ -24,7 +24,8 @@ from autonl_core.spec.result import (
 )
 from store import models
 from store.queue_places import QueuePlace
-from store.searches import SearchPage, search_progress, search_result
+from store.search_progress import search_progress
+from store.searches import SearchPage, search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from store.errors import SearchChanged
+from store.models import Search
 from store.stores import Stores
 from tests.api.http_service import CONTENT, start
 from tests.store import sample_rows as samples
@@ -82,3 +86,37 @@ def test_a_request_based_on_an_older_version_is_refused(client: httpx.Client) ->
     before = client.get(f"/searches/{search_id}").headers["ETag"]
     assert client.post(f"/searches/{search_id}/pause", headers={"If-Match": before}).status_code == 202
     assert client.post(f"/searches/{search_id}/resume", headers={"If-Match": before}).status_code == 412
+
+
+@pytest.mark.usefixtures("database_url")
+def test_of_many_requests_based_on_one_version_one_is_done(client: httpx.Client) -> None:
+    """Eight at once pause or cancel what they all have seen; the others learn that it has changed. Five times."""
+    for seed in range(5):
+        search_id = start(client, seed=seed)
+        tag = client.get(f"/searches/{search_id}").headers["ETag"]
+        together = threading.Barrier(8)
+
+        def ask(number: int, search_id: str = search_id, tag: str = tag, together: threading.Barrier = together) -> int:
+            with httpx.Client(base_url=client.base_url, timeout=60) as own:
+                path = f"/searches/{search_id}/{'pause' if number % 2 else 'cancel'}"
+                together.wait(30)
+                return own.post(path, headers={"If-Match": tag}).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(pool.map(ask, range(8))) == [202] + [412] * 7
+
+
+@pytest.mark.parametrize("request_name", ["cancel", "pause", "delete"])
+def test_a_change_between_reading_and_writing_is_noticed(
+    client: httpx.Client, stores: Stores, request_name: str
+) -> None:
+    search_id = start(client)
+    if request_name == "delete":
+        stores.control.cancel(search_id)
+    seen = stores.searches.get(search_id)
+    with stores.database.session_scope() as session:
+        session.get_one(Search, search_id).ring_count += 1
+    act = stores.searches.delete if request_name == "delete" else getattr(stores.control, request_name)
+    with pytest.raises(SearchChanged):
+        act(search_id, seen)
+    act(search_id, stores.searches.get(search_id))
