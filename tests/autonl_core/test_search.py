@@ -81,6 +81,7 @@ class TestResult:
         assert scored["images"] == result.test_images
         assert scored["arch_id"] == result.architecture.arch_id
 
+    @pytest.mark.long
     def test_a_relative_folder_serves_as_well(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         result = search(Path("out"), Path("cache"), bundle=True, train=SHORT_TRAINING, export={"formats": ["onnx"]})

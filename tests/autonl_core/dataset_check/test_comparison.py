@@ -15,6 +15,7 @@ from autonl_core.datasets.limits import DEFAULT_LIMITS
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 
 COUNT = 20
+ROOT = Path(__file__).parents[3]
 FAULTY = "tests.autonl_core.dataset_check.faulty_comparer"
 
 
@@ -77,6 +78,7 @@ class TestFaults:
     @pytest.fixture(autouse=True)
     def _faulty_decoders(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(comparing, "_MODULE", FAULTY)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where that module is found
 
     def test_an_image_that_crashes_its_decoder_is_named_and_costs_no_other_pair(self, tmp_path: Path) -> None:
         one, other = all_pairs()

@@ -24,6 +24,7 @@ from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 
 PORTION = 7
+ROOT = Path(__file__).parents[3]
 FAULTY = "tests.autonl_core.dataset_check.faulty_worker"
 
 
@@ -108,6 +109,7 @@ class TestFaults:
     @pytest.fixture(autouse=True)
     def _faulty_decoders(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(inspectors, "_MODULE", FAULTY)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where that module is found
 
     def test_an_image_that_crashes_its_decoder_cannot_be_read_and_costs_no_other(self, tmp_path: Path) -> None:
         files = contents()

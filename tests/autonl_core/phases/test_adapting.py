@@ -149,6 +149,7 @@ def test_the_work_that_was_planned_is_the_work_that_was_done(
     assert pace.done == pytest.approx(pace.total, rel=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_stopped_in_every_phase_a_search_ends_as_if_it_had_not_been(
     whole: tuple[SearchResult, Watching], tmp_path: Path, cache: Path, clothes: DatasetSpec

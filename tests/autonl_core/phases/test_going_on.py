@@ -91,6 +91,7 @@ def test_the_result_names_its_parent_and_keeps_its_own_budget(successor: tuple[S
     assert result.exact
 
 
+@pytest.mark.long
 def test_stopped_while_it_tries_resolutions_it_ends_as_if_it_had_not_been(
     successor: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, clothes: DatasetSpec, of_clothes: LeftBehind
 ) -> None:

@@ -83,6 +83,7 @@ def test_each_takes_the_compute_of_the_search_within_half_an_epoch(resumed: tupl
     assert recorder.fractions == sorted(recorder.fractions)  # what is left was known from the start
 
 
+@pytest.mark.long
 def test_stopped_again_in_the_other_one_it_ends_the_same(
     resumed: tuple[SearchResult, Recorder], stopped: Recorder, photos: DatasetSpec, tmp_path: Path, cache: Path
 ) -> None:

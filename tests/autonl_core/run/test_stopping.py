@@ -96,7 +96,7 @@ class TestStop:
         assert not list((tmp_path / "cache").rglob("images.npy"))
 
     def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
-        late = Recorder(20, "pause", "training")
+        late = Recorder(28, "pause", "training")  # of 30 steps
         with pytest.raises(Interrupted):
             search(tmp_path, cache, recorder=late)
         command = [sys.executable, "-m", "autonl_core", "evaluate", "--checkpoint", str(late.kept[0][1]), "--json"]

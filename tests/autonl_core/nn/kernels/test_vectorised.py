@@ -31,6 +31,7 @@ def compiled_here() -> None:
             Compiled(kernel._kernel, kernel._given).compile_for(np.float32(1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(LOOPS))
 def test_a_loop_over_a_map_is_compiled_for_dense_rows_and_for_vectors(name: str) -> None:
     function = LOOPS[name]
