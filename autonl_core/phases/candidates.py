@@ -27,7 +27,8 @@ from autonl_core.training.evaluate import gap
 _SEATS_WITH_TWIN = 3
 WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with LightNL, its MACs spent otherwise
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
-_CLEARLY = 2.0  # standard errors by which a network has to be ahead of one that is independent of the search
+# Standard errors by which a network has to be ahead of one that is independent of the search.
+_OF_INCUMBENT, _OF_OTHERS = 2.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def choose_finalists(
     independent = [candidate for candidate in ranking if candidate.origin in origins]
     if not independent or any(candidate in seated for candidate in independent):
         return seated
-    if len(seated) > 1 or not _clearly_ahead(best.right, independent[0].right):
+    errors = _OF_OTHERS if incumbent is None else _OF_INCUMBENT
+    if len(seated) > 1 or not _clearly_ahead(best.right, independent[0].right, errors):
         seated[-1] = independent[0]
     return seated
 
@@ -142,15 +144,15 @@ def better_half(trained: Sequence[CompetitorT], incumbent: str | None) -> list[C
     standing = next((one for one in trained if one.origin == incumbent and one.feasible), None)
     if standing is None or any(one is standing for one in kept):
         return kept
-    return kept if _clearly_ahead(trained[0].right, standing.right) else [*kept[:-1], standing]
+    return kept if _clearly_ahead(trained[0].right, standing.right, _OF_INCUMBENT) else [*kept[:-1], standing]
 
 
-def _clearly_ahead(right: Tensor | None, other: Tensor | None) -> bool:
-    """Whether a network that is right on images `right` is ahead of the other by more than chance and habit explain."""
+def _clearly_ahead(right: Tensor | None, other: Tensor | None, errors: float) -> bool:
+    """Whether a network that is right on images `right` is ahead of the other by so many standard errors."""
     if right is None or other is None:
         return True
     ahead = gap(right, other)
-    return ahead.points > _CLEARLY * ahead.error_points
+    return ahead.points > errors * ahead.error_points
 
 
 def compare(ranking: list[Candidate], first: Candidate, without_light_nl: Candidate | None) -> Comparison:
