@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
-from api.dear_routes import DearRoutes
+from api.dear_routes import one_at_a_time
 from api.head_requests import HeadMiddleware
 from api.middleware import RequestCounts, RequestMiddleware
 from api.openapi_responses import problem_responses
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
-        app.state.dear_routes = DearRoutes()
+        app.state.dear_routes = one_at_a_time()
         app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.notifier.start()
         for store in (app.state.stores.datasets, app.state.stores.weight_sets):

@@ -19,15 +19,9 @@ _SWITCH_S = 0.0005  # how long a thread that waits for the interpreter waits at 
 T = TypeVar("T")
 
 
-class DearRoutes:
-    """The place where such requests of an application wait for each other."""
-
-    def __init__(self) -> None:
-        self._limiter = anyio.CapacityLimiter(1)
-
-    async def compute(self, work: Callable[[], T]) -> T:
-        """What `work` returns, once those before it are done."""
-        return await run_sync(work, limiter=self._limiter)
+def one_at_a_time() -> anyio.CapacityLimiter:
+    """What makes the dear requests of an application wait for each other; its state keeps it as `dear_routes`."""
+    return anyio.CapacityLimiter(1)
 
 
 def let_polls_in() -> None:
@@ -37,5 +31,4 @@ def let_polls_in() -> None:
 
 async def compute(request: Request, work: Callable[[], T]) -> T:
     """What `work` returns, once the dear requests before this one are done."""
-    routes: DearRoutes = request.app.state.dear_routes
-    return await routes.compute(work)
+    return await run_sync(work, limiter=request.app.state.dear_routes)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from autonl_core.spec.progress import Progress
+from autonl_core.spec.result import known_fields
 from store.models import Search
 from store.states import CLAIMED, SearchState
-
-_PROGRESS_FIELDS = frozenset(each.name for each in fields(Progress))
 
 
 def search_progress(search: Search) -> Progress | None:
@@ -18,7 +17,7 @@ def search_progress(search: Search) -> Progress | None:
     """
     if search.progress is None:
         return None
-    progress = Progress(**{name: value for name, value in search.progress.items() if name in _PROGRESS_FIELDS})
+    progress = Progress(**known_fields(Progress, search.progress))
     if search.state in CLAIMED:
         return progress
     progress = replace(progress, eta_s=None, eta_low_s=None, eta_high_s=None)

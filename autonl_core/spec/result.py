@@ -140,8 +140,8 @@ class SearchResult:
         Raises:
             TypeError: a field without a default is missing.
         """
-        values = _known_fields(SearchResult, data)
-        values["architecture"] = ArchitectureRecord(**_known_fields(ArchitectureRecord, data["architecture"]))
+        values = known_fields(SearchResult, data)
+        values["architecture"] = ArchitectureRecord(**known_fields(ArchitectureRecord, data["architecture"]))
         values["checkpoint"] = Path(data["checkpoint"])
         values["notes"] = tuple(data.get("notes", ()))
         values["files"] = {
@@ -149,23 +149,23 @@ class SearchResult:
             for kind, file in data.get("files", {}).items()
         }
         values["parity"] = {
-            network_format: FormatParity(**_known_fields(FormatParity, parity))
+            network_format: FormatParity(**known_fields(FormatParity, parity))
             for network_format, parity in data.get("parity", {}).items()
         }
         if (certificate := data.get("certificate")) is not None:
-            values["certificate"] = Certificate(**_known_fields(Certificate, certificate))
+            values["certificate"] = Certificate(**known_fields(Certificate, certificate))
         baselines = data.get("baselines", ())
-        values["baselines"] = tuple(BaselineResult(**_known_fields(BaselineResult, each)) for each in baselines)
+        values["baselines"] = tuple(BaselineResult(**known_fields(BaselineResult, each)) for each in baselines)
         values["networks"] = tuple(
-            MeasuredNetwork(**_known_fields(MeasuredNetwork, network)) for network in data.get("networks", ())
+            MeasuredNetwork(**known_fields(MeasuredNetwork, network)) for network in data.get("networks", ())
         )
-        values["classes"] = tuple(ClassResult(**_known_fields(ClassResult, each)) for each in data.get("classes", ()))
+        values["classes"] = tuple(ClassResult(**known_fields(ClassResult, each)) for each in data.get("classes", ()))
         if (start := data.get("init")) is not None:
-            values["init"] = PretrainedStart.from_json(_known_fields(PretrainedStart, start))
+            values["init"] = PretrainedStart.from_json(known_fields(PretrainedStart, start))
         return SearchResult(**values)
 
 
-def _known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+def known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of `data` that are fields of the dataclass `kind`."""
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in data.items() if name in names}
