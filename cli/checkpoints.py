@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from autonl_core.spec.file_names import network_name
 from autonl_core.spec.formats import FILE_FORMATS, FORMATS, FileFormat
 from cli.client import Client
 from cli.errors import ApiError
@@ -54,6 +55,7 @@ def fetch_checkpoint(
         way_out = "it is available once the search has succeeded; pausing or cancelling keeps the best network so far"
         reason = way_out if search["error"] is None else search["error"]["detail"]
         raise ApiError(f"Search {search['id']} is {search['state']} and has no checkpoint", [reason])
-    target = target or Path(f"autonl-{search['best']['arch_id']}{FORMATS[file_format].ending}")
+    name = network_name(search["dataset"], search["best"]["arch_id"])
+    target = target or Path(f"{name}{FORMATS[file_format].ending}")
     with progress_bar(Console(stderr=True), target.name) as on_progress:
         return target, client.download(f"{link}&format={file_format}", target, on_progress)

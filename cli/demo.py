@@ -33,7 +33,8 @@ from cli.client import Client
 from cli.errors import CommandError, DemoError
 from cli.live import follow_search
 from cli.program import Program
-from cli.render import architecture_drawing, dataset_report, fact_table, result_facts
+from cli.render import architecture_drawing, dataset_report, fact_table
+from cli.render_search import result_facts
 from cli.service import url_of
 from cli.uploads import upload_progress, wait_for_check
 

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from autonl_core.spec.file_names import report_name
 from cli.client import Client
 from cli.options import search_argument, stop_on_error, url_option
 from cli.search_ids import full_id
@@ -35,6 +36,6 @@ def report(search_id: str, report_format: str, target: Path | None, url: str) ->
     """Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found."""
     with Client(url) as client:
         search_id = full_id(client, search_id)
-        target = target or Path(f"autonl-{search_id}-report.{report_format}")
+        target = target or Path(report_name(client.search(search_id)["dataset"], search_id, report_format))
         client.download(f"/searches/{search_id}/report?format={NAMES[report_format]}", target)
     Console().print(Text(f"{target} ({target.stat().st_size:,} bytes)"), soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from cli import render
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+from cli.render_search import saved_text, search_facts
 from cli.search_ids import full_id
 
 FAILED = 1  # exit code when a search has not succeeded
@@ -134,7 +135,7 @@ def show(client: Client, details: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(details)
         return
-    STDOUT.print(render.search_facts(details))
+    STDOUT.print(search_facts(details))
     if details["best"]:
         STDOUT.print()
         STDOUT.print(render.architecture_drawing(client.architecture(details["best"]["arch_id"], details["id"])))
@@ -144,5 +145,5 @@ def _print_state(details: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(details)
     else:
-        saved = f": {render.saved_text(details)}" if details["state"] == "paused" else ""
+        saved = f": {saved_text(details)}" if details["state"] == "paused" else ""
         STDOUT.print(Text(f"{details['id']} is {details['state']}{saved}"))

@@ -14,7 +14,7 @@ from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error, url_option
-from cli.render import start_text
+from cli.render_search import start_text
 from cli.search_ids import full_id
 from cli.watch import follow_to_end, say_started
 

@@ -71,7 +71,12 @@ class UpdateStore:
             search = require_lease(session, lease)
             moment = now(session)
             put_architecture(session, search, record, moment)
-            detail = {"arch_id": record.arch_id, "macs": record.macs, "val_top1_pct": record.val_top1_pct}
+            detail = {
+                "arch_id": record.arch_id,
+                "macs": record.macs,
+                "val_top1_pct": record.val_top1_pct,
+                "val_images": record.val_images,
+            }
             events.append(session, search, EventKind.ARCHITECTURE, moment, detail)
 
     def checkpoint(self, lease: Lease, record: ArchitectureRecord, stored: StoredFile) -> None:

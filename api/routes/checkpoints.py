@@ -13,6 +13,7 @@ from api.file_responses import ByteRange, cache_headers, file_response, make_fil
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
 from api.routes.searches import POLL_S
+from autonl_core.spec.file_names import network_name
 from autonl_core.spec.formats import FORMATS, FileFormat
 from store.models import Search
 from store.searches import search_result
@@ -70,10 +71,11 @@ def download_checkpoint(
     is_current = if_range in (None, make_file_etag(artifact))
     byte_range = ByteRange.parse(range_header, artifact.size_bytes) if is_current else None
     facts = FORMATS[file_format]
+    name = network_name(stores.searches.get(artifact.search_id).dataset, arch_id) + facts.ending
     headers |= {
         "Accept-Ranges": "bytes",
         "Content-Type": facts.media_type,
-        "Content-Disposition": f'attachment; filename="autonl-{arch_id}{facts.ending}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
     }
     return file_response(request, stores.artifacts, artifact, headers, byte_range)
 

@@ -12,6 +12,7 @@ from api.file_responses import cache_headers, file_response, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
 from api.routes.searches import POLL_S
+from autonl_core.spec.file_names import report_name
 from store.models import Artifact, Search
 from store.states import SearchState
 from store.stores import Stores
@@ -65,7 +66,12 @@ def get_report(
     headers = cache_headers(artifact) | {"Vary": "Accept"}
     if (unchanged := not_modified(artifact, if_none_match, headers)) is not None:
         return unchanged
-    headers |= {"Content-Security-Policy": REPORT_SECURITY_POLICY, "Content-Type": media_type}
+    ending = "html" if kind == "report-html" else "md"
+    headers |= {
+        "Content-Disposition": f'inline; filename="{report_name(search.dataset, search.id, ending)}"',
+        "Content-Security-Policy": REPORT_SECURITY_POLICY,
+        "Content-Type": media_type,
+    }
     return file_response(request, stores.artifacts, artifact, headers)
 
 

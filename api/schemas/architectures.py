@@ -15,7 +15,7 @@ from store import models
 
 @mirrors(
     ArchitectureRecord,
-    without={"arch"},
+    without={"arch", "val_images"},  # a search says on how many images its networks are measured
     descriptions={"trained": "false: the accuracies are those of the supernet's weights"},
 )
 class ArchitectureSummary(View):

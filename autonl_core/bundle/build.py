@@ -23,6 +23,7 @@ from autonl_core.errors import VerificationError
 from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 from autonl_core.run.search_run import SearchRun
+from autonl_core.spec.file_names import network_name
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import FormatParity, ResultFile
 from autonl_core.training.evaluate import Score
@@ -85,7 +86,7 @@ def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, R
     write_card(run, network, bundle)
     sums = write_sums(folder)
     archive = run.work_dir / FORMATS["bundle"].file_name
-    name = f"autonl-{network.arch.arch_id}"
+    name = network_name(run.dataset.name, network.arch.arch_id)
     pack(folder, archive, name)
     check_packed(archive, name, sums)
     paths = {kind: folder / spec.file_name for kind, spec in NETWORK_FORMAT_SPECS.items()}

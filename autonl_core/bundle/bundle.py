@@ -23,4 +23,5 @@ class Bundle:
     latencies: Latencies
     machine: Mapping[str, str | int]
     versions: Mapping[str, str]  # of the packages that scored it
+    origin: str = "unknown"  # how the candidate was found that became the network
     classes: tuple[ClassResult, ...] = ()  # what the search's own process counted

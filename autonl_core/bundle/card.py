@@ -22,6 +22,7 @@ from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity
 from autonl_core.wording.counts import counted
+from autonl_core.wording.plain_networks import found_nothing_better
 
 _FILES = {
     **{spec.file_name: spec.summary for spec in FORMATS.values()},
@@ -70,9 +71,9 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
 def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) -> Iterator[str]:
     arch, score = network.arch, bundle.score
     weights = (
-        "its weights derive from pretrained ones, see below, and were trained further"
+        "Its weights derive from pretrained ones, see below, and were trained further"
         if start is not None and start.inherited
-        else "all weights were trained"
+        else "All weights were trained"
     )
     low, high = wilson_pct(score.correct, score.images)
     yield f"# Image classifier {arch.arch_id}\n"
@@ -81,7 +82,8 @@ def _summary(network: Network, bundle: Bundle, start: PretrainedStart | None) ->
         f"{score.top1_pct:.2f}% top-1 ({score.correct:,} of {counted(score.images, 'test image')}; 95% interval",
         f"{pct(low)} to {pct(high)}) for",
         f"{bundle.certificate.achieved_macs:,} multiply-adds and {count_params(arch):,} parameters.",
-        f"The architecture was found by a search under a limit on multiply-adds; {weights} on the dataset below.",
+        found_nothing_better(bundle.origin) or "The architecture was found by a search under a limit on multiply-adds.",
+        f"{weights} on the dataset below.",
     )
     yield f"    {arch_string.encode(arch)}\n"
 

@@ -102,6 +102,7 @@ def _report_teacher(run: SearchRun, pretrained: Pretrained, measured: Score) -> 
         "resolution": pretrained.teacher_px,
         "macs": pretrained.teacher_macs,
         "val_top1_pct": round(measured.top1_pct, 2),
+        "val_images": len(run.val),
     }
     run.reporter.event(EventKind.TEACHER_ADAPTED, detail)
 
@@ -134,7 +135,10 @@ class _Trial:
         run_epochs(self.search, trainer, state_now, work_per_epoch=work)  # its states are of no resolution yet
         measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
         trial = ResolutionTrial(self.resolution, measured.loss, measured.top1_pct)
-        run.reporter.event(EventKind.RESOLUTION_TRIED, {**trial.to_json(), "macs": run.table.macs(self.choice)})
+        run.reporter.event(
+            EventKind.RESOLUTION_TRIED,
+            {**trial.to_json(), "val_images": len(run.val), "macs": run.table.macs(self.choice)},
+        )
         return replace(state, trials=(*state.trials, trial), trial=None)
 
 
@@ -152,7 +156,7 @@ def _choose(run: SearchRun, pretrained: Pretrained, state: AdaptingState) -> int
     if not state.trials:
         return pretrained.resolutions[0]
     best = min(state.trials, key=lambda trial: (sortable(trial.loss), trial.resolution))
-    run.reporter.event(EventKind.RESOLUTION_CHOSEN, best.to_json())
+    run.reporter.event(EventKind.RESOLUTION_CHOSEN, {**best.to_json(), "val_images": len(run.val)})
     return best.resolution
 
 

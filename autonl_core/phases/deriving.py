@@ -121,7 +121,8 @@ class _FinalRound:
         scores = (finalist.score_beside(best) for finalist in trained)
         comparison = state.comparison.with_round(dict(zip(names, scores, strict=True)))
         number = state.round + 1
-        detail = {"round": number, "finalists": comparison.to_json()[f"final_round_{number}"]}
+        finalists_json = comparison.to_json()[f"final_round_{number}"]
+        detail = {"round": number, "val_images": len(run.val), "finalists": finalists_json}
         run.reporter.event(EventKind.FINALISTS_HALVED, detail)
         return DerivingState(tuple(kept), (), comparison, number)
 

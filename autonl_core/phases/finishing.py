@@ -56,7 +56,7 @@ def finish(
         predictions = examiner.predictions()
         report = ReportWriter(run, state, network, predictions, baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
-        bundle = replace(bundle, classes=class_results(run, predictions))
+        bundle = replace(bundle, origin=state.origin, classes=class_results(run, predictions))
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
         reports = report.write(outcome)

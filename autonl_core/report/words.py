@@ -12,6 +12,7 @@ from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import NOISY_SPREAD_PCT, StopReason
 from autonl_core.wording.counts import agreeing, counted
 from autonl_core.wording.evidence import beside_guessing
+from autonl_core.wording.plain_networks import found_nothing_better
 
 NOT_STATED = "not stated"
 _ENDS: Mapping[StopReason, str] = {
@@ -27,10 +28,6 @@ _ORIGINS = {
     "random": "random networks, each option equally likely",
     "uniform": "every block alike, independent of the search",
     "widest": "the most parameters the budget allows, independent of the search",
-}
-_PLAIN = {  # of these origins, networks that take no search
-    "uniform": "every block alike",
-    "widest": "the most parameters that the budget allows",
 }
 
 
@@ -66,8 +63,8 @@ def verdict(facts: Facts) -> list[str]:
 
 def _beside_plain(facts: Facts) -> list[str]:
     """What is said where the chosen network is one that takes no search."""
-    plain = _PLAIN.get(facts.architecture.chosen_as)
-    return [] if plain is None else [f"The search found nothing better than a plain network: this one has {plain}."]
+    sentence = found_nothing_better(facts.architecture.chosen_as)
+    return [] if sentence is None else [sentence]
 
 
 def _beside_guessing(correct: int, images: int, guessed: float) -> list[str]:

@@ -265,18 +265,17 @@ class SearchRun:
             arch_string=arch_string.encode(arch),
             macs=count_macs(arch).total,
             params=count_params(arch),
-            **measured,
+            **{"val_images": len(self.val) if measured.get("val_top1_pct") is not None else None, **measured},
         )
 
     def _keep_best(self) -> None:
         """Hand over the best network so far, scored on validation images if it never learned from them."""
-        best = self.reporter.best() if self.reporter.best else None
-        if best is None:
+        if self.reporter.best is None or (best := self.reporter.best()) is None:
             return
-        val_top1_pct = best.val_top1_pct
+        val_top1_pct, images = best.val_top1_pct, len(self.val)
         if val_top1_pct is None:
-            val_top1_pct = self.recalibrated_top1_pct(best.network)
-        record = self.record_of(best.network.arch, val_top1_pct=val_top1_pct)
+            val_top1_pct, images = self.recalibrated_top1_pct(best.network), min(images, QUICK_IMAGES)
+        record = self.record_of(best.network.arch, val_top1_pct=val_top1_pct, val_images=images)
         checkpoint = self.work_dir / BEST_NAME
         save_checkpoint(checkpoint, best.network, self.dataset, self.data)
         self.reporter.best_kept(record, checkpoint)

@@ -46,7 +46,7 @@ class Progress:
 class ArchitectureRecord:
     """An architecture worth reporting: the current best of a search, or its result.
 
-    `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on the validation split, on shared or briefly
+    `arch` is the JSON form of an `ArchSpec`. `val_top1_pct` is measured on `val_images` images, on shared or briefly
     trained weights while the search goes on (`trained` False); `test_top1_pct` on the test split, once, at the end.
     """
 
@@ -56,6 +56,7 @@ class ArchitectureRecord:
     macs: int
     params: int
     val_top1_pct: float | None = None
+    val_images: int | None = None
     test_top1_pct: float | None = None
     test_top5_pct: float | None = None
     trained: bool = False

@@ -32,7 +32,7 @@ def test_the_headers_give_name_size_and_digest(client: httpx.Client, link: str) 
     assert answer.headers["Content-Length"] == str(len(CONTENT))
     assert answer.headers["Accept-Ranges"] == "bytes"
     arch_id = samples.architecture().arch_id
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="autonl-{arch_id}.safetensors"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="autonl-digits-{arch_id}.safetensors"'
     head = client.head(link)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(CONTENT))
@@ -111,7 +111,7 @@ def test_each_format_has_its_own_file_name_and_type(client: httpx.Client, stores
         "onnx-int8": "application/octet-stream",
     }
     names = {answer.headers["Content-Disposition"].partition("filename=")[2] for answer in answers.values()}
-    assert names == {f'"autonl-{result.architecture.arch_id}{end}"' for end in (".zip", ".onnx", ".int8.onnx")}
+    assert names == {f'"autonl-digits-{result.architecture.arch_id}{end}"' for end in (".zip", ".onnx", ".int8.onnx")}
 
 
 def test_a_format_that_is_not_there_is_refused_with_the_reason(client: httpx.Client, stores: Stores) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from autonl_core.spec.result import BaselineResult, ResultFile
 from cli.accuracies import validation_text
-from cli.render import share_done, start_text
+from cli.render import share_done
+from cli.render_search import start_text
 from store.stores import Stores
 from tests.api.http_service import start
 from tests.cli.test_commands import autonl

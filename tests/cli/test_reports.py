@@ -24,8 +24,8 @@ def test_a_report_is_downloaded_in_either_format(
     assert "its report will be available once it has succeeded" in early.stderr
     run_to_success(stores, tmp_path, report=HTML)
     fetched = autonl("report", search_id)
-    assert (fetched.exit_code, f"autonl-{search_id}-report.html" in fetched.stdout) == (0, True)
-    assert (tmp_path / f"autonl-{search_id}-report.html").read_text(encoding="utf-8") == HTML
+    assert (fetched.exit_code, f"autonl-digits-{search_id}-report.html" in fetched.stdout) == (0, True)
+    assert (tmp_path / f"autonl-digits-{search_id}-report.html").read_text(encoding="utf-8") == HTML
     assert autonl("report", search_id, "--format", "md", "-o", "notes.md").exit_code == 0
     assert (tmp_path / "notes.md").read_text(encoding="utf-8") == f"# {HTML}"
 

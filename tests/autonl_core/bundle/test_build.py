@@ -85,7 +85,7 @@ class TestContents:
         for name in made.bundle.parity:
             assert f"| {name} | " in card
             assert f"`{FORMATS[name].file_name}`: " in card
-        assert "all weights were trained on the dataset below" in card
+        assert "All weights were trained on the dataset below" in card
         assert "Derived from" not in card
 
     def test_the_card_says_when_it_was_made_by_whom_and_under_which_licence(self, made: Made, tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ class TestArchive:
     def test_equal_files_give_equal_bytes(self, made: Made, tmp_path: Path) -> None:
         copy = made.copy(tmp_path / "copy")
         (copy / "arch.json").touch()
-        pack(copy, tmp_path / "again.zip", f"autonl-{made.network.arch.arch_id}")
+        pack(copy, tmp_path / "again.zip", f"autonl-{made.run.dataset.name}-{made.network.arch.arch_id}")
         assert sha256_of(tmp_path / "again.zip") == made.files["bundle"].sha256
 
     def test_holds_one_folder_of_what_was_scored(self, made: Made) -> None:
         with zipfile.ZipFile(made.files["bundle"].path) as archive:
             assert archive.testzip() is None
             names = {Path(name) for name in archive.namelist()}
-        assert {name.parts[0] for name in names} == {f"autonl-{made.network.arch.arch_id}"}
+        assert {name.parts[0] for name in names} == {f"autonl-{made.run.dataset.name}-{made.network.arch.arch_id}"}
         assert {name.name for name in names} == {file.name for file in made.bundle.folder.iterdir()}
 
     def test_a_format_that_changed_since_it_was_scored_is_not_packed(self, made: Made, tmp_path: Path) -> None:

@@ -69,3 +69,17 @@ def test_of_many_classes_those_with_the_lowest_recall_are_shown(count: int) -> N
     assert "| class 30 |" not in text  # the best of 31, and there is none in 30
     assert "Few images" not in text
     assert list(class_figures(())) == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "sentence"),
+    [
+        ("by_slopes", "The architecture was found by a search under a limit on multiply-adds."),
+        ("widest", "The search found nothing better than a plain network: this one has the most parameters"),
+        ("uniform", "The search found nothing better than a plain network: this one has every block alike."),
+    ],
+)
+def test_a_network_that_takes_no_search_is_not_said_to_be_found(
+    made: Made, tmp_path: Path, origin: str, sentence: str
+) -> None:
+    assert sentence in " ".join(card_of(made, tmp_path / "b", origin=origin).split())
