@@ -123,7 +123,10 @@ class _Scoring:
             for c in seated
         )
         self._count(self._unscored)  # fewer were needed, for some were proposed twice
-        self.run.reporter.event(EventKind.CANDIDATES_SCORED, {"count": len(ranking), **comparison.to_json()})
+        self.run.reporter.event(
+            EventKind.CANDIDATES_SCORED,
+            {"count": len(ranking), "val_images": len(self.run.val), **comparison.to_json()},
+        )
         return DerivingState(finalists, (), comparison)
 
     def _compared(self, ranking: list[Candidate], first: Candidate, twin: Candidate | None) -> Comparison:

@@ -204,6 +204,19 @@ def test_a_place_in_the_queue_is_said_as_the_command_line_says_it() -> None:
     assert [sentence.lower() for sentence in said] == [f"{queue_text({'queue': queue})}." for queue in queues]
 
 
+def test_progress_names_the_baseline_that_is_trained() -> None:
+    progress = {"phase": "training", "fraction": 0.519, "epoch": 2, "epochs": 10, "step": 3, "steps": 1200,
+                "eta_low_s": 61, "eta_high_s": 100, "eta_unknown": None, "baseline": "uniform"}  # fmt: skip
+    searches = [({"state": "running"}, progress), ({"state": "pausing"}, progress | {"baseline": None, "steps": 0})]
+    said = evaluate("input.map(([search, progress]) => whereabouts(search, progress))", searches,
+                    waiting="{ whereabouts }")  # fmt: skip
+    left = time_left(progress)
+    assert said == [
+        f"51% · training baseline uniform · epoch 2 of 10 · step 3 of 1,200 · {left}",
+        "51% · training · epoch 2 of 10",
+    ]
+
+
 def test_a_problem_names_its_field_once_and_is_a_sentence_about_it() -> None:
     details = {
         "flops_budget 1,000 is below the smallest network": "1,000 is below the smallest network",

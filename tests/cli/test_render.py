@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autonl_core.spec.result import BaselineResult, ResultFile
+from autonl_core.spec.result import BaselineResult, ClassResult, ResultFile
 from cli.accuracies import validation_text
 from cli.render import share_done
 from cli.render_search import start_text
@@ -66,6 +66,17 @@ def test_after_success_status_and_watch_name_the_next_commands(service: httpx.Cl
     assert [line for line in watched if line in commands] == commands
     search_id, lines = finished(service, stores, "safetensors")
     assert [line for line in lines if search_id in line][1:] == [f"download autonl download {search_id}"]
+
+
+def test_the_classes_that_are_recognised_least_come_first(service: httpx.Client, stores: Stores) -> None:
+    figures = [("hat", 90, 9, 9), ("shirt", 80, 8, 3), ("sock", 5, 0, 0), ("coat", 70, 10, 5)]
+    classes = tuple(ClassResult(name, train, test, correct, correct) for name, train, test, correct in figures)
+    _, lines = finished(service, stores, "safetensors", classes=classes)
+    assert "by class lowest first: sock 0 of 0, shirt 3 of 8, coat 5 of 10, hat 9 of 9" in lines
+    many = tuple(ClassResult(f"c{number}", 9, 20, number, number) for number in range(12))
+    _, lines = finished(service, stores, "safetensors", classes=many)
+    assert " ".join(lines).count(" of 20") == 10
+    assert "and 2 more" in " ".join(lines)
 
 
 def test_a_baseline_that_was_not_measured_says_only_why(service: httpx.Client, stores: Stores) -> None:

@@ -13,7 +13,7 @@ import { budget, budgets, classes, downloads, numbers } from "./result.js";
 import { head, RANDOM, refreshAge, startOf } from "./search_head.js";
 import { tradeOff } from "./tradeoff.js";
 import { validationImages } from "./validation.js";
-import { ended, FINAL, queuePlace, timeLeft } from "./waiting.js";
+import { FINAL, whereabouts } from "./waiting.js";
 
 const EVERY_MS = 1000;
 const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
@@ -159,19 +159,6 @@ function phases(search) {
     h("ol", { class: "steps" }, steps),
     h("div", { class: "bar", share: fraction, role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(100 * fraction), "aria-label": "Progress of the search" }),
     h("p", { class: "hint" }, whereabouts(search, progress)));
-}
-
-function whereabouts(search, progress) {
-  if (search.state === "queued") return `${search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker."} ${search.queue ? queuePlace(search.queue) : ""}`;
-  if (search.state === "paused" && search.saved_step === 0) return "Paused before anything was saved. Resume to begin from the start.";
-  if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
-  if (FINAL.includes(search.state)) return ended(search);
-  if (!progress) return "Starting.";
-  const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.baseline ? `${progress.phase} baseline ${progress.baseline}` : progress.phase];
-  if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
-  if (progress.steps) parts.push(`step ${format.count(progress.step)} of ${format.count(progress.steps)}`);
-  if (search.state === "running") parts.push(timeLeft(progress));
-  return parts.join(" · ");
 }
 
 function errorBox(search) {

@@ -1,6 +1,6 @@
 // How long a search still takes, what it waits for, and how long it took, in words.
 
-import { ago, duration } from "./format.js";
+import { ago, count, duration } from "./format.js";
 
 export const FINAL = ["succeeded", "failed", "cancelled"]; // states
 
@@ -40,4 +40,18 @@ export function ended({ state, created_at: created, started_at: started, finishe
   const waited = between(created, started);
   const queue = waited >= 1 ? `, which was ${duration(waited)} after it was created` : "";
   return `${how} ${ago(finished)}, ${duration(between(started, finished))} after its start${queue}.`;
+}
+
+/** Where a search is: what it waits for, what it is doing and for how long, or how it ended. */
+export function whereabouts(search, progress) {
+  if (search.state === "queued") return `${search.attempts.length ? "Waiting for a worker to continue." : "Waiting for a worker."} ${search.queue ? queuePlace(search.queue) : ""}`;
+  if (search.state === "paused" && search.saved_step === 0) return "Paused before anything was saved. Resume to begin from the start.";
+  if (search.state === "paused") return `Paused at ${Math.floor(100 * (progress?.fraction ?? 0))}%. Resume to continue.`;
+  if (FINAL.includes(search.state)) return ended(search);
+  if (!progress) return "Starting.";
+  const parts = [`${Math.floor(100 * progress.fraction)}%`, progress.baseline ? `${progress.phase} baseline ${progress.baseline}` : progress.phase];
+  if (progress.epochs) parts.push(`epoch ${progress.epoch} of ${progress.epochs}`);
+  if (progress.steps) parts.push(`step ${count(progress.step)} of ${count(progress.steps)}`);
+  if (search.state === "running") parts.push(timeLeft(progress));
+  return parts.join(" · ");
 }

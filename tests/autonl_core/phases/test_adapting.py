@@ -133,6 +133,9 @@ def test_the_teacher_and_every_resolution_are_reported(whole: tuple[SearchResult
     assert [trial["resolution"] for trial in tried] == [80, 64]
     assert all(0.97 * BUDGET <= trial.pop("macs") <= BUDGET for trial in tried)
     assert chosen == min(tried, key=lambda trial: trial["val_loss"])
+    (images,) = {measured["val_images"] for measured in (teacher, chosen, *tried)}
+    right = images * teacher["val_top1_pct"] / 100
+    assert right == pytest.approx(round(right), abs=images * 5e-5)  # a whole number, but for two digits of percent
 
 
 def test_progress_never_falls_back_and_phases_come_in_order(whole: tuple[SearchResult, Watching]) -> None:
