@@ -1,6 +1,7 @@
 """Checks of what was uploaded: a checker claims a row in the state `checking`, beats, and closes it with what it found.
 
-As with searches, claims and writes are compare-and-swap on (name, fence), and times are those of the database's clock.
+As with searches, claims and writes are compare-and-swap, on (tenant, name, fence), and times are those of the
+database's clock.
 When the lease of a check expires, another checker takes over. A check that crashes or expires too often is closed.
 What is checked, and what a check leaves in its row, is said by subclasses.
 """
@@ -23,6 +24,7 @@ from store.errors import LeaseLost
 from store.models import Checked
 from store.polled_query import PolledQuery
 from store.settings import Settings
+from store.tenant_rows import DEFAULT_TENANT
 
 CHECKING = "checking"  # the state, in every table of checked rows
 _CLAIM_TRIES = 5
@@ -36,6 +38,7 @@ class CheckLease:
 
     name: str
     fence: int
+    tenant_id: str = DEFAULT_TENANT
 
 
 class CheckStore(ABC, Generic[RowT]):
@@ -137,7 +140,7 @@ class CheckStore(ABC, Generic[RowT]):
         self, session: Session, row: RowT, free: ColumnElement[bool], owner: str, moment: datetime
     ) -> CheckLease | None:
         """Lease `row` to `owner`, or close it after too many crashes; None if closed, or taken in the meantime."""
-        table, lease = self._table, CheckLease(row.name, row.fence + 1)
+        table, lease = self._table, CheckLease(row.name, row.fence + 1, row.tenant_id)
         lease_expired = row.owner is not None
         crashes = row.crashes + lease_expired
         values: dict[str, Any] = {"fence": lease.fence, "crashes": crashes}
@@ -146,7 +149,8 @@ class CheckStore(ABC, Generic[RowT]):
             values |= self._closing_values(moment, self._given_up(detail))
         else:
             values |= {"owner": owner, "progress": 0.0, "lease_until": moment + self._lease_time()}
-        statement = update(table).where(table.name == row.name, table.fence == row.fence, table.state == CHECKING, free)
+        unchanged = table.tenant_id == row.tenant_id, table.name == row.name, table.fence == row.fence
+        statement = update(table).where(*unchanged, table.state == CHECKING, free)
         returning = statement.values(**values).returning(table.owner)
         owners = session.execute(returning.execution_options(synchronize_session=False)).scalars().all()
         return lease if owners == [owner] else None
@@ -164,7 +168,8 @@ class CheckStore(ABC, Generic[RowT]):
 
     def _held(self, lease: CheckLease) -> tuple[ColumnElement[bool], ...]:
         table = self._table
-        return table.name == lease.name, table.fence == lease.fence, table.state == CHECKING, table.owner.is_not(None)
+        leased = table.tenant_id == lease.tenant_id, table.name == lease.name, table.fence == lease.fence
+        return *leased, table.state == CHECKING, table.owner.is_not(None)
 
     def _closing_values(self, moment: datetime, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"owner": None, "lease_until": None, "progress": None, "checked_at": moment, **values}

@@ -117,7 +117,7 @@ class DatasetStore:
         if name in BUILTIN:
             return DatasetEntry(BUILTIN[name])
         with self._database.read_scope() as session:
-            row = session.get(Dataset, name)
+            row = session.scalars(select(Dataset).where(Dataset.name == name)).one_or_none()
         if row is None:
             known = ", ".join(entry.spec.name for entry in self.list()[:_SHOWN_NAMES])
             raise NotFound(f"no dataset {name!r}; the existing ones are: {known}")
@@ -185,7 +185,8 @@ class DatasetStore:
             raise DatasetExists(f"dataset {spec.name!r} is built in; choose another name")
         try:
             with self._database.session_scope() as session:
-                row = session.get(Dataset, spec.name, with_for_update=True)
+                query = select(Dataset).where(Dataset.name == spec.name).with_for_update()
+                row = session.scalars(query).one_or_none()
                 if row is not None and row.state != DatasetState.INVALID:
                     if row.sha256 != sha256 or (sha256 is None and row.spec["location"] != spec.location):
                         raise DatasetExists(_taken(entry_of(row)))

@@ -1,4 +1,7 @@
-"""The database: one engine for SQLite or PostgreSQL, its clock, and the only place that commits."""
+"""The database: one engine for SQLite or PostgreSQL, its clock, and the only place that commits.
+
+A database that is bound to a tenant has the rows of that tenant only; one that is not, those of all.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+
+from store.tenant_sessions import TenantSession, bound, set_tenant
 
 # Before 3.51.3, a checkpoint of the write-ahead log can race with a reset of the log and damage the file.
 WAL_SAFE_SINCE = (3, 51, 3)
@@ -34,22 +39,32 @@ _POSTGRES_OPTIONS: dict[str, Any] = {
 class Database:
     """Sessions on one database. Cheap to create, connects on first use; never share one across a fork."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = _make_engine(make_url(url))
+    def __init__(self, where: str | Engine, tenant_id: str | None = None) -> None:
+        """Args:
+        where: the URL, or the engine of another database whose connections this one shares.
+        tenant_id: the tenant that this database is bound to; None: to none.
+        """
+        engine = _make_engine(make_url(where)) if isinstance(where, str) else where
+        self._bound = bound(tenant_id)
+        self.engine = engine.execution_options(**self._bound)
         self._reading = self.engine.execution_options(autonl_read_only=True)
         self._watching: PoolProxiedConnection | None = None
+
+    def of_tenant(self, tenant_id: str) -> Database:
+        """The rows of one tenant, on the connections of this database. It need not be closed."""
+        return Database(self.engine, tenant_id)
 
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """One transaction that may write: commits at the end, rolls back on any exception. Nothing else commits."""
-        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with TenantSession(self.engine, info=self._bound, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.commit()
 
     @contextmanager
     def read_scope(self) -> Iterator[Session]:
         """One transaction that only reads: any change is rolled back. It takes no write lock on SQLite."""
-        with Session(self._reading, expire_on_commit=False) as session:
+        with TenantSession(self._reading, info=self._bound, expire_on_commit=False) as session:
             yield session
             session.expunge_all()  # the rows stay readable after the rollback
             session.rollback()
@@ -96,7 +111,9 @@ def _make_engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.drivername == "postgresql+psycopg":
-        return create_engine(url, connect_args=_POSTGRES_OPTIONS, pool_pre_ping=True, pool_recycle=1800)
+        engine = create_engine(url, connect_args=_POSTGRES_OPTIONS, pool_pre_ping=True, pool_recycle=1800)
+        event.listen(engine, "begin", set_tenant)
+        return engine
     raise ValueError(
         f"DATABASE_URL names {url.drivername!r}; use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
     )

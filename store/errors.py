@@ -17,6 +17,7 @@ StoreError
 ├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
 ├── ArtifactError        an artifact key or URL cannot be used
+├── OtherTenant          a row of one tenant was to be stored for another; a bug in the caller
 └── BrokerUnreachable    the broker does not respond
 """
 
@@ -97,6 +98,10 @@ class SchemaOutdated(StoreError):
 
 class ArtifactError(StoreError):
     """An artifact key or URL cannot be used."""
+
+
+class OtherTenant(StoreError):
+    """A row of one tenant was to be stored in a database that is bound to another. This is a bug."""
 
 
 class BrokerUnreachable(StoreError):

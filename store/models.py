@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,6 +26,7 @@ from sqlalchemy.schema import SchemaItem
 
 from store.columns import Base, Json, words
 from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason, WeightSetState
+from store.tenant_rows import DEFAULT_TENANT, TENANT_ID, OfTenant, Tenant
 
 
 def _one_of(column: str, values: list[str]) -> str:
@@ -36,11 +38,7 @@ _IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 
 
-def _of_search() -> ForeignKey:
-    return ForeignKey("searches.id", ondelete="CASCADE")
-
-
-class Search(Base):
+class Search(OfTenant, Base):
     """One search: its configuration, its progress, who runs it, how it ended."""
 
     __tablename__ = "searches"
@@ -49,7 +47,7 @@ class Search(Base):
     config: Mapped[dict[str, Any]]  # SearchConfig
     dataset: Mapped[str] = mapped_column(String(64))
     dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
-    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
     body_sha256: Mapped[str | None] = mapped_column(String(64))
 
     state: Mapped[SearchState] = mapped_column(words(SearchState), default=SearchState.QUEUED)
@@ -87,7 +85,8 @@ class Search(Base):
         CheckConstraint(f"({_IS_FINAL}) = (finished_at IS NOT NULL)", name="finished_when_final"),
         CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error_when_failed"),
         CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result_when_succeeded"),
-        Index("ix_searches_newest", "created_at", "id"),
+        UniqueConstraint("tenant_id", "idempotency_key"),
+        Index("ix_searches_newest", "tenant_id", "created_at", "id"),
         Index(
             "ix_searches_queued",
             "created_at",
@@ -99,12 +98,17 @@ class Search(Base):
     )
 
 
-class Attempt(Base):
+class OfSearch:
+    """A row that belongs to a search, and so to the tenant of the search."""
+
+    search_id: Mapped[str] = mapped_column(ForeignKey(Search.id, ondelete="CASCADE"), primary_key=True, sort_order=-1)
+
+
+class Attempt(OfSearch, Base):
     """One claim of a search, and how it ended."""
 
     __tablename__ = "attempts"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     fence: Mapped[int] = mapped_column(Integer, primary_key=True)
     owner: Mapped[str] = mapped_column(String(128))
     started_at: Mapped[datetime]
@@ -116,12 +120,11 @@ class Attempt(Base):
     __table_args__ = (CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name="ended_with_a_class"),)
 
 
-class Event(Base):
+class Event(OfSearch, Base):
     """Something that happened to a search; `seq` counts 1, 2, 3, ... per search, without gaps."""
 
     __tablename__ = "events"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     seq: Mapped[int] = mapped_column(Integer, primary_key=True)
     fence: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(String(64))
@@ -129,12 +132,11 @@ class Event(Base):
     detail: Mapped[dict[str, Any]]
 
 
-class Metric(Base):
+class Metric(OfSearch, Base):
     """One point of a search's time series; values that were not finite are null."""
 
     __tablename__ = "metrics"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     seq: Mapped[int] = mapped_column(Integer, primary_key=True)
     fence: Mapped[int] = mapped_column(Integer)
     phase: Mapped[str] = mapped_column(String(16))
@@ -143,12 +145,11 @@ class Metric(Base):
     values: Mapped[dict[str, Any]]
 
 
-class Architecture(Base):
+class Architecture(OfSearch, Base):
     """An architecture that a search reported: its best at some time, or its result."""
 
     __tablename__ = "architectures"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     arch_id: Mapped[str] = mapped_column(String(16), primary_key=True, index=True)
     arch: Mapped[dict[str, Any]]  # ArchSpec
     arch_string: Mapped[str] = mapped_column(Text)
@@ -161,12 +162,11 @@ class Architecture(Base):
     updated_at: Mapped[datetime]
 
 
-class RunState(Base):
+class RunState(OfSearch, Base):
     """A pointer to a run state on disk, from which the next attempt resumes."""
 
     __tablename__ = "run_states"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     fence: Mapped[int] = mapped_column(Integer, primary_key=True)
     step: Mapped[int] = mapped_column(Integer, primary_key=True)
     path: Mapped[str] = mapped_column(Text)  # relative to Settings.searches_dir
@@ -175,13 +175,13 @@ class RunState(Base):
     saved_at: Mapped[datetime]
 
 
-class Artifact(Base):
+class Artifact(OfSearch, Base):
     """A file a user can download; `key` names it in the artifact store."""
 
     __tablename__ = "artifacts"
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    search_id: Mapped[str] = mapped_column(_of_search(), index=True)
+    search_id: Mapped[str] = mapped_column(ForeignKey(Search.id, ondelete="CASCADE"), index=True)
     arch_id: Mapped[str] = mapped_column(String(16), index=True)
     kind: Mapped[str] = mapped_column(String(32))
     key: Mapped[str] = mapped_column(Text, unique=True)
@@ -190,23 +190,30 @@ class Artifact(Base):
     created_at: Mapped[datetime]
 
 
-class Supernet(Base):
+class Supernet(OfSearch, Base):
     """The supernet that a search left, for later ones to go on from; `key` names it in the artifact store."""
 
     __tablename__ = "supernets"
 
-    search_id: Mapped[str] = mapped_column(_of_search(), primary_key=True)
     key: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
 
 
-class Checked:
+class Checked(OfTenant):
     """Columns of rows that are the job of a checker while their state is `checking`."""
 
     if TYPE_CHECKING:
         state: Mapped[Any]  # an enum of each table, with a `checking`
 
+    tenant_id: Mapped[str] = mapped_column(
+        TENANT_ID,
+        ForeignKey(Tenant.id),
+        primary_key=True,
+        sort_order=-1,
+        default=DEFAULT_TENANT,
+        server_default=DEFAULT_TENANT,
+    )
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     # Raised by every claim. A new row of a deleted name continues at a different number.
     fence: Mapped[int] = mapped_column(Integer)
@@ -235,10 +242,10 @@ class Dataset(Checked, Base):
     state: Mapped[DatasetState] = mapped_column(words(DatasetState))
     spec: Mapped[dict[str, Any]]  # DatasetSpec; until it is ready, only its location
     report: Mapped[dict[str, Any] | None]  # DatasetReport
-    sha256: Mapped[str | None] = mapped_column(String(64), index=True)  # of an uploaded archive
+    sha256: Mapped[str | None] = mapped_column(String(64))  # of an uploaded archive
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = _rules_of_checked("datasets", DatasetState)
+    __table_args__ = (*_rules_of_checked("datasets", DatasetState), Index(None, "tenant_id", "sha256"))
 
 
 class WeightSetRow(Checked, Base):

@@ -28,7 +28,8 @@ def queue_other_budgets(session: Session, first: Search, moment: datetime) -> No
         if budget_macs in queued:
             continue
         created_at = moment + timedelta(microseconds=place)  # claimed in the order in which they were asked for
-        search = queue_search(session, for_budget(config, first.id, budget_macs), dataset, created_at)
+        other = for_budget(config, first.id, budget_macs)
+        search = queue_search(session, other, dataset, created_at, tenant_id=first.tenant_id)
         detail = {"search_id": search.id, "flops_budget": budget_macs}
         events.append(session, first, EventKind.BUDGET_QUEUED, moment, detail)
 

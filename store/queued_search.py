@@ -23,8 +23,13 @@ def queue_search(
     *,
     idempotency_key: str | None = None,
     body_sha256: str | None = None,
+    tenant_id: str | None = None,
 ) -> Search:
-    """Queue a new search. Raises IntegrityError if the key has been used."""
+    """Queue a new search. Raises IntegrityError if the key has been used.
+
+    Args:
+        tenant_id: whose it is; None: the one that the session is bound to.
+    """
     search = Search(
         id=secrets.token_hex(8),
         config=config.to_json(),
@@ -38,6 +43,8 @@ def queue_search(
         created_at=moment,
         next_run_at=moment,
     )
+    if tenant_id is not None:
+        search.tenant_id = tenant_id
     session.add(search)
     session.flush()
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}

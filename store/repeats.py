@@ -18,7 +18,8 @@ from store.queued_search import queue_search
 def queue_repeats(session: Session, first: Search, config: SearchConfig, dataset: DatasetSpec) -> None:
     """Queue the searches that repeat `first`, to be claimed after it, in the order of their seeds."""
     for place, repeat in enumerate(other_seeds(config, first.id), start=1):
-        queue_search(session, repeat, dataset, first.created_at + timedelta(microseconds=place))
+        created_at = first.created_at + timedelta(microseconds=place)
+        queue_search(session, repeat, dataset, created_at, tenant_id=first.tenant_id)
 
 
 def all_repeats(session: Session, search: Search) -> Sequence[Search]:

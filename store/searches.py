@@ -206,7 +206,7 @@ def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
     """Prevent the dataset from being deleted before the search that uses it is committed. Raises DatasetChanged."""
     if dataset.name in BUILTIN:
         return
-    row = session.get(Dataset, dataset.name, with_for_update={"read": True})
+    row = session.scalars(select(Dataset).where(Dataset.name == dataset.name).with_for_update(read=True)).one_or_none()
     if row is None or row.state != DatasetState.READY or row.spec["fingerprint"] != dataset.fingerprint:
         raise DatasetChanged(f"dataset {dataset.name!r} was deleted or replaced in the meantime; read it again")
 
@@ -220,7 +220,8 @@ def unfinished_successors(parent: str | InstrumentedAttribute[str]) -> Select[st
 def _lock_start(session: Session, config: SearchConfig) -> None:
     """The same for the weight set and the supernet that the search starts from. Raises StartChanged."""
     if config.init != NO_INIT and config.init not in BUILTIN_WEIGHTS.names():
-        weights = session.get(WeightSetRow, config.init, with_for_update={"read": True})
+        wanted = select(WeightSetRow).where(WeightSetRow.name == config.init)
+        weights = session.scalars(wanted.with_for_update(read=True)).one_or_none()
         if weights is None or weights.state != WeightSetState.READY:
             raise StartChanged(f"weight set {config.init!r} was deleted in the meantime; read it again")
     if config.parent is not None and session.get(Supernet, config.parent, with_for_update={"read": True}) is None:

@@ -18,7 +18,9 @@ from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
 from store.sweeps import SweepStore
+from store.tenant_rows import DEFAULT_TENANT
 from store.updates import UpdateStore
+from store.upload_folder import folder_of
 from store.weight_checks import WeightCheckStore
 from store.weight_files import WeightFiles
 from store.weight_sets import WeightSetStore
@@ -26,7 +28,11 @@ from store.weight_sets import WeightSetStore
 
 @dataclass(frozen=True)
 class Stores:
-    """One store per kind of row. Opening them does not connect yet; close them, and never share them across a fork."""
+    """One store per kind of row. Opening them does not connect yet; close them, and never share them across a fork.
+
+    They have the rows of all tenants, where a name may stand for several rows; those that `of_tenant` returns have the
+    rows and the uploads of one.
+    """
 
     settings: Settings
     database: Database
@@ -45,6 +51,10 @@ class Stores:
     weight_checks: WeightCheckStore
     artifacts: ArtifactStore
 
+    def of_tenant(self, tenant_id: str) -> Stores:
+        """The same for one tenant. Only these stores have to be closed."""
+        return _stores(self.settings, self.database.of_tenant(tenant_id), self.artifacts, tenant_id)
+
     def close(self) -> None:
         self.database.close()
 
@@ -52,7 +62,12 @@ class Stores:
 def open_stores(settings: Settings) -> Stores:
     """The stores that `settings` name. Raises ArtifactError or ValueError if a URL is not supported."""
     database = Database(settings.resolved_database_url)
-    artifacts = open_artifacts(settings.resolved_artifact_url)
+    return _stores(settings, database, open_artifacts(settings.resolved_artifact_url), DEFAULT_TENANT)
+
+
+def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, tenant_id: str) -> Stores:
+    """`tenant_id` says where uploads are."""
+    datasets, weights = (folder_of(folder, tenant_id) for folder in (settings.datasets_dir, settings.weights_dir))
     return Stores(
         settings=settings,
         database=database,
@@ -65,9 +80,9 @@ def open_stores(settings: Settings) -> Stores:
         events=EventStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
-        datasets=DatasetStore(database, DatasetFiles(settings.datasets_dir), artifacts),
+        datasets=DatasetStore(database, DatasetFiles(datasets), artifacts),
         checks=DatasetCheckStore(database, settings),
-        weight_sets=WeightSetStore(database, WeightFiles(settings.weights_dir)),
+        weight_sets=WeightSetStore(database, WeightFiles(weights)),
         weight_checks=WeightCheckStore(database, settings),
         artifacts=artifacts,
     )

@@ -17,8 +17,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from autonl_core.files import check_room, fsync_folder
+from store.tenant_rows import DEFAULT_TENANT
 
 _PART = ".part"
+_OF_TENANTS = "tenants"  # the folder of their folders
+
+
+def folder_of(folder: Path, tenant_id: str) -> Path:
+    """Where the uploads of a tenant are: apart from those of others, even if their content is the same."""
+    return folder if tenant_id == DEFAULT_TENANT else folder / _OF_TENANTS / tenant_id
 
 
 class Upload:

@@ -73,7 +73,7 @@ class WeightSetStore:
         if (built_in := installed_weights().get(name)) is not None:
             return _entry_of_built_in(built_in)
         with self._database.read_scope() as session:
-            row = session.get(WeightSetRow, name)
+            row = session.scalars(select(WeightSetRow).where(WeightSetRow.name == name)).one_or_none()
         if row is None:
             known = ", ".join(entry.name for entry in self.list()[:_SHOWN_NAMES])
             raise NotFound(f"no weight set {name!r}; the existing ones are: {known}")
@@ -150,7 +150,8 @@ class WeightSetStore:
             raise WeightSetExists(f"weight set {name!r} is built in; choose another name")
         try:
             with self._database.session_scope() as session:
-                row = session.get(WeightSetRow, name, with_for_update=True)
+                query = select(WeightSetRow).where(WeightSetRow.name == name).with_for_update()
+                row = session.scalars(query).one_or_none()
                 if row is not None and row.state != WeightSetState.REFUSED:
                     _require_same(entry_of(row), sha256, details)
                     upload.rename(self.files.file(sha256))

@@ -142,6 +142,7 @@ class PostgresServer:
         tables = ", ".join(f'"{table.name}"' for table in Search.metadata.sorted_tables)
         with psycopg.connect(self._shared, autocommit=True) as connection:
             connection.execute(f"TRUNCATE {tables}".encode())
+            connection.execute("INSERT INTO tenants (id, created_at) VALUES ('default', CURRENT_TIMESTAMP)")
         return self._shared
 
     def _accepts_connections(self) -> bool:
