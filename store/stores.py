@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from store.answers import AnswerStore
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
 from store.claims import ClaimStore
@@ -43,6 +44,7 @@ class Stores:
     sweeps: SweepStore
     queue: QueueStore
     events: EventStore
+    answers: AnswerStore
     architectures: ArchitectureStore
     supernets: SupernetStore
     datasets: DatasetStore
@@ -78,6 +80,7 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         sweeps=SweepStore(database, settings),
         queue=QueueStore(database),
         events=EventStore(database),
+        answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
         datasets=DatasetStore(database, DatasetFiles(datasets), artifacts),

@@ -68,8 +68,9 @@ class Sweeper:
             self._answering_since = time.monotonic()
 
     def clean_up(self) -> None:
-        """Delete old supernets, and what a process wrote that had not yet noticed the end or deletion of its search."""
+        """Delete old supernets and first answers, and what was written for a search that was already gone."""
         self._stores.supernets.delete_old()
+        self._stores.answers.delete_old()
         settings = self._stores.settings
         untouched = [folder.name for folder in settings.searches_dir.glob("*/") if _is_untouched(folder)]
         for start in range(0, len(untouched), _BATCH):

@@ -22,6 +22,7 @@ from api.dependencies import (
     matches,
     require_match,
 )
+from api.idempotency import RouteWithFirstAnswers
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.base import MacsRange
 from api.schemas.plan import PlanView
@@ -40,7 +41,7 @@ POLL_S = 2  # how often to poll a search that is not final
 
 T = TypeVar("T")
 
-router = APIRouter(prefix="/searches", tags=["searches"])
+router = APIRouter(prefix="/searches", tags=["searches"], route_class=RouteWithFirstAnswers)
 
 _START_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": PlanView, "description": "With `validate_only`: the search would be accepted. Nothing was created."},
