@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Self
 
-from cli.errors import ApiError, refused
-from cli.transport import READ_S, Http, Params, TransportError, is_error, read
+from autonl import documents
+from autonl.errors import AutonlError, ConnectionFailed, DownloadFailed, Refused
+from autonl.retries import patiently
+from autonl.states import RESTING_STATES
+from autonl.steps import Call, T
+from cli.errors import ApiError, CommandError, refused
 
 if TYPE_CHECKING:
-    from cli.download import OnProgress
+    from autonl.blocking import BlockingCaller
 
-RESTING_STATES = frozenset({"succeeded", "failed", "cancelled", "paused"})  # nothing more happens without a request
-_UPLOAD_S = 600.0  # the service makes gigabytes durable before it answers
-_BLOCK_BYTES = 1 << 18
+__all__ = ["RESTING_STATES", "Client"]
+
 _PATIENCE_S = 60  # how long `poll` keeps trying while the service restarts
+_KEPT = "received bytes are kept; run the same command again to continue"
+
+Document = dict[str, Any]
 
 
 class Client:
-    """Calls one service. Close it, or use it as a context manager."""
+    """Calls one service. Close it, or use it as a context manager.
+
+    The calls of `autonl.Client`, whose documents stay JSON objects and whose errors end a command. A refused request
+    is not sent again: the user sees why, at once.
+    """
 
     def __init__(self, url: str) -> None:
-        self._http = Http(url)
-        self.url = self._http.url
+        self.url = url.rstrip("/")
+        self._client: BlockingCaller | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -37,174 +42,113 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        if self._client is not None:
+            self._client.close()
 
-    def start_search(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Start a search; the idempotency key makes a repeated request harmless."""
-        return self._json("POST", "/searches", body=config, headers={"Idempotency-Key": os.urandom(16).hex()})
+    def start_search(self, config: Mapping[str, Any]) -> Document:
+        """Start a search; its idempotency key makes a repeated request harmless."""
+        return self._run(documents.start_search(config))
 
-    def search(self, search_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}")
+    def search(self, search_id: str) -> Document:
+        return self._run(documents.search(search_id))
 
-    def trade_off(self, search_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}/trade-off")
+    def trade_off(self, search_id: str) -> Document:
+        return self._run(documents.trade_off(search_id))
 
-    def repeats(self, search_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}/repeats")
+    def repeats(self, search_id: str) -> Document:
+        return self._run(documents.repeats(search_id))
 
-    def searches(self, **filters: str | int | None) -> dict[str, Any]:
-        return self._json("GET", "/searches", params=filters)
+    def searches(self, **filters: str | int | None) -> Document:
+        return self._run(documents.searches(**filters))
 
-    def cancel(self, search_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/searches/{search_id}/cancel")
+    def cancel(self, search_id: str) -> Document:
+        return self._run(documents.cancel(search_id))
 
-    def pause(self, search_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/searches/{search_id}/pause")
+    def pause(self, search_id: str) -> Document:
+        return self._run(documents.pause(search_id))
 
-    def resume(self, search_id: str) -> dict[str, Any]:
-        return self._json("POST", f"/searches/{search_id}/resume")
+    def resume(self, search_id: str) -> Document:
+        return self._run(documents.resume(search_id))
 
     def delete_search(self, search_id: str) -> None:
-        self._call("DELETE", f"/searches/{search_id}")
+        self._run(documents.delete_search(search_id))
 
-    def logs(self, search_id: str, *, attempt: int | None, tail: int) -> dict[str, Any]:
-        return self._json("GET", f"/searches/{search_id}/logs", params={"attempt": attempt, "tail": tail})
+    def logs(self, search_id: str, *, attempt: int | None, tail: int) -> Document:
+        return self._run(documents.logs(search_id, attempt, tail))
 
-    def events(self, search_id: str, after: int = 0) -> dict[str, Any]:
-        """All events after the given number, collected over as many pages as the service needs."""
-        path = f"/searches/{search_id}/events"
-        collected = self._json("GET", path, params={"after": after})
-        while page := self._json("GET", path, params={"after": collected["last_seq"]})["events"]:
-            collected["events"] += page
-            collected["last_seq"] = page[-1]["seq"]
-        return collected
+    def events(self, search_id: str, after: int = 0) -> Document:
+        return self._run(documents.events(search_id, after))
 
-    def architecture(self, arch_id: str, search_id: str | None = None) -> dict[str, Any]:
-        return self._json("GET", f"/architectures/{arch_id}", params={"search_id": search_id})
+    def architecture(self, arch_id: str, search_id: str | None = None) -> Document:
+        return self._run(documents.architecture(arch_id, search_id))
 
-    def datasets(self) -> dict[str, Any]:
-        return self._json("GET", "/datasets")
+    def datasets(self) -> Document:
+        return self._run(documents.datasets())
 
-    def dataset(self, name: str) -> dict[str, Any]:
-        return self._json("GET", f"/datasets/{quote(name, safe='')}")
+    def dataset(self, name: str) -> Document:
+        return self._run(documents.dataset(name))
 
-    def register_dataset(self, name: str, path: Path, **reading: str) -> dict[str, Any]:
-        """Register a folder or zip archive on the service's own disk; `reading` says how its files are read."""
-        return self._json("POST", "/datasets", body={"name": name, "path": str(path), **reading})
+    def register_dataset(self, name: str, path: Path, **reading: str) -> Document:
+        return self._run(documents.register_dataset(name, str(path), **reading))
 
-    def upload_dataset(
-        self, name: str, archive: Path, on_sent: Callable[[int], None], **reading: str
-    ) -> dict[str, Any]:
-        """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
-        return self._upload("/datasets", {"name": name, **reading}, archive, "application/zip", on_sent)
+    def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None], **reading: str) -> Document:
+        return self._run(documents.upload_dataset(name, archive, on_sent, **reading))
 
-    def read_dataset(self, name: str, **reading: str) -> dict[str, Any]:
-        """Check an invalid dataset again, its files read in another way."""
-        return self._json("PUT", f"/datasets/{quote(name, safe='')}/reading", body=reading)
+    def read_dataset(self, name: str, **reading: str) -> Document:
+        return self._run(documents.read_dataset(name, **reading))
 
     def delete_dataset(self, name: str) -> None:
-        self._call("DELETE", f"/datasets/{quote(name, safe='')}")
+        self._run(documents.delete_dataset(name))
 
-    def list_weights(self) -> dict[str, Any]:
-        return self._json("GET", "/weights")
+    def list_weights(self) -> Document:
+        return self._run(documents.list_weights())
 
-    def weights(self, name: str) -> dict[str, Any]:
-        return self._json("GET", f"/weights/{quote(name, safe='')}")
+    def weights(self, name: str) -> Document:
+        return self._run(documents.weights(name))
 
     def upload_weights(
         self, name: str, file: Path, on_sent: Callable[[int], None], **stated: str | float | None
-    ) -> dict[str, Any]:
-        """Upload a file of weights with what is stated about it; `on_sent` gets the number of bytes sent so far."""
-        params = {key: None if value is None else str(value) for key, value in stated.items()}
-        return self._upload("/weights", {"name": name, **params}, file, "application/octet-stream", on_sent)
+    ) -> Document:
+        return self._run(documents.upload_weights(name, file, on_sent, **stated))
 
     def delete_weights(self, name: str) -> None:
-        self._call("DELETE", f"/weights/{quote(name, safe='')}")
+        self._run(documents.delete_weights(name))
 
-    def poll(self, search_id: str) -> dict[str, Any]:
+    def poll(self, search_id: str) -> Document:
         """The search in its current state; tolerates a restarting service or an unavailable database for a while."""
-        give_up_at = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                return self.search(search_id)
-            except ApiError as error:
-                temporary = error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-                if not temporary or time.monotonic() > give_up_at:
-                    raise
-            time.sleep(1)
+        return self._run(patiently(lambda: documents.search(search_id), _PATIENCE_S))
 
-    def download(self, path: str, target: Path, on_progress: OnProgress = lambda received, total: None) -> str:
+    def download(
+        self, path: str, target: Path, on_progress: Callable[[int, int], None] = lambda received, total: None
+    ) -> str:
         """Download `path` to `target`, complete and verified or not at all; returns the file's SHA-256.
 
-        Continues where an earlier call was interrupted. Raises ApiError and CommandError as `download.fetch` does.
+        Continues where an earlier call was interrupted. Raises ApiError, and CommandError if another command is
+        downloading the same file.
         """
-        from cli.download import fetch  # what hashes and locks files, and no other request needs
+        from autonl.download import download_file  # what hashes and locks files, and no other request needs
 
+        return self._run(download_file(path, target, on_progress), _KEPT)[1]
+
+    def _run(self, call: Call[T], *hints: str) -> T:
+        """The result of a call. Raises ApiError and CommandError; `hints` are added if there was no response."""
         try:
-            return fetch(self._http, path, target, on_progress)
-        except TransportError as error:
-            raise self._unreachable(error, "received bytes are kept; run the same command again to continue") from error
+            if self._client is None:
+                from autonl.blocking import (
+                    BlockingCaller,  # takes longer to import than a command without requests runs
+                )
 
-    def _upload(
-        self, path: str, params: Params, content: Path, content_type: str, on_sent: Callable[[int], None]
-    ) -> dict[str, Any]:
-        with content.open("rb") as file:
-            headers = {"Content-Type": content_type, "Content-Length": str(os.fstat(file.fileno()).st_size)}
-            blocks = _blocks(file, on_sent)
-            return _parsed(
-                self._call("POST", path, params=params, content=blocks, headers=headers, timeout_s=_UPLOAD_S)
-            )
+                self._client = BlockingCaller(self.url, retries=0)
+            return self._client.run(call)
+        except ConnectionFailed as error:
+            raise self._unreachable(error.reason, *hints) from error
+        except Refused as error:
+            raise refused(error.url, error.status, error.body) from error
+        except DownloadFailed as error:
+            raise (CommandError if error.in_use else ApiError)(error.title, error.lines) from error
+        except AutonlError as error:
+            raise ApiError(error.title, error.lines) from error
 
-    def _json(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        content = None if body is None else json.dumps(body).encode()
-        content_type = {} if body is None else {"Content-Type": "application/json"}
-        return _parsed(
-            self._call(method, path, params=params, content=content, headers=content_type | dict(headers or {}))
-        )
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        content: bytes | Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = READ_S,
-    ) -> bytes:
-        """The body of the response. Raises ApiError if there is none, or if it refuses the request."""
-        request = self._http.open(method, path, params=params, content=content, headers=headers, timeout_s=timeout_s)
-        try:
-            with request as response:
-                body = read(response)
-        except TransportError as error:
-            raise self._unreachable(error) from error
-        if is_error(response):
-            raise refused(f"{self.url}{path}", response.status, body)
-        return body
-
-    def _unreachable(self, error: TransportError, *hints: str) -> ApiError:
+    def _unreachable(self, reason: str, *hints: str) -> ApiError:
         way_out = "start a service with `autonl up`, or point --url at a running one"
-        return ApiError(f"No response from {self.url}", [str(error), way_out, *hints])
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(body)
-    return content
-
-
-def _blocks(file: BinaryIO, on_sent: Callable[[int], None]) -> Iterator[bytes]:
-    """The content of `file` in blocks; reports the bytes consumed after each one."""
-    sent_bytes = 0
-    while block := file.read(_BLOCK_BYTES):
-        yield block
-        sent_bytes += len(block)
-        on_sent(sent_bytes)
+        return ApiError(f"No response from {self.url}", [reason, way_out, *hints])

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from autonl.blocking import BlockingCaller
+from autonl.documents import health
+from autonl.errors import AutonlError
 from autonl_core.host.interpreter import module_command
 from cli.broker import prepare_broker
 from cli.errors import StartError
 from cli.program import Program
 from cli.signal_wait import signal_wait
-from cli.transport import Http, TransportError, is_error
 from store.settings import Settings
 
 _POLL_S = 0.2
@@ -102,14 +104,12 @@ class Service:
             time.sleep(_POLL_S)
 
     def _is_healthy(self) -> bool:
-        http = Http(self.url)
-        try:
-            with http.open("GET", "/healthz", timeout_s=2) as response:
-                return not is_error(response)
-        except TransportError:
-            return False  # still starting
-        finally:
-            http.close()
+        with BlockingCaller(self.url, retries=0) as client:
+            try:
+                client.run(health(timeout_s=2))
+            except AutonlError:
+                return False  # still starting
+        return True
 
     def _stop(self) -> bool:
         """Stop everything, the broker last; a running search saves its run state. Kills what does not exit in time."""

@@ -12,6 +12,7 @@ COPY store store
 COPY migrations migrations
 COPY api api
 COPY worker worker
+COPY autonl autonl
 COPY cli cli
 RUN pip install --no-cache-dir --constraint constraints.txt ".[worker]"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("api", "autonl_core", "cli", "migrations", "store", "worker")
+ROOMS = ("api", "autonl", "autonl_core", "cli", "migrations", "store", "worker")
 SPEC_LAYER = ("spec", "datasets")
 CHILDREN = ("worker.search_process", "worker.check_process", "worker.weight_check_process")
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}
@@ -43,6 +43,7 @@ def loaded_by(*names: str) -> frozenset[str]:
         ("the API", modules("api")),
         ("the stores", modules("store")),
         ("the command line", ["cli.main"]),
+        ("the client", modules("autonl")),
         ("the worker's parent process", WORKER),
         ("the spec layer of the core", [name for package in SPEC_LAYER for name in modules(f"autonl_core/{package}")]),
     ],
@@ -54,6 +55,11 @@ def test_only_the_search_itself_loads_tensor_code(room: str, names: list[str]) -
 
 def test_the_worker_s_parent_loads_no_web_framework() -> None:
     assert not loaded_by(*WORKER) & {"fastapi", "uvicorn"}
+
+
+def test_a_client_loads_nothing_of_the_service() -> None:
+    """It is used by programs that have nothing to do with one."""
+    assert not loaded_by(*modules("autonl")) & {"api", "celery", "fastapi", "pydantic", "sqlalchemy", "yaml"}
 
 
 def test_a_sweeper_loads_celery_only_to_notify() -> None:
@@ -110,9 +116,10 @@ def test_only_the_database_module_commits() -> None:
     assert found == []
 
 
-def test_only_the_settings_read_the_environment() -> None:
+def test_only_the_settings_read_the_environment_and_the_client_where_its_service_is() -> None:
     names = ("environ", "environb", "getenv", "putenv")
-    found = [f"{path}:{line}" for path, tree in sources("store/settings.py") for line in uses(tree, *names)]
+    allowed = ("store/settings.py", "autonl/http.py")
+    found = [f"{path}:{line}" for path, tree in sources(*allowed) for line in uses(tree, *names)]
     assert found == []
 
 
@@ -128,7 +135,7 @@ def test_sql_stays_in_the_store_and_its_migrations() -> None:
 def test_http_status_codes_stay_in_the_api_and_its_client() -> None:
     found = [
         f"{path}:{line}"
-        for path, tree in sources("api/", "cli/")
+        for path, tree in sources("api/", "autonl/", "cli/")
         for line in [*uses(tree, "status_code", "HTTPStatus", "HTTPException"), *imports(tree, "http")]
     ]
     assert found == []

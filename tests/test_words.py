@@ -11,9 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("api", "autonl_core", "benchmarks", "cli", "docker", "docs", "migrations", "store", "tests", "worker")
+FOLDERS = (
+    "api",
+    "autonl",
+    "autonl_core",
+    "benchmarks",
+    "cli",
+    "docker",
+    "docs",
+    "migrations",
+    "store",
+    "tests",
+    "worker",
+)
 SUFFIXES = (".html", ".jinja", ".js", ".md", ".mako", ".py", ".toml", ".yml", ".yaml", ".css", ".Dockerfile")
-PACKAGES = ("api/", "autonl_core/", "benchmarks/", "cli/", "docs/", "migrations/", "store/", "worker/")
+PACKAGES = ("api/", "autonl/", "autonl_core/", "benchmarks/", "cli/", "docs/", "migrations/", "store/", "worker/")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from rich.console import Console
 
+from autonl import retries
 from autonl_core.spec.progress import Progress
-from cli import download
 from cli.client import Client
 from cli.errors import CommandError
 from cli.live import follow_search
@@ -270,7 +270,7 @@ def test_every_command_works_below_the_prefix_of_a_proxy(
 def test_a_download_is_complete_and_verified_or_absent(
     service: httpx.Client, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_BACKOFF_S", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", 0.01)
     search_id = start(service)
     early = autonl("download", search_id, "-o", str(tmp_path / "early"))
     assert (early.exit_code, "has no checkpoint" in early.stderr) == (2, True)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from cli import download
+from autonl import retries
 from cli.client import Client
 from cli.errors import ApiError, CommandError
 from cli.main import app
@@ -33,7 +33,7 @@ OVERHEAD_BYTES = 40_000  # response headers, and the other requests of the comma
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_BACKOFF_S", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

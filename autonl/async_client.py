@@ -1,0 +1,62 @@
+"""The client with coroutines, for asyncio and trio."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec
+
+from autonl import operations
+from autonl.awaiting import AwaitingCaller
+from autonl.steps import Call, Iteration, T
+
+P = ParamSpec("P")
+
+
+def _awaited(call: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A coroutine method that makes the call."""
+
+    @functools.wraps(call)
+    async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await client.run(call(*args, **kwargs))
+
+    return method
+
+
+def _iterating(call: Callable[P, Iteration[T]]) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T]]:
+    """A method that iterates over what the call shows."""
+
+    @functools.wraps(call)
+    def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
+        return client.iterate(call(*args, **kwargs))
+
+    return method
+
+
+class AsyncClient(AwaitingCaller):
+    """`autonl.Client` with coroutines: the same methods and arguments. `async for` iterates over events and searches.
+
+    Callbacks, such as `on_progress`, are plain functions.
+    """
+
+    start_search = _awaited(operations.start_search)
+    validate_search = _awaited(operations.validate_search)
+    search = _awaited(operations.search)
+    searches = _iterating(operations.searches)
+    wait = _awaited(operations.wait)
+    events = _iterating(operations.events)
+    cancel = _awaited(operations.cancel)
+    pause = _awaited(operations.pause)
+    resume = _awaited(operations.resume)
+    delete_search = _awaited(operations.delete_search)
+    download = _awaited(operations.download)
+    upload_dataset = _awaited(operations.upload_dataset)
+    dataset = _awaited(operations.dataset)
+    datasets = _awaited(operations.datasets)
+    wait_for_dataset = _awaited(operations.wait_for_dataset)
+    delete_dataset = _awaited(operations.delete_dataset)
+    upload_weights = _awaited(operations.upload_weights)
+    weights = _awaited(operations.weights)
+    list_weights = _awaited(operations.list_weights)
+    wait_for_weights = _awaited(operations.wait_for_weights)
+    delete_weights = _awaited(operations.delete_weights)

@@ -1,0 +1,66 @@
+"""The client with blocking calls."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator
+from typing import Concatenate, ParamSpec
+
+from autonl import operations
+from autonl.blocking import BlockingCaller
+from autonl.steps import Call, Iteration, T
+
+P = ParamSpec("P")
+
+
+def _blocking(call: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+    """A method that makes the call."""
+
+    @functools.wraps(call)
+    def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return client.run(call(*args, **kwargs))
+
+    return method
+
+
+def _iterating(call: Callable[P, Iteration[T]]) -> Callable[Concatenate[Client, P], Generator[T]]:
+    """A method that iterates over what the call shows."""
+
+    @functools.wraps(call)
+    def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:
+        return client.iterate(call(*args, **kwargs))
+
+    return method
+
+
+class Client(BlockingCaller):
+    """Calls one service. Close it, or use it as a context manager. Its methods raise AutonlError.
+
+    Args:
+        url: of the service; None: what AUTONL_URL says, or the service of this machine.
+        key: API key; None: what AUTONL_KEY says, if anything.
+        retries: how often a request is sent again after status 429 and 503 and errors of the connection, with growing
+            waits. Only requests that may be sent twice are.
+    """
+
+    start_search = _blocking(operations.start_search)
+    validate_search = _blocking(operations.validate_search)
+    search = _blocking(operations.search)
+    searches = _iterating(operations.searches)
+    wait = _blocking(operations.wait)
+    events = _iterating(operations.events)
+    cancel = _blocking(operations.cancel)
+    pause = _blocking(operations.pause)
+    resume = _blocking(operations.resume)
+    delete_search = _blocking(operations.delete_search)
+    download = _blocking(operations.download)
+    upload_dataset = _blocking(operations.upload_dataset)
+    dataset = _blocking(operations.dataset)
+    datasets = _blocking(operations.datasets)
+    wait_for_dataset = _blocking(operations.wait_for_dataset)
+    delete_dataset = _blocking(operations.delete_dataset)
+    upload_weights = _blocking(operations.upload_weights)
+    weights = _blocking(operations.weights)
+    list_weights = _blocking(operations.list_weights)
+    wait_for_weights = _blocking(operations.wait_for_weights)
+    delete_weights = _blocking(operations.delete_weights)

@@ -1,0 +1,214 @@
+"""The requests of the API, one function each. What the service sends stays a JSON object, as the API documents it.
+
+The typed calls of `autonl/operations.py` and the commands of `cli/` are made of these.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from autonl.errors import Refused, UnexpectedResponse
+from autonl.retries import retry_after_s
+from autonl.steps import KEY_HEADER, READ_S, Call, Params, Reply, Request, Upload, send
+
+Document = dict[str, Any]
+
+ARCHIVE_TYPE = "application/zip"
+WEIGHTS_TYPE = "application/octet-stream"
+_JSON_TYPE = "application/json"
+_UPLOAD_S = 600.0  # the service makes gigabytes durable before it answers
+
+
+def require_ok(reply: Reply) -> Reply:
+    """The reply. Raises Refused if the service did not do what was asked."""
+    if not reply.ok:
+        raise Refused(reply.url, reply.status, reply.body, retry_after_s(reply))
+    return reply
+
+
+def parsed(reply: Reply) -> Document:
+    """The JSON object of a reply. Raises Refused and UnexpectedResponse."""
+    try:
+        content = json.loads(require_ok(reply).body)
+    except ValueError as error:
+        raise UnexpectedResponse(f"{reply.url} sent no JSON", [str(error), "is this the URL of a service?"]) from error
+    if not isinstance(content, dict):
+        raise UnexpectedResponse(f"{reply.url} sent a {type(content).__name__} instead of a JSON object")
+    return content
+
+
+def get(path: str, params: Params | None = None, *, timeout_s: float = READ_S) -> Call[Document]:
+    return parsed((yield from send(Request("GET", path, params or {}, timeout_s=timeout_s))))
+
+
+def _write(method: str, path: str, body: Mapping[str, Any] | None = None) -> Call[Document]:
+    """A request that changes something, with a key that makes it harmless to repeat."""
+    headers = {KEY_HEADER: _new_key()} if method == "POST" else {}
+    if body is None:
+        return parsed((yield from send(Request(method, path, headers=headers))))
+    content = json.dumps(body).encode()
+    return parsed(
+        (yield from send(Request(method, path, headers=headers | {"Content-Type": _JSON_TYPE}, body=content)))
+    )
+
+
+def _delete(path: str) -> Call[None]:
+    """Delete a resource. That it is gone is an error only if the request that deleted it was not this one."""
+    reply = yield from send(Request("DELETE", path))
+    if not (reply.status == HTTPStatus.NOT_FOUND and reply.tries > 1):
+        require_ok(reply)
+
+
+def _upload(path: str, params: Params, content: Upload, content_type: str) -> Call[Document]:
+    headers = {"Content-Type": content_type, KEY_HEADER: _new_key()}
+    return parsed((yield from send(Request("POST", path, params, headers, content, timeout_s=_UPLOAD_S))))
+
+
+def _new_key() -> str:
+    return os.urandom(16).hex()
+
+
+# Searches -------------------------------------------------------------------------------------------------------------
+
+
+def start_search(config: Mapping[str, Any]) -> Call[Document]:
+    return _write("POST", "/searches", config)
+
+
+def validate_search(config: Mapping[str, Any]) -> Call[Document]:
+    """Validate a search without starting it: a PlanView."""
+    return _write("POST", "/searches?validate_only=true", config)
+
+
+def search(search_id: str) -> Call[Document]:
+    return get(_of_search(search_id))
+
+
+def search_unless(search_id: str, etag: str | None) -> Call[tuple[Document | None, str | None, float | None]]:
+    """The search unless it is the version `etag` still, its version, and how many seconds to wait before the next."""
+    headers = {"If-None-Match": etag} if etag else {}
+    reply = yield from send(Request("GET", _of_search(search_id), headers=headers))
+    document = None if reply.status == HTTPStatus.NOT_MODIFIED else parsed(reply)
+    return document, reply.headers.get("etag"), retry_after_s(reply)
+
+
+def searches(**filters: str | int | None) -> Call[Document]:
+    return get("/searches", filters)
+
+
+def cancel(search_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_search(search_id)}/cancel")
+
+
+def pause(search_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_search(search_id)}/pause")
+
+
+def resume(search_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_search(search_id)}/resume")
+
+
+def delete_search(search_id: str) -> Call[None]:
+    return _delete(_of_search(search_id))
+
+
+def trade_off(search_id: str) -> Call[Document]:
+    return get(f"{_of_search(search_id)}/trade-off")
+
+
+def repeats(search_id: str) -> Call[Document]:
+    return get(f"{_of_search(search_id)}/repeats")
+
+
+def logs(search_id: str, attempt: int | None, tail: int) -> Call[Document]:
+    return get(f"{_of_search(search_id)}/logs", {"attempt": attempt, "tail": tail})
+
+
+def events(search_id: str, after: int = 0) -> Call[Document]:
+    """All events after the given number, collected over as many pages as the service needs."""
+    path = events_path(search_id)
+    collected = yield from _events_after(path, after)
+    while page := (yield from _events_after(path, collected["last_seq"]))["events"]:
+        collected["events"] += page
+        collected["last_seq"] = page[-1]["seq"]
+    return collected
+
+
+def _events_after(path: str, after: int) -> Call[Document]:
+    return parsed((yield from send(Request("GET", path, {"after": after}, {"Accept": _JSON_TYPE}))))
+
+
+def events_path(search_id: str) -> str:
+    return f"{_of_search(search_id)}/events"
+
+
+def architecture(arch_id: str, search_id: str | None = None) -> Call[Document]:
+    return get(f"/architectures/{_quoted(arch_id)}", {"search_id": search_id})
+
+
+# Datasets and weights -------------------------------------------------------------------------------------------------
+
+
+def datasets() -> Call[Document]:
+    return get("/datasets")
+
+
+def dataset(name: str) -> Call[Document]:
+    return get(f"/datasets/{_quoted(name)}")
+
+
+def register_dataset(name: str, path: str, **reading: str) -> Call[Document]:
+    """Register a folder or zip archive on the service's own disk; `reading` says how its files are read."""
+    return _write("POST", "/datasets", {"name": name, "path": path, **reading})
+
+
+def upload_dataset(name: str, archive: Path, on_sent: Callable[[int], None], **reading: str) -> Call[Document]:
+    """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
+    return _upload("/datasets", {"name": name, **reading}, Upload(archive, on_sent), ARCHIVE_TYPE)
+
+
+def read_dataset(name: str, **reading: str) -> Call[Document]:
+    """Check an invalid dataset again, its files read in another way."""
+    return _write("PUT", f"/datasets/{_quoted(name)}/reading", reading)
+
+
+def delete_dataset(name: str) -> Call[None]:
+    return _delete(f"/datasets/{_quoted(name)}")
+
+
+def list_weights() -> Call[Document]:
+    return get("/weights")
+
+
+def weights(name: str) -> Call[Document]:
+    return get(f"/weights/{_quoted(name)}")
+
+
+def upload_weights(
+    name: str, file: Path, on_sent: Callable[[int], None], **stated: str | float | None
+) -> Call[Document]:
+    """Upload a file of weights with what is stated about it; `on_sent` gets the number of bytes sent so far."""
+    return _upload("/weights", {"name": name, **stated}, Upload(file, on_sent), WEIGHTS_TYPE)
+
+
+def delete_weights(name: str) -> Call[None]:
+    return _delete(f"/weights/{_quoted(name)}")
+
+
+def health(timeout_s: float) -> Call[Document]:
+    return get("/healthz", timeout_s=timeout_s)
+
+
+def _of_search(search_id: str) -> str:
+    return f"/searches/{_quoted(search_id)}"
+
+
+def _quoted(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")

@@ -1,0 +1,286 @@
+"""What a client can do, each thing once: the methods of `Client` and `AsyncClient` are these functions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from autonl import documents
+from autonl.documents import Document
+from autonl.errors import AutonlError, WaitTimeout
+from autonl.event_stream import follow_events
+from autonl.models.inputs import Dataset, Weights
+from autonl.models.reading import read
+from autonl.models.searches import Event, Plan, Search, SearchSummary
+from autonl.packing import pack
+from autonl.retries import patiently
+from autonl.steps import Call, Iteration, Pause, Show, work
+
+PATIENCE_S = 60.0  # how long waiting goes on while the service does not respond
+_POLL_S = 1.0  # unless the service says otherwise
+_PAGE_SIZE = 200
+
+CheckedT = TypeVar("CheckedT", Dataset, Weights)
+OnBytes = Callable[[int, int], None]  # (bytes so far, total bytes)
+
+
+def start_search(dataset: str, flops_budget: int | str | None = None, **fields: Any) -> Call[Search]:
+    """Start a search.
+
+    Args:
+        dataset: name of a dataset that is ready.
+        flops_budget: most MACs per image, an integer or text such as "40M"; None: `flops_budgets` has several.
+        fields: any other field of the request, such as `seed=1` or `train={"epochs": 8}`.
+    Raises:
+        Refused: every field that is wrong is in `errors`.
+    """
+    return read(Search, (yield from documents.start_search(_config(dataset, flops_budget, fields))))
+
+
+def validate_search(dataset: str, flops_budget: int | str | None = None, **fields: Any) -> Call[Plan]:
+    """What a search would be, without starting it. Arguments and errors are those of `start_search`."""
+    return read(Plan, (yield from documents.validate_search(_config(dataset, flops_budget, fields))))
+
+
+def search(search_id: str) -> Call[Search]:
+    """A search in its current state."""
+    return read(Search, (yield from documents.search(search_id)))
+
+
+def searches(state: str | None = None, dataset: str | None = None) -> Iteration[SearchSummary]:
+    """Iterate over the searches that match, newest first; further pages are requested as needed."""
+    token: str | None = None
+    while True:
+        filters: dict[str, str | int | None] = {"state": state, "dataset": dataset}
+        page = yield from documents.searches(**filters, page_size=_PAGE_SIZE, page_token=token)
+        for one in page["searches"]:
+            yield Show(read(SearchSummary, one))
+        if (token := page["next_page_token"]) is None:
+            return
+
+
+def wait(
+    search_id: str, on_progress: Callable[[Search], None] = lambda search: None, *, timeout_s: float | None = None
+) -> Call[Search]:
+    """Wait until a search has ended or is paused; returns it in that state, which may be `failed`.
+
+    Goes on while the service restarts. `on_progress` is called with the search whenever it has changed.
+
+    Raises:
+        Refused: there is no such search.
+        WaitTimeout: it has not ended within `timeout_s`. The search goes on.
+        ConnectionFailed: the service does not respond for a minute.
+    """
+    deadline, etag, current = _deadline(timeout_s), None, None
+    while True:
+        document, etag, poll_s = yield from patiently(partial(documents.search_unless, search_id, etag), PATIENCE_S)
+        if document is not None:
+            current = read(Search, document)
+            on_progress(current)
+        assert current is not None  # only what has been sent before is not sent again
+        if current.resting:
+            return current
+        yield from _pause(deadline, poll_s, f"Search {search_id} is {current.state} after {timeout_s:g} s")
+
+
+def events(search_id: str, after: int = 0) -> Iteration[Event]:
+    """Iterate over the events of a search until its last one, each once, across interrupted connections.
+
+    Args:
+        after: the last number that was already received.
+    Raises:
+        Refused: there is no such search.
+        ConnectionFailed: the service stays away.
+    """
+    return follow_events(search_id, after, partial(read, Event))
+
+
+def cancel(search_id: str) -> Call[Search]:
+    """Ask a search to stop. It keeps the best network it found."""
+    return read(Search, (yield from documents.cancel(search_id)))
+
+
+def pause(search_id: str) -> Call[Search]:
+    """Ask a search to save its state and free its worker until it is resumed."""
+    return read(Search, (yield from documents.pause(search_id)))
+
+
+def resume(search_id: str) -> Call[Search]:
+    """Continue a paused, failed or cancelled search."""
+    return read(Search, (yield from documents.resume(search_id)))
+
+
+def delete_search(search_id: str) -> Call[None]:
+    """Delete a search that has ended, and its files."""
+    return documents.delete_search(search_id)
+
+
+def download(
+    search_id: str,
+    file_format: str = "safetensors",
+    target: Path | str | None = None,
+    on_progress: OnBytes = lambda received, total: None,
+) -> Call[Path]:
+    """Download the network of a search, verified by its SHA-256; an interrupted download is continued.
+
+    Args:
+        file_format: such as `onnx` or `bundle`; the `files` of the result name them.
+        target: file to write; None: in the current folder, named by the service.
+        on_progress: called with the bytes received so far and their total.
+    Raises:
+        Refused: there is no such file (yet); the detail says why.
+        DownloadFailed: the received bytes differ from what was announced.
+        ConnectionFailed: the service stays away; the bytes received so far are kept.
+    """
+    document = yield from documents.search(search_id)
+    if (link := document["links"].get("checkpoint")) is None:
+        reason = (document["error"] or {}).get("detail") or "there is one once the search has succeeded or is paused"
+        raise AutonlError(f"Search {search_id} is {document['state']} and has no checkpoint", [reason])
+    from autonl.download import download_file  # what hashes and locks files, and no other request needs
+
+    path, _ = yield from download_file(f"{link}&format={file_format}", target, on_progress)
+    return path
+
+
+def upload_dataset(
+    name: str,
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    duplicates: str | None = None,
+    on_progress: OnBytes = lambda sent, total: None,
+) -> Call[Dataset]:
+    """Upload a folder of class folders, or a zip archive of one. `wait_for_dataset` says when it can be used.
+
+    A folder is packed first, into a temporary file; hidden files are left out.
+
+    Args:
+        layout: which folder names the class; None: recognised where it is unambiguous.
+        duplicates: `leave-out` or `keep` training images that show the same picture as a test image.
+        on_progress: called with the bytes sent so far and their total.
+    Raises:
+        PackingFailed: the folder is empty, or something in it cannot be read.
+        Refused: the service does not take it.
+    """
+    given = {"layout": layout, "duplicates": duplicates}
+    reading = {key: value for key, value in given.items() if value is not None}
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        return read(Dataset, (yield from _upload_archive(name, path, reading, on_progress)))
+    with tempfile.TemporaryDirectory(prefix="autonl-") as scratch:
+        packed = Path(scratch) / "packed.zip"
+        yield from work(partial(pack, path, packed, lambda done, total: None))
+        return read(Dataset, (yield from _upload_archive(name, packed, reading, on_progress)))
+
+
+def dataset(name: str) -> Call[Dataset]:
+    """A dataset, with the findings of its check."""
+    return read(Dataset, (yield from documents.dataset(name)))
+
+
+def datasets() -> Call[tuple[Dataset, ...]]:
+    """All datasets, without the reports of their checks."""
+    return tuple(read(Dataset, one) for one in (yield from documents.datasets())["datasets"])
+
+
+def wait_for_dataset(
+    name: str, on_progress: Callable[[Dataset], None] = lambda dataset: None, *, timeout_s: float | None = None
+) -> Call[Dataset]:
+    """Wait until a dataset is checked; returns it, `ready` or `invalid`, with the `findings` of the check.
+
+    Raises:
+        WaitTimeout: it is not checked within `timeout_s`.
+    """
+    return _wait_for_check(Dataset, partial(documents.dataset, name), on_progress, timeout_s)
+
+
+def delete_dataset(name: str) -> Call[None]:
+    """Delete a dataset."""
+    return documents.delete_dataset(name)
+
+
+def upload_weights(
+    name: str,
+    file: Path | str,
+    *,
+    arch: str | None = None,
+    source: str | None = None,
+    licence: str | None = None,
+    on_progress: OnBytes = lambda sent, total: None,
+) -> Call[Weights]:
+    """Upload a file of weights. `wait_for_weights` says when networks can start from them.
+
+    Args:
+        arch: the architecture; needed unless the file or its shapes say it.
+    """
+    path = Path(file).expanduser()
+    on_sent = partial(_report, on_progress, path.stat().st_size)
+    sent = documents.upload_weights(name, path, on_sent, arch=arch, source=source, licence=licence)
+    return read(Weights, (yield from sent))
+
+
+def weights(name: str) -> Call[Weights]:
+    """A weight set, with what its check found."""
+    return read(Weights, (yield from documents.weights(name)))
+
+
+def list_weights() -> Call[tuple[Weights, ...]]:
+    """All weight sets, the built-in ones first."""
+    return tuple(read(Weights, one) for one in (yield from documents.list_weights())["weights"])
+
+
+def wait_for_weights(
+    name: str, on_progress: Callable[[Weights], None] = lambda weights: None, *, timeout_s: float | None = None
+) -> Call[Weights]:
+    """Wait until weights are checked; returns them, `ready` or `refused`. Raises WaitTimeout."""
+    return _wait_for_check(Weights, partial(documents.weights, name), on_progress, timeout_s)
+
+
+def delete_weights(name: str) -> Call[None]:
+    """Delete uploaded weights."""
+    return documents.delete_weights(name)
+
+
+def _config(dataset: str, flops_budget: int | str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    budget = {} if flops_budget is None else {"flops_budget": flops_budget}
+    return {"dataset": dataset, **budget, **fields}
+
+
+def _upload_archive(name: str, archive: Path, reading: Mapping[str, str], on_progress: OnBytes) -> Call[Document]:
+    on_sent = partial(_report, on_progress, archive.stat().st_size)
+    return (yield from documents.upload_dataset(name, archive, on_sent, **reading))
+
+
+def _report(on_progress: OnBytes, total_bytes: int, sent_bytes: int) -> None:
+    on_progress(sent_bytes, total_bytes)
+
+
+def _wait_for_check(
+    kind: type[CheckedT],
+    get: Callable[[], Call[Document]],
+    on_progress: Callable[[CheckedT], None],
+    timeout_s: float | None,
+) -> Call[CheckedT]:
+    deadline = _deadline(timeout_s)
+    while True:
+        checked = read(kind, (yield from patiently(get, PATIENCE_S)))
+        on_progress(checked)
+        if checked.state != "checking":
+            return checked
+        yield from _pause(deadline, _POLL_S, f"{checked.name} is still {checked.state} after {timeout_s} s")
+
+
+def _deadline(timeout_s: float | None) -> float:
+    return float("inf") if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _pause(deadline: float, poll_s: float | None, title: str) -> Call[None]:
+    """Wait before the next look. Raises WaitTimeout with this title once the deadline has passed."""
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise WaitTimeout(title, ["it goes on; wait again"])
+    yield Pause(min(poll_s or _POLL_S, left_s))
