@@ -75,7 +75,7 @@ def wait(
         WaitTimeout: it has not ended within `timeout_s`. The search goes on.
         ConnectionFailed: the service does not respond for a minute.
     """
-    deadline, etag, current = _deadline(timeout_s), None, None
+    began, etag, current = time.monotonic(), None, None
     while True:
         document, etag, poll_s = yield from patiently(partial(documents.search_unless, search_id, etag), PATIENCE_S)
         if document is not None:
@@ -84,7 +84,7 @@ def wait(
         assert current is not None  # only what has been sent before is not sent again
         if current.resting:
             return current
-        yield from _pause(deadline, poll_s, f"Search {search_id} is {current.state} after {timeout_s:g} s")
+        yield from _pause(began, timeout_s, poll_s, f"Search {search_id} is {current.state}")
 
 
 def events(search_id: str, after: int = 0) -> Iteration[Event]:
@@ -265,22 +265,18 @@ def _wait_for_check(
     on_progress: Callable[[CheckedT], None],
     timeout_s: float | None,
 ) -> Call[CheckedT]:
-    deadline = _deadline(timeout_s)
+    began = time.monotonic()
     while True:
         checked = read(kind, (yield from patiently(get, PATIENCE_S)))
         on_progress(checked)
         if checked.state != "checking":
             return checked
-        yield from _pause(deadline, _POLL_S, f"{checked.name} is still {checked.state} after {timeout_s} s")
+        yield from _pause(began, timeout_s, _POLL_S, f"{checked.name} is {checked.state}")
 
 
-def _deadline(timeout_s: float | None) -> float:
-    return float("inf") if timeout_s is None else time.monotonic() + timeout_s
-
-
-def _pause(deadline: float, poll_s: float | None, title: str) -> Call[None]:
-    """Wait before the next look. Raises WaitTimeout with this title once the deadline has passed."""
-    left_s = deadline - time.monotonic()
+def _pause(began: float, timeout_s: float | None, poll_s: float | None, state: str) -> Call[None]:
+    """Wait before the next look. Raises WaitTimeout, with the state, once the caller has waited for `timeout_s`."""
+    left_s = float("inf") if timeout_s is None else timeout_s - (time.monotonic() - began)
     if left_s <= 0:
-        raise WaitTimeout(title, ["it goes on; wait again"])
+        raise WaitTimeout(f"{state} after {timeout_s:g} s", ["it goes on; wait again"])
     yield Pause(min(poll_s or _POLL_S, left_s))

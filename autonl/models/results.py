@@ -54,7 +54,7 @@ class Certificate:
     achieved_macs: int
     slack_macs: int
     slack_pct: float
-    by_op: Mapping[str, Any]
+    by_op: Mapping[str, int]
 
 
 @dataclass(frozen=True)
