@@ -14,7 +14,7 @@ def _either_budget(schema: dict[str, Any]) -> None:
     schema["required"] = [name for name in schema["required"] if name != "flops_budget"]
     some_budgets = {"required": ["flops_budgets"], "properties": {"flops_budgets": {"minItems": 1}}}
     # Not `anyOf`, of which generators of clients make two models that have none of the fields.
-    schema |= {"if": some_budgets, "then": {}, "else": {"required": ["flops_budget"]}}
+    schema |= {"if": some_budgets, "else": {"required": ["flops_budget"], "properties": {"flops_budget": True}}}
 
 
 class SearchRequest(SearchConfig):
