@@ -60,7 +60,9 @@ def test_every_operation_has_a_module(generated: Path) -> None:
 @pytest.mark.long  # checks some hundred files: a minute
 @pytest.mark.timeout(300)
 def test_it_has_types_that_fit(generated: Path) -> None:
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", PACKAGE]
+    """Its operations and models; the rest is the same for every API, and no matter of this description."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports", "silent"]
+    command += [f"{PACKAGE}/api", f"{PACKAGE}/models"]
     done = subprocess.run(command, cwd=generated, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout
 
