@@ -7,16 +7,18 @@ process restarts.
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 
 import uvicorn
 
 from api.app import create_app
 from api.dear_routes import let_polls_in
+from api.request_record import access_log
 from api.server import Server
 from api.timed_protocol import TimedProtocol
 from store.settings import Settings
+from telemetry.log_lines import configure_logging
+from telemetry.traces import configure_tracing
 
 STOP_S = 3  # for responses under way at shutdown; event streams end then, and clients reconnect
 MAX_CONNECTIONS = 1000  # beyond it, requests get 503 at once
@@ -27,7 +29,9 @@ def main() -> None:
     listening = _socket(_parse())
     settings = Settings()
     let_polls_in()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(settings.log_level, settings.log_format)
+    access_log.disabled = not settings.access_log
+    configure_tracing("api", settings.trace_endpoint)
     config = uvicorn.Config(
         create_app(settings),
         http=TimedProtocol,

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from api import error_handlers, page
 from api.dear_routes import one_at_a_time
 from api.head_requests import HeadMiddleware
-from api.middleware import RequestCounts, RequestMiddleware
+from api.middleware import RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
 from api.problems import UNAVAILABLE, Problem
@@ -36,6 +36,7 @@ from autonl_core.spec.macs import COUNTING_RULE
 from store.queue import WorkerNotifier
 from store.settings import Settings
 from store.stores import open_stores
+from telemetry.metrics import RequestMetrics
 
 DESCRIPTION = f"""
 Search-as-a-service for image classifiers that fit a MACs budget: `POST /searches`, poll, download.
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.counts = RequestCounts()
+    app.state.metrics = RequestMetrics(settings.data_dir)
     error_handlers.install(app)
     for module in _DATABASE_ROUTES:
         app.include_router(module.router, responses=problem_responses(UNAVAILABLE))
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     page.mount(app)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(RequestMiddleware, counts=app.state.counts, settings=settings)  # around the one before
+    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, settings=settings)  # around the one before
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

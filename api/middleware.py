@@ -1,12 +1,10 @@
-"""The outermost layer of every response: request id, security headers, counters, body limit, unexpected errors."""
+"""The outermost layer of every response: request id, security headers, its record, body limit, unexpected errors."""
 
 from __future__ import annotations
 
 import logging
 import re
 import secrets
-import time
-from collections import Counter
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -14,12 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.body_limits import LimitedBody
-from api.error_handlers import METHODS, problem_response
+from api.error_handlers import problem_response
 from api.locations import location_for_client
 from api.origins import require_own
 from api.problems import ProblemError
+from api.request_record import RequestRecord
 from api.upload_detection import detect_upload, is_upload
 from store.settings import Settings
+from telemetry.metrics import RequestMetrics
 
 log = logging.getLogger("autonl.api")
 _MAX_BODY_VALUES = 1000  # no request has a tenth of it
@@ -40,26 +40,12 @@ SECURITY_HEADERS = {
 }
 
 
-class RequestCounts:
-    """Requests since the process started, by method, route and status, and the seconds spent on them."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: Counter[str] = Counter()
-
-    def count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")  # the template, so that ids do not multiply the series
-        method = scope["method"] if scope["method"] in METHODS else "other"  # anyone can invent one
-        self.requests[method, route, status] += 1
-        self.seconds[route] += seconds  # type: ignore[assignment]
-
-
 class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, counts: RequestCounts, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, settings: Settings) -> None:
         self.app = app
-        self.counts = counts
+        self.metrics = metrics
         self.root_path = settings.root_path
         self.max_body_bytes = settings.max_body_bytes
         self.allowed_hosts = settings.allowed_hosts
@@ -70,16 +56,19 @@ class RequestMiddleware:
             return await self.app(scope, receive, send)
         _remove_prefix(scope, self.root_path)
         request_id = scope["autonl.request_id"] = _request_id(scope)
-        started = time.monotonic()
-        status = 0
+        record = RequestRecord(scope, request_id)
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 _add_headers(MutableHeaders(scope=message), scope, request_id)
+            record.note(message)
             await send(message)
 
+        with record.kept(self.metrics):
+            await self._respond(scope, receive, send_with_headers, record)
+        return None
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         try:
             require_own(scope, self.allowed_hosts)
             receive = await detect_upload(scope, receive)
@@ -87,18 +76,15 @@ class RequestMiddleware:
                 receive = LimitedBody(receive, self.max_upload_bytes[scope["path"]])
             else:
                 receive = LimitedBody(receive, self.max_body_bytes, _MAX_BODY_VALUES)
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, send)
         except ProblemError as refusal:  # of this layer; those of routes are handled there
-            await problem_response(Request(scope), refusal)(scope, receive, send_with_headers)
+            await problem_response(Request(scope), refusal)(scope, receive, send)
         except Exception:
-            log.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
-            if status:  # too late for another response: the server cuts the connection, which the client notices
+            log.exception("request %s: %s %s failed", record.request_id, scope["method"], record.route)
+            if record.status:  # too late for another response: the server cuts the connection, the client notices
                 raise
             error = ProblemError(problems.INTERNAL, problems.INTERNAL.example)
-            await problem_response(Request(scope), error)(scope, receive, send_with_headers)
-        finally:
-            self.counts.count(scope, status, time.monotonic() - started)
-        return None
+            await problem_response(Request(scope), error)(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

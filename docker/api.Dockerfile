@@ -10,6 +10,7 @@ COPY pyproject.toml constraints.txt LICENSE README.md ./
 COPY autonl_core autonl_core
 COPY store store
 COPY migrations migrations
+COPY telemetry telemetry
 COPY api api
 COPY worker worker
 COPY autonl autonl

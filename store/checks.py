@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.db import Database, now
@@ -41,6 +41,14 @@ class CheckLease:
     tenant_id: str = DEFAULT_TENANT
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """How many rows wait for a checker, and the age of the oldest in seconds; 0 if there is none."""
+
+    count: int
+    oldest_s: float
+
+
 class CheckStore(ABC, Generic[RowT]):
     """Claims of the checks of one table, and how checks end."""
 
@@ -55,6 +63,16 @@ class CheckStore(ABC, Generic[RowT]):
     @abstractmethod
     def _given_up(self, detail: str) -> dict[str, Any]:
         """State and findings of a row whose check failed too often, for the reason `detail`."""
+
+    def waiting(self) -> Waiting:
+        """The rows that wait for a checker, those of expired leases included."""
+        table = self._table
+        with self._database.read_scope() as session:
+            moment = now(session)
+            free = or_(table.lease_until.is_(None), table.lease_until < moment)
+            query = select(func.count(), func.min(table.created_at)).where(table.state == CHECKING, free)
+            count, oldest = session.execute(query).one()
+        return Waiting(count, (moment - oldest).total_seconds() if count else 0.0)
 
     def claim(self, owner: str) -> CheckLease | None:
         """Claim the row that was added first, or return None if none is waiting.

@@ -20,7 +20,7 @@ from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
 from store.db import Database, now
 from store.json_values import plain_text
-from store.leases import Lease, is_lapsed, lock_row, require_lease
+from store.leases import ORIGIN, Lease, Origin, is_lapsed, lock_row, require_lease
 from store.models import Attempt, Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
@@ -64,7 +64,7 @@ class ClaimStore:
             with self._database.session_scope() as session:
                 moment = now(session)
                 due = (
-                    select(Search.id, Search.fence)
+                    select(Search.id, Search.fence, *ORIGIN)
                     .where(Search.state.in_(_CLAIMABLE), Search.next_run_at <= moment)
                     .order_by(Search.created_at, Search.id)
                     .limit(1)
@@ -73,7 +73,7 @@ class ClaimStore:
                 candidate = session.execute(due).one_or_none()
                 if candidate is None:
                     return None
-                lease = Lease(candidate.id, candidate.fence + 1)
+                lease = Lease(candidate.id, candidate.fence + 1, origin=Origin(*candidate[2:]))
                 if self._take(session, lease, owner, moment):
                     return lease
         return None  # another worker was faster every time; the next notification triggers another try
@@ -179,6 +179,17 @@ class ClaimStore:
         statement = update(Attempt).where(Attempt.search_id == lease.search_id, Attempt.fence == lease.fence)
         with self._database.session_scope() as session:
             session.execute(statement.values(log_tail=tail))
+
+    def attach_traceparent(self, lease: Lease, traceparent: str) -> None:
+        """Store which span the spans of the attempt's own process belong to."""
+        statement = update(Attempt).where(Attempt.search_id == lease.search_id, Attempt.fence == lease.fence)
+        with self._database.session_scope() as session:
+            session.execute(statement.values(traceparent=traceparent))
+
+    def attempt(self, lease: Lease) -> Attempt | None:
+        """The row of the attempt that holds, or held, `lease`; None if its search was deleted."""
+        with self._database.read_scope() as session:
+            return session.get(Attempt, (lease.search_id, lease.fence))
 
     def _take(self, session: Session, lease: Lease, owner: str, moment: datetime) -> bool:
         """Start the attempt, with its first beat; False if the search was claimed or changed in the meantime."""

@@ -6,7 +6,7 @@ claimed`. If it changes no row, the lease is lost; only then is the reason looke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
@@ -15,6 +15,17 @@ from sqlalchemy.orm import Session
 from store.errors import AlreadyWritten, LeaseLapsed, LeaseLost
 from store.models import Attempt, Search
 from store.states import CLAIMED, ExitClass, SearchState
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a search comes from, as far as that is known: for log lines and spans."""
+
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+ORIGIN = (Search.request_id, Search.traceparent)  # the columns of an `Origin`, in its order
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class Lease:
     search_id: str
     fence: int
     update_number: int = 0
+    origin: Origin = field(default=Origin(), compare=False)
 
     def artifact_key(self, name: str) -> str:
         """Where the artifact store has a file of this attempt: no other attempt writes there."""

@@ -49,6 +49,8 @@ class Search(OfTenant, Base):
     dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     body_sha256: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))  # of the request that made it
+    traceparent: Mapped[str | None] = mapped_column(String(64))  # the span of that request, if it was traced
 
     state: Mapped[SearchState] = mapped_column(words(SearchState), default=SearchState.QUEUED)
     phase: Mapped[str | None] = mapped_column(String(16))
@@ -116,6 +118,7 @@ class Attempt(OfSearch, Base):
     exit_class: Mapped[ExitClass | None] = mapped_column(words(ExitClass))
     detail: Mapped[str | None] = mapped_column(Text)
     log_tail: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(64))  # the supervisor's span, if it is traced
 
     __table_args__ = (CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name="ended_with_a_class"),)
 

@@ -13,6 +13,8 @@ from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.models import Search
 from store.states import SearchState
+from telemetry.ids import current_ids
+from telemetry.traces import current_traceparent
 
 
 def queue_search(
@@ -37,6 +39,8 @@ def queue_search(
         dataset_spec=dataset.to_json(),
         idempotency_key=idempotency_key,
         body_sha256=body_sha256,
+        request_id=current_ids().get("request_id"),
+        traceparent=current_traceparent(),
         state=SearchState.QUEUED,
         fence=0,
         event_seq=0,

@@ -23,10 +23,12 @@ FOLDERS = (
     "autonl_core",
     "benchmarks",
     "cli",
+    "deploy",
     "docker",
     "docs",
     "migrations",
     "store",
+    "telemetry",
     "tests",
     "worker",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("api", "autonl", "autonl_core", "cli", "migrations", "store", "worker")
+ROOMS = ("api", "autonl", "autonl_core", "cli", "migrations", "store", "telemetry", "worker")
 SPEC_LAYER = ("spec", "datasets")
 CHILDREN = ("worker.search_process", "worker.check_process", "worker.weight_check_process")
 TENSOR_CODE = {"torch", "numpy", "scipy", "sklearn", "safetensors"}

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("api", "autonl", "autonl_core", "benchmarks", "cli", "migrations", "store", "worker")
+PACKAGES = ("api", "autonl", "autonl_core", "benchmarks", "cli", "migrations", "store", "telemetry", "worker")
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 40
 CORE_MODULES = 6  # of the core itself, beside its packages
 STANDS_ALONE = "autonl_core/bundle/files/verify.py"  # one file that users get, without any module of ours

@@ -17,15 +17,17 @@ FOLDERS = (
     "autonl_core",
     "benchmarks",
     "cli",
+    "deploy",
     "docker",
     "docs",
     "migrations",
     "store",
+    "telemetry",
     "tests",
     "worker",
 )
 SUFFIXES = (".html", ".jinja", ".js", ".md", ".mako", ".py", ".toml", ".yml", ".yaml", ".css", ".Dockerfile")
-PACKAGES = ("api/", "autonl/", "autonl_core/", "benchmarks/", "cli/", "docs/", "migrations/", "store/", "worker/")
+PACKAGES = ("api/", "autonl/", "autonl_core/", "benchmarks/", "cli/", "docs/", "migrations/", "store/", "telemetry/", "worker/")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ RETIRED = (
     Retired(r"(?-i:\bFuse\b)|lease-fuse|\b(a|the) fuse of\b|\bfuse\.(renew|remove|blown|left_s)\b", "watchdog"),
     Retired(r"(?-i:\bEdge\b)(?=[,(:])", "middleware"),
     Retired(r"\blooks (of|are|differ)\b|\.looks\b|\bof (two )?looks\b|\blook_dim\b", "perceptual descriptors"),
-    Retired(r"\bleave_by\b|\binsist\(", "exit_with, retry_while_unavailable", inside=("store/", "worker/")),
+    Retired(r"\bleave_by\b|\binsist\(", "exit_with, retry_while_unavailable", inside=("store/", "telemetry/", "worker/")),
     # translated phrases
     Retired(r"\bvouch(es|ed|ing)?\b", "untrusted"),
     Retired(r"\bhonest\s+programs?\b", "legitimate tool"),

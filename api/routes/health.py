@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 from fastapi import APIRouter, Request
+from prometheus_client import generate_latest
 from starlette.responses import PlainTextResponse
 
 from api import problems
 from api.dear_routes import compute
 from api.dependencies import StoresDep
 from api.error_handlers import DATABASE_RETRY_S
-from api.middleware import RequestCounts
 from api.openapi_responses import problem_responses
 from api.problems import ProblemError
 from api.schemas.health import Health, Readiness
+from api.service_metrics import service_metrics
 from store.db import UNAVAILABLE
 from store.errors import BrokerUnreachable, SchemaOutdated
 from store.migrate import check_schema
@@ -52,11 +52,11 @@ def get_readiness(stores: StoresDep) -> Readiness:
 async def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
     """Metrics of the service in the Prometheus text format. They are counted at most once in a second."""
 
-    def text() -> str:
-        cached: tuple[float, str] | None = getattr(request.app.state, "metrics", None)
+    def text() -> bytes:
+        cached: tuple[float, bytes] | None = getattr(request.app.state, "metrics_text", None)
         if cached is None or time.monotonic() - cached[0] > METRICS_S:
-            lines = [*_search_lines(stores), *_request_lines(request.app.state.counts)]
-            cached = request.app.state.metrics = (time.monotonic(), "\n".join(lines) + "\n")
+            content = service_metrics(stores) + generate_latest(request.app.state.metrics.registry)
+            cached = request.app.state.metrics_text = (time.monotonic(), content)
         return cached[1]
 
     content = await compute(request, text)
@@ -79,24 +79,3 @@ def _broker_state(stores: Stores) -> str:
     except BrokerUnreachable as error:
         return str(error)
     return "ok"
-
-
-def _search_lines(stores: Stores) -> Iterator[str]:
-    yield "# HELP autonl_searches Searches in each state."
-    yield "# TYPE autonl_searches gauge"
-    for state, count in stores.searches.count_by_state().items():
-        yield f'autonl_searches{{state="{state}"}} {count}'
-    yield "# HELP autonl_oldest_queued_seconds How long the oldest queued search has been waiting."
-    yield "# TYPE autonl_oldest_queued_seconds gauge"
-    yield f"autonl_oldest_queued_seconds {stores.sweeps.oldest_wait_s():.3f}"
-
-
-def _request_lines(counts: RequestCounts) -> Iterator[str]:
-    yield "# HELP autonl_http_requests_total Requests since the process started."
-    yield "# TYPE autonl_http_requests_total counter"
-    for (method, route, status), count in sorted(counts.requests.items()):
-        yield f'autonl_http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
-    yield "# HELP autonl_http_request_seconds_total Seconds spent on requests, streams included."
-    yield "# TYPE autonl_http_request_seconds_total counter"
-    for route, seconds in sorted(counts.seconds.items()):
-        yield f'autonl_http_request_seconds_total{{route="{route}"}} {seconds:.6f}'
