@@ -5,6 +5,7 @@ CommandError
 ├── SettingsError   a setting in the environment is invalid
 ├── PackingError    a path cannot be uploaded
 ├── StartError      the service cannot start on this machine
+├── BackupRefused   a backup cannot be taken or restored
 └── DemoError       the demo cannot continue
 """
 
@@ -51,6 +52,10 @@ class PackingError(CommandError):
 
 class StartError(CommandError):
     """The service cannot start on this machine."""
+
+
+class BackupRefused(CommandError):
+    """A backup cannot be taken or restored."""
 
 
 class DemoError(CommandError):

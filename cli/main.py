@@ -65,6 +65,14 @@ COMMANDS = (
         "cli.zoo:zoo",
         "List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here.",
     ),
+    LazyCommand(
+        "backup",
+        "cli.backup:backup",
+        "Copy the database and all files of a service on this host, which may run, to a folder or a .tar file.",
+    ),
+    LazyCommand(
+        "restore", "cli.backup:restore", "Put a backup into an empty data folder and an empty database, verified."
+    ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
 )

@@ -16,8 +16,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from cli.errors import SettingsError, StartError
+from cli.errors import StartError
 from cli.options import stop_on_error
+from cli.settings_of_host import read_settings
 
 if TYPE_CHECKING:
     from store.settings import Settings
@@ -84,7 +85,7 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -> Settings:
     """Command-line options, then settings from the environment, then defaults that suit one machine."""
-    from_environment = _read_settings().model_fields_set
+    from_environment = read_settings().model_fields_set
     chosen = {name: value for name, value in _EMBEDDED.items() if name not in from_environment}
     if data_dir is not None:
         chosen["data_dir"] = data_dir
@@ -95,23 +96,7 @@ def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -
         chosen["dataset_roots"] = tuple(root.resolve() for root in dataset_roots)
     if _is_loopback(host) and "allowed_hosts" not in from_environment:
         chosen["allowed_hosts"] = ("localhost",)  # no other name can lead here, except by a trick
-    return _read_settings(**chosen)
-
-
-def _read_settings(**chosen: Any) -> Settings:
-    """Settings from the environment, overridden by `chosen`. Raises SettingsError, listing every invalid setting."""
-    from pydantic import ValidationError
-
-    from store.settings import Settings
-
-    try:
-        return Settings(**chosen)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False):
-            name = ".".join(map(str, problem["loc"]))
-            lines.append(f"AUTONL_{name.upper()}: {problem['msg']}" if name else problem["msg"])
-        raise SettingsError("Invalid settings", lines) from error
+    return read_settings(**chosen)
 
 
 def _is_loopback(host: str) -> bool:

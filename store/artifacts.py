@@ -90,11 +90,16 @@ class FileArtifactStore:
 
 def open_artifacts(url: str) -> ArtifactStore:
     """The store that an artifact URL names. Raises ArtifactError if the URL is not supported."""
+    return FileArtifactStore(artifact_folder(url))
+
+
+def artifact_folder(url: str) -> Path:
+    """The folder that an artifact URL names. Raises ArtifactError if the URL is not supported."""
     parsed = urlparse(url)
     if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
-        return FileArtifactStore(Path(unquote(parsed.path)))
+        return Path(unquote(parsed.path))
     if parsed.scheme == "":
-        return FileArtifactStore(Path(url))
+        return Path(url)
     raise ArtifactError(
         f"ARTIFACT_URL begins with {parsed.scheme}://, which is not supported; use a folder that every host shares, "
         "as file:///folder"

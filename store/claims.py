@@ -186,6 +186,13 @@ class ClaimStore:
         with self._database.session_scope() as session:
             session.execute(statement.values(traceparent=traceparent))
 
+    def origin(self, lease: Lease) -> Origin:
+        """Where the search comes from, with the supervisor's span of this attempt in place of that of the request."""
+        query = select(Search.request_id, Attempt.traceparent).join(Attempt, Attempt.search_id == Search.id)
+        with self._database.read_scope() as session:
+            row = session.execute(query.where(Search.id == lease.search_id, Attempt.fence == lease.fence)).one_or_none()
+        return Origin() if row is None else Origin(*row)
+
     def attempt(self, lease: Lease) -> Attempt | None:
         """The row of the attempt that holds, or held, `lease`; None if its search was deleted."""
         with self._database.read_scope() as session:

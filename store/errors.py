@@ -16,6 +16,7 @@ StoreError
 │   └── LeaseLapsed      for now: its beats were late, and its supervisor may still take the search back
 ├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
+├── BackupError          a backup cannot be taken, is damaged, or does not fit
 ├── ArtifactError        an artifact key or URL cannot be used
 ├── OtherTenant          a row of one tenant was to be stored for another; a bug in the caller
 └── BrokerUnreachable    the broker does not respond
@@ -94,6 +95,10 @@ class AlreadyWritten(StoreError):
 
 class SchemaOutdated(StoreError):
     """The database schema is not the one this code was written for."""
+
+
+class BackupError(StoreError):
+    """A backup cannot be taken, is damaged, or does not fit where it is to be restored."""
 
 
 class ArtifactError(StoreError):

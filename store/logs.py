@@ -9,6 +9,7 @@ from typing import Any
 
 from store.models import Attempt
 from store.settings import Settings
+from telemetry.log_lines import as_text
 
 _TAIL_BYTES = 1 << 20  # the most that is read from the end of a file, however many lines are asked for
 
@@ -24,10 +25,10 @@ def read_logs(settings: Settings, attempts: Sequence[Attempt], lines: int) -> li
 
 
 def read_tail(path: Path, size_bytes: int) -> str:
-    """At most `size_bytes` from the end of a log. Raises FileNotFoundError."""
+    """At most `size_bytes` from the end of a log, as text, whatever its format. Raises FileNotFoundError."""
     with path.open("rb") as file:
         file.seek(max(file.seek(0, os.SEEK_END) - size_bytes, 0))
-        return file.read().decode("utf-8", "replace")
+        return as_text(file.read().decode("utf-8", "replace"))
 
 
 def _read(settings: Settings, attempt: Attempt) -> str:

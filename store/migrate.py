@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 import migrations
 from store.db import Database
@@ -33,17 +34,28 @@ def check_schema(database: Database) -> None:
 
     Migrations only add, until the version after the next: during an upgrade, older processes go on beside newer ones.
     """
-    known = ScriptDirectory.from_config(alembic_config(""))
-    head = known.get_current_head() or ""
+    head = _known().get_current_head() or ""
     with database.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    is_newer = (
-        current is not None and current > head and current not in {one.revision for one in known.walk_revisions()}
-    )
+        current = schema_of(connection)
+    is_newer = current is not None and current > head and not knows_schema(current)
     if current != head and not is_newer:
         raise SchemaOutdated(
             f"the database schema is {current or 'missing'}, this version needs {head}; run: python -m store.migrate"
         )
+
+
+def schema_of(connection: Connection) -> str | None:
+    """The revision that the database is at; None if it has no tables of ours."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def knows_schema(revision: str) -> bool:
+    """Whether this version knows, and can upgrade, a database at this revision."""
+    return revision in {one.revision for one in _known().walk_revisions()}
+
+
+def _known() -> ScriptDirectory:
+    return ScriptDirectory.from_config(alembic_config(""))
 
 
 if __name__ == "__main__":

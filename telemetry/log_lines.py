@@ -43,6 +43,7 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(_TEXT))
     logging.basicConfig(level=level, handlers=[handler])
+    logging.captureWarnings(log_format == "json")
     logging.getLogger(AUDIT).setLevel(logging.INFO)
 
 

@@ -6,6 +6,8 @@ process is named by a traceparent (W3C Trace Context), which the database carrie
 
 from __future__ import annotations
 
+import importlib.util
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -15,10 +17,10 @@ from telemetry.ids import current_ids
 if TYPE_CHECKING:
     from opentelemetry import trace
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-    from opentelemetry.sdk.trace.export import SpanExporter
 
 Value = str | int | float | bool
 FLUSH_S = 2.0
+_PACKAGES = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter")
 
 _provider: TracerProvider | None = None
 
@@ -48,17 +50,21 @@ def configure_tracing(process: str, endpoint: str) -> None:
     Raises:
         TracingUnavailable: the extra `tracing` is not installed.
     """
-    if not endpoint:
-        return
-    try:
+    require_tracing(endpoint)
+    if endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as error:
+
+        trace_with(process, BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+
+
+def require_tracing(endpoint: str) -> None:
+    """Raises TracingUnavailable if spans are to be sent and the extra `tracing` is not installed."""
+    missing = [name for name in _PACKAGES if endpoint and importlib.util.find_spec(name) is None]
+    if missing:
         raise TracingUnavailable(
-            f"AUTONL_TRACE_ENDPOINT is {endpoint}, but {error.name} is not installed: pip install 'autonl[tracing]'"
-        ) from error
-    exporter: SpanExporter = OTLPSpanExporter(endpoint=endpoint)
-    trace_with(process, BatchSpanProcessor(exporter))
+            f"AUTONL_TRACE_ENDPOINT is {endpoint}, but {missing[0]} is not installed: pip install 'autonl[tracing]'"
+        )
 
 
 def trace_with(process: str, processor: SpanProcessor) -> None:
@@ -81,10 +87,13 @@ def stop_tracing() -> None:
 
 
 @contextmanager
-def span(name: str, *, parent: str | None = None, kind: Literal["internal", "server"] = "internal") -> Iterator[Span]:
+def span(
+    name: str, *, parent: str | None = None, kind: Literal["internal", "server"] = "internal", lasted_s: float = 0
+) -> Iterator[Span]:
     """A span around the block, with the ids that are known here.
 
     Args:
+        lasted_s: how long it has lasted already.
         parent: a traceparent, if the parent is in another process; a malformed one counts as none.
     """
     if _provider is None:
@@ -96,7 +105,8 @@ def span(name: str, *, parent: str | None = None, kind: Literal["internal", "ser
     context = TraceContextTextMapPropagator().extract({"traceparent": parent}) if parent else None
     span_kind = SpanKind.SERVER if kind == "server" else SpanKind.INTERNAL
     tracer = _provider.get_tracer("autonl")
-    with tracer.start_as_current_span(name, context, span_kind) as recorded:
+    start_ns = time.time_ns() - int(lasted_s * 1e9)
+    with tracer.start_as_current_span(name, context, span_kind, start_time=start_ns) as recorded:
         begun = Span(recorded)
         begun.set({f"autonl.{id_name}": value for id_name, value in current_ids().items()})
         yield begun

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from worker.app import app, settings
+from telemetry.exposition import serve_metrics
+from telemetry.log_lines import configure_logging
+from telemetry.metrics import WorkerMetrics
+from telemetry.traces import require_tracing
+from worker.app import app, settings, slot_news
 from worker.service import require_packages
 
 if __name__ == "__main__":
     require_packages("worker")
-    app.worker_main(
-        ["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    )
+    configure_logging(settings.log_level, settings.log_format)  # before Celery, which warns at its start
+    require_tracing(settings.trace_endpoint)
+    if settings.worker_metrics_port:
+        metrics = WorkerMetrics(settings.data_dir, settings.slots)
+        slot_news.count_into(metrics)
+        serve_metrics(
+            metrics.registry, settings.metrics_host, settings.worker_metrics_port, "AUTONL_WORKER_METRICS_PORT"
+        )
+    options = ["--loglevel", settings.log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    quiet = ["--quiet"] if settings.log_format == "json" else []  # no banner, which is text
+    app.worker_main([*quiet, "worker", *options])

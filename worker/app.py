@@ -18,9 +18,15 @@ from celery import Celery, signals
 from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS
 from store.settings import Settings
 from store.stores import open_stores
+from telemetry.log_lines import configure_logging
+from telemetry.traces import configure_tracing, stop_tracing
 from worker.process import SEARCH_COMMAND
+from worker.slot_news import SlotNews
 from worker.spare import Spare
 from worker.supervisor import Supervisor
+
+# What slots report to the worker's main process.
+slot_news = SlotNews()
 
 # One byte shared by the worker and the processes it forks: 1 means that the worker has to stop. A task cannot see the
 # SIGTERM that its worker receives.
@@ -55,9 +61,20 @@ def _drain(**_: Any) -> None:
     _draining[0] = 1
 
 
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # in place of Celery's own format
+def _log(**_: Any) -> None:
+    configure_logging(settings.log_level, settings.log_format)
+
+
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # in each slot's process
 def _prepare(**_: Any) -> None:
+    configure_tracing("worker", settings.trace_endpoint)  # its threads would not survive the fork
     _spare().renew()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _end(**_: Any) -> None:
+    stop_tracing()
 
 
 @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]
@@ -70,7 +87,14 @@ def run_searches() -> None:
 def _supervisor() -> Supervisor:
     """The supervisor of this slot, created in the process that runs the task: connections do not survive a fork."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    return Supervisor(open_stores(settings), owner, draining=_is_draining, command=search_command, spare=_spare())
+    return Supervisor(
+        open_stores(settings),
+        owner,
+        draining=_is_draining,
+        command=search_command,
+        spare=_spare(),
+        observer=slot_news,
+    )
 
 
 def _is_draining() -> bool:

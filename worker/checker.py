@@ -23,6 +23,9 @@ from store.errors import LeaseLost
 from store.logs import read_tail
 from store.settings import Settings
 from store.stores import Stores
+from telemetry.exposition import serve_metrics
+from telemetry.ids import ids
+from telemetry.metrics import CheckerMetrics
 from worker.check_kinds import CheckKind, dataset_checks, weight_checks
 from worker.exit_codes import describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
@@ -47,7 +50,15 @@ class Checker:
         kinds: what to check, most urgent first; None: weights, which take seconds, then datasets.
     """
 
-    def __init__(self, stores: Stores, owner: str, *, kinds: Sequence[CheckKind] | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        owner: str,
+        *,
+        kinds: Sequence[CheckKind] | None = None,
+        metrics: CheckerMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics or CheckerMetrics(stores.settings.data_dir)
         self._stores = stores
         self._settings = stores.settings
         self._owner = owner
@@ -80,7 +91,9 @@ class Checker:
             return False
         if claimed is None:
             return False
-        self._run(*claimed, began, stopping)
+        kind, lease = claimed
+        with ids(check=f"{kind.noun} {lease.name}"):
+            self._run(kind, lease, began, stopping)
         return True
 
     def _claim(self) -> tuple[CheckKind, CheckLease] | None:
@@ -120,7 +133,9 @@ class Checker:
         end = LeasedProcess(process, keeper, _pace(self._settings), claimed_at, abandon=stopping.is_set).watch()
         crash = self._describe(end, log_path, stopping.is_set())
         log_path.unlink(missing_ok=True)
-        self.record_outcome(kind, lease, crash)
+        recorded = self.record_outcome(kind, lease, crash)
+        how = "lease_lost" if end.cause == Cause.LEASE_LOST else recorded
+        self._metrics.check_ended(kind.noun, how, time.monotonic() - claimed_at)
 
     def _describe(self, end: ProcessEnd, log_path: Path, stopping: bool) -> str | None:
         """Why the check counts as crashed, or None if it does not: this checker is stopping, or was late."""
@@ -131,8 +146,12 @@ class Checker:
         _, crash = describe_crash(end.returncode, read_tail(log_path, _LOG_BYTES), end.memory_ran_out)
         return crash
 
-    def record_outcome(self, kind: CheckKind, lease: CheckLease, crash: str | None) -> None:
-        """Record a crash, or give the check back if there was none; does nothing if its process closed it."""
+    def record_outcome(self, kind: CheckKind, lease: CheckLease, crash: str | None) -> str:
+        """Record a crash, or give the check back if there was none; does nothing if its process closed it.
+
+        Returns:
+            How it ended, as metrics count it.
+        """
         try:
             if crash is None:
                 kind.checks.give_back(lease)
@@ -140,11 +159,12 @@ class Checker:
                 state = kind.checks.crashed(lease, crash)
                 log.warning("the check of %s %s failed: %s; it is %s", kind.noun, lease.name, crash, state)
         except LeaseLost:
-            pass  # the usual case: the process stored what it found; or what it checked was deleted
+            return "closed"  # the usual case: the process stored what it found; or what it checked was deleted
         except UNAVAILABLE as error:
             log.warning(
                 "outcome of the check of %s %s not recorded, its lease will end: %s", kind.noun, lease.name, error
             )
+        return "given_back" if crash is None else "crashed"
 
 
 class CheckLeaseKeeper:
@@ -182,7 +202,9 @@ def _pace(settings: Settings) -> Pace:
 def serve(stores: Stores, stopping: threading.Event) -> None:
     """Check until `stopping` is set."""
     log.info("polling for datasets and weights to check every %g s", stores.settings.check_poll_s)
-    Checker(stores, f"{socket.gethostname()}:{os.getpid()}").run(stopping)
+    settings, metrics = stores.settings, CheckerMetrics(stores.settings.data_dir)
+    serve_metrics(metrics.registry, settings.metrics_host, settings.checker_metrics_port, "AUTONL_CHECKER_METRICS_PORT")
+    Checker(stores, f"{socket.gethostname()}:{os.getpid()}", metrics=metrics).run(stopping)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from typing import NoReturn
 
 from autonl_core.errors import is_disk_full, is_out_of_memory
 from store.states import ExitClass
+
+log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
@@ -32,7 +34,7 @@ _CRASH_CLASSES: dict[int, ExitClass] = {
     ExitCode.OUT_OF_MEMORY: ExitClass.OUT_OF_MEMORY,
     ExitCode.DISK_FULL: ExitClass.DISK_FULL,
 }
-_PROGRESS = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (INFO|DEBUG) ")  # as `configure_logging` begins a line
+_PROGRESS = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (INFO|DEBUG) ")  # as a line of the log begins
 _SENT_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT")
 
 
@@ -54,8 +56,8 @@ def exit_with(main: Callable[[], ExitCode]) -> NoReturn:
     """
     try:
         code = main()
-    except Exception as error:  # noqa: BLE001  (outermost frame: logged, and reported by the exit code)
-        traceback.print_exc()
+    except Exception as error:
+        log.critical("unexpected %s", type(error).__name__, exc_info=True)
         code = crash_code(error)
     sys.exit(code)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from store.settings import Settings
 from store.stores import Stores, open_stores
+from telemetry.log_lines import configure_logging
 from worker.lifeline import Lifeline
 from worker.memory import limit_memory
-from worker.service import configure_logging
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def process_context(memory_limit_bytes: Callable[[Settings], int]) -> Iterator[P
     settings = Settings()
     if limit_bytes := memory_limit_bytes(settings):
         limit_memory(limit_bytes)
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     stores = open_stores(settings)
     try:
         yield ProcessContext(settings, stores, lifeline)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -36,6 +36,8 @@ from store.leases import Lease
 from store.models import Search
 from store.states import ExitClass
 from store.stores import Stores
+from telemetry.ids import set_process_ids
+from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
 from worker.exit_codes import ExitCode, exit_with
 from worker.lifeline import Lifeline
@@ -47,10 +49,14 @@ from worker.workspace import Workspace
 
 def main(search_id: str, fence: int) -> ExitCode:
     """Run the attempt; the exit code says how it ended."""
-    with process_context(lambda settings: settings.child_memory_bytes) as context:
+    lease = Lease(search_id, fence)
+    with (
+        process_context(lambda settings: settings.child_memory_bytes) as context,
+        _observed(context.stores, lease),
+    ):
         if not context.settings.child_memory_bytes:  # under a limit, hoarded blocks would be missing elsewhere
             keep_freed_memory()
-        stores, lease = context.stores, Lease(search_id, fence)
+        stores = context.stores
         try:
             result = _search(stores, lease, context.lifeline)
             _hand_over(stores, lease, result)
@@ -69,6 +75,20 @@ def main(search_id: str, fence: int) -> ExitCode:
             retry_while_unavailable(lambda: stores.claims.fail(lease, error_type(refusal), str(refusal)))
             return ExitCode.REFUSED
         return ExitCode.FINISHED
+
+
+@contextlib.contextmanager
+def _observed(stores: Stores, lease: Lease) -> Iterator[None]:
+    """Within the block, log lines have the ids of the search's origin, and spans belong to that of the supervisor."""
+    set_process_ids(search_id=lease.search_id, attempt=lease.fence)
+    configure_tracing("search", stores.settings.trace_endpoint)
+    origin = retry_while_unavailable(lambda: stores.claims.origin(lease))
+    set_process_ids(request_id=origin.request_id)
+    try:
+        with span("search process", parent=origin.traceparent):
+            yield
+    finally:
+        stop_tracing()
 
 
 def _load_search() -> None:
@@ -93,28 +113,30 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
     config = SearchConfig.stored(search.config)
-    return run_search(
-        config,
-        DatasetSpec.from_json(search.dataset_spec),
-        workspace.attempt_dir(lease.fence),
-        sink=RowSink(stores, lease, workspace),
-        stop=lifeline,
-        resume_from=[
-            SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved
-        ],
-        host=HostOptions(
-            device=settings.device,
-            save_steps=settings.save_steps,
-            micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-            cache_dir=settings.cache_dir,
-            cache_limit_bytes=settings.cache_bytes,
-            parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence)),
-            supernet_limit_bytes=settings.supernet_bytes,
-            limits=settings.limits,
-        ),
-        dataset_report=_dataset_report(stores, search),
-        init=_initial_weights(stores, config),
-    )
+    with contextlib.closing(RowSink(stores, lease, workspace)) as sink:
+        return run_search(
+            config,
+            DatasetSpec.from_json(search.dataset_spec),
+            workspace.attempt_dir(lease.fence),
+            sink=sink,
+            stop=lifeline,
+            resume_from=[
+                SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step)
+                for state in saved
+            ],
+            host=HostOptions(
+                device=settings.device,
+                save_steps=settings.save_steps,
+                micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
+                cache_dir=settings.cache_dir,
+                cache_limit_bytes=settings.cache_bytes,
+                parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence)),
+                supernet_limit_bytes=settings.supernet_bytes,
+                limits=settings.limits,
+            ),
+            dataset_report=_dataset_report(stores, search),
+            init=_initial_weights(stores, config),
+        )
 
 
 def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | None:

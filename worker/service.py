@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from autonl_core.host.packages import describe_missing, missing_packages
 from store.settings import Settings
 from store.stores import Stores, open_stores
+from telemetry.log_lines import configure_logging
 
 
 def run_service(serve: Callable[[Stores, threading.Event], None]) -> None:
@@ -20,7 +20,7 @@ def run_service(serve: Callable[[Stores, threading.Event], None]) -> None:
         serve: does the work with the opened stores; returns soon after the event is set.
     """
     settings = Settings()
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -38,8 +38,3 @@ def require_packages(name: str) -> None:
     """
     if missing := missing_packages():
         sys.exit(f"the {name} needs packages that are not installed: {describe_missing(missing)}")
-
-
-def configure_logging(settings: Settings) -> None:
-    """Log to standard error from `Settings.log_level` up."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -17,6 +17,7 @@ from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten, LeaseLapsed
 from store.leases import Lease
 from store.stores import Stores
+from worker.phase_spans import PhaseSpans
 from worker.retry import retry_while_unavailable
 from worker.workspace import Workspace
 
@@ -39,9 +40,15 @@ class RowSink:
         self._number = 0
         self._written_phase: Phase | None = None
         self._written_at = 0.0
+        self._phases = PhaseSpans()
+
+    def close(self) -> None:
+        """End the span of the last phase."""
+        self._phases.close()
 
     def progress(self, progress: Progress) -> None:
         """Write about one row a second; updates in between, or while that is not possible, are dropped."""
+        self._phases.enter(progress.phase)
         moment = time.monotonic()
         if progress.phase == self._written_phase and moment - self._written_at < PROGRESS_INTERVAL_S:
             return

@@ -21,9 +21,12 @@ from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
+from telemetry.ids import ids
+from telemetry.traces import current_traceparent, span
 from worker.exit_codes import ExitCode, crash_class, describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
 from worker.process import SEARCH_COMMAND, SupervisedProcess
+from worker.slot_news import NO_OBSERVER, AttemptObserver
 from worker.spare import Spare
 from worker.workspace import Workspace
 
@@ -39,6 +42,7 @@ class Supervisor:
     Args:
         owner: stored with each claim, for people who read the rows; unique per worker slot.
         draining: asked repeatedly; once true, a running search is saved and given back.
+        observer: is informed of each attempt.
         command: the command of a search process; the search id and the fence are appended as arguments.
         spare: a search process that waits for its search; None: every process is started when it is needed.
     """
@@ -51,6 +55,7 @@ class Supervisor:
         draining: Callable[[], bool] = lambda: False,
         command: Sequence[str] = SEARCH_COMMAND,
         spare: Spare | None = None,
+        observer: AttemptObserver = NO_OBSERVER,
     ) -> None:
         self._stores = stores
         self._settings = stores.settings
@@ -58,6 +63,7 @@ class Supervisor:
         self._draining = draining
         self._command = command
         self._spare = spare
+        self._observer = observer
 
     def run_until_idle(self) -> int:
         """Run searches until none is due, the database is unavailable, or the worker drains.
@@ -75,7 +81,8 @@ class Supervisor:
                 break
             if lease is None:
                 break
-            self._run(lease, claimed_at)
+            with ids(search_id=lease.search_id, attempt=lease.fence, request_id=lease.origin.request_id):
+                self._run(lease, claimed_at)
             attempts += 1
             if self._spare is not None and not self._draining():
                 self._spare.renew(rest_s=SPARE_REST_S)
@@ -83,6 +90,37 @@ class Supervisor:
 
     def _run(self, lease: Lease, claimed_at: float) -> None:
         """Run the attempt that holds `lease` to its end. `claimed_at`: when the claim was requested, monotonic."""
+        parent, exit_class = lease.origin.traceparent, "unknown"
+        self._observer.began()
+        try:
+            with span("claim", parent=parent, lasted_s=time.monotonic() - claimed_at):
+                pass
+            with span("attempt", parent=parent) as own_span:
+                self._link_spans(lease)
+                self._supervise(lease, claimed_at)
+                exit_class = self._exit_class(lease)
+                own_span.set({"autonl.exit_class": exit_class})
+        finally:
+            self._observer.ended(exit_class, time.monotonic() - claimed_at)
+
+    def _link_spans(self, lease: Lease) -> None:
+        """Let the process of the attempt know the current span, if it is recorded."""
+        if (traceparent := current_traceparent()) is not None:
+            try:
+                self._stores.claims.attach_traceparent(lease, traceparent)
+            except UNAVAILABLE as error:
+                log.warning("the spans of the search process will have no parent, database unavailable: %s", error)
+
+    def _exit_class(self, lease: Lease) -> str:
+        """How the attempt ended, as recorded; `unknown` if that cannot be read."""
+        try:
+            attempt = self._stores.claims.attempt(lease)
+        except UNAVAILABLE:
+            attempt = None
+        return attempt.exit_class.value if attempt is not None and attempt.exit_class is not None else "unknown"
+
+    def _supervise(self, lease: Lease, claimed_at: float) -> None:
+        """Start the process of the attempt, watch it, and record how it ended."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
             process = self._start(lease, workspace.log_path(lease.fence))

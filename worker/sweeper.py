@@ -18,6 +18,8 @@ from store.db import UNAVAILABLE
 from store.queue import WorkerNotifier
 from store.states import SearchState
 from store.stores import Stores
+from telemetry.exposition import serve_metrics
+from telemetry.metrics import SweeperMetrics
 from worker.own_time import SleepDetector
 from worker.service import run_service
 from worker.workspace import Workspace
@@ -33,7 +35,8 @@ log = logging.getLogger(__name__)
 class Sweeper:
     """Calls `tick` again and again; what a sweep does is in `store/sweeps.py`."""
 
-    def __init__(self, stores: Stores, notifier: WorkerNotifier) -> None:
+    def __init__(self, stores: Stores, notifier: WorkerNotifier, metrics: SweeperMetrics | None = None) -> None:
+        self._metrics = metrics or SweeperMetrics(stores.settings.data_dir)
         self._stores = stores
         self._notifier = notifier
         self._answering_since: float | None = None  # monotonic; None while the database is unavailable
@@ -64,6 +67,7 @@ class Sweeper:
             log.warning("database unavailable; no sweep until it has answered for a full lease: %s", error)
             self._answering_since = None
             return
+        self._metrics.ticked()
         if self._answering_since is None:
             self._answering_since = time.monotonic()
 
@@ -93,6 +97,7 @@ class Sweeper:
 
     def _sweep(self) -> None:
         for swept in self._stores.sweeps.sweep():
+            self._metrics.stale_attempts.inc()
             log.warning("search %s attempt %d was stale: now %s", swept.lease.search_id, swept.lease.fence, swept.state)
 
 
@@ -108,7 +113,11 @@ def serve(stores: Stores, stopping: threading.Event) -> None:
     settings = stores.settings
     with contextlib.closing(WorkerNotifier(settings.broker_url)) as notifier:
         log.info("sweeping every %g s, leases last %g s", settings.sweep_s, settings.lease_s)
-        Sweeper(stores, notifier).run(stopping)
+        metrics = SweeperMetrics(settings.data_dir)
+        serve_metrics(
+            metrics.registry, settings.metrics_host, settings.sweeper_metrics_port, "AUTONL_SWEEPER_METRICS_PORT"
+        )
+        Sweeper(stores, notifier, metrics).run(stopping)
 
 
 if __name__ == "__main__":

@@ -130,11 +130,12 @@ def test_the_service_counts_searches_and_requests(client: httpx.Client) -> None:
     client.get("/searches/0123456789abcdef")
     client.get("/nowhere")
     text = client.get("/metrics").text
-    samples = dict(re.findall(r"^([a-z_]+(?:\{.*\})?) ([0-9.]+)$", text, re.MULTILINE))
-    assert samples['autonl_searches{state="queued"}'] == "1"
-    assert samples['autonl_searches{state="failed"}'] == "0"
-    assert float(samples["autonl_oldest_queued_seconds"]) > 0
+    found = re.findall(r"^([a-z_]+(?:\{.*\})?) ([0-9.e+]+)$", text, re.MULTILINE)
+    samples = {name: float(value) for name, value in found}
+    assert samples['autonl_searches{state="queued"}'] == 1
+    assert samples['autonl_searches{state="failed"}'] == 0
+    assert samples["autonl_oldest_queued_seconds"] > 0
     counted = 'autonl_http_requests_total{method="%s",route="%s",status="%s"}'
-    assert samples[counted % ("POST", "/searches", 202)] == "1"
-    assert samples[counted % ("GET", "/searches/{search_id}", 404)] == "1"
-    assert samples[counted % ("GET", "other", 404)] == "1"
+    assert samples[counted % ("POST", "/searches", 202)] == 1
+    assert samples[counted % ("GET", "/searches/{search_id}", 404)] == 1
+    assert samples[counted % ("GET", "other", 404)] == 1
