@@ -33,7 +33,7 @@ def test_a_search_that_ran_goes_on_after_it_was_restored(tmp_path: Path, name: s
 
         def training() -> bool:
             search = service.client.get(link).json()
-            return bool(search["phase"] == "training" and search["progress"]["epoch"] >= 2)
+            return bool(search["phase"] == "training" and (search["progress"]["epoch"] or 0) >= 2)
 
         wait_for(training, "the chosen network trains", 300)
         taken = autonl("backup", str(backup), "--data-dir", str(old))
