@@ -12,7 +12,11 @@ from compose_spec import PyCompose
 from podman_compose import rec_subs
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {"POSTGRES_PASSWORD": "pg-secret", "BROKER_PASSWORD": "broker-secret"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "pg-secret",
+    "POSTGRES_ADMIN_PASSWORD": "pg-admin-secret",
+    "BROKER_PASSWORD": "broker-secret",
+}
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import psycopg
 import pytest
+import yaml
 
+from store.migrate import upgrade
 from store.settings import Settings
 from tests.e2e.compose import ROOT, SECRETS, load
+from tests.servers import PostgresServer
 
 OURS = ("migrate", "api", "sweeper", "checker", "worker")
 
@@ -47,12 +51,75 @@ def test_every_long_running_service_has_a_health_check(services: dict[str, Any])
         assert services[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
 
 
-def test_only_the_worker_has_a_gpu_and_only_the_api_publishes_a_port(services: dict[str, Any]) -> None:
-    devices = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert devices[0]["capabilities"] == ["gpu"]
-    assert [name for name in services if "deploy" in services[name]] == ["worker"]
-    assert [name for name in services if "ports" in services[name]] == ["api"]
-    assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
+def test_only_the_worker_has_a_gpu(services: dict[str, Any]) -> None:
+    reserved = {name: one["deploy"]["resources"].get("reservations") for name, one in services.items()}
+    assert [name for name, what in reserved.items() if what] == ["worker"]
+    assert reserved["worker"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_ports_are_published_on_loopback_unless_the_tls_proxy_is_asked_for(services: dict[str, Any]) -> None:
+    published = {name: one["ports"] for name, one in services.items() if "ports" in one}
+    assert published["api"] == ["127.0.0.1:8000:8000"]
+    assert published["prometheus"] == ["127.0.0.1:9090:9090"]
+    assert set(published) == {"api", "prometheus", "caddy"}
+    assert {name: services[name].get("profiles") for name in published} == {
+        "api": None,
+        "prometheus": ["monitoring"],
+        "caddy": ["tls"],
+    }
+
+
+def test_every_service_has_limits_and_rotated_logs_and_time_to_stop(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert (float(limits["cpus"]) > 0, limits["memory"][-1] in "mg") == (True, True), name
+        assert int(service["logging"]["options"]["max-file"]) > 1, name
+        assert service["logging"]["options"]["max-size"].endswith("m"), name
+        if name != "migrate":  # runs to its end before anything starts
+            assert int(service["stop_grace_period"].removesuffix("s")) >= 15, name
+
+
+def test_the_check_process_fits_the_memory_of_its_container(services: dict[str, Any]) -> None:
+    limit_bytes = int(services["checker"]["deploy"]["resources"]["limits"]["memory"].removesuffix("g")) << 30
+    assert limit_bytes > Settings().check_memory_bytes
+
+
+def test_the_service_is_no_superuser_of_its_database(services: dict[str, Any]) -> None:
+    assert services["postgres"]["environment"]["POSTGRES_USER"] == "postgres"
+    for name in OURS:
+        assert services[name]["environment"]["DATABASE_URL"].startswith("postgresql://autonl:")
+        assert SECRETS["POSTGRES_ADMIN_PASSWORD"] not in str(services[name]["environment"])
+
+
+def test_the_role_that_the_script_creates_may_migrate_and_is_no_superuser(postgres: PostgresServer) -> None:
+    script = (ROOT / "deploy/postgres/10-service-role.sh").read_text()
+    statements = script.partition("<<'SQL'\n")[2].partition("\nSQL\n")[0].replace(":'password'", "'pg-secret'")
+    admin = psycopg.connect(postgres.url("postgres"), autocommit=True)
+    with admin:
+        for statement in statements.strip().split(";\n"):
+            admin.execute(statement.encode())
+    try:
+        url = postgres.url("autonl").replace("postgres@", "autonl:pg-secret@")
+        upgrade(Settings(database_url=url).resolved_database_url)
+        with psycopg.connect(url) as connection:
+            row = connection.execute(
+                "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+        assert row == (False, False, False, False)
+    finally:
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+            admin.execute("DROP DATABASE autonl WITH (FORCE)")
+            admin.execute("DROP ROLE autonl")
+
+
+def test_prometheus_finds_every_process_at_the_port_that_it_serves(services: dict[str, Any]) -> None:
+    config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
+    jobs = {job["job_name"].removeprefix("autonl-"): job for job in config["scrape_configs"]}
+    for name in ("worker", "checker", "sweeper"):
+        (target,) = jobs[name]["dns_sd_configs"]
+        port = int(services[name]["environment"][f"AUTONL_{name.upper()}_METRICS_PORT"])
+        assert (target["names"], target["port"]) == ([name], port)
+    assert jobs["api"]["static_configs"] == [{"targets": ["api:8000"]}]
 
 
 def test_datasets_are_mounted_read_only(services: dict[str, Any]) -> None:
