@@ -86,14 +86,14 @@ def test_lines_name_the_caller_that_authentication_found(
 ) -> None:
     app = create_app(settings)
 
-    @app.get("/as-somebody")
+    @app.get("/as-tenant")
     def respond(request: Request) -> dict[str, str]:
         request.state.tenant_id, request.state.key_id = "acme", "k1"
         return caller_ids(request.scope)
 
     monkeypatch.setattr("tests.api.http_service.create_app", lambda _: app)
     with contextlib.ExitStack() as stack:
-        answer = stack.enter_context(serving(settings)).get("/as-somebody")
+        answer = stack.enter_context(serving(settings)).get("/as-tenant")
     assert answer.json() == {"tenant_id": "acme", "key_id": "k1"}
     (line,) = of(lines, "autonl.access", 1)
     assert line.getMessage().endswith("tenant_id=acme key_id=k1")
