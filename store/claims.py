@@ -188,7 +188,9 @@ class ClaimStore:
 
     def origin(self, lease: Lease) -> Origin:
         """Where the search comes from, with the supervisor's span of this attempt in place of that of the request."""
-        query = select(Search.request_id, Attempt.traceparent).join(Attempt, Attempt.search_id == Search.id)
+        query = select(Search.request_id, Search.tenant_id, Attempt.traceparent).join(
+            Attempt, Attempt.search_id == Search.id
+        )
         with self._database.read_scope() as session:
             row = session.execute(query.where(Search.id == lease.search_id, Attempt.fence == lease.fence)).one_or_none()
         return Origin() if row is None else Origin(*row)

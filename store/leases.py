@@ -22,10 +22,11 @@ class Origin:
     """Where a search comes from, as far as that is known: for log lines and spans."""
 
     request_id: str | None = None
+    tenant_id: str | None = None
     traceparent: str | None = None
 
 
-ORIGIN = (Search.request_id, Search.traceparent)  # the columns of an `Origin`, in its order
+ORIGIN = (Search.request_id, Search.tenant_id, Search.traceparent)  # the columns of an `Origin`, in its order
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Checker:
         if claimed is None:
             return False
         kind, lease = claimed
-        with ids(check=f"{kind.noun} {lease.name}"):
+        with ids(tenant_id=lease.tenant_id, check=f"{kind.noun} {lease.name}"):
             self._run(kind, lease, began, stopping)
         return True
 

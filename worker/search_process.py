@@ -83,7 +83,7 @@ def _observed(stores: Stores, lease: Lease) -> Iterator[None]:
     set_process_ids(search_id=lease.search_id, attempt=lease.fence)
     configure_tracing("search", stores.settings.trace_endpoint)
     origin = retry_while_unavailable(lambda: stores.claims.origin(lease))
-    set_process_ids(request_id=origin.request_id)
+    set_process_ids(request_id=origin.request_id, tenant_id=origin.tenant_id)
     try:
         with span("search process", parent=origin.traceparent):
             yield

@@ -81,7 +81,8 @@ class Supervisor:
                 break
             if lease is None:
                 break
-            with ids(search_id=lease.search_id, attempt=lease.fence, request_id=lease.origin.request_id):
+            of_request = ids(request_id=lease.origin.request_id, tenant_id=lease.origin.tenant_id)
+            with of_request, ids(search_id=lease.search_id, attempt=lease.fence):
                 self._run(lease, claimed_at)
             attempts += 1
             if self._spare is not None and not self._draining():

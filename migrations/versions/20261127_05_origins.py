@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_05"
-down_revision = "20261126_02"
+down_revision = "20261127_07"
 branch_labels = None
 depends_on = None
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from store.db import Database
 from store.errors import BackupError
 from store.settings import Settings
+from store.tenant_sessions import ALL_TENANTS
 
 SQLITE_COPY, POSTGRES_DUMP = "autonl.db", "autonl.dump"
 
@@ -39,7 +40,8 @@ class Snapshot:
         if self.snapshot_id is None:
             return self.folder / SQLITE_COPY
         path = self.folder / POSTGRES_DUMP
-        options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={self.snapshot_id}"]
+        options = ["--format=custom", "--no-owner", "--no-privileges", "--enable-row-security"]
+        options += [f"--snapshot={self.snapshot_id}"]
         run_postgres_program("pg_dump", [*options, f"--file={path}"], self.settings)
         return path
 
@@ -88,7 +90,8 @@ def run_postgres_program(name: str, arguments: list[str], settings: Settings) ->
     """Run pg_dump or pg_restore on the database. Raises BackupError with what it printed."""
     url = make_url(settings.resolved_database_url).set(drivername="postgresql")
     address = url.set(password=None).render_as_string(hide_password=False)  # other users see the command line
-    environment = settings.environment() | ({"PGPASSWORD": url.password} if url.password else {})
+    environment = settings.environment() | {"PGOPTIONS": f"-c autonl.tenant={ALL_TENANTS}"}  # rows of all of them
+    environment |= {"PGPASSWORD": url.password} if url.password else {}
     command = [find_postgres_program(name), f"--dbname={address}", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

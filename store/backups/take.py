@@ -26,6 +26,7 @@ from store.db import Database
 from store.migrate import schema_of
 from store.models import Artifact, Dataset, RunState, Supernet, WeightSetRow
 from store.settings import Settings
+from store.upload_folder import folder_of
 from store.weight_files import WeightFiles
 
 _TRIES = 3
@@ -60,7 +61,7 @@ def _try(
     _link_files(settings, links)
     with snapshot(database, settings, folder) as taken:
         _link_files(settings, links)
-        missing = [name for name in _named_files(taken.connection, settings) if not (links / name).exists()]
+        missing = [name for name in _named_files(taken.connection) if not (links / name).exists()]
         if missing and not accept_missing:
             return None
         schema = schema_of(taken.connection) or ""
@@ -109,12 +110,13 @@ def _names_below(root: Path) -> Iterator[str]:
         yield from ((Path(folder) / name).relative_to(root).as_posix() for name in kept)
 
 
-def _named_files(connection: Connection, settings: Settings) -> Iterator[str]:
+def _named_files(connection: Connection) -> Iterator[str]:
     """The files that rows name, as paths in the backup."""
     for place, column in (("searches", RunState.path), ("artifacts", Artifact.key), ("artifacts", Supernet.key)):
         yield from (f"{place}/{name}" for name in connection.scalars(select(column)))
-    archives, weights = DatasetFiles(settings.datasets_dir), WeightFiles(settings.weights_dir)
-    for sha256 in connection.scalars(select(Dataset.sha256).where(Dataset.sha256.is_not(None))):
-        yield f"datasets/{archives.archive(str(sha256)).name}"
-    for sha256 in connection.scalars(select(WeightSetRow.sha256)):
-        yield f"weights/{weights.file(sha256).name}"
+    uploads = Path("datasets"), Path("weights")
+    for tenant_id, sha256 in connection.execute(select(Dataset.tenant_id, Dataset.sha256)):
+        if sha256 is not None:
+            yield DatasetFiles(folder_of(uploads[0], tenant_id)).archive(sha256).as_posix()
+    for tenant_id, sha256 in connection.execute(select(WeightSetRow.tenant_id, WeightSetRow.sha256)):
+        yield WeightFiles(folder_of(uploads[1], tenant_id)).file(sha256).as_posix()

@@ -80,6 +80,9 @@ def test_ids_spans_and_metrics_of_a_search_are_in_every_process(
             wait_for(lambda: service.client.get("/readyz").is_success, "all is ready", START_S)
             search_id = run_search(service)
             shown = service.client.get(f"/searches/{search_id}/logs").json()["logs"][0]["lines"]
+            worker = f"http://127.0.0.1:{ports['worker']}/metrics"
+            counted = 'autonl_attempts_total{exit_class="succeeded"} 1.0'
+            wait_for(lambda: counted in httpx.get(worker).text, "the attempt is counted")
             metrics = {name: httpx.get(f"http://127.0.0.1:{port}/metrics").text for name, port in ports.items()}
             wait_for(lambda: {"attempt", "search process"} <= {span.name for span in spans}, "spans arrive", 30)
             service.process.terminate()
@@ -87,7 +90,6 @@ def test_ids_spans_and_metrics_of_a_search_are_in_every_process(
 
     assert_lines_have_ids(tmp_path, search_id)
     assert any(re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO worker.sink: phase searching", line) for line in shown)
-    assert 'autonl_attempts_total{exit_class="succeeded"} 1.0' in metrics["worker"]
     assert "autonl_slots_used 0.0" in metrics["worker"]
     for text in metrics.values():
         assert "autonl_disk_free_bytes" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,15 +10,19 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store.backups.manifest import MANIFEST, Manifest
 from store.backups.restore import restore_backup
 from store.backups.take import take_backup
+from store.db import now
 from store.errors import BackupError
+from store.migrate import upgrade
 from store.settings import Settings
 from store.stores import Stores, open_stores
+from store.tenant_rows import Tenant
 from tests.servers import PostgresServer
 from tests.store.sample_rows import CONFIG
 
@@ -87,6 +92,33 @@ def test_rows_and_files_are_restored_and_paths_in_rows_follow_the_folder(
         assert [path.name for path in restored.parent.iterdir()] == ["state-1.safetensors"]
     finally:
         opened.close()
+
+
+def test_the_owner_of_the_database_need_not_be_a_superuser(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Row-level security applies to the owner, and hides no tenant from a backup."""
+    urls = []
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+        admin.execute("CREATE ROLE owner LOGIN NOSUPERUSER NOBYPASSRLS")
+        for name in ("of_owner", "restored"):
+            admin.execute(f"CREATE DATABASE {name} OWNER owner".encode())
+            urls.append(postgres.url(name).replace("postgres@", "owner@"))
+    old, new = (Settings(data_dir=tmp_path / name, database_url=url) for name, url in zip("ab", urls, strict=True))
+    try:
+        upgrade(old.resolved_database_url)
+        with contextlib.closing(open_stores(old)) as opened:
+            with opened.database.session_scope() as session:
+                session.add(Tenant(id="acme", created_at=now(session)))
+            found = [one.searches.create(CONFIG, DIGITS)[0].id for one in (opened, opened.of_tenant("acme"))]
+        old.data_dir.mkdir(exist_ok=True)
+        take_backup(old, tmp_path / "backup")
+        restore_backup(new, tmp_path / "backup")
+        with contextlib.closing(open_stores(new)) as opened:
+            assert [opened.searches.get(search_id).tenant_id for search_id in found] == ["default", "acme"]
+    finally:
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+            for name in ("of_owner", "restored"):
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            admin.execute("DROP ROLE owner")
 
 
 def test_nothing_is_overwritten(settings: Settings, filled: str, empty: Settings, tmp_path: Path) -> None:
