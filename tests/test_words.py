@@ -27,7 +27,18 @@ FOLDERS = (
     "worker",
 )
 SUFFIXES = (".html", ".jinja", ".js", ".md", ".mako", ".py", ".toml", ".yml", ".yaml", ".css", ".Dockerfile")
-PACKAGES = ("api/", "autonl/", "autonl_core/", "benchmarks/", "cli/", "docs/", "migrations/", "store/", "telemetry/", "worker/")
+PACKAGES = (
+    "api/",
+    "autonl/",
+    "autonl_core/",
+    "benchmarks/",
+    "cli/",
+    "docs/",
+    "migrations/",
+    "store/",
+    "telemetry/",
+    "worker/",
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,9 @@ RETIRED = (
     Retired(r"(?-i:\bFuse\b)|lease-fuse|\b(a|the) fuse of\b|\bfuse\.(renew|remove|blown|left_s)\b", "watchdog"),
     Retired(r"(?-i:\bEdge\b)(?=[,(:])", "middleware"),
     Retired(r"\blooks (of|are|differ)\b|\.looks\b|\bof (two )?looks\b|\blook_dim\b", "perceptual descriptors"),
-    Retired(r"\bleave_by\b|\binsist\(", "exit_with, retry_while_unavailable", inside=("store/", "telemetry/", "worker/")),
+    Retired(
+        r"\bleave_by\b|\binsist\(", "exit_with, retry_while_unavailable", inside=("store/", "telemetry/", "worker/")
+    ),
     # translated phrases
     Retired(r"\bvouch(es|ed|ing)?\b", "untrusted"),
     Retired(r"\bhonest\s+programs?\b", "legitimate tool"),
