@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_05"
-down_revision = "20261127_07"
+down_revision = "20261127_01"
 branch_labels = None
 depends_on = None
 

@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "20261127_07"
-down_revision = "20261127_01"
+down_revision = "20261127_05"
 branch_labels = None
 depends_on = None
 
