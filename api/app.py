@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
+from api.access import KnownCallers, needs_any_key
 from api.dear_routes import one_at_a_time
 from api.head_requests import HeadMiddleware
 from api.middleware import RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
-from api.problems import UNAVAILABLE, Problem
+from api.problems import FORBIDDEN, UNAUTHORIZED, UNAVAILABLE, Problem
 from api.routes import (
     architectures,
     catalog,
@@ -24,10 +25,12 @@ from api.routes import (
     datasets,
     events,
     health,
+    keys,
     problems,
     repeats,
     reports,
     searches,
+    session,
     trade_off,
     weights,
 )
@@ -54,6 +57,7 @@ _DATABASE_ROUTES = (  # may respond with 503
     reports,
     datasets,
     weights,
+    keys,
 )
 
 
@@ -64,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
+        app.state.known_callers = KnownCallers(app.state.stores.keys)
         app.state.dear_routes = one_at_a_time()
         app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.notifier.start()
@@ -71,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             store.files.delete_parts()  # left by uploads to a service that was killed
         yield
         app.state.notifier.close()
+        app.state.known_callers.close()
         app.state.stores.close()
 
     app = FastAPI(
@@ -88,8 +94,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = RequestMetrics(settings.data_dir)
     error_handlers.install(app)
     for module in _DATABASE_ROUTES:
-        app.include_router(module.router, responses=problem_responses(UNAVAILABLE))
-    for module in (catalog, problems, health):
+        app.include_router(module.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED, FORBIDDEN))
+    app.include_router(session.router, responses=problem_responses(UNAVAILABLE))
+    any_key = [Depends(needs_any_key)]
+    app.include_router(catalog.router, dependencies=any_key, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
+    for module in (problems, health):
         app.include_router(module.router)
     page.mount(app)
     app.add_middleware(HeadMiddleware)

@@ -14,6 +14,7 @@ _HEADERS = {
     "Location": "path of the new resource",
     "Repr-Digest": "SHA-256 of the whole file (RFC 9530)",
     "Retry-After": "seconds to wait before the next request",
+    "WWW-Authenticate": "`Bearer`",
 }
 
 

@@ -62,8 +62,7 @@ TYPES: dict[str, ProblemType] = {}
 
 def _declare(*args: Any, **kwargs: Any) -> ProblemType:
     kind = ProblemType(*args, **kwargs)
-    TYPES[kind.name] = kind
-    return kind
+    return TYPES.setdefault(kind.name, kind)
 
 
 INVALID_REQUEST = _declare(
@@ -103,6 +102,22 @@ CROSS_SITE_REQUEST = _declare(
     "Use the page of this service, or a program that is no browser.",
     "POST was sent by a page of another site, which may not change anything here",
 )
+UNAUTHORIZED = _declare(
+    "unauthorized",
+    401,
+    "A key is needed",
+    "Send a key as `Authorization: Bearer KEY`; `autonl keys create` makes one. Keys expire, and can be revoked.",
+    "the key is unknown, expired or revoked",
+    headers=("WWW-Authenticate",),
+)
+FORBIDDEN = _declare(
+    "forbidden",
+    403,
+    "The key may not do this",
+    "`scope` is what it lacks. Use another key; one with the scope `admin` can make it.",
+    "this needs a key with the scope 'submit'; this one has: read",
+    {"scope": "submit"},
+)
 BUDGET_INFEASIBLE = _declare(
     "budget-infeasible",
     422,
@@ -125,8 +140,7 @@ DATASET_EXISTS = _declare(
     409,
     "Dataset name already taken",
     "Other content is registered under this name, and searches may refer to it. Register yours under another name.",
-    "dataset 'photos' is already registered from /data/photos (ready, 9b1c); "
-    "choose another name, or delete that dataset first",
+    "dataset 'photos' is already registered from /data/photos (ready, 9b1c); choose another name",
 )
 NOT_FOUND = _declare(
     "not-found",
@@ -146,8 +160,7 @@ STATE_CONFLICT = _declare(
     "state-conflict",
     409,
     "The search is in a state that does not allow this",
-    "`state` is the current state; `links` of the search list the requests that it allows. A search can be "
-    "deleted once it has ended.",
+    "`state` is the current state; `links` of the search list what it allows. It can be deleted once it has ended.",
     "search 0123456789abcdef is succeeded; it cannot be cancelled. Requests possible in this state: none",
     {"state": "succeeded"},
 )
@@ -282,6 +295,6 @@ def invalid_fields(
     """
     total = len(errors) + unlisted
     shown = "; ".join(f"{error.pointer or 'the body'}: {error.detail}" for error in errors[:_MAX_SUMMARIZED])
-    count = f"{total} problem" + ("s" if total > 1 else "")
+    count = f"{total} problem{'s' if total > 1 else ''}"
     rest = f"; and {total - _MAX_SUMMARIZED} more" if total > _MAX_SUMMARIZED else ""
     return ProblemError(kind, f"{count}: {shown}{rest}", errors=errors[:MAX_LISTED], **extra)

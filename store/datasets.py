@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -28,7 +28,8 @@ from store.errors import DatasetExists, DatasetInUse, NotFound
 from store.json_values import plain_json
 from store.models import Dataset, Search
 from store.states import FINAL, DatasetState
-from store.upload_folder import Upload
+from store.tenant_rows import DEFAULT_TENANT
+from store.upload_folder import Upload, folder_of
 
 _SHOWN_NAMES = 20  # in the error about an unknown dataset
 
@@ -44,6 +45,7 @@ class DatasetEntry:
     sha256: str | None = None
     size_bytes: int | None = None
     progress: float | None = None
+    tenant_id: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,11 @@ class DatasetStore:
     def _delete_sheets(self, deleted: DatasetEntry) -> None:
         fingerprint = deleted.spec.fingerprint
         if deleted.spec.manifest and not any(entry.spec.fingerprint == fingerprint for entry in self.list()):
-            self._artifacts.delete_folder(sheets_folder(deleted.spec))
+            self._artifacts.delete_folder(sheets_folder(deleted.spec, deleted.tenant_id))
+
+    def _exists(self, name: str) -> bool:
+        with self._database.read_scope() as session:
+            return session.scalar(select(exists().where(Dataset.name == name))) or False
 
     def _add(
         self,
@@ -201,19 +207,23 @@ class DatasetStore:
                 session.flush()
                 place_file()
         except IntegrityError:  # another process added a dataset of this name in the meantime
+            if not self._exists(spec.name):
+                raise  # the tenant was deleted
             return self._add(spec, sha256, size_bytes, outdated=outdated, place_file=place_file)
         return Added(entry_of(row), created=True)
 
 
-def sheets_folder(spec: DatasetSpec) -> str:
+def sheets_folder(spec: DatasetSpec, tenant_id: str = DEFAULT_TENANT) -> str:
     """The folder of a dataset's contact sheets in the artifact store."""
-    return f"datasets/{spec.fingerprint}"
+    return str(folder_of(PurePosixPath(), tenant_id) / "datasets" / spec.fingerprint)
 
 
 def entry_of(row: Dataset) -> DatasetEntry:
     spec = DatasetSpec.from_json(row.spec)
     report = DatasetReport.from_json(row.report) if row.report is not None else None
-    return DatasetEntry(spec, report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress)
+    return DatasetEntry(
+        spec, report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress, row.tenant_id
+    )
 
 
 def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None, size_bytes: int | None) -> None:

@@ -18,6 +18,8 @@ StoreError
 ├── SchemaOutdated       the database is not migrated to the newest revision
 ├── BackupError          a backup cannot be taken, is damaged, or does not fit
 ├── ArtifactError        an artifact key or URL cannot be used
+├── TenantExists         a tenant of this name exists
+├── TenantInUse          a tenant has searches that have not ended, or is the default one
 ├── OtherTenant          a row of one tenant was to be stored for another; a bug in the caller
 └── BrokerUnreachable    the broker does not respond
 """
@@ -103,6 +105,14 @@ class BackupError(StoreError):
 
 class ArtifactError(StoreError):
     """An artifact key or URL cannot be used."""
+
+
+class TenantExists(StoreError):
+    """A tenant of this name exists."""
+
+
+class TenantInUse(StoreError):
+    """The tenant cannot be deleted: it has searches that have not ended, or is the default one."""
 
 
 class OtherTenant(StoreError):

@@ -117,6 +117,10 @@ class Settings(BaseSettings):
         description="names by which the API is known, separated by commas; empty: any. Addresses always are",
     )
 
+    require_keys: bool = Field(
+        default=False, description="whether every request needs a key; always so on addresses that are not loopback"
+    )
+
     url: str = Field(default=DEFAULT_SERVICE_URL, description="base URL that the command line connects to")
 
     root_path: str = Field(

@@ -14,12 +14,14 @@ from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
+from store.keys import KeyStore
 from store.queue_places import QueueStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
 from store.sweeps import SweepStore
 from store.tenant_rows import DEFAULT_TENANT
+from store.tenants import TenantStore
 from store.updates import UpdateStore
 from store.upload_folder import folder_of
 from store.weight_checks import WeightCheckStore
@@ -37,6 +39,8 @@ class Stores:
 
     settings: Settings
     database: Database
+    tenants: TenantStore
+    keys: KeyStore
     searches: SearchStore
     control: ControlStore
     claims: ClaimStore
@@ -73,6 +77,8 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
     return Stores(
         settings=settings,
         database=database,
+        tenants=TenantStore(database),
+        keys=KeyStore(database),
         searches=SearchStore(database),
         control=ControlStore(database),
         claims=ClaimStore(database, settings),

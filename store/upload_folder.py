@@ -14,17 +14,20 @@ import os
 import re
 import secrets
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from autonl_core.files import check_room, fsync_folder
 from store.tenant_rows import DEFAULT_TENANT
+
+PathT = TypeVar("PathT", bound=PurePath)
 
 _PART = ".part"
 _OF_TENANTS = "tenants"  # the folder of their folders
 
 
-def folder_of(folder: Path, tenant_id: str) -> Path:
-    """Where the uploads of a tenant are: apart from those of others, even if their content is the same."""
+def folder_of(folder: PathT, tenant_id: str) -> PathT:
+    """Where the files of a tenant are: apart from those of others, even if their content is the same."""
     return folder if tenant_id == DEFAULT_TENANT else folder / _OF_TENANTS / tenant_id
 
 
@@ -94,9 +97,13 @@ class UploadFolder:
             yield
 
     def delete_parts(self) -> int:
-        """Delete the part files of uploads whose process died; returns how many."""
+        """Delete the part files of uploads whose process died, of this tenant or, if it is the default one, of all.
+
+        Returns:
+            How many.
+        """
         count = 0
-        for path in self.folder.glob(f"*{_PART}"):
+        for path in (*self.folder.glob(f"*{_PART}"), *self.folder.glob(f"{_OF_TENANTS}/*/*{_PART}")):
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the upload is still being written
                 path.unlink()

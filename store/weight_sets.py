@@ -165,6 +165,8 @@ class WeightSetStore:
                 session.flush()
                 upload.rename(self.files.file(sha256))
         except IntegrityError:  # another process added a weight set of this name in the meantime
+            if all(entry.name != name for entry in self._uploaded()):
+                raise  # the tenant was deleted
             return self._add(name, upload, sha256, details)
         return AddedWeightSet(entry_of(row), created=True)
 

@@ -19,7 +19,7 @@ class CheckKind:
     Args:
         checks: claims of these checks, and how they end.
         folder: where uploads are, and what their checks write meanwhile.
-        command: the command of a check process; the name and the fence are appended as arguments.
+        command: the command of a check process; the lease is appended as arguments.
     """
 
     checks: CheckStore[Any]

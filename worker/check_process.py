@@ -1,4 +1,4 @@
-"""The process that checks one dataset: `python -m worker.check_process NAME FENCE`. Its parent is the checker.
+"""The process that checks one dataset: `python -m worker.check_process NAME FENCE TENANT`. Its parent is the checker.
 
 Untrusted images are opened by processes that it starts. Its memory and theirs is limited, and the checker counts its
 crashes. What was found in the images is saved in a folder that belongs to the dataset, not to the attempt: the next
@@ -33,13 +33,13 @@ from worker.saved_checks import saved_folder
 WORK_PREFIX = ".check-"
 
 
-def main(name: str, fence: int) -> ExitCode:
+def main(lease: CheckLease) -> ExitCode:
     """Check the dataset and close its row."""
     with process_context(lambda settings: settings.check_memory_bytes) as context:
         try:
             with _work_dir(context.settings) as work_dir:
-                check(context.stores, CheckLease(name, fence), work_dir)
-            shutil.rmtree(saved_folder(context.settings, name), ignore_errors=True)
+                check(context.stores, lease, work_dir)
+            shutil.rmtree(saved_folder(context.settings, lease), ignore_errors=True)
         except LeaseLost as lost:
             print(f"stopping: {lost}", file=sys.stderr)
             return ExitCode.LEASE_LOST
@@ -50,7 +50,7 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
     """Check the dataset that `lease` stands for, and close its row. Raises LeaseLost."""
     from autonl_core.dataset_check.check import check_dataset  # loads numpy: only once the lifeline is held
 
-    settings = stores.settings
+    settings, stores = stores.settings, stores.of_tenant(lease.tenant_id)
     entry = retry_while_unavailable(lambda: stores.checks.entry(lease))
     is_upload = entry.sha256 is not None
     checked = check_dataset(
@@ -61,14 +61,14 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
         layout=entry.spec.layout,
         duplicates=entry.spec.duplicates,
-        saved_dir=saved_folder(settings, lease.name),
+        saved_dir=saved_folder(settings, lease),
         on_progress=ProgressWriter(stores.checks, lease),
     )
     report = checked.report
     if checked.spec is None or checked.manifest is None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
         return
-    sheets = {f"{sheets_folder(checked.spec)}/{sheet.name}": sheet for sheet in checked.sheets}
+    sheets = {f"{sheets_folder(checked.spec, lease.tenant_id)}/{sheet.name}": sheet for sheet in checked.sheets}
     for key, sheet in sheets.items():  # not under the lock: flushing many files to disk takes long
         stores.artifacts.put(key, sheet)
     files: DatasetFiles = stores.datasets.files
@@ -103,4 +103,4 @@ def _exists(artifacts: ArtifactStore, key: str) -> bool:
 
 
 if __name__ == "__main__":
-    exit_with(lambda: main(sys.argv[1], int(sys.argv[2])))
+    exit_with(lambda: main(CheckLease(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))

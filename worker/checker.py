@@ -104,9 +104,11 @@ class Checker:
 
     def _sweep(self) -> None:
         """Delete what killed uploads and checks left behind."""
-        self._stores.datasets.sweep_files()
-        self._stores.weight_sets.sweep_files()
-        delete_unused(self._stores)
+        for tenant_id in self._stores.tenants.ids():
+            stores = self._stores.of_tenant(tenant_id)
+            stores.datasets.sweep_files()
+            stores.weight_sets.sweep_files()
+            delete_unused(stores)
         abandoned_before = time.time() - ABANDONED_S
         places = product((kind.folder for kind in self._kinds), LEFT_BEHIND)
         for path in (path for folder, pattern in places for path in folder.glob(pattern)):
@@ -121,10 +123,11 @@ class Checker:
     def _run(self, kind: CheckKind, lease: CheckLease, claimed_at: float, stopping: threading.Event) -> None:
         """Run the check to its end, and record how it ended unless its process did."""
         # Named by the lease: checkers in containers share the folder, and may have the same process id.
-        log_path = kind.folder / f".checker-{lease.name}-{lease.fence}.log"
+        log_path = kind.folder / f".checker-{lease.tenant_id}-{lease.name}-{lease.fence}.log"
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
-            process = SupervisedProcess.start([*kind.command, lease.name, str(lease.fence)], log_path, self._settings)
+            command = [*kind.command, lease.name, str(lease.fence), lease.tenant_id]
+            process = SupervisedProcess.start(command, log_path, self._settings)
         except OSError as error:
             self.record_outcome(kind, lease, f"its process could not be started: {error}")
             return

@@ -36,6 +36,7 @@ from store.leases import Lease
 from store.models import Search
 from store.states import ExitClass
 from store.stores import Stores
+from store.upload_folder import folder_of
 from telemetry.ids import set_process_ids
 from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
@@ -109,6 +110,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
 
     settings = stores.settings
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
+    stores = stores.of_tenant(search.tenant_id)  # what the search names is what its tenant calls so
     workspace = Workspace(settings, lease.search_id)
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
@@ -128,7 +130,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
                 device=settings.device,
                 save_steps=settings.save_steps,
                 micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-                cache_dir=settings.cache_dir,
+                cache_dir=folder_of(settings.cache_dir, search.tenant_id),
                 cache_limit_bytes=settings.cache_bytes,
                 parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence)),
                 supernet_limit_bytes=settings.supernet_bytes,

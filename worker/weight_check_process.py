@@ -1,4 +1,4 @@
-"""The process that checks uploaded weights: `python -m worker.weight_check_process NAME FENCE`.
+"""The process that checks uploaded weights: `python -m worker.weight_check_process NAME FENCE TENANT`.
 
 Its parent is the checker, which counts its crashes. It reads a file that is not trusted, within limited memory, and
 without running code that may be in the file.
@@ -19,11 +19,11 @@ from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
 
 
-def main(name: str, fence: int) -> ExitCode:
+def main(lease: CheckLease) -> ExitCode:
     """Check the weight set and close its row."""
     with process_context(lambda settings: settings.check_memory_bytes) as context:
         try:
-            check(context.stores, CheckLease(name, fence))
+            check(context.stores, lease)
         except LeaseLost as lost:
             print(f"stopping: {lost}", file=sys.stderr)
             return ExitCode.LEASE_LOST
@@ -34,6 +34,7 @@ def check(stores: Stores, lease: CheckLease) -> None:
     """Check the weight set that `lease` stands for, and close its row. Raises LeaseLost."""
     from autonl_core.nn.weight_check import WeightsRefused  # loads torch: only once the lifeline is held
 
+    stores = stores.of_tenant(lease.tenant_id)
     entry = retry_while_unavailable(lambda: stores.weight_checks.entry(lease))
     try:
         weights = _read(stores, lease, entry)
@@ -67,4 +68,4 @@ def _read(stores: Stores, lease: CheckLease, entry: WeightSetEntry) -> WeightSet
 
 
 if __name__ == "__main__":
-    exit_with(lambda: main(sys.argv[1], int(sys.argv[2])))
+    exit_with(lambda: main(CheckLease(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))

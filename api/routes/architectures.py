@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api import problems
-from api.dependencies import ArchId, SearchId, SearchIdQuery, StoresDep
+from api.access import ReadStores
+from api.dependencies import ArchId, SearchId, SearchIdQuery
 from api.openapi_responses import problem_responses
 from api.schemas.architectures import ArchitectureList, ArchitectureSummary, ArchitectureView
 
@@ -14,7 +15,7 @@ _PROBLEMS = problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST)
 
 
 @router.get("/searches/{search_id}/architectures", responses=_PROBLEMS)
-def list_architectures(search_id: SearchId, stores: StoresDep) -> ArchitectureList:
+def list_architectures(search_id: SearchId, stores: ReadStores) -> ArchitectureList:
     """Every architecture that was the best of a search at some point, newest first."""
     stores.searches.get(search_id)
     rows = stores.architectures.of_search(search_id)
@@ -24,7 +25,7 @@ def list_architectures(search_id: SearchId, stores: StoresDep) -> ArchitectureLi
 @router.get("/architectures/{arch_id}", responses=_PROBLEMS)
 def get_architecture(
     arch_id: ArchId,
-    stores: StoresDep,
+    stores: ReadStores,
     search_id: SearchIdQuery = None,
 ) -> ArchitectureView:
     """An architecture with every block and its cost.

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api import problems
-from api.dependencies import ArchId, IfNoneMatch, SearchIdQuery, StoresDep
+from api.access import ReadStores
+from api.dependencies import ArchId, IfNoneMatch, SearchIdQuery
 from api.file_responses import ByteRange, cache_headers, file_response, make_file_etag, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
@@ -48,7 +49,7 @@ router = APIRouter(tags=["architectures"])
 def download_checkpoint(
     arch_id: ArchId,
     request: Request,
-    stores: StoresDep,
+    stores: ReadStores,
     file_format: Annotated[FileFormat, Query(alias="format", description=_FORMAT_HELP)] = "safetensors",
     search_id: SearchIdQuery = None,
     if_none_match: IfNoneMatch = None,

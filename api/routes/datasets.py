@@ -18,7 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api import problems
-from api.dependencies import PlainText, StoresDep
+from api.access import DataStores, ReadStores
+from api.dependencies import PlainText
 from api.error_handlers import SEND_AS_JSON
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import FieldProblem, ProblemError
@@ -54,13 +55,13 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
 @router.get("")
-def list_datasets(stores: StoresDep) -> DatasetList:
+def list_datasets(stores: ReadStores) -> DatasetList:
     """The built-in datasets, then the registered ones by name, in any state, without their reports."""
     return DatasetList(datasets=[DatasetView.from_entry(entry, with_report=False) for entry in stores.datasets.list()])
 
 
 @router.get("/{name}", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
-def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> DatasetView:
+def get_dataset(name: PlainText, response: Response, stores: ReadStores) -> DatasetView:
     """A dataset, with the report of its check. While that runs, `Retry-After` says when to poll again."""
     entry = stores.datasets.get(name)
     if entry.state == DatasetState.CHECKING:
@@ -103,7 +104,7 @@ def get_dataset(name: PlainText, response: Response, stores: StoresDep) -> Datas
 async def add_dataset(
     request: Request,
     response: Response,
-    stores: StoresDep,
+    stores: DataStores,
     name: Annotated[Name | None, Query(description="for an uploaded archive; a JSON body has its own `name`")] = None,
     layout: Annotated[Layout, Query(description=f"for an uploaded archive: {LAYOUT_HELP}")] = AUTO,
     duplicates: Annotated[
@@ -142,7 +143,7 @@ async def add_dataset(
         ),
     },
 )
-def read_dataset_again(name: PlainText, body: ReadingBody, response: Response, stores: StoresDep) -> DatasetView:
+def read_dataset_again(name: PlainText, body: ReadingBody, response: Response, stores: DataStores) -> DatasetView:
     """Choose how an invalid dataset is read, and check it again without another upload. A `ready` one stays as it is:
     add it again under another name to read it in another way.
     """
@@ -155,7 +156,7 @@ def read_dataset_again(name: PlainText, body: ReadingBody, response: Response, s
     status_code=204,
     responses=problem_responses(problems.NOT_FOUND, problems.DATASET_IN_USE, problems.INVALID_REQUEST),
 )
-def delete_dataset(name: PlainText, stores: StoresDep) -> None:
+def delete_dataset(name: PlainText, stores: DataStores) -> None:
     """Delete a dataset, and its uploaded archive unless another dataset has the same content."""
     stores.datasets.delete(name)
 
@@ -171,14 +172,14 @@ def delete_dataset(name: PlainText, stores: StoresDep) -> None:
 def get_sheet(
     name: PlainText,
     label: Annotated[int, PathParameter(ge=0, lt=MAX_SHEETS, description="index of the class in `classes`")],
-    stores: StoresDep,
+    stores: ReadStores,
 ) -> Response:
     """The contact sheet of a class: images sampled evenly from it."""
     entry = stores.datasets.get(name)
     if entry.report is None or label >= entry.report.sheets:
         detail = f"dataset {name!r} ({entry.state}) has no contact sheet {label}; `report.sheets` is their number"
         raise ProblemError(problems.NOT_FOUND, detail)
-    with stores.artifacts.open(f"{sheets_folder(entry.spec)}/{label}.jpg") as file:
+    with stores.artifacts.open(f"{sheets_folder(entry.spec, entry.tenant_id)}/{label}.jpg") as file:
         return Response(file.read(), media_type="image/jpeg")  # about 50 KB
 
 

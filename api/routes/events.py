@@ -11,7 +11,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api import problems
-from api.dependencies import SearchId, StoresDep
+from api.access import ReadStores
+from api.dependencies import SearchId
 from api.openapi_responses import problem_responses
 from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE
@@ -50,7 +51,7 @@ router = APIRouter(prefix="/searches/{search_id}", tags=["searches"])
 async def get_events(
     search_id: SearchId,
     request: Request,
-    stores: StoresDep,
+    stores: ReadStores,
     after: After = 0,
     last_event_id: Annotated[int | None, Header(ge=0, lt=2**31)] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",  # in OpenAPI, the media types of 200 say it
@@ -72,7 +73,7 @@ async def get_events(
 @router.get("/metrics", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
 def get_metrics(
     search_id: SearchId,
-    stores: StoresDep,
+    stores: ReadStores,
     after: After = 0,
     names: Annotated[str | None, Query(max_length=2000, description="separated by commas; default: all")] = None,
 ) -> MetricList:
@@ -90,7 +91,7 @@ def get_metrics(
 @router.get("/logs", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
 def get_logs(
     search_id: SearchId,
-    stores: StoresDep,
+    stores: ReadStores,
     attempt: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
     tail: Annotated[int, Query(ge=1, le=10_000, description="lines from the end of each log")] = 1000,
 ) -> LogList:

@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 from starlette.responses import PlainTextResponse
 
 from api import problems
+from api.access import ServiceStores, open_to_all
 from api.dear_routes import compute
 from api.dependencies import StoresDep
 from api.error_handlers import DATABASE_RETRY_S
@@ -29,6 +30,7 @@ router = APIRouter(tags=["operation"])
 
 
 @router.get("/healthz")
+@open_to_all
 async def get_health() -> Health:
     """Service health: the process responds.
 
@@ -38,6 +40,7 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz", responses=problem_responses(problems.UNAVAILABLE))
+@open_to_all
 def get_readiness(stores: StoresDep) -> Readiness:
     """Service readiness: database, schema and broker are available. 503 says which of them is not."""
     checks = {"database": _database_state(stores), "broker": _broker_state(stores)}
@@ -49,7 +52,7 @@ def get_readiness(stores: StoresDep) -> Readiness:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses(problems.UNAVAILABLE))
-async def get_service_metrics(request: Request, stores: StoresDep) -> PlainTextResponse:
+async def get_service_metrics(request: Request, stores: ServiceStores) -> PlainTextResponse:
     """Metrics of the service in the Prometheus text format. They are counted at most once in a second."""
 
     def text() -> bytes:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import problems
-from api.dependencies import IfNoneMatch, SearchId, StoresDep
+from api.access import ReadStores
+from api.dependencies import IfNoneMatch, SearchId
 from api.file_responses import cache_headers, file_response, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
@@ -49,7 +50,7 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 def get_report(
     search_id: SearchId,
     request: Request,
-    stores: StoresDep,
+    stores: ReadStores,
     report_format: Annotated[
         ReportFormat | None, Query(alias="format", description="default: what `Accept` prefers, else html")
     ] = None,

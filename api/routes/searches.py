@@ -11,12 +11,12 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 
 from api import problems
+from api.access import ReadStores, SubmitStores
 from api.dependencies import (
     IdempotencyKey,
     IfMatch,
     IfNoneMatch,
     SearchId,
-    StoresDep,
     Timestamp,
     make_etag,
     matches,
@@ -60,7 +60,7 @@ _START_RESPONSES: dict[int | str, dict[str, Any]] = {
 def start_search(
     body: SearchBody,
     request: Request,
-    stores: StoresDep,
+    stores: SubmitStores,
     idempotency_key: IdempotencyKey = None,
     validate_only: Annotated[bool, Query(description="only validate, and return the feasible range")] = False,
 ) -> Response:
@@ -78,7 +78,7 @@ def start_search(
 
 @router.get("", responses=problem_responses(problems.INVALID_REQUEST))
 def list_searches(
-    stores: StoresDep,
+    stores: ReadStores,
     state: SearchState | None = None,
     dataset: Name | None = None,
     created_after: Timestamp | None = None,
@@ -101,7 +101,7 @@ def list_searches(
         **problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST),
     },
 )
-def get_search(search_id: SearchId, stores: StoresDep, if_none_match: IfNoneMatch = None) -> Response:
+def get_search(search_id: SearchId, stores: ReadStores, if_none_match: IfNoneMatch = None) -> Response:
     """The current state of a search. Until it is final, `Retry-After` says when to poll again."""
     response = _search_response(stores, stores.searches.get(search_id))
     if if_none_match is not None and matches(response.headers["ETag"], if_none_match):
@@ -123,21 +123,21 @@ _CONTROL: dict[str, Any] = {
 
 
 @router.post("/{search_id}/cancel", **_CONTROL)
-def cancel_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
+def cancel_search(search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> Response:
     """Ask a search to stop. It keeps the best architecture it found, with a checkpoint. Idempotent."""
     search = _if_current(stores, search_id, if_match, lambda seen: stores.control.cancel(search_id, seen))
     return _search_response(stores, search, status=202)
 
 
 @router.post("/{search_id}/pause", **_CONTROL)
-def pause_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
+def pause_search(search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> Response:
     """Ask a search to save its state and free its worker until it is resumed. It keeps its best architecture so far."""
     search = _if_current(stores, search_id, if_match, lambda seen: stores.control.pause(search_id, seen))
     return _search_response(stores, search, status=202)
 
 
 @router.post("/{search_id}/resume", **_CONTROL)
-def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> Response:
+def resume_search(request: Request, search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> Response:
     """Continue a paused, failed or cancelled search from its last run state."""
     search = _if_current(stores, search_id, if_match, lambda seen: stores.control.resume(search_id, seen))
     if search.state == SearchState.QUEUED:
@@ -152,7 +152,7 @@ def resume_search(request: Request, search_id: SearchId, stores: StoresDep, if_m
         problems.NOT_FOUND, problems.STATE_CONFLICT, problems.PRECONDITION_FAILED, problems.INVALID_REQUEST
     ),
 )
-def delete_search(search_id: SearchId, stores: StoresDep, if_match: IfMatch = None) -> None:
+def delete_search(search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> None:
     """Delete a final search and all its files."""
     _if_current(stores, search_id, if_match, lambda seen: stores.searches.delete(search_id, seen))
     # Rows are deleted first: a crash here leaves files without a row, never a row without its file.

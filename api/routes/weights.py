@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, StringConstraints
 
 from api import problems
-from api.dependencies import PlainText, StoresDep
+from api.access import DataStores, ReadStores
+from api.dependencies import PlainText
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import FieldProblem, ProblemError
 from api.schemas.weights import WeightSetList, WeightSetView
@@ -46,14 +47,14 @@ router = APIRouter(prefix="/weights", tags=["weights"])
 
 
 @router.get("")
-def list_weights(stores: StoresDep) -> WeightSetList:
+def list_weights(stores: ReadStores) -> WeightSetList:
     """The built-in weight sets, then the uploaded ones by name, in any state, without architectures and problems."""
     entries = stores.weight_sets.list()
     return WeightSetList(weights=[WeightSetView.from_entry(entry, complete=False) for entry in entries])
 
 
 @router.get("/{name}", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
-def get_weights(name: PlainText, response: Response, stores: StoresDep) -> WeightSetView:
+def get_weights(name: PlainText, response: Response, stores: ReadStores) -> WeightSetView:
     """A weight set, with its architecture. While it is being checked, `Retry-After` says when to poll again."""
     entry = stores.weight_sets.get(name)
     if entry.state == WeightSetState.CHECKING:
@@ -111,7 +112,7 @@ def _details(
 async def add_weights(
     request: Request,
     response: Response,
-    stores: StoresDep,
+    stores: DataStores,
     name: Annotated[NewName, Query()],
     details: Annotated[WeightSetDetails, Depends(_details)],
 ) -> WeightSetView:
@@ -130,7 +131,7 @@ async def add_weights(
     status_code=204,
     responses=problem_responses(problems.NOT_FOUND, problems.WEIGHTS_IN_USE, problems.INVALID_REQUEST),
 )
-def delete_weights(name: PlainText, stores: StoresDep) -> None:
+def delete_weights(name: PlainText, stores: DataStores) -> None:
     """Delete uploaded weights, and their file unless another weight set has the same content."""
     stores.weight_sets.delete(name)
 

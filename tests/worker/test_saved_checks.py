@@ -14,6 +14,7 @@ from PIL import Image
 
 from autonl_core.dataset_check.check import check_dataset
 from autonl_core.dataset_check.inspect import PORTION
+from store.checks import CheckLease
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores, open_stores
@@ -65,7 +66,7 @@ def kill_halfway(stores: Stores, log: Path) -> list[int]:
     lease = stores.checks.claim("here")
     assert lease is not None
     process = SupervisedProcess.start([*DATASET_CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
-    folder = saved_folder(stores.settings, "pets")
+    folder = saved_folder(stores.settings, lease)
     try:
         wait_for(lambda: saved_starts(folder), "something is saved", timeout_s=60)
     finally:
@@ -98,7 +99,7 @@ def test_a_killed_check_goes_on_and_opens_no_image_again(opened: Stores, pets: P
     assert entry.state == DatasetState.READY
     assert entry.report is not None
     assert report_of(entry.report.to_json()) == report_of(expected)
-    assert not saved_folder(opened.settings, "pets").exists()
+    assert not saved_folder(opened.settings, CheckLease("pets", 1)).exists()
 
 
 def test_a_check_of_changed_images_begins_anew(opened: Stores, pets: Path, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_check_of_changed_images_begins_anew(opened: Stores, pets: Path, tmp_p
 
 def test_what_was_saved_is_deleted_unless_its_dataset_is_still_to_be_checked(stores: Stores, tmp_path: Path) -> None:
     stores.datasets.add_path("pets", "folder", tmp_path)
-    folders = {name: saved_folder(stores.settings, name) for name in ("pets", "gone")}
+    folders = {name: saved_folder(stores.settings, CheckLease(name, 1)) for name in ("pets", "gone")}
     for folder in folders.values():
         folder.mkdir(parents=True)
         (folder / "key-0").write_bytes(b"rows")
