@@ -7,27 +7,37 @@ process restarts.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import socket
+import sys
 
 import uvicorn
 
+from api.access import is_loopback
 from api.app import create_app
 from api.dear_routes import let_polls_in
 from api.request_record import access_log
 from api.server import Server
 from api.timed_protocol import TimedProtocol
+from store.db import UNAVAILABLE
+from store.errors import SchemaOutdated
+from store.migrate import check_schema
 from store.settings import Settings
+from store.stores import open_stores
 from telemetry.log_lines import configure_logging
 from telemetry.traces import configure_tracing
 
 STOP_S = 3  # for responses under way at shutdown; event streams end then, and clients reconnect
 MAX_CONNECTIONS = 1000  # beyond it, requests get 503 at once
+_UNREADABLE: tuple[type[Exception], ...] = (SchemaOutdated, *UNAVAILABLE)
 _BACKLOG = 2048  # connections that wait for this process
 
 
 def main() -> None:
-    listening = _socket(_parse())
-    settings = Settings()
+    options = _parse()
+    settings = _with_keys(Settings(), _host_of(options))
+    listening = _socket(options)
     let_polls_in()
     configure_logging(settings.log_level, settings.log_format)
     access_log.disabled = not settings.access_log
@@ -43,6 +53,24 @@ def main() -> None:
     Server(config).run(sockets=[listening])
 
 
+def _with_keys(settings: Settings, host: str) -> Settings:
+    """Require keys unless only this machine can reach the address. Exits if no key exists, and none was promised."""
+    if is_loopback(host) or settings.require_keys:
+        return settings
+    with contextlib.closing(open_stores(settings)) as stores:
+        try:
+            check_schema(stores.database)
+            exists = stores.keys.any_valid()
+        except _UNREADABLE as error:
+            sys.exit(f"others can reach {host}, and whether there is a key cannot be read: {error}")
+        if not exists:
+            sys.exit(
+                f"others can reach {host}, and no key exists that would keep them out: make one (autonl keys create), "
+                "or set AUTONL_REQUIRE_KEYS=true and make it later, or listen on 127.0.0.1"
+            )
+    return settings.model_copy(update={"require_keys": True})
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -50,6 +78,14 @@ def _parse() -> argparse.Namespace:
     where.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="with --host")
     return parser.parse_args()
+
+
+def _host_of(options: argparse.Namespace) -> str:
+    """The address that it will listen on, or that the parent process listens on."""
+    if options.fd is None:
+        return str(options.host)
+    with socket.socket(fileno=os.dup(options.fd)) as inherited:
+        return str(inherited.getsockname()[0])
 
 
 def _socket(options: argparse.Namespace) -> socket.socket:

@@ -145,13 +145,13 @@ class Needs:
     async def __call__(self, request: Request, caller: CallerDep) -> Stores:
         if self.scope not in caller.scopes:
             has = ", ".join(sorted(caller.scopes)) or "none"
-            raise _forbidden(f"this needs a key with the scope {self.scope!r}; this one has: {has}", self.scope)
+            raise _forbidden(f"this needs a key with the scope '{self.scope}'; this one has: {has}", self.scope)
         stores: Stores = request.app.state.stores
         if not self.whole_service:
             return stores.of_tenant(caller.tenant_id)
         if caller.tenant_id != DEFAULT_TENANT:
             detail = f"this concerns the whole service: it needs a key of the tenant {DEFAULT_TENANT!r}"
-            raise _forbidden(f"{detail} with the scope {self.scope!r}", self.scope)
+            raise _forbidden(f"{detail} with the scope '{self.scope}'", self.scope)
         return stores
 
 

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import error_handlers, page
-from api.access import KnownCallers, needs_any_key
+from api.access import KnownCallers
 from api.dear_routes import one_at_a_time
 from api.head_requests import HeadMiddleware
 from api.middleware import RequestMiddleware
@@ -96,8 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in _DATABASE_ROUTES:
         app.include_router(module.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED, FORBIDDEN))
     app.include_router(session.router, responses=problem_responses(UNAVAILABLE))
-    any_key = [Depends(needs_any_key)]
-    app.include_router(catalog.router, dependencies=any_key, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
+    app.include_router(catalog.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
     for module in (problems, health):
         app.include_router(module.router)
     page.mount(app)

@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
+from api.access import open_to_all
+
 STATIC = Path(__file__).parent / "static"
 _REVALIDATED = {"Cache-Control": "no-cache"}
 # Pictures in its style sheet are all that Swagger UI needs beyond what the page does.
@@ -27,10 +29,12 @@ def mount(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
+    @open_to_all
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=_REVALIDATED)
 
     @app.get("/docs", include_in_schema=False)
+    @open_to_all
     async def docs() -> FileResponse:
         policy = {"Content-Security-Policy": DOCS_SECURITY_POLICY}
         return FileResponse(STATIC / "docs.html", headers=_REVALIDATED | policy)

@@ -13,6 +13,7 @@ from autonl.retries import patiently
 from autonl.states import RESTING_STATES
 from autonl.steps import Call, T
 from cli.errors import ApiError, CommandError, refused
+from cli.options import key_of_command
 
 if TYPE_CHECKING:
     from autonl.blocking import BlockingCaller
@@ -34,6 +35,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self._key = key_of_command()
         self._client: BlockingCaller | None = None
 
     def __enter__(self) -> Self:
@@ -138,7 +140,7 @@ class Client:
                     BlockingCaller,  # takes longer to import than a command without requests runs
                 )
 
-                self._client = BlockingCaller(self.url, retries=0)
+                self._client = BlockingCaller(self.url, key=self._key, retries=0)
             return self._client.run(call)
         except ConnectionFailed as error:
             raise self._unreachable(error.reason, *hints) from error

@@ -19,6 +19,7 @@ from typing import Any
 _COMMANDS = (  # what a request of the API is on the command line
     (r"(no search '\w{0,3}'); GET /searches\b(?!/)", r"\1; ids may be shortened to 4 characters, `autonl list`"),
     (r"GET /searches\b(?!/)", r"`autonl list`"),
+    (r"send a key as Authorization: Bearer KEY.*", "give your key: --key KEY, or AUTONL_KEY in the environment"),
     (r"GET /datasets/([^\s;,]+)", r"`autonl dataset show \1`"),
     (r"GET /weights\b(?!/)", r"`autonl weights list`"),
     (r"GET /architectures/\S+\?search_id=(\w+)&format=([\w-]+)", r"`autonl download \1 -f \2`"),

@@ -7,7 +7,7 @@ from click.core import ParameterSource
 from click.shell_completion import get_completion_class
 
 from cli.commands import FullHelpGroup, LazyCommand, own_help_option
-from cli.options import url_before_option
+from cli.options import key_before_option, url_before_option
 
 COMMANDS = (
     LazyCommand(
@@ -75,6 +75,8 @@ COMMANDS = (
     ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
+    LazyCommand("keys", "cli.keys:keys", "Make, list and revoke keys of a service on this machine."),
+    LazyCommand("tenants", "cli.tenants:tenants", "Create, list and delete the tenants of a service on this machine."),
 )
 
 
@@ -96,6 +98,7 @@ def _show_completion(context: click.Context, _parameter: click.Parameter, shell:
     help="print the script that completes commands in a shell; save it where the shell reads completions",
 )
 @url_before_option
+@key_before_option
 @click.version_option(package_name="autonl", message="autonl %(version)s", help="show the version and exit")
 @own_help_option
 @click.pass_context

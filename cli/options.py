@@ -15,6 +15,8 @@ from store.service_url import DEFAULT_SERVICE_URL
 REFUSED = 2  # exit code when a command could not do what it was asked to
 
 _URL_HELP = "URL of the service (environment: AUTONL_URL)"
+_KEY_HELP = "key, if the service needs one (environment: AUTONL_KEY)"
+_KEY = "autonl.key"
 
 
 def _url_before_the_command() -> str:
@@ -31,9 +33,38 @@ url_before_option = click.option(
     show_default=True,
     help=f"{_URL_HELP}; may stand after the command too",
 )
-url_option = click.option(
+_url_option = click.option(
     "--url", default=_url_before_the_command, help=f"{_URL_HELP}  [default: {DEFAULT_SERVICE_URL}]"
 )
+
+
+def _remember_key(context: click.Context, _parameter: click.Parameter, key: str | None) -> None:
+    if key:
+        context.meta[_KEY] = key
+
+
+def key_of_command() -> str | None:
+    """The key that the command that runs was given, before or after its name, or by the environment."""
+    context = click.get_current_context(silent=True)
+    key: str | None = None if context is None else context.meta.get(_KEY)
+    return key
+
+
+key_before_option = click.option(
+    "--key",
+    envvar="AUTONL_KEY",
+    callback=_remember_key,
+    expose_value=False,
+    help=f"{_KEY_HELP}; may stand after the command too",
+)
+_key_option = click.option("--key", callback=_remember_key, expose_value=False, help=_KEY_HELP)
+
+
+def url_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which service to ask, and with which key."""
+    return _url_option(_key_option(command))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
 search_argument = click.argument("search_id", metavar="SEARCH", help="search id, or how it begins")
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.errors import StartError
+from cli.host_stores import host_stores
 from cli.options import stop_on_error
 from cli.settings_of_host import read_settings
 
@@ -63,16 +64,12 @@ def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, .
         raise StartError("The worker needs packages that are not installed", [describe_missing(missing)])
     stdout, stderr = Console(), Console(stderr=True)
     settings = _settings(host, data_dir, dataset_roots)
+    _require_key(host, settings)
     # The port first: one that is taken leaves no folder behind.
     with _listen(host, port) as listening, _locked(settings.data_dir):
         service = Service(settings, listening, notify=lambda message: _say(stderr, message, "yellow"))
         _say(stdout, f"AutoNL is starting; data and logs are in {settings.data_dir}")
-        if not _is_loopback(host):
-            _say(
-                stderr,
-                f"No login: anyone who can reach {host} can start, cancel and delete searches",
-                "yellow",
-            )
+        _say(stdout, _who_may_ask(host, settings))
         clean = service.run(
             ready=lambda: _say(stdout, f"AutoNL is running at {service.url}; press Ctrl-C to stop", "bold")
         )
@@ -97,6 +94,30 @@ def _settings(host: str, data_dir: Path | None, dataset_roots: Sequence[Path]) -
     if _is_loopback(host) and "allowed_hosts" not in from_environment:
         chosen["allowed_hosts"] = ("localhost",)  # no other name can lead here, except by a trick
     return read_settings(**chosen)
+
+
+def _require_key(host: str, settings: Settings) -> None:
+    """Raises StartError if others could reach the service and no key keeps them out."""
+    if _is_loopback(host) or settings.require_keys:
+        return
+    if settings.database_url or settings.data_dir.is_dir():
+        with host_stores(settings.data_dir) as stores:
+            if stores.keys.any_valid():
+                return
+    raise StartError(
+        f"Others can reach {host}, and no key exists that would keep them out",
+        [
+            f"make one first: autonl keys create --data-dir {settings.data_dir}",
+            "or start with AUTONL_REQUIRE_KEYS=true, and make it later",
+            "or listen for this machine only: --host 127.0.0.1",
+        ],
+    )
+
+
+def _who_may_ask(host: str, settings: Settings) -> str:
+    if settings.require_keys or not _is_loopback(host):
+        return "Every request needs a key: autonl keys create makes one"
+    return f"No key is needed: only this machine can reach {host}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -79,7 +79,7 @@ class KeyStore:
             session.add(key)
         return key, f"{PREFIX}_{key.id}_{secret}"
 
-    def list(self, tenant_id: str | None = None) -> Sequence[ApiKey]:
+    def all(self, tenant_id: str | None = None) -> Sequence[ApiKey]:
         """The keys, the newest first, those that are revoked or expired too; None: of all tenants it is bound to."""
         query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)
         with self._database.read_scope() as session:

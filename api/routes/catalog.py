@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from api import problems
+from api.access import needs_any_key
 from api.dear_routes import compute
 from api.openapi_responses import problem_responses
 from api.schemas.catalog import BaselineList, BaselineView, SpaceList, SpaceView
@@ -15,7 +16,7 @@ from autonl_core.spec.scaling import describe_net
 from autonl_core.spec.space_families import space_families
 from autonl_core.spec.zoo import ZOO
 
-router = APIRouter(tags=["catalog"])
+router = APIRouter(tags=["catalog"], dependencies=[Depends(needs_any_key)])
 
 
 @router.get("/search-spaces", responses=problem_responses(problems.INVALID_REQUEST))

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from api import problems
-from api.access import DataStores, ReadStores
+from api.access import CallerDep, DataStores, ReadStores
 from api.dependencies import PlainText
 from api.error_handlers import SEND_AS_JSON
 from api.openapi_responses import header_schemas, problem_responses
@@ -44,9 +44,11 @@ from autonl_core.datasets.zip_archive import EMPTY_FIRST_BYTES, FIRST_BYTES
 from autonl_core.spec.config import Name
 from store.datasets import Added, ReadAs, sheets_folder
 from store.errors import NotFound
+from store.keys import Caller
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores
+from store.tenant_rows import DEFAULT_TENANT
 
 POLL_S = 1  # how often to poll a dataset that is being checked
 _JSON_TYPE = "application/json"
@@ -105,6 +107,7 @@ async def add_dataset(
     request: Request,
     response: Response,
     stores: DataStores,
+    caller: CallerDep,
     name: Annotated[Name | None, Query(description="for an uploaded archive; a JSON body has its own `name`")] = None,
     layout: Annotated[Layout, Query(description=f"for an uploaded archive: {LAYOUT_HELP}")] = AUTO,
     duplicates: Annotated[
@@ -125,7 +128,7 @@ async def add_dataset(
         )
     else:
         body = await _read_json(request)
-        added = await run_in_threadpool(_add_path, body, stores)
+        added = await run_in_threadpool(_add_path, body, stores, caller)
     return _added_response(added, response)
 
 
@@ -233,7 +236,9 @@ async def _read_json(request: Request) -> DatasetBody:
         raise HTTPException(problems.MALFORMED_REQUEST.status) from error
 
 
-def _add_path(body: DatasetBody, stores: Stores) -> Added:
+def _add_path(body: DatasetBody, stores: Stores, caller: Caller) -> Added:
+    if caller.tenant_id != DEFAULT_TENANT:  # the folders are of the host, so they belong to its operator
+        raise _path_problem(f"is for the tenant {DEFAULT_TENANT!r}, whose folders these are; upload the images instead")
     path = _allowed_path(body.path, stores.settings)
     try:
         source = detect_source(path)

@@ -19,7 +19,7 @@ _DENIED = (problems.UNAUTHORIZED, problems.FORBIDDEN)
 @router.get("", responses=problem_responses(*_DENIED))
 def list_keys(stores: AdminStores) -> KeyList:
     """The keys of your tenant, newest first, without their secrets."""
-    return KeyList(keys=[KeyView.model_validate(key) for key in stores.keys.list()])
+    return KeyList(keys=[KeyView.model_validate(key) for key in stores.keys.all()])
 
 
 @router.post(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from api import problems
+from api.access import open_to_all
 from api.openapi_responses import problem_responses
 from api.problems import ProblemError
 
@@ -14,6 +15,7 @@ router = APIRouter(tags=["catalog"])
 
 
 @router.get("/problems/{name}", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))
+@open_to_all
 def explain_problem(name: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
     """What a problem type means and what to do about it."""
     kind = problems.TYPES.get(name)
