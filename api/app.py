@@ -123,10 +123,20 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas["DatasetBody"] = DatasetBody.model_json_schema()  # parsed by its route, not by FastAPI
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        _describe_keys(described, required=app.state.settings.require_keys)
         _remove_null_from_parameters(described)
         add_examples(described)
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _describe_keys(described: dict[str, Any], *, required: bool) -> None:
+    """Say of each operation that refuses unknown keys how a key is sent, and whether it has to be."""
+    described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            if str(UNAUTHORIZED.status) in operation["responses"]:
+                operation.setdefault("security", [{"key": []}] if required else [{"key": []}, {}])
 
 
 def _remove_null_from_parameters(described: dict[str, Any]) -> None:

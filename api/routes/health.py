@@ -27,6 +27,7 @@ BROKER_TIMEOUT_S = 1.0
 METRICS_S = 1.0  # how old they may be
 
 router = APIRouter(tags=["operation"])
+_OF_METRICS = problem_responses(problems.UNAVAILABLE, problems.UNAUTHORIZED, problems.FORBIDDEN)
 
 
 @router.get("/healthz")
@@ -51,7 +52,7 @@ def get_readiness(stores: StoresDep) -> Readiness:
     return Readiness(checks=checks)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses(problems.UNAVAILABLE))
+@router.get("/metrics", response_class=PlainTextResponse, responses=_OF_METRICS)
 async def get_service_metrics(request: Request, stores: ServiceStores) -> PlainTextResponse:
     """Metrics of the service in the Prometheus text format. They are counted at most once in a second."""
 

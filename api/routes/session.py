@@ -25,6 +25,7 @@ async def get_session(request: Request, caller: CallerDep) -> SessionView:
 @router.post(
     "",
     status_code=201,
+    openapi_extra={"security": []},  # the key is in the body
     responses=problem_responses(
         problems.UNAUTHORIZED, problems.INVALID_REQUEST, problems.MALFORMED_REQUEST, problems.PAYLOAD_TOO_LARGE
     ),

@@ -66,9 +66,16 @@ class Outcome:
         return {status for label, status in self.statuses if label == operation}
 
 
-def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int) -> Outcome:
-    """Try every operation: the edge cases of each schema, random requests, then sequences of operations."""
-    config = schemathesis.Config.from_dict(_config(base_url, stocked, max_examples, max_scenarios))
+def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int, key: str | None = None) -> Outcome:
+    """Try every operation: the edge cases of each schema, random requests, then sequences of operations.
+
+    Args:
+        key: sent with every request that needs one, except by the checks of what happens without.
+    """
+    described = _config(base_url, stocked, max_examples, max_scenarios)
+    if key is not None:
+        described["auth"] = {"openapi": {"key": {"bearer": key}}}
+    config = schemathesis.Config.from_dict(described)
     schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json", config=config)
     schema.hook(filter_failure)
     outcome = Outcome()
@@ -136,6 +143,8 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "architectures": {"values": [stocked.arch_id]},
             "datasets": {"values": stocked.datasets},
             "paths": {"values": stocked.dataset_paths},
+            "keys": {"values": [stocked.key]},
+            "key_ids": {"values": [stocked.key_id]},
             "budgets": {"values": [400_000, "400k", "0.35M"]},
             "tags": {"values": ["*", '"none", *']},
             "moments": {"values": ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]},
@@ -177,6 +186,8 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 },
             },
             {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights")}},
+            {"include-path": "/keys/{key_id}", "parameters": {"path.key_id": _sometimes("key_ids", 0.8)}},
+            {"include-path": "/session", "parameters": {"body.key": _sometimes("keys", 0.8)}},
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
             # Five headers and parameters together decide what is sent of a file.
             {

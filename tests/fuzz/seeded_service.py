@@ -33,6 +33,8 @@ class Stock:
     dataset_paths: list[str]
     kept_dataset: str  # never deleted by a request: it has contact sheets
     weights: list[str]
+    key: str  # one that may sign in
+    key_id: str  # another one, which may be revoked
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -56,7 +58,19 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     assert states == set(SearchState)
     arch_id = samples.architecture().arch_id
     datasets, dataset_paths = ["digits", "shapes"], [*paths[:2], str(folder)]
-    return Stock(searches, finished, finished[:-_KEPT], arch_id, datasets, dataset_paths, "kept", weights)
+    key, revoked = (client.post("/keys", json={"name": name}).json() for name in ("kept", "revoked"))
+    return Stock(
+        searches,
+        finished,
+        finished[:-_KEPT],
+        arch_id,
+        datasets,
+        dataset_paths,
+        "kept",
+        weights,
+        key["key"],
+        revoked["id"],
+    )
 
 
 def _weights(client: httpx.Client, stores: Stores) -> list[str]:

@@ -19,7 +19,7 @@ from tests.fuzz.seeded_service import stock
 from tests.servers import broker_url, free_port
 
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 31
+OPERATIONS = 37
 # Statuses that the requests must reach, beyond a success of each operation: otherwise they cover too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
@@ -73,7 +73,7 @@ def test_every_answer_is_as_described(
     pictures.mkdir()
     with ValkeyServer(port=free_port()) as broker:
         settings = Settings(
-            data_dir=tmp_path,
+            data_dir=tmp_path / "data",
             database_url=f"sqlite:///{tmp_path / 'autonl.db'}",
             broker_url=broker_url(broker),
             dataset_roots=(pictures,),

@@ -20,6 +20,7 @@ async function call(path, options = {}) {
   }
   if (response.status === 204) return null;
   const body = await response.json().catch(() => ({ title: `The response cannot be read (status ${response.status})` }));
+  if (response.status === 401 && path !== "/session") location.reload(); // the session has ended: the page asks again
   if (!response.ok) throw new Problem(body);
   return body;
 }
@@ -32,6 +33,10 @@ const sent = (body, headers = {}) => ({
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value != null));
 
+/** Who this page is to the service; 401: a key is needed. */
+export const getSession = () => call("/session");
+export const signIn = (key) => call("/session", sent({ key }));
+export const signOut = () => call("/session", { method: "DELETE" });
 export const listSearches = (state, pageToken) =>
   call(`/searches?${query({ state, page_token: pageToken, page_size: 20 })}`);
 export const getFinished = (dataset) => call(`/searches?${query({ dataset, state: "succeeded", page_size: 10 })}`);

@@ -7,6 +7,7 @@ import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
 import { refreshList, startList } from "./list.js";
 import { showMissing } from "./parts.js";
+import { signedIn } from "./session.js";
 import { showWeights } from "./weights.js";
 
 const LIST_EVERY_MS = 3000;
@@ -68,6 +69,7 @@ document.querySelector(".skip-link").addEventListener("click", (event) => {
 });
 // A file that misses the place for it would replace the page.
 for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+await signedIn();
 startForm((search) => {
   location.hash = `#/searches/${search.id}`;
   byId("main").focus();
