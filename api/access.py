@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Scope as AsgiScope
 
 from api import problems
 from api.problems import ProblemError
@@ -111,20 +111,20 @@ async def caller_of(request: Request) -> Caller:
     if presented is None:
         if keys_required(request):
             raise _unauthorized("send a key as Authorization: Bearer KEY, or sign in on the page")
-        return _seen(request.scope, ANYONE)
+        return _seen(request, ANYONE)
     token, is_session = presented
     caller = await request.app.state.known_callers.find(token, is_session=is_session)
     if caller is None and is_session and not keys_required(request):
-        return _seen(request.scope, ANYONE)  # a cookie of another time
+        return _seen(request, ANYONE)  # a cookie of another time
     if caller is None:
         what = "the session has ended; sign in again" if is_session else "the key is unknown, expired or revoked"
         raise _unauthorized(what)
-    return _seen(request.scope, caller)
+    return _seen(request, caller)
 
 
-def _seen(scope: AsgiScope, caller: Caller) -> Caller:
-    """Leave the caller in the scope, for logs."""
-    scope["autonl.caller"] = caller
+def _seen(request: Request, caller: Caller) -> Caller:
+    """Leave what logs say of the caller (`api/caller.py`)."""
+    request.state.tenant_id, request.state.key_id = caller.tenant_id, caller.key_id
     return caller
 
 
@@ -153,6 +153,16 @@ class Needs:
             detail = f"this concerns the whole service: it needs a key of the tenant {DEFAULT_TENANT!r}"
             raise _forbidden(f"{detail} with the scope '{self.scope}'", self.scope)
         return stores
+
+
+def needs_of(dependant: Dependant) -> Needs | None:
+    """What a route states about the keys that it lets in, by its parameters; None if it states nothing."""
+    for part in dependant.dependencies:
+        if isinstance(part.call, Needs):
+            return part.call
+        if (found := needs_of(part)) is not None:
+            return found
+    return None
 
 
 ReadStores = Annotated[Stores, Depends(Needs(Scope.READ))]

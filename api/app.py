@@ -93,17 +93,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = RequestMetrics(settings.data_dir)
     error_handlers.install(app)
+    _include_routes(app)
+    page.mount(app)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, settings=settings)  # around the one before
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _include_routes(app: FastAPI) -> None:
     for module in _DATABASE_ROUTES:
         app.include_router(module.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED, FORBIDDEN))
     app.include_router(session.router, responses=problem_responses(UNAVAILABLE))
     app.include_router(catalog.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
     for module in (problems, health):
         app.include_router(module.router)
-    page.mount(app)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, settings=settings)  # around the one before
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return app
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

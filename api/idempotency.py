@@ -15,8 +15,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from api.access import caller_of, needs_of
 from store.answers import Answer
-from store.stores import Stores
 
 _DONE = (201, 202)  # what only validates is not kept
 _KEPT_HEADERS = ("content-type", "etag", "location", "retry-after")
@@ -27,13 +27,13 @@ class RouteWithFirstAnswers(APIRoute):
     """A route whose POST requests are answered once per key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer_now = super().get_route_handler()
+        answer_now, needed = super().get_route_handler(), needs_of(self.dependant)
 
         async def answer(request: Request) -> Response:
             key = request.headers.get("idempotency-key")
-            if request.method != "POST" or key is None:
+            if request.method != "POST" or key is None or needed is None:
                 return await answer_now(request)
-            stores: Stores = request.app.state.stores
+            stores = await needed(request, await caller_of(request))  # a first answer is for those who may ask
             asked = f"POST {request.scope['path']}", key, await _fingerprint(request)
             known = await run_in_threadpool(stores.answers.find, *asked)
             if known is not None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
+from store.columns import Base
 from store.db import Database, now
 from store.errors import NotFound, TenantExists, TenantInUse
-from store.models import Dataset, Search, WeightSetRow
+from store.models import Search
 from store.states import FINAL
-from store.tenant_rows import DEFAULT_TENANT, ApiKey, PageSession, Tenant
+from store.tenant_rows import DEFAULT_TENANT, Tenant
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-_TABLES = (PageSession, ApiKey, Search, Dataset, WeightSetRow)
 
 
 class TenantStore:
@@ -67,7 +67,8 @@ class TenantStore:
             if active:
                 raise TenantInUse(f"{active} searches of tenant {tenant_id!r} have not ended; cancel them first")
             search_ids = list(session.scalars(select(Search.id).where(own)))
-            for table in _TABLES:
-                session.execute(delete(table).where(table.tenant_id == tenant_id))
+            for table in reversed(Base.metadata.sorted_tables):  # also what other modules store for tenants
+                if (owner := table.columns.get("tenant_id")) is not None:
+                    session.execute(delete(table).where(owner == tenant_id))
             session.execute(delete(Tenant).where(Tenant.id == tenant_id))
         return search_ids

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from PIL import Image
 from starlette.routing import BaseRoute
 
-from api.access import Needs, caller_of
+from api.access import caller_of
 from autonl_core.spec.zoo import ZOO
 from store.keys import ALL_SCOPES, Scope
 from store.stores import Stores
@@ -49,11 +49,6 @@ def api_routes(app: FastAPI) -> list[APIRoute]:
 def _included(router: BaseRoute) -> list[BaseRoute]:
     original = getattr(router, "original_router", None)
     return list(original.routes) if isinstance(original, APIRouter) else []
-
-
-def needs_of(route: APIRoute) -> list[Needs]:
-    """What a route states about the keys that it lets in; empty if it lets in all."""
-    return [call for call in _calls(route.dependant) if isinstance(call, Needs)]
 
 
 def needs_a_key(route: APIRoute) -> bool:

@@ -14,12 +14,13 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from api.access import needs_of
 from api.app import create_app
 from store.keys import Scope
 from store.settings import Settings
 from store.stores import Stores
 from tests.api.http_service import check_datasets, serving
-from tests.api.tenants import Content, api_routes, fill, needs_a_key, needs_of, new_key, pictures, signed_in
+from tests.api.tenants import Content, api_routes, fill, needs_a_key, new_key, pictures, signed_in
 
 BODIES = {"/searches": {"dataset": "digits", "flops_budget": "400k"}, "/keys": {"name": "mine"}}
 QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}}
@@ -140,6 +141,18 @@ def test_lists_counts_and_places_are_of_one_tenant(
     assert "no search" in parent.text
 
 
+def test_a_first_answer_is_given_again_only_to_its_tenant_and_its_scope(
+    ants: httpx.Client, bees: httpx.Client, locked: httpx.Client, stores: Stores
+) -> None:
+    asked = {"json": BODIES["/searches"], "headers": {"Idempotency-Key": "k"}}
+    first = bees.post("/searches", **asked).json()["id"]  # type: ignore[arg-type]
+    assert ants.post("/searches", **asked).json()["id"] != first  # type: ignore[arg-type]
+    assert bees.post("/searches", **asked).json()["id"] == first  # type: ignore[arg-type]
+    assert locked.post("/searches", **asked).status_code == 401  # type: ignore[arg-type]
+    with signed_in(locked, new_key(stores, "bees", [Scope.READ])) as reader:
+        assert reader.post("/searches", **asked).status_code == 403  # type: ignore[arg-type]
+
+
 def test_a_page_token_of_another_tenant_opens_nothing(ants: httpx.Client, bees: httpx.Client) -> None:
     for _ in range(2):
         bees.post("/searches", json=BODIES["/searches"]).raise_for_status()
@@ -191,11 +204,12 @@ def test_a_key_is_let_in_by_its_scope(locked: httpx.Client, stores: Stores) -> N
         with signed_in(locked, new_key(stores, "ants", [scope])) as client:
             for method, route in ROUTES:
                 answer = ask(client, requested(method, route, ABSENT))
-                lacking = [needs.scope for needs in needs_of(route) if needs.scope != scope or needs.whole_service]
+                needs = needs_of(route.dependant)
+                is_lacking = needs is not None and (needs.scope != scope or needs.whole_service)
                 label = f"{method} {route.path} with {scope}: {answer.text}"
-                assert (answer.status_code == 403) == bool(lacking), label
-                if lacking and method != "HEAD":
-                    assert answer.json()["scope"] == lacking[0]
+                assert (answer.status_code == 403) == is_lacking, label
+                if needs is not None and is_lacking and method != "HEAD":
+                    assert answer.json()["scope"] == needs.scope
                 assert answer.status_code < 500, label
 
 
@@ -214,4 +228,4 @@ def test_a_rule_that_is_missing_is_recognised() -> None:
     assert not needs_a_key(route)
     (route,) = [route for _, route in ROUTES if route.path == "/baselines"]
     assert needs_a_key(route)
-    assert not needs_of(route)
+    assert needs_of(route.dependant) is None

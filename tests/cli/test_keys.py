@@ -32,7 +32,7 @@ def test_a_key_is_shown_once_and_listed_and_revoked_by_its_id(tmp_path: Path) ->
     with contextlib.closing(open_stores(Settings(data_dir=tmp_path))) as stores:
         caller = stores.keys.find(key)
     assert caller is not None
-    assert (caller.tenant_id, caller.scopes, caller.key_name) == ("ants", {"read"}, "laptop")
+    assert (caller.tenant_id, caller.scopes, caller.key_name) == ("ants", frozenset(["read"]), "laptop")
     (listed,) = json.loads(done("keys", "list", "--json", *here))["keys"]
     assert listed["id"] == key.split("_")[1]
     assert key.split("_")[2] not in json.dumps(listed)
