@@ -29,6 +29,7 @@ from api.routes import (
     reports,
     searches,
     trade_off,
+    webhooks,
     weights,
 )
 from api.schemas.datasets import DatasetBody
@@ -54,6 +55,7 @@ _DATABASE_ROUTES = (  # may respond with 503
     reports,
     datasets,
     weights,
+    webhooks,
 )
 
 

@@ -74,6 +74,7 @@ COMMANDS = (
         "restore", "cli.backup:restore", "Put a backup into an empty data folder and an empty database, verified."
     ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
+    LazyCommand("webhooks", "cli.webhooks:webhooks", "Add, list, test and delete webhooks, and see what was sent."),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
 )
 

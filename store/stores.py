@@ -22,6 +22,9 @@ from store.sweeps import SweepStore
 from store.tenant_rows import DEFAULT_TENANT
 from store.updates import UpdateStore
 from store.upload_folder import folder_of
+from store.webhooks.feed import WebhookFeed
+from store.webhooks.registry import WebhookStore
+from store.webhooks.sending import WebhookSendingStore
 from store.weight_checks import WeightCheckStore
 from store.weight_files import WeightFiles
 from store.weight_sets import WeightSetStore
@@ -51,6 +54,9 @@ class Stores:
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
     weight_checks: WeightCheckStore
+    webhooks: WebhookStore
+    webhook_feed: WebhookFeed
+    webhook_sending: WebhookSendingStore
     artifacts: ArtifactStore
 
     def of_tenant(self, tenant_id: str) -> Stores:
@@ -87,5 +93,8 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         checks=DatasetCheckStore(database, settings),
         weight_sets=WeightSetStore(database, WeightFiles(weights)),
         weight_checks=WeightCheckStore(database, settings),
+        webhooks=WebhookStore(database),
+        webhook_feed=WebhookFeed(database),
+        webhook_sending=WebhookSendingStore(database),
         artifacts=artifacts,
     )
