@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from store.db import now
 from store.stores import Stores
 from store.webhooks.retries import CallResult
-from store.webhooks.rows import Webhook
+from store.webhooks.rows import DeliveryState, Webhook, WebhookDelivery
 from store.webhooks.sending import Call, WebhookSendingStore
+
+
+class MovedClock:
+    """The database's clock, moved ahead."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self, session: Session) -> datetime:
+        return now(session) + timedelta(seconds=self.ahead_s)
+
 
 URL = "https://hooks.example/autonl"
 OK = CallResult(204, None, "", 0.25)
@@ -57,6 +69,15 @@ def calls(sending: WebhookSendingStore, result: CallResult = OK) -> Iterator[Sen
 def message_of(call: Call) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(call.body)
     return message
+
+
+def skip_to_next_try(stores: Stores, clock: MovedClock, until_s: float) -> None:
+    """Move the clock to the next try of a message that waits, but not beyond `until_s` from now."""
+    with stores.database.read_scope() as session:
+        pending = WebhookDelivery.state == DeliveryState.PENDING, WebhookDelivery.next_try_at > clock(session)
+        due = session.scalars(select(func.min(WebhookDelivery.next_try_at)).where(*pending)).one()
+        ahead_s = (due - now(session)).total_seconds() + 0.01 if due is not None else until_s
+    clock.ahead_s = min(ahead_s, until_s)
 
 
 def end_leases(stores: Stores) -> None:

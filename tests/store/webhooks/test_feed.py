@@ -13,7 +13,7 @@ from store.states import ExitClass
 from store.stores import Stores, open_stores
 from store.webhooks.feed import IS_BEHIND
 from store.webhooks.rows import WebhookDelivery
-from tests.store.sample_rows import FILES, claim, crash, kinds, queue_search, result
+from tests.store.sample_rows import claim, crash, kinds, queue_search, result
 from tests.store.webhooks.hooks import add_webhook, calls, message_of
 
 _LATE_EVENT = """
@@ -38,7 +38,7 @@ def messages(stores: Stores) -> list[WebhookDelivery]:
 def succeed(stores: Stores) -> str:
     """Run a new search to its end; its id."""
     search_id = queue_search(stores)
-    stores.claims.finish(claim(stores), result(), FILES)
+    stores.claims.finish(claim(stores), result(), {})
     return search_id
 
 
@@ -131,13 +131,14 @@ def test_a_reader_that_dies_has_changed_nothing(stores: Stores) -> None:
     add_webhook(stores)
     succeed(stores)
 
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
+    def die(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO webhook_deliveries"):  # the search is marked as read by then
+            raise KeyboardInterrupt
 
-    sqlalchemy_event.listen(stores.database.engine, "commit", die)
+    sqlalchemy_event.listen(stores.database.engine, "before_cursor_execute", die)
     with pytest.raises(KeyboardInterrupt):
         stores.webhook_feed.read()
-    sqlalchemy_event.remove(stores.database.engine, "commit", die)
+    sqlalchemy_event.remove(stores.database.engine, "before_cursor_execute", die)
     assert messages(stores) == []
     read_all(stores)
     assert len(messages(stores)) == 1
