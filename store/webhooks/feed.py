@@ -73,20 +73,24 @@ def announce(session: Session, behind: Sequence[_Behind]) -> None:
         )
         moment = now(session)
         for event, search in session.execute(query):
-            session.add_all(_delivery(webhook, event, search, moment) for webhook in webhooks if _wants(webhook, event))
+            wanting = [webhook for webhook in webhooks if _wants(webhook, event, search)]
+            session.add_all(_delivery(webhook, event, search, moment) for webhook in wanting)
     for each in behind:
         statement = update(Search).where(Search.id == each.search_id).values(announced_seq=each.event_seq)
         session.execute(statement.execution_options(synchronize_session=False))
 
 
-def _wants(webhook: Webhook, event: Event) -> bool:
-    return event.kind in webhook.kinds and event.at >= webhook.created_at
+def _wants(webhook: Webhook, event: Event, search: Search) -> bool:
+    """Whether an event of the same tenant is of a kind that is sent, and not from before the webhook was added."""
+    is_own = webhook.tenant_id == search.tenant_id
+    return is_own and event.kind in webhook.kinds and event.at >= webhook.created_at
 
 
 def _delivery(webhook: Webhook, event: Event, search: Search, moment: datetime) -> WebhookDelivery:
     message_id = new_message_id()
     return WebhookDelivery(
         id=message_id,
+        tenant_id=webhook.tenant_id,
         webhook_id=webhook.id,
         search_id=search.id,
         seq=event.seq,

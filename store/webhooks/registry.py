@@ -130,6 +130,7 @@ class WebhookStore:
             moment, message_id = now(session), new_message_id()
             delivery = WebhookDelivery(
                 id=message_id,
+                tenant_id=webhook.tenant_id,
                 webhook_id=webhook.id,
                 search_id=None,
                 seq=0,

@@ -10,6 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.columns import Base, Json, words
+from store.tenant_rows import OfTenant
 
 _IS_PENDING = text("state = 'pending'")
 _IS_DONE = text("state <> 'pending'")
@@ -32,13 +33,12 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"  # too many were waiting, or it waited too long
 
 
-class Webhook(Base):
+class Webhook(OfTenant, Base):
     """A receiver, what it wants to know, and the claim of the sender that calls it now."""
 
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(32), default="default", server_default="default")
     url: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text)
     kinds: Mapped[list[str]] = mapped_column(Json)  # EventKind
@@ -64,7 +64,7 @@ class Webhook(Base):
     )
 
 
-class WebhookDelivery(Base):
+class WebhookDelivery(OfTenant, Base):
     """One message to one receiver. Its id is the `webhook-id` of every try, so that a receiver recognises repetitions.
 
     A message outlives its search. One without a search is a test call.

@@ -75,8 +75,8 @@ def skip_to_next_try(stores: Stores, clock: MovedClock, until_s: float) -> None:
     """Move the clock to the next try of a message that waits, but not beyond `until_s` from now."""
     with stores.database.read_scope() as session:
         pending = WebhookDelivery.state == DeliveryState.PENDING, WebhookDelivery.next_try_at > clock(session)
-        due = session.scalars(select(func.min(WebhookDelivery.next_try_at)).where(*pending)).one()
-        ahead_s = (due - now(session)).total_seconds() + 0.01 if due is not None else until_s
+        due: datetime | None = session.execute(select(func.min(WebhookDelivery.next_try_at)).where(*pending)).scalar()
+        ahead_s = until_s if due is None else (due - now(session)).total_seconds() + 0.01
     clock.ahead_s = min(ahead_s, until_s)
 
 

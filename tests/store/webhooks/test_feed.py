@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select, text
 
+from store.db import now
+from store.errors import NotFound
 from store.models import Search
 from store.states import ExitClass
 from store.stores import Stores, open_stores
+from store.tenant_rows import Tenant
 from store.webhooks.feed import IS_BEHIND
 from store.webhooks.rows import WebhookDelivery
 from tests.store.sample_rows import claim, crash, kinds, queue_search, result
@@ -187,3 +190,37 @@ def test_searches_with_new_events_are_found_by_an_index_of_only_those(stores: St
             session.execute(text("SET LOCAL enable_seqscan = off"))  # a table of one row is scanned
         plan = session.execute(text(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{query}")).all()
     assert "ix_searches_unannounced" in str(plan)
+
+
+def test_a_webhook_is_sent_events_of_its_own_tenant_only(stores: Stores) -> None:
+    with stores.database.session_scope() as session:
+        session.add_all(Tenant(id=tenant_id, created_at=now(session)) for tenant_id in ("ants", "bees"))
+    ants, bees = stores.of_tenant("ants"), stores.of_tenant("bees")
+    of_ants, of_bees, of_default = (add_webhook(each, *ALL) for each in (ants, bees, stores))
+    mine, others = queue_search(ants), queue_search(bees)
+    bees.control.cancel(others)
+    read_all(stores)
+    bees.searches.delete(others)  # a session of a tenant writes messages as well
+    sent = list(calls(stores.webhook_sending))
+    assert {(each.webhook_id, each.search_id) for each in sent} == {(of_ants, mine), (of_bees, others)}
+    assert {row.tenant_id for row in messages(stores)} == {"ants", "bees"}
+    assert [entry.webhook.id for entry in ants.webhooks.list()] == [of_ants]
+    for delivery in bees.webhooks.deliveries(of_bees):
+        with pytest.raises(NotFound):
+            ants.webhooks.delivery(of_bees, delivery.id)
+        with pytest.raises(NotFound):
+            ants.webhooks.resend(of_ants, delivery.id)
+    with pytest.raises(NotFound):
+        ants.webhooks.delete(of_default)
+
+
+def test_a_search_that_a_tenant_deletes_is_announced_to_that_tenant(stores: Stores) -> None:
+    with stores.database.session_scope() as session:
+        session.add(Tenant(id="bees", created_at=now(session)))
+    bees = stores.of_tenant("bees")
+    for each in (stores, bees):
+        add_webhook(each)
+    search_id = queue_search(bees)
+    bees.control.cancel(search_id)
+    bees.searches.delete(search_id)
+    assert [(row.tenant_id, row.search_id, row.kind) for row in messages(stores)] == [("bees", search_id, "cancelled")]

@@ -30,7 +30,7 @@ class Request:
         return self.headers["webhook-id"]
 
 
-Behaviour = Callable[[http.server.BaseHTTPRequestHandler], None]
+Behaviour = Callable[[http.server.BaseHTTPRequestHandler], object]
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Behaviour:
@@ -42,6 +42,16 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Behaviour:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body)
+
+    return respond
+
+
+def late(after_s: float) -> Behaviour:
+    """Accept a message after a while."""
+
+    def respond(handler: http.server.BaseHTTPRequestHandler) -> None:
+        time.sleep(after_s)
+        answer(204)(handler)
 
     return respond
 

@@ -21,7 +21,7 @@ from store.webhooks.registry import WebhookChange
 from tests.servers import PostgresServer, free_port, migrated_sqlite, wait_for
 from tests.store.sample_rows import queue_search
 from tests.store.webhooks.hooks import add_webhook, end_leases
-from tests.worker.webhooks.receiver import NAME, Receiver, answer, receiving, trusting
+from tests.worker.webhooks.receiver import NAME, Receiver, answer, late, receiving, trusting
 from worker.webhooks.call import Caller
 from worker.webhooks.sender import Sender
 
@@ -135,7 +135,7 @@ def test_two_senders_side_by_side_send_each_event_once(stores: Stores, settings:
 
 def test_a_sender_finishes_its_calls_when_it_is_asked_to_stop(stores: Stores, settings: Settings) -> None:
     with receiving(tls=False) as receiver:
-        receiver.behaviour = lambda handler: (time.sleep(1), answer(204)(handler))[1]
+        receiver.behaviour = late(1)
         webhook_id = add_webhook(stores, url=f"http://localhost:{receiver.port}/")
         cancelled_search(stores)
         with sending_process(settings) as process:
@@ -183,7 +183,7 @@ def sending_thread(stores: Stores, caller: Caller) -> Iterator[Sender]:
 
 def test_a_slow_receiver_does_not_hold_back_others(stores: Stores) -> None:
     with receiving(tls=True) as slow, receiving(tls=True) as quick:
-        slow.behaviour = lambda handler: (time.sleep(1), answer(204)(handler))[1]
+        slow.behaviour = late(1)
         tls = trusting(slow)
         assert quick.authority is not None
         quick.authority.configure_trust(tls)

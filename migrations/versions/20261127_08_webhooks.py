@@ -1,6 +1,6 @@
 """Webhooks, the messages to them, and how far the event log of each search has been read for them.
 
-Revision: 20261127_03
+Revision: 20261127_08
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "20261127_03"
-down_revision = "20261126_02"
+revision = "20261127_08"
+down_revision = "20261127_07"
 branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+OF_OWN_TENANT = "COALESCE(NULLIF(current_setting('autonl.tenant', true), ''), 'default') IN ('*', tenant_id)"
 _IS_PENDING = sa.text("state = 'pending'")
 _IS_DONE = sa.text("state <> 'pending'")
 _IS_BEHIND = sa.text("event_seq > announced_seq")
@@ -46,9 +47,14 @@ def upgrade() -> None:
             "(state = 'disabled') = (disabled_reason IS NOT NULL)", name=op.f("ck_webhooks_reason_when_disabled")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_webhooks_tenant_id_tenants")),
     )
     op.create_index("ix_webhooks_tenant", "webhooks", ["tenant_id", "created_at", "id"])
     _create_deliveries()
+    if op.get_bind().dialect.name == "postgresql":
+        for table in ("webhooks", "webhook_deliveries"):
+            op.execute(f"CREATE POLICY tenant ON {table} USING ({OF_OWN_TENANT})")
+            op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     # Events from before there were webhooks are of interest to none.
     op.add_column("searches", sa.Column("announced_seq", sa.Integer(), server_default="0", nullable=False))
     op.execute("UPDATE searches SET announced_seq = event_seq")
@@ -59,6 +65,7 @@ def _create_deliveries() -> None:
     op.create_table(
         "webhook_deliveries",
         sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("tenant_id", sa.String(32), server_default="default", nullable=False),
         sa.Column("webhook_id", sa.String(16), nullable=False),
         sa.Column("search_id", sa.String(16), nullable=True),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -84,6 +91,7 @@ def _create_deliveries() -> None:
         sa.ForeignKeyConstraint(
             ["webhook_id"], ["webhooks.id"], name=op.f("fk_webhook_deliveries_webhook_id_webhooks"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_webhook_deliveries_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
         sa.UniqueConstraint(
             "webhook_id", "search_id", "seq", name=op.f("uq_webhook_deliveries_webhook_id_search_id_seq")
