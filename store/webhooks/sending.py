@@ -66,7 +66,7 @@ class WebhookSendingStore:
             moment = self._clock(session)
             query = select(Webhook).where(_is_free(moment), or_(_has_test(moment), _has_event(moment)))
             query = query.order_by(Webhook.tried_at, Webhook.id).limit(1)
-            # Not the lock of a deletion: whoever writes messages holds what excludes that.
+            # Not the lock of a deletion: transactions that write messages hold what excludes that.
             webhook = session.scalars(query.with_for_update(key_share=True, skip_locked=True)).first()
             message = _next_message(session, webhook, moment) if webhook is not None else None
             if webhook is None or message is None:

@@ -33,6 +33,9 @@ class Stock:
     dataset_paths: list[str]
     kept_dataset: str  # never deleted by a request: it has contact sheets
     weights: list[str]
+    webhook_id: str  # never deleted by a request
+    deleted_webhooks: list[str]
+    delivery_id: str  # of the former
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -56,7 +59,28 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     assert states == set(SearchState)
     arch_id = samples.architecture().arch_id
     datasets, dataset_paths = ["digits", "shapes"], [*paths[:2], str(folder)]
-    return Stock(searches, finished, finished[:-_KEPT], arch_id, datasets, dataset_paths, "kept", weights)
+    return Stock(
+        searches,
+        finished,
+        finished[:-_KEPT],
+        arch_id,
+        datasets,
+        dataset_paths,
+        "kept",
+        weights,
+        *_webhooks(client, stores),
+    )
+
+
+def _webhooks(client: httpx.Client, stores: Stores) -> tuple[str, list[str], str]:
+    """A webhook with a message that waits, some others, and that message."""
+    body = {"url": "https://hooks.example/", "kinds": ["created"]}
+    kept, *others = (client.post("/webhooks", json=body).json()["id"] for _ in range(4))
+    start(client)
+    while stores.webhook_feed.read():
+        pass
+    (delivery,) = client.get(f"/webhooks/{kept}/deliveries").json()["deliveries"]
+    return kept, others, delivery["id"]
 
 
 def _weights(client: httpx.Client, stores: Stores) -> list[str]:
