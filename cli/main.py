@@ -13,7 +13,7 @@ COMMANDS = (
     LazyCommand(
         "up",
         "cli.up:up",
-        "Run the whole service on this machine: broker, API with the page, worker, sweeper, checker, webhooks. Ctrl-C stops it.",
+        "Run the whole service here: broker, API with the page, worker, sweeper, checker, webhooks. Ctrl-C stops it.",
     ),
     LazyCommand("search", "cli.start_search:search", "Start a search. With --wait, exit code 1 unless it succeeded."),
     LazyCommand("status", "cli.searches:status", "Show the current state of a search. Exit code 1 if it failed."),

@@ -73,7 +73,7 @@ def test_every_answer_is_as_described(
     pictures.mkdir()
     with ValkeyServer(port=free_port()) as broker:
         settings = Settings(
-            data_dir=tmp_path,
+            data_dir=tmp_path / "data",
             database_url=f"sqlite:///{tmp_path / 'autonl.db'}",
             broker_url=broker_url(broker),
             dataset_roots=(pictures,),
