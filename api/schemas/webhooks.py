@@ -34,15 +34,15 @@ class WebhookBody(BaseModel):
 
 
 class WebhookChangeBody(BaseModel):
-    """The JSON body of `PATCH /webhooks/{id}`: what is left out stays as it is."""
+    """The JSON body of `PATCH /webhooks/{id}`: what is left out stays as it is, so no field has a default."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"active": False}})
 
-    url: UrlText = Field(default="", description="https URL with a public address")
-    kinds: Kinds = Field(default=[EventKind(kind) for kind in FINAL_KINDS], description="kinds of events to send")
-    description: Description = ""
+    url: UrlText = Field(default_factory=str, description="https URL with a public address")
+    kinds: Kinds = Field(default_factory=list, description="kinds of events to send")
+    description: Description = Field(default_factory=str)
     active: bool = Field(
-        default=True, strict=True, description="false: pause; true: go on, at once, with what waits, also if disabled"
+        default_factory=bool, strict=True, description="false: pause; true: go on, at once, with what waits, also if disabled"
     )
 
     @model_validator(mode="after")
