@@ -42,7 +42,9 @@ class WebhookChangeBody(BaseModel):
     kinds: Kinds = Field(default_factory=list, description="kinds of events to send")
     description: Description = Field(default_factory=str)
     active: bool = Field(
-        default_factory=bool, strict=True, description="false: pause; true: go on, at once, with what waits, also if disabled"
+        default_factory=bool,
+        strict=True,
+        description="false: pause; true: go on, at once, with what waits, also if disabled",
     )
 
     @model_validator(mode="after")
