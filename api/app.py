@@ -32,6 +32,7 @@ from api.routes import (
     searches,
     session,
     trade_off,
+    webhooks,
     weights,
 )
 from api.schemas.datasets import DatasetBody
@@ -58,6 +59,7 @@ _DATABASE_ROUTES = (  # may respond with 503
     datasets,
     weights,
     keys,
+    webhooks,
 )
 
 

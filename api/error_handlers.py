@@ -25,6 +25,7 @@ from store.errors import (
     PageTokenError,
     StateConflict,
     StoreError,
+    TooManyWebhooks,
     WeightSetExists,
     WeightSetInUse,
 )
@@ -57,6 +58,7 @@ _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     DatasetInUse: problems.DATASET_IN_USE,
     WeightSetExists: problems.WEIGHTS_EXIST,
     WeightSetInUse: problems.WEIGHTS_IN_USE,
+    TooManyWebhooks: problems.TOO_MANY_WEBHOOKS,
 }
 
 

@@ -223,6 +223,13 @@ WEIGHTS_IN_USE = _declare(
     "Built-in weight sets cannot be deleted.",
     "weight set 'efficientnet-lite0' is built in and cannot be deleted",
 )
+TOO_MANY_WEBHOOKS = _declare(
+    "too-many-webhooks",
+    409,
+    "Too many webhooks",
+    "Delete webhooks that are no longer needed; one webhook can get events of all kinds.",
+    "there are 100 webhooks, and at most 100 are possible; delete one",
+)
 INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",
     507,

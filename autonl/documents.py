@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -201,12 +201,62 @@ def delete_weights(name: str) -> Call[None]:
     return _delete(f"/weights/{_quoted(name)}")
 
 
+# Webhooks -------------------------------------------------------------------------------------------------------------
+
+
+def add_webhook(url: str, kinds: Sequence[str], description: str) -> Call[Document]:
+    """Add a webhook; no kinds: those of events that end a search. The response has its secret."""
+    body = {"url": url, "description": description} | ({"kinds": list(kinds)} if kinds else {})
+    return _write("POST", "/webhooks", body)
+
+
+def webhooks() -> Call[Document]:
+    return get("/webhooks")
+
+
+def webhook(webhook_id: str) -> Call[Document]:
+    return get(_of_webhook(webhook_id))
+
+
+def change_webhook(webhook_id: str, **changes: Any) -> Call[Document]:
+    return _write("PATCH", _of_webhook(webhook_id), changes)
+
+
+def delete_webhook(webhook_id: str) -> Call[None]:
+    return _delete(_of_webhook(webhook_id))
+
+
+def rotate_webhook(webhook_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_webhook(webhook_id)}/rotate")
+
+
+def test_webhook(webhook_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_webhook(webhook_id)}/test")
+
+
+def deliveries(webhook_id: str, **filters: str | int | None) -> Call[Document]:
+    """A page of the log of deliveries, newest first."""
+    return get(f"{_of_webhook(webhook_id)}/deliveries", filters)
+
+
+def delivery(webhook_id: str, delivery_id: str) -> Call[Document]:
+    return get(f"{_of_webhook(webhook_id)}/deliveries/{_quoted(delivery_id)}")
+
+
+def resend(webhook_id: str, delivery_id: str) -> Call[Document]:
+    return _write("POST", f"{_of_webhook(webhook_id)}/deliveries/{_quoted(delivery_id)}/resend")
+
+
 def health(timeout_s: float) -> Call[Document]:
     return get("/healthz", timeout_s=timeout_s)
 
 
 def _of_search(search_id: str) -> str:
     return f"/searches/{_quoted(search_id)}"
+
+
+def _of_webhook(webhook_id: str) -> str:
+    return f"/webhooks/{_quoted(webhook_id)}"
 
 
 def _quoted(name: str) -> str:

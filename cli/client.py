@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -115,6 +115,36 @@ class Client:
 
     def delete_weights(self, name: str) -> None:
         self._run(documents.delete_weights(name))
+
+    def add_webhook(self, url: str, kinds: Sequence[str], description: str) -> Document:
+        return self._run(documents.add_webhook(url, kinds, description))
+
+    def webhooks(self) -> Document:
+        return self._run(documents.webhooks())
+
+    def webhook(self, webhook_id: str) -> Document:
+        return self._run(documents.webhook(webhook_id))
+
+    def change_webhook(self, webhook_id: str, **changes: Any) -> Document:
+        return self._run(documents.change_webhook(webhook_id, **changes))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._run(documents.delete_webhook(webhook_id))
+
+    def rotate_webhook(self, webhook_id: str) -> Document:
+        return self._run(documents.rotate_webhook(webhook_id))
+
+    def test_webhook(self, webhook_id: str) -> Document:
+        return self._run(documents.test_webhook(webhook_id))
+
+    def deliveries(self, webhook_id: str, **filters: str | int | None) -> Document:
+        return self._run(documents.deliveries(webhook_id, **filters))
+
+    def delivery(self, webhook_id: str, delivery_id: str) -> Document:
+        return self._run(documents.delivery(webhook_id, delivery_id))
+
+    def resend(self, webhook_id: str, delivery_id: str) -> Document:
+        return self._run(documents.resend(webhook_id, delivery_id))
 
     def poll(self, search_id: str) -> Document:
         """The search in its current state; tolerates a restarting service or an unavailable database for a while."""

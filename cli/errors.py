@@ -22,6 +22,8 @@ _COMMANDS = (  # what a request of the API is on the command line
     (r"send a key as Authorization: Bearer KEY.*", "give your key: --key KEY, or AUTONL_KEY in the environment"),
     (r"GET /datasets/([^\s;,]+)", r"`autonl dataset show \1`"),
     (r"GET /weights\b(?!/)", r"`autonl weights list`"),
+    (r"GET /webhooks/(\w+)/deliveries\b", r"`autonl webhooks deliveries \1`"),
+    (r"GET /webhooks\b(?!/)", r"`autonl webhooks list`"),
     (r"GET /architectures/\S+\?search_id=(\w+)&format=([\w-]+)", r"`autonl download \1 -f \2`"),
 )
 _OPTIONS = {"flops_budget": "-b/--budget", "dataset": "-d/--dataset"}  # of fields that may be missing

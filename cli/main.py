@@ -13,7 +13,7 @@ COMMANDS = (
     LazyCommand(
         "up",
         "cli.up:up",
-        "Run the whole service on this machine: broker, API with the page, worker, sweeper, checker. Ctrl-C stops it.",
+        "Run the whole service here: broker, API with the page, worker, sweeper, checker, webhooks. Ctrl-C stops it.",
     ),
     LazyCommand("search", "cli.start_search:search", "Start a search. With --wait, exit code 1 unless it succeeded."),
     LazyCommand("status", "cli.searches:status", "Show the current state of a search. Exit code 1 if it failed."),
@@ -74,6 +74,7 @@ COMMANDS = (
         "restore", "cli.backup:restore", "Put a backup into an empty data folder and an empty database, verified."
     ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
+    LazyCommand("webhooks", "cli.webhooks:webhooks", "Add, list, test and delete webhooks, and see what was sent."),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
     LazyCommand("keys", "cli.keys:keys", "Make, list and revoke keys of a service on this machine."),
     LazyCommand("tenants", "cli.tenants:tenants", "Create, list and delete the tenants of a service on this machine."),

@@ -1,4 +1,5 @@
-"""The whole service on one machine: broker, migrations, API, worker, sweeper and checker, each in its own process."""
+"""The whole service on one machine: broker, migrations, API, worker, sweeper, checker and sender of webhooks,
+each in its own process."""
 
 from __future__ import annotations
 
@@ -52,6 +53,7 @@ class Service:
             self._python("worker", "worker"),
             self._python("sweeper", "worker.sweeper"),
             self._python("checker", "worker.checker"),
+            self._python("webhooks", "worker.webhooks"),
         ]
 
     def run(self, ready: Callable[[], None]) -> bool:

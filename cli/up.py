@@ -56,7 +56,7 @@ _EMBEDDED: dict[str, Any] = {
 )
 @stop_on_error
 def up(host: str, port: int, data_dir: Path | None, dataset_roots: tuple[Path, ...]) -> None:
-    """Run the whole service on this machine: broker, API with the page, worker, sweeper, checker. Ctrl-C stops it."""
+    """Run the whole service here: broker, API with the page, worker, sweeper, checker, webhooks. Ctrl-C stops it."""
     from autonl_core.host.packages import describe_missing, missing_packages
     from cli.service import Service  # imported with the settings, neither of which the help needs
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, event, text
 from store.db import Database
 from store.models import Search
 from store.settings import Settings
+from store.webhooks import rows as _webhook_rows  # noqa: F401  (its tables are in the metadata)
 
 _LOCK = 7_130_219_884  # an arbitrary number, the same in every process that migrates
 

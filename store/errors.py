@@ -12,6 +12,7 @@ StoreError
 ├── StartChanged         what a search starts from was deleted since the caller read it
 ├── WeightSetExists      a weight set name is taken by other content
 ├── WeightSetInUse       a weight set is built in
+├── TooManyWebhooks      a tenant has as many webhooks as are possible
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
 │   └── LeaseLapsed      for now: its beats were late, and its supervisor may still take the search back
 ├── AlreadyWritten       a repeated update was already stored
@@ -81,6 +82,10 @@ class WeightSetExists(StoreError):
 
 class WeightSetInUse(StoreError):
     """The weight set cannot be deleted: it is built in."""
+
+
+class TooManyWebhooks(StoreError):
+    """There are as many webhooks as are possible; delete one first."""
 
 
 class LeaseLost(StoreError):

@@ -67,6 +67,7 @@ class Search(OfTenant, Base):
     crash_streak: Mapped[int] = mapped_column(Integer, default=0)
     saved_step: Mapped[int] = mapped_column(Integer, default=0)  # highest run state so far
     event_seq: Mapped[int] = mapped_column(Integer, default=0)
+    announced_seq: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # see store/webhooks/feed.py
     metric_seq: Mapped[int] = mapped_column(Integer, default=0)
     report_seq: Mapped[int] = mapped_column(Integer, default=0)  # newest numbered update of the newest attempt
     ring_count: Mapped[int] = mapped_column(Integer, default=0)
@@ -95,6 +96,12 @@ class Search(OfTenant, Base):
             "id",
             postgresql_where=text("state = 'queued'"),
             sqlite_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_searches_unannounced",
+            "id",
+            postgresql_where=text("event_seq > announced_seq"),
+            sqlite_where=text("event_seq > announced_seq"),
         ),
         Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
     )

@@ -34,6 +34,7 @@ from store.queued_search import queue_search
 from store.repeats import all_repeats, queue_repeats
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 from store.unchanged import require_unchanged
+from store.webhooks.feed import announce_all
 
 MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
@@ -176,6 +177,8 @@ class SearchStore:
                     f"search {successor} goes on from search {search_id}; cancel it, or wait until it ends",
                     state=_get(session, search_id).state,
                 )
+            announce_all(session, search_id)
+            session.flush()
             statement = delete(Search).where(Search.id == search_id, Search.state.in_(FINAL)).returning(Search.id)
             if session.scalars(statement).one_or_none() is None:
                 state = _get(session, search_id).state

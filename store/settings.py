@@ -92,6 +92,14 @@ class Settings(BaseSettings):
         default=4 << 30, ge=0, description="limit of a check process's address space; 0: unlimited"
     )
 
+    webhook_poll_s: float = Field(
+        default=1, gt=0, description="interval at which senders of webhooks look for new events and due calls"
+    )
+    webhook_slots: int = Field(default=8, ge=1, description="receivers that one sender of webhooks calls at a time")
+    webhook_loopback: bool = Field(
+        default=False, description="for development: webhooks may lead to loopback addresses, also by http"
+    )
+
     max_body_bytes: int = Field(default=1 << 16, ge=1, description="limit of a request body of JSON")
     max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="limit of an uploaded archive")
     max_weights_bytes: int = Field(default=512 << 20, ge=1, description="limit of an uploaded file of weights")

@@ -24,6 +24,9 @@ from store.tenant_rows import DEFAULT_TENANT
 from store.tenants import TenantStore
 from store.updates import UpdateStore
 from store.upload_folder import folder_of
+from store.webhooks.feed import WebhookFeed
+from store.webhooks.registry import WebhookStore
+from store.webhooks.sending import WebhookSendingStore
 from store.weight_checks import WeightCheckStore
 from store.weight_files import WeightFiles
 from store.weight_sets import WeightSetStore
@@ -55,6 +58,9 @@ class Stores:
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
     weight_checks: WeightCheckStore
+    webhooks: WebhookStore
+    webhook_feed: WebhookFeed
+    webhook_sending: WebhookSendingStore
     artifacts: ArtifactStore
 
     def of_tenant(self, tenant_id: str) -> Stores:
@@ -93,5 +99,8 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         checks=DatasetCheckStore(database, settings),
         weight_sets=WeightSetStore(database, WeightFiles(weights)),
         weight_checks=WeightCheckStore(database, settings),
+        webhooks=WebhookStore(database),
+        webhook_feed=WebhookFeed(database),
+        webhook_sending=WebhookSendingStore(database),
         artifacts=artifacts,
     )

@@ -24,5 +24,6 @@ def require_unchanged(session: Session, search_id: str, seen: Search | None) -> 
 
 
 def _values(search: Search) -> dict[str, object]:
-    """Every column of the row."""
-    return {column.key: getattr(search, column.key) for column in inspect(Search).column_attrs}
+    """Every column of the row that a client can see the effect of."""
+    keys = (column.key for column in inspect(Search).column_attrs)
+    return {key: getattr(search, key) for key in keys if key != Search.announced_seq.key}

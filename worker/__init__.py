@@ -1,4 +1,5 @@
-"""Processes: the Celery worker, the sweeper, the checker, and one supervised process per search or dataset check.
+"""Processes: the Celery worker, the sweeper, the checker, the sender of webhooks, and one supervised process per search
+or dataset check.
 
 Only `search_process.py` and `check_process.py` load tensor code.
 """

@@ -94,12 +94,33 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     call("list_search_spaces", "GET", "/search-spaces?resolution=96")
     call("list_baselines", "GET", "/baselines?flops_budget=40M")
     call("explain_problem", "GET", "/problems/budget-infeasible")
+    record_webhooks(recorder, stores)
     call("get_health", "GET", "/healthz")
     call("get_readiness", "GET", "/readyz")
     made = call("create_key", "POST", "/keys", {"name": "laptop", "scopes": ["read", "submit"], "expires_in_days": 90})
     call("list_keys", "GET", "/keys")
     call("sign_in", "POST", "/session", {"key": made["key"]})
     call("get_session", "GET", "/session")
+
+
+def record_webhooks(recorder: Recorder, stores: Stores) -> None:
+    call = recorder.call
+    body = {"url": "https://example.org/hooks/autonl", "kinds": ["succeeded", "cancelled"], "description": "a bot"}
+    hook = call("add_webhook", "POST", "/webhooks", body)
+    own = f"/webhooks/{hook['id']}"
+    search_id = call("start_search", "POST", "/searches", SEARCH)["id"]
+    call("cancel_search", "POST", f"/searches/{search_id}/cancel")
+    while stores.webhook_feed.read():
+        pass
+    for operation, path in (("list_webhooks", "/webhooks"), ("get_webhook", own)):
+        call(operation, "GET", path)
+    (delivery,) = call("list_webhook_deliveries", "GET", f"{own}/deliveries")["deliveries"]
+    sent = f"{own}/deliveries/{delivery['id']}"
+    call("get_webhook_delivery", "GET", sent)
+    call("resend_webhook_delivery", "POST", f"{sent}/resend")
+    call("test_webhook", "POST", f"{own}/test")
+    call("rotate_webhook_secret", "POST", f"{own}/rotate")
+    call("change_webhook", "PATCH", own, {"active": False})
 
 
 def record_datasets(recorder: Recorder, settings: Settings, folder: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_text_form_of_a_budget_is_described_as_it_is_read(described: dict[st
             SearchConfig.model_validate({"dataset": "a", "flops_budget": written})
 
 
-METHODS = {"get", "put", "post", "delete"}
+METHODS = {"get", "put", "post", "patch", "delete"}
 
 
 def test_it_is_valid_openapi(described: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from store.settings import Settings
 from tests.e2e.compose import ROOT, SECRETS, load
 from tests.servers import PostgresServer
 
-OURS = ("migrate", "api", "sweeper", "checker", "worker")
+OURS = ("migrate", "api", "sweeper", "checker", "webhooks", "worker")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_secrets_come_only_from_the_environment() -> None:
 
 def test_every_service_waits_for_its_dependencies(services: dict[str, Any]) -> None:
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("api", "sweeper", "checker", "worker"):
+    for name in ("api", "sweeper", "checker", "webhooks", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
             "redis": {"condition": "service_healthy"},

@@ -27,10 +27,12 @@ _SEMANTIC_PROBLEMS = {
     "idempotency-key-reuse",
     "precondition-failed",
     "range-not-satisfiable",
+    "too-many-webhooks",
     "weights-invalid",
 }
 _SEMANTIC_FIELD_CODES = {
     "bad_normalisation",
+    "bad_url",
     "dataset_not_ready",
     "infeasible",
     "name_missing",
@@ -153,6 +155,10 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "kept_datasets": {"values": [stocked.kept_dataset]},
             "labels": {"values": [0, 1]},
             "weights": {"values": [*stocked.weights, "efficientnet-lite0"]},
+            "webhooks": {"values": [stocked.webhook_id]},
+            "deleted_webhooks": {"values": stocked.deleted_webhooks},
+            "deliveries": {"values": [stocked.delivery_id]},
+            "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
@@ -163,6 +169,10 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "body.dataset": _sometimes("datasets", 0.8),
             "body.flops_budget": _sometimes("budgets", 0.8),
             "body.path": _sometimes("paths"),
+            "path.webhook_id": _sometimes("webhooks", 0.8),
+            "path.delivery_id": _sometimes("deliveries", 0.8),
+            "query.before": _sometimes("deliveries"),
+            "body.url": _sometimes("urls", 0.8),
             "header.Range": _sometimes("ranges", 0.8),
             "header.if-match": _sometimes("tags"),
             "header.if-none-match": _sometimes("tags"),
@@ -171,6 +181,11 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             {
                 "include-method": "DELETE",
                 "parameters": {"path.search_id": _sometimes("deleted"), "header.if-match": _sometimes("tags")},
+            },
+            {
+                "include-path": "/webhooks/{webhook_id}",
+                "include-method": "DELETE",
+                "parameters": {"path.webhook_id": _sometimes("deleted_webhooks")},
             },
             {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
             {

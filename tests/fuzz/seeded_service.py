@@ -35,6 +35,9 @@ class Stock:
     weights: list[str]
     key: str  # one that may sign in
     key_id: str  # another one, which may be revoked
+    webhook_id: str  # never deleted by a request
+    deleted_webhooks: list[str]
+    delivery_id: str  # of the former
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -70,7 +73,19 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         weights,
         key["key"],
         revoked["id"],
+        *_webhooks(client, stores),
     )
+
+
+def _webhooks(client: httpx.Client, stores: Stores) -> tuple[str, list[str], str]:
+    """A webhook with a message that waits, some others, and that message."""
+    body = {"url": "https://hooks.example/", "kinds": ["created"]}
+    kept, *others = (client.post("/webhooks", json=body).json()["id"] for _ in range(4))
+    start(client)
+    while stores.webhook_feed.read():
+        pass
+    (delivery,) = client.get(f"/webhooks/{kept}/deliveries").json()["deliveries"]
+    return kept, others, delivery["id"]
 
 
 def _weights(client: httpx.Client, stores: Stores) -> list[str]:

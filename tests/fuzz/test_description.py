@@ -19,7 +19,7 @@ from tests.fuzz.seeded_service import stock
 from tests.servers import broker_url, free_port
 
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 37
+OPERATIONS = 46
 # Statuses that the requests must reach, beyond a success of each operation: otherwise they cover too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},

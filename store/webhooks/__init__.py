@@ -1,0 +1,1 @@
+"""Webhooks: who is called, when what happens. Fed from the event log, sent by `worker/webhooks/`."""
