@@ -163,8 +163,8 @@ class TestInspectors:
         received: list[tuple[int, int]] = []
         receive = inspectors._receive_block
 
-        def note(process: ReaderProcess, portion: Portion) -> None:
-            receive(process, portion)
+        def note(process: ReaderProcess, portion: Portion, patience_s: float) -> None:
+            receive(process, portion, patience_s)
             received.append((int(portion.rows[0]), len(portion.rows)))
 
         monkeypatch.setattr(inspectors, "_receive_block", note)
