@@ -16,7 +16,7 @@ from api.head_requests import HeadMiddleware
 from api.middleware import RequestCounts, RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
-from api.problems import UNAVAILABLE, Problem
+from api.problems import INSUFFICIENT_STORAGE, UNAVAILABLE, Problem
 from api.routes import (
     architectures,
     catalog,
@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.counts = RequestCounts()
     error_handlers.install(app)
     for module in _DATABASE_ROUTES:
-        app.include_router(module.router, responses=problem_responses(UNAVAILABLE))
+        app.include_router(module.router, responses=problem_responses(UNAVAILABLE, INSUFFICIENT_STORAGE))
     for module in (catalog, problems, health):
         app.include_router(module.router)
     page.mount(app)

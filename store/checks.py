@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.db import Database, now
@@ -39,6 +39,7 @@ class CheckLease:
     name: str
     fence: int
     tenant_id: str = DEFAULT_TENANT
+    turn: int = 0  # how many turns of this check ended before this one
 
 
 class CheckStore(ABC, Generic[RowT]):
@@ -57,7 +58,7 @@ class CheckStore(ABC, Generic[RowT]):
         """State and findings of a row whose check failed too often, for the reason `detail`."""
 
     def claim(self, owner: str) -> CheckLease | None:
-        """Claim the row that was added first, or return None if none is waiting.
+        """Claim the row that has waited longest for its turn, or return None if none is waiting.
 
         A lease that expired counts as a crash: its holder was killed, perhaps by the content of what it checked.
         """
@@ -67,11 +68,11 @@ class CheckStore(ABC, Generic[RowT]):
         for _ in range(_CLAIM_TRIES):
             with self._database.session_scope() as session:
                 moment = now(session)
-                free = or_(table.lease_until.is_(None), table.lease_until < moment)
+                free = self._free(moment)
                 due = (
                     select(table)
                     .where(table.state == CHECKING, free)
-                    .order_by(table.created_at, table.name)
+                    .order_by(func.coalesce(table.waits_since, table.created_at), table.name)
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 )
@@ -81,6 +82,12 @@ class CheckStore(ABC, Generic[RowT]):
                 if (lease := self._take(session, row, free, owner, moment)) is not None:
                     return lease
         return None
+
+    def any_waits(self) -> bool:
+        """Whether a check waits for a checker."""
+        with self._database.read_scope() as session:
+            waiting = select(self._table.name).where(self._table.state == CHECKING, self._free(now(session)))
+            return session.execute(waiting.limit(1)).first() is not None
 
     def progress(self, lease: CheckLease) -> float | None:
         """How far the check is, 0 to 1. Raises LeaseLost."""
@@ -123,6 +130,12 @@ class CheckStore(ABC, Generic[RowT]):
         with self._database.session_scope() as session:
             self._write(session, lease, {"owner": None, "lease_until": None, "progress": None})
 
+    def end_turn(self, lease: CheckLease) -> None:
+        """Release the check, to go on once those that wait have had a turn. Raises LeaseLost."""
+        with self._database.session_scope() as session:
+            released = {"owner": None, "lease_until": None, "progress": None}
+            self._write(session, lease, {**released, "turns": lease.turn + 1, "waits_since": now(session)})
+
     def _row(self, lease: CheckLease) -> RowT:
         """The row to check. Raises LeaseLost."""
         with self._database.read_scope() as session:
@@ -140,7 +153,7 @@ class CheckStore(ABC, Generic[RowT]):
         self, session: Session, row: RowT, free: ColumnElement[bool], owner: str, moment: datetime
     ) -> CheckLease | None:
         """Lease `row` to `owner`, or close it after too many crashes; None if closed, or taken in the meantime."""
-        table, lease = self._table, CheckLease(row.name, row.fence + 1, row.tenant_id)
+        table, lease = self._table, CheckLease(row.name, row.fence + 1, row.tenant_id, row.turns)
         lease_expired = row.owner is not None
         crashes = row.crashes + lease_expired
         values: dict[str, Any] = {"fence": lease.fence, "crashes": crashes}
@@ -154,6 +167,10 @@ class CheckStore(ABC, Generic[RowT]):
         returning = statement.values(**values).returning(table.owner)
         owners = session.execute(returning.execution_options(synchronize_session=False)).scalars().all()
         return lease if owners == [owner] else None
+
+    def _free(self, moment: datetime) -> ColumnElement[bool]:
+        """Whether a row is leased to nobody, nor waits after a crash."""
+        return or_(self._table.lease_until.is_(None), self._table.lease_until < moment)
 
     def _lease_time(self) -> timedelta:
         return timedelta(seconds=self._settings.lease_s)
@@ -188,8 +205,8 @@ def start_check(session: Session, row: Checked) -> None:
     """
     row.fence = (row.fence or secrets.randbelow(1 << 30)) + 1
     row.owner = row.lease_until = row.progress = row.checked_at = None
-    row.crashes = 0
-    row.created_at = now(session)
+    row.crashes = row.turns = 0
+    row.created_at = row.waits_since = now(session)
 
 
 def _crash_detail(noun: str, crashes: int, reason: str) -> str:

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         default=0, ge=0, description="limit of the cache of prepared datasets on one host; 0: the space on its disk"
     )
 
+    disk_reserve_bytes: int = Field(
+        default=1 << 30,
+        ge=0,
+        description="what uploads, run states and results leave free on their disk, for what cannot wait",
+    )
+
     supernet_bytes: int = Field(
         default=128 << 20,
         ge=0,
@@ -83,6 +89,16 @@ class Settings(BaseSettings):
     )
     supernet_keep_s: float = Field(
         default=30 * 86_400, ge=0, description="how long after its end a search can be gone on from"
+    )
+
+    search_files_keep_s: float = Field(
+        default=0, ge=0, description="how long after its end the files of a search are kept; 0: for good"
+    )
+    events_keep_s: float = Field(
+        default=0, ge=0, description="how long after its end the events and metrics of a search are kept; 0: for good"
+    )
+    refused_keep_s: float = Field(
+        default=0, ge=0, description="how long datasets and weights are kept that a check refused; 0: for good"
     )
 
     check_poll_s: float = Field(

@@ -15,6 +15,7 @@ from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
 from store.queue_places import QueueStore
+from store.retention import RetentionStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
@@ -47,6 +48,7 @@ class Stores:
     answers: AnswerStore
     architectures: ArchitectureStore
     supernets: SupernetStore
+    retention: RetentionStore
     datasets: DatasetStore
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
@@ -64,12 +66,14 @@ class Stores:
 def open_stores(settings: Settings) -> Stores:
     """The stores that `settings` name. Raises ArtifactError or ValueError if a URL is not supported."""
     database = Database(settings.resolved_database_url)
-    return _stores(settings, database, open_artifacts(settings.resolved_artifact_url), DEFAULT_TENANT)
+    artifacts = open_artifacts(settings.resolved_artifact_url, settings.disk_reserve_bytes)
+    return _stores(settings, database, artifacts, DEFAULT_TENANT)
 
 
 def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, tenant_id: str) -> Stores:
     """`tenant_id` says where uploads are."""
     datasets, weights = (folder_of(folder, tenant_id) for folder in (settings.datasets_dir, settings.weights_dir))
+    reserve_bytes = settings.disk_reserve_bytes
     return Stores(
         settings=settings,
         database=database,
@@ -83,9 +87,10 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
-        datasets=DatasetStore(database, DatasetFiles(datasets), artifacts),
+        retention=RetentionStore(database, artifacts, settings),
+        datasets=DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts),
         checks=DatasetCheckStore(database, settings),
-        weight_sets=WeightSetStore(database, WeightFiles(weights)),
+        weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes)),
         weight_checks=WeightCheckStore(database, settings),
         artifacts=artifacts,
     )
