@@ -169,7 +169,7 @@ class CheckStore(ABC, Generic[RowT]):
         return lease if owners == [owner] else None
 
     def _free(self, moment: datetime) -> ColumnElement[bool]:
-        """Whether a row is leased to nobody, nor waits after a crash."""
+        """Whether a row is not leased, and does not wait after a crash."""
         return or_(self._table.lease_until.is_(None), self._table.lease_until < moment)
 
     def _lease_time(self) -> timedelta:

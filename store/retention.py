@@ -1,6 +1,6 @@
 """How long what has ended is kept: files and events of final searches, datasets and weights that were refused.
 
-Each has a setting in seconds, and 0, the default, keeps it for good. What a search in progress needs is not touched: a
+Each has a setting in seconds, and 0, the default, keeps it permanently. What a search in progress needs is not touched: a
 search that another one goes on from keeps everything until that one has ended. Part files of uploads whose process died
 are deleted at once (`store/upload_folder.py`).
 """

@@ -108,8 +108,7 @@ def check_dataset(
         on_listed: called with the number of images, and their bytes in all, before they are opened.
     """
     began = time.monotonic()
-    report = DatasetReport()
-    checked = Checked(report)
+    checked = Checked(report := DatasetReport())
     inspectors = Inspectors()  # before the files are listed, which takes about as long as the start of a process
     kind = UPLOAD_SOURCE  # what a path without a known source is reported as
     try:
@@ -119,10 +118,9 @@ def check_dataset(
             usable = _find_problems(files, place, limits, report, on_progress, on_listed)
             if usable is not None:
                 checked = _write_results(files, usable, _spec(name, place, usable), work_dir, limits, report)
-    except DatasetError as error:
-        report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
-    except OSError as error:
-        report.add("error", f"{kind}_refused", in_user_words(_unreadable(error, path), name, path))
+    except (DatasetError, OSError) as error:
+        reason = _unreadable(error, path) if isinstance(error, OSError) else str(error)
+        report.add("error", f"{kind}_refused", in_user_words(reason, name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
 

@@ -30,7 +30,7 @@ def hide_environment() -> None:
 
 
 def drop_capabilities() -> str | None:
-    """Keep of root's rights only those over files, for good; returns why that is not possible. Linux only."""
+    """Keep of root's rights only those over files, permanently; returns why that is not possible. Linux only."""
     libc = ctypes.CDLL(None, use_errno=True)
     header, halves = _Header(_VERSION_3, 0), (_Half * 2)()
     if libc.capget(ctypes.byref(header), halves) != 0:

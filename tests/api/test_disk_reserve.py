@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from store.db import Database, is_full
 from store.settings import Settings
-from tests.api.test_uploads import archive, left, pieces, refusal, send
+from tests.api.http_service import refusal
+from tests.api.test_uploads import archive, left, pieces, send
 
 FREE_BYTES, RESERVE_BYTES = 3_000_000, 1_000_000
 
