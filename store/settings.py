@@ -95,7 +95,9 @@ class Settings(BaseSettings):
         default=0, ge=0, description="how long after its end the files of a search are kept; 0: permanently"
     )
     events_keep_s: float = Field(
-        default=0, ge=0, description="how long after its end the events and metrics of a search are kept; 0: permanently"
+        default=0,
+        ge=0,
+        description="how long after its end the events and metrics of a search are kept; 0: permanently",
     )
     refused_keep_s: float = Field(
         default=0, ge=0, description="how long datasets and weights are kept that a check refused; 0: permanently"

@@ -42,7 +42,7 @@ def _service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data/work").mkdir(parents=True)
     for name in ("data/secret.db", "data/images.zip", "other"):
         (tmp_path / name).write_text("content")
-    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:password@127.0.0.1/autonl")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:password@127.0.0.1/autonl")
     monkeypatch.setenv("SOME_TOKEN", "secret")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
