@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from store.db import Database, now
 from store.errors import LeaseLost
@@ -60,6 +60,8 @@ class CheckStore(ABC, Generic[RowT]):
     def claim(self, owner: str) -> CheckLease | None:
         """Claim the row that has waited longest for its turn, or return None if none is waiting.
 
+        Those of tenants with fewer checks under way come first.
+
         A lease that expired counts as a crash: its holder was killed, perhaps by the content of what it checked.
         """
         if not self._pending.finds_any():  # without the lock on the database that a claim takes
@@ -72,7 +74,7 @@ class CheckStore(ABC, Generic[RowT]):
                 due = (
                     select(table)
                     .where(table.state == CHECKING, free)
-                    .order_by(func.coalesce(table.waits_since, table.created_at), table.name)
+                    .order_by(self._running(moment), func.coalesce(table.waits_since, table.created_at), table.name)
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 )
@@ -167,6 +169,13 @@ class CheckStore(ABC, Generic[RowT]):
         returning = statement.values(**values).returning(table.owner)
         owners = session.execute(returning.execution_options(synchronize_session=False)).scalars().all()
         return lease if owners == [owner] else None
+
+    def _running(self, moment: datetime) -> ScalarSelect[int]:
+        """How many checks of the tenant of a row are under way."""
+        other = aliased(self._table)
+        same_tenant = other.tenant_id == self._table.tenant_id
+        running = other.state == CHECKING, other.owner.is_not(None), other.lease_until >= moment
+        return select(func.count()).select_from(other).where(same_tenant, *running).scalar_subquery()
 
     def _free(self, moment: datetime) -> ColumnElement[bool]:
         """Whether a row is not leased, and does not wait after a crash."""

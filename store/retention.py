@@ -1,8 +1,8 @@
 """How long what has ended is kept: files and events of final searches, datasets and weights that were refused.
 
-Each has a setting in seconds, and 0, the default, keeps it permanently. What a search in progress needs is not touched: a
-search that another one goes on from keeps everything until that one has ended. Part files of uploads whose process died
-are deleted at once (`store/upload_folder.py`).
+Each has a setting in seconds, and 0, the default, keeps it permanently. What a search in progress needs is not touched:
+a search that another one goes on from keeps everything until that one has ended. Part files of uploads whose process
+died are deleted at once (`store/upload_folder.py`).
 """
 
 from __future__ import annotations
@@ -81,21 +81,23 @@ class RetentionStore:
                     session.execute(delete(Metric).where(Metric.search_id == search_id))
         return len(old)
 
-    def refused_datasets(self) -> Sequence[str]:
-        """Names of datasets that were refused long ago."""
+    def refused_datasets(self) -> Sequence[tuple[str, str]]:
+        """Tenants and names of datasets that were refused long ago."""
         return self._refused(Dataset, Dataset.state == DatasetState.INVALID)
 
-    def refused_weights(self) -> Sequence[str]:
-        """Names of weight sets that were refused long ago."""
+    def refused_weights(self) -> Sequence[tuple[str, str]]:
+        """Tenants and names of weight sets that were refused long ago."""
         return self._refused(WeightSetRow, WeightSetRow.state == WeightSetState.REFUSED)
 
-    def _refused(self, table: type[Dataset | WeightSetRow], is_refused: ColumnElement[bool]) -> Sequence[str]:
+    def _refused(
+        self, table: type[Dataset | WeightSetRow], is_refused: ColumnElement[bool]
+    ) -> Sequence[tuple[str, str]]:
         if not (keep_s := self._settings.refused_keep_s):
             return ()
         with self._database.read_scope() as session:
             until = now(session) - timedelta(seconds=keep_s)
-            query = select(table.name).where(is_refused, table.checked_at < until).limit(_BATCH)
-            return session.scalars(query).all()
+            query = select(table.tenant_id, table.name).where(is_refused, table.checked_at < until).limit(_BATCH)
+            return [(tenant_id, name) for tenant_id, name in session.execute(query)]
 
     def _old_searches(self, keep_s: float, has_some: ColumnElement[bool]) -> Sequence[str]:
         """Ids of final searches that ended more than `keep_s` ago; none if that is 0."""

@@ -93,13 +93,13 @@ class Sweeper:
             log.info("the files of search %s are no longer kept", gone.search_id)
         if count := stores.retention.forget_events():
             log.info("the events of %d searches are no longer kept", count)
-        for name in stores.retention.refused_datasets():
+        for tenant_id, name in stores.retention.refused_datasets():
             with contextlib.suppress(NotFound, DatasetInUse):  # deleted, or added again, meanwhile
-                stores.datasets.delete(name, if_refused=True)
+                stores.of_tenant(tenant_id).datasets.delete(name, if_refused=True)
                 log.info("dataset %s was refused and is no longer kept", name)
-        for name in stores.retention.refused_weights():
+        for tenant_id, name in stores.retention.refused_weights():
             with contextlib.suppress(NotFound, WeightSetInUse):
-                stores.weight_sets.delete(name, if_refused=True)
+                stores.of_tenant(tenant_id).weight_sets.delete(name, if_refused=True)
                 log.info("weight set %s was refused and is no longer kept", name)
 
     def _notify(self) -> None:

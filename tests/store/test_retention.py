@@ -130,7 +130,7 @@ def test_refused_datasets_are_named_once_their_time_is_over(keeping: Stores) -> 
         session.execute(
             update(Dataset).where(Dataset.name == "bad").values(checked_at=long_ago - timedelta(seconds=2 * DAY_S))
         )
-    assert keeping.retention.refused_datasets() == ["bad"]
+    assert keeping.retention.refused_datasets() == [("default", "bad")]
     keeping.datasets.delete("new", if_refused=True)  # it is not: nothing happens
     keeping.datasets.delete("bad", if_refused=True)
     assert [entry.spec.name for entry in keeping.datasets.list()] == ["digits", "new"]

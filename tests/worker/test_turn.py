@@ -120,3 +120,13 @@ def _huge_image(number: int) -> bytes:
     image = Image.new("1", (8000, 8000))
     image.putpixel((number, number), 1)
     return encoded(image)
+
+
+def test_a_tenant_with_no_check_under_way_comes_before_one_that_has_waited_longer(opened: Stores) -> None:
+    opened.of_tenant("other").datasets.add_path("theirs", "folder", Path("/data/theirs"))
+    claimed = [opened.checks.claim("here") for _ in range(3)]
+    assert [lease and (lease.tenant_id, lease.name) for lease in claimed] == [
+        ("default", "slow"),
+        ("other", "theirs"),
+        ("default", "pets"),
+    ]

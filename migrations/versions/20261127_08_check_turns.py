@@ -1,6 +1,6 @@
 """Turns of checks: one that takes long makes way for others that wait, and goes on after them.
 
-Revision: 20261127_04
+Revision: 20261127_08
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261127_04"
-down_revision = "20261126_02"
+revision = "20261127_08"
+down_revision = "20261127_07"
 branch_labels = None
 depends_on = None
 
