@@ -17,6 +17,7 @@ from store.models import Dataset
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores, open_stores
+from store.tenant_rows import Tenant
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 from tests.servers import wait_for
 from tests.worker.test_checker import STUCK, start
@@ -108,12 +109,16 @@ def test_a_dataset_that_takes_long_holds_no_other(opened: Stores, settings: Sett
             update(Dataset).where(Dataset.name == "huge").values(waits_since=datetime(2020, 1, 1, tzinfo=UTC))
         )
     side_by_side = settings.model_copy(update={"check_turn_s": 600.0, "checks": 2})
-    with start(side_by_side) as checker:
+    checker = start(side_by_side)
+    try:
         wait_for(lambda: is_ready(opened, "pets"), "the other one is ready", timeout_s=60)
         assert opened.datasets.get("huge").state == DatasetState.CHECKING
         assert opened.datasets.get("huge").progress is not None
         checker.terminate()
         assert checker.wait(20) == 0
+    finally:
+        checker.kill()
+        checker.wait()
 
 
 def _huge_image(number: int) -> bytes:
@@ -123,6 +128,8 @@ def _huge_image(number: int) -> bytes:
 
 
 def test_a_tenant_with_no_check_under_way_comes_before_one_that_has_waited_longer(opened: Stores) -> None:
+    with opened.database.session_scope() as session:
+        session.add(Tenant(id="other", created_at=datetime.now(UTC)))
     opened.of_tenant("other").datasets.add_path("theirs", "folder", Path("/data/theirs"))
     claimed = [opened.checks.claim("here") for _ in range(3)]
     assert [lease and (lease.tenant_id, lease.name) for lease in claimed] == [
