@@ -17,7 +17,7 @@ from api.head_requests import HeadMiddleware
 from api.middleware import RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
-from api.problems import FORBIDDEN, UNAUTHORIZED, UNAVAILABLE, Problem
+from api.problems import FORBIDDEN, INSUFFICIENT_STORAGE, UNAUTHORIZED, UNAVAILABLE, Problem
 from api.routes import (
     architectures,
     catalog,
@@ -105,7 +105,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _include_routes(app: FastAPI) -> None:
     for module in _DATABASE_ROUTES:
-        app.include_router(module.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED, FORBIDDEN))
+        responses = problem_responses(UNAVAILABLE, INSUFFICIENT_STORAGE, UNAUTHORIZED, FORBIDDEN)
+        app.include_router(module.router, responses=responses)
     app.include_router(session.router, responses=problem_responses(UNAVAILABLE))
     app.include_router(catalog.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
     for module in (problems, health):

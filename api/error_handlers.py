@@ -16,7 +16,7 @@ from starlette.routing import Match
 from api import problems
 from api.problems import FieldProblem, Problem, ProblemError, ProblemType
 from autonl_core.errors import OtherVersion
-from store.db import UNAVAILABLE
+from store.db import UNAVAILABLE, is_full
 from store.errors import (
     DatasetExists,
     DatasetInUse,
@@ -187,6 +187,9 @@ async def _handle_store_error(request: Request, error: Exception) -> Response:
 
 
 async def _handle_unavailable_database(request: Request, error: Exception) -> Response:
+    if is_full(error):
+        detail = "the disk of the database is full; nothing was changed. Free space on it, then send the request again"
+        return problem_response(request, ProblemError(problems.INSUFFICIENT_STORAGE, detail))
     headers = {"Retry-After": str(DATABASE_RETRY_S)}
     detail = f"the database does not respond ({type(error).__name__}); nothing was changed"
     return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))

@@ -234,9 +234,12 @@ INSUFFICIENT_STORAGE = _declare(
     "insufficient-storage",
     507,
     "Insufficient storage",
-    "Nothing was stored. Free space on the disk of the service, delete datasets and weights that are no longer needed, "
-    "or send less.",
-    "1,048,576 bytes are free, 20,971,520 needed",
+    "Nothing was stored. Free space on the disk of the service or of its database, delete datasets and weights that "
+    "are no longer needed, or send less. `free_bytes`, `needed_bytes` and `reserve_bytes` say how much is missing: the "
+    "reserve is kept free for what cannot wait (AUTONL_DISK_RESERVE_BYTES).",
+    "on the disk of the service 1,048,576 bytes are free, 20,971,520 needed beside the reserve of 1,073,741,824; the "
+    "reserve is AUTONL_DISK_RESERVE_BYTES=1,073,741,824: free space there, or delete datasets and weights",
+    {"free_bytes": 1048576, "needed_bytes": 20971520, "reserve_bytes": 1073741824},
 )
 PAYLOAD_TOO_LARGE = _declare(
     "payload-too-large",

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api import problems
 from api.problems import ProblemError, ProblemType
-from autonl_core.errors import is_disk_full
+from autonl_core.errors import DiskReserved, is_disk_full
 from store.upload_folder import Upload, UploadFolder
 
 _BLOCK_BYTES = 1 << 20  # written at a time; pieces from the network are smaller
@@ -66,11 +66,25 @@ async def receive(request: Request, kind: UploadKind, add: Callable[[Upload], Ad
             return await run_in_threadpool(add, upload)
     except ClientDisconnect as error:
         raise ProblemError(problems.MALFORMED_REQUEST, "the upload was interrupted; nothing was stored") from error
+    except DiskReserved as error:
+        raise _reserved(error) from error
     except OSError as error:
         if not is_disk_full(error):
             raise
         detail = f"the disk of the service is full: {error.strerror}"
         raise ProblemError(problems.INSUFFICIENT_STORAGE, detail) from error
+
+
+def _reserved(error: DiskReserved) -> ProblemError:
+    reserve = f"; the reserve is AUTONL_DISK_RESERVE_BYTES={error.reserve_bytes:,}" if error.reserve_bytes else ""
+    detail = f"on the disk of the service {error.strerror}{reserve}: free space there, or delete datasets and weights"
+    return ProblemError(
+        problems.INSUFFICIENT_STORAGE,
+        detail,
+        free_bytes=error.free_bytes,
+        needed_bytes=error.needed_bytes,
+        reserve_bytes=error.reserve_bytes,
+    )
 
 
 def _announced_bytes(request: Request, kind: UploadKind) -> int | None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _SHOWN_CLASSES = 5  # in the text of an error
@@ -169,6 +170,20 @@ _OUT_OF_MEMORY = (
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota, the limit of one file
+
+
+class DiskReserved(OSError):
+    """The disk has room, but not beside what is kept free on it; or it has no room at all.
+
+    Attributes:
+        free_bytes, needed_bytes, reserve_bytes: what is free, what was to be written, and what is to stay free.
+    """
+
+    def __init__(self, folder: Path, free_bytes: int, needed_bytes: int, reserve_bytes: int) -> None:
+        reserve = f" beside the reserve of {reserve_bytes:,}" if reserve_bytes else ""
+        said = f"{free_bytes:,} bytes are free, {needed_bytes:,} needed{reserve}"
+        super().__init__(errno.ENOSPC, said, str(folder))
+        self.free_bytes, self.needed_bytes, self.reserve_bytes = free_bytes, needed_bytes, reserve_bytes
 
 
 class StepTooLarge(MemoryError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -10,6 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from autonl_core.errors import DiskReserved
 
 T = TypeVar("T")
 
@@ -48,9 +49,13 @@ def write_atomically(path: Path, write: Callable[[Path], T]) -> T:
     return result
 
 
-def check_room(folder: Path, needed_bytes: int) -> None:
-    """Fail early, rather than halfway through a file. Raises OSError (ENOSPC) if the disk of `folder` is too full."""
+def check_room(folder: Path, needed_bytes: int, reserve_bytes: int = 0) -> None:
+    """Fail early, rather than halfway through a file. Raises DiskReserved if the disk of `folder` is too full.
+
+    Args:
+        reserve_bytes: what has to stay free on it, for what cannot wait, such as the database.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < needed_bytes:
-        raise OSError(errno.ENOSPC, f"{free_bytes:,} bytes are free, {needed_bytes:,} needed", str(folder))
+    if free_bytes < needed_bytes + reserve_bytes:
+        raise DiskReserved(folder, free_bytes, needed_bytes, reserve_bytes)

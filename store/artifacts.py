@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlparse
 
-from autonl_core.files import write_atomically
+from autonl_core.files import check_room, write_atomically
 from store.errors import ArtifactError, NotFound
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -32,7 +32,10 @@ class ArtifactStore(Protocol):
     """Storage for artifacts."""
 
     def put(self, key: str, source: Path) -> StoredFile:
-        """Copy the file at `source` to `key`; when this returns, the copy is complete and durable."""
+        """Copy the file at `source` to `key`; when this returns, the copy is complete and durable.
+
+        Raises OSError (ENOSPC) if the disk has no room for it beside the reserve.
+        """
 
     def open(self, key: str) -> BinaryIO:
         """The file, opened for reading. Raises NotFound."""
@@ -45,12 +48,18 @@ class ArtifactStore(Protocol):
 
 
 class FileArtifactStore:
-    """Artifacts as files below a root folder, which every API and worker host must share."""
+    """Artifacts as files below a root folder, which every API and worker host must share.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        reserve_bytes: what has to stay free on its disk.
+    """
+
+    def __init__(self, root: Path, reserve_bytes: int = 0) -> None:
         self._root = root
+        self._reserve_bytes = reserve_bytes
 
     def put(self, key: str, source: Path) -> StoredFile:
+        check_room(self._root, source.stat().st_size, self._reserve_bytes)
         sha256, size_bytes = write_atomically(self._path(key), lambda temporary: _copy(source, temporary))
         return StoredFile(key, sha256, size_bytes)
 
@@ -88,9 +97,9 @@ class FileArtifactStore:
         return path
 
 
-def open_artifacts(url: str) -> ArtifactStore:
+def open_artifacts(url: str, reserve_bytes: int = 0) -> ArtifactStore:
     """The store that an artifact URL names. Raises ArtifactError if the URL is not supported."""
-    return FileArtifactStore(artifact_folder(url))
+    return FileArtifactStore(artifact_folder(url), reserve_bytes)
 
 
 def artifact_folder(url: str) -> Path:

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from store.db import Database, now
 from store.errors import LeaseLost
@@ -39,6 +39,7 @@ class CheckLease:
     name: str
     fence: int
     tenant_id: str = DEFAULT_TENANT
+    turn: int = 0  # how many turns of this check ended before this one
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class CheckStore(ABC, Generic[RowT]):
         return Waiting(count, (moment - oldest).total_seconds() if count else 0.0)
 
     def claim(self, owner: str) -> CheckLease | None:
-        """Claim the row that was added first, or return None if none is waiting.
+        """Claim the row that has waited longest for its turn, or return None if none is waiting.
+
+        Those of tenants with fewer checks under way come first.
 
         A lease that expired counts as a crash: its holder was killed, perhaps by the content of what it checked.
         """
@@ -85,11 +88,11 @@ class CheckStore(ABC, Generic[RowT]):
         for _ in range(_CLAIM_TRIES):
             with self._database.session_scope() as session:
                 moment = now(session)
-                free = or_(table.lease_until.is_(None), table.lease_until < moment)
+                free = self._free(moment)
                 due = (
                     select(table)
                     .where(table.state == CHECKING, free)
-                    .order_by(table.created_at, table.name)
+                    .order_by(self._running(moment), func.coalesce(table.waits_since, table.created_at), table.name)
                     .limit(1)
                     .with_for_update(skip_locked=True)
                 )
@@ -99,6 +102,12 @@ class CheckStore(ABC, Generic[RowT]):
                 if (lease := self._take(session, row, free, owner, moment)) is not None:
                     return lease
         return None
+
+    def any_waits(self) -> bool:
+        """Whether a check waits for a checker."""
+        with self._database.read_scope() as session:
+            waiting = select(self._table.name).where(self._table.state == CHECKING, self._free(now(session)))
+            return session.execute(waiting.limit(1)).first() is not None
 
     def progress(self, lease: CheckLease) -> float | None:
         """How far the check is, 0 to 1. Raises LeaseLost."""
@@ -141,6 +150,12 @@ class CheckStore(ABC, Generic[RowT]):
         with self._database.session_scope() as session:
             self._write(session, lease, {"owner": None, "lease_until": None, "progress": None})
 
+    def end_turn(self, lease: CheckLease) -> None:
+        """Release the check, to go on once those that wait have had a turn. Raises LeaseLost."""
+        with self._database.session_scope() as session:
+            released = {"owner": None, "lease_until": None, "progress": None}
+            self._write(session, lease, {**released, "turns": lease.turn + 1, "waits_since": now(session)})
+
     def _row(self, lease: CheckLease) -> RowT:
         """The row to check. Raises LeaseLost."""
         with self._database.read_scope() as session:
@@ -158,7 +173,7 @@ class CheckStore(ABC, Generic[RowT]):
         self, session: Session, row: RowT, free: ColumnElement[bool], owner: str, moment: datetime
     ) -> CheckLease | None:
         """Lease `row` to `owner`, or close it after too many crashes; None if closed, or taken in the meantime."""
-        table, lease = self._table, CheckLease(row.name, row.fence + 1, row.tenant_id)
+        table, lease = self._table, CheckLease(row.name, row.fence + 1, row.tenant_id, row.turns)
         lease_expired = row.owner is not None
         crashes = row.crashes + lease_expired
         values: dict[str, Any] = {"fence": lease.fence, "crashes": crashes}
@@ -172,6 +187,17 @@ class CheckStore(ABC, Generic[RowT]):
         returning = statement.values(**values).returning(table.owner)
         owners = session.execute(returning.execution_options(synchronize_session=False)).scalars().all()
         return lease if owners == [owner] else None
+
+    def _running(self, moment: datetime) -> ScalarSelect[int]:
+        """How many checks of the tenant of a row are under way."""
+        other = aliased(self._table)
+        same_tenant = other.tenant_id == self._table.tenant_id
+        running = other.state == CHECKING, other.owner.is_not(None), other.lease_until >= moment
+        return select(func.count()).select_from(other).where(same_tenant, *running).scalar_subquery()
+
+    def _free(self, moment: datetime) -> ColumnElement[bool]:
+        """Whether a row is not leased, and does not wait after a crash."""
+        return or_(self._table.lease_until.is_(None), self._table.lease_until < moment)
 
     def _lease_time(self) -> timedelta:
         return timedelta(seconds=self._settings.lease_s)
@@ -206,8 +232,8 @@ def start_check(session: Session, row: Checked) -> None:
     """
     row.fence = (row.fence or secrets.randbelow(1 << 30)) + 1
     row.owner = row.lease_until = row.progress = row.checked_at = None
-    row.crashes = 0
-    row.created_at = now(session)
+    row.crashes = row.turns = 0
+    row.created_at = row.waits_since = now(session)
 
 
 def _crash_detail(noun: str, crashes: int, reason: str) -> str:

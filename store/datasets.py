@@ -131,8 +131,11 @@ class DatasetStore:
             rows = session.scalars(select(Dataset).order_by(Dataset.name)).all()
         return [DatasetEntry(spec) for spec in BUILTIN.values()] + [entry_of(row) for row in rows]
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, if_refused: bool = False) -> None:
         """Delete a dataset, and its files unless another dataset has the same content.
+
+        Args:
+            if_refused: delete nothing unless its check refused it.
 
         Raises:
             NotFound: no such dataset.
@@ -143,7 +146,8 @@ class DatasetStore:
         with self.files.locked():
             with self._database.session_scope() as session:
                 # The row first: its lock waits for searches that are being created, which hold a lock on it too.
-                row = session.scalars(delete(Dataset).where(Dataset.name == name).returning(Dataset)).one_or_none()
+                wanted = [Dataset.name == name, *([Dataset.state == DatasetState.INVALID] if if_refused else [])]
+                row = session.scalars(delete(Dataset).where(*wanted).returning(Dataset)).one_or_none()
                 using = select(Search.id).where(Search.dataset == name, Search.state.not_in(FINAL)).limit(1)
                 if row is not None and (search_id := session.scalars(using).first()) is not None:
                     raise DatasetInUse(

@@ -25,6 +25,7 @@ WAL_SAFE_SINCE = (3, 51, 3)
 # Raised by every store when the database is down, too slow or unreachable. Nothing was changed; a retry may help.
 UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
 _SQLITE_BUSY_S = 30
+_POSTGRES_DISK_FULL = "53100"
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     # A client that hangs inside a transaction is disconnected before those that wait for its locks time out.
@@ -88,6 +89,14 @@ class Database:
             self._watching.close()
             self._watching = None
         self.engine.dispose()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error of `UNAVAILABLE` says that the disk of the database is full. Nothing was changed."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL
 
 
 def now(session: Session) -> datetime:

@@ -230,6 +230,8 @@ class Checked(OfTenant):
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None]
     crashes: Mapped[int] = mapped_column(Integer)
+    turns: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # that ended before the check did
+    waits_since: Mapped[datetime | None]  # for its turn; None: since `created_at`
     progress: Mapped[float | None]  # of the check, 0 to 1
     created_at: Mapped[datetime]
     checked_at: Mapped[datetime | None]

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         default=0, ge=0, description="limit of the cache of prepared datasets on one host; 0: the space on its disk"
     )
 
+    disk_reserve_bytes: int = Field(
+        default=1 << 30,
+        ge=0,
+        description="what uploads, run states and results leave free on their disk, for what cannot wait",
+    )
+
     supernet_bytes: int = Field(
         default=128 << 20,
         ge=0,
@@ -85,12 +91,35 @@ class Settings(BaseSettings):
         default=30 * 86_400, ge=0, description="how long after its end a search can be gone on from"
     )
 
+    search_files_keep_s: float = Field(
+        default=0, ge=0, description="how long after its end the files of a search are kept; 0: permanently"
+    )
+    events_keep_s: float = Field(
+        default=0,
+        ge=0,
+        description="how long after its end the events and metrics of a search are kept; 0: permanently",
+    )
+    refused_keep_s: float = Field(
+        default=0, ge=0, description="how long datasets and weights are kept that a check refused; 0: permanently"
+    )
+
     check_poll_s: float = Field(
         default=1, gt=0, description="interval at which a checker looks for datasets and weights to check"
     )
     check_memory_bytes: int = Field(
         default=4 << 30, ge=0, description="limit of a check process's address space; 0: unlimited"
     )
+    check_time_s: float = Field(
+        default=300,
+        gt=0,
+        description="time that a check may take; each image adds 0.1 s, and each megabyte of content 1 s",
+    )
+    check_turn_s: float = Field(
+        default=20,
+        gt=0,
+        description="time after which a check makes way for others that wait; doubles with each of its turns",
+    )
+    checks: int = Field(default=2, ge=1, description="datasets and weights that one checker checks at the same time")
 
     webhook_poll_s: float = Field(
         default=1, gt=0, description="interval at which senders of webhooks look for new events and due calls"
@@ -115,6 +144,7 @@ class Settings(BaseSettings):
     )
     max_image_bytes: int = Field(default=Limits.image_bytes, ge=1, description="limit of one image file")
     max_image_pixels: int = Field(default=Limits.image_pixels, ge=1, description="pixels of one image")
+    max_image_s: float = Field(default=Limits.image_s, gt=0, description="time to open one image, in a check")
     max_classes: int = Field(default=Limits.classes, ge=2, description="classes of a dataset")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders in which datasets may be registered by path; separated as in PATH"
@@ -241,6 +271,15 @@ class Settings(BaseSettings):
         return self.data_dir / "cache"
 
     @property
+    def own_data(self) -> list[Path]:
+        """Where this service keeps data, as far as that exists: the data folder, and SQLite and artifacts elsewhere."""
+        places = [self.data_dir]
+        for scheme, url in (("sqlite:///", self.resolved_database_url), ("file://", self.resolved_artifact_url)):
+            if url.startswith(scheme) and (place := Path(url.removeprefix(scheme)).resolve()) != self.data_dir:
+                places += [place, place.with_name(f"{place.name}-wal"), place.with_name(f"{place.name}-journal")]
+        return [place for place in places if place.exists()]
+
+    @property
     def limits(self) -> Limits:
         """The limits of datasets, as the core takes them."""
         return Limits(
@@ -251,6 +290,7 @@ class Settings(BaseSettings):
             ratio=self.max_content_ratio,
             image_bytes=self.max_image_bytes,
             image_pixels=self.max_image_pixels,
+            image_s=self.max_image_s,
             classes=self.max_classes,
         )
 

@@ -16,6 +16,7 @@ from store.db import Database
 from store.events import EventStore
 from store.keys import KeyStore
 from store.queue_places import QueueStore
+from store.retention import RetentionStore
 from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
@@ -54,6 +55,7 @@ class Stores:
     answers: AnswerStore
     architectures: ArchitectureStore
     supernets: SupernetStore
+    retention: RetentionStore
     datasets: DatasetStore
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
@@ -74,12 +76,14 @@ class Stores:
 def open_stores(settings: Settings) -> Stores:
     """The stores that `settings` name. Raises ArtifactError or ValueError if a URL is not supported."""
     database = Database(settings.resolved_database_url)
-    return _stores(settings, database, open_artifacts(settings.resolved_artifact_url), DEFAULT_TENANT)
+    artifacts = open_artifacts(settings.resolved_artifact_url, settings.disk_reserve_bytes)
+    return _stores(settings, database, artifacts, DEFAULT_TENANT)
 
 
 def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, tenant_id: str) -> Stores:
     """`tenant_id` says where uploads are."""
     datasets, weights = (folder_of(folder, tenant_id) for folder in (settings.datasets_dir, settings.weights_dir))
+    reserve_bytes = settings.disk_reserve_bytes
     return Stores(
         settings=settings,
         database=database,
@@ -95,9 +99,10 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
-        datasets=DatasetStore(database, DatasetFiles(datasets), artifacts),
+        retention=RetentionStore(database, artifacts, settings),
+        datasets=DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts),
         checks=DatasetCheckStore(database, settings),
-        weight_sets=WeightSetStore(database, WeightFiles(weights)),
+        weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes)),
         weight_checks=WeightCheckStore(database, settings),
         webhooks=WebhookStore(database),
         webhook_feed=WebhookFeed(database),

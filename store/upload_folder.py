@@ -32,9 +32,14 @@ def folder_of(folder: PathT, tenant_id: str) -> PathT:
 
 
 class Upload:
-    """A file that is being received. Use it in `with`: what was not renamed is deleted at the end."""
+    """A file that is being received. Use it in `with`: what was not renamed is deleted at the end.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        reserve_bytes: what has to stay free on its disk.
+    """
+
+    def __init__(self, folder: Path, reserve_bytes: int = 0) -> None:
+        self._folder, self._reserve_bytes = folder, reserve_bytes
         self._path = folder / f"{secrets.token_hex(8)}{_PART}"
         self._file = self._path.open("xb")
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -54,7 +59,8 @@ class Upload:
             self._file.close()
 
     def write(self, data: bytes) -> None:
-        """Append. Raises OSError (ENOSPC) if the disk is full."""
+        """Append. Raises OSError (ENOSPC) if the disk is full, or would be but for the reserve."""
+        check_room(self._folder, len(data), self._reserve_bytes)
         self._file.write(data)
         self._digest.update(data)
         self.size_bytes += len(data)
@@ -77,16 +83,18 @@ class UploadFolder:
 
     Args:
         managed: the names of files that may be deleted; the folder may contain others that are not ours.
+        reserve_bytes: what has to stay free on its disk.
     """
 
-    def __init__(self, folder: Path, managed: re.Pattern[str]) -> None:
+    def __init__(self, folder: Path, managed: re.Pattern[str], reserve_bytes: int) -> None:
         self.folder = folder
+        self._reserve_bytes = reserve_bytes
         self._managed = managed
 
     def receive(self, announced_bytes: int | None) -> Upload:
-        """Begin an upload. Raises OSError (ENOSPC) if the disk has less free space than was announced."""
-        check_room(self.folder, announced_bytes or 0)
-        return Upload(self.folder)
+        """Begin an upload. Raises DiskReserved if the disk has less room beside the reserve than was announced."""
+        check_room(self.folder, announced_bytes or 0, self._reserve_bytes)
+        return Upload(self.folder, self._reserve_bytes)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

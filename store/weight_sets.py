@@ -106,8 +106,11 @@ class WeightSetStore:
             )
         return InitialWeights(entry.weights, path)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, if_refused: bool = False) -> None:
         """Delete an uploaded weight set, and its file unless another weight set has the same content.
+
+        Args:
+            if_refused: delete nothing unless its check refused it.
 
         Raises:
             NotFound: no such weight set.
@@ -117,9 +120,10 @@ class WeightSetStore:
             raise WeightSetInUse(f"weight set {name!r} is built in and cannot be deleted")
         with self.files.locked():
             with self._database.session_scope() as session:
-                deleted = session.scalars(
-                    delete(WeightSetRow).where(WeightSetRow.name == name).returning(WeightSetRow.name)
-                ).all()
+                wanted = [WeightSetRow.name == name]
+                if if_refused:
+                    wanted.append(WeightSetRow.state == WeightSetState.REFUSED)
+                deleted = session.scalars(delete(WeightSetRow).where(*wanted).returning(WeightSetRow.name)).all()
                 using = select(Search.id).where(Search.config["init"].as_string() == name, Search.state.not_in(FINAL))
                 if deleted and (search_id := session.scalars(using.limit(1)).first()) is not None:
                     raise WeightSetInUse(

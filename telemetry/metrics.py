@@ -108,7 +108,7 @@ class CheckerMetrics(ProcessMetrics):
         self._lease_losses = _lease_losses(self.registry)
 
     def check_ended(self, kind: str, end: str, seconds: float) -> None:
-        """Args: end: `closed`, `crashed`, `given_back` or `lease_lost`."""
+        """Args: end: `closed`, `crashed`, `given_back`, `made_way` or `lease_lost`."""
         self._ended.labels(kind, end).inc()
         self._seconds.labels(kind).observe(seconds)
         if end == "lease_lost":

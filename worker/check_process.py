@@ -1,9 +1,10 @@
 """The process that checks one dataset: `python -m worker.check_process NAME FENCE TENANT`. Its parent is the checker.
 
-Untrusted images are opened by processes that it starts. Its memory and theirs is limited, and the checker counts its
-crashes. What was found in the images is saved in a folder that belongs to the dataset, not to the attempt: the next
-attempt at the same check reads it. The folder is deleted once the check is closed. Files take their final place under
-the lock that uploads take too, together with the row that names them.
+It reads nothing that is in the dataset: that is done by a confined process, which can reach neither the database nor
+any other data of this service. Memory and time of both are limited, and the checker counts crashes. What was found in
+the images is saved in a folder that belongs to the dataset, not to the attempt: the next attempt at the same check
+reads it. The folder is deleted once the check is closed. Files take their final place under the lock that uploads take
+too, together with the row that names them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,19 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from autonl_core.datasets.check_report import DatasetReport, failed_report
+from autonl_core.datasets.check_task import CheckTask
+from autonl_core.datasets.manifest import is_intact, manifest_fingerprint
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import fsync_folder
+from autonl_core.host.confinement import FileAccess
+from autonl_core.host.messages import FAILED
 from store.artifacts import ArtifactStore
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
@@ -25,12 +33,14 @@ from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores
 from worker.check_progress import ProgressWriter
+from worker.confined_process import S_PER_BYTE, S_PER_IMAGE, ConfinedProcess, ConfinedProcessEnded, OutOfTime
 from worker.exit_codes import ExitCode, exit_with
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
 from worker.saved_checks import saved_folder
 
 WORK_PREFIX = ".check-"
+_MODULE = "autonl_core.dataset_check.confined_check"
 
 
 def main(lease: CheckLease) -> ExitCode:
@@ -43,27 +53,33 @@ def main(lease: CheckLease) -> ExitCode:
         except LeaseLost as lost:
             print(f"stopping: {lost}", file=sys.stderr)
             return ExitCode.LEASE_LOST
+        except ConfinedProcessEnded as ended:
+            ended.end_alike()
         return ExitCode.FINISHED
 
 
 def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
     """Check the dataset that `lease` stands for, and close its row. Raises LeaseLost."""
-    from autonl_core.dataset_check.check import check_dataset  # loads numpy: only once the lifeline is held
-
     settings, stores = stores.settings, stores.of_tenant(lease.tenant_id)
     entry = retry_while_unavailable(lambda: stores.checks.entry(lease))
-    is_upload = entry.sha256 is not None
-    checked = check_dataset(
-        lease.name,
-        Path(entry.spec.location),
-        work_dir,
+    saved_dir = saved_folder(settings, lease)
+    saved_dir.mkdir(parents=True, exist_ok=True)
+    task = CheckTask(
+        name=lease.name,
+        path=entry.spec.location,
+        work_dir=str(work_dir),
+        saved_dir=str(saved_dir),
         limits=settings.limits,
-        within=() if is_upload else tuple(root.resolve() for root in settings.dataset_roots),
+        within=() if entry.sha256 is not None else tuple(str(root.resolve()) for root in settings.dataset_roots),
         layout=entry.spec.layout,
         duplicates=entry.spec.duplicates,
-        saved_dir=saved_folder(settings, lease),
-        on_progress=ProgressWriter(stores.checks, lease),
     )
+    try:
+        checked = _confined(task, settings, ProgressWriter(stores.checks, lease))
+    except OutOfTime as error:
+        report = failed_report("check_took_too_long", str(error))
+        retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
+        return
     report = checked.report
     if checked.spec is None or checked.manifest is None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
@@ -81,6 +97,69 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         fsync_folder(files.folder)
         spec = replace(checked.spec, manifest=str(target))
         retry_while_unavailable(lambda: stores.checks.finish(lease, spec, report))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What the confined process found, as far as it is believed. Without a `spec` the dataset cannot be used."""
+
+    report: DatasetReport
+    spec: DatasetSpec | None
+    manifest: Path | None
+    sheets: tuple[Path, ...]
+
+
+def _confined(task: CheckTask, settings: Settings, on_progress: ProgressWriter) -> _Checked:
+    """Have the dataset checked by a confined process.
+
+    Raises:
+        OutOfTime: that took too long for what there is to check.
+        ConfinedProcessEnded: it crashed, or sent what cannot be.
+    """
+    access = FileAccess(
+        writable=[Path(task.work_dir), Path(task.saved_dir)],
+        hidden=settings.own_data,
+        shown=[Path(task.path)] if Path(task.path).exists() else [],
+    )
+    with ConfinedProcess(_MODULE, access, settings.check_time_s) as process:
+
+        def on_message(kind: str, value: Any) -> None:
+            if kind == "progress":
+                on_progress(float(value))
+            elif kind == "listed":
+                images, content_bytes = map(int, value)
+                process.limit_s += images * S_PER_IMAGE + content_bytes * S_PER_BYTE
+                process.limited_for = f"{images:,} images of {content_bytes:,} bytes"
+
+        return _believed(task, process.run(task.to_line(), on_message))
+
+
+def _believed(task: CheckTask, result: Mapping[str, Any]) -> _Checked:
+    """What was found. It may be wrong about the images, but about nothing else."""
+    report = DatasetReport.from_json(result["report"])
+    if result["spec"] is None:
+        return _Checked(report, None, None, ())
+    work_dir = Path(task.work_dir)
+    manifest = _plain_file(work_dir, result["manifest"])
+    if not is_intact(manifest):
+        raise ConfinedProcessEnded(FAILED)
+    spec = replace(
+        DatasetSpec.from_json(result["spec"]),
+        name=task.name,
+        location=task.path,
+        layout=task.layout,
+        duplicates=task.duplicates,
+        fingerprint=manifest_fingerprint(manifest),
+    )
+    return _Checked(report, spec, manifest, tuple(_plain_file(work_dir, name) for name in result["sheets"]))
+
+
+def _plain_file(folder: Path, name: str) -> Path:
+    """The file of this name in `folder`. Raises ConfinedProcessEnded if it is anything else."""
+    path = folder / name
+    if path.parent != folder or path.is_symlink() or not path.is_file():
+        raise ConfinedProcessEnded(FAILED)
+    return path
 
 
 @contextmanager
@@ -103,4 +182,4 @@ def _exists(artifacts: ArtifactStore, key: str) -> bool:
 
 
 if __name__ == "__main__":
-    exit_with(lambda: main(CheckLease(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))
+    exit_with(lambda: main(CheckLease(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

@@ -1,7 +1,8 @@
-"""`python -m worker.checker`: checks datasets and uploaded weights, one at a time, each in its own process.
+"""`python -m worker.checker`: checks datasets and uploaded weights, a few side by side, each in its own process.
 
-Any number of checkers may run, and any may die: another takes over when the lease of its check ends. The row is the
-job, so checks need no broker and never wait behind a search.
+One that takes long makes way for others that wait (`worker/turn.py`). Any number of checkers may run, and any may die:
+another takes over when the lease of its check ends. The row is the job, so checks need no broker and never wait behind
+a search.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+from autonl_core.host.confined import missing_confinement
 from store.checks import CheckLease
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost
 from store.logs import read_tail
 from store.settings import Settings
-from store.stores import Stores
+from store.stores import Stores, open_stores
 from telemetry.exposition import serve_metrics
 from telemetry.ids import ids
 from telemetry.metrics import CheckerMetrics
@@ -32,6 +34,7 @@ from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, P
 from worker.process import SupervisedProcess
 from worker.saved_checks import delete_unused
 from worker.service import require_packages, run_service
+from worker.turn import Turn
 
 SWEEP_S = 60.0
 ABANDONED_S = 24 * 3600.0  # a work folder or log older than this is no longer in use
@@ -43,11 +46,11 @@ log = logging.getLogger(__name__)
 
 
 class Checker:
-    """Claims a check, runs it, records how it ended; then the next.
+    """Claims a check, runs it, records how it ended; then the next. The kinds of checks take turns.
 
     Args:
         owner: stored with each claim, for people who read the rows.
-        kinds: what to check, most urgent first; None: weights, which take seconds, then datasets.
+        kinds: what to check, at first in this order; None: weights, which take seconds, then datasets.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Checker:
         self._stores = stores
         self._settings = stores.settings
         self._owner = owner
-        self._kinds = kinds or (weight_checks(stores), dataset_checks(stores))
+        self._kinds = list(kinds or (weight_checks(stores), dataset_checks(stores)))
         self._sweep_at = time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
@@ -99,6 +102,7 @@ class Checker:
     def _claim(self) -> tuple[CheckKind, CheckLease] | None:
         for kind in self._kinds:
             if (lease := kind.checks.claim(self._owner)) is not None:
+                self._kinds.sort(key=lambda other: other is kind)  # last, next time
                 return kind, lease
         return None
 
@@ -133,12 +137,30 @@ class Checker:
             return
         log.info("the check of %s %s runs as process %d", kind.noun, lease.name, process.pid)
         keeper = CheckLeaseKeeper(kind, lease)
-        end = LeasedProcess(process, keeper, _pace(self._settings), claimed_at, abandon=stopping.is_set).watch()
-        crash = self._describe(end, log_path, stopping.is_set())
-        log_path.unlink(missing_ok=True)
-        recorded = self.record_outcome(kind, lease, crash)
-        how = "lease_lost" if end.cause == Cause.LEASE_LOST else recorded
+        turn = Turn(self._settings.check_turn_s, lease.turn, self._any_waits)
+        has_to_end = lambda: stopping.is_set() or turn.is_over()  # noqa: E731
+        end = LeasedProcess(process, keeper, _pace(self._settings), claimed_at, abandon=has_to_end).watch()
+        if end.cause == Cause.ABANDONED and not stopping.is_set():
+            how = self._make_way(kind, lease, turn)
+        else:
+            how = self.record_outcome(kind, lease, self._describe(end, log_path, stopping.is_set()))
+        how = "lease_lost" if end.cause == Cause.LEASE_LOST else how
         self._metrics.check_ended(kind.noun, how, time.monotonic() - claimed_at)
+        log_path.unlink(missing_ok=True)
+
+    def _any_waits(self) -> bool:
+        return any(kind.checks.any_waits() for kind in self._kinds)
+
+    def _make_way(self, kind: CheckKind, lease: CheckLease, turn: Turn) -> str:
+        """Record that the turn of a check is over, unless its process closed it. Returns how it ended, for metrics."""
+        log.info("the check of %s %s makes way for others after %.0f s", kind.noun, lease.name, turn.length_s)
+        try:
+            kind.checks.end_turn(lease)
+        except LeaseLost:
+            return "closed"
+        except UNAVAILABLE as error:
+            log.warning("the turn of %s %s not ended, its lease will end: %s", kind.noun, lease.name, error)
+        return "made_way"
 
     def _describe(self, end: ProcessEnd, log_path: Path, stopping: bool) -> str | None:
         """Why the check counts as crashed, or None if it does not: this checker is stopping, or was late."""
@@ -203,11 +225,33 @@ def _pace(settings: Settings) -> Pace:
 
 
 def serve(stores: Stores, stopping: threading.Event) -> None:
-    """Check until `stopping` is set."""
-    log.info("polling for datasets and weights to check every %g s", stores.settings.check_poll_s)
+    """Check until `stopping` is set, with several checkers in one process."""
     settings, metrics = stores.settings, CheckerMetrics(stores.settings.data_dir)
     serve_metrics(metrics.registry, settings.metrics_host, settings.checker_metrics_port, "AUTONL_CHECKER_METRICS_PORT")
-    Checker(stores, f"{socket.gethostname()}:{os.getpid()}", metrics=metrics).run(stopping)
+    for missing in missing_confinement():
+        log.warning("%s", missing)
+    log.info("polling for datasets and weights every %g s, %d at the same time", settings.check_poll_s, settings.checks)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    with contextlib.ExitStack() as opened:
+        others = []
+        for number in range(2, settings.checks + 1):
+            own_stores = opened.enter_context(contextlib.closing(open_stores(settings)))
+            checker = Checker(own_stores, f"{owner}/{number}", metrics=metrics)
+            others.append(threading.Thread(target=_run_until_any_ends, args=(checker, stopping)))
+            others[-1].start()
+        try:
+            _run_until_any_ends(Checker(stores, owner, metrics=metrics), stopping)
+        finally:
+            for other in others:
+                other.join()
+
+
+def _run_until_any_ends(checker: Checker, stopping: threading.Event) -> None:
+    """If one of several fails, the process ends, and whatever started it starts it again."""
+    try:
+        checker.run(stopping)
+    finally:
+        stopping.set()
 
 
 if __name__ == "__main__":

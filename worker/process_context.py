@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from autonl_core.host.capabilities import hide_environment
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from telemetry.log_lines import configure_logging
@@ -31,6 +32,7 @@ def process_context(memory_limit_bytes: Callable[[Settings], int]) -> Iterator[P
     """
     lifeline = Lifeline()
     lifeline.hold()  # first of all: from here on this process cannot outlive its parent
+    hide_environment()
     settings = Settings()
     if limit_bytes := memory_limit_bytes(settings):
         limit_memory(limit_bytes)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from store.db import UNAVAILABLE
+from store.db import UNAVAILABLE, is_full
 from store.errors import LeaseLapsed
 
 RETRY_S = 1.0
@@ -31,5 +31,6 @@ def retry_while_unavailable(call: Callable[[], T]) -> T:
             log.warning("the supervisor is late, retrying in %g s: %s", RETRY_S, error)
             time.sleep(RETRY_S)
         except UNAVAILABLE as error:
-            log.warning("database unavailable, retrying in %g s: %s", RETRY_S, error)
+            what = "the disk of the database is full" if is_full(error) else "database unavailable"
+            log.warning("%s, retrying in %g s: %s", what, RETRY_S, error)
             time.sleep(RETRY_S)

@@ -129,6 +129,7 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
             host=HostOptions(
                 device=settings.device,
                 save_steps=settings.save_steps,
+                disk_reserve_bytes=settings.disk_reserve_bytes,
                 micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
                 cache_dir=folder_of(settings.cache_dir, search.tenant_id),
                 cache_limit_bytes=settings.cache_bytes,

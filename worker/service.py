@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from autonl_core.host.capabilities import hide_environment
 from autonl_core.host.packages import describe_missing, missing_packages
 from store.settings import Settings
 from store.stores import Stores, open_stores
@@ -19,6 +20,7 @@ def run_service(serve: Callable[[Stores, threading.Event], None]) -> None:
     Args:
         serve: does the work with the opened stores; returns soon after the event is set.
     """
+    hide_environment()
     settings = Settings()
     configure_logging(settings.log_level, settings.log_format)
     stopping = threading.Event()

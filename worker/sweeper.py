@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from store.db import UNAVAILABLE
+from store.errors import DatasetInUse, NotFound, WeightSetInUse
 from store.queue import WorkerNotifier
 from store.states import SearchState
 from store.stores import Stores
@@ -75,6 +76,7 @@ class Sweeper:
         """Delete old supernets and first answers, and what was written for a search that was already gone."""
         self._stores.supernets.delete_old()
         self._stores.answers.delete_old()
+        self._forget()
         settings = self._stores.settings
         untouched = [folder.name for folder in settings.searches_dir.glob("*/") if _is_untouched(folder)]
         for start in range(0, len(untouched), _BATCH):
@@ -86,6 +88,23 @@ class Sweeper:
                     self._stores.artifacts.delete_folder(search_id)
                 elif states[search_id] == SearchState.SUCCEEDED:
                     Workspace(settings, search_id).delete_run_states()
+
+    def _forget(self) -> None:
+        """Delete what is kept for a time only, as the settings say."""
+        stores = self._stores
+        for gone in stores.retention.forget_files():
+            Workspace(stores.settings, gone.search_id).delete_unreferenced(gone.fence + 1, ())
+            log.info("the files of search %s are no longer kept", gone.search_id)
+        if count := stores.retention.forget_events():
+            log.info("the events of %d searches are no longer kept", count)
+        for tenant_id, name in stores.retention.refused_datasets():
+            with contextlib.suppress(NotFound, DatasetInUse):  # deleted, or added again, meanwhile
+                stores.of_tenant(tenant_id).datasets.delete(name, if_refused=True)
+                log.info("dataset %s was refused and is no longer kept", name)
+        for tenant_id, name in stores.retention.refused_weights():
+            with contextlib.suppress(NotFound, WeightSetInUse):
+                stores.of_tenant(tenant_id).weight_sets.delete(name, if_refused=True)
+                log.info("weight set %s was refused and is no longer kept", name)
 
     def _notify(self) -> None:
         due = self._stores.sweeps.due_notifications()

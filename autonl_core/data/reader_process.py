@@ -10,22 +10,32 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 
-from autonl_core.host.interpreter import module_command
+from autonl_core.host.confined import confined_command
+from autonl_core.host.environment import confined_environment
 
 
 class ReaderGone(Exception):
     """The process closed its pipe; `ending` says how it ended."""
 
 
+class ReaderSilent(RuntimeError):
+    """The process sent nothing for as long as it may take."""
+
+
 class ReaderProcess:
-    """A fresh interpreter that runs a module.
+    """A fresh interpreter that runs a module, confined: without sockets, files to write, and addresses of services.
 
     It ends when its input is closed, which the kernel does however this process ends.
     """
 
     def __init__(self, module: str) -> None:
-        command = module_command(module)
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(
+            confined_command(module),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=confined_environment(),
+        )
 
     @property
     def pid(self) -> int:
@@ -52,11 +62,11 @@ class ReaderProcess:
 
         Raises:
             ReaderGone: the process closed its pipe.
-            RuntimeError: nothing came for `patience_s`.
+            ReaderSilent: nothing came for `patience_s`.
         """
         while into:
             if not readable([self], patience_s):
-                raise RuntimeError(
+                raise ReaderSilent(
                     f"reader process {self.pid} sent nothing for {patience_s:g} s; it may be stopped, or the "
                     "storage of the dataset may not respond"
                 )

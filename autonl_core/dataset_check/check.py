@@ -21,7 +21,7 @@ from autonl_core.dataset_check.deep_checks import check_deep_images, find_grey_r
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.dataset_check.group_checks import check_groups
 from autonl_core.dataset_check.image_checks import check_images
-from autonl_core.dataset_check.inspect import Images, inspect
+from autonl_core.dataset_check.inspect import Images, OnListed, inspect
 from autonl_core.dataset_check.inspectors import Inspectors
 from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
@@ -94,6 +94,7 @@ def check_dataset(
     duplicates: DuplicatesRule = "leave-out",
     saved_dir: Path | None = None,
     on_progress: OnProgress = lambda share: None,
+    on_listed: OnListed = lambda images, content_bytes: None,
 ) -> Checked:
     """Check the data source at `path`; write the manifest and contact sheets into the folder `work_dir`.
 
@@ -104,23 +105,22 @@ def check_dataset(
         layout: how its folders or label files are read, if that is not to be recognised.
         duplicates: whether images of one picture stay in one split; with "keep" they are only reported.
         saved_dir: where it is saved what was found in the images opened so far, for another attempt at the same check.
+        on_listed: called with the number of images, and their bytes in all, before they are opened.
     """
     began = time.monotonic()
-    report = DatasetReport()
-    checked = Checked(report)
+    checked = Checked(report := DatasetReport())
     inspectors = Inspectors()  # before the files are listed, which takes about as long as the start of a process
     kind = UPLOAD_SOURCE  # what a path without a known source is reported as
     try:
         kind = require_source(path).name
         with open_source(path, limits, kind=kind, within=tuple(within)) as files:
             place = _Place(kind, path, layout, duplicates, work_dir, saved_dir, inspectors, shown_as(name, path))
-            usable = _find_problems(files, place, limits, report, on_progress)
+            usable = _find_problems(files, place, limits, report, on_progress, on_listed)
             if usable is not None:
                 checked = _write_results(files, usable, _spec(name, place, usable), work_dir, limits, report)
-    except DatasetError as error:
-        report.add("error", f"{kind}_refused", in_user_words(str(error), name, path))
-    except OSError as error:
-        report.add("error", f"{kind}_refused", in_user_words(_unreadable(error, path), name, path))
+    except (DatasetError, OSError) as error:
+        reason = _unreadable(error, path) if isinstance(error, OSError) else str(error)
+        report.add("error", f"{kind}_refused", in_user_words(reason, name, path))
     report.seconds = round(time.monotonic() - began, 2)
     return checked
 
@@ -136,7 +136,12 @@ def _spec(name: str, place: _Place, usable: _Usable) -> DatasetSpec:
 
 
 def _find_problems(
-    files: FileSource, place: _Place, limits: Limits, report: DatasetReport, on_progress: OnProgress
+    files: FileSource,
+    place: _Place,
+    limits: Limits,
+    report: DatasetReport,
+    on_progress: OnProgress,
+    on_listed: OnListed,
 ) -> _Usable | None:
     """Fill the report; None if it has errors."""
     if (layout := _read_layout(files, place, limits, report)) is None:
@@ -150,6 +155,7 @@ def _find_problems(
         saved_dir=place.saved_dir,
         inspectors=place.inspectors,
         on_progress=lambda share: on_progress(share * _READING_SHARE),
+        on_listed=on_listed,
     )
     check_images(images, report)
     items, by_picture = split_images(layout, listed, images, place.duplicates, limits, place.work_dir, report)

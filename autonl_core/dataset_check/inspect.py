@@ -47,6 +47,9 @@ _ROW = np.dtype(
 )
 
 
+OnListed = Callable[[int, int], None]  # the number of images, and their bytes in all
+
+
 @dataclass(frozen=True)
 class Images:
     """The images to open: their names in a data source, and a fingerprint of the content of the source."""
@@ -140,6 +143,7 @@ def inspect(
     saved_dir: Path | None = None,
     inspectors: Inspectors | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    on_listed: OnListed = lambda images, content_bytes: None,
 ) -> Inspected:
     """Open all `images`.
 
@@ -147,6 +151,7 @@ def inspect(
         work_dir: an existing folder for files that the processes need.
         saved_dir: where what was found is saved; what an earlier attempt saved there is not opened again.
         inspectors: processes that open images; by default one per core.
+        on_listed: called before any image is opened, unless all were by an earlier attempt.
     """
     found = Inspected(images.names)
     saved = None if saved_dir is None else SavedRows(saved_dir, saved_key(images.content, images.names, limits), _ROW)
@@ -158,7 +163,7 @@ def inspect(
             done += size
         else:
             missing.append(np.arange(start, start + size))
-    for start, rows, problems in _opened(images, limits, work_dir, missing, inspectors or Inspectors()):
+    for start, rows, problems in _opened(images, limits, work_dir, missing, inspectors or Inspectors(), on_listed):
         if saved is not None:
             saved.save(start, rows, problems)
         found.put(start, rows, problems)
@@ -170,13 +175,19 @@ def inspect(
 
 
 def _opened(
-    images: Images, limits: Limits, work_dir: Path, portions: Sequence[NDArray[np.int64]], inspectors: Inspectors
+    images: Images,
+    limits: Limits,
+    work_dir: Path,
+    portions: Sequence[NDArray[np.int64]],
+    inspectors: Inspectors,
+    on_listed: OnListed,
 ) -> Iterator[tuple[int, NDArray[Any], dict[int, str]]]:
     """The first row of each portion, its rows, and the problems by position, in any order of portions."""
     if not portions:
         return
     inspectors.start(len(portions))  # first, because they take a while to start
     listing = list_files(images.kind, images.path, images.names, limits, images.files)
+    on_listed(len(listing), int(listing.entries["size_bytes"].sum()))
     inspectors.begin(work_dir, listing, limits)
     for portion in inspectors.inspect(portions):
         yield int(portion.rows[0]), _rows(portion.records), portion.problems

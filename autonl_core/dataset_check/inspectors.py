@@ -1,4 +1,4 @@
-"""Processes that open the images of a dataset check side by side, and survive images that end one of them.
+"""Processes that open the images of a dataset check side by side, and survive images that end one or take too long.
 
 An image that a process has no memory for beside the others is opened again while no other is being opened. So are the
 images that a process had not answered when it ended: the one that ends a second process cannot be read.
@@ -10,6 +10,7 @@ import contextlib
 import json
 import resource
 import signal
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 
 from autonl_core.data.decode_worker import OUT_OF_MEMORY
 from autonl_core.data.listing import ListedFiles, Listing
-from autonl_core.data.reader_process import ReaderGone, ReaderProcess, end, readable
+from autonl_core.data.reader_process import ReaderGone, ReaderProcess, ReaderSilent, end, readable
 from autonl_core.dataset_check.inspect_worker import RECORD, Records, digest
 from autonl_core.dataset_check.request_loop import BLOCK, REQUEST, InspectTask
 from autonl_core.datasets.limits import Limits
 from autonl_core.host.cpus import available_cpus
 
-PATIENCE_S = 600.0  # without a byte from a process that opens images, before giving up
+BLOCK_S = 1.0  # a process sends what it found so often, or once for each image that takes longer
 MAX_FATAL = 20  # images that end the process that opens them, before the check fails
 _MODULE = "autonl_core.dataset_check.inspect_worker"
 _LEAST_SHARE_BYTES = 256 << 20  # suffices for all but the largest images
@@ -63,6 +64,7 @@ class Inspectors:
     def __init__(self, most: int | None = None) -> None:
         self._most = most or inspector_count()
         self._fatal = 0
+        self._silent_until: dict[ReaderProcess, float] = {}  # monotonic, of processes that have a request
         self._processes: list[ReaderProcess] = []
         weakref.finalize(self, end, self._processes)
         self.start(1)
@@ -104,7 +106,7 @@ class Inspectors:
 
         Raises:
             MemoryError: memory does not suffice for an image, or for a process.
-            RuntimeError: a process was killed from outside or fell silent, or too many images ended one.
+            RuntimeError: a process was killed from outside, or too many images ended one or took too long.
         """
         waiting = (Portion(rows, self.record) for rows in portions)
         busy: dict[ReaderProcess, Portion] = {}
@@ -125,6 +127,7 @@ class Inspectors:
 
     def _replace(self, process: ReaderProcess) -> None:
         end([process])
+        self._silent_until.pop(process, None)
         place = self._processes.index(process)
         self._processes[place] = _started(self.module())
         with contextlib.suppress(ReaderGone):
@@ -137,6 +140,7 @@ class Inspectors:
                 return
             try:
                 _request(process, portion, alone=False)
+                self._expect_soon(process)
                 busy[process] = portion
             except ReaderGone:
                 self._replace(process)
@@ -146,13 +150,16 @@ class Inspectors:
     def _received(self, busy: dict[ReaderProcess, Portion]) -> list[Portion]:
         """Wait for answers; returns portions that are no longer being opened."""
         ended = []
-        ready = readable(list(busy), PATIENCE_S)
-        if not ready:
-            raise RuntimeError(f"none of the processes that open images sent anything for {PATIENCE_S:g} s")
-        for process in ready:
+        ready = readable(list(busy), max(0.0, min(self._silent_until[process] for process in busy) - time.monotonic()))
+        late = [] if ready else [process for process in busy if self._silent_until[process] <= time.monotonic()]
+        for process in (*ready, *late):
             portion = busy[process]
             try:
-                _receive_block(process, portion)
+                if process in late:
+                    process.kill()  # images that took too long, like those that crash a process, are opened again
+                    raise ReaderGone
+                _receive_block(process, portion, self._patience_s)
+                self._expect_soon(process)
             except ReaderGone:
                 self._replace(process)
                 portion.again.extend(range(portion.done, len(portion.rows)))
@@ -169,9 +176,9 @@ class Inspectors:
             process = self._processes[0]
             try:
                 _request(process, single, alone=True)
-                _receive_block(process, single)
-            except ReaderGone:
-                single.problems[0] = self._fault(process, self.name_of(single.rows, self._listing))
+                _receive_block(process, single, self._patience_s)
+            except (ReaderGone, ReaderSilent) as gone:
+                single.problems[0] = self._fault(process, gone, self.name_of(single.rows, self._listing))
                 self.note_fatal(single, self._listing, self._limits)
                 self._replace(process)
             if single.again:
@@ -180,6 +187,14 @@ class Inspectors:
             if single.problems:
                 portion.problems[position] = single.problems[0]
         return portion
+
+    def _expect_soon(self, process: ReaderProcess) -> None:
+        """From now on, it has the time of one image to send something."""
+        self._silent_until[process] = time.monotonic() + self._patience_s
+
+    @property
+    def _patience_s(self) -> float:
+        return self._limits.image_s + BLOCK_S
 
     def line_of(self, task: InspectTask) -> bytes:
         """What each process reads first."""
@@ -196,19 +211,23 @@ class Inspectors:
         data = ListedFiles(listing, limits).read(int(single.rows[0]))
         single.records["digest"] = np.frombuffer(digest(data), np.uint8)
 
-    def _fault(self, process: ReaderProcess, name: str) -> str:
+    def _fault(self, process: ReaderProcess, gone: Exception, name: str) -> str:
         """Why an image that ended the process cannot be read. Raises if that may not be due to the image."""
-        if process.code() == OUT_OF_MEMORY:
+        if isinstance(gone, ReaderSilent):
+            process.kill()
+            ending = f"took more than {self._limits.image_s:g} s"
+        elif process.code() == OUT_OF_MEMORY:
             raise MemoryError(_too_large(name))
-        if process.code() not in _FAULTS:
+        elif process.code() not in _FAULTS:
             raise RuntimeError(f"the process that opened {name} {process.ending()}")
+        else:
+            ending = process.ending()
         self._fatal += 1
         if self._fatal > MAX_FATAL:
             raise RuntimeError(
-                f"more than {MAX_FATAL} images ended the process that opened them; the last one, {name}, "
-                f"{process.ending()}"
+                f"more than {MAX_FATAL} images ended the process that opened them; the last one, {name}, {ending}"
             )
-        return f"the process that decoded it {process.ending()}, twice"
+        return f"the process that decoded it {ending}, twice"
 
 
 def _started(module: str) -> ReaderProcess:
@@ -243,15 +262,15 @@ def _request(process: ReaderProcess, portion: Portion, *, alone: bool) -> None:
     process.send(REQUEST.pack(len(portion.rows), alone) + portion.rows.tobytes())
 
 
-def _receive_block(process: ReaderProcess, portion: Portion) -> None:
-    """Receive records of the next images of `portion`."""
+def _receive_block(process: ReaderProcess, portion: Portion, patience_s: float) -> None:
+    """Receive records of the next images of `portion`. Raises ReaderGone, and ReaderSilent after `patience_s`."""
     head = bytearray(BLOCK.size)
-    process.receive(memoryview(head), PATIENCE_S)
+    process.receive(memoryview(head), patience_s)
     count, text_bytes = BLOCK.unpack(head)
     records = portion.records[portion.done : portion.done + count]
-    process.receive(memoryview(records.view(np.uint8).reshape(-1).data), PATIENCE_S)
+    process.receive(memoryview(records.view(np.uint8).reshape(-1).data), patience_s)
     text = bytearray(text_bytes)
-    process.receive(memoryview(text), PATIENCE_S)
+    process.receive(memoryview(text), patience_s)
     portion.problems.update({portion.done + int(position): problem for position, problem in json.loads(text).items()})
     portion.again.extend(portion.done + int(position) for position in np.flatnonzero(records["short_of_memory"]))
     portion.done += count

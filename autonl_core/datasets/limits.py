@@ -16,6 +16,7 @@ class Limits:
     ratio: int = 200  # decompressed bytes per byte of the archive on disk; images hardly compress
     image_bytes: int = 64 << 20  # of one image file, decompressed if it is in an archive
     image_pixels: int = 64 * 10**6  # of one image; 4 bytes each when decoded
+    image_s: float = 60.0  # time to open one image
     classes: int = 10_000
 
 

@@ -54,6 +54,11 @@ def manifest_fingerprint(path: Path) -> str:
     return path.name.removesuffix(_SUFFIX)
 
 
+def is_intact(path: Path) -> bool:
+    """Whether the name of the manifest at `path` is that of its content. Raises OSError if it cannot be read."""
+    return _hash(path.read_bytes()) == manifest_fingerprint(path)
+
+
 def read_manifest(path: Path, fingerprint: str) -> Manifest:
     """The manifest at `path`. Raises DatasetError if it cannot be read or does not have this fingerprint."""
     try:

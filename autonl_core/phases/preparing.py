@@ -76,7 +76,7 @@ def open_run(
         threads=torch.get_num_threads(),
         work_dir=work_dir,
         stop=stop,
-        states=RunStates(work_dir, resume_from, host.save_steps),
+        states=RunStates(work_dir, resume_from, host.save_steps, host.disk_reserve_bytes),
         micro_batches=MicroBatches(host.micro_batches, on_split=reporter.memory_ran_out),
         reporter=reporter,
         clean_process=clean_process(),

@@ -17,6 +17,7 @@ class HostOptions:
 
     Args:
         save_steps: training steps between two run states inside an epoch, at most; slow ones are saved by time.
+        disk_reserve_bytes: what run states leave free on their disk.
         micro_batches: parts that a batch is computed in from the start; doubles when memory runs out.
         cache_dir: decoded images, shared between searches; None: a temporary folder.
         cache_limit_bytes: of all datasets in `cache_dir`; 0: as the disk allows. Images that do not fit are decoded
@@ -28,6 +29,7 @@ class HostOptions:
 
     device: str = "cpu"
     save_steps: int = SAVE_STEPS
+    disk_reserve_bytes: int = 0
     micro_batches: int = 1
     cache_dir: Path | None = None
     cache_limit_bytes: int = 0

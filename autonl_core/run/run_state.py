@@ -67,10 +67,14 @@ class RunStates:
 
     Args:
         save_steps: training steps after which a new run state is due.
+        reserve_bytes: what has to stay free on the disk of the folder.
     """
 
-    def __init__(self, folder: Path, earlier: Sequence[SavedState], save_steps: int = SAVE_STEPS) -> None:
+    def __init__(
+        self, folder: Path, earlier: Sequence[SavedState], save_steps: int = SAVE_STEPS, reserve_bytes: int = 0
+    ) -> None:
         self.folder = folder
+        self._reserve_bytes = reserve_bytes
         self.step = max((state.step for state in earlier), default=0)
         self._size_bytes = max((state.size_bytes for state in earlier), default=0)
         self._kept: list[Path] = []
@@ -85,7 +89,7 @@ class RunStates:
         Raises:
             OSError (ENOSPC): there is less room than `ROOM_STATES` run states take; nothing was written.
         """
-        check_room(self.folder, ROOM_STATES * self._size_bytes)
+        check_room(self.folder, ROOM_STATES * self._size_bytes, self._reserve_bytes)
         started = time.monotonic()
         path = self.folder / f"state-{self.step + 1:06d}.pt"
         write_atomically(path, lambda temporary: torch.save(state, temporary))

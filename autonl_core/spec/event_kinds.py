@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     STALE_WRITE_REFUSED = "stale_write_refused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    FILES_DELETED = "files_deleted"
 
     UNREADABLE_IMAGES = "unreadable_images"
     IMAGES_DECODED_IN_EVERY_EPOCH = "images_decoded_in_every_epoch"

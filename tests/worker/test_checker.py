@@ -80,7 +80,7 @@ def test_a_crashing_check_is_retried_and_then_given_up_with_its_last_message(ope
 
 
 def test_running_out_of_memory_is_reported_as_such(opened: Stores, settings: Settings) -> None:
-    small = settings.model_copy(update={"check_memory_bytes": 200 << 20, "max_crash_streak": 1})
+    small = settings.model_copy(update={"check_memory_bytes": 120 << 20, "max_crash_streak": 1})
     stores = open_stores(small)
     try:
         Checker(stores, "here").tick(threading.Event())

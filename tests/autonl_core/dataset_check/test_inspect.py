@@ -128,6 +128,14 @@ class TestFaults:
         with pytest.raises(RuntimeError, match="the process that opened '020' was killed by SIGKILL"):
             inspect(images(tmp_path, files), DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(2))
 
+    def test_an_image_that_takes_for_ever_cannot_be_read_and_costs_no_other(self, tmp_path: Path) -> None:
+        limits = dataclasses.replace(DEFAULT_LIMITS, image_s=3.0)
+        began = time.monotonic()
+        found = inspect(images(tmp_path, contents() | {"020": b"FOREVER"}), limits, tmp_path, inspectors=Inspectors(2))
+        assert found.problems.pop(20) == "the process that decoded it took more than 3 s, twice"
+        assert list(found.problems) == [5, 17, 30]
+        assert 6 <= time.monotonic() - began < 60
+
     def test_an_image_that_needs_all_memory_fails_the_check_by_name(self, tmp_path: Path) -> None:
         files = contents() | {"020": b"MEMORY"}
         with pytest.raises(MemoryError, match="'020' needs more memory than the check may use"):
@@ -163,8 +171,8 @@ class TestInspectors:
         received: list[tuple[int, int]] = []
         receive = inspectors._receive_block
 
-        def note(process: ReaderProcess, portion: Portion) -> None:
-            receive(process, portion)
+        def note(process: ReaderProcess, portion: Portion, patience_s: float) -> None:
+            receive(process, portion, patience_s)
             received.append((int(portion.rows[0]), len(portion.rows)))
 
         monkeypatch.setattr(inspectors, "_receive_block", note)
