@@ -65,7 +65,9 @@ def kill_halfway(stores: Stores, log: Path) -> list[int]:
     """Start a check, kill its process once it has saved something, and return what it saved."""
     lease = stores.checks.claim("here")
     assert lease is not None
-    process = SupervisedProcess.start([*DATASET_CHECK_COMMAND, lease.name, str(lease.fence)], log, stores.settings)
+    process = SupervisedProcess.start(
+        [*DATASET_CHECK_COMMAND, lease.name, str(lease.fence), lease.tenant_id], log, stores.settings
+    )
     folder = saved_folder(stores.settings, lease)
     try:
         wait_for(lambda: saved_starts(folder), "something is saved", timeout_s=60)
