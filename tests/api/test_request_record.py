@@ -47,7 +47,7 @@ def test_an_access_line_has_the_route_and_no_value_of_the_client(
     assert line.getMessage().startswith("GET /searches/{search_id} 401 ")  # the key is of no one
     assert line.getMessage().endswith("request_id=mine-1 tenant_id=- key_id=-")
     fields = {name: line.__dict__[name] for name in ("method", "route", "status", "bytes")}
-    expected = {"method": "GET", "route": "/searches/{search_id}", "status": 404, "bytes": len(answer.content)}
+    expected = {"method": "GET", "route": "/searches/{search_id}", "status": 401, "bytes": len(answer.content)}
     assert fields == expected
     assert 0 < line.__dict__["duration_ms"] < 20_000
     assert not re.search("hunter2|s3cret|0123", line.getMessage() + str(fields))
