@@ -17,7 +17,7 @@ from api.head_requests import HeadMiddleware
 from api.middleware import RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
-from api.problems import FORBIDDEN, INSUFFICIENT_STORAGE, UNAUTHORIZED, UNAVAILABLE, Problem
+from api.problems import FORBIDDEN, INSUFFICIENT_STORAGE, UNAUTHORIZED, UNAVAILABLE
 from api.routes import (
     architectures,
     catalog,
@@ -36,6 +36,7 @@ from api.routes import (
     weights,
 )
 from api.schemas.datasets import DatasetBody
+from api.schemas.problems import Problem
 from autonl_core.spec.macs import COUNTING_RULE
 from store.queue import WorkerNotifier
 from store.settings import Settings

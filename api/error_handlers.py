@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from api import problems
-from api.problems import FieldProblem, Problem, ProblemError, ProblemType
+from api.problems import ProblemError, ProblemType
+from api.schemas.problems import FieldProblem, Problem
 from autonl_core.errors import OtherVersion
 from store.db import UNAVAILABLE, is_full
 from store.errors import (

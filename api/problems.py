@@ -8,36 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from api.schemas.problems import FieldProblem
 
 MEDIA_TYPE = "application/problem+json"
 MAX_LISTED = 100  # fields listed in one problem; a body can have many more
 _MAX_SUMMARIZED = 5  # of them repeated in `detail`
-
-
-class FieldProblem(BaseModel):
-    """What is wrong with one field."""
-
-    source: Literal["body", "query", "path", "header"] = "body"
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or the name of the parameter")
-    code: str = Field(description="stable identifier for programs, e.g. `greater_than_equal`")
-    detail: str
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457). Some types have additional members, e.g. `feasible_range`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(description="`/problems/NAME`; GET it for an explanation")
-    title: str
-    status: int
-    detail: str
-    instance: str = Field(description="path of the request")
-    request_id: str
-    errors: list[FieldProblem] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from api import problems
 from api.error_handlers import SEND_AS_JSON, field_problems
-from api.problems import FieldProblem, ProblemError
+from api.problems import ProblemError
+from api.schemas.problems import FieldProblem
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig

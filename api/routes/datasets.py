@@ -22,7 +22,7 @@ from api.access import CallerDep, DataStores, ReadStores
 from api.dependencies import PlainText
 from api.error_handlers import SEND_AS_JSON
 from api.openapi_responses import header_schemas, problem_responses
-from api.problems import FieldProblem, ProblemError
+from api.problems import ProblemError
 from api.schemas.datasets import (
     DUPLICATES_HELP,
     LAYOUT_HELP,
@@ -32,6 +32,7 @@ from api.schemas.datasets import (
     Layout,
     ReadingBody,
 )
+from api.schemas.problems import FieldProblem
 from api.upload_detection import ARCHIVE_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS

@@ -13,7 +13,7 @@ from api import problems
 from api.access import AdminStores
 from api.dependencies import PlainText
 from api.openapi_responses import header_schemas, problem_responses
-from api.problems import FieldProblem
+from api.schemas.problems import FieldProblem
 from api.schemas.webhooks import (
     DeliveryList,
     DeliveryView,

@@ -15,7 +15,8 @@ from api import problems
 from api.access import DataStores, ReadStores
 from api.dependencies import PlainText
 from api.openapi_responses import header_schemas, problem_responses
-from api.problems import FieldProblem, ProblemError
+from api.problems import ProblemError
+from api.schemas.problems import FieldProblem
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.upload_detection import WEIGHTS_TYPE, is_upload
 from api.uploads import UploadKind, receive

@@ -67,6 +67,8 @@ class Content:
     arch_id: str
     name: str  # of a dataset and of a weight set
     key_id: str
+    webhook_id: str
+    delivery_id: str
     marks: tuple[str, ...]
 
 
@@ -102,7 +104,10 @@ def fill(client: httpx.Client, stores: Stores, folder: Path) -> Content:
     search_id = start(client, card={"authors": ["Queen"]})
     run_to_success(stores, folder, report="<!doctype html>of honey")
     waiting = start(client, dataset=name, search_space="tiny", flops_budget="400k", resolution=8)
+    hook = client.post("/webhooks", json={"url": "https://hooks.example/honey"}).json()
+    delivery = client.post(f"/webhooks/{hook['id']}/test").json()
     (key,) = client.get("/keys").json()["keys"]
     sha256 = client.get(f"/datasets/{name}").json()["sha256"]
-    marks = (search_id, waiting, name, key["id"], sha256, "Queen", "of honey")
-    return Content(search_id, samples.architecture().arch_id, name, key["id"], marks)
+    ids = (key["id"], hook["id"], delivery["id"])
+    marks = (search_id, waiting, name, *ids, hook["secret"], "hooks.example/honey", sha256, "Queen", "of honey")
+    return Content(search_id, samples.architecture().arch_id, name, *ids, marks)

@@ -11,7 +11,8 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from api.problems import MEDIA_TYPE, TYPES, Problem
+from api.problems import MEDIA_TYPE, TYPES
+from api.schemas.problems import Problem
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs_text import MAX_MACS
 

@@ -44,10 +44,10 @@ def test_an_access_line_has_the_route_and_no_value_of_the_client(
     secrets = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "X-Request-ID": "mine-1"}
     answer = client.get("/searches/0123?token=hunter2", headers=secrets)
     (line,) = of(lines, "autonl.access", 1)
-    assert line.getMessage().startswith("GET /searches/{search_id} 404 ")
+    assert line.getMessage().startswith("GET /searches/{search_id} 401 ")  # the key is of no one
     assert line.getMessage().endswith("request_id=mine-1 tenant_id=- key_id=-")
     fields = {name: line.__dict__[name] for name in ("method", "route", "status", "bytes")}
-    expected = {"method": "GET", "route": "/searches/{search_id}", "status": 404, "bytes": len(answer.content)}
+    expected = {"method": "GET", "route": "/searches/{search_id}", "status": 401, "bytes": len(answer.content)}
     assert fields == expected
     assert 0 < line.__dict__["duration_ms"] < 20_000
     assert not re.search("hunter2|s3cret|0123", line.getMessage() + str(fields))

@@ -22,9 +22,14 @@ from store.stores import Stores
 from tests.api.http_service import check_datasets, serving
 from tests.api.tenants import Content, api_routes, fill, needs_a_key, new_key, pictures, signed_in
 
-BODIES = {"/searches": {"dataset": "digits", "flops_budget": "400k"}, "/keys": {"name": "mine"}}
+BODIES = {
+    "/searches": {"dataset": "digits", "flops_budget": "400k"},
+    "/keys": {"name": "mine"},
+    "/webhooks": {"url": "https://hooks.example/"},
+}
 QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}}
-ABSENT = Content("0123456789abcdef", "0123456789abcdef", "nothing", "0123456789ab", ())
+NO_ID = "0123456789abcdef"
+ABSENT = Content(NO_ID, NO_ID, "nothing", "0123456789ab", NO_ID, NO_ID, marks=())
 # Routes whose answers are about the caller or the process, not about rows.
 WITHOUT_ROWS = {"/healthz", "/readyz", "/problems/{name}", "/search-spaces", "/baselines", "/session", "/", "/docs"}
 
@@ -54,13 +59,11 @@ NAMES = [f"{method} {route.path}" for method, route in ROUTES]
 
 def requested(method: str, route: APIRoute, content: Content) -> httpx.Request:
     """A request of `route` about `content`. A route with a parameter that is not in here has to be added."""
-    path = route.path.format(
-        search_id=content.search_id, arch_id=content.arch_id, name=content.name, key_id=content.key_id, label=0
-    )
-    body = {"layout": "auto"} if path.endswith("/reading") else BODIES.get(route.path) if method == "POST" else None
+    path = route.path.format(label=0, **vars(content))
+    bodies = {"POST": BODIES.get(route.path), "PUT": {"layout": "auto"}, "PATCH": {"active": False}}
     query = {"search_id": content.search_id} if "arch_id" in route.path else QUERIES.get(route.path, {})
     return httpx.Request(
-        method, f"http://service{path}", params=query, json=body, headers={"Accept": "application/json"}
+        method, f"http://service{path}", params=query, json=bodies.get(method), headers={"Accept": "application/json"}
     )
 
 
@@ -75,8 +78,8 @@ def ask(client: httpx.Client, request: httpx.Request) -> httpx.Response:
 def without_names(answer: httpx.Response, content: Content) -> tuple[int, str, list[str]]:
     """Status, body and header names, without what the request itself said and what every request gets."""
     body = answer.text
-    for value in (content.search_id, content.arch_id, content.name, content.key_id):
-        body = body.replace(value, "ID")
+    for value in vars(content).values():
+        body = body.replace(value, "ID") if isinstance(value, str) else body
     body = re.sub(r'"request_id":"[^"]*"', "", body)
     return answer.status_code, body, sorted(set(answer.headers) - {"content-length"})
 
@@ -93,6 +96,8 @@ def everything_of(client: httpx.Client, content: Content) -> dict[str, object]:
         f"/datasets/{content.name}/sheets/0",
         f"/weights/{content.name}",
         "/keys",
+        f"/webhooks/{content.webhook_id}",
+        f"/webhooks/{content.webhook_id}/deliveries/{content.delivery_id}",
     )
     found: dict[str, object] = {}
     for path in paths:
