@@ -33,6 +33,7 @@ def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
 
 
+_IS_BEHIND = text("event_seq > announced_seq")
 _IS_QUEUED = text("state = 'queued'")
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
 _IS_CHECKING = text("state = 'checking'")
@@ -112,12 +113,7 @@ class Search(OfTenant, Base):
         *map(_of_set, _RELATIONS),
         Index("ix_searches_queued", "created_at", "id", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
         Index("ix_searches_due", "next_run_at", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
-        Index(
-            "ix_searches_unannounced",
-            "id",
-            postgresql_where=text("event_seq > announced_seq"),
-            sqlite_where=text("event_seq > announced_seq"),
-        ),
+        Index("ix_searches_unannounced", "id", postgresql_where=_IS_BEHIND, sqlite_where=_IS_BEHIND),
         Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
     )
 

@@ -64,9 +64,7 @@ class Stores:
     webhook_feed: WebhookFeed
     webhook_sending: WebhookSendingStore
     artifacts: ArtifactStore
-    _of_tenants: dict[str, Stores] = field(
-        default_factory=dict, repr=False, compare=False
-    )  # each request asks for them
+    _of_tenants: dict[str, Stores] = field(default_factory=dict, repr=False, compare=False)
 
     def of_tenant(self, tenant_id: str) -> Stores:
         """The same for one tenant. Only these stores have to be closed."""
