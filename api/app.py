@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import metadata
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
 from api import error_handlers, page
 from api.access import KnownCallers
+from api.compression import CompressionMiddleware
 from api.dear_routes import one_at_a_time
+from api.event_watch import EventWatch
 from api.head_requests import HeadMiddleware
+from api.known_parameters import require_known_parameters
 from api.middleware import RequestMiddleware
 from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
+from api.origins import CORS
 from api.problems import FORBIDDEN, INSUFFICIENT_STORAGE, UNAUTHORIZED, UNAVAILABLE
 from api.routes import (
     architectures,
@@ -37,6 +44,7 @@ from api.routes import (
 )
 from api.schemas.datasets import DatasetBody
 from api.schemas.problems import Problem
+from api.search_responses import KeptBodies
 from autonl_core.spec.macs import COUNTING_RULE
 from store.queue import WorkerNotifier
 from store.settings import Settings
@@ -46,6 +54,7 @@ from telemetry.metrics import RequestMetrics
 DESCRIPTION = f"""
 Search-as-a-service for image classifiers that fit a MACs budget: `POST /searches`, poll, download.
 
+Every path is also served below `/v1`, where it stays as it is for as long as that version is kept: docs/stability.md.
 A search outlives its request: it is a resource to poll, or to follow by its events, until its state is final.
 Errors are problem documents (RFC 9457) that list every invalid field. MACs are {COUNTING_RULE}.
 """
@@ -68,38 +77,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application for these settings; None: those of the environment. Opens no connection before it is served."""
     settings = settings or Settings()
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.stores = open_stores(settings)
-        app.state.known_callers = KnownCallers(app.state.stores.keys)
-        app.state.dear_routes = one_at_a_time()
-        app.state.notifier = WorkerNotifier(settings.broker_url)
-        app.state.notifier.start()
-        for store in (app.state.stores.datasets, app.state.stores.weight_sets):
-            store.files.delete_parts()  # left by uploads to a service that was killed
-        yield
-        app.state.notifier.close()
-        app.state.known_callers.close()
-        app.state.stores.close()
-
     app = FastAPI(
         title="AutoNL",
         version=metadata.version("autonl"),
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_lifespan(settings),
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,  # short and stable: generated clients are named by it
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # `page` serves one whose scripts are on this host
         redoc_url=None,
+        dependencies=[Depends(require_known_parameters)],
     )
     app.state.settings = settings
     app.state.metrics = RequestMetrics(settings.data_dir)
     error_handlers.install(app)
     _include_routes(app)
     page.mount(app)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, settings=settings)  # around the one before
+    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, settings=settings)  # around those before
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -112,6 +111,32 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(catalog.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
     for module in (problems, health):
         app.include_router(module.router)
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What is opened before the first request, and closed after the last one."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.stores = open_stores(settings)
+        app.state.known_callers = KnownCallers(app.state.stores.keys)
+        app.state.kept_bodies = KeptBodies()
+        app.state.dear_routes = one_at_a_time()
+        app.state.notifier = WorkerNotifier(settings.broker_url)
+        app.state.notifier.start()
+        for store in (app.state.stores.datasets, app.state.stores.weight_sets):
+            store.files.delete_parts()  # left by uploads to a service that was killed
+        app.state.event_watch = EventWatch(app.state.stores)
+        watching = asyncio.create_task(app.state.event_watch.run(), name="event watch")
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        app.state.notifier.close()
+        app.state.known_callers.close()
+        app.state.stores.close()
+
+    return lifespan
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,14 +9,12 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator, PlainValidator, StringConstraints, TypeAdapter
 
-from api import problems
-from api.problems import ProblemError
 from store.json_values import plain_text
 from store.stores import Stores
 
 
-def _stores(request: Request) -> Stores:
-    stores: Stores = request.app.state.stores
+async def _stores(request: Request) -> Stores:
+    stores: Stores = request.app.state.stores  # asynchronous, because other dependencies take a thread each time
     return stores
 
 
@@ -58,20 +55,7 @@ def _parse_timestamp(text: object) -> datetime:
 Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp, json_schema_input_type=datetime), Query()]
 
 
-def make_etag(content: bytes) -> str:
-    """A strong entity tag of a representation."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
 def matches(etag: str, header: str) -> bool:
     """Whether a header lists the entity tag `etag`, or is `*`."""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return etag in tags or "*" in tags
-
-
-def require_match(etag: str, if_match: str | None) -> None:
-    """Raise the problem `precondition-failed` if the client names another version than `etag`."""
-    if if_match is not None and not matches(etag, if_match):
-        raise ProblemError(
-            problems.PRECONDITION_FAILED, f"the search is now {etag}, which If-Match does not list; GET it again"
-        )

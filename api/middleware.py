@@ -23,6 +23,7 @@ from telemetry.metrics import RequestMetrics
 
 log = logging.getLogger("autonl.api")
 _MAX_BODY_VALUES = 1000  # no request has a tenth of it
+VERSION = "/v1"  # the prefix under which the paths of the API are kept stable: docs/stability.md
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # The page needs only its own files: no other host, no inline script or style, and no frame around it.
@@ -38,6 +39,9 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_DEFAULT_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items()
+]
 
 
 class RequestMiddleware:
@@ -49,12 +53,14 @@ class RequestMiddleware:
         self.root_path = settings.root_path
         self.max_body_bytes = settings.max_body_bytes
         self.allowed_hosts = settings.allowed_hosts
+        self.cors_origins = settings.cors_origins
         self.max_upload_bytes = {"/datasets": settings.max_upload_bytes, "/weights": settings.max_weights_bytes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         _remove_prefix(scope, self.root_path)
+        _remove_version(scope)
         request_id = scope["autonl.request_id"] = _request_id(scope)
         record = RequestRecord(scope, request_id)
 
@@ -70,7 +76,7 @@ class RequestMiddleware:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         try:
-            require_own(scope, self.allowed_hosts)
+            require_own(scope, self.allowed_hosts, self.cors_origins)
             receive = await detect_upload(scope, receive)
             if is_upload(scope):
                 receive = LimitedBody(receive, self.max_upload_bytes[scope["path"]])
@@ -99,10 +105,18 @@ def _remove_prefix(scope: Scope, prefix: str) -> None:
         scope["autonl.prefix_removed"] = True
 
 
+def _remove_version(scope: Scope) -> None:
+    """`/v1/searches` is `/searches`: the same routes serve both, and a `Location` stays below what was asked for."""
+    if scope["path"].startswith(f"{VERSION}/"):
+        scope["path"] = scope["path"].removeprefix(VERSION)
+        scope["autonl.version"] = VERSION
+
+
 def _add_headers(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
     if "Location" in headers:
         headers["Location"] = location_for_client(scope, headers["Location"])
-    headers["X-Request-Id"] = request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
+        if headers["Location"].startswith("/"):
+            headers["Location"] = scope.get("autonl.version", "") + headers["Location"]
+    present = {name for name, _ in headers.raw}
+    headers.raw.append((b"x-request-id", request_id.encode()))
+    headers.raw.extend(header for header in _DEFAULT_HEADERS if header[0] not in present)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -18,14 +19,27 @@ from api import problems
 from api.problems import ProblemError
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# What pages of other origins may send and read, where a setting allows these origins. No cookies.
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
+    "allow_headers": [
+        "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Range",
+        "X-Request-Id",
+    ],
+    "expose_headers": [
+        "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Link", "Location", "Repr-Digest",
+        "Retry-After", "Sunset", "X-Request-Id",
+    ],
+}  # fmt: skip
 _OWN = ("same-origin", "none")  # a page of this service; the user, by a bookmark or the address bar
 
 
-def require_own(scope: Scope, allowed_hosts: Sequence[str]) -> None:
+def require_own(scope: Scope, allowed_hosts: Sequence[str], cors_origins: Sequence[str] = ()) -> None:
     """Refuse a request that a page of another site sent, or that is for another host.
 
     Args:
         allowed_hosts: names by which the service is known; none: by any. An address is always one of its own.
+        cors_origins: origins of other sites whose pages may do what pages of this service may.
 
     Raises:
         ProblemError: `unknown-host` or `cross-site-request`.
@@ -36,7 +50,7 @@ def require_own(scope: Scope, allowed_hosts: Sequence[str]) -> None:
         shown = _name_of(host)[:200]
         detail = f"this service is not known as {shown!r}; if that is its name, have its operator add it: "
         raise ProblemError(problems.UNKNOWN_HOST, f"{detail}AUTONL_ALLOWED_HOSTS")
-    if scope["method"] not in _READING and not _is_of_own_page(headers):
+    if scope["method"] not in _READING and headers.get("origin") not in cors_origins and not _is_of_own_page(headers):
         detail = f"{scope['method']} was sent by a page of another site, which may not change anything here"
         raise ProblemError(problems.CROSS_SITE_REQUEST, detail)
 

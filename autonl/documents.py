@@ -156,7 +156,13 @@ def architecture(arch_id: str, search_id: str | None = None) -> Call[Document]:
 
 
 def datasets() -> Call[Document]:
-    return get("/datasets")
+    """All of them: the pages of the service, one after the other."""
+    page = yield from get("/datasets")
+    listed = [*page["datasets"]]
+    while (token := page.get("next_page_token")) is not None:
+        page = yield from get("/datasets", {"page_token": token})
+        listed += page["datasets"]
+    return {"datasets": listed}
 
 
 def dataset(name: str) -> Call[Document]:

@@ -18,6 +18,7 @@ from autonl_core.spec.result import SearchResult
 from store import events, outcomes
 from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
+from store.conditions import is_queued
 from store.db import Database, now
 from store.json_values import plain_text
 from store.leases import ORIGIN, Lease, Origin, is_lapsed, lock_row, require_lease
@@ -65,7 +66,7 @@ class ClaimStore:
                 moment = now(session)
                 due = (
                     select(Search.id, Search.fence, *ORIGIN)
-                    .where(Search.state.in_(_CLAIMABLE), Search.next_run_at <= moment)
+                    .where(is_queued(), Search.next_run_at <= moment)
                     .order_by(Search.created_at, Search.id)
                     .limit(1)
                     .with_for_update(skip_locked=True)

@@ -6,21 +6,17 @@ answer is the resulting state. The supervisor of a running search learns of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
-
-from sqlalchemy.orm import Session
 
 from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.db import Database, now
 from store.errors import StateConflict
-from store.leases import lock_row
 from store.models import Search
-from store.searches import unknown_search
 from store.states import SearchState, StopReason
 from store.transitions import Action, allowed_requests, is_done, transition
-from store.unchanged import require_unchanged
+from store.unchanged import lock_search
 
 _PAST_PARTICIPLES = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.RESUME: "resumed"}
 
@@ -28,31 +24,31 @@ _PAST_PARTICIPLES = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.
 class ControlStore:
     """Cancel, pause and resume. All of them are idempotent: repeating a request changes nothing.
 
-    Each takes the row as the caller has `seen` it, and raises SearchChanged if it is no longer that.
+    Each may name `versions` that the caller has seen, and raises SearchChanged unless the search still has one of them.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel(self, search_id: str, seen: Search | None = None) -> Search:
+    def cancel(self, search_id: str, versions: Collection[int] | None = None) -> Search:
         """Cancel a waiting search at once, or ask a running one to stop; both keep the best architecture so far.
 
         Raises:
             NotFound: no such search.
             StateConflict: it already succeeded or failed.
         """
-        return self._request(Action.CANCEL, search_id, seen, _apply_cancel)
+        return self._request(Action.CANCEL, search_id, versions, _apply_cancel)
 
-    def pause(self, search_id: str, seen: Search | None = None) -> Search:
+    def pause(self, search_id: str, versions: Collection[int] | None = None) -> Search:
         """Pause a queued search at once, or ask a running one to save its run state and free its worker.
 
         Raises:
             NotFound: no such search.
             StateConflict: it is being cancelled, or is final.
         """
-        return self._request(Action.PAUSE, search_id, seen, _apply_pause)
+        return self._request(Action.PAUSE, search_id, versions, _apply_pause)
 
-    def resume(self, search_id: str, seen: Search | None = None) -> Search:
+    def resume(self, search_id: str, versions: Collection[int] | None = None) -> Search:
         """Continue a paused, failed or cancelled search from its last run state, with its crash counters reset.
 
         For a search that is still pausing, the pause is withdrawn: its process saves and exits, and the next attempt
@@ -62,33 +58,24 @@ class ControlStore:
             NotFound: no such search.
             StateConflict: it is being cancelled, or succeeded.
         """
-        return self._request(Action.RESUME, search_id, seen, _apply_resume)
+        return self._request(Action.RESUME, search_id, versions, _apply_resume)
 
     def _request(
         self,
         request: Action,
         search_id: str,
-        seen: Search | None,
+        versions: Collection[int] | None,
         apply: Callable[[Search, datetime], EventKind],
     ) -> Search:
         """Change the state, then let `apply` set what belongs to the new state and name the event."""
         with self._database.session_scope() as session:
-            require_unchanged(session, search_id, seen)
-            search, moment = _lock(session, search_id), now(session)
+            search, moment = lock_search(session, search_id, versions), now(session)
             if request in allowed_requests(search.state):
                 transition(search, request)
                 events.append(session, search, apply(search, moment), moment)
             elif not is_done(request, search.state):
                 raise _conflict(search, request)
             return search
-
-
-def _lock(session: Session, search_id: str) -> Search:
-    """The row, locked against other writers until the transaction ends. Raises NotFound."""
-    search = lock_row(session, Search.id == search_id)
-    if search is None:
-        raise unknown_search(search_id)
-    return search
 
 
 def _apply_cancel(search: Search, moment: datetime) -> EventKind:

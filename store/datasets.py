@@ -6,7 +6,7 @@ archive whose content was checked before, under whatever name, is ready at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
 from autonl_core.datasets.layouts.choose import AUTO
@@ -22,15 +22,18 @@ from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
 from store.artifacts import ArtifactStore
 from store.checks import start_check
+from store.conditions import is_unfinished
 from store.dataset_files import DatasetFiles
 from store.db import Database
 from store.errors import DatasetExists, DatasetInUse, NotFound
-from store.json_values import plain_json
+from store.json_values import plain_json, plain_text
 from store.models import Dataset, Search
-from store.states import FINAL, DatasetState
+from store.page_tokens import make_token, read_token
+from store.states import DatasetState
 from store.tenant_rows import DEFAULT_TENANT
 from store.upload_folder import Upload, folder_of
 
+_LISTING = "datasets"  # in page tokens
 _SHOWN_NAMES = 20  # in the error about an unknown dataset
 
 
@@ -131,6 +134,20 @@ class DatasetStore:
             rows = session.scalars(select(Dataset).order_by(Dataset.name)).all()
         return [DatasetEntry(spec) for spec in BUILTIN.values()] + [entry_of(row) for row in rows]
 
+    def page(self, page_size: int, page_token: str | None = None) -> tuple[Sequence[DatasetEntry], str | None]:
+        """The same without reports, a page at a time, and the token of the next one. Raises PageTokenError."""
+        query = select(Dataset).options(defer(Dataset.report)).order_by(Dataset.name).limit(page_size + 1)
+        built_in = [DatasetEntry(spec) for spec in BUILTIN.values()]
+        if page_token is not None:
+            (last,) = read_token(page_token, _LISTING, parts=1)
+            query, built_in = query.where(Dataset.name > plain_text(last)), []
+        with self._database.read_scope() as session:
+            rows = session.scalars(query).all()
+        page = rows[:page_size]
+        has_more = len(rows) > page_size
+        entries = [*built_in, *(entry_of(row, with_report=False) for row in page)]
+        return entries, make_token(_LISTING, page[-1].name) if has_more else None
+
     def delete(self, name: str, *, if_refused: bool = False) -> None:
         """Delete a dataset, and its files unless another dataset has the same content.
 
@@ -148,7 +165,7 @@ class DatasetStore:
                 # The row first: its lock waits for searches that are being created, which hold a lock on it too.
                 wanted = [Dataset.name == name, *([Dataset.state == DatasetState.INVALID] if if_refused else [])]
                 row = session.scalars(delete(Dataset).where(*wanted).returning(Dataset)).one_or_none()
-                using = select(Search.id).where(Search.dataset == name, Search.state.not_in(FINAL)).limit(1)
+                using = select(Search.id).where(Search.dataset == name, is_unfinished()).limit(1)
                 if row is not None and (search_id := session.scalars(using).first()) is not None:
                     raise DatasetInUse(
                         f"dataset {name!r} is used by search {search_id}; cancel the search, or wait until it ends"
@@ -222,9 +239,9 @@ def sheets_folder(spec: DatasetSpec, tenant_id: str = DEFAULT_TENANT) -> str:
     return str(folder_of(PurePosixPath(), tenant_id) / "datasets" / spec.fingerprint)
 
 
-def entry_of(row: Dataset) -> DatasetEntry:
+def entry_of(row: Dataset, *, with_report: bool = True) -> DatasetEntry:
     spec = DatasetSpec.from_json(row.spec)
-    report = DatasetReport.from_json(row.report) if row.report is not None else None
+    report = DatasetReport.from_json(row.report) if with_report and row.report is not None else None
     return DatasetEntry(
         spec, report, row.created_at, row.state, row.sha256, row.size_bytes, row.progress, row.tenant_id
     )

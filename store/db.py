@@ -137,5 +137,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once; otherwise a transaction that reads before it writes could fail as busy."""
-    reading = connection.get_execution_options().get("autonl_read_only", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("autonl_read_only", False):
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        driver.execute("BEGIN")  # takes no lock yet, so it cannot fail, and passes by much that would cost time
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -58,3 +58,20 @@ class EventStore:
         query = select(Event).where(Event.search_id == search_id, Event.seq > seq).order_by(Event.seq).limit(limit)
         with self._database.read_scope() as session:
             return session.scalars(query).all()
+
+    def news(self, known: Mapping[str, int]) -> dict[str, tuple[bool, Sequence[Event]]]:
+        """Of searches, each with the number of the last event that is known: whether it is over, and what is new.
+
+        Left out are those of which nothing is. One that is gone is over.
+        """
+        query = select(Search.id, Search.event_seq, Search.state).where(Search.id.in_(known))
+        with self._database.read_scope() as session:
+            rows = {row.id: row for row in session.execute(query)}
+        news: dict[str, tuple[bool, Sequence[Event]]] = {}
+        for search_id, seq in known.items():
+            row = rows.get(search_id)
+            if row is None:
+                news[search_id] = True, ()
+            elif row.event_seq > seq or row.state in FINAL:
+                news[search_id] = row.state in FINAL, self.after(search_id, seq)
+        return news

@@ -33,9 +33,22 @@ def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
 
 
+_IS_BEHIND = text("event_seq > announced_seq")
+_IS_QUEUED = text("state = 'queued'")
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
 _IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
+
+
+# The ways in which searches are listed, and the columns that each compares; all are in the order of their creation.
+_LISTINGS = {"newest": [], "state": ["state"], "dataset": ["dataset"], "dataset_state": ["dataset", "state"]}
+_RELATIONS = ("parent", "family", "first_repeat")
+
+
+def _of_set(column: str) -> Index:
+    """An index of the searches that have a value in `column`."""
+    is_set = text(f"{column} IS NOT NULL")
+    return Index(f"ix_searches_{column}", "tenant_id", column, postgresql_where=is_set, sqlite_where=is_set)
 
 
 class Search(OfTenant, Base):
@@ -44,7 +57,14 @@ class Search(OfTenant, Base):
     __tablename__ = "searches"
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    # Raised by triggers of the database whenever anything changes that GET shows. After a write, read it again.
+    version: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
     config: Mapped[dict[str, Any]]  # SearchConfig
+    # Taken from `config` by a trigger of the database, for its indexes.
+    parent: Mapped[str | None] = mapped_column(String(16))  # the search that it goes on from
+    family: Mapped[str | None] = mapped_column(String(16))  # the first of those that share a supernet for their budgets
+    first_repeat: Mapped[str | None] = mapped_column(String(16))  # the first of those that differ only in the seed
+    labels: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")  # also `SearchLabel` rows
     dataset: Mapped[str] = mapped_column(String(64))
     dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
@@ -89,20 +109,11 @@ class Search(OfTenant, Base):
         CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="error_when_failed"),
         CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result_when_succeeded"),
         UniqueConstraint("tenant_id", "idempotency_key"),
-        Index("ix_searches_newest", "tenant_id", "created_at", "id"),
-        Index(
-            "ix_searches_queued",
-            "created_at",
-            "id",
-            postgresql_where=text("state = 'queued'"),
-            sqlite_where=text("state = 'queued'"),
-        ),
-        Index(
-            "ix_searches_unannounced",
-            "id",
-            postgresql_where=text("event_seq > announced_seq"),
-            sqlite_where=text("event_seq > announced_seq"),
-        ),
+        *(Index(f"ix_searches_{name}", "tenant_id", *first, "created_at", "id") for name, first in _LISTINGS.items()),
+        *map(_of_set, _RELATIONS),
+        Index("ix_searches_queued", "created_at", "id", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
+        Index("ix_searches_due", "next_run_at", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
+        Index("ix_searches_unannounced", "id", postgresql_where=_IS_BEHIND, sqlite_where=_IS_BEHIND),
         Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
     )
 
@@ -111,6 +122,18 @@ class OfSearch:
     """A row that belongs to a search, and so to the tenant of the search."""
 
     search_id: Mapped[str] = mapped_column(ForeignKey(Search.id, ondelete="CASCADE"), primary_key=True, sort_order=-1)
+
+
+class SearchLabel(OfTenant, OfSearch, Base):
+    """A label of a search, by which searches are found; never changed."""
+
+    __tablename__ = "search_labels"
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]  # of the search
+
+    __table_args__ = (Index("ix_search_labels_newest", "tenant_id", "key", "value", "created_at", "search_id"),)
 
 
 class Attempt(OfSearch, Base):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.several_budgets import first_of, for_budget
+from autonl_core.spec.several_budgets import for_budget
 from store import events
 from store.models import Search
 from store.queued_search import queue_search
@@ -22,29 +22,25 @@ def queue_other_budgets(session: Session, first: Search, moment: datetime) -> No
     config = SearchConfig.stored(first.config)
     if not config.other_budgets:
         return
-    queued = {search.config["flops_budget"] for search in _of_all_budgets(session, config, first.id)}
+    queued = {search.config["flops_budget"] for search in _of_family(session, first.id, config.flops_budgets)}
     dataset = DatasetSpec.from_json(first.dataset_spec)
     for place, budget_macs in enumerate(config.other_budgets):
         if budget_macs in queued:
             continue
         created_at = moment + timedelta(microseconds=place)  # claimed in the order in which they were asked for
         other = for_budget(config, first.id, budget_macs)
-        search = queue_search(session, other, dataset, created_at, tenant_id=first.tenant_id)
+        search = queue_search(session, other, dataset, created_at, labels=first.labels, tenant_id=first.tenant_id)
         detail = {"search_id": search.id, "flops_budget": budget_macs}
         events.append(session, first, EventKind.BUDGET_QUEUED, moment, detail)
 
 
-def of_all_budgets(session: Session, search: Search) -> Sequence[Search]:
+def of_family(session: Session, search: Search) -> Sequence[Search]:
     """The searches that share a supernet for their budgets, `search` among them; none if it has only one budget."""
-    config = SearchConfig.stored(search.config)
-    first_id = first_of(config, search.id)
-    return [] if first_id is None else _of_all_budgets(session, config, first_id)
+    return [] if search.family is None else _of_family(session, search.family, search.config["flops_budgets"])
 
 
-def _of_all_budgets(session: Session, config: SearchConfig, first_id: str) -> Sequence[Search]:
+def _of_family(session: Session, first_id: str, budgets: Sequence[int]) -> Sequence[Search]:
     """In the order of the budgets. Others that went on from the first later are not among them."""
-    query = select(Search).where(or_(Search.id == first_id, Search.config["parent"].as_string() == first_id))
-    found = session.scalars(query.order_by(Search.created_at, Search.id)).all()
-    wanted = list(config.flops_budgets)
-    related = [one for one in found if one.config.get("flops_budgets") == wanted]
-    return sorted(related, key=lambda one: wanted.index(one.config["flops_budget"]))
+    query = select(Search).where(Search.family == first_id).order_by(Search.created_at, Search.id)
+    related = [one for one in session.scalars(query) if one.config["flops_budgets"] == list(budgets)]
+    return sorted(related, key=lambda one: budgets.index(one.config["flops_budget"]))

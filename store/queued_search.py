@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from store import events
-from store.models import Search
+from store.models import Search, SearchLabel
 from store.states import SearchState
 from telemetry.ids import current_ids
 from telemetry.traces import current_traceparent
@@ -26,6 +27,7 @@ def queue_search(
     idempotency_key: str | None = None,
     body_sha256: str | None = None,
     tenant_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Search:
     """Queue a new search. Raises IntegrityError if the key has been used.
 
@@ -41,6 +43,7 @@ def queue_search(
         body_sha256=body_sha256,
         request_id=current_ids().get("request_id"),
         traceparent=current_traceparent(),
+        labels=dict(labels or {}),
         state=SearchState.QUEUED,
         fence=0,
         event_seq=0,
@@ -51,6 +54,12 @@ def queue_search(
         search.tenant_id = tenant_id
     session.add(search)
     session.flush()
+    _add_labels(session, search)
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
     events.append(session, search, EventKind.CREATED, moment, detail)
     return search
+
+
+def _add_labels(session: Session, search: Search) -> None:
+    of_search = {"search_id": search.id, "tenant_id": search.tenant_id, "created_at": search.created_at}
+    session.add_all(SearchLabel(key=key, value=value, **of_search) for key, value in search.labels.items())

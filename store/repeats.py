@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.repeats import first_of_repeats, other_seeds
+from autonl_core.spec.repeats import other_seeds
 from store.models import Search
 from store.queued_search import queue_search
 
@@ -19,13 +19,12 @@ def queue_repeats(session: Session, first: Search, config: SearchConfig, dataset
     """Queue the searches that repeat `first`, to be claimed after it, in the order of their seeds."""
     for place, repeat in enumerate(other_seeds(config, first.id), start=1):
         created_at = first.created_at + timedelta(microseconds=place)
-        queue_search(session, repeat, dataset, created_at, tenant_id=first.tenant_id)
+        queue_search(session, repeat, dataset, created_at, labels=first.labels, tenant_id=first.tenant_id)
 
 
 def all_repeats(session: Session, search: Search) -> Sequence[Search]:
     """The searches that differ only in the seed, `search` among them, in the order of their seeds."""
-    first_id = first_of_repeats(SearchConfig.stored(search.config), search.id)
-    if first_id is None:
+    if search.first_repeat is None:
         return [search]
-    query = select(Search).where(or_(Search.id == first_id, Search.config["repeat_of"].as_string() == first_id))
+    query = select(Search).where(Search.first_repeat == search.first_repeat)
     return sorted(session.scalars(query).all(), key=lambda one: one.config["seed"])

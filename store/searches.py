@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import Select, and_, delete, func, or_, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -22,44 +17,21 @@ from store.db import Database, now
 from store.errors import (
     DatasetChanged,
     IdempotencyConflict,
-    NotFound,
-    PageTokenError,
     StartChanged,
     StateConflict,
 )
-from store.json_values import plain_text
 from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
-from store.other_budgets import of_all_budgets
+from store.other_budgets import of_family
+from store.page_tokens import MAX_PAGE_SIZE
 from store.queued_search import queue_search
 from store.repeats import all_repeats, queue_repeats
+from store.search_lists import SearchFilter, SearchPage, list_searches
+from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_version
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
-from store.unchanged import require_unchanged
+from store.unchanged import lock_search, unknown_search
 from store.webhooks.feed import announce_all
 
-MAX_PAGE_SIZE = 200
 IDEMPOTENCY_KEPT_S = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class SearchFilter:
-    """Which searches to list; None means any."""
-
-    state: SearchState | None = None
-    dataset: str | None = None
-    created_after: datetime | None = None
-
-    def digest(self) -> str:
-        after = self.created_after.astimezone(UTC).isoformat() if self.created_after else None
-        text = json.dumps([self.state, self.dataset, after])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class SearchPage:
-    """Searches, newest first. `next_page_token` requests the next page; None on the last one."""
-
-    searches: Sequence[Search]
-    next_page_token: str | None
 
 
 class SearchStore:
@@ -75,6 +47,7 @@ class SearchStore:
         *,
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> tuple[Search, bool]:
         """Queue a new search and its repeats, or find the one that the same request created before.
 
@@ -93,9 +66,8 @@ class SearchStore:
                 _release_old_key(session, idempotency_key, moment)
                 _lock_dataset(session, dataset)
                 _lock_start(session, config)
-                search = queue_search(
-                    session, config, dataset, moment, idempotency_key=idempotency_key, body_sha256=body_sha256
-                )
+                request: dict[str, str | None] = {"idempotency_key": idempotency_key, "body_sha256": body_sha256}
+                search = queue_search(session, config, dataset, moment, labels=labels, **request)
                 queue_repeats(session, search, config, dataset)
             return search, True
         except IntegrityError:
@@ -109,12 +81,20 @@ class SearchStore:
         with self._database.read_scope() as session:
             return _get(session, search_id)
 
+    def version(self, search_id: str) -> ShownVersion:
+        """The version of what GET shows of a search. Raises NotFound."""
+        with self._database.read_scope() as session:
+            return read_version(session, search_id)
+
+    def shown(self, search_id: str) -> ShownSearch:
+        """What GET shows of a search. Raises NotFound."""
+        with self._database.read_scope() as session:
+            return read_shown(session, search_id)
+
     def of_all_budgets(self, search: Search) -> Sequence[Search]:
         """The searches that share a supernet for their budgets, in their order; none if `search` has one budget."""
-        if len(search.config.get("flops_budgets", ())) < 2:  # nearly all searches, each time that they are polled
-            return []
         with self._database.read_scope() as session:
-            return of_all_budgets(session, search)
+            return of_family(session, search)
 
     def repeats(self, search_id: str) -> Sequence[Search]:
         """The searches that differ from this one only in the seed, with this one, by seed. Raises NotFound."""
@@ -132,17 +112,8 @@ class SearchStore:
         Raises:
             PageTokenError: the token is malformed, or was issued for another filter.
         """
-        page_size = min(max(page_size, 1), MAX_PAGE_SIZE)
-        query = _matching(wanted).order_by(Search.created_at.desc(), Search.id.desc()).limit(page_size + 1)
-        if page_token is not None:
-            created_at, search_id = _read_token(page_token, wanted)
-            older = and_(Search.created_at == created_at, Search.id < search_id)
-            query = query.where(or_(Search.created_at < created_at, older))
         with self._database.read_scope() as session:
-            found = session.scalars(query).all()
-        page = found[:page_size]
-        has_more = len(found) > page_size
-        return SearchPage(page, _make_token(page[-1], wanted) if has_more else None)
+            return list_searches(session, wanted, min(max(page_size, 1), MAX_PAGE_SIZE), page_token)
 
     def states_of(self, search_ids: Sequence[str]) -> dict[str, SearchState]:
         """The state of each of these searches; those that do not exist are left out."""
@@ -158,20 +129,20 @@ class SearchStore:
                 counts[state] = count
         return counts
 
-    def delete(self, search_id: str, seen: Search | None = None) -> None:
+    def delete(self, search_id: str, versions: Collection[int] | None = None) -> None:
         """Delete a final search with all its rows. Afterwards, the caller has to delete its files.
 
         Args:
-            seen: the row as the caller has read it; it must not have changed since.
+            versions: one of them must be the version of the search; None: any.
 
         Raises:
             NotFound: no such search.
-            SearchChanged: it has.
+            SearchChanged: it has another version.
             StateConflict: it is not final yet, or one that goes on from it is not.
         """
         with self._database.session_scope() as session:
-            require_unchanged(session, search_id, seen)
             session.get(Supernet, search_id, with_for_update=True)  # after this, no search can begin to go on from it
+            lock_search(session, search_id, versions)
             if (successor := session.scalars(unfinished_successors(search_id).limit(1)).first()) is not None:
                 raise StateConflict(
                     f"search {successor} goes on from search {search_id}; cancel it, or wait until it ends",
@@ -217,7 +188,7 @@ def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
 def unfinished_successors(parent: str | InstrumentedAttribute[str]) -> Select[str]:
     """The ids of searches that are not final and go on from `parent`, the id of a search or a column of ids."""
     successor = aliased(Search)
-    return select(successor.id).where(successor.config["parent"].as_string() == parent, successor.state.not_in(FINAL))
+    return select(successor.id).where(successor.parent == parent, successor.state.not_in(FINAL))
 
 
 def _lock_start(session: Session, config: SearchConfig) -> None:
@@ -243,10 +214,6 @@ def search_result(search: Search) -> SearchResult | None:
     return SearchResult.from_json(search.result) if search.result is not None else None
 
 
-def unknown_search(search_id: str) -> NotFound:
-    return NotFound(f"no search {search_id!r}; GET /searches lists them")
-
-
 def _same_request(search: Search, body_sha256: str | None) -> Search:
     if search.body_sha256 != body_sha256:
         raise IdempotencyConflict(
@@ -254,37 +221,3 @@ def _same_request(search: Search, body_sha256: str | None) -> Search:
             "send the same body again, or use a new key"
         )
     return search
-
-
-def _matching(wanted: SearchFilter) -> Select[Search]:
-    query = select(Search)
-    if wanted.state is not None:
-        query = query.where(Search.state == wanted.state)
-    if wanted.dataset is not None:
-        query = query.where(Search.dataset == wanted.dataset)
-    if wanted.created_after is not None:
-        query = query.where(Search.created_at > wanted.created_after)
-    return query
-
-
-def _make_token(last: Search, wanted: SearchFilter) -> str:
-    content = json.dumps([wanted.digest(), last.created_at.isoformat(), last.id])
-    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
-
-
-def _read_token(token: str, wanted: SearchFilter) -> tuple[datetime, str]:
-    try:
-        content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        digest, created_at, search_id = json.loads(content)
-        if not isinstance(search_id, str):
-            raise TypeError("the id is not a string")
-        last = datetime.fromisoformat(created_at).astimezone(UTC), plain_text(search_id)
-    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError) as error:
-        raise PageTokenError(
-            "page_token is malformed; use the next_page_token of the previous page unchanged"
-        ) from error
-    if digest != wanted.digest():
-        raise PageTokenError(
-            "page_token was issued for another filter; repeat that filter, or omit the token to start again"
-        )
-    return last

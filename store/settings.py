@@ -7,6 +7,7 @@ and `ARTIFACT_URL`. By default the service is embedded: SQLite and files in `dat
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,9 @@ def _share_of_a_slot(settings: dict[str, Any]) -> int:
     """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
     slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
     return max(1, available_cpus() // slots)
+
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def _url(name: str) -> AliasChoices:
@@ -159,6 +163,11 @@ class Settings(BaseSettings):
         default=False, description="whether every request needs a key; always so on addresses that are not loopback"
     )
 
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins of other sites whose pages may use the API, as https://example.org, separated by commas",
+    )
+
     url: str = Field(default=DEFAULT_SERVICE_URL, description="base URL that the command line connects to")
 
     root_path: str = Field(
@@ -208,6 +217,18 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        origins = value.split(",") if isinstance(value, str) else value
+        if not isinstance(origins, list | tuple):
+            return value
+        stripped = tuple(str(origin).strip().rstrip("/").lower() for origin in origins if str(origin).strip())
+        for origin in stripped:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"{origin!r} is no origin; write scheme, host and port only, as https://example.org")
+        return stripped
 
     @field_validator("data_dir")
     @classmethod
@@ -299,7 +320,7 @@ class Settings(BaseSettings):
         own = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            separator = "," if name == "allowed_hosts" else os.pathsep
+            separator = "," if name in ("allowed_hosts", "cors_origins") else os.pathsep
             own[f"AUTONL_{name.upper()}"] = separator.join(map(str, value)) if isinstance(value, tuple) else str(value)
         return dict(os.environ) | own
 

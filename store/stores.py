@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from store.answers import AnswerStore
 from store.architectures import ArchitectureStore
@@ -31,6 +31,8 @@ from store.webhooks.sending import WebhookSendingStore
 from store.weight_checks import WeightCheckStore
 from store.weight_files import WeightFiles
 from store.weight_sets import WeightSetStore
+
+_MAX_TENANTS = 1024  # whose stores are kept
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,17 @@ class Stores:
     webhook_feed: WebhookFeed
     webhook_sending: WebhookSendingStore
     artifacts: ArtifactStore
+    _of_tenants: dict[str, Stores] = field(default_factory=dict, repr=False, compare=False)
 
     def of_tenant(self, tenant_id: str) -> Stores:
         """The same for one tenant. Only these stores have to be closed."""
-        return _stores(self.settings, self.database.of_tenant(tenant_id), self.artifacts, tenant_id)
+        made = self._of_tenants.get(tenant_id)
+        if made is None:
+            if len(self._of_tenants) >= _MAX_TENANTS:
+                self._of_tenants.clear()
+            made = _stores(self.settings, self.database.of_tenant(tenant_id), self.artifacts, tenant_id)
+            self._of_tenants[tenant_id] = made
+        return made
 
     def close(self) -> None:
         self.database.close()

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 
 from store import outcomes
+from store.conditions import is_active, is_claimed, is_queued
 from store.db import Database, now
 from store.errors import LeaseLost
 from store.leases import Lease, require_lease
 from store.models import Search
 from store.polled_query import PolledQuery
 from store.settings import Settings
-from store.states import CLAIMED, SearchState
+from store.states import SearchState
 
 _BATCH_SIZE = 100  # searches handled by one call
 _MAX_DOUBLINGS = 16
@@ -34,7 +35,7 @@ class SweepStore:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
-        active = select(Search.id).where(Search.state.in_((SearchState.QUEUED, *CLAIMED)))
+        active = select(Search.id).where(is_active())
         self._active = PolledQuery(database, active)
 
     def are_needed(self) -> bool:
@@ -46,7 +47,7 @@ class SweepStore:
         # A claim whose first beat never came has no lease_until; its lease counts from the claim.
         deadline = func.coalesce(Search.lease_until, Search.claimed_at)
         with self._database.read_scope() as session:
-            stale = Search.state.in_(CLAIMED), deadline < now(session)
+            stale = is_claimed(), deadline < now(session)
             query = select(Search.id, Search.fence, Search.owner).where(*stale).limit(_BATCH_SIZE)
             found = session.execute(query).all()
         swept = []
@@ -68,7 +69,7 @@ class SweepStore:
             moment = now(session)
             queued = (
                 select(Search.id, Search.ring_count, Search.last_rung_at)
-                .where(Search.state == SearchState.QUEUED, Search.next_run_at <= moment)
+                .where(is_queued(), Search.next_run_at <= moment)
                 .order_by(Search.created_at, Search.id)
                 .limit(_BATCH_SIZE)
             )
@@ -82,7 +83,7 @@ class SweepStore:
         """How long the search that has been due the longest has waited, in seconds; 0 if none is due."""
         with self._database.read_scope() as session:
             moment = now(session)
-            waiting = Search.state == SearchState.QUEUED, Search.next_run_at <= moment
+            waiting = is_queued(), Search.next_run_at <= moment
             since = session.scalars(
                 select(Search.next_run_at).where(*waiting).order_by(Search.next_run_at).limit(1)
             ).first()

@@ -7,8 +7,10 @@ security decides it a second time, by a setting of the transaction (`migrations/
 from __future__ import annotations
 
 import functools
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Delete, Select, Update, event, select
+from sqlalchemy import Connection, Delete, Executable, Select, Update, event, exists
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.util import LoaderCriteriaOption
 
@@ -17,6 +19,7 @@ from store.models import OfSearch, Search
 from store.tenant_rows import OfTenant
 
 ALL_TENANTS = "*"
+_MAX_TENANTS = 1024  # whose statements are kept
 _TENANT = "autonl_tenant"  # the option of an engine, and the information of a session
 
 
@@ -39,7 +42,7 @@ def set_tenant(connection: Connection) -> None:
 def _find_own_rows(state: ORMExecuteState) -> None:
     tenant_id = state.session.info.get(_TENANT)
     if tenant_id is not None and isinstance(state.statement, Select | Update | Delete):
-        state.statement = state.statement.options(*_own_rows(tenant_id))
+        state.statement = _of_tenant(state.statement, tenant_id)
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -55,13 +58,31 @@ def _own_new_rows(session: Session, _context: UOWTransaction, _instances: object
         row.tenant_id = tenant_id
 
 
-@functools.lru_cache(maxsize=1024)
+_OF_TENANTS: WeakKeyDictionary[Executable, dict[str, Executable]] = WeakKeyDictionary()
+
+
+def _of_tenant(statement: Select[Any] | Update | Delete, tenant_id: str) -> Executable:
+    """`statement` for one tenant. Kept for as long as `statement` is, because some are made once and sent for ever."""
+    made = _OF_TENANTS.setdefault(statement, {})
+    if tenant_id not in made:
+        if len(made) >= _MAX_TENANTS:
+            made.clear()
+        made[tenant_id] = statement.options(*_own_rows(tenant_id))
+    return made[tenant_id]
+
+
+@functools.lru_cache(maxsize=_MAX_TENANTS)
 def _own_rows(tenant_id: str) -> tuple[LoaderCriteriaOption, ...]:
-    """The criteria that every statement of a tenant gets, in its subqueries too."""
+    """The criteria that every statement of a tenant gets, in its subqueries too.
+
+    Whose a row of a search is, is looked up for that row: a list of all searches of the tenant would be made each time.
+    """
+    owner = Search.__table__.alias("owner")
     of_tenant = with_loader_criteria(OfTenant, lambda table: table.tenant_id == tenant_id, include_aliases=True)
     of_search = with_loader_criteria(
         OfSearch,
-        lambda table: table.search_id.in_(select(Search.id).where(Search.tenant_id == tenant_id)),
+        lambda table: exists().where(owner.c.id == table.search_id, owner.c.tenant_id == tenant_id),
         include_aliases=True,
+        track_closure_variables=False,
     )
     return of_tenant, of_search

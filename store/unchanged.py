@@ -1,29 +1,37 @@
-"""Writes that are wanted only if a row is still what its reader saw: checked under the lock that the write takes."""
+"""Writes that are wanted only if a search is still what its reader saw: its version is compared by the write itself."""
 
 from __future__ import annotations
 
-from sqlalchemy import inspect
+from collections.abc import Collection
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.errors import SearchChanged
+from store.errors import NotFound, SearchChanged
 from store.leases import lock_row
 from store.models import Search
 
 
-def require_unchanged(session: Session, search_id: str, seen: Search | None) -> None:
-    """Lock the row of a search, and compare it with `seen`; None: whatever it is now is wanted.
+def lock_search(session: Session, search_id: str, versions: Collection[int] | None = None) -> Search:
+    """The row of a search, locked against other writers until the transaction ends.
+
+    Args:
+        versions: one of them must be its version; None: any.
 
     Raises:
-        SearchChanged: another transaction changed or deleted it since it was read.
+        NotFound: no such search.
+        SearchChanged: it has another version.
     """
-    if seen is None:
-        return
-    search = lock_row(session, Search.id == search_id)
-    if search is None or _values(search) != _values(seen):
-        raise SearchChanged(f"search {search_id} was changed after it was read")
+    conditions = (
+        [Search.id == search_id] if versions is None else [Search.id == search_id, Search.version.in_(versions)]
+    )
+    search = lock_row(session, *conditions)
+    if search is not None:
+        return search
+    if session.execute(select(Search.id).where(Search.id == search_id)).first() is None:
+        raise unknown_search(search_id)
+    raise SearchChanged(f"search {search_id} was changed after it was read")
 
 
-def _values(search: Search) -> dict[str, object]:
-    """Every column of the row that a client can see the effect of."""
-    keys = (column.key for column in inspect(Search).column_attrs)
-    return {key: getattr(search, key) for key in keys if key != Search.announced_seq.key}
+def unknown_search(search_id: str) -> NotFound:
+    return NotFound(f"no search {search_id!r}; GET /searches lists them")

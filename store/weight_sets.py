@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS, initial_weights, installed_weights
 from autonl_core.spec.weight_set import InitialWeights, Origin, WeightProblem, WeightSet, WeightSetDetails
 from store.checks import start_check
+from store.conditions import is_unfinished
 from store.db import Database
 from store.errors import NotFound, WeightSetExists, WeightSetInUse
 from store.json_values import plain_json
 from store.models import Search, WeightSetRow
-from store.states import FINAL, WeightSetState
+from store.states import WeightSetState
 from store.upload_folder import Upload
 from store.weight_files import WeightFiles
 
@@ -124,7 +125,7 @@ class WeightSetStore:
                 if if_refused:
                     wanted.append(WeightSetRow.state == WeightSetState.REFUSED)
                 deleted = session.scalars(delete(WeightSetRow).where(*wanted).returning(WeightSetRow.name)).all()
-                using = select(Search.id).where(Search.config["init"].as_string() == name, Search.state.not_in(FINAL))
+                using = select(Search.id).where(Search.config["init"].as_string() == name, is_unfinished())
                 if deleted and (search_id := session.scalars(using.limit(1)).first()) is not None:
                     raise WeightSetInUse(
                         f"search {search_id} starts from weight set {name!r}; cancel the search, or wait until it ends"

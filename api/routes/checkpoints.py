@@ -13,7 +13,7 @@ from api.dependencies import ArchId, IfNoneMatch, SearchIdQuery
 from api.file_responses import ByteRange, cache_headers, file_response, make_file_etag, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
-from api.routes.searches import POLL_S
+from api.search_responses import POLL_S
 from autonl_core.spec.file_names import network_name
 from autonl_core.spec.formats import FORMATS, FileFormat
 from store.models import Search

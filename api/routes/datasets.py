@@ -46,6 +46,7 @@ from autonl_core.spec.config import Name
 from store.datasets import Added, ReadAs, sheets_folder
 from store.errors import NotFound
 from store.keys import Caller
+from store.page_tokens import MAX_PAGE_SIZE
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores
@@ -57,10 +58,16 @@ _JSON_TYPE = "application/json"
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
-@router.get("")
-def list_datasets(stores: ReadStores) -> DatasetList:
+@router.get("", responses=problem_responses(problems.INVALID_REQUEST))
+def list_datasets(
+    stores: ReadStores,
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="of registered ones")] = MAX_PAGE_SIZE,
+    page_token: Annotated[str | None, Query(max_length=1000)] = None,
+) -> DatasetList:
     """The built-in datasets, then the registered ones by name, in any state, without their reports."""
-    return DatasetList(datasets=[DatasetView.from_entry(entry, with_report=False) for entry in stores.datasets.list()])
+    entries, next_page_token = stores.datasets.page(page_size, page_token)
+    views = [DatasetView.from_entry(entry, with_report=False) for entry in entries]
+    return DatasetList(datasets=views, next_page_token=next_page_token)
 
 
 @router.get("/{name}", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
@@ -13,6 +14,7 @@ from starlette.responses import StreamingResponse
 from api import problems
 from api.access import ReadStores
 from api.dependencies import SearchId
+from api.event_watch import EventWatch, as_text
 from api.openapi_responses import problem_responses
 from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE
@@ -29,7 +31,6 @@ _UNBUFFERED = {
     "X-Accel-Buffering": "no",
     "Cache-Control": "no-store, no-transform",
 }  # asks proxies to pass it on at once
-EVENT_POLL_S = 0.5  # how often the log is read for a connected client
 
 After = Annotated[int, Query(ge=0, lt=2**31, description="the last sequence number already received")]
 
@@ -66,7 +67,7 @@ async def get_events(
         return Response(page.model_dump_json(), media_type="application/json")
     if final and not events:
         return Response(status_code=204)
-    stream = _stream(request, stores, search_id, last_seen)
+    stream = _stream(request, stores, search_id, last_seen, final, events)
     return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
 
 
@@ -111,22 +112,36 @@ async def _read(stores: Stores, search_id: str, after: int) -> tuple[bool, Seque
     return await anyio.to_thread.run_sync(read)
 
 
-async def _stream(request: Request, stores: Stores, search_id: str, last_seen: int) -> AsyncIterator[str]:
+async def _stream(
+    request: Request, stores: Stores, search_id: str, last_seen: int, final: bool, events: Sequence[Event]
+) -> AsyncIterator[str]:
+    """What was read already, then what all listeners of this process are shown; one far behind reads what it lacks."""
     yield f"retry: {RECONNECT_MS}\n\n"
-    sent_at = time.monotonic()
-    while not await request.is_disconnected():
-        try:
-            final, events = await _read(stores, search_id, last_seen)
-        except _STREAM_ENDS:
-            return  # deleted, or the database is down: the client reconnects and is told which
-        for event in events:
-            last_seen = event.seq
-            yield f"id: {last_seen}\ndata: {EventView.model_validate(event).model_dump_json()}\n\n"
-            sent_at = time.monotonic()
-        if final and len(events) < MAX_EVENTS:
-            return
-        if time.monotonic() - sent_at > KEEPALIVE_S:
-            yield ": still here\n\n"
-            sent_at = time.monotonic()
-        if not events:
-            await anyio.sleep(EVENT_POLL_S)
+    for event in events:
+        last_seen = event.seq
+        yield as_text(event)
+    watch: EventWatch = request.app.state.event_watch
+    is_over = final and len(events) < MAX_EVENTS
+    async with watch.follow(search_id, last_seen, is_over) as followed:
+        while not is_over and not await request.is_disconnected():
+            changed = followed.changed
+            news = followed.after(last_seen)
+            is_over = followed.is_over
+            if news is None:
+                try:
+                    final, events = await _read(stores, search_id, last_seen)
+                except _STREAM_ENDS:
+                    return  # deleted, or the database is down: the client reconnects and is told which
+                news = [(event.seq, as_text(event)) for event in events]
+                is_over = final and len(events) < MAX_EVENTS
+            for seq, text in news:
+                last_seen = seq
+                yield text
+            if not news and not is_over and not await _is_set(changed, KEEPALIVE_S):
+                yield ": still here\n\n"
+
+
+async def _is_set(changed: asyncio.Event, within_s: float) -> bool:
+    with anyio.move_on_after(within_s):
+        await changed.wait()
+    return changed.is_set()

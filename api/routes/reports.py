@@ -12,7 +12,7 @@ from api.dependencies import IfNoneMatch, SearchId
 from api.file_responses import cache_headers, file_response, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
-from api.routes.searches import POLL_S
+from api.search_responses import POLL_S
 from autonl_core.spec.file_names import report_name
 from store.models import Artifact, Search
 from store.states import SearchState

@@ -188,3 +188,4 @@ class DatasetView(View):
 
 class DatasetList(View):
     datasets: list[DatasetView]
+    next_page_token: str | None = Field(description="pass it as `page_token`; null: last page")

@@ -24,8 +24,9 @@ from autonl_core.spec.result import (
 )
 from store import models
 from store.queue_places import QueuePlace
+from store.search_lists import SearchPage
 from store.search_progress import search_progress
-from store.searches import SearchPage, search_result
+from store.searches import search_result
 from store.states import ExitClass, SearchState, StopReason
 from store.transitions import allowed_requests
 
@@ -162,6 +163,7 @@ class SearchSummary(View):
     state: SearchState
     phase: Phase | None
     dataset: str
+    labels: dict[str, str]
     flops_budget: int
     progress: ProgressView | None
     queue: QueueView | None = Field(description="null: it is not queued")
@@ -214,6 +216,7 @@ class SearchView(View):
     phase: Phase | None
     stop_reason: StopReason | None
     dataset: str
+    labels: dict[str, str]
     flops_budget: int
     budgets: list[BudgetView] = Field(description="all of `flops_budgets`, and the searches for them; empty: only one")
     config: dict[str, Any] = Field(description="a SearchConfig with all defaults filled in")

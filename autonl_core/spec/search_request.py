@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from autonl_core.spec.config import AUTO_INIT, Init, SearchConfig
+from autonl_core.spec.labels import MAX_LABELS, LabelKey, LabelValue
 
 
 def _either_budget(schema: dict[str, Any]) -> None:
@@ -32,6 +33,13 @@ class SearchRequest(SearchConfig):
         '"search:ID": with the teacher and the supernet of a finished search on the same dataset. From '
         "pretrained weights, the defaults of `teacher`, `supernet` and `train` are others, and a resolution that is "
         "left open is chosen with the architecture",
+    )
+
+    labels: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=MAX_LABELS,
+        exclude=True,  # from stored configurations: they belong to the row, and change nothing of the search
+        description='what you know the search by, as {"team": "x"}; GET /searches?label=team:x lists those with it',
     )
 
     repeat_of: None = Field(default=None, description="set by the service in the searches that `repeat` starts")

@@ -113,10 +113,10 @@ def test_a_change_between_reading_and_writing_is_noticed(
     search_id = start(client)
     if request_name == "delete":
         stores.control.cancel(search_id)
-    seen = stores.searches.get(search_id)
+    seen = stores.searches.version(search_id).version
     with stores.database.session_scope() as session:
-        session.get_one(Search, search_id).ring_count += 1
+        session.get_one(Search, search_id).saved_step += 1
     act = stores.searches.delete if request_name == "delete" else getattr(stores.control, request_name)
     with pytest.raises(SearchChanged):
-        act(search_id, seen)
-    act(search_id, stores.searches.get(search_id))
+        act(search_id, {seen})
+    act(search_id, {stores.searches.version(search_id).version})

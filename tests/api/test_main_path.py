@@ -17,6 +17,7 @@ from autonl_core.spec.progress import Progress
 from store.models import Search
 from store.stores import Stores
 from tests.api.http_service import CONTENT, SEARCH, run_to_success, start
+from tests.servers import wait_for
 from tests.store import sample_rows as samples
 
 
@@ -145,6 +146,7 @@ def test_a_queued_search_shows_its_place_and_no_time_left(client: httpx.Client, 
     lease = samples.claim(stores)
     assert client.get(f"/searches/{waits}").json()["queue"]["unknown"] is not None
     stores.updates.progress(lease, Progress("training", 0.5, eta_s=80.0, eta_low_s=60.0, eta_high_s=90.0))
+    wait_for(lambda: client.get(f"/searches/{waits}").json()["queue"]["unknown"] is None, "the queue is read again")
     queue = client.get(f"/searches/{waits}").json()["queue"]
     may_start_at = datetime.fromisoformat(queue.pop("may_start_at"))
     assert 30 < (may_start_at - datetime.now(UTC)).total_seconds() <= 60

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from store.searches import SearchFilter
+from store.search_lists import SearchFilter
 from tests.reliability.conftest import Start
 from tests.reliability.proxy import FaultProxy
 from tests.reliability.service import SEARCH

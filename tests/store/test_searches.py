@@ -10,7 +10,7 @@ import pytest
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.spec.config import SearchConfig
 from store.errors import IdempotencyConflict, NotFound, PageTokenError, StateConflict
-from store.searches import SearchFilter
+from store.search_lists import SearchFilter
 from store.states import SearchState
 from store.stores import Stores
 from tests.store.sample_rows import CONFIG, FILES, claim, kinds, queue_search, result

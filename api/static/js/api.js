@@ -47,7 +47,15 @@ export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({
 export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);
 export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })}`);
 export const getArchitecture = (archId) => call(`/architectures/${archId}`);
-export const getDatasets = () => call("/datasets");
+export const getDatasets = async () => {
+  const datasets = [];
+  for (let token; token !== null; ) {
+    const page = await call(`/datasets?${query({ page_token: token })}`);
+    datasets.push(...page.datasets);
+    token = page.next_page_token;
+  }
+  return { datasets };
+};
 export const getDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`);
 /** Choose how the files of an invalid dataset are read; it is checked again. */
 export const readDataset = (name, reading) => call(`/datasets/${encodeURIComponent(name)}/reading`, { ...sent(reading), method: "PUT" });
