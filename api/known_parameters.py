@@ -10,7 +10,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api import problems
-from api.problems import FieldProblem
+from api.access import caller_of, needs_of
+from api.schemas.problems import FieldProblem
 from store.json_values import plain_text
 
 _MAX_SHOWN = 100  # characters of a name
@@ -26,6 +27,8 @@ async def require_known_parameters(request: Request) -> None:
     wrong = [_unknown(name, known) for name in counts if name not in known]
     wrong += [_repeated(name) for name, count in counts.items() if count > 1 and name in known - repeatable]
     if wrong:
+        if (needed := needs_of(route.dependant)) is not None:  # who may not ask at all learns nothing else
+            await needed(request, await caller_of(request))
         raise problems.invalid_fields(wrong)
 
 
