@@ -17,6 +17,7 @@ from api import error_handlers, page
 from api.access import KnownCallers
 from api.compression import CompressionMiddleware
 from api.dear_routes import one_at_a_time
+from api.event_streams import OpenStreams
 from api.event_watch import EventWatch
 from api.head_requests import HeadMiddleware
 from api.known_parameters import require_known_parameters
@@ -25,6 +26,8 @@ from api.openapi_examples import add_examples
 from api.openapi_responses import problem_responses
 from api.origins import CORS
 from api.problems import FORBIDDEN, INSUFFICIENT_STORAGE, UNAUTHORIZED, UNAVAILABLE
+from api.quota_problems import RATE_LIMITED
+from api.rate_limits import RateLimits, limit_rate
 from api.routes import (
     architectures,
     catalog,
@@ -39,6 +42,7 @@ from api.routes import (
     searches,
     session,
     trade_off,
+    usage,
     webhooks,
     weights,
 )
@@ -70,6 +74,7 @@ _DATABASE_ROUTES = (  # may respond with 503
     weights,
     keys,
     webhooks,
+    usage,
 )
 
 
@@ -104,11 +109,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _include_routes(app: FastAPI) -> None:
+    counted: dict[str, Any] = {"dependencies": [Depends(limit_rate)]}
+    for_all = UNAVAILABLE, UNAUTHORIZED, RATE_LIMITED
     for module in _DATABASE_ROUTES:
-        responses = problem_responses(UNAVAILABLE, INSUFFICIENT_STORAGE, UNAUTHORIZED, FORBIDDEN)
-        app.include_router(module.router, responses=responses)
+        responses = problem_responses(*for_all, INSUFFICIENT_STORAGE, FORBIDDEN)
+        app.include_router(module.router, responses=responses, **counted)
     app.include_router(session.router, responses=problem_responses(UNAVAILABLE))
-    app.include_router(catalog.router, responses=problem_responses(UNAVAILABLE, UNAUTHORIZED))
+    app.include_router(catalog.router, responses=problem_responses(*for_all), **counted)
     for module in (problems, health):
         app.include_router(module.router)
 
@@ -122,6 +129,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         app.state.known_callers = KnownCallers(app.state.stores.keys)
         app.state.kept_bodies = KeptBodies()
         app.state.dear_routes = one_at_a_time()
+        app.state.rate_limits, app.state.event_streams = RateLimits(settings), OpenStreams()
         app.state.notifier = WorkerNotifier(settings.broker_url)
         app.state.notifier.start()
         for store in (app.state.stores.datasets, app.state.stores.weight_sets):
@@ -132,6 +140,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        await app.state.rate_limits.close()
         app.state.notifier.close()
         app.state.known_callers.close()
         app.state.stores.close()

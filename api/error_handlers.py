@@ -13,17 +13,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from api import problems
+from api import problems, quota_problems
 from api.problems import ProblemError, ProblemType
 from api.schemas.problems import FieldProblem, Problem
 from autonl_core.errors import OtherVersion
 from store.db import UNAVAILABLE, is_full
 from store.errors import (
+    ComputeSpent,
     DatasetExists,
     DatasetInUse,
     IdempotencyConflict,
     NotFound,
     PageTokenError,
+    QuotaExceeded,
     StateConflict,
     StoreError,
     TooManyWebhooks,
@@ -54,6 +56,7 @@ _TYPE_BY_STATUS: Mapping[int, ProblemType] = {
 _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     NotFound: problems.NOT_FOUND,
     StateConflict: problems.STATE_CONFLICT,
+    ComputeSpent: quota_problems.COMPUTE_SPENT,
     IdempotencyConflict: problems.IDEMPOTENCY_KEY_REUSE,
     DatasetExists: problems.DATASET_EXISTS,
     DatasetInUse: problems.DATASET_IN_USE,
@@ -181,6 +184,8 @@ async def _handle_store_error(request: Request, error: Exception) -> Response:
     if isinstance(error, PageTokenError):
         field = FieldProblem(source="query", pointer="page_token", code="page_token", detail=str(error))
         return problem_response(request, problems.invalid_fields([field]))
+    if isinstance(error, QuotaExceeded):
+        return problem_response(request, quota_problems.quota_problem(error))
     if kind is None:
         raise error
     extra: dict[str, Any] = {"state": error.state} if isinstance(error, StateConflict) else {}

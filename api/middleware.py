@@ -63,6 +63,7 @@ class RequestMiddleware:
         _remove_version(scope)
         request_id = scope["autonl.request_id"] = _request_id(scope)
         record = RequestRecord(scope, request_id)
+        scope["autonl.headers"] = {}  # what routes add to every response, problems too
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -120,3 +121,4 @@ def _add_headers(headers: MutableHeaders, scope: Scope, request_id: str) -> None
     present = {name for name, _ in headers.raw}
     headers.raw.append((b"x-request-id", request_id.encode()))
     headers.raw.extend(header for header in _DEFAULT_HEADERS if header[0] not in present)
+    headers.raw.extend((name.lower().encode(), value.encode()) for name, value in scope["autonl.headers"].items())

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from api import problems
 from api.problems import ProblemError, ProblemType
 from autonl_core.errors import DiskReserved, is_disk_full
+from store.stores import Stores
 from store.upload_folder import Upload, UploadFolder
 
 _BLOCK_BYTES = 1 << 20  # written at a time; pieces from the network are smaller
@@ -85,6 +86,13 @@ def _reserved(error: DiskReserved) -> ProblemError:
         needed_bytes=error.needed_bytes,
         reserve_bytes=error.reserve_bytes,
     )
+
+
+async def require_room(request: Request, stores: Stores) -> None:
+    """Raises QuotaExceeded if the tenant has no room for the body, as far as its length is announced."""
+    text = request.headers.get("content-length", "")
+    announced = int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else 1
+    await run_in_threadpool(stores.quotas.require_room_for, announced)
 
 
 def _announced_bytes(request: Request, kind: UploadKind) -> int | None:

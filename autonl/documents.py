@@ -110,8 +110,9 @@ def pause(search_id: str) -> Call[Document]:
     return _write("POST", f"{_of_search(search_id)}/pause")
 
 
-def resume(search_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_search(search_id)}/resume")
+def resume(search_id: str, max_compute_s: float | None = None) -> Call[Document]:
+    body = None if max_compute_s is None else {"max_compute_s": max_compute_s}
+    return _write("POST", f"{_of_search(search_id)}/resume", body)
 
 
 def delete_search(search_id: str) -> Call[None]:
@@ -124,6 +125,10 @@ def trade_off(search_id: str) -> Call[Document]:
 
 def repeats(search_id: str) -> Call[Document]:
     return get(f"{_of_search(search_id)}/repeats")
+
+
+def usage(first: str | None = None, last: str | None = None) -> Call[Document]:
+    return get("/usage", {"from": first, "to": last})
 
 
 def logs(search_id: str, attempt: int | None, tail: int) -> Call[Document]:

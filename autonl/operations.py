@@ -109,9 +109,22 @@ def pause(search_id: str) -> Call[Search]:
     return read(Search, (yield from documents.pause(search_id)))
 
 
-def resume(search_id: str) -> Call[Search]:
-    """Continue a paused, failed or cancelled search."""
-    return read(Search, (yield from documents.resume(search_id)))
+def resume(search_id: str, max_compute_s: float | None = None) -> Call[Search]:
+    """Continue a paused, failed or cancelled search.
+
+    Args:
+        max_compute_s: CPU seconds that it may use from now on, over all attempts; None: as before.
+    """
+    return read(Search, (yield from documents.resume(search_id, max_compute_s)))
+
+
+def usage(first: str | None = None, last: str | None = None) -> Call[documents.Document]:
+    """What the tenant used by day, uses now, and may use: the JSON object of GET /usage.
+
+    Args:
+        first, last: days in UTC, as in "2026-01-31"; None: the last 30 days.
+    """
+    return documents.usage(first, last)
 
 
 def delete_search(search_id: str) -> Call[None]:

@@ -84,6 +84,8 @@ def _search(options: argparse.Namespace) -> int:
         _say(
             "training images are not mirrored, as that could change their class; augment.horizontal_flip: true does it"
         )
+    if config.max_compute_s is not None:
+        _say("max_compute_s is for searches of a service; this one runs to its end")
     _run(options, config, dataset, options.out)
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)

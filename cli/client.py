@@ -63,14 +63,17 @@ class Client:
     def searches(self, **filters: str | int | None) -> Document:
         return self._run(documents.searches(**filters))
 
+    def usage(self, first: str | None = None, last: str | None = None) -> Document:
+        return self._run(documents.usage(first, last))
+
     def cancel(self, search_id: str) -> Document:
         return self._run(documents.cancel(search_id))
 
     def pause(self, search_id: str) -> Document:
         return self._run(documents.pause(search_id))
 
-    def resume(self, search_id: str) -> Document:
-        return self._run(documents.resume(search_id))
+    def resume(self, search_id: str, max_compute_s: float | None = None) -> Document:
+        return self._run(documents.resume(search_id, max_compute_s))
 
     def delete_search(self, search_id: str) -> None:
         self._run(documents.delete_search(search_id))

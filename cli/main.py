@@ -73,6 +73,9 @@ COMMANDS = (
     LazyCommand(
         "restore", "cli.backup:restore", "Put a backup into an empty data folder and an empty database, verified."
     ),
+    LazyCommand(
+        "usage", "cli.usage:usage", "Show CPU seconds, searches and bytes by day, what is in use now, and the limits."
+    ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
     LazyCommand("webhooks", "cli.webhooks:webhooks", "Add, list, test and delete webhooks, and see what was sent."),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),

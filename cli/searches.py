@@ -85,14 +85,15 @@ def pause(search_id: str, as_json: bool, url: str) -> None:
 
 @click.command()
 @search_argument
+@click.option("--max-compute-s", type=float, help="CPU seconds that it may use from now on, over all attempts")
 @json_option
 @url_option
 @stop_on_error
-def resume(search_id: str, as_json: bool, url: str) -> None:
+def resume(search_id: str, max_compute_s: float | None, as_json: bool, url: str) -> None:
     """Resume a paused, failed or cancelled search from its last run state."""
     with Client(url) as client:
         search_id = full_id(client, search_id)
-        _print_state(client.resume(search_id), as_json)
+        _print_state(client.resume(search_id, max_compute_s), as_json)
 
 
 @click.command()

@@ -44,6 +44,8 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 @click.option(
     "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"
 )
+@click.option("--priority", type=int, help="-5 to 5 (default: 0): a higher one starts first")
+@click.option("--max-compute-s", type=float, help="CPU seconds that it may use; then it stops with its best network")
 @click.option("--licence", help="of the network, for its model card, e.g. CC-BY-4.0")
 @click.option("--author", multiple=True, help="of the network, for its model card; repeatable")
 @click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
@@ -61,6 +63,8 @@ def search(
     init: str | None,
     algorithm: str | None,
     baseline: tuple[str, ...],
+    priority: int | None,
+    max_compute_s: float | None,
     licence: str | None,
     author: tuple[str, ...],
     wait: bool,
@@ -73,6 +77,7 @@ def search(
     if budget:  # instead of what the file says in either field
         body = {name: value for name, value in body.items() if name not in ("flops_budget", "flops_budgets")}
         body |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget)}
+    options |= {"priority": priority, "max_compute_s": max_compute_s}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
     card = {"licence": licence, "authors": list(author) or None}

@@ -9,11 +9,15 @@ import click
 from cli.errors import CommandError
 from cli.host_stores import data_dir_option, host_stores
 from cli.options import json_option, print_json, stop_on_error
+from cli.tenant_limits import limits
 
 
 @click.group()
 def tenants() -> None:
     """Create, list and delete the tenants of a service on this machine."""
+
+
+tenants.add_command(limits)
 
 
 @tenants.command()

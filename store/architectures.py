@@ -15,6 +15,7 @@ from store.db import Database
 from store.errors import NotFound
 from store.json_values import plain_json
 from store.models import Architecture, Artifact, Search
+from store.usage import add_usage
 
 
 class ArchitectureStore:
@@ -88,6 +89,7 @@ def put_artifact(
         created_at=moment,
     )
     session.add(artifact)
+    add_usage(session, search.tenant_id, moment, added_bytes=stored.size_bytes)
 
 
 def put_architecture(session: Session, search: Search, record: ArchitectureRecord, moment: datetime) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from autonl_core.spec.event_kinds import EventKind
@@ -18,14 +18,16 @@ from autonl_core.spec.result import SearchResult
 from store import events, outcomes
 from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
-from store.conditions import is_queued
 from store.db import Database, now
 from store.json_values import plain_text
-from store.leases import ORIGIN, Lease, Origin, is_lapsed, lock_row, require_lease
+from store.leases import Lease, Origin, is_lapsed, lock_row, require_lease
 from store.models import Attempt, Search
 from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
+from store.tenant_rows import DEFAULT_TENANT, Tenant
 from store.transitions import Action, sources_of, transition
+from store.turns import contenders, next_of
+from store.usage import record_compute
 
 _CLAIM_TRIES = 20
 _CLAIMABLE = sources_of(Action.CLAIM)
@@ -56,31 +58,32 @@ class ClaimStore:
         self._settings = settings
 
     def claim(self, owner: str) -> Lease | None:
-        """Claim the due search that was created first, or return None if none is due.
+        """Claim the search whose turn it is (`store/turns.py`), or return None if none is due, or no tenant has room.
 
         The conditional UPDATE in `_take` decides, so no two workers can claim the same search. The row lock, where the
-        database has one, only spares them from competing for the same row.
+        database has one, makes claims wait for each other, so that each sees whose turn it is after the one before.
         """
         for _ in range(_CLAIM_TRIES):
             with self._database.session_scope() as session:
+                session.execute(select(Tenant.id).where(Tenant.id == DEFAULT_TENANT).with_for_update(key_share=True))
                 moment = now(session)
-                due = (
-                    select(Search.id, Search.fence, *ORIGIN)
-                    .where(is_queued(), Search.next_run_at <= moment)
-                    .order_by(Search.created_at, Search.id)
-                    .limit(1)
-                    .with_for_update(skip_locked=True)
-                )
-                candidate = session.execute(due).one_or_none()
-                if candidate is None:
+                found = contenders(session, self._settings, moment)
+                contender = next((one for one in found if one.room is None or one.room > 0), None)
+                if contender is None:
                     return None
+                candidate = session.execute(next_of(contender, moment)).one_or_none()
+                if candidate is None:
+                    continue  # cancelled or paused since
                 lease = Lease(candidate.id, candidate.fence + 1, origin=Origin(*candidate[2:]))
                 if self._take(session, lease, owner, moment):
+                    last_turn = select(func.max(Tenant.turn)).scalar_subquery()
+                    statement = update(Tenant).where(Tenant.id == contender.tenant_id).values(turn=last_turn + 1)
+                    session.execute(statement.execution_options(synchronize_session=False))
                     return lease
-        return None  # another worker was faster every time; the next notification triggers another try
+        return None  # it was changed every time; the next notification triggers another try
 
-    def beat(self, lease: Lease) -> LeaseStatus:
-        """Extend the lease, unless it is lost."""
+    def beat(self, lease: Lease, compute_s: float = 0.0) -> LeaseStatus:
+        """Extend the lease, unless it is lost. `compute_s`: what the attempt has used so far."""
         with self._database.session_scope() as session:
             moment = now(session)
             statement = (
@@ -89,7 +92,9 @@ class ClaimStore:
                 .values(beat_at=moment, lease_until=moment + timedelta(seconds=self._settings.lease_s))
                 .returning(Search.state)
             )
-            return _lease_status(session.execute(statement).scalar_one_or_none())
+            state = session.execute(statement).scalar_one_or_none()
+            record_compute(session, lease, compute_s, moment)
+            return _lease_status(state)
 
     def regain(self, lease: Lease) -> bool:
         """Take a search back that was queued again because beats were late, unless it was claimed or changed since.
@@ -144,6 +149,15 @@ class ClaimStore:
         with self._database.session_scope() as session:
             search = require_lease(session, lease, Search.state == SearchState.CANCELLING)
             return outcomes.cancelled(session, search, now(session), detail)
+
+    def spent(self, lease: Lease, detail: str) -> SearchState:
+        """Close the search because it has used the compute that it may use. It can be resumed once it may use more."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            moment = now(session)
+            if search.state == SearchState.CANCELLING:
+                return outcomes.cancelled(session, search, moment, detail)
+            return outcomes.spent(session, search, moment, detail)
 
     def gave_back(self, lease: Lease, detail: str = "the worker was asked to stop") -> SearchState:
         """The search process saved and exited as requested: the search is paused, or queued again without penalty."""

@@ -29,6 +29,8 @@ from store.errors import DatasetExists, DatasetInUse, NotFound
 from store.json_values import plain_json, plain_text
 from store.models import Dataset, Search
 from store.page_tokens import make_token, read_token
+from store.quotas import admit_bytes
+from store.settings import Settings
 from store.states import DatasetState
 from store.tenant_rows import DEFAULT_TENANT
 from store.upload_folder import Upload, folder_of
@@ -76,8 +78,9 @@ AS_FOUND = ReadAs()
 class DatasetStore:
     """Registered datasets, and the built-in ones."""
 
-    def __init__(self, database: Database, files: DatasetFiles, artifacts: ArtifactStore) -> None:
+    def __init__(self, database: Database, files: DatasetFiles, artifacts: ArtifactStore, settings: Settings) -> None:
         self._database = database
+        self._settings = settings
         self._artifacts = artifacts
         self.files = files
 
@@ -99,6 +102,7 @@ class DatasetStore:
 
         Raises:
             DatasetExists: the name is taken by a built-in dataset, or by other content.
+            QuotaExceeded: its tenant may not store as many bytes.
         """
         sha256 = upload.complete()
         path = self.files.archive(sha256)
@@ -222,6 +226,7 @@ class DatasetStore:
                     if outdated is None or row.spec["fingerprint"] != outdated:
                         place_file()
                         return Added(entry_of(row), created=False)
+                admit_bytes(session, self._settings, size_bytes, row.size_bytes if row is not None else None)
                 row = Dataset() if row is None else row
                 _fill(session, row, spec, sha256, size_bytes)
                 session.add(row)

@@ -4,6 +4,8 @@ StoreError
 ├── NotFound             no such search, dataset, weight set, architecture or artifact
 ├── StateConflict        a request does not apply in the search's current state
 ├── ForbiddenTransition  the transition table has no such change of state; a bug in the caller
+├── QuotaExceeded        a tenant would use more than its quota
+├── ComputeSpent         a search has used the compute that it may use
 ├── IdempotencyConflict  an idempotency key was reused with a different body
 ├── PageTokenError       a page token is malformed, or was issued for another filter
 ├── DatasetExists        a dataset name is taken by other content
@@ -50,6 +52,25 @@ class SearchChanged(StoreError):
 
 class ForbiddenTransition(StoreError):
     """The transition table has no such change of state. Callers check the state first, so this is a bug."""
+
+
+class QuotaExceeded(StoreError):
+    """The tenant may use `limit` of `quota`, and would use `value`.
+
+    Args:
+        retry_after_s: when it is worth asking again; None: waiting does not help.
+    """
+
+    def __init__(self, quota: str, value: int, limit: int, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(f"{detail} (the tenant's limit `{quota}` is {limit:,})")
+        self.quota = quota
+        self.value = value
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+
+class ComputeSpent(StoreError):
+    """The search has used the compute seconds that it may use; more have to be allowed first."""
 
 
 class IdempotencyConflict(StoreError):

@@ -67,6 +67,7 @@ class Search(OfTenant, Base):
     labels: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")  # also `SearchLabel` rows
     dataset: Mapped[str] = mapped_column(String(64))
     dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
+    priority: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     body_sha256: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(64))  # of the request that made it
@@ -114,7 +115,14 @@ class Search(OfTenant, Base):
         Index("ix_searches_queued", "created_at", "id", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
         Index("ix_searches_due", "next_run_at", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
         Index("ix_searches_unannounced", "id", postgresql_where=_IS_BEHIND, sqlite_where=_IS_BEHIND),
+        Index(
+            "ix_searches_turns",
+            *("tenant_id", "priority", "created_at", "id", "next_run_at"),
+            postgresql_where=_IS_QUEUED,
+            sqlite_where=_IS_QUEUED,
+        ),
         Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
+        Index("ix_searches_running", "tenant_id", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
     )
 
 
@@ -149,6 +157,7 @@ class Attempt(OfSearch, Base):
     detail: Mapped[str | None] = mapped_column(Text)
     log_tail: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(64))  # the supervisor's span, if it is traced
+    compute_s: Mapped[float] = mapped_column(default=0.0, server_default="0")  # CPU time of its process, so far
 
     __table_args__ = (CheckConstraint("(ended_at IS NULL) = (exit_class IS NULL)", name="ended_with_a_class"),)
 

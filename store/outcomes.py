@@ -19,6 +19,7 @@ from store.models import Attempt, Event, RunState, Search
 from store.settings import Settings
 from store.states import CRASHES, ExitClass, SearchState, StopReason
 from store.transitions import Action, transition
+from store.usage import compute_of
 
 # A search that ran out of memory will do so again. Its second attempt uses smaller micro-batches; there is no third.
 MAX_MEMORY_CRASHES = 2
@@ -53,6 +54,16 @@ def succeeded(session: Session, search: Search, result: SearchResult, moment: da
 def cancelled(session: Session, search: Search, moment: datetime, detail: str) -> SearchState:
     search.stop_reason = StopReason.CANCELLED
     _close(session, search, Action.FINISH_CANCEL, ExitClass.CANCELLED, moment, plain_text(detail) or None)
+    events.append(session, search, EventKind.CANCELLED, moment, {"best_arch_id": search.best_arch_id})
+    return search.state
+
+
+def spent(session: Session, search: Search, moment: datetime, detail: str) -> SearchState:
+    """It has used the compute that it may use: it ends as if cancelled, and keeps what it found."""
+    search.stop_reason = StopReason.BUDGET_SPENT
+    _close(session, search, Action.SPEND, ExitClass.CANCELLED, moment, plain_text(detail))
+    used = {"compute_s": round(compute_of(session, search.id), 1), "max_compute_s": search.config["max_compute_s"]}
+    events.append(session, search, EventKind.BUDGET_SPENT, moment, used)
     events.append(session, search, EventKind.CANCELLED, moment, {"best_arch_id": search.best_arch_id})
     return search.state
 

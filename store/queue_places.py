@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -14,11 +14,14 @@ from sqlalchemy.orm import Session
 from store.conditions import is_claimed, is_queued
 from store.db import Database, now
 from store.models import Search
+from store.settings import Settings
+from store.turns import claim_order, contenders
 
 KEPT_S = 1.0  # how old the queue may be that is shown to many readers
 MAX_SHARE = 0.05  # of one CPU, to read it again and again; a very long one is therefore shown when it is older
 NOT_BEGUN = "how long the searches ahead of it take is not known before they begin"
 NO_ETA = "how long the searches that run will take is not known yet"
+KEPT_BACK = "its tenant runs as many searches, or has used as much compute, as its limits allow"
 ANY_MOMENT = "it starts as soon as a worker is free; if this lasts, check that a worker is running"
 
 
@@ -45,20 +48,28 @@ class Queue:
     """The whole queue at one moment."""
 
     rows: Mapping[str, tuple[int, datetime]]  # id -> its position, and when it is due
+    kept_back: Collection[str]  # those that a limit of their tenant keeps back
     ends: Sequence[datetime | None]
     moment: datetime
 
     def places(self, search_ids: Sequence[str]) -> dict[str, QueuePlace]:
         """The places of those that are queued; the others are left out."""
         found = {search_id: self.rows[search_id] for search_id in search_ids if search_id in self.rows}
-        return {search_id: _place(*row, self.ends, self.moment) for search_id, row in found.items()}
+        places = {search_id: _place(*row, self.ends, self.moment) for search_id, row in found.items()}
+        kept_back = {search_id: place for search_id, place in places.items() if search_id in self.kept_back}
+        return places | {one: replace(place, may_start_at=None, unknown=KEPT_BACK) for one, place in kept_back.items()}
 
 
 class QueueStore:
-    """Places of queued searches, by the order in which `ClaimStore.claim` takes them."""
+    """Places of queued searches, by the order in which `ClaimStore.claim` takes them.
 
-    def __init__(self, database: Database) -> None:
+    A database that is bound to a tenant has the places among its searches: how many others queue or run is
+    not its business.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._settings = settings
         self._recent: tuple[float, float, Queue] | None = None  # when it was read, how long it is kept
         self._reading = threading.Lock()
 
@@ -78,16 +89,23 @@ class QueueStore:
         return recent[2].places(search_ids)
 
     def _read(self) -> Queue:
+        columns = Search.id, Search.next_run_at, Search.tenant_id, Search.priority
         with self._database.read_scope() as session:
             moment = now(session)
-            query = select(Search.id, Search.next_run_at).where(is_queued()).order_by(Search.created_at, Search.id)
-            queued = session.execute(query).all()
+            queued = session.execute(select(*columns).where(is_queued()).order_by(Search.created_at, Search.id)).all()
+            found = contenders(session, self._settings, moment) if queued else []
             ends = _expected_ends(session) if queued else []
-        # Claims take the oldest of those that are due. The others follow as they become due.
-        due = [row for row in queued if row.next_run_at <= moment]
-        waiting = sorted((row for row in queued if row.next_run_at > moment), key=lambda row: row.next_run_at)
-        rows = {row.id: (position, row.next_run_at) for position, row in enumerate([*due, *waiting], start=1)}
-        return Queue(rows, ends, moment)
+        due: dict[tuple[str, int], list[str]] = {}
+        for row in queued:
+            if row.next_run_at <= moment:
+                due.setdefault((row.tenant_id, row.priority), []).append(row.id)
+        admitted, kept_back = claim_order(found, due)
+        # The others follow as they become due.
+        later = sorted((row for row in queued if row.next_run_at > moment), key=lambda row: row.next_run_at)
+        order = [*admitted, *kept_back, *(row.id for row in later)]
+        due_at = {row.id: row.next_run_at for row in queued}
+        rows = {search_id: (position, due_at[search_id]) for position, search_id in enumerate(order, start=1)}
+        return Queue(rows, frozenset(kept_back), ends, moment)
 
 
 def _expected_ends(session: Session) -> list[datetime | None]:

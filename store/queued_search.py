@@ -14,6 +14,7 @@ from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.models import Search, SearchLabel
 from store.states import SearchState
+from store.usage import add_usage
 from telemetry.ids import current_ids
 from telemetry.traces import current_traceparent
 
@@ -39,6 +40,7 @@ def queue_search(
         config=config.to_json(),
         dataset=dataset.name,
         dataset_spec=dataset.to_json(),
+        priority=config.priority,
         idempotency_key=idempotency_key,
         body_sha256=body_sha256,
         request_id=current_ids().get("request_id"),
@@ -55,6 +57,7 @@ def queue_search(
     session.add(search)
     session.flush()
     _add_labels(session, search)
+    add_usage(session, search.tenant_id, moment, searches=1)
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
     events.append(session, search, EventKind.CREATED, moment, detail)
     return search

@@ -24,8 +24,10 @@ from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
 from store.other_budgets import of_family
 from store.page_tokens import MAX_PAGE_SIZE
 from store.queued_search import queue_search
+from store.quotas import require_searches
 from store.repeats import all_repeats, queue_repeats
 from store.search_lists import SearchFilter, SearchPage, list_searches
+from store.settings import Settings
 from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_version
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 from store.unchanged import lock_search, unknown_search
@@ -37,8 +39,9 @@ IDEMPOTENCY_KEPT_S = 24 * 3600.0
 class SearchStore:
     """Searches, one row each. Safe for any number of processes; every method is one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._settings = settings
 
     def create(
         self,
@@ -57,6 +60,7 @@ class SearchStore:
             IdempotencyConflict: the key was used with a different body.
             DatasetChanged: the registered dataset is no longer `dataset`.
             StartChanged: the weight set or the supernet that it starts from is no longer there.
+            QuotaExceeded: its tenant may not queue as many, or has used up another quota.
         """
         if idempotency_key is not None and (known := self._find_by_key(idempotency_key)) is not None:
             return _same_request(known, body_sha256), False
@@ -64,6 +68,7 @@ class SearchStore:
             with self._database.session_scope() as session:
                 moment = now(session)
                 _release_old_key(session, idempotency_key, moment)
+                require_searches(session, self._settings, config.repeat, config.priority)
                 _lock_dataset(session, dataset)
                 _lock_start(session, config)
                 request: dict[str, str | None] = {"idempotency_key": idempotency_key, "body_sha256": body_sha256}

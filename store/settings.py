@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from autonl_core.datasets.limits import Limits
 from autonl_core.host.cpus import available_cpus
+from store.quota_settings import QuotaSettings
 from store.service_url import DEFAULT_SERVICE_URL
 
 
@@ -32,7 +33,7 @@ def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
 
 
-class Settings(BaseSettings):
+class Settings(QuotaSettings):
     """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)

@@ -34,7 +34,7 @@ class StopReason(StrEnum):
     """Why a final search stopped."""
 
     CONVERGED = "converged"
-    BUDGET_SPENT = "budget_spent"  # never produced; still part of the public API schema
+    BUDGET_SPENT = "budget_spent"  # it used the compute seconds that it may use
     COLLAPSED = "collapsed"
     CANCELLED = "cancelled"
     ERROR = "error"

@@ -16,6 +16,7 @@ from store.db import Database
 from store.events import EventStore
 from store.keys import KeyStore
 from store.queue_places import QueueStore
+from store.quotas import QuotaStore
 from store.retention import RetentionStore
 from store.searches import SearchStore
 from store.settings import Settings
@@ -25,6 +26,7 @@ from store.tenant_rows import DEFAULT_TENANT
 from store.tenants import TenantStore
 from store.updates import UpdateStore
 from store.upload_folder import folder_of
+from store.usage import UsageStore
 from store.webhooks.feed import WebhookFeed
 from store.webhooks.registry import WebhookStore
 from store.webhooks.sending import WebhookSendingStore
@@ -44,6 +46,7 @@ class Stores:
     """
 
     settings: Settings
+    tenant_id: str
     database: Database
     tenants: TenantStore
     keys: KeyStore
@@ -53,6 +56,8 @@ class Stores:
     updates: UpdateStore
     sweeps: SweepStore
     queue: QueueStore
+    quotas: QuotaStore
+    usage: UsageStore
     events: EventStore
     answers: AnswerStore
     architectures: ArchitectureStore
@@ -95,23 +100,26 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
     reserve_bytes = settings.disk_reserve_bytes
     return Stores(
         settings=settings,
+        tenant_id=tenant_id,
         database=database,
         tenants=TenantStore(database),
         keys=KeyStore(database),
-        searches=SearchStore(database),
-        control=ControlStore(database),
+        searches=SearchStore(database, settings),
+        control=ControlStore(database, settings),
         claims=ClaimStore(database, settings),
         updates=UpdateStore(database),
         sweeps=SweepStore(database, settings),
-        queue=QueueStore(database),
+        queue=QueueStore(database, settings),
+        quotas=QuotaStore(database, settings),
+        usage=UsageStore(database),
         events=EventStore(database),
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
         retention=RetentionStore(database, artifacts, settings),
-        datasets=DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts),
+        datasets=DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts, settings),
         checks=DatasetCheckStore(database, settings),
-        weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes)),
+        weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes), settings),
         weight_checks=WeightCheckStore(database, settings),
         webhooks=WebhookStore(database),
         webhook_feed=WebhookFeed(database),

@@ -18,6 +18,7 @@ from store.errors import ArtifactError, NotFound
 from store.models import Search, Supernet
 from store.searches import search_result, unfinished_successors
 from store.settings import Settings
+from store.usage import add_usage
 
 
 class SupernetStore:
@@ -99,10 +100,11 @@ class SupernetStore:
         return f": it was too large, made by an earlier version, or older than {days:g} days; start without it"
 
 
-def put_supernet(session: Session, search: Search, stored: StoredFile) -> None:
+def put_supernet(session: Session, search: Search, stored: StoredFile, moment: datetime) -> None:
     """Store the supernet of `search`, whose row this transaction must have locked, in place of an earlier one."""
     row = session.get(Supernet, search.id)
     if row is None:
         row = Supernet(search_id=search.id)
         session.add(row)
     row.key, row.sha256, row.size_bytes = stored.key, stored.sha256, stored.size_bytes
+    add_usage(session, search.tenant_id, moment, added_bytes=stored.size_bytes)

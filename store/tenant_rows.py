@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, Date, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.columns import Base, Json
@@ -20,6 +21,8 @@ class Tenant(Base):
 
     id: Mapped[str] = mapped_column(TENANT_ID, primary_key=True)
     created_at: Mapped[datetime]
+    limits: Mapped[dict[str, Any] | None]  # those that are its own (`store/quotas.py`)
+    turn: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # of its last claim, in all claims
 
 
 class OfTenant:
@@ -53,3 +56,15 @@ class PageSession(OfTenant, Base):
     secret_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Usage(OfTenant, Base):
+    """What a tenant used on one day in UTC."""
+
+    __tablename__ = "usage"
+
+    tenant_id: Mapped[str] = mapped_column(TENANT_ID, ForeignKey(Tenant.id), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    compute_s: Mapped[float]  # CPU time of search processes
+    searches: Mapped[int] = mapped_column(Integer)  # that were queued
+    added_bytes: Mapped[int] = mapped_column(BigInteger)  # of datasets, weights and artifacts

@@ -16,7 +16,7 @@ from sqlalchemy.orm.util import LoaderCriteriaOption
 
 from store.errors import OtherTenant
 from store.models import OfSearch, Search
-from store.tenant_rows import OfTenant
+from store.tenant_rows import DEFAULT_TENANT, OfTenant
 
 ALL_TENANTS = "*"
 _MAX_TENANTS = 1024  # whose statements are kept
@@ -30,6 +30,11 @@ class TenantSession(Session):
 def bound(tenant_id: str | None) -> dict[str, str | None]:
     """What binds an engine by its options, and a session by its information; None: to no tenant."""
     return {_TENANT: tenant_id}
+
+
+def tenant_of(session: Session) -> str:
+    """Whose new rows are that the session stores: the tenant that it is bound to, or the default one."""
+    return session.info.get(_TENANT) or DEFAULT_TENANT
 
 
 def set_tenant(connection: Connection) -> None:

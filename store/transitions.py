@@ -22,6 +22,7 @@ class Action(StrEnum):
     CLAIM = "claim"
     SUCCEED = "succeed"
     FAIL = "fail"
+    SPEND = "spend"
     REQUEUE = "requeue"
     FINISH_PAUSE = "finish_pause"
     FINISH_CANCEL = "finish_cancel"
@@ -49,6 +50,8 @@ TRANSITIONS: Mapping[Action, Mapping[SearchState, SearchState]] = {
     # A search that succeeds or fails before it notices the request to pause has nothing left to resume.
     Action.SUCCEED: {SearchState.RUNNING: SearchState.SUCCEEDED, SearchState.PAUSING: SearchState.SUCCEEDED},
     Action.FAIL: {SearchState.RUNNING: SearchState.FAILED, SearchState.PAUSING: SearchState.FAILED},
+    # It used the compute that it may use: as if cancelled.
+    Action.SPEND: {SearchState.RUNNING: SearchState.CANCELLED, SearchState.PAUSING: SearchState.CANCELLED},
     Action.REQUEUE: {SearchState.RUNNING: SearchState.QUEUED},
     Action.FINISH_PAUSE: {SearchState.PAUSING: SearchState.PAUSED},
     Action.FINISH_CANCEL: {SearchState.CANCELLING: SearchState.CANCELLED},

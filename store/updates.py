@@ -94,7 +94,7 @@ class UpdateStore:
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
-            put_supernet(session, search, stored)
+            put_supernet(session, search, stored, moment)
             detail = {"size_bytes": stored.size_bytes, "sha256": stored.sha256}
             events.append(session, search, EventKind.SUPERNET_KEPT, moment, detail)
             queue_other_budgets(session, search, moment)

@@ -19,6 +19,8 @@ from store.db import Database
 from store.errors import NotFound, WeightSetExists, WeightSetInUse
 from store.json_values import plain_json
 from store.models import Search, WeightSetRow
+from store.quotas import admit_bytes
+from store.settings import Settings
 from store.states import WeightSetState
 from store.upload_folder import Upload
 from store.weight_files import WeightFiles
@@ -53,8 +55,9 @@ class AddedWeightSet:
 class WeightSetStore:
     """Uploaded weight sets, and the built-in ones."""
 
-    def __init__(self, database: Database, files: WeightFiles) -> None:
+    def __init__(self, database: Database, files: WeightFiles, settings: Settings) -> None:
         self._database = database
+        self._settings = settings
         self.files = files
 
     def add_upload(self, name: str, upload: Upload, details: WeightSetDetails) -> AddedWeightSet:
@@ -62,6 +65,7 @@ class WeightSetStore:
 
         Raises:
             WeightSetExists: the name is taken by a built-in weight set, by other content, or with other details.
+            QuotaExceeded: its tenant may not store as many bytes.
         """
         sha256 = upload.complete()
         with self.files.locked():
@@ -161,6 +165,8 @@ class WeightSetStore:
                     _require_same(entry_of(row), sha256, details)
                     upload.rename(self.files.file(sha256))
                     return AddedWeightSet(entry_of(row), created=False)
+                before = row.size_bytes if row is not None else None
+                admit_bytes(session, self._settings, upload.size_bytes, before)
                 row = WeightSetRow(name=name) if row is None else row
                 start_check(session, row)
                 row.state = WeightSetState.CHECKING

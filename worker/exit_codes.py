@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     DISK_FULL = 73
     GAVE_BACK = 75  # saved on request, to be resumed later or on another worker
     CANCELLED = 76  # saved on request, not to be resumed
+    SPENT = 79  # saved, because it has used the compute that it may use
     LEASE_LOST = 77  # a write was refused: another attempt owns the search
     OTHER_VERSION = 78  # another version stored the search, and this one does not know all of it
 
@@ -36,6 +37,11 @@ _CRASH_CLASSES: dict[int, ExitClass] = {
 }
 _PROGRESS = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ (INFO|DEBUG) ")  # as a line of the log begins
 _SENT_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGINT")
+
+
+def exit_code_of(stop_request: str) -> ExitCode:
+    """How a search process exits that stopped on request."""
+    return {"cancel": ExitCode.CANCELLED, "spent": ExitCode.SPENT}.get(stop_request, ExitCode.GAVE_BACK)
 
 
 def crash_code(error: BaseException) -> ExitCode:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -13,10 +14,12 @@ from typing import Self
 from autonl_core.host.interpreter import module_command
 from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
+from worker.cpu_time import CpuMeter
 
 SEARCH_COMMAND = module_command("worker.search_process")
 DATASET_CHECK_COMMAND = module_command("worker.check_process")
 WEIGHT_CHECK_COMMAND = module_command("worker.weight_check_process")
+_EXIT_POLL_S = 0.02  # how often it is asked whether a process has exited
 
 
 class SupervisedProcess:
@@ -29,6 +32,7 @@ class SupervisedProcess:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._reaped = False
+        self._meter = CpuMeter(process.pid)
 
     @classmethod
     def start(cls, command: Sequence[str], log_path: Path, settings: Settings) -> Self:
@@ -70,10 +74,26 @@ class SupervisedProcess:
 
     def wait(self, timeout_s: float) -> int | None:
         """The exit code (negative: the signal that ended the process), or None if it still runs after `timeout_s`."""
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        if not self._has_exited(timeout_s):
             return None
+        self.compute_s()
+        return self._process.wait()
+
+    def compute_s(self) -> float:
+        """CPU seconds that it and what it started have used, as far as they were seen."""
+        return self._meter.read()
+
+    def _has_exited(self, timeout_s: float | None) -> bool:
+        """Wait for the end of the process, but leave it to be waited for: until then, the kernel keeps its CPU time."""
+        if self._process.returncode is not None:
+            return True
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            left_s = _EXIT_POLL_S if until is None else until - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(_EXIT_POLL_S, left_s))
+        return True
 
     def kill(self) -> None:
         """Kill the process and everything it started, at once."""
@@ -85,6 +105,8 @@ class SupervisedProcess:
     def reap(self) -> int:
         """Kill what is left of the process group and return the exit code."""
         self.kill()
+        self._has_exited(None)
+        self.compute_s()
         returncode = self._process.wait()
         self._reaped = True
         assert self._process.stdin is not None

@@ -40,7 +40,7 @@ from store.upload_folder import folder_of
 from telemetry.ids import set_process_ids
 from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
-from worker.exit_codes import ExitCode, exit_with
+from worker.exit_codes import ExitCode, exit_code_of, exit_with
 from worker.lifeline import Lifeline
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
@@ -62,7 +62,7 @@ def main(search_id: str, fence: int) -> ExitCode:
             result = _search(stores, lease, context.lifeline)
             _hand_over(stores, lease, result)
         except Interrupted as stopped:
-            return ExitCode.CANCELLED if stopped.reason == "cancel" else ExitCode.GAVE_BACK
+            return exit_code_of(stopped.reason)
         except LeaseLost as lost:
             print(f"stopping: {lost}", file=sys.stderr)
             retry_while_unavailable(lambda: stores.events.stale_write(lease, "report"))

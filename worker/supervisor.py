@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
+from math import inf
 from pathlib import Path
 
 from autonl_core.spec.progress import StopRequest
-from store.claims import ClaimStore, LeaseStatus
+from store.claims import LeaseStatus
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost, NotFound
 from store.leases import Lease
@@ -130,7 +131,7 @@ class Supervisor:
             self._stores.claims.crashed(lease, crash_class(error), f"its process could not be started: {error}")
             return
         log.info("search %s attempt %d runs as process %d", lease.search_id, lease.fence, process.pid)
-        keeper = SearchLeaseKeeper(self._stores.claims, lease, self._draining)
+        keeper = SearchLeaseKeeper(self._stores, lease, process.compute_s, self._draining)
         leased = LeasedProcess(process, keeper, _pace(self._settings), claimed_at)
         end = leased.watch()
         log.info(
@@ -138,6 +139,7 @@ class Supervisor:
         )
         while True:
             try:
+                self._stores.usage.spent(lease, process.compute_s())
                 self.record_outcome(lease, end, workspace)
                 return
             except UNAVAILABLE as error:
@@ -175,6 +177,8 @@ class Supervisor:
         match outcome_of(end):
             case Outcome.CANCELLED:
                 claims.cancelled(lease, note)
+            case Outcome.SPENT:
+                claims.spent(lease, _REQUESTED_BY["spent"] + (f"; {note}" if note else ""))
             case Outcome.GAVE_BACK:
                 claims.gave_back(lease, _REQUESTED_BY[end.stop_request] + (f"; {note}" if note else ""))
             case Outcome.INTERRUPTED:
@@ -195,26 +199,41 @@ class Supervisor:
 class SearchLeaseKeeper:
     """The lease of one attempt. Its row carries the user's requests; a drain of the worker ranks below them."""
 
-    def __init__(self, claims: ClaimStore, lease: Lease, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, stores: Stores, lease: Lease, compute_s: Callable[[], float], draining: Callable[[], bool]
+    ) -> None:
         self.name = f"search {lease.search_id}"
-        self._claims = claims
+        self._claims = stores.claims
+        self._usage = stores.usage
         self._lease = lease
+        self._compute_s = compute_s
         self._draining = draining
+        self._read_limit, self._limit_s = False, inf
 
     def look(self) -> LeaseView:
         return self._view(*self._claims.status(self._lease))
 
     def beat(self) -> LeaseView:
         _, progress_at = self._claims.status(self._lease)
-        return self._view(self._claims.beat(self._lease), progress_at)
+        self._read_limit = False  # a user may have raised it
+        return self._view(self._claims.beat(self._lease, self._compute_s()), progress_at)
 
     def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
         if status == LeaseStatus.LOST:
             if not self._claims.regain(self._lease):
                 return LOST
             log.warning("%s: beats were late, but no one had claimed it; it goes on", self.name)
-        request: StopRequest | None = _REQUESTS.get(status) or ("drain" if self._draining() else None)
-        return LeaseView(held=True, progress=progress_at, stop_request=request)
+        request = _REQUESTS.get(status) or ("spent" if self._is_spent() else None)
+        return LeaseView(
+            held=True, progress=progress_at, stop_request=request or ("drain" if self._draining() else None)
+        )
+
+    def _is_spent(self) -> bool:
+        """Whether the search has used the compute that it may use, over all attempts."""
+        if not self._read_limit:
+            left_s = self._usage.compute_left_s(self._lease)
+            self._read_limit, self._limit_s = True, inf if left_s is None else left_s
+        return self._compute_s() >= self._limit_s
 
 
 _REQUESTS: Mapping[LeaseStatus, StopRequest] = {
@@ -224,6 +243,7 @@ _REQUESTS: Mapping[LeaseStatus, StopRequest] = {
 _REQUESTED_BY: Mapping[StopRequest | None, str] = {
     "cancel": "the user cancelled the search",
     "pause": "the user paused the search",
+    "spent": "it has used the CPU seconds that it may use",
     "drain": "the worker was asked to stop",
     None: "the worker was asked to stop",
 }
@@ -233,6 +253,7 @@ class Outcome(Enum):
     """How an attempt is recorded when its process did not close the search."""
 
     CANCELLED = auto()
+    SPENT = auto()
     GAVE_BACK = auto()
     INTERRUPTED = auto()
     STALLED = auto()
@@ -243,9 +264,11 @@ class Outcome(Enum):
 # By the cause of the end, and then by the stop request (if the process was killed for ignoring it) or the exit code.
 _OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
     (Cause.EXITED, ExitCode.CANCELLED): Outcome.CANCELLED,
+    (Cause.EXITED, ExitCode.SPENT): Outcome.SPENT,
     (Cause.EXITED, ExitCode.GAVE_BACK): Outcome.GAVE_BACK,
     (Cause.EXITED, ExitCode.OTHER_VERSION): Outcome.OTHER_VERSION,
     (Cause.GRACE_OVER, "cancel"): Outcome.CANCELLED,
+    (Cause.GRACE_OVER, "spent"): Outcome.SPENT,
     (Cause.GRACE_OVER, "pause"): Outcome.GAVE_BACK,
     (Cause.GRACE_OVER, "drain"): Outcome.GAVE_BACK,
     (Cause.STALLED, None): Outcome.STALLED,

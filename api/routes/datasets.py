@@ -23,6 +23,7 @@ from api.dependencies import PlainText
 from api.error_handlers import SEND_AS_JSON
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
+from api.quota_problems import QUOTA_FORBIDS
 from api.schemas.datasets import (
     DUPLICATES_HELP,
     LAYOUT_HELP,
@@ -34,7 +35,7 @@ from api.schemas.datasets import (
 )
 from api.schemas.problems import FieldProblem
 from api.upload_detection import ARCHIVE_TYPE, is_upload
-from api.uploads import UploadKind, receive
+from api.uploads import UploadKind, receive, require_room
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.file_kinds import kind_of
 from autonl_core.datasets.layouts.choose import AUTO
@@ -108,6 +109,7 @@ def get_dataset(name: PlainText, response: Response, stores: ReadStores) -> Data
             problems.DATASET_INVALID,
             problems.DATASET_EXISTS,
             problems.INSUFFICIENT_STORAGE,
+            QUOTA_FORBIDS,
         ),
     },
 )
@@ -131,6 +133,7 @@ async def add_dataset(
             field = FieldProblem(source="query", pointer="name", code="name_missing", detail=detail)
             raise problems.invalid_fields([field])
         reading = ReadAs(layout, duplicates)
+        await require_room(request, stores)
         added = await receive(
             request, _archives(stores), lambda upload: stores.datasets.add_upload(name, upload, reading)
         )

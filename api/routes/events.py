@@ -9,13 +9,14 @@ from typing import Annotated
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from starlette.responses import StreamingResponse
 
 from api import problems
 from api.access import ReadStores
 from api.dependencies import SearchId
+from api.event_streams import CountedStream
 from api.event_watch import EventWatch, as_text
 from api.openapi_responses import problem_responses
+from api.quota_problems import QUOTA_EXCEEDED, RATE_LIMITED
 from api.schemas.events import EventList, EventView, LogList, MetricList, MetricPoint
 from store.db import UNAVAILABLE
 from store.errors import NotFound
@@ -27,10 +28,6 @@ from store.stores import Stores
 RECONNECT_MS = 2000
 _STREAM_ENDS: tuple[type[Exception], ...] = (NotFound, *UNAVAILABLE)
 KEEPALIVE_S = 15.0  # sent on a silent stream, before a proxy on the way closes the connection
-_UNBUFFERED = {
-    "X-Accel-Buffering": "no",
-    "Cache-Control": "no-store, no-transform",
-}  # asks proxies to pass it on at once
 
 After = Annotated[int, Query(ge=0, lt=2**31, description="the last sequence number already received")]
 
@@ -46,7 +43,7 @@ router = APIRouter(prefix="/searches/{search_id}", tags=["searches"])
             "description": "The events after `after`: as JSON, or as a stream while they happen",
         },
         204: {"description": "The search is final and has no further events: do not reconnect"},
-        **problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST),
+        **problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST, QUOTA_EXCEEDED, RATE_LIMITED),
     },
 )
 async def get_events(
@@ -67,8 +64,9 @@ async def get_events(
         return Response(page.model_dump_json(), media_type="application/json")
     if final and not events:
         return Response(status_code=204)
+    limits = await anyio.to_thread.run_sync(stores.quotas.limits)
     stream = _stream(request, stores, search_id, last_seen, final, events)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
+    return CountedStream(stream, request.app.state.event_streams, stores.tenant_id, limits.event_streams)
 
 
 @router.get("/metrics", responses=problem_responses(problems.NOT_FOUND, problems.INVALID_REQUEST))

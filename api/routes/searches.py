@@ -22,7 +22,9 @@ from api.dependencies import (
 )
 from api.idempotency import RouteWithFirstAnswers
 from api.openapi_responses import header_schemas, problem_responses
+from api.quota_problems import COMPUTE_SPENT, QUOTA_EXCEEDED, QUOTA_FORBIDS, RATE_LIMITED
 from api.schemas.base import MacsRange
+from api.schemas.control import ResumeBody
 from api.schemas.plan import PlanView
 from api.schemas.searches import SearchList, SearchView
 from api.search_responses import SearchResponses
@@ -63,6 +65,9 @@ _START_RESPONSES: dict[int | str, dict[str, Any]] = {
         problems.INVALID_REQUEST,
         problems.BUDGET_INFEASIBLE,
         problems.IDEMPOTENCY_KEY_REUSE,
+        QUOTA_EXCEEDED,
+        QUOTA_FORBIDS,
+        RATE_LIMITED,
     ),
 }
 
@@ -133,6 +138,17 @@ _CONTROL: dict[str, Any] = {
 }
 
 
+_RESUME = {
+    **_CONTROL,
+    "responses": {
+        **_CONTROL["responses"],
+        **problem_responses(problems.STATE_CONFLICT, COMPUTE_SPENT),
+        **problem_responses(QUOTA_EXCEEDED, RATE_LIMITED, QUOTA_FORBIDS),
+        **problem_responses(problems.MALFORMED_REQUEST, problems.PAYLOAD_TOO_LARGE),
+    },
+}
+
+
 @router.post("/{search_id}/cancel", **_CONTROL)
 def cancel_search(request: Request, search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> Response:
     """Ask a search to stop. It keeps the best architecture it found, with a checkpoint. Idempotent."""
@@ -149,11 +165,20 @@ def pause_search(request: Request, search_id: SearchId, stores: SubmitStores, if
     return responses.show(search_id, status=202)
 
 
-@router.post("/{search_id}/resume", **_CONTROL)
-def resume_search(request: Request, search_id: SearchId, stores: SubmitStores, if_match: IfMatch = None) -> Response:
-    """Continue a paused, failed or cancelled search from its last run state."""
+@router.post("/{search_id}/resume", **_RESUME)
+def resume_search(
+    request: Request,
+    search_id: SearchId,
+    stores: SubmitStores,
+    body: ResumeBody | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Continue a paused, failed or cancelled search from its last run state, if need be with more compute."""
+    more_s = body.max_compute_s if body is not None else None
     responses = _responses(request, stores)
-    search = _if_current(responses, search_id, if_match, lambda versions: stores.control.resume(search_id, versions))
+    search = _if_current(
+        responses, search_id, if_match, lambda versions: stores.control.resume(search_id, versions, more_s)
+    )
     if search.state == SearchState.QUEUED:
         request.app.state.notifier.notify()
     return responses.show(search_id, status=202)

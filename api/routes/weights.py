@@ -16,10 +16,11 @@ from api.access import DataStores, ReadStores
 from api.dependencies import PlainText
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
+from api.quota_problems import QUOTA_FORBIDS
 from api.schemas.problems import FieldProblem
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.upload_detection import WEIGHTS_TYPE, is_upload
-from api.uploads import UploadKind, receive
+from api.uploads import UploadKind, receive, require_room
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
@@ -107,6 +108,7 @@ def _details(
             problems.WEIGHTS_INVALID,
             problems.WEIGHTS_EXIST,
             problems.INSUFFICIENT_STORAGE,
+            QUOTA_FORBIDS,
         ),
     },
 )
@@ -121,6 +123,7 @@ async def add_weights(
     if not is_upload(request.scope):
         detail = f"send the file of weights as the body, with Content-Type: {WEIGHTS_TYPE}, or none"
         raise ProblemError(problems.MALFORMED_REQUEST, detail)
+    await require_room(request, stores)
     added = await receive(
         request, _files_of_weights(stores), lambda upload: stores.weight_sets.add_upload(name, upload, details)
     )

@@ -40,6 +40,7 @@ class AttemptView(View):
     ended_at: datetime | None
     exit_class: ExitClass | None
     detail: str | None
+    compute_s: float = Field(description="CPU seconds that it has used, as far as its worker has reported")
 
 
 class ErrorView(View):

@@ -31,7 +31,7 @@ from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newe
 from autonl_core.run.threads import computing_with, shared_threads, threads_for
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import CHANGES_NOTHING, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
@@ -286,11 +286,12 @@ class SearchRun:
     def _check_same_search(self, header: RunHeader) -> None:
         """Raises CheckpointError if the state belongs to another configuration or dataset.
 
-        How the network is exported changes nothing in it, nor do further baselines, which come after it. An earlier
+        What changes nothing in the network may differ, as may further baselines, which come after it. An earlier
         version's state lacks what is newer.
         """
         ours = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
-        saved_config = SearchConfig.stored({**header.config, "export": self.config.export.to_json()})
+        ours_now = {name: self.config.to_json()[name] for name in CHANGES_NOTHING}
+        saved_config = SearchConfig.stored({**header.config, **ours_now})
         if self.config.baselines[: len(saved_config.baselines)] == saved_config.baselines:
             saved_config = saved_config.model_copy(update={"baselines": self.config.baselines})
         saved = {**saved_config.to_json(), "dataset": header.dataset}

@@ -49,6 +49,8 @@ def _in_words(pattern: str, rule: str) -> AfterValidator:
 Name = Annotated[str, _in_words(NAME_PATTERN, NAME_RULE), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
+MAX_PRIORITY = 5
+CHANGES_NOTHING = ("export", "priority", "max_compute_s")  # in the network that a search finds
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
@@ -145,6 +147,18 @@ class SearchConfig(Strict):
         "a result is luck, see GET /searches/{id}/repeats",
     )
     repeat_of: Name | None = Field(default=None, description="the search that this one repeats; the service sets it")
+    priority: int = Field(
+        default=0,
+        ge=-MAX_PRIORITY,
+        le=MAX_PRIORITY,
+        description="searches of a higher one start first; of the same one, tenants take turns",
+    )
+    max_compute_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="CPU seconds that the search may use over all attempts; once they are spent it stops, with the "
+        "best network so far. Each of several budgets, and each repeat, may use as much. null: no limit",
+    )
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()

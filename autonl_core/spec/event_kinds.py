@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     PAUSED = "paused"
     RESUME_REQUESTED = "resume_requested"
     CANCEL_REQUESTED = "cancel_requested"
+    BUDGET_SPENT = "budget_spent"
     CANCELLED = "cancelled"
     REQUEUED = "requeued"
     LEASE_REGAINED = "lease_regained"

@@ -16,7 +16,7 @@ from autonl_core.spec.event_kinds import EventKind
 
 Phase = Literal["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"]
 PHASES: tuple[Phase, ...] = ("preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting")
-StopRequest = Literal["cancel", "pause", "drain"]
+StopRequest = Literal["cancel", "pause", "drain", "spent"]  # spent: the compute that the search may use
 KEPT_RUN_STATES = 2  # the newest, over all attempts: if the last one is damaged, the one before it serves
 
 
@@ -101,7 +101,7 @@ class StopToken(Protocol):
     """Asked between steps; must be cheap."""
 
     def stop_requested(self) -> StopRequest | None:
-        """None to go on; else the search saves, for "cancel" and "pause" keeps its best so far, and raises
+        """None to go on; else the search saves, unless it is only drained keeps its best so far, and raises
         `Interrupted`."""
 
 

@@ -68,12 +68,13 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     call("start_search", "POST", "/searches?validate_only=true", SEARCH)
     started = call("start_search", "POST", "/searches", SEARCH)
     own = f"/searches/{started['id']}"
-    for request in ("pause", "resume"):
-        call(f"{request}_search", "POST", f"{own}/{request}")
+    call("pause_search", "POST", f"{own}/pause")
+    call("resume_search", "POST", f"{own}/resume", {"max_compute_s": 7200})
     lease = run_to_success(stores, folder)
     assert lease.search_id == started["id"]
     call("get_search", "GET", own)
     call("list_searches", "GET", "/searches")
+    call("get_usage", "GET", "/usage")
     call("get_events", "GET", f"{own}/events", headers={"Accept": "application/json"})
     for operation, part in (("get_trade_off", "trade-off"), ("get_repeats", "repeats"), ("get_metrics", "metrics"),
                             ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip

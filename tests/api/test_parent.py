@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from store.db import now
 from store.models import Search
 from store.settings import Settings
 from store.stores import open_stores
@@ -26,7 +27,7 @@ def parent(client: httpx.Client, settings: Settings, tmp_path: Path) -> str:
         (tmp_path / "supernet").write_bytes(CONTENT)
         stored = stores.artifacts.put(f"{search_id}/{lease.fence}/supernet", tmp_path / "supernet")
         with stores.database.session_scope() as session:
-            put_supernet(session, session.get_one(Search, search_id), stored)
+            put_supernet(session, session.get_one(Search, search_id), stored, now(session))
     return search_id
 
 

@@ -28,6 +28,7 @@ NEXT_STATES: dict[SearchState, set[SearchState]] = {
         SearchState.QUEUED,
         SearchState.PAUSING,
         SearchState.CANCELLING,
+        SearchState.CANCELLED,  # its compute is spent
         SearchState.SUCCEEDED,
         SearchState.FAILED,
     },
@@ -35,6 +36,7 @@ NEXT_STATES: dict[SearchState, set[SearchState]] = {
         SearchState.RUNNING,
         SearchState.PAUSED,
         SearchState.CANCELLING,
+        SearchState.CANCELLED,  # its compute is spent
         SearchState.SUCCEEDED,
         SearchState.FAILED,
     },

@@ -184,7 +184,7 @@ def test_a_sweep_deletes_nothing_from_a_datasets_folder_that_was_moved(stores: S
     ready(stores, "pets")
     kept = files(stores)
     moved = DatasetFiles(stores.datasets.files.folder.rename(tmp_path / "elsewhere"))
-    DatasetStore(stores.database, moved, stores.artifacts).sweep_files()
+    DatasetStore(stores.database, moved, stores.artifacts, stores.settings).sweep_files()
     assert {path.name for path in moved.folder.iterdir()} == kept | {".lock"}
 
 

@@ -25,7 +25,7 @@ from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.store.sample_rows import architecture, result
 from worker.assignment import await_assignment
-from worker.exit_codes import ExitCode, crash_code
+from worker.exit_codes import ExitCode, crash_code, exit_code_of
 from worker.lifeline import Lifeline
 from worker.sink import RowSink
 from worker.workspace import Workspace
@@ -67,7 +67,7 @@ class ScriptedSearch:
             if request is not None:
                 if request != "drain":
                     self.sink.best_kept(architecture(1, val_top1_pct=88.0), self._file("best", link))
-                return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
+                return exit_code_of(request)
             time.sleep(STEP_S)
             self.sink.progress(Progress("searching", step / STEPS))
             link = chain(self.lease.search_id, 1, link)
@@ -99,7 +99,16 @@ class ScriptedSearch:
         while (request := self.lifeline.stop_requested()) is None:
             self.sink.progress(Progress("searching", 0.5))
             time.sleep(0.05)
-        return ExitCode.CANCELLED if request == "cancel" else ExitCode.GAVE_BACK
+        return exit_code_of(request)
+
+    def busy(self) -> ExitCode:
+        """Compute until asked to stop, and keep a network."""
+        while (request := self.lifeline.stop_requested()) is None:
+            self.sink.progress(Progress("searching", 0.5))
+            chain(self.lease.search_id, 20_000)
+        if request != "drain":
+            self.sink.best_kept(architecture(1, val_top1_pct=88.0), self._file("best", "link"))
+        return exit_code_of(request)
 
     def deaf(self) -> ExitCode:
         """Ignore every stop request."""

@@ -1,0 +1,127 @@
+"""Whose search is claimed next: the highest priority first, and of the same one the tenants take turns.
+
+Of the tenants with a search of the highest priority, the one is next that runs the fewest, and of these the one whose
+last claim is the longest ago. Claims ask for the next only; the places in the queue are counted from the same order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from store.leases import ORIGIN
+from store.models import Search
+from store.quotas import compute_is_spent, limits_of
+from store.settings import Settings
+from store.states import CLAIMED, SearchState
+from store.tenant_rows import Tenant
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A tenant with searches that are due.
+
+    Args:
+        running: searches of it that hold a worker.
+        turn: number of its last claim, among all claims.
+        room: searches that may run besides; None: any number.
+        priority: highest of its due searches.
+    """
+
+    tenant_id: str
+    running: int
+    turn: int
+    room: int | None
+    priority: int
+
+    @property
+    def order(self) -> tuple[int, int, int, str]:
+        """The least is next."""
+        return -self.priority, self.running, self.turn, self.tenant_id
+
+
+def is_due(moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of searches that may be claimed."""
+    return Search.state == SearchState.QUEUED, Search.next_run_at <= moment
+
+
+def contenders(session: Session, settings: Settings, moment: datetime) -> list[Contender]:
+    """The tenants with due searches, the next one first, in two reads of an index for every tenant."""
+    found = []
+    for row in session.execute(contenders_query(moment)):
+        if row.priority is not None:
+            limits = limits_of(row.limits, settings)
+            room = max(0, limits.running - row.running) if limits.running else None
+            if compute_is_spent(session, row.id, limits, moment):
+                room = 0
+            found.append(Contender(row.id, row.running, row.turn, room, row.priority))
+    return sorted(found, key=lambda one: one.order)
+
+
+def contenders_query(moment: datetime) -> Select[str, int, dict[str, Any] | None, int | None, int]:
+    """Every tenant with the highest priority of its due searches, and how many run. It never reads a whole queue."""
+    own = Search.tenant_id == Tenant.id
+    highest = select(Search.priority).where(own, *is_due(moment)).order_by(Search.priority.desc()).limit(1)
+    running = select(func.count()).select_from(Search).where(own, Search.state.in_(CLAIMED))
+    return select(
+        Tenant.id,
+        Tenant.turn,
+        Tenant.limits,
+        highest.correlate(Tenant).scalar_subquery().label("priority"),
+        running.correlate(Tenant).scalar_subquery().label("running"),
+    )
+
+
+def next_of(contender: Contender, moment: datetime) -> Select[str, int, str | None, str, str | None]:
+    """The search that the tenant has next: of its highest priority, the one that was created first."""
+    own = Search.tenant_id == contender.tenant_id, Search.priority == contender.priority
+    return (
+        select(Search.id, Search.fence, *ORIGIN)
+        .where(*own, *is_due(moment))
+        .order_by(Search.created_at, Search.id)
+        .limit(1)
+    )
+
+
+def claim_order(
+    found: Iterable[Contender], due: Mapping[tuple[str, int], Sequence[str]]
+) -> tuple[list[str], list[str]]:
+    """The ids of due searches in the order of claims, if none is added and none ends; and those that limits keep back.
+
+    Args:
+        due: ids by tenant and priority, in the order of the tenant's own.
+    """
+    standing = {one.tenant_id: one for one in found}
+    admitted = _claim_all(standing, due)
+    taken = set(admitted)
+    left = {key: [one for one in ids if one not in taken] for key, ids in due.items()}
+    unlimited = {tenant_id: replace(one, room=None) for tenant_id, one in standing.items()}
+    return admitted, _claim_all(unlimited, left)
+
+
+def _claim_all(standing: dict[str, Contender], due: Mapping[tuple[str, int], Sequence[str]]) -> list[str]:
+    """Claims until no tenant has a search or room; changes where the tenants stand."""
+    claimed: list[str] = []
+    last_turn = max((one.turn for one in standing.values()), default=0)
+    for priority in sorted({priority for _, priority in due}, reverse=True):
+        waiting = {tenant_id: iter(due.get((tenant_id, priority), ())) for tenant_id in standing}
+        heap = [(one.running, one.turn, one.tenant_id) for one in standing.values()]
+        heapq.heapify(heap)
+        while heap:
+            _, _, tenant_id = heapq.heappop(heap)
+            one = standing[tenant_id]
+            search_id = next(waiting[tenant_id], None) if one.room is None or one.room > 0 else None
+            if search_id is None:
+                continue
+            claimed.append(search_id)
+            last_turn += 1
+            room = None if one.room is None else one.room - 1
+            standing[tenant_id] = replace(one, running=one.running + 1, turn=last_turn, room=room)
+            heapq.heappush(heap, (one.running + 1, last_turn, tenant_id))
+    return claimed
