@@ -12,7 +12,6 @@ from starlette.requests import ClientDisconnect, Request
 from api import problems
 from api.problems import ProblemError, ProblemType
 from autonl_core.errors import DiskReserved, is_disk_full
-from store.stores import Stores
 from store.upload_folder import Upload, UploadFolder
 
 _BLOCK_BYTES = 1 << 20  # written at a time; pieces from the network are smaller
@@ -32,6 +31,7 @@ class UploadKind:
     Args:
         noun: what one is called in messages: "archive".
         folder: where it is stored.
+        require_room: raises QuotaExceeded if so many bytes are not to be stored for the tenant.
         max_bytes: its limit, and `setting` the setting that says so.
         invalid: the problem if it is empty.
         check_start: raises ProblemError if no such file begins with these bytes.
@@ -39,6 +39,7 @@ class UploadKind:
 
     noun: str
     folder: UploadFolder
+    require_room: Callable[[int], None]
     max_bytes: int
     setting: str
     invalid: ProblemType
@@ -53,6 +54,7 @@ async def receive(request: Request, kind: UploadKind, add: Callable[[Upload], Ad
         StoreError: `add` refuses it.
     """
     announced_bytes = _announced_bytes(request, kind)
+    await run_in_threadpool(kind.require_room, announced_bytes or 1)
     try:
         upload = await run_in_threadpool(kind.folder.receive, announced_bytes)
         with upload:
@@ -86,13 +88,6 @@ def _reserved(error: DiskReserved) -> ProblemError:
         needed_bytes=error.needed_bytes,
         reserve_bytes=error.reserve_bytes,
     )
-
-
-async def require_room(request: Request, stores: Stores) -> None:
-    """Raises QuotaExceeded if the tenant has no room for the body, as far as its length is announced."""
-    text = request.headers.get("content-length", "")
-    announced = int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else 1
-    await run_in_threadpool(stores.quotas.require_room_for, announced)
 
 
 def _announced_bytes(request: Request, kind: UploadKind) -> int | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, MetaData, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, MetaData, TypeDecorator, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
@@ -51,3 +51,8 @@ def words(kind: type[StrEnum], length: int = 16) -> Enum:
     return Enum(
         kind, native_enum=False, length=length, values_callable=lambda members: [member.value for member in members]
     )
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows that meet a condition."""
+    return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))

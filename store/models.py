@@ -19,12 +19,11 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
-from store.columns import Base, Json, words
+from store.columns import Base, Json, partial_index, words
 from store.states import CLAIMED, FINAL, DatasetState, ExitClass, SearchState, StopReason, WeightSetState
 from store.tenant_rows import DEFAULT_TENANT, TENANT_ID, OfTenant, Tenant
 
@@ -33,22 +32,15 @@ def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
 
 
-_IS_BEHIND = text("event_seq > announced_seq")
-_IS_QUEUED = text("state = 'queued'")
+_IS_QUEUED = "state = 'queued'"
 _IS_CLAIMED = _one_of("state", [state.value for state in CLAIMED])
-_IS_CHECKING = text("state = 'checking'")
 _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 
 
 # The ways in which searches are listed, and the columns that each compares; all are in the order of their creation.
 _LISTINGS = {"newest": [], "state": ["state"], "dataset": ["dataset"], "dataset_state": ["dataset", "state"]}
 _RELATIONS = ("parent", "family", "first_repeat")
-
-
-def _of_set(column: str) -> Index:
-    """An index of the searches that have a value in `column`."""
-    is_set = text(f"{column} IS NOT NULL")
-    return Index(f"ix_searches_{column}", "tenant_id", column, postgresql_where=is_set, sqlite_where=is_set)
+_TURN = ("tenant_id", "priority", "created_at", "id", "next_run_at")  # what claims ask for (`store/turns.py`)
 
 
 class Search(OfTenant, Base):
@@ -111,18 +103,13 @@ class Search(OfTenant, Base):
         CheckConstraint("(state = 'succeeded') = (result IS NOT NULL)", name="result_when_succeeded"),
         UniqueConstraint("tenant_id", "idempotency_key"),
         *(Index(f"ix_searches_{name}", "tenant_id", *first, "created_at", "id") for name, first in _LISTINGS.items()),
-        *map(_of_set, _RELATIONS),
-        Index("ix_searches_queued", "created_at", "id", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
-        Index("ix_searches_due", "next_run_at", postgresql_where=_IS_QUEUED, sqlite_where=_IS_QUEUED),
-        Index("ix_searches_unannounced", "id", postgresql_where=_IS_BEHIND, sqlite_where=_IS_BEHIND),
-        Index(
-            "ix_searches_turns",
-            *("tenant_id", "priority", "created_at", "id", "next_run_at"),
-            postgresql_where=_IS_QUEUED,
-            sqlite_where=_IS_QUEUED,
-        ),
-        Index("ix_searches_claimed", "lease_until", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
-        Index("ix_searches_running", "tenant_id", postgresql_where=text(_IS_CLAIMED), sqlite_where=text(_IS_CLAIMED)),
+        *(partial_index(f"ix_searches_{name}", "tenant_id", name, where=f"{name} IS NOT NULL") for name in _RELATIONS),
+        partial_index("ix_searches_queued", "created_at", "id", where=_IS_QUEUED),
+        partial_index("ix_searches_due", "next_run_at", where=_IS_QUEUED),
+        partial_index("ix_searches_unannounced", "id", where="event_seq > announced_seq"),
+        partial_index("ix_searches_turns", *_TURN, where=_IS_QUEUED),
+        partial_index("ix_searches_claimed", "lease_until", where=_IS_CLAIMED),
+        partial_index("ix_searches_running", "tenant_id", where=_IS_CLAIMED),
     )
 
 
@@ -274,7 +261,7 @@ def _rules_of_checked(table: str, states: type[StrEnum]) -> tuple[SchemaItem, ..
         CheckConstraint(_one_of("state", [state.value for state in states]), name="state"),
         CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
         CheckConstraint("(state = 'checking') = (checked_at IS NULL)", name="checked_when_told"),
-        Index(f"ix_{table}_checking", "created_at", postgresql_where=_IS_CHECKING, sqlite_where=_IS_CHECKING),
+        partial_index(f"ix_{table}_checking", "created_at", where="state = 'checking'"),
     )
 
 

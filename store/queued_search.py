@@ -54,15 +54,16 @@ def queue_search(
     )
     if tenant_id is not None:
         search.tenant_id = tenant_id
-    session.add(search)
-    session.flush()
-    _add_labels(session, search)
-    add_usage(session, search.tenant_id, moment, searches=1)
+    _add(session, search)
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
     events.append(session, search, EventKind.CREATED, moment, detail)
     return search
 
 
-def _add_labels(session: Session, search: Search) -> None:
+def _add(session: Session, search: Search) -> None:
+    """With its labels, and counted as used."""
+    session.add(search)
+    session.flush()
+    add_usage(session, search.tenant_id, search.created_at, searches=1)
     of_search = {"search_id": search.id, "tenant_id": search.tenant_id, "created_at": search.created_at}
     session.add_all(SearchLabel(key=key, value=value, **of_search) for key, value in search.labels.items())

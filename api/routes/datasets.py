@@ -35,7 +35,7 @@ from api.schemas.datasets import (
 )
 from api.schemas.problems import FieldProblem
 from api.upload_detection import ARCHIVE_TYPE, is_upload
-from api.uploads import UploadKind, receive, require_room
+from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.file_kinds import kind_of
 from autonl_core.datasets.layouts.choose import AUTO
@@ -108,7 +108,6 @@ def get_dataset(name: PlainText, response: Response, stores: ReadStores) -> Data
             problems.INVALID_REQUEST,
             problems.DATASET_INVALID,
             problems.DATASET_EXISTS,
-            problems.INSUFFICIENT_STORAGE,
             QUOTA_FORBIDS,
         ),
     },
@@ -133,7 +132,6 @@ async def add_dataset(
             field = FieldProblem(source="query", pointer="name", code="name_missing", detail=detail)
             raise problems.invalid_fields([field])
         reading = ReadAs(layout, duplicates)
-        await require_room(request, stores)
         added = await receive(
             request, _archives(stores), lambda upload: stores.datasets.add_upload(name, upload, reading)
         )
@@ -201,6 +199,7 @@ def _archives(stores: Stores) -> UploadKind:
     return UploadKind(
         noun="zip archive",
         folder=stores.datasets.files,
+        require_room=stores.quotas.require_room_for,
         max_bytes=stores.settings.max_upload_bytes,
         setting="AUTONL_MAX_UPLOAD_BYTES",
         invalid=problems.DATASET_INVALID,

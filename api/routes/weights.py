@@ -20,7 +20,7 @@ from api.quota_problems import QUOTA_FORBIDS
 from api.schemas.problems import FieldProblem
 from api.schemas.weights import WeightSetList, WeightSetView
 from api.upload_detection import WEIGHTS_TYPE, is_upload
-from api.uploads import UploadKind, receive, require_room
+from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
@@ -123,7 +123,6 @@ async def add_weights(
     if not is_upload(request.scope):
         detail = f"send the file of weights as the body, with Content-Type: {WEIGHTS_TYPE}, or none"
         raise ProblemError(problems.MALFORMED_REQUEST, detail)
-    await require_room(request, stores)
     added = await receive(
         request, _files_of_weights(stores), lambda upload: stores.weight_sets.add_upload(name, upload, details)
     )
@@ -154,6 +153,7 @@ def _files_of_weights(stores: Stores) -> UploadKind:
     return UploadKind(
         noun="file of weights",
         folder=stores.weight_sets.files,
+        require_room=stores.quotas.require_room_for,
         max_bytes=stores.settings.max_weights_bytes,
         setting="AUTONL_MAX_WEIGHTS_BYTES",
         invalid=problems.WEIGHTS_INVALID,
