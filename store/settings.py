@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from autonl_core.datasets.limits import Limits
 from autonl_core.host.cpus import available_cpus
+from store.limit_settings import LimitSettings
 from store.quota_settings import QuotaSettings
 from store.service_url import DEFAULT_SERVICE_URL
+from store.telemetry_settings import TelemetrySettings
 
 
 def _share_of_a_slot(settings: dict[str, Any]) -> int:
@@ -33,7 +34,7 @@ def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
 
 
-class Settings(QuotaSettings):
+class Settings(QuotaSettings, LimitSettings, TelemetrySettings):
     """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)
@@ -135,22 +136,6 @@ class Settings(QuotaSettings):
     )
 
     max_body_bytes: int = Field(default=1 << 16, ge=1, description="limit of a request body of JSON")
-    max_upload_bytes: int = Field(default=Limits.upload_bytes, ge=1, description="limit of an uploaded archive")
-    max_weights_bytes: int = Field(default=512 << 20, ge=1, description="limit of an uploaded file of weights")
-    max_dataset_files: int = Field(
-        default=Limits.files, ge=1, description="files in an archive; each takes 1 KB of memory"
-    )
-    max_folder_files: int = Field(default=Limits.folder_files, ge=1, description="files in a dataset folder")
-    max_content_bytes: int = Field(
-        default=Limits.content_bytes, ge=1, description="limit of an archive's decompressed content"
-    )
-    max_content_ratio: int = Field(
-        default=Limits.ratio, ge=1, description="largest ratio of decompressed to compressed bytes"
-    )
-    max_image_bytes: int = Field(default=Limits.image_bytes, ge=1, description="limit of one image file")
-    max_image_pixels: int = Field(default=Limits.image_pixels, ge=1, description="pixels of one image")
-    max_image_s: float = Field(default=Limits.image_s, gt=0, description="time to open one image, in a check")
-    max_classes: int = Field(default=Limits.classes, ge=2, description="classes of a dataset")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders in which datasets may be registered by path; separated as in PATH"
     )
@@ -191,19 +176,6 @@ class Settings(QuotaSettings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["text", "json"] = Field(
-        default="text", description="of all logs; `json`: one object a line, with the ids of request, tenant and search"
-    )
-    access_log: bool = Field(default=True, description="whether the API logs a line for each request")
-    trace_endpoint: str = Field(
-        default="",
-        pattern=r"^(https?://.+)?$",
-        description="OTLP/HTTP URL that takes spans, as http://127.0.0.1:4318/v1/traces; empty: no tracing",
-    )
-    metrics_host: str = Field(default="127.0.0.1", description="address on which metrics are served, but for the API's")
-    worker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a worker's metrics; 0: none")
-    checker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a checker's metrics; 0: none")
-    sweeper_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a sweeper's metrics; 0: none")
 
     @field_validator("dataset_roots", mode="before")
     @classmethod
@@ -300,21 +272,6 @@ class Settings(QuotaSettings):
             if url.startswith(scheme) and (place := Path(url.removeprefix(scheme)).resolve()) != self.data_dir:
                 places += [place, place.with_name(f"{place.name}-wal"), place.with_name(f"{place.name}-journal")]
         return [place for place in places if place.exists()]
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of datasets, as the core takes them."""
-        return Limits(
-            upload_bytes=self.max_upload_bytes,
-            files=self.max_dataset_files,
-            folder_files=self.max_folder_files,
-            content_bytes=self.max_content_bytes,
-            ratio=self.max_content_ratio,
-            image_bytes=self.max_image_bytes,
-            image_pixels=self.max_image_pixels,
-            image_s=self.max_image_s,
-            classes=self.max_classes,
-        )
 
     def environment(self) -> dict[str, str]:
         """The environment for another process of the same service: the current one, plus all of these settings."""
