@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 _data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="data folder (default: ./autonl-data)")
 
 
-@click.command()
+@click.command(
+    epilog="The service may run. The command needs its settings: the data folder, and DATABASE_URL if that is set there."
+)
 @click.argument("target", type=click.Path(path_type=Path))
 @_data_dir
 @stop_on_error
 def backup(target: Path, data_dir: Path | None) -> None:
-    """Copy the database and all files of a service to TARGET, a new folder or a new file that ends in .tar.
-
-    The service may run. It needs the settings of the service: the data folder, DATABASE_URL if that is set there.
-    """
+    """Copy the database and all files of a service to TARGET, a new folder or a new .tar file."""
     from store.backups.take import take_backup
 
     manifest = _run(lambda settings: take_backup(settings, target), data_dir)
@@ -36,15 +35,12 @@ def backup(target: Path, data_dir: Path | None) -> None:
         click.secho(f"missing: {path}; a row names it, but there is no such file", fg="yellow", err=True)
 
 
-@click.command()
+@click.command(epilog="Then start the service there: searches that ran go on from their last run states.")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @_data_dir
 @stop_on_error
 def restore(source: Path, data_dir: Path | None) -> None:
-    """Put the backup SOURCE into an empty data folder and an empty database. Then start the service there.
-
-    Every file is verified by its SHA-256 first. Searches that ran go on from their last run states.
-    """
+    """Put a backup into an empty data folder and an empty database, verified."""
     from store.backups.restore import restore_backup
 
     manifest = _run(lambda settings: restore_backup(settings, source), data_dir)

@@ -68,7 +68,7 @@ COMMANDS = (
     LazyCommand(
         "backup",
         "cli.backup:backup",
-        "Copy the database and all files of a service on this host, which may run, to a folder or a .tar file.",
+        "Copy the database and all files of a service to TARGET, a new folder or a new .tar file.",
     ),
     LazyCommand(
         "restore", "cli.backup:restore", "Put a backup into an empty data folder and an empty database, verified."
