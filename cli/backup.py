@@ -20,7 +20,7 @@ _data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="da
 
 
 @click.command(
-    epilog="The service may run. The command needs its settings: the data folder, and DATABASE_URL if that is set there."
+    epilog="The service may run. Its settings are needed: the data folder, and DATABASE_URL if it is set there."
 )
 @click.argument("target", type=click.Path(path_type=Path))
 @_data_dir
