@@ -6,18 +6,22 @@ A database that is bound to a tenant has the rows of that tenant only; one that 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from store.one_row import read_row
 from store.tenant_sessions import TenantSession, bound, set_tenant
 
 # Before 3.51.3, a checkpoint of the write-ahead log can race with a reset of the log and damage the file.
@@ -26,6 +30,7 @@ WAL_SAFE_SINCE = (3, 51, 3)
 UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
 _SQLITE_BUSY_S = 30
 _POSTGRES_DISK_FULL = "53100"
+_USED_AT, _IDLE_S = "autonl_used_at", 1.0
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     # A client that hangs inside a transaction is disconnected before those that wait for its locks time out.
@@ -46,7 +51,7 @@ class Database:
         tenant_id: the tenant that this database is bound to; None: to none.
         """
         engine = _make_engine(make_url(where)) if isinstance(where, str) else where
-        self._bound = bound(tenant_id)
+        self._bound, self._tenant_id = bound(tenant_id), tenant_id
         self.engine = engine.execution_options(**self._bound)
         self._reading = self.engine.execution_options(autonl_read_only=True)
         self._watching: PoolProxiedConnection | None = None
@@ -69,6 +74,10 @@ class Database:
             yield session
             session.expunge_all()  # the rows stay readable after the rollback
             session.rollback()
+
+    def row(self, columns: str, table: str, row_id: str) -> tuple[Any, ...] | None:
+        """Columns of one row, by the cheapest way there is; None: there is none. Both names are our own."""
+        return read_row(self.engine, self._tenant_id, columns, table, row_id)
 
     def version(self) -> int | None:
         """A number that another one follows whenever something is committed; None if the database keeps none.
@@ -120,7 +129,9 @@ def _make_engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.drivername == "postgresql+psycopg":
-        engine = create_engine(url, connect_args=_POSTGRES_OPTIONS, pool_pre_ping=True, pool_recycle=1800)
+        engine = create_engine(url, connect_args=_POSTGRES_OPTIONS, pool_recycle=1800)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _ping_if_idle)
         event.listen(engine, "begin", set_tenant)
         return engine
     raise ValueError(
@@ -142,3 +153,18 @@ def _begin_sqlite(connection: Connection) -> None:
         driver.execute("BEGIN")  # takes no lock yet, so it cannot fail, and passes by much that would cost time
     else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ping_if_idle(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Have a connection replaced that its server closed meanwhile. One that was used just now is not asked."""
+    if time.monotonic() - record.info.get(_USED_AT, -_IDLE_S) < _IDLE_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError(str(error)) from error

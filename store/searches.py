@@ -88,8 +88,7 @@ class SearchStore:
 
     def version(self, search_id: str) -> ShownVersion:
         """The version of what GET shows of a search. Raises NotFound."""
-        with self._database.read_scope() as session:
-            return read_version(session, search_id)
+        return read_version(self._database, search_id)
 
     def shown(self, search_id: str) -> ShownSearch:
         """What GET shows of a search. Raises NotFound."""

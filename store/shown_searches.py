@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, exists, func, literal, select
 from sqlalchemy.orm import Session, defer
 
+from store.db import Database
 from store.models import Architecture, Artifact, Attempt, Search, Supernet
 from store.other_budgets import of_family
 from store.states import SearchState
@@ -48,16 +49,17 @@ class ShownSearch:
     family: Sequence[Search]
 
 
-def read_version(session: Session, search_id: str) -> ShownVersion:
+def read_version(database: Database, search_id: str) -> ShownVersion:
     """The version of a search, by one look at the index of ids; two, if it has several budgets. Raises NotFound."""
-    row = session.execute(_VERSION, {"search_id": search_id}).one_or_none()
+    row = database.row("version, state, family", Search.__tablename__, search_id)
     if row is None:
         raise unknown_search(search_id)
     version, state, first_id = row
     family = 0
     if first_id is not None:
-        family = session.scalar(select(func.sum(Search.version)).where(Search.family == first_id)) or 0
-    return ShownVersion(version, int(family), state)
+        with database.read_scope() as session:
+            family = session.scalar(select(func.sum(Search.version)).where(Search.family == first_id)) or 0
+    return ShownVersion(version, int(family), SearchState(state))
 
 
 def read_shown(session: Session, search_id: str) -> ShownSearch:
@@ -76,7 +78,6 @@ def read_shown(session: Session, search_id: str) -> ShownSearch:
 
 # Made once: to put such a statement together takes longer than its execution.
 _ID = bindparam("search_id", type_=Search.id.type)
-_VERSION = select(Search.version, Search.state, Search.family).where(Search.id == _ID)
 _OF_BEST = and_(Architecture.search_id == Search.id, Architecture.arch_id == Search.best_arch_id)
 _FILE_OF_BEST = (
     Artifact.search_id == Search.id,
