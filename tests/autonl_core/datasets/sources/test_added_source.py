@@ -153,7 +153,7 @@ from worker.check_process import check
 pets, data = Path(sys.argv[1]), Path(sys.argv[2])
 settings = Settings(data_dir=data, database_url=f"sqlite:///{data / 'autonl.db'}", dataset_roots=(pets.parent,))
 upgrade(settings.database_url)
-with TestClient(create_app(settings)) as client:
+with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     print(*schemas["DatasetView"]["properties"]["kind"]["enum"])
     answer = client.post("/datasets", json={"name": "pets", "path": str(pets)})

@@ -39,7 +39,7 @@ from store.settings import Settings
 settings = Settings(data_dir="data")
 upgrade(settings.resolved_database_url)
 body = {"dataset": "digits", "flops_budget": "100k", "search_space": "micro-8"}
-with TestClient(create_app(settings)) as client:
+with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     spaces = client.get("/search-spaces", params={"resolution": 8}).json()["search_spaces"]
     plan = client.post("/searches", params={"validate_only": True}, json=body)
 print(json.dumps([spaces, plan.status_code, plan.json()]))
