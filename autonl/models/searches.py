@@ -60,6 +60,7 @@ class Attempt:
     ended_at: datetime | None
     exit_class: str | None
     detail: str | None
+    compute_s: float
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Search:
     phase: str | None
     stop_reason: str | None
     dataset: str
+    labels: Mapping[str, str]
     flops_budget: int
     budgets: tuple[Budget, ...]
     config: Mapping[str, Any]
@@ -120,6 +122,7 @@ class SearchSummary:
     state: str
     phase: str | None
     dataset: str
+    labels: Mapping[str, str]
     flops_budget: int
     progress: Progress | None
     queue: QueuePlace | None

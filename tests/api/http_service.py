@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from store.stores import Stores, open_stores
 from tests.store import sample_rows as samples
 from worker import weight_check_process
 from worker.check_process import check
+from worker.saved_checks import saved_folder
 
 SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
 CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concerned
@@ -59,6 +61,7 @@ def check_datasets(settings: Settings) -> None:
     with contextlib.closing(open_stores(settings)) as stores, tempfile.TemporaryDirectory() as folder:
         while (lease := stores.checks.claim("checker")) is not None:
             check(stores, lease, Path(folder))
+            shutil.rmtree(saved_folder(settings, lease))  # as the check process does
 
 
 def check_weights(settings: Settings) -> None:

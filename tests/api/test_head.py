@@ -26,7 +26,16 @@ def test_every_path_that_has_get_has_head(client: httpx.Client, stores: Stores, 
     search_id = start(client)
     run_to_success(stores, tmp_path, report="report")
     arch_id = client.get(f"/searches/{search_id}").json()["best"]["arch_id"]
-    values = {"search_id": search_id, "arch_id": arch_id, "name": "digits", "label": "0"}
+    webhook_id = client.post("/webhooks", json={"url": "https://hooks.example/"}).json()["id"]
+    delivery_id = client.post(f"/webhooks/{webhook_id}/test").json()["id"]
+    values = {
+        "webhook_id": webhook_id,
+        "delivery_id": delivery_id,
+        "search_id": search_id,
+        "arch_id": arch_id,
+        "name": "digits",
+        "label": "0",
+    }
     described = client.get("/openapi.json").json()["paths"]
     paths = [path.format_map(values) for path, operations in described.items() if "get" in operations]
     changing = {"/metrics", "/readyz"}  # count requests, or ask others

@@ -10,6 +10,7 @@ from autonl_core.datasets.spec import BUILTIN
 from autonl_core.spec.progress import Progress
 from store.models import Dataset, Search
 from store.stores import Stores
+from store.tenant_rows import DEFAULT_TENANT
 from tests.api.http_service import refusal, start
 from tests.store.sample_rows import claim, register
 
@@ -36,7 +37,7 @@ def test_a_dataset_with_more_to_it_is_left_to_another_replica(client: httpx.Clie
     """A search that this version starts on it would lack what is not known here."""
     register(stores, replace(BUILTIN["digits"], name="pets", kind="folder", location="/pets"))
     with stores.database.session_scope() as session:
-        row = session.get_one(Dataset, "pets")
+        row = session.get_one(Dataset, (DEFAULT_TENANT, "pets"))
         row.spec = {**row.spec, "smell": "strong"}
     answer = client.post("/searches", json={"dataset": "pets", "flops_budget": "400k"})
     problem = refusal(answer, 503, "unavailable")

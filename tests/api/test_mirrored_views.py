@@ -28,7 +28,7 @@ from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, S
 from autonl_core.spec.weight_set import Normalisation, WeightProblem
 
 MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
-    (ArchitectureSummary, ArchitectureRecord, {"arch"}),
+    (ArchitectureSummary, ArchitectureRecord, {"arch", "val_images"}),
     (BaselineResultView, BaselineResult, set()),
     (CertificateView, Certificate, set()),
     (DatasetProblemView, DatasetProblem, set()),

@@ -20,7 +20,7 @@ async function call(path, options = {}) {
   }
   if (response.status === 204) return null;
   const body = await response.json().catch(() => ({ title: `The response cannot be read (status ${response.status})` }));
-  if (response.status === 401 && path !== "/session") location.reload(); // the session has ended: the page asks again
+  if (response.status === 401 && !path.endsWith("session")) location.reload(); // the session has ended: the page asks again
   if (!response.ok) throw new Problem(body);
   return body;
 }
