@@ -8,6 +8,7 @@ from store.answers import AnswerStore
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore, open_artifacts
 from store.claims import ClaimStore
+from store.compute_estimates import ComputeEstimateStore
 from store.control import ControlStore
 from store.dataset_checks import DatasetCheckStore
 from store.dataset_files import DatasetFiles
@@ -58,6 +59,7 @@ class Stores:
     queue: QueueStore
     quotas: QuotaStore
     usage: UsageStore
+    compute_estimates: ComputeEstimateStore
     events: EventStore
     answers: AnswerStore
     architectures: ArchitectureStore
@@ -112,6 +114,7 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         queue=QueueStore(database, settings),
         quotas=QuotaStore(database, settings),
         usage=UsageStore(database),
+        compute_estimates=ComputeEstimateStore(database),
         events=EventStore(database),
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),

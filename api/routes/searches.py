@@ -25,7 +25,7 @@ from api.openapi_responses import header_schemas, problem_responses
 from api.quota_problems import COMPUTE_SPENT, QUOTA_EXCEEDED, QUOTA_FORBIDS, RATE_LIMITED
 from api.schemas.base import MacsRange
 from api.schemas.control import ResumeBody
-from api.schemas.plan import PlanView
+from api.schemas.plan import ComputeEstimateView, PlanView
 from api.schemas.searches import SearchList, SearchView
 from api.search_responses import SearchResponses
 from api.search_tags import versions_in
@@ -206,6 +206,7 @@ def _plan(valid: ValidSearch, stores: Stores) -> PlanView:
         feasible = feasible_for_auto(valid.asked, valid.dataset, stores.weight_sets.ready())
     if feasible is None:
         feasible = feasible_macs(valid.config, valid.dataset, valid.space)
+    estimate = stores.compute_estimates.estimate(valid.config, valid.dataset)
     return PlanView(
         dataset=valid.config.dataset,
         flops_budget=valid.config.flops_budget,
@@ -215,6 +216,8 @@ def _plan(valid: ValidSearch, stores: Stores) -> PlanView:
         resolutions=list(resolutions_of(valid.config, valid.dataset, valid.space)),
         num_classes=valid.space.num_classes,
         feasible_range=MacsRange.of(feasible),
+        estimated_compute_s=None if isinstance(estimate, str) else ComputeEstimateView.model_validate(estimate),
+        estimate_unknown=estimate if isinstance(estimate, str) else None,
     )
 
 

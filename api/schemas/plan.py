@@ -6,8 +6,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.schemas.base import CountingRule, MacsRange, View
+from api.schemas.base import CountingRule, MacsRange, View, mirrors
 from autonl_core.spec import macs
+from store.compute_estimates import ComputeEstimate
+
+
+@mirrors(
+    ComputeEstimate,
+    descriptions={
+        "low": "CPU seconds",
+        "high": "CPU seconds",
+        "searches": "earlier ones of the same kind, by what they took; of a single one, it is within a factor of 2",
+    },
+)
+class ComputeEstimateView(View):
+    """What a request will take, with all its budgets and repeats, as if `max_compute_s` were not set."""
 
 
 class PlanView(View):
@@ -22,4 +35,6 @@ class PlanView(View):
     resolutions: list[int] = Field(description="pixels that would be tried, the most promising first")
     num_classes: int
     feasible_range: MacsRange = Field(description="over all resolutions that are allowed")
+    estimated_compute_s: ComputeEstimateView | None = Field(description="by the own earlier searches; null: unknown")
+    estimate_unknown: str | None = Field(description="why there is no estimate")
     macs_counting_rule: CountingRule = macs.COUNTING_RULE

@@ -146,6 +146,15 @@ class MacsRange:
 
 
 @dataclass(frozen=True)
+class ComputeEstimate:
+    """CPU seconds that a request will take, from `low` to `high`, by what `searches` earlier ones took."""
+
+    low: float
+    high: float
+    searches: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a search would be, if it were started."""
 
@@ -157,6 +166,8 @@ class Plan:
     resolutions: tuple[int, ...]
     num_classes: int
     feasible_range: MacsRange
+    estimated_compute_s: ComputeEstimate | None  # None: unknown, for the reason in `estimate_unknown`
+    estimate_unknown: str | None
     document: Mapping[str, Any] = field(repr=False, compare=False)
 
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from autonl_core.errors import StepTooLarge
-from autonl_core.run.pace import RANDOM_NETWORKS
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
+from autonl_core.spec.search_work import RANDOM_NETWORKS
 from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
 from autonl_core.spec.progress import Phase
+from autonl_core.spec.search_work import finalist_trainings, scored_networks
 from autonl_core.supernet.learner import ALGORITHMS
 
-RANDOM_NETWORKS = 8  # scored for the comparison
-_ALWAYS_SCORED = RANDOM_NETWORKS + 5  # and the best by slopes, `uniform`, `widest`, the best by scores, its twin
 # Evaluating and exporting take about 25 s, whatever the work before was; a CPU does some 5 billion MACs a second.
 _ENDING_MACS = 25 * 5e9
 _LEAST_ENDING, _MOST_ENDING = 0.02, 0.25  # of the fraction
@@ -162,8 +161,7 @@ class WorkPlan:
     @property
     def candidates(self) -> int:
         """Networks that are scored on the shared weights before the final, if no two of them are equal."""
-        supernet = self.config.supernet
-        return supernet.candidates + supernet.generations * (supernet.candidates // 2) + _ALWAYS_SCORED
+        return scored_networks(self.config.supernet)
 
     @property
     def scoring_work(self) -> float:
@@ -174,16 +172,7 @@ class WorkPlan:
     def final(self) -> float:
         """The short trainings of the finalists, and their scores, if there is a final."""
         passes = self.config.supernet.finalist_epochs * self.fit_images
-        return self._finalist_trainings * (passes * self._training_work + self.scoring_work)
-
-    @property
-    def _finalist_trainings(self) -> int:
-        """Short trainings in all rounds of the final."""
-        trainings, finalists = 0, self.config.supernet.finalists
-        while finalists > 1:
-            trainings += finalists
-            finalists //= 2
-        return trainings
+        return finalist_trainings(self.config.supernet) * (passes * self._training_work + self.scoring_work)
 
     def baseline(self, name: Baseline) -> BaselineTraining:
         """A published network trains as long as the chosen one; a rival for as much work as the whole search."""

@@ -18,8 +18,8 @@ from autonl_core.spec.space_families import SpaceFamily
 STEP_PX = 16
 TRIALS = 3  # resolutions that are tried at most
 BEST_SHARE = 0.62  # of the whole network's MACs that the budget should be: measured, docs/transfer.md
+TEACHER_SHARE = 2.5  # of the budget that the teacher takes at least, for what it learns from more pixels
 _LEAST_SHARE, _MOST_SHARE = 0.45, 1.05
-_TEACHER_SHARE = 2.5  # of the budget that the teacher takes at least, for what it learns from more pixels
 _TEACHER_LEAST_PX, _TEACHER_MOST_PX = 128, 224
 _PHOTO_LEAST_PX = 96
 _WHOLE_LEAST_PX = 32  # of a whole network: most halve their input five times
@@ -93,7 +93,7 @@ def teacher_resolution(config: SearchConfig, dataset: DatasetSpec, family: Space
     most = max(_PHOTO_LEAST_PX, min(_TEACHER_MOST_PX, dataset.image_size // 32 * 32))
     for resolution in range(min(_TEACHER_LEAST_PX, most), most, 32):
         space = family.bind(max(resolution, family.resolutions[0]), len(dataset.classes))
-        if whole_macs(space) >= _TEACHER_SHARE * config.flops_budget:
+        if whole_macs(space) >= TEACHER_SHARE * config.flops_budget:
             return resolution
     return most
 

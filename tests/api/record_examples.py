@@ -22,7 +22,7 @@ from autonl_core.spec.zoo import ZOO
 from store.migrate import upgrade
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.api.http_service import check_datasets, check_weights, run_to_success, serving
+from tests.api.http_service import check_datasets, check_weights, finish, serving
 from tests.autonl.test_operations import class_folders
 from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
@@ -65,13 +65,15 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     """Every operation that sends or receives JSON."""
     call = recorder.call
     record_datasets(recorder, settings, folder)
-    call("start_search", "POST", "/searches?validate_only=true", SEARCH)
     started = call("start_search", "POST", "/searches", SEARCH)
     own = f"/searches/{started['id']}"
     call("pause_search", "POST", f"{own}/pause")
     call("resume_search", "POST", f"{own}/resume", {"max_compute_s": 7200})
-    lease = run_to_success(stores, folder)
+    lease = samples.claim(stores)
     assert lease.search_id == started["id"]
+    stores.usage.spent(lease, 60.0)
+    finish(stores, lease, folder)
+    call("start_search", "POST", "/searches?validate_only=true", SEARCH)
     call("get_search", "GET", own)
     call("list_searches", "GET", "/searches")
     call("get_usage", "GET", "/usage")

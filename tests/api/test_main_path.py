@@ -16,7 +16,7 @@ from autonl_core.spec.macs import COUNTING_RULE
 from autonl_core.spec.progress import Progress
 from store.models import Search
 from store.stores import Stores
-from tests.api.http_service import CONTENT, SEARCH, run_to_success, start
+from tests.api.http_service import CONTENT, SEARCH, finish, run_to_success, start
 from tests.servers import wait_for
 from tests.store import sample_rows as samples
 
@@ -230,3 +230,19 @@ def test_validate_only_returns_the_feasible_range_and_creates_nothing(client: ht
     assert (plan["search_space"], plan["resolution"], plan["num_classes"]) == ("tiny", 8, 10)
     assert plan["feasible_range"]["min_macs"] < 400_000 < plan["feasible_range"]["max_macs"]
     assert client.get("/searches").json()["searches"] == []
+
+
+def test_validate_only_estimates_the_compute_once_a_search_like_it_has_succeeded(
+    client: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    """One search took 60 CPU seconds; the same one twice takes half as much to twice as much, for each."""
+    first = client.post("/searches?validate_only=true", json=SEARCH).json()
+    assert first["estimated_compute_s"] is None
+    assert "no search from random weights in space 'tiny'" in first["estimate_unknown"]
+    start(client)
+    lease = samples.claim(stores)
+    stores.usage.spent(lease, 60.0)
+    finish(stores, lease, tmp_path)
+    plan = client.post("/searches?validate_only=true", json=SEARCH | {"repeat": 2}).json()
+    assert plan["estimated_compute_s"] == {"low": 60.0, "high": 240.0, "searches": 1}
+    assert plan["estimate_unknown"] is None

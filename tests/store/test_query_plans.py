@@ -48,6 +48,7 @@ INDEXES = {
     "due notifications": "ix_searches_(queued|due)",
     "claim": "ix_searches_turns",
     "oldest wait": "ix_searches_due",
+    "compute estimate": "ix_searches_state",
 }
 OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "shown": lambda stores, search_id: stores.searches.shown(search_id),
@@ -56,6 +57,7 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "datasets": lambda stores, _: stores.datasets.page(1),
     "events": lambda stores, search_id: stores.events.after(search_id, 1),
     "news": lambda stores, search_id: stores.events.news({search_id: 0}),
+    "compute estimate": lambda stores, _: stores.compute_estimates.estimate(samples.CONFIG, DIGITS),
     "metrics": lambda stores, search_id: stores.updates.metrics_after(search_id, 1),
     "queue": lambda stores, search_id: stores.queue.places([search_id]),
     "are needed": lambda stores, _: stores.sweeps.are_needed(),

@@ -27,6 +27,7 @@ VIEWS = {
     searches.SearchError: "ErrorView",
     searches.KeptSupernet: "SupernetView",
     searches.Plan: "PlanView",
+    searches.ComputeEstimate: "ComputeEstimateView",
     searches.MacsRange: "MacsRange",
     searches.Event: "EventView",
     results.ArchitectureSummary: "ArchitectureSummary",
