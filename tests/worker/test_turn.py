@@ -99,6 +99,7 @@ def test_the_longest_waiting_check_is_next(opened: Stores) -> None:
             opened.checks.end_turn(lease)
 
 
+@pytest.mark.long
 def test_a_dataset_that_takes_long_holds_no_other(opened: Stores, settings: Settings, tmp_path: Path) -> None:
     """A few kilobytes of images of 64 million pixels each take long to open. Two checks run side by side."""
     images = {f"{label}/{number}.png": _huge_image(number) for number in range(8) for label in "ab"}

@@ -97,6 +97,7 @@ def test_a_sender_that_is_killed_during_a_call_loses_nothing(stores: Stores, set
         assert seqs_by_search(receiver) == {search_id: [1, 2] for search_id in searches}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_senders_killed_again_and_again_send_every_event(stores: Stores, settings: Settings) -> None:
     """While events are written: those between the log and the messages, and between a call and its result."""
@@ -117,6 +118,7 @@ def test_senders_killed_again_and_again_send_every_event(stores: Stores, setting
         assert sum(arrived.values()) - 40 <= 4  # one call in progress for each kill
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_two_senders_side_by_side_send_each_event_once(stores: Stores, settings: Settings) -> None:
     with contextlib.ExitStack() as stack:
@@ -181,6 +183,7 @@ def sending_thread(stores: Stores, caller: Caller) -> Iterator[Sender]:
             thread.join()
 
 
+@pytest.mark.long
 def test_a_slow_receiver_does_not_hold_back_others(stores: Stores) -> None:
     with receiving(tls=True) as slow, receiving(tls=True) as quick:
         slow.behaviour = late(1)
