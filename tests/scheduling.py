@@ -21,8 +21,8 @@ TOGETHER = {
     "tests/autonl_core/test_search.py": "one search",
     "tests/cli/test_predict.py": "one bundle",
 }
-# Folders of long tests, each of which sets up a service of its own: they are distributed one by one.
-ONE_BY_ONE = ("tests/fuzz/", "tests/reliability/")
+# Files and folders of long tests, each of which sets up a service of its own: they are distributed one by one.
+ONE_BY_ONE = ("tests/e2e/test_two_versions.py", "tests/fuzz/", "tests/reliability/")
 # The longest of them start first.
 FIRST = ("test_chaos", "test_kills_do_not_change_the_result")
 

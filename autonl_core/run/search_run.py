@@ -290,7 +290,7 @@ class SearchRun:
         version's state lacks what is newer.
         """
         ours = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
-        ours_now = {name: self.config.to_json()[name] for name in CHANGES_NOTHING}
+        ours_now = self.config.model_dump(mode="json", include=set(CHANGES_NOTHING))
         saved_config = SearchConfig.stored({**header.config, **ours_now})
         if self.config.baselines[: len(saved_config.baselines)] == saved_config.baselines:
             saved_config = saved_config.model_copy(update={"baselines": self.config.baselines})

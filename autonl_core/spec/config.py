@@ -51,6 +51,7 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "max_compute_s")  # in the network that a search finds
+_SINCE_LAST_RELEASE = ("priority", "max_compute_s")  # settings that it does not know
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
@@ -214,6 +215,16 @@ class SearchConfig(Strict):
         if self.supernet.epochs == 0 and self.parent is None and not self.init.startswith(PARENT_INIT):
             raise ValueError("supernet.epochs is 0, which only a search that goes on from another one can do without")
         return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON that `model_validate` and `stored` read back to an equal config.
+
+        Without new settings that have their defaults, so that the last release, which runs beside this version while a
+        service is upgraded, can do the searches that do not use them.
+        """
+        fields = type(self).model_fields
+        unused = {name for name in _SINCE_LAST_RELEASE if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=unused)
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> SearchConfig:

@@ -33,7 +33,6 @@ class Service:
         port = free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         self._environment = settings.environment() | {
-            "PYTHONPATH": str(ROOT),
             "UVICORN_HOST": "127.0.0.1",
             "UVICORN_PORT": str(port),
             **(environment or {}),
@@ -57,6 +56,7 @@ class Service:
         *,
         wait: bool = True,
         file_bytes: int | None = None,
+        code: Path = ROOT,
         **environment: str,
     ) -> None:
         """Start a worker with scripted searches, or with real ones if `behaviour` is None; waits until it listens.
@@ -64,17 +64,20 @@ class Service:
         `file_bytes` limits the size of every file that it and its searches write, to simulate a full disk.
         """
         module = ["worker"] if behaviour is None else ["tests.reliability.scripted_worker", behaviour]
-        self.start(name, *module, file_bytes=file_bytes, **environment)
+        self.start(name, *module, file_bytes=file_bytes, code=code, **environment)
         if wait:
             wait_for(lambda: " ready." in self.log(name), f"{name} is ready", timeout_s=60)
 
-    def start(self, name: str, *module: str, file_bytes: int | None = None, **environment: str) -> None:
+    def start(
+        self, name: str, *module: str, file_bytes: int | None = None, code: Path = ROOT, **environment: str
+    ) -> None:
+        """Start `python -m MODULE` with the packages in the folder `code`."""
         self.log_path(name).unlink(missing_ok=True)
         with self.log_path(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *module],
-                cwd=ROOT,
-                env=self._environment | environment,
+                cwd=code,
+                env=self._environment | {"PYTHONPATH": str(code)} | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
