@@ -82,6 +82,7 @@ assert not any(name.startswith("opentelemetry") for name in sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long
 def test_a_collector_that_is_not_there_delays_the_end_of_a_process_by_seconds_only() -> None:
     code = f"""
 from telemetry.traces import configure_tracing, span, stop_tracing

@@ -75,6 +75,7 @@ def test_the_compute_of_an_attempt_is_counted(stores: Stores) -> None:
     assert used_today(stores) == pytest.approx(attempt.compute_s)
 
 
+@pytest.mark.long
 def test_a_killed_attempt_is_counted_once_too(stores: Stores) -> None:
     search_id = queue_search(stores)
     with running(stores, "busy"):
@@ -87,6 +88,7 @@ def test_a_killed_attempt_is_counted_once_too(stores: Stores) -> None:
     assert used_today(stores) == pytest.approx(sum(attempt.compute_s for attempt in attempts))
 
 
+@pytest.mark.long
 def test_what_a_killed_supervisor_saw_last_is_counted(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
     with process(settings, "busy") as supervisor:
@@ -112,6 +114,7 @@ def test_a_search_that_has_used_its_compute_stops_with_its_best_network(stores: 
     assert 1.5 <= sum(attempt.compute_s for attempt in attempts) < 3.0
 
 
+@pytest.mark.long
 def test_resumed_with_more_it_goes_on_until_that_is_spent(stores: Stores) -> None:
     search_id = with_ceiling(stores, 0.8)
     run(stores, "busy")

@@ -75,6 +75,7 @@ def seqs_by_search(receiver: Receiver) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.long
 def test_a_sender_that_is_killed_during_a_call_loses_nothing(stores: Stores, settings: Settings) -> None:
     with receiving(tls=False) as receiver:
         hanging = threading.Event()
