@@ -40,7 +40,7 @@ def tenant_of(session: Session) -> str:
 def set_tenant(connection: Connection) -> None:
     """Begin a transaction on PostgreSQL: say which rows it may see. It ends with the transaction."""
     tenant_id = connection.get_execution_options().get(_TENANT) or ALL_TENANTS
-    connection.connection.cursor().execute("SELECT set_config('autonl.tenant', %s, true)", (tenant_id,))
+    connection.exec_driver_sql("SELECT set_config('autonl.tenant', %s, true)", (tenant_id,))
 
 
 @event.listens_for(TenantSession, "do_orm_execute")

@@ -21,6 +21,7 @@ from autonl_core.spec.result import ResultFile
 from store.leases import Lease
 from store.settings import Settings
 from store.stores import Stores, open_stores
+from tests.api.unconfined import unconfined_checks
 from tests.store import sample_rows as samples
 from worker import weight_check_process
 from worker.check_process import check
@@ -58,7 +59,8 @@ def start(client: httpx.Client, **changes: Any) -> str:
 
 def check_datasets(settings: Settings) -> None:
     """Run the pending dataset checks in this process."""
-    with contextlib.closing(open_stores(settings)) as stores, tempfile.TemporaryDirectory() as folder:
+    opened = contextlib.closing(open_stores(settings))
+    with opened as stores, tempfile.TemporaryDirectory() as folder, unconfined_checks():
         while (lease := stores.checks.claim("checker")) is not None:
             check(stores, lease, Path(folder))
             shutil.rmtree(saved_folder(settings, lease))  # as the check process does
@@ -66,7 +68,7 @@ def check_datasets(settings: Settings) -> None:
 
 def check_weights(settings: Settings) -> None:
     """Run the pending weight checks in this process."""
-    with contextlib.closing(open_stores(settings)) as stores:
+    with contextlib.closing(open_stores(settings)) as stores, unconfined_checks():
         while (lease := stores.weight_checks.claim("checker")) is not None:
             weight_check_process.check(stores, lease)
 
