@@ -55,6 +55,7 @@ def operation(tag: str, name: str) -> ModuleType:
     return importlib.import_module(f"{PACKAGE}.api.{tag}.{name}")
 
 
+@pytest.mark.long
 def test_every_operation_has_a_module(generated: Path) -> None:
     described = json.loads((generated / "openapi.json").read_text())
     for operations in described["paths"].values():
@@ -72,6 +73,7 @@ def test_it_has_types_that_fit(generated: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_it_runs_a_search(
     generated: Path, client: httpx.Client, settings: Settings, stores: Stores, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_a_sender_finishes_its_calls_when_it_is_asked_to_stop(stores: Stores, se
         assert (row.state, row.tries) == ("delivered", 1)
 
 
+@pytest.mark.long
 def test_the_process_verifies_certificates_by_the_authorities_of_the_system(
     stores: Stores, settings: Settings, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_slow_receiver_does_not_hold_back_others(stores: Stores) -> None:
         assert seqs_by_search(slow) == {search_id: [1, 2] for search_id in searches}
 
 
+@pytest.mark.long
 def test_a_receiver_that_comes_back_gets_what_it_missed(stores: Stores) -> None:
     """Nothing listens on its port; later something does. An hour of that is in tests/store, with a moved clock."""
     webhook_id = add_webhook(stores, *PAIR, url=f"http://localhost:{free_port()}/")
