@@ -84,6 +84,7 @@ def test_a_folder_is_packed_as_an_archive_that_others_read() -> None:
     assert packed(dict(reversed(files.items()))) == archive  # recognised as the same content
 
 
+@pytest.mark.long
 def test_more_files_than_a_plain_archive_can_list_are_packed() -> None:
     code = """
         const { zip } = await import(`${js}/zip.js`);

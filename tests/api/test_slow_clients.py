@@ -80,6 +80,7 @@ def test_a_response_may_take_longer(address: tuple[str, int]) -> None:
             assert "cancelled" in "".join(stream.iter_text())
 
 
+@pytest.mark.long
 def test_half_a_body_is_refused_with_the_reason(address: tuple[str, int]) -> None:
     for path, kind in (("/searches", b"application/json"), ("/datasets?name=x", b"application/zip")):
         with socket.create_connection(address) as connection:
@@ -90,6 +91,7 @@ def test_half_a_body_is_refused_with_the_reason(address: tuple[str, int]) -> Non
             assert b"after 4 bytes the body arrives too slowly" in answer
 
 
+@pytest.mark.long
 def test_four_hundred_of_them_leave_nothing_behind(address: tuple[str, int]) -> None:
     head = b"POST /searches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
     with contextlib.ExitStack() as opened:

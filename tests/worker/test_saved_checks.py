@@ -104,6 +104,7 @@ def test_a_killed_check_goes_on_and_opens_no_image_again(opened: Stores, pets: P
     assert not saved_folder(opened.settings, CheckLease("pets", 1)).exists()
 
 
+@pytest.mark.long
 def test_a_check_of_changed_images_begins_anew(opened: Stores, pets: Path, tmp_path: Path) -> None:
     (start, *_) = kill_halfway(opened, tmp_path / "log")
     changed = pets / "ab"[start // PER_CLASS] / f"{start % PER_CLASS + 1:03}.png"

@@ -182,6 +182,7 @@ def upload_lite0(stores: Stores, tmp_path: Path) -> None:
     weight_check_process.check(stores, lease)
 
 
+@pytest.mark.long
 def test_weights_whose_file_vanished_are_named_and_not_looked_for_again(
     stores: Stores, settings: Settings, tmp_path: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_crashing_check_is_retried_and_then_refused_with_its_last_message(open
     assert "exited with code 3: what a file" in problem.detail
 
 
+@pytest.mark.long
 def test_a_check_dies_with_its_checker_and_another_checker_takes_over(
     opened: Stores, settings: Settings, tmp_path: Path
 ) -> None:

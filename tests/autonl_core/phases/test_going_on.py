@@ -24,6 +24,9 @@ from tests.autonl_core.digit_archives import few_digits
 from tests.autonl_core.few_clothes import few_clothes
 from tests.autonl_core.small_searches import QUICK, SHORT_TRAINING, LeftBehind, Recorder, search
 
+pytestmark = pytest.mark.long  # whole searches on photos
+
+
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {
     "init": "efficientnet-lite0",

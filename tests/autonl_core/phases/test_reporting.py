@@ -94,7 +94,7 @@ def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, R
     assert all(each.correct <= min(each.test_images, each.predicted) for each in result.classes)
 
 
-NAMELESS = {"max_compute_s", "parent", "repeat_of", "teacher.resolution"}  # no ceiling, no parent, no teacher
+NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher
 
 
 def test_every_setting_that_may_be_left_open_has_a_value_in_the_report(made: Made) -> None:

@@ -21,6 +21,9 @@ from autonl_core.spec.zoo import find_net
 from tests.autonl_core.photo_searches import CLASSES, FROM_PRETRAINED, TEST, TRAIN, few_photos
 from tests.autonl_core.small_searches import Recorder, search
 
+pytestmark = pytest.mark.long  # whole searches on photos
+
+
 LITE0 = BUILTIN_WEIGHTS.get("efficientnet-lite0").weights
 ASKED: dict[str, Any] = {**FROM_PRETRAINED, "baselines": ["off-the-shelf", "uniform"]}
 IMAGES, FIT, BATCH = len(CLASSES) * TRAIN, len(CLASSES) * (TRAIN - 2), 8

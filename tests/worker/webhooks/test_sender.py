@@ -136,6 +136,7 @@ def test_two_senders_side_by_side_send_each_event_once(stores: Stores, settings:
             assert seqs_by_search(receiver) == {search_id: [1, 2] for search_id in searches}
 
 
+@pytest.mark.long
 def test_a_sender_finishes_its_calls_when_it_is_asked_to_stop(stores: Stores, settings: Settings) -> None:
     with receiving(tls=False) as receiver:
         receiver.behaviour = late(1)
