@@ -37,12 +37,13 @@ class ProblemType:
 TYPES: dict[str, ProblemType] = {}
 
 
-def _declare(*args: Any, **kwargs: Any) -> ProblemType:
+def declare(*args: Any, **kwargs: Any) -> ProblemType:
+    """A new type of problem, with the arguments of `ProblemType`; `GET /problems/{name}` explains it."""
     kind = ProblemType(*args, **kwargs)
     return TYPES.setdefault(kind.name, kind)
 
 
-INVALID_REQUEST = _declare(
+INVALID_REQUEST = declare(
     "invalid-request",
     422,
     "The request has invalid fields",
@@ -50,21 +51,21 @@ INVALID_REQUEST = _declare(
     "1 problem: /seed: must be a valid integer",
     {"errors": [{"source": "body", "pointer": "/seed", "code": "int_type", "detail": "must be a valid integer"}]},
 )
-MALFORMED_REQUEST = _declare(
+MALFORMED_REQUEST = declare(
     "malformed-request",
     400,
     "Malformed request",
     "The body is not valid JSON. Check quotes, commas, nesting and encoding (UTF-8).",
     "invalid JSON at character 10: Expecting ':' delimiter",
 )
-REQUEST_TIMEOUT = _declare(
+REQUEST_TIMEOUT = declare(
     "request-timeout",
     408,
     "The body did not arrive",
     "Nothing was stored. Send the request again, with at least a kilobyte a second and no pause of half a minute.",
     "after 1,024 bytes the body arrives too slowly; send the request again",
 )
-UNKNOWN_HOST = _declare(
+UNKNOWN_HOST = declare(
     "unknown-host",
     421,
     "Unknown host",
@@ -72,14 +73,14 @@ UNKNOWN_HOST = _declare(
     "refused, so that no site can point its own name at a service on your machine and read it through your browser.",
     "this service is not known as 'example.org'; if that is its name, have its operator add it: AUTONL_ALLOWED_HOSTS",
 )
-CROSS_SITE_REQUEST = _declare(
+CROSS_SITE_REQUEST = declare(
     "cross-site-request",
     403,
     "Sent by another site",
     "Use the page of this service, or a program that is no browser.",
     "POST was sent by a page of another site, which may not change anything here",
 )
-UNAUTHORIZED = _declare(
+UNAUTHORIZED = declare(
     "unauthorized",
     401,
     "A key is needed",
@@ -87,7 +88,7 @@ UNAUTHORIZED = _declare(
     "the key is unknown, expired or revoked",
     headers=("WWW-Authenticate",),
 )
-FORBIDDEN = _declare(
+FORBIDDEN = declare(
     "forbidden",
     403,
     "The key may not do this",
@@ -95,7 +96,7 @@ FORBIDDEN = _declare(
     "this needs a key with the scope 'submit'; this one has: read",
     {"scope": "submit"},
 )
-BUDGET_INFEASIBLE = _declare(
+BUDGET_INFEASIBLE = declare(
     "budget-infeasible",
     422,
     "No network in the search space fits this budget",
@@ -104,7 +105,7 @@ BUDGET_INFEASIBLE = _declare(
     "choose between 192,928 and 628,928 MACs",
     {"feasible_range": {"min_macs": 192928, "max_macs": 628928}},
 )
-DATASET_INVALID = _declare(
+DATASET_INVALID = declare(
     "dataset-invalid",
     422,
     "Invalid dataset",
@@ -112,28 +113,28 @@ DATASET_INVALID = _declare(
     "what was found instead. Problems inside the dataset are in the report of its check: GET /datasets/NAME.",
     "not a zip archive, but a gzip file, such as a .tar.gz; pack the class folders as a zip",
 )
-DATASET_EXISTS = _declare(
+DATASET_EXISTS = declare(
     "dataset-exists",
     409,
     "Dataset name already taken",
     "Other content is registered under this name, and searches may refer to it. Register yours under another name.",
     "dataset 'photos' is already registered from /data/photos (ready, 9b1c); choose another name",
 )
-NOT_FOUND = _declare(
+NOT_FOUND = declare(
     "not-found",
     404,
     "Not found",
     "Check the id or name; the parent collection lists what exists.",
     "no search '0123456789abcdef'; GET /searches lists them",
 )
-METHOD_NOT_ALLOWED = _declare(
+METHOD_NOT_ALLOWED = declare(
     "method-not-allowed",
     405,
     "Method not allowed",
     "`Allow` lists the methods of this path; /openapi.json describes all paths.",
     "PUT is not allowed on /searches",
 )
-STATE_CONFLICT = _declare(
+STATE_CONFLICT = declare(
     "state-conflict",
     409,
     "The search is in a state that does not allow this",
@@ -141,7 +142,7 @@ STATE_CONFLICT = _declare(
     "search 0123456789abcdef is succeeded; it cannot be cancelled. Requests possible in this state: none",
     {"state": "succeeded"},
 )
-CHECKPOINT_NOT_READY = _declare(
+CHECKPOINT_NOT_READY = declare(
     "checkpoint-not-ready",
     409,
     "No checkpoint yet",
@@ -149,7 +150,7 @@ CHECKPOINT_NOT_READY = _declare(
     "search 0123456789abcdef is running; the checkpoint will be available once it has succeeded",
     {"state": "running"},
 )
-REPORT_NOT_READY = _declare(
+REPORT_NOT_READY = declare(
     "report-not-ready",
     409,
     "No report yet",
@@ -157,28 +158,28 @@ REPORT_NOT_READY = _declare(
     "search 0123456789abcdef is running; its report will be available once it has succeeded",
     {"state": "running"},
 )
-IDEMPOTENCY_KEY_REUSE = _declare(
+IDEMPOTENCY_KEY_REUSE = declare(
     "idempotency-key-reuse",
     422,
     "Idempotency key already used for another request",
     "Repeat the same body with this key, or send the new body with a new key.",
     "idempotency key 'a1' already created search 0123456789abcdef from a different body",
 )
-PRECONDITION_FAILED = _declare(
+PRECONDITION_FAILED = declare(
     "precondition-failed",
     412,
     "The search has changed",
     "`If-Match` names a version that is no longer current. GET the search again before you decide.",
     'the search is now "5f2b", which If-Match does not list; GET it again',
 )
-DATASET_IN_USE = _declare(
+DATASET_IN_USE = declare(
     "dataset-in-use",
     409,
     "The dataset cannot be deleted",
     "Searches that are not final need it: cancel them or wait, then delete it. Built-in datasets cannot be deleted.",
     "dataset 'photos' is used by search 0123456789abcdef; cancel the search, or wait until it ends",
 )
-WEIGHTS_INVALID = _declare(
+WEIGHTS_INVALID = declare(
     "weights-invalid",
     422,
     "Invalid weights",
@@ -186,28 +187,28 @@ WEIGHTS_INVALID = _declare(
     "GET /weights/NAME.",
     "the body is empty; send the bytes of the file of weights",
 )
-WEIGHTS_EXIST = _declare(
+WEIGHTS_EXIST = declare(
     "weights-exist",
     409,
     "Weight set name already taken",
     "Other weights have this name, or other details were stated about them. Upload yours under another name.",
     "weight set 'mine' already has other content (ready, 9b1c); choose another name, or delete that weight set first",
 )
-WEIGHTS_IN_USE = _declare(
+WEIGHTS_IN_USE = declare(
     "weights-in-use",
     409,
     "The weight set cannot be deleted",
     "Built-in weight sets cannot be deleted.",
     "weight set 'efficientnet-lite0' is built in and cannot be deleted",
 )
-TOO_MANY_WEBHOOKS = _declare(
+TOO_MANY_WEBHOOKS = declare(
     "too-many-webhooks",
     409,
     "Too many webhooks",
     "Delete webhooks that are no longer needed; one webhook can get events of all kinds.",
     "there are 100 webhooks, and at most 100 are possible; delete one",
 )
-INSUFFICIENT_STORAGE = _declare(
+INSUFFICIENT_STORAGE = declare(
     "insufficient-storage",
     507,
     "Insufficient storage",
@@ -218,7 +219,7 @@ INSUFFICIENT_STORAGE = _declare(
     "reserve is AUTONL_DISK_RESERVE_BYTES=1,073,741,824: free space there, or delete datasets and weights",
     {"free_bytes": 1048576, "needed_bytes": 20971520, "reserve_bytes": 1073741824},
 )
-PAYLOAD_TOO_LARGE = _declare(
+PAYLOAD_TOO_LARGE = declare(
     "payload-too-large",
     413,
     "Body too large",
@@ -227,7 +228,7 @@ PAYLOAD_TOO_LARGE = _declare(
     "AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
     "the body is larger than 1,048,576 bytes",
 )
-RANGE_NOT_SATISFIABLE = _declare(
+RANGE_NOT_SATISFIABLE = declare(
     "range-not-satisfiable",
     416,
     "Range outside the file",
@@ -235,7 +236,7 @@ RANGE_NOT_SATISFIABLE = _declare(
     "the range covers none of the file's 512000 bytes",
     headers=("Content-Range",),
 )
-UNAVAILABLE = _declare(
+UNAVAILABLE = declare(
     "unavailable",
     503,
     "Service temporarily unavailable",
@@ -243,7 +244,7 @@ UNAVAILABLE = _declare(
     "the database does not respond",
     headers=("Retry-After",),
 )
-INTERNAL = _declare(
+INTERNAL = declare(
     "internal",
     500,
     "Internal server error",

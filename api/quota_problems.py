@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.problems import TYPES, ProblemError, ProblemType
+from api.problems import ProblemError, declare
 from store.errors import QuotaExceeded
 
-QUOTA_EXCEEDED = ProblemType(
+QUOTA_EXCEEDED = declare(
     "quota-exceeded",
     429,
     "A quota of the tenant is used up",
@@ -17,7 +17,7 @@ QUOTA_EXCEEDED = ProblemType(
     {"quota": "queued", "value": 21, "limit": 20},
     headers=("Retry-After",),
 )
-QUOTA_FORBIDS = ProblemType(
+QUOTA_FORBIDS = declare(
     "quota-forbids",
     403,
     "The tenant may not have as much",
@@ -27,7 +27,7 @@ QUOTA_FORBIDS = ProblemType(
     "(the tenant's limit `priority` is 0)",
     {"quota": "priority", "value": 3, "limit": 0},
 )
-RATE_LIMITED = ProblemType(
+RATE_LIMITED = declare(
     "rate-limited",
     429,
     "Too many requests",
@@ -37,7 +37,7 @@ RATE_LIMITED = ProblemType(
     {"policy": "reads", "limit": 600, "window_s": 60},
     headers=("Retry-After",),
 )
-COMPUTE_SPENT = ProblemType(
+COMPUTE_SPENT = declare(
     "compute-spent",
     409,
     "The search has used its compute",
@@ -45,7 +45,6 @@ COMPUTE_SPENT = ProblemType(
     "search 0123456789abcdef has used 100.4 of the 100.0 CPU seconds that it may use; resume it with a higher "
     "`max_compute_s`",
 )
-TYPES.update({kind.name: kind for kind in (QUOTA_EXCEEDED, QUOTA_FORBIDS, RATE_LIMITED, COMPUTE_SPENT)})
 
 
 def quota_problem(error: QuotaExceeded) -> ProblemError:

@@ -59,7 +59,7 @@ class AnswerStore:
         """The first answer; None if there was none in the last `KEPT_S`. Raises IdempotencyConflict."""
         query = select(FirstAnswer).where(FirstAnswer.route == route, FirstAnswer.key == key)
         with self._database.read_scope() as session:
-            found = session.scalars(query.where(FirstAnswer.answered_at >= _expiry(now(session)))).one_or_none()
+            found = session.scalars(query.where(FirstAnswer.answered_at >= expiry(now(session)))).one_or_none()
         return None if found is None else _same(found, fingerprint)
 
     def keep(self, route: str, key: str, fingerprint: str, answer: Answer) -> Answer:
@@ -79,7 +79,7 @@ class AnswerStore:
         try:
             with self._database.session_scope() as session:
                 row.answered_at = now(session)
-                expired = FirstAnswer.answered_at < _expiry(row.answered_at)
+                expired = FirstAnswer.answered_at < expiry(row.answered_at)
                 session.execute(delete(FirstAnswer).where(FirstAnswer.route == route, FirstAnswer.key == key, expired))
                 session.add(row)
             return answer
@@ -92,11 +92,12 @@ class AnswerStore:
     def delete_old(self) -> int:
         """Delete those that have expired; returns how many."""
         with self._database.session_scope() as session:
-            old = delete(FirstAnswer).where(FirstAnswer.answered_at < _expiry(now(session)))
+            old = delete(FirstAnswer).where(FirstAnswer.answered_at < expiry(now(session)))
             return len(session.scalars(old.returning(FirstAnswer.key)).all())
 
 
-def _expiry(moment: datetime) -> datetime:
+def expiry(moment: datetime) -> datetime:
+    """What was done with a key before this time has expired at `moment`: the key is free again."""
     return moment - timedelta(seconds=KEPT_S)
 
 

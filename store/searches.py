@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,6 +13,7 @@ from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.result import SearchResult
+from store.answers import expiry
 from store.db import Database, now
 from store.errors import (
     DatasetChanged,
@@ -32,8 +33,6 @@ from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_ver
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 from store.unchanged import lock_search, unknown_search
 from store.webhooks.feed import announce_all
-
-IDEMPOTENCY_KEPT_S = 24 * 3600.0
 
 
 class SearchStore:
@@ -165,18 +164,13 @@ class SearchStore:
         """The search that this key created, unless the key has expired."""
         query = select(Search).where(Search.idempotency_key == idempotency_key)
         with self._database.read_scope() as session:
-            return session.scalars(query.where(Search.created_at >= _expiry(now(session)))).one_or_none()
-
-
-def _expiry(moment: datetime) -> datetime:
-    """The keys of searches created before this time have expired at `moment`."""
-    return moment - timedelta(seconds=IDEMPOTENCY_KEPT_S)
+            return session.scalars(query.where(Search.created_at >= expiry(now(session)))).one_or_none()
 
 
 def _release_old_key(session: Session, idempotency_key: str | None, moment: datetime) -> None:
     """Allow an expired key to be used again. The search that it created stays, without a key."""
     if idempotency_key is not None:
-        expired = Search.idempotency_key == idempotency_key, Search.created_at < _expiry(moment)
+        expired = Search.idempotency_key == idempotency_key, Search.created_at < expiry(moment)
         session.execute(update(Search).where(*expired).values(idempotency_key=None))
 
 

@@ -13,25 +13,11 @@ import pytest
 from autonl_core.spec.event_kinds import EventKind
 from benchmarks.tables import DOCS, fill
 from store.settings import Settings
+from tests import test_words
 
 ROOT = DOCS.parent
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-FOLDERS = (
-    ".ci",
-    "api",
-    "autonl",
-    "autonl_core",
-    "benchmarks",
-    "cli",
-    "deploy",
-    "docker",
-    "docs",
-    "migrations",
-    "store",
-    "telemetry",
-    "tests",
-    "worker",
-)
+FOLDERS = (".ci", *test_words.FOLDERS)
 OF_THE_CLIENT = ("key",)  # which has no other settings; AUTONL_URL is one of the service too
 IMAGE_SUFFIXES = (".png", ".svg")
 

@@ -11,10 +11,8 @@ from autonl_core.datasets.spec import DIGITS
 from autonl_core.spec.config import SearchConfig
 from store.artifacts import StoredFile
 from store.compute_estimates import ComputeEstimate
-from store.db import now
 from store.models import Search
 from store.stores import Stores
-from store.tenant_rows import Tenant
 from tests.store.sample_rows import CONFIG, claim, make_due, result
 
 
@@ -44,8 +42,7 @@ def known(stores: Stores, **changes: Any) -> tuple[float, float, int]:
 
 @pytest.fixture
 def tenant(stores: Stores) -> Stores:
-    with stores.database.session_scope() as session:
-        session.add(Tenant(id="a", created_at=now(session)))
+    stores.tenants.create("a")
     return stores.of_tenant("a")
 
 

@@ -7,19 +7,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 import store.db
-from store.db import Database, now
+from store.db import Database
 from store.models import Search
 from store.stores import Stores
-from store.tenant_rows import Tenant
 from tests.store.sample_rows import queue_search
 
 COLUMNS = "version, state, family"
-
-
-def add_tenant(stores: Stores, tenant_id: str) -> Stores:
-    with stores.database.session_scope() as session:
-        session.add(Tenant(id=tenant_id, created_at=now(session)))
-    return stores.of_tenant(tenant_id)
 
 
 def test_it_is_what_a_session_reads(stores: Stores) -> None:
@@ -32,7 +25,9 @@ def test_it_is_what_a_session_reads(stores: Stores) -> None:
 
 
 def test_only_the_own_tenant_has_it(stores: Stores) -> None:
-    ants, bees = add_tenant(stores, "ants"), add_tenant(stores, "bees")
+    for tenant_id in ("ants", "bees"):
+        stores.tenants.create(tenant_id)
+    ants, bees = stores.of_tenant("ants"), stores.of_tenant("bees")
     of_ants = queue_search(ants)
     assert ants.database.row("tenant_id", "searches", of_ants) == ("ants",)
     assert bees.database.row("tenant_id", "searches", of_ants) is None

@@ -8,21 +8,19 @@ import pytest
 from sqlalchemy import func, select, update
 
 from autonl_core.datasets.spec import DIGITS
-from store.db import now
 from store.errors import ComputeSpent, NotFound, QuotaExceeded
 from store.models import Search
 from store.quotas import _periods, _seconds_until
 from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
-from store.tenant_rows import Tenant, Usage
+from store.tenant_rows import Usage
 from tests.store.sample_rows import CONFIG, FILES, claim, kinds, make_due, queue_search, result
 
 
 @pytest.fixture
 def tenant(stores: Stores) -> Stores:
     """The stores of a tenant that is not the default one."""
-    with stores.database.session_scope() as session:
-        session.add(Tenant(id="a", created_at=now(session)))
+    stores.tenants.create("a")
     return stores.of_tenant("a")
 
 

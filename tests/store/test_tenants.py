@@ -14,25 +14,19 @@ from sqlalchemy import delete, exists, func, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import aliased
 
-from store.db import now
 from store.errors import NotFound, OtherTenant
 from store.migrate import upgrade
 from store.models import Artifact, Dataset, Event, Search
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from store.tenant_rows import Tenant
 from tests.servers import PostgresServer
 from tests.store.sample_rows import architecture, claim, queue_search
 
 
-def add_tenants(stores: Stores, *ids: str) -> None:
-    with stores.database.session_scope() as session:
-        session.add_all(Tenant(id=tenant_id, created_at=now(session)) for tenant_id in ids)
-
-
 @pytest.fixture
 def both(stores: Stores) -> tuple[Stores, Stores]:
-    add_tenants(stores, "ants", "bees")
+    for tenant_id in ("ants", "bees"):
+        stores.tenants.create(tenant_id)
     return stores.of_tenant("ants"), stores.of_tenant("bees")
 
 
@@ -108,7 +102,8 @@ def owned(postgres: PostgresServer, tmp_path: Path) -> Iterator[Stores]:
     settings = Settings(data_dir=tmp_path, database_url=url)
     upgrade(settings.resolved_database_url)
     stores = open_stores(settings)
-    add_tenants(stores, "ants", "bees")
+    for tenant_id in ("ants", "bees"):
+        stores.tenants.create(tenant_id)
     yield stores
     stores.close()
 

@@ -12,13 +12,11 @@ import pytest
 from sqlalchemy import event, insert, select, text
 
 from autonl_core.datasets.spec import DIGITS
-from store.db import now
 from store.leases import Lease
 from store.models import Search
 from store.queue_places import KEPT_BACK
 from store.states import SearchState
 from store.stores import Stores
-from store.tenant_rows import Tenant
 from tests.store.sample_rows import CONFIG, claim
 
 QUEUED = 10_000
@@ -28,8 +26,8 @@ QUEUED = 10_000
 def tenants(stores: Stores) -> dict[str, Stores]:
     """The stores of three tenants."""
     names = ("a", "b", "c")
-    with stores.database.session_scope() as session:
-        session.add_all([Tenant(id=name, created_at=now(session)) for name in names])
+    for name in names:
+        stores.tenants.create(name)
     return {name: stores.of_tenant(name) for name in names}
 
 

@@ -17,7 +17,6 @@ from store.models import Dataset
 from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores, open_stores
-from store.tenant_rows import Tenant
 from tests.autonl_core.photo_like_images import encoded, packed, photo
 from tests.servers import wait_for
 from tests.worker.test_checker import STUCK, start
@@ -129,8 +128,7 @@ def _huge_image(number: int) -> bytes:
 
 
 def test_a_tenant_with_no_check_under_way_comes_before_one_that_has_waited_longer(opened: Stores) -> None:
-    with opened.database.session_scope() as session:
-        session.add(Tenant(id="other", created_at=datetime.now(UTC)))
+    opened.tenants.create("other")
     opened.of_tenant("other").datasets.add_path("theirs", "folder", Path("/data/theirs"))
     claimed = [opened.checks.claim("here") for _ in range(3)]
     assert [lease and (lease.tenant_id, lease.name) for lease in claimed] == [

@@ -17,12 +17,10 @@ from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from store.backups.manifest import MANIFEST, Manifest
 from store.backups.restore import restore_backup
 from store.backups.take import take_backup
-from store.db import now
 from store.errors import BackupError
 from store.migrate import upgrade
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from store.tenant_rows import Tenant
 from tests.servers import PostgresServer
 from tests.store.sample_rows import CONFIG
 
@@ -106,8 +104,7 @@ def test_the_owner_of_the_database_need_not_be_a_superuser(postgres: PostgresSer
     try:
         upgrade(old.resolved_database_url)
         with contextlib.closing(open_stores(old)) as opened:
-            with opened.database.session_scope() as session:
-                session.add(Tenant(id="acme", created_at=now(session)))
+            opened.tenants.create("acme")
             found = [one.searches.create(CONFIG, DIGITS)[0].id for one in (opened, opened.of_tenant("acme"))]
         old.data_dir.mkdir(exist_ok=True)
         take_backup(old, tmp_path / "backup")

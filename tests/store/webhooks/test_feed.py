@@ -8,12 +8,10 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select, text
 
-from store.db import now
 from store.errors import NotFound
 from store.models import Search
 from store.states import ExitClass
 from store.stores import Stores, open_stores
-from store.tenant_rows import Tenant
 from store.webhooks.feed import IS_BEHIND
 from store.webhooks.rows import WebhookDelivery
 from tests.store.sample_rows import claim, crash, kinds, queue_search, result
@@ -193,8 +191,8 @@ def test_searches_with_new_events_are_found_by_an_index_of_only_those(stores: St
 
 
 def test_a_webhook_is_sent_events_of_its_own_tenant_only(stores: Stores) -> None:
-    with stores.database.session_scope() as session:
-        session.add_all(Tenant(id=tenant_id, created_at=now(session)) for tenant_id in ("ants", "bees"))
+    for tenant_id in ("ants", "bees"):
+        stores.tenants.create(tenant_id)
     ants, bees = stores.of_tenant("ants"), stores.of_tenant("bees")
     of_ants, of_bees, of_default = (add_webhook(each, *ALL) for each in (ants, bees, stores))
     mine, others = queue_search(ants), queue_search(bees)
@@ -215,8 +213,7 @@ def test_a_webhook_is_sent_events_of_its_own_tenant_only(stores: Stores) -> None
 
 
 def test_a_search_that_a_tenant_deletes_is_announced_to_that_tenant(stores: Stores) -> None:
-    with stores.database.session_scope() as session:
-        session.add(Tenant(id="bees", created_at=now(session)))
+    stores.tenants.create("bees")
     bees = stores.of_tenant("bees")
     for each in (stores, bees):
         add_webhook(each)
