@@ -10,6 +10,7 @@ function complete(root) {
   name(root, "select", (select) => parameterOf(select) ?? (select.id === "servers" ? "Server" : "Media type"));
   name(root, "textarea, .parameters input", (field) => parameterOf(field) ?? "Request body");
   name(root, "[role=region]", (region) => `Responses of ${operationOf(region)}`);
+  name(root, ".close-modal", () => "Close");
   name(root, ".copy-to-clipboard button", () => "Copy");
   set(root, "h3, h4, h5", "aria-level", ({ tagName }) => String(Number(tagName.at(-1)) - 1)); // below a title of level 1
   set(root, "pre, .highlight-code > *, .table-container, .model-box", "tabindex", () => "0");
