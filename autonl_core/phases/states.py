@@ -113,8 +113,8 @@ class ScoringState:
     def from_state(state: StateDict) -> ScoringState:
         return ScoringState(
             learned=LearnedGates(state["supernet"], tuple(state["probabilities"])),
-            scored=tuple(Candidate(**{**one, "choice": tuple(one["choice"])}) for one in state["scored"]),
-            labels=state["labels"],
+            scored=tuple(Candidate(**_marked({**one, "choice": tuple(one["choice"])})) for one in state["scored"]),
+            labels=_on_cpu(state["labels"]),
         )
 
 
@@ -147,7 +147,7 @@ class Finalist:
 
     @staticmethod
     def from_state(state: StateDict) -> Finalist:
-        return Finalist(**{**state, "choice": tuple(state["choice"])})
+        return Finalist(**_marked({**state, "choice": tuple(state["choice"])}))
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,15 @@ class TrainingState:
             baselines=tuple(BaselineResult(**saved) for saved in state.get("baselines", ())),
             baseline=state.get("baseline"),
         )
+
+
+def _marked(saved: StateDict) -> StateDict:
+    """`saved` with what it says of single validation images on the CPU, where it was compared before it was saved."""
+    return {**saved, **{name: _on_cpu(saved[name]) for name in ("right", "predicted") if name in saved}}
+
+
+def _on_cpu(marks: Tensor | None) -> Tensor | None:
+    return None if marks is None else marks.cpu()
 
 
 SavedPhase = AdaptingState | SearchingState | ScoringState | DerivingState | TrainingState
