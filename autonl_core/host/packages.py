@@ -10,8 +10,15 @@ _REQUIREMENT = re.compile(rf"""([A-Za-z0-9._-]+)[^;]*;.*\bextra\s*==\s*["']{EXTR
 
 
 def missing_packages() -> list[str]:
-    """Names of the packages of the extra that are not installed, as pip knows them."""
-    found = (_REQUIREMENT.match(line) for line in metadata.requires("autonl") or ())
+    """Names of the packages of the extra that are not installed, as pip knows them.
+
+    None are known of where AutoNL itself is not installed, only on the path: then an import says what is missing.
+    """
+    try:
+        required = metadata.requires("autonl") or ()
+    except metadata.PackageNotFoundError:
+        return []
+    found = (_REQUIREMENT.match(line) for line in required)
     return [match[1] for match in found if match is not None and not _is_installed(match[1])]
 
 
