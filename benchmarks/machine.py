@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 
-def describe() -> dict[str, str | int]:
-    """Processor, cores, threads, and the versions of Python and torch."""
-    return {
+def describe(device: str = "cpu") -> dict[str, str | int]:
+    """Processor, cores, threads, the versions of Python and torch, and the GPU where `device` is one."""
+    gpu: dict[str, str | int] = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}
+    return gpu | {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "threads": torch.get_num_threads(),

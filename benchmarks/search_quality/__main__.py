@@ -35,7 +35,7 @@ def main() -> int:
     if options.command != "verdict":
         torch.set_num_threads(options.threads)
         keep_freed_memory()
-        make(tier, options.dataset, options.arms, options.seeds or tier.seeds, options.out, file)
+        make(tier, options.dataset, options.arms, options.seeds or tier.seeds, options.out, file, options.device)
     results = read(file, tier)
     say(accuracy_table(results))
     say(verdict_table(results))
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument("--out", type=Path, required=True, help="folder for decoded images")
         making.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
         making.add_argument("--seeds", nargs="+", type=int, help="by default those of the tier")
+        making.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
         making.add_argument("--threads", type=int, default=1)
         making.add_argument("--results", type=Path, help="file of results, by default the one that is committed")
     verdict = commands.add_parser("verdict")

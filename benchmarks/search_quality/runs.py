@@ -111,14 +111,22 @@ def planned(
                     yield Cell(dataset, budget, seed), arm
 
 
-def make(tier: Tier, paths: Sequence[Path], arms: Sequence[str], seeds: Sequence[int], out: Path, file: Path) -> None:
-    """Make the runs that `file` has no line for yet. Others may append to it meanwhile."""
+def make(
+    tier: Tier,
+    paths: Sequence[Path],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    file: Path,
+    device: str = "cpu",
+) -> None:
+    """Make the runs that `file` has no line for yet, on `device`. Others may append to it meanwhile."""
     by_name = {path.stem: path for path in paths}
     for cell, arm in planned(list(by_name), tier, arms, seeds):
         config = config_of(tier, cell)
         if any((one.cell, one.arm) == (cell, arm) for one in read(file, tier)):
             continue
-        result = measure(cell, arm, config, judged(by_name[cell.dataset], tier, out), out / "cache", tier)
+        result = measure(cell, arm, config, judged(by_name[cell.dataset], tier, out), out / "cache", tier, device)
         append(file, result)
         print(f"{cell.dataset} {cell.budget} seed {cell.seed} {arm}: {result.top1_pct:.1f}%", flush=True)
 
@@ -135,7 +143,9 @@ def judged(path: Path, tier: Tier, out: Path) -> Path:
     return path if tier.reads_test else without_test(path, out)
 
 
-def measure(cell: Cell, arm: str, config: SearchConfig, path: Path, cache_dir: Path, tier: Tier) -> Result:
+def measure(
+    cell: Cell, arm: str, config: SearchConfig, path: Path, cache_dir: Path, tier: Tier, device: str = "cpu"
+) -> Result:
     """Find the network of one arm, train it for the rest of the compute, and score it once."""
     dataset, sink = find_dataset(str(path)), Silent()
     started_s = time.process_time()
@@ -147,7 +157,7 @@ def measure(cell: Cell, arm: str, config: SearchConfig, path: Path, cache_dir: P
             sink=sink,
             stop=sink,
             resume_from=[],
-            host=HostOptions(cache_dir=cache_dir),
+            host=HostOptions(device=device, cache_dir=cache_dir),
             cache_dir=cache_dir,
             dataset_report=None,
         )
@@ -169,7 +179,7 @@ def measure(cell: Cell, arm: str, config: SearchConfig, path: Path, cache_dir: P
         right="" if right is None else np.packbits(right.numpy()).tobytes().hex(),
         cpu_s=round(time.process_time() - started_s, 1),
         recipe=tier.recipe,
-        machine=describe(),
+        machine=describe(device),
         problem=problem,
     )
 
@@ -177,6 +187,7 @@ def measure(cell: Cell, arm: str, config: SearchConfig, path: Path, cache_dir: P
 def _train(run: SearchRun, arch: ArchSpec, epochs: int) -> tuple[Tensor | None, str]:
     """Which test images the network gets right after so many epochs, (N,) bool; or why it has no score."""
     network = to_channels_last(build_network(arch, seed=run.config.seed, dropout=run.config.train.dropout))
+    network = network.to(run.device)
     trainer = Trainer(network, run.data.train, run.loader, run.config.train, "train", epochs, run.micro_batches)
     try:
         while not trainer.finished:
