@@ -17,7 +17,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison, Gap
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
-from autonl_core.spec.search_work import RANDOM_NETWORKS
+from autonl_core.spec.search_work import random_networks
 from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
@@ -62,7 +62,7 @@ def propose(
     near = BandSampler(table, options, low, high)
     even = BandSampler(table, evenly(table), low, high)
     draws = [(near.draw(rng), "drawn") for _ in range(count)]
-    draws += [(even.draw(rng), "random") for _ in range(RANDOM_NETWORKS)]
+    draws += [(even.draw(rng), "random") for _ in range(random_networks(count))]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
 
 

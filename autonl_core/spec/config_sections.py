@@ -23,7 +23,10 @@ class Strict(BaseModel):
 
 
 class SupernetConfig(Strict):
-    """The search itself: training the supernet, learning what options are worth, and measuring candidates."""
+    """The search itself: training the supernet, learning what options are worth, and measuring candidates.
+
+    A search from random weights that sets neither epochs, candidates, generations nor finalists is brief: 1, 8, 1, 1.
+    """
 
     epochs: int = Field(
         default=2,

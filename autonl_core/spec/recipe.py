@@ -15,7 +15,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import ParentError, WeightSetError
 from autonl_core.spec.auto_start import decide_start
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
-from autonl_core.spec.config_sections import AugmentConfig
+from autonl_core.spec.config_sections import AugmentConfig, SupernetConfig
 from autonl_core.spec.feasibility import space_within
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.several_budgets import DERIVES_ONLY
@@ -37,6 +37,9 @@ _SUPERNET: Mapping[str, Any] = {
     "generations": 4,
     "finalists": 2,
 }
+# Of a search that starts at random weights: enough to notice that a plain network is clearly wrong for these images.
+# At full training, longer searches found nothing better than they cost (docs/search.md, "The incumbent").
+_BRIEF: Mapping[str, Any] = {"epochs": 1, "candidates": 8, "generations": 1, "finalists": 1}
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.002,
@@ -82,9 +85,16 @@ def settle(
     config = config.model_copy(update={"augment": _augment(config, dataset, name)})
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
-    supernet = config.supernet if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
+    supernet = from_nothing(config) if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
     space = config.search_space or space_within(config, dataset)  # what goes on from it later stays in it
     return config.model_copy(update={"init": NO_INIT, "supernet": supernet, "search_space": space})
+
+
+def from_nothing(config: SearchConfig) -> SupernetConfig:
+    """How `config` searches from random weights: briefly, unless it says how long or how widely to search."""
+    if config.algorithm != "autonl" or config.supernet.model_fields_set & _BRIEF.keys():
+        return config.supernet
+    return config.supernet.model_copy(update=dict(_BRIEF))
 
 
 def _augment(config: SearchConfig, dataset: DatasetSpec, init: str) -> AugmentConfig:

@@ -18,8 +18,8 @@ from autonl_core.spec.resolutions import TEACHER_SHARE
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.spec.space_families import spaces_made_for
 
-RANDOM_NETWORKS = 8  # scored for the comparison
-_ALWAYS_SCORED = RANDOM_NETWORKS + 5  # and the best by slopes, `uniform`, `widest`, the best by scores, its twin
+_LEAST_RANDOM, _MOST_RANDOM = 4, 8
+_ALWAYS_SCORED = 5  # the best by slopes, `uniform`, `widest`, the best by scores, its twin
 _SUBNETS = 2  # that learn from each image of the supernet's training
 _TRAINING = 3  # forward, and twice that backward
 
@@ -45,7 +45,13 @@ def kind_of(config: SearchConfig, dataset: DatasetSpec) -> SearchKind:
 
 def scored_networks(supernet: SupernetConfig) -> int:
     """Networks that are scored on the shared weights before the final, if no two of them are equal."""
-    return supernet.candidates + supernet.generations * (supernet.candidates // 2) + _ALWAYS_SCORED
+    proposed = supernet.candidates + supernet.generations * (supernet.candidates // 2)
+    return proposed + random_networks(supernet.candidates) + _ALWAYS_SCORED
+
+
+def random_networks(candidates: int) -> int:
+    """Networks drawn without favour that are scored beside so many candidates, for the comparison."""
+    return min(max(candidates, _LEAST_RANDOM), _MOST_RANDOM)
 
 
 def finalist_trainings(supernet: SupernetConfig) -> int:

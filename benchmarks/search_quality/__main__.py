@@ -4,9 +4,10 @@ python -m benchmarks.search_quality tabular --seeds 50
 python -m benchmarks.search_quality quick --dataset cifar.zip --dataset clothing.zip --out scratch
 python -m benchmarks.search_quality verdict --tier quick
 
-`tabular` takes seconds. `quick` takes hours and judges on training images that it holds out; `full` takes days and
-judges on the test split. Interrupted, they go on with the run that was interrupted when the same command is given
-again; several processes can share the work by --arms or --seeds.
+`tabular` takes seconds. `quick` takes hours and judges on training images that it holds out; `full`, default searches,
+and `thorough`, searches that spend more on searching, take days and judge on the test split. Interrupted, they go on
+with the run that was interrupted when the same command is given again; several processes can share the work by --arms
+or --seeds.
 """
 
 from __future__ import annotations

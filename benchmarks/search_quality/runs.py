@@ -28,7 +28,7 @@ from autonl_core.spec.arch_string import encode
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.progress import Silent
-from autonl_core.spec.recipe import settle
+from autonl_core.spec.recipe import from_nothing, settle
 from autonl_core.training.evaluate import Marks, evaluate
 from autonl_core.training.trainer import Trainer
 from benchmarks.machine import describe
@@ -51,17 +51,20 @@ class Tier:
         """All settings of its searches but dataset, budget and seed: runs with different ones are not compared."""
         fields = {"dataset": "any", "flops_budget": 1, "init": NO_INIT, "resolution": _RESOLUTION, **self.settings}
         config = SearchConfig.model_validate(fields)
-        found = {name: getattr(config, name).to_json() for name in ("supernet", "train")}
+        found = {"supernet": from_nothing(config).to_json(), "train": config.train.to_json()}
         return json.dumps(found, sort_keys=True)
 
 
 # A search of `quick` is two fifths of a default one, in its searching as in its training.
 _TWO_FIFTHS = {"train": {"epochs": 30}, "supernet": {"epochs": 1, "candidates": 12, "finalists": 2}}
+_THOROUGH = {"supernet": {"epochs": 2, "candidates": 32, "generations": 2, "finalists": 3}}
+_BUDGETS = ("2.5M", "4.5M", "9M")
 TIERS = {
     tier.name: tier
     for tier in (
         Tier("quick", ("4.5M",), (0, 1, 2), _TWO_FIFTHS, reads_test=False),
-        Tier("full", ("2.5M", "4.5M", "9M"), (0, 1, 2, 3, 4), {}, reads_test=True),
+        Tier("full", _BUDGETS, (0, 1, 2, 3, 4), {}, reads_test=True),
+        Tier("thorough", _BUDGETS, (0, 1, 2, 3, 4), _THOROUGH, reads_test=True),
     )
 }
 _RESOLUTION = 32

@@ -8,6 +8,7 @@ import pytest
 
 from autonl_core.run.pace import Pace, WorkPlan
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.recipe import from_nothing
 from autonl_core.spec.space_families import SPACES
 
 FIT, VAL = 9_000, 1_000  # images
@@ -29,13 +30,20 @@ def test_a_default_search_spends_at_most_16_percent_of_its_compute_on_searching(
     assert training(planned) / planned.search >= 0.84
 
 
+@pytest.mark.parametrize("budget_macs", [2_500_000, 4_500_000, 9_000_000])
+def test_a_search_that_says_nothing_of_how_to_search_spends_at_most_6_percent(budget_macs: int) -> None:
+    config = SearchConfig.model_validate({"dataset": "digits", "flops_budget": budget_macs, "init": "none"})
+    planned = plan(budget_macs, supernet=from_nothing(config).to_json())
+    assert training(planned) / planned.search >= 0.94
+
+
 def test_scores_are_counted() -> None:
-    """60 drawn networks and rounds, 8 random ones, 5 always: the best by slopes and by scores, its twin, two others."""
+    """60 drawn and promising, 8 random ones (4 beside few), 5 always: the best by slopes and scores, a twin, 2."""
     asked = {"epochs": 1, "candidates": 30, "generations": 2, "finalists": 3, "finalist_epochs": 0}
     one = plan(4_500_000, supernet={**asked, "candidates": 1, "generations": 0, "finalists": 1})
     many = plan(4_500_000, supernet=asked)
-    assert (one.candidates, many.candidates) == (14, 73)
-    assert many.search - one.search == pytest.approx((73 - 14 + 3) * VAL * 4_500_000)
+    assert (one.candidates, many.candidates) == (10, 73)
+    assert many.search - one.search == pytest.approx((73 - 10 + 3) * VAL * 4_500_000)
 
 
 def test_every_round_of_the_final_is_counted() -> None:

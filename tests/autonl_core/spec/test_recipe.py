@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.config_sections import TrainConfig
+from autonl_core.spec.config_sections import SupernetConfig, TrainConfig
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.search_request import SearchRequest
 from autonl_core.spec.weight_set import WeightSet
@@ -47,12 +48,34 @@ def test_photographs_start_from_pretrained_weights() -> None:
     ],
     ids=["small images", "small resolution", "another space", "another algorithm", "not wanted", "digits"],
 )
-def test_everything_else_starts_at_random_with_the_defaults_of_old(
+def test_everything_else_starts_at_random_and_trains_by_the_defaults(
     fields: dict[str, object], dataset: DatasetSpec
 ) -> None:
     asked = request(**fields)
     settled = settle(asked, dataset, KNOWN)
-    assert settled == asked.model_copy(update={"init": "none", "augment": settled.augment})
+    decided = {"init": "none", "augment": settled.augment, "supernet": settled.supernet}
+    assert settled == asked.model_copy(update=decided)
+
+
+def test_what_starts_at_random_is_searched_briefly() -> None:
+    supernet = settle(request(init="none"), PHOTOS, KNOWN).supernet
+    assert (supernet.epochs, supernet.candidates, supernet.generations, supernet.finalists) == (1, 8, 1, 1)
+    assert settle(request(init="none", supernet={"batch_size": 32}), PHOTOS, KNOWN).supernet.finalists == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"supernet": {"epochs": 6}},
+        {"supernet": {"finalists": 4}},
+        {"supernet": {"candidates": 32}},
+        {"supernet": {"generations": 2}},
+        {"algorithm": "autonl-paper"},
+    ],
+)
+def test_whoever_says_how_to_search_gets_a_whole_search(fields: dict[str, Any]) -> None:
+    settled = settle(request(init="none", **fields), PHOTOS, KNOWN)
+    assert settled.supernet == SupernetConfig.model_validate(fields.get("supernet", {}))
 
 
 def test_a_space_that_the_budget_decided_is_named_so_that_later_searches_stay_in_it() -> None:
