@@ -13,7 +13,7 @@ from telemetry.metrics import gauges
 
 
 def service_metrics(stores: Stores) -> bytes:
-    """Searches by state, the longest wait, and the checks that wait. Raises an error of `store.db.UNAVAILABLE`."""
+    """Searches by state, the longest wait, checks and messages that wait. Raises an error of `store.db.UNAVAILABLE`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Rows(stores))
     return generate_latest(registry)
@@ -36,3 +36,16 @@ class _Rows(Collector):
         yield gauges("autonl_checks_waiting", "Uploads that no checker has begun with.", "kind", counted)
         oldest = {kind: wait.oldest_s for kind, wait in waits.items()}
         yield gauges("autonl_oldest_check_seconds", "How long the oldest of them has waited.", "kind", oldest)
+        backlog = self._stores.webhook_sending.backlog()
+        messages = {str(state): float(count) for state, count in backlog.waiting.items()}
+        yield gauges(
+            "autonl_webhook_messages_waiting",
+            "Messages to webhooks in each state that are to be sent.",
+            "state",
+            messages,
+        )
+        yield GaugeMetricFamily(
+            "autonl_oldest_due_message_seconds",
+            "How long the message to a webhook that is due longest has been due.",
+            backlog.oldest_due_s,
+        )

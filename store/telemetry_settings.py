@@ -24,3 +24,6 @@ class TelemetrySettings(BaseSettings):
     worker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a worker's metrics; 0: none")
     checker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a checker's metrics; 0: none")
     sweeper_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of a sweeper's metrics; 0: none")
+    sender_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of the metrics of a sender of webhooks; 0: none"
+    )

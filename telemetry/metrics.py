@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20)
 WORK_BUCKETS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it would double the series
@@ -131,6 +132,40 @@ class SweeperMetrics(ProcessMetrics):
 
     def ticked(self) -> None:
         self._ticked_at.set(time.time())
+
+
+class SenderMetrics(ProcessMetrics):
+    """Calls of receivers of webhooks since the process started."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__("sender", data_dir)
+        self._ended = Counter(
+            "autonl_webhook_calls",
+            "Calls that ended, by what became of the message.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._retries = Counter(
+            "autonl_webhook_retries", "Calls for messages that were tried before.", registry=self.registry
+        )
+        self._seconds = Histogram(
+            "autonl_webhook_call_duration_seconds",
+            "How long calls took.",
+            buckets=CALL_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.dropped = Counter(
+            "autonl_webhook_messages_dropped",
+            "Messages given up because too many waited, or for too long.",
+            registry=self.registry,
+        )
+
+    def call_ended(self, outcome: str, seconds: float, *, is_retry: bool) -> None:
+        """Args: outcome: a state (`pending`: it is tried again), `lease_lost`, `not_stored` or `crashed`."""
+        self._ended.labels(outcome).inc()
+        self._seconds.observe(seconds)
+        if is_retry:
+            self._retries.inc()
 
 
 def gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

@@ -88,7 +88,11 @@ def stop_tracing() -> None:
 
 @contextmanager
 def span(
-    name: str, *, parent: str | None = None, kind: Literal["internal", "server"] = "internal", lasted_s: float = 0
+    name: str,
+    *,
+    parent: str | None = None,
+    kind: Literal["internal", "server", "client"] = "internal",
+    lasted_s: float = 0,
 ) -> Iterator[Span]:
     """A span around the block, with the ids that are known here.
 
@@ -103,10 +107,9 @@ def span(
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     context = TraceContextTextMapPropagator().extract({"traceparent": parent}) if parent else None
-    span_kind = SpanKind.SERVER if kind == "server" else SpanKind.INTERNAL
     tracer = _provider.get_tracer("autonl")
     start_ns = time.time_ns() - int(lasted_s * 1e9)
-    with tracer.start_as_current_span(name, context, span_kind, start_time=start_ns) as recorded:
+    with tracer.start_as_current_span(name, context, SpanKind[kind.upper()], start_time=start_ns) as recorded:
         begun = Span(recorded)
         begun.set({f"autonl.{id_name}": value for id_name, value in current_ids().items()})
         yield begun

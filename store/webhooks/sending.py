@@ -7,16 +7,18 @@ another one sends the same message again, under the same id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from store.db import Database, now
 from store.json_values import plain_text
+from store.leases import ORIGIN, Origin
+from store.models import Search
 from store.polled_query import PolledQuery
 from store.webhooks.messages import body_of
 from store.webhooks.retries import GIVE_UP_S, GONE, ORDERED_TRIES, CallResult, next_try
@@ -35,7 +37,7 @@ Clock = Callable[[Session], datetime]
 class Call:
     """One try to make: a message, where to send it, and the secrets to sign it with, of which the first is the newest.
 
-    `fence` is that of the claim.
+    `fence` is that of the claim, `tries` is how often the message was tried before. A test call has no search.
     """
 
     webhook_id: str
@@ -44,6 +46,17 @@ class Call:
     url: str
     secrets: tuple[str, ...]
     body: bytes
+    tries: int = 0
+    search_id: str | None = None
+    origin: Origin = field(default=Origin(), compare=False)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Messages that wait, by the state of their webhook, and for how long the one that is due longest has been due."""
+
+    waiting: Mapping[WebhookState, int]
+    oldest_due_s: float
 
 
 class WebhookSendingStore:
@@ -75,8 +88,17 @@ class WebhookSendingStore:
             webhook.lease_until = moment + timedelta(seconds=LEASE_S)
             webhook.tried_at = moment
             old = webhook.old_secret if webhook.old_secret_until and webhook.old_secret_until > moment else None
-            secrets = (webhook.secret,) if old is None else (webhook.secret, old)
-            return Call(webhook.id, webhook.fence, message.id, webhook.url, secrets, body_of(message.payload))
+            return Call(
+                webhook.id,
+                webhook.fence,
+                message.id,
+                webhook.url,
+                (webhook.secret,) if old is None else (webhook.secret, old),
+                body_of(message.payload),
+                message.tries,
+                message.search_id,
+                _origin(session, message),
+            )
 
     def record(self, call: Call, result: CallResult) -> DeliveryState | None:
         """Store what became of `call`, and release its webhook.
@@ -95,6 +117,25 @@ class WebhookSendingStore:
             webhook.lease_until = None
             _record(webhook, message, result, self._clock(session))
             return message.state
+
+    def backlog(self) -> Backlog:
+        """What waits, and whether senders keep up with what is due."""
+        with self._database.read_scope() as session:
+            moment = self._clock(session)
+            waiting = select(Webhook.state, func.count()).select_from(WebhookDelivery).join(Webhook, _OF_WEBHOOK)
+            counts = dict.fromkeys(WebhookState, 0)
+            for state, count in session.execute(waiting.where(_PENDING).group_by(Webhook.state)):
+                counts[state] = count
+            # What was held is due since it is no longer held.
+            due_at = case(
+                (Webhook.hold_until > WebhookDelivery.next_try_at, Webhook.hold_until),
+                else_=WebhookDelivery.next_try_at,
+            )
+            is_event = and_(_takes_events(moment), *_is_next(moment))
+            is_test = and_(_PENDING, _IS_TEST, WebhookDelivery.next_try_at <= moment)
+            due = select(func.min(due_at)).select_from(WebhookDelivery).join(Webhook, _OF_WEBHOOK)
+            oldest = session.scalar(due.where(or_(is_event, is_test)))
+        return Backlog(counts, 0.0 if oldest is None else max(0.0, (moment - oldest).total_seconds()))
 
     def clean_up(self) -> int:
         """Delete messages that ended long ago, and drop those of which too many wait; returns how many are dropped."""
@@ -129,8 +170,12 @@ def _has_test(moment: datetime) -> ColumnElement[bool]:
 
 
 def _has_event(moment: datetime) -> ColumnElement[bool]:
+    return and_(_takes_events(moment), exists().where(_OF_WEBHOOK, *_is_next(moment)))
+
+
+def _takes_events(moment: datetime) -> ColumnElement[bool]:
     not_held = or_(Webhook.hold_until.is_(None), Webhook.hold_until <= moment)
-    return and_(Webhook.state == WebhookState.ACTIVE, not_held, exists().where(_OF_WEBHOOK, *_is_next(moment)))
+    return and_(Webhook.state == WebhookState.ACTIVE, not_held)
 
 
 def _is_next(moment: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -154,6 +199,12 @@ def _next_message(session: Session, webhook: Webhook, moment: datetime) -> Webho
     if test is not None or webhook.state != WebhookState.ACTIVE:
         return test
     return session.scalars(of_webhook.where(*_is_next(moment))).first()
+
+
+def _origin(session: Session, message: WebhookDelivery) -> Origin:
+    """Where the search of a message comes from; of a test call, and of a search that was deleted, whose it is."""
+    row = session.execute(select(*ORIGIN).where(Search.id == message.search_id)).one_or_none()
+    return Origin(tenant_id=message.tenant_id) if row is None else Origin(*row)
 
 
 def _record(webhook: Webhook, message: WebhookDelivery, result: CallResult, moment: datetime) -> None:

@@ -115,10 +115,10 @@ def test_the_role_that_the_script_creates_may_migrate_and_is_no_superuser(postgr
 def test_prometheus_finds_every_process_at_the_port_that_it_serves(services: dict[str, Any]) -> None:
     config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
     jobs = {job["job_name"].removeprefix("autonl-"): job for job in config["scrape_configs"]}
-    for name in ("worker", "checker", "sweeper"):
+    for name, service in (("worker", "worker"), ("checker", "checker"), ("sweeper", "sweeper"), ("sender", "webhooks")):
         (target,) = jobs[name]["dns_sd_configs"]
-        port = int(services[name]["environment"][f"AUTONL_{name.upper()}_METRICS_PORT"])
-        assert (target["names"], target["port"]) == ([name], port)
+        port = int(services[service]["environment"][f"AUTONL_{name.upper()}_METRICS_PORT"])
+        assert (target["names"], target["port"]) == ([service], port)
     assert jobs["api"]["static_configs"] == [{"targets": ["api:8000"]}]
 
 

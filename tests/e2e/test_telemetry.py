@@ -70,7 +70,7 @@ def lines_of(log: Path) -> list[dict[str, Any]]:
 def test_ids_spans_and_metrics_of_a_search_are_in_every_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = {name: free_port() for name in ("worker", "checker", "sweeper")}
+    ports = {name: free_port() for name in ("worker", "checker", "sweeper", "sender")}
     for name, port in ports.items():
         monkeypatch.setenv(f"AUTONL_{name.upper()}_METRICS_PORT", str(port))
     monkeypatch.setenv("AUTONL_LOG_FORMAT", "json")

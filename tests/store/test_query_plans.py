@@ -66,9 +66,19 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "oldest wait": lambda stores, _: stores.sweeps.oldest_wait_s(),
     "claim": lambda stores, _: stores.claims.claim("worker"),
     "checks": lambda stores, _: stores.checks.claim("checker"),
+    "webhook backlog": lambda stores, _: stores.webhook_sending.backlog(),
 }
 
-OF_THE_SERVICE = ("are needed", "sweep", "due notifications", "oldest wait", "claim", "checks", "counts")
+OF_THE_SERVICE = (
+    "are needed",
+    "sweep",
+    "due notifications",
+    "oldest wait",
+    "claim",
+    "checks",
+    "counts",
+    "webhook backlog",
+)
 
 
 @contextmanager

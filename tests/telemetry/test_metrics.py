@@ -17,7 +17,7 @@ from api.service_metrics import service_metrics
 from store.settings import Settings
 from store.stores import Stores
 from telemetry.exposition import serve_metrics
-from telemetry.metrics import CheckerMetrics, RequestMetrics, SweeperMetrics, WorkerMetrics
+from telemetry.metrics import CheckerMetrics, RequestMetrics, SenderMetrics, SweeperMetrics, WorkerMetrics
 from tests.servers import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -61,6 +61,20 @@ def test_attempts_and_checks_are_counted_by_their_ends_and_lost_leases_too(tmp_p
     )
 
 
+def test_calls_of_webhooks_are_counted_by_what_became_of_the_message(tmp_path: Path) -> None:
+    metrics = SenderMetrics(tmp_path)
+    metrics.call_ended("pending", 15, is_retry=False)
+    metrics.call_ended("pending", 0.02, is_retry=True)
+    metrics.call_ended("delivered", 0.3, is_retry=True)
+    found = values(metrics.registry)
+    assert found['autonl_webhook_calls_total{outcome="pending"}'] == 2
+    assert found['autonl_webhook_calls_total{outcome="delivered"}'] == 1
+    assert found["autonl_webhook_retries_total"] == 2
+    assert found["autonl_webhook_messages_dropped_total"] == 0
+    buckets = 'autonl_webhook_call_duration_seconds_bucket{le="%s"}'
+    assert [found[buckets % bound] for bound in ("0.05", "0.25", "0.5", "10.0", "15.0")] == [1, 1, 2, 2, 3]
+
+
 def test_the_disk_is_that_of_the_data_and_none_before_there_is_data(tmp_path: Path) -> None:
     found = values(SweeperMetrics(tmp_path).registry)
     assert 0 < found["autonl_disk_free_bytes"] <= found["autonl_disk_bytes"]
@@ -77,16 +91,18 @@ def test_metrics_are_served_on_a_port_and_a_taken_one_is_named(tmp_path: Path) -
 
 def every_name(tmp_path: Path, stores: Stores) -> set[str]:
     """The names of all series of all processes."""
-    api, worker, checker, sweeper = (
+    api, worker, checker, sweeper, sender = (
         RequestMetrics(tmp_path),
         WorkerMetrics(tmp_path, 1),
         CheckerMetrics(tmp_path),
         SweeperMetrics(tmp_path),
+        SenderMetrics(tmp_path),
     )
     api.count("GET", "/searches", 200, 1)
     worker.attempt_ended("lease_lost", 1)
     checker.check_ended("dataset", "lease_lost", 1)
-    series = [name for one in (api, worker, checker, sweeper) for name in values(one.registry)]
+    sender.call_ended("delivered", 1, is_retry=False)
+    series = [name for one in (api, worker, checker, sweeper, sender) for name in values(one.registry)]
     series += [line for line in service_metrics(stores).decode().splitlines() if not line.startswith("#")]
     return {re.split(r"[{ ]", name)[0] for name in series} | OF_PROMETHEUS
 
@@ -140,4 +156,5 @@ def test_brackets_and_quotes_of_expressions_are_balanced(expression: str) -> Non
 def test_by_default_no_process_opens_a_port_for_metrics_and_never_beyond_loopback() -> None:
     settings = Settings()
     assert (settings.worker_metrics_port, settings.checker_metrics_port, settings.sweeper_metrics_port) == (0, 0, 0)
+    assert settings.sender_metrics_port == 0
     assert settings.metrics_host == "127.0.0.1"

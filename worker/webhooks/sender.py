@@ -13,6 +13,9 @@ from store.stores import Stores
 from store.webhooks.retries import CallResult
 from store.webhooks.rows import DeliveryState
 from store.webhooks.sending import Call
+from telemetry.ids import ids
+from telemetry.metrics import SenderMetrics
+from telemetry.traces import Span, span
 from worker.webhooks.call import Caller
 from worker.webhooks.signing import signed_headers
 
@@ -24,7 +27,8 @@ log = logging.getLogger(__name__)
 class Sender:
     """Any number of senders may run, and any may die. Close it, or use it as a context manager."""
 
-    def __init__(self, stores: Stores, caller: Caller) -> None:
+    def __init__(self, stores: Stores, caller: Caller, metrics: SenderMetrics | None = None) -> None:
+        self._metrics = metrics or SenderMetrics(stores.settings.data_dir)
         self._stores = stores
         self._caller = caller
         slots = stores.settings.webhook_slots
@@ -55,6 +59,7 @@ class Sender:
             if time.monotonic() >= self._clean_up_at:
                 self._clean_up_at = time.monotonic() + CLEAN_UP_S
                 if dropped := self._stores.webhook_sending.clean_up():
+                    self._metrics.dropped.inc(dropped)
                     log.warning("%d messages of webhooks are dropped: too many, or waiting for too long", dropped)
             while self._stores.webhook_feed.read() and not (stopping and stopping.is_set()):
                 busy = True
@@ -81,19 +86,35 @@ class Sender:
         return True
 
     def _make(self, call: Call) -> None:
-        """Make a call and store what became of it."""
+        """Make a call and store what became of it, in a span of the trace that its search belongs to."""
+        origin, began = call.origin, time.monotonic()
+        known = {"request_id": origin.request_id, "tenant_id": origin.tenant_id, "search_id": call.search_id}
+        try:
+            with ids(**known), span("webhook call", parent=origin.traceparent, kind="client") as own_span:
+                own_span.set({"autonl.webhook_id": call.webhook_id, "autonl.message_id": call.message_id})
+                outcome = self._send(call, own_span)
+                own_span.set({"autonl.try": call.tries + 1, "autonl.outcome": outcome})
+            self._metrics.call_ended(outcome, time.monotonic() - began, is_retry=call.tries > 0)
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    def _send(self, call: Call, own_span: Span) -> str:
+        """What became of the message, as metrics count it."""
         try:
             headers = signed_headers(call.message_id, call.body, call.secrets, datetime.now(UTC))
             result = self._caller.post(call.url, headers, call.body)
+            if result.status is not None:
+                own_span.set({"http.response.status_code": result.status})
             state = self._stores.webhook_sending.record(call, result)
             _log_result(call, result, state)
         except UNAVAILABLE as error:
             log.warning("result of message %s not stored, it will be sent again: %s", call.message_id, error)
+            return "not_stored"
         except Exception:
             log.exception("message %s could not be sent; it is tried again when its lease ends", call.message_id)
-        finally:
-            self._free.release()
-            self._wake.set()
+            return "crashed"
+        return "lease_lost" if state is None else state.value
 
     def _wait(self, stopping: threading.Event) -> None:
         """Wait for the end of a call, or as long as new events may wait."""

@@ -6,12 +6,14 @@ from threading import Barrier, Thread
 
 import pytest
 
+from store.leases import Origin
 from store.stores import Stores, open_stores
 from store.webhooks import sending as sending_module
 from store.webhooks.registry import WebhookChange
 from store.webhooks.retries import ORDERED_TRIES
 from store.webhooks.rows import DeliveryState, WebhookState
 from store.webhooks.sending import LEASE_S, WebhookSendingStore
+from telemetry.ids import ids
 from tests.store.sample_rows import queue_search
 from tests.store.webhooks.hooks import (
     BUSY,
@@ -290,3 +292,65 @@ def test_a_webhook_that_is_deleted_meanwhile_is_let_go(stores: Stores, sending: 
     assert sending.record(call, OK) is None
     end_leases(stores)
     assert sending.claim() is None
+
+
+def test_the_backlog_counts_what_waits_and_knows_for_how_long_senders_are_late(
+    stores: Stores, sending: WebhookSendingStore, clock: MovedClock
+) -> None:
+    backlog = sending.backlog()
+    assert (dict(backlog.waiting), backlog.oldest_due_s) == ({"active": 0, "paused": 0, "disabled": 0}, 0.0)
+    add_webhook(stores, *PAIR)
+    paused = add_webhook(stores, *PAIR)
+    stores.webhooks.change(paused, WebhookChange(active=False))
+    cancelled_search(stores)
+    clock.ahead_s = 100.0
+    backlog = sending.backlog()
+    assert (backlog.waiting["active"], backlog.waiting["paused"]) == (2, 2)
+    assert backlog.oldest_due_s == pytest.approx(100, abs=5)
+    assert len(list(calls(sending))) == 2
+    backlog = sending.backlog()
+    assert (backlog.waiting["active"], backlog.waiting["paused"], backlog.oldest_due_s) == (0, 2, 0.0)
+    stores.webhooks.test(paused)  # is made at once, paused or not
+    assert sending.backlog().oldest_due_s == pytest.approx(100, abs=5)
+
+
+def test_a_message_that_waits_for_its_next_try_is_not_due_and_later_one_not_before_it(
+    stores: Stores, sending: WebhookSendingStore, clock: MovedClock
+) -> None:
+    """After a failure that concerns the receiver, all are held; after one that concerns a message, its search waits."""
+    add_webhook(stores, *PAIR)
+    cancelled_search(stores)
+    for result in (DOWN, REFUSED):
+        clock.ahead_s += 1000
+        assert len(list(calls(sending, result))) == 1
+        assert (sending.backlog().waiting["active"], sending.backlog().oldest_due_s) == (2, 0.0)
+    clock.ahead_s += 1000  # the second try, which failed, is followed by another after 12 to 18 s
+    assert sending.backlog().oldest_due_s == pytest.approx(1000 - 15, abs=3 + 5)
+
+
+def test_a_call_knows_its_search_its_origin_and_its_earlier_tries(
+    stores: Stores, sending: WebhookSendingStore, clock: MovedClock
+) -> None:
+    webhook_id = add_webhook(stores, *PAIR)
+    with ids(request_id="r1"):
+        search_id = cancelled_search(stores)
+    first = sending.claim()
+    assert first is not None
+    assert (first.tries, first.search_id, first.origin.request_id) == (0, search_id, "r1")
+    assert first.origin.tenant_id == "default"
+    sending.record(first, DOWN)
+    clock.ahead_s += 10
+    second = sending.claim()
+    assert second is not None
+    assert (second.tries, second.message_id) == (1, first.message_id)
+    sending.record(second, OK)
+    stores.searches.delete(search_id)
+    after_deletion = sending.claim()
+    assert after_deletion is not None
+    assert after_deletion.search_id == search_id
+    assert after_deletion.origin == Origin(tenant_id="default")
+    sending.record(after_deletion, OK)
+    stores.webhooks.test(webhook_id)
+    test_call = sending.claim()
+    assert test_call is not None
+    assert (test_call.search_id, test_call.origin) == (None, Origin(tenant_id="default"))
