@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec
 
-from autonl import operations
+from autonl import operations, webhook_operations
 from autonl.awaiting import AwaitingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -61,3 +61,14 @@ class AsyncClient(AwaitingCaller):
     list_weights = _awaited(operations.list_weights)
     wait_for_weights = _awaited(operations.wait_for_weights)
     delete_weights = _awaited(operations.delete_weights)
+    add_webhook = _awaited(webhook_operations.add_webhook)
+    webhook = _awaited(webhook_operations.webhook)
+    webhooks = _awaited(webhook_operations.webhooks)
+    change_webhook = _awaited(webhook_operations.change_webhook)
+    delete_webhook = _awaited(webhook_operations.delete_webhook)
+    rotate_webhook_secret = _awaited(webhook_operations.rotate_webhook_secret)
+    test_webhook = _awaited(webhook_operations.test_webhook)
+    deliveries = _iterating(webhook_operations.deliveries)
+    delivery = _awaited(webhook_operations.delivery)
+    resend_delivery = _awaited(webhook_operations.resend_delivery)
+    wait_for_delivery = _awaited(webhook_operations.wait_for_delivery)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Concatenate, ParamSpec
 
-from autonl import operations
+from autonl import operations, webhook_operations
 from autonl.blocking import BlockingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -65,3 +65,14 @@ class Client(BlockingCaller):
     list_weights = _blocking(operations.list_weights)
     wait_for_weights = _blocking(operations.wait_for_weights)
     delete_weights = _blocking(operations.delete_weights)
+    add_webhook = _blocking(webhook_operations.add_webhook)
+    webhook = _blocking(webhook_operations.webhook)
+    webhooks = _blocking(webhook_operations.webhooks)
+    change_webhook = _blocking(webhook_operations.change_webhook)
+    delete_webhook = _blocking(webhook_operations.delete_webhook)
+    rotate_webhook_secret = _blocking(webhook_operations.rotate_webhook_secret)
+    test_webhook = _blocking(webhook_operations.test_webhook)
+    deliveries = _iterating(webhook_operations.deliveries)
+    delivery = _blocking(webhook_operations.delivery)
+    resend_delivery = _blocking(webhook_operations.resend_delivery)
+    wait_for_delivery = _blocking(webhook_operations.wait_for_delivery)

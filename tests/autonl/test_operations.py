@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from autonl import AsyncClient, Client, PackingFailed, Refused, WaitTimeout, operations
+from autonl import AsyncClient, Client, PackingFailed, Refused, WaitTimeout, operations, webhook_operations
 from autonl.errors import AutonlError
 from autonl.models.searches import Search
 from store.settings import Settings
@@ -45,8 +45,13 @@ def test_both_clients_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
-    public = {name for name, value in vars(operations).items() if inspect.isfunction(value) and name[0] != "_"}
-    assert set(methods(Client)) == {name for name in public if vars(operations)[name].__module__ == operations.__name__}
+    defined = {
+        name
+        for module in (operations, webhook_operations)
+        for name, value in inspect.getmembers(module, inspect.isfunction)
+        if name[0] != "_" and value.__module__ == module.__name__
+    }
+    assert set(methods(Client)) == defined
 
 
 def test_a_search_is_started_shown_controlled_and_deleted(caller: Caller, service: httpx.Client) -> None:

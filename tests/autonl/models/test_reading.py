@@ -13,7 +13,7 @@ import pytest
 from api.app import create_app
 from autonl import UnexpectedResponse
 from autonl.errors import FieldProblem
-from autonl.models import inputs, results, searches
+from autonl.models import inputs, results, searches, webhooks
 from autonl.models.reading import read
 from store.settings import Settings
 
@@ -45,6 +45,9 @@ VIEWS = {
     inputs.ReadingClass: "ReadingClass",
     inputs.Weights: "WeightSetView",
     inputs.WeightProblem: "WeightProblemView",
+    webhooks.Webhook: "WebhookView",
+    webhooks.WebhookSecret: "WebhookSecretView",
+    webhooks.Delivery: "DeliveryView",
     FieldProblem: "FieldProblem",
 }
 # What only the document has: too much detail for most programs.

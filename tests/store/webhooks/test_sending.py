@@ -298,18 +298,22 @@ def test_the_backlog_counts_what_waits_and_knows_for_how_long_senders_are_late(
     stores: Stores, sending: WebhookSendingStore, clock: MovedClock
 ) -> None:
     backlog = sending.backlog()
-    assert (dict(backlog.waiting), backlog.oldest_due_s) == ({"active": 0, "paused": 0, "disabled": 0}, 0.0)
+    assert ({*backlog.waiting.values()}, backlog.oldest_due_s) == ({0}, 0.0)
     add_webhook(stores, *PAIR)
     paused = add_webhook(stores, *PAIR)
     stores.webhooks.change(paused, WebhookChange(active=False))
     cancelled_search(stores)
     clock.ahead_s = 100.0
     backlog = sending.backlog()
-    assert (backlog.waiting["active"], backlog.waiting["paused"]) == (2, 2)
+    assert (backlog.waiting[WebhookState.ACTIVE], backlog.waiting[WebhookState.PAUSED]) == (2, 2)
     assert backlog.oldest_due_s == pytest.approx(100, abs=5)
     assert len(list(calls(sending))) == 2
     backlog = sending.backlog()
-    assert (backlog.waiting["active"], backlog.waiting["paused"], backlog.oldest_due_s) == (0, 2, 0.0)
+    assert (backlog.waiting[WebhookState.ACTIVE], backlog.waiting[WebhookState.PAUSED], backlog.oldest_due_s) == (
+        0,
+        2,
+        0.0,
+    )
     stores.webhooks.test(paused)  # is made at once, paused or not
     assert sending.backlog().oldest_due_s == pytest.approx(100, abs=5)
 
@@ -323,7 +327,7 @@ def test_a_message_that_waits_for_its_next_try_is_not_due_and_later_one_not_befo
     for result in (DOWN, REFUSED):
         clock.ahead_s += 1000
         assert len(list(calls(sending, result))) == 1
-        assert (sending.backlog().waiting["active"], sending.backlog().oldest_due_s) == (2, 0.0)
+        assert (sending.backlog().waiting[WebhookState.ACTIVE], sending.backlog().oldest_due_s) == (2, 0.0)
     clock.ahead_s += 1000  # the second try, which failed, is followed by another after 12 to 18 s
     assert sending.backlog().oldest_due_s == pytest.approx(1000 - 15, abs=3 + 5)
 
