@@ -48,6 +48,7 @@ class AsyncClient(AwaitingCaller):
     cancel = _awaited(operations.cancel)
     pause = _awaited(operations.pause)
     resume = _awaited(operations.resume)
+    change_labels = _awaited(operations.change_labels)
     usage = _awaited(operations.usage)
     delete_search = _awaited(operations.delete_search)
     download = _awaited(operations.download)

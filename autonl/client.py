@@ -52,6 +52,7 @@ class Client(BlockingCaller):
     cancel = _blocking(operations.cancel)
     pause = _blocking(operations.pause)
     resume = _blocking(operations.resume)
+    change_labels = _blocking(operations.change_labels)
     usage = _blocking(operations.usage)
     delete_search = _blocking(operations.delete_search)
     download = _blocking(operations.download)

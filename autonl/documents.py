@@ -110,6 +110,10 @@ def pause(search_id: str) -> Call[Document]:
     return _write("POST", f"{_of_search(search_id)}/pause")
 
 
+def change_labels(search_id: str, labels: Mapping[str, str | None]) -> Call[Document]:
+    return _write("PATCH", _of_search(search_id), {"labels": dict(labels)})
+
+
 def resume(search_id: str, max_compute_s: float | None = None) -> Call[Document]:
     body = None if max_compute_s is None else {"max_compute_s": max_compute_s}
     return _write("POST", f"{_of_search(search_id)}/resume", body)

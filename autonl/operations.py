@@ -51,11 +51,13 @@ def search(search_id: str) -> Call[Search]:
     return read(Search, (yield from documents.search(search_id)))
 
 
-def searches(state: str | None = None, dataset: str | None = None) -> Iteration[SearchSummary]:
-    """Iterate over the searches that match, newest first; further pages are requested as needed."""
+def searches(
+    state: str | None = None, dataset: str | None = None, label: str | None = None
+) -> Iteration[SearchSummary]:
+    """Iterate over the searches that match, newest first, of a label such as `team:x`, page by page."""
     token: str | None = None
     while True:
-        filters: dict[str, str | int | None] = {"state": state, "dataset": dataset}
+        filters: dict[str, str | int | None] = {"state": state, "dataset": dataset, "label": label}
         page = yield from documents.searches(**filters, page_size=_PAGE_SIZE, page_token=token)
         for one in page["searches"]:
             yield Show(read(SearchSummary, one))
@@ -90,11 +92,10 @@ def wait(
 def events(search_id: str, after: int = 0) -> Iteration[Event]:
     """Iterate over the events of a search until its last one, each once, across interrupted connections.
 
+    Raises Refused if there is no such search, and ConnectionFailed if the service stays away.
+
     Args:
         after: the last number that was already received.
-    Raises:
-        Refused: there is no such search.
-        ConnectionFailed: the service stays away.
     """
     return follow_events(search_id, after, partial(read, Event))
 
@@ -116,6 +117,11 @@ def resume(search_id: str, max_compute_s: float | None = None) -> Call[Search]:
         max_compute_s: CPU seconds that it may use from now on, over all attempts; None: as before.
     """
     return read(Search, (yield from documents.resume(search_id, max_compute_s)))
+
+
+def change_labels(search_id: str, labels: Mapping[str, str | None]) -> Call[Search]:
+    """Set these labels of a search; None removes one, and others stay."""
+    return read(Search, (yield from documents.change_labels(search_id, labels)))
 
 
 def usage(first: str | None = None, last: str | None = None) -> Call[documents.Document]:
@@ -259,8 +265,7 @@ def delete_weights(name: str) -> Call[None]:
 
 
 def _config(dataset: str, flops_budget: int | str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    budget = {} if flops_budget is None else {"flops_budget": flops_budget}
-    return {"dataset": dataset, **budget, **fields}
+    return {"dataset": dataset, **({} if flops_budget is None else {"flops_budget": flops_budget}), **fields}
 
 
 def _upload_archive(name: str, archive: Path, reading: Mapping[str, str], on_progress: OnBytes) -> Call[Document]:

@@ -75,6 +75,9 @@ class Client:
     def resume(self, search_id: str, max_compute_s: float | None = None) -> Document:
         return self._run(documents.resume(search_id, max_compute_s))
 
+    def change_labels(self, search_id: str, labels: Mapping[str, str | None]) -> Document:
+        return self._run(documents.change_labels(search_id, labels))
+
     def delete_search(self, search_id: str) -> None:
         self._run(documents.delete_search(search_id))
 

@@ -44,6 +44,9 @@ COMMANDS = (
     LazyCommand(
         "resume", "cli.searches:resume", "Resume a paused, failed or cancelled search from its last run state."
     ),
+    LazyCommand(
+        "label", "cli.searches:label", "Set and remove labels of a search, in whatever state it is; others stay."
+    ),
     LazyCommand("delete", "cli.searches:delete", "Delete a search that has ended, with all of its files."),
     LazyCommand(
         "download",

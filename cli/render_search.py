@@ -16,6 +16,11 @@ from cli.waiting import queue_text, time_left
 _SHOWN_CLASSES = 10
 
 
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Labels as they are written in commands, by their keys."""
+    return ", ".join(f"{key}:{value}" for key, value in sorted(labels.items()))
+
+
 def search_facts(search: Mapping[str, Any]) -> RenderableType:
     """The current state of one search, and its result once there is one."""
     facts: list[tuple[str, RenderableType]] = [
@@ -25,6 +30,7 @@ def search_facts(search: Mapping[str, Any]) -> RenderableType:
         ("budget", f"{search['flops_budget']:,} MACs"),
         ("start", start_text(search["config"])),
     ]
+    facts += [("labels", Text(labels_text(search["labels"])))] if search["labels"] else []
     if queued := queue_text(search):
         facts.append(("queue", queued))
     facts += [("all budgets", ", ".join(map(_budget_of, search["budgets"])))] if search["budgets"] else []

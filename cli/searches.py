@@ -12,7 +12,7 @@ from rich.text import Text
 from cli import render
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
-from cli.render_search import saved_text, search_facts
+from cli.render_search import labels_text, saved_text, search_facts
 from cli.search_ids import full_id
 
 FAILED = 1  # exit code when a search has not succeeded
@@ -37,6 +37,7 @@ def status(search_id: str, as_json: bool, url: str) -> None:
 @click.command("list")
 @click.option("--state", help="only searches in this state")
 @click.option("--dataset", help="only searches on this dataset")
+@click.option("--label", metavar="KEY:VALUE", help="only searches with this label")
 @click.option(
     "--limit",
     type=click.IntRange(1, 200),
@@ -47,10 +48,12 @@ def status(search_id: str, as_json: bool, url: str) -> None:
 @json_option
 @url_option
 @stop_on_error
-def list_searches(state: str | None, dataset: str | None, limit: int, as_json: bool, url: str) -> None:
+def list_searches(
+    state: str | None, dataset: str | None, label: str | None, limit: int, as_json: bool, url: str
+) -> None:
     """List searches, newest first."""
     with Client(url) as client:
-        page = client.searches(state=state, dataset=dataset, page_size=limit)
+        page = client.searches(state=state, dataset=dataset, label=label, page_size=limit)
     if as_json:
         print_json(page)
     elif page["searches"]:
@@ -94,6 +97,31 @@ def resume(search_id: str, max_compute_s: float | None, as_json: bool, url: str)
     with Client(url) as client:
         search_id = full_id(client, search_id)
         _print_state(client.resume(search_id, max_compute_s), as_json)
+
+
+@click.command()
+@search_argument
+@click.argument("labels", metavar="[KEY:VALUE]...", nargs=-1)
+@click.option("--remove", "removed", metavar="KEY", multiple=True, help="label to remove; repeatable")
+@json_option
+@url_option
+@stop_on_error
+def label(search_id: str, labels: tuple[str, ...], removed: tuple[str, ...], as_json: bool, url: str) -> None:
+    """Set and remove labels of a search, in whatever state it is; others stay."""
+    changes: dict[str, str | None] = dict.fromkeys(removed)
+    for text in labels:
+        key, colon, value = text.partition(":")
+        if not colon:
+            raise click.BadParameter(f"write a label as KEY:VALUE, as in team:x, not {text!r}")
+        changes[key] = value
+    if not changes:
+        raise click.UsageError("name a label to set, as in team:x, or one to remove, as in --remove team")
+    with Client(url) as client:
+        details = client.change_labels(full_id(client, search_id), changes)
+    if as_json:
+        print_json(details)
+    else:
+        STDOUT.print(Text(f"search {details['id']}: {labels_text(details['labels']) or 'no labels'}"))
 
 
 @click.command()

@@ -109,6 +109,10 @@ class TooManyWebhooks(StoreError):
     """There are as many webhooks as are possible; delete one first."""
 
 
+class TooManyLabels(StoreError):
+    """A search would have more labels than are possible; remove one first."""
+
+
 class LeaseLost(StoreError):
     """The writer's lease is lost: it must stop, and every further write is refused."""
 

@@ -120,7 +120,7 @@ class OfSearch:
 
 
 class SearchLabel(OfTenant, OfSearch, Base):
-    """A label of a search, by which searches are found; never changed."""
+    """A label of a search, by which searches are found."""
 
     __tablename__ = "search_labels"
 

@@ -16,6 +16,7 @@ from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
 from store.keys import KeyStore
+from store.labels import LabelStore
 from store.queue_places import QueueStore
 from store.quotas import QuotaStore
 from store.retention import RetentionStore
@@ -53,6 +54,7 @@ class Stores:
     keys: KeyStore
     searches: SearchStore
     control: ControlStore
+    labels: LabelStore
     claims: ClaimStore
     updates: UpdateStore
     sweeps: SweepStore
@@ -108,6 +110,7 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         keys=KeyStore(database),
         searches=SearchStore(database, settings),
         control=ControlStore(database, settings),
+        labels=LabelStore(database),
         claims=ClaimStore(database, settings),
         updates=UpdateStore(database),
         sweeps=SweepStore(database, settings),

@@ -1,4 +1,4 @@
-"""Searches: start, list, get, cancel, pause, resume, delete."""
+"""Searches: start, list, get, label, cancel, pause, resume, delete."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from api.idempotency import RouteWithFirstAnswers
 from api.openapi_responses import header_schemas, problem_responses
 from api.quota_problems import COMPUTE_SPENT, QUOTA_EXCEEDED, QUOTA_FORBIDS, RATE_LIMITED
 from api.schemas.base import MacsRange
-from api.schemas.control import ResumeBody
+from api.schemas.control import ResumeBody, SearchChangeBody
 from api.schemas.plan import ComputeEstimateView, PlanView
+from api.schemas.problems import FieldProblem
 from api.schemas.searches import SearchList, SearchView
 from api.search_responses import SearchResponses
 from api.search_tags import versions_in
@@ -34,7 +35,7 @@ from autonl_core.spec.auto_start import feasible_for_auto
 from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
 from autonl_core.spec.labels import MAX_LABELS, read_label
-from store.errors import DatasetChanged, SearchChanged, StartChanged
+from store.errors import DatasetChanged, SearchChanged, StartChanged, TooManyLabels
 from store.models import Search
 from store.page_tokens import MAX_PAGE_SIZE
 from store.search_lists import SearchFilter
@@ -124,6 +125,28 @@ def get_search(
 ) -> Response:
     """The current state of a search. Until it is final, `Retry-After` says when to poll again."""
     return _responses(request, stores).get(search_id, if_none_match)
+
+
+@router.patch(
+    "/{search_id}",
+    response_model=SearchView,
+    responses={
+        200: {"headers": header_schemas("ETag")},
+        **problem_responses(problems.NOT_FOUND, problems.PRECONDITION_FAILED, problems.INVALID_REQUEST),
+        **problem_responses(problems.MALFORMED_REQUEST, problems.PAYLOAD_TOO_LARGE),
+    },
+)
+def change_search(
+    request: Request, search_id: SearchId, body: SearchChangeBody, stores: SubmitStores, if_match: IfMatch = None
+) -> Response:
+    """Change the labels of a search, in whatever state it is; nothing else of a search can be changed."""
+    responses = _responses(request, stores)
+    try:
+        _if_current(responses, search_id, if_match, lambda seen: stores.labels.change(search_id, body.labels, seen))
+    except TooManyLabels as error:
+        field = FieldProblem(pointer="/labels", code="too_long", detail=str(error))
+        raise problems.invalid_fields([field]) from error
+    return responses.show(search_id)
 
 
 _CONTROL: dict[str, Any] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from autonl_core.spec.config_sections import Strict
+from autonl_core.spec.labels import MAX_LABELS, LabelKey, LabelValue
 
 
 class ResumeBody(Strict):
@@ -14,4 +15,16 @@ class ResumeBody(Strict):
         default=None,
         gt=0,
         description="CPU seconds that it may use from now on, over all attempts; null: as before",
+    )
+
+
+class SearchChangeBody(Strict):
+    """The JSON body of `PATCH /searches/{id}`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"labels": {"team": "x", "project": None}}})
+
+    labels: dict[LabelKey, LabelValue | None] = Field(
+        min_length=1,
+        max_length=2 * MAX_LABELS,
+        description="labels to set, and with null those to remove; others stay",
     )

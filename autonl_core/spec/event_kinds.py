@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     FILES_DELETED = "files_deleted"
+    LABELS_CHANGED = "labels_changed"
 
     UNREADABLE_IMAGES = "unreadable_images"
     IMAGES_DECODED_IN_EVERY_EPOCH = "images_decoded_in_every_epoch"

@@ -68,6 +68,7 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     started = call("start_search", "POST", "/searches", SEARCH)
     own = f"/searches/{started['id']}"
     call("pause_search", "POST", f"{own}/pause")
+    call("change_search", "PATCH", own, {"labels": {"team": "x"}})
     call("resume_search", "POST", f"{own}/resume", {"max_compute_s": 7200})
     lease = samples.claim(stores)
     assert lease.search_id == started["id"]

@@ -60,7 +60,8 @@ NAMES = [f"{method} {route.path}" for method, route in ROUTES]
 def requested(method: str, route: APIRoute, content: Content) -> httpx.Request:
     """A request of `route` about `content`. A route with a parameter that is not in here has to be added."""
     path = route.path.format(label=0, **vars(content))
-    bodies = {"POST": BODIES.get(route.path), "PUT": {"layout": "auto"}, "PATCH": {"active": False}}
+    change = {"labels": {"team": "x"}} if "{search_id}" in route.path else {"active": False}
+    bodies = {"POST": BODIES.get(route.path), "PUT": {"layout": "auto"}, "PATCH": change}
     query = {"search_id": content.search_id} if "{arch_id}" in route.path else QUERIES.get(route.path, {})
     return httpx.Request(
         method, f"http://service{path}", params=query, json=bodies.get(method), headers={"Accept": "application/json"}

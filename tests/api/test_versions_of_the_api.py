@@ -71,6 +71,82 @@ def test_searches_are_found_by_their_labels(client: httpx.Client) -> None:
     refusal(client.get("/searches", params={"page_token": page["next_page_token"]}), 422, "invalid-request")
 
 
+def test_labels_are_set_and_removed_later_and_others_stay(client: httpx.Client, stores: Stores) -> None:
+    search_id = start(client, labels={"team": "x", "project": "y"})
+    path = f"/searches/{search_id}"
+    before = client.get(path)
+    changed = client.patch(path, json={"labels": {"team": "z", "project": None, "stage": "2"}})
+    assert (changed.status_code, changed.json()["labels"]) == (200, {"team": "z", "stage": "2"})
+    now = client.get(path)
+    assert now.json() == changed.json()
+    assert now.headers["ETag"] == changed.headers["ETag"] != before.headers["ETag"]
+
+    def found(label: str) -> list[str]:
+        return [search["id"] for search in client.get("/searches", params={"label": label}).json()["searches"]]
+
+    assert found("team:z") == found("stage:2") == [search_id]
+    assert found("team:x") == found("project:y") == []
+    last = client.get(f"{path}/events", headers={"Accept": "application/json"}).json()["events"][-1]
+    assert (last["kind"], last["detail"]) == ("labels_changed", {"labels": {"team": "z", "stage": "2"}})
+    assert (
+        client.get("/searches", params={"label": "team:z"}).json()["searches"][0]["labels"] == changed.json()["labels"]
+    )
+
+
+def test_a_change_that_changes_no_label_leaves_version_and_log_as_they_are(client: httpx.Client) -> None:
+    search_id = start(client, labels={"team": "x"})
+    before = client.get(f"/searches/{search_id}").headers["ETag"]
+    same = client.patch(f"/searches/{search_id}", json={"labels": {"team": "x", "absent": None}})
+    assert (same.status_code, same.headers["ETag"]) == (200, before)
+    events = client.get(f"/searches/{search_id}/events", headers={"Accept": "application/json"}).json()["events"]
+    assert [event["kind"] for event in events] == ["created"]
+
+
+def test_labels_of_a_search_that_has_ended_change_too_and_go_with_it(client: httpx.Client, stores: Stores) -> None:
+    search_id = start(client)
+    stores.control.cancel(search_id)
+    assert client.patch(f"/searches/{search_id}", json={"labels": {"team": "x"}}).json()["state"] == "cancelled"
+    assert client.delete(f"/searches/{search_id}").status_code == 204
+    assert client.get("/searches?label=team:x").json()["searches"] == []
+    refusal(client.patch(f"/searches/{search_id}", json={"labels": {"team": "x"}}), 404, "not-found")
+
+
+def test_a_change_of_labels_by_what_was_seen_before_is_refused(client: httpx.Client) -> None:
+    path = f"/searches/{start(client)}"
+    seen = client.get(path).headers["ETag"]
+    asked = {"json": {"labels": {"team": "x"}}, "headers": {"If-Match": seen}}
+    first = client.patch(path, **asked)  # type: ignore[arg-type]
+    assert first.status_code == 200
+    refusal(client.patch(path, **asked), 412, "precondition-failed")  # type: ignore[arg-type]
+    again = {"If-Match": first.headers["ETag"]}
+    assert client.patch(path, json={"labels": {"team": None}}, headers=again).json()["labels"] == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "pointer"),
+    [
+        ({}, "/labels"),
+        ({"Team": "x"}, "/labels/Team/[key]"),
+        ({"team": ""}, "/labels/team"),
+        ({"team": 1}, "/labels/team"),
+        ({"team": "a\nb"}, "/labels/team"),
+        ({f"k{number}": None for number in range(33)}, "/labels"),
+        ({f"k{number}": "v" for number in range(16)}, "/labels"),  # besides the one that it has
+    ],
+)
+def test_a_change_to_labels_that_are_none_is_refused(client: httpx.Client, labels: object, pointer: str) -> None:
+    path = f"/searches/{start(client, labels={'team': 'x'})}"
+    problem = refusal(client.patch(path, json={"labels": labels}), 422, "invalid-request")
+    assert pointer in {error["pointer"] for error in problem["errors"]}, problem
+    assert client.get(path).json()["labels"] == {"team": "x"}
+
+
+def test_nothing_else_of_a_search_can_be_changed(client: httpx.Client) -> None:
+    path = f"/searches/{start(client)}"
+    for body in ({"state": "succeeded"}, {"labels": {"a": "b"}, "priority": 5}, {}):
+        refusal(client.patch(path, json=body), 422, "invalid-request")
+
+
 def test_repeats_have_the_labels_of_the_first(client: httpx.Client) -> None:
     start(client, repeat=2, labels={"team": "x"})
     assert len(client.get("/searches?label=team:x").json()["searches"]) == 2

@@ -193,3 +193,12 @@ def test_weights_are_listed_and_those_that_are_none_are_refused_with_the_reason(
     (tmp_path / "empty").touch()
     with pytest.raises(Refused, match="empty"):
         caller.run(url, operations.upload_weights("mine", tmp_path / "empty"))
+
+
+def test_labels_are_changed_and_searches_found_by_them(caller: Caller, service: httpx.Client) -> None:
+    url = str(service.base_url)
+    started = caller.run(url, operations.start_search("digits", "400k", labels={"team": "x"}))
+    changed = caller.run(url, operations.change_labels(started.id, {"team": None, "project": "y"}))
+    assert dict(changed.labels) == {"project": "y"}
+    (found,) = caller.collect(url, operations.searches(label="project:y"))
+    assert (found.id, caller.collect(url, operations.searches(label="team:x"))) == (started.id, [])

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import socket
 import threading
 import zipfile
@@ -403,3 +404,24 @@ def test_watch_survives_a_restart_of_the_service(settings: Settings) -> None:
         client.post(f"/searches/{search_id}/cancel")
         watching.join(20)
     assert (results[0].exit_code, "cancelled" in results[0].stdout) == (1, True)
+
+
+def test_labels_are_set_shown_listed_and_removed(service: httpx.Client) -> None:
+    search_id = start(service)
+    set_both = autonl("label", search_id, "team:x", "project:a:b")
+    assert (set_both.exit_code, set_both.stdout) == (0, f"search {search_id}: project:a:b, team:x\n")
+    assert re.search(r"labels\s+project:a:b, team:x", autonl("status", search_id).stdout)
+    assert search_id[:8] in autonl("list", "--label", "team:x").stdout
+    removed = autonl("label", search_id, "--remove", "team", "--remove", "project")
+    assert removed.stdout == f"search {search_id}: no labels\n"
+    assert autonl("list", "--label", "team:x").stdout == "no searches\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [((), "name a label to set"), (("team",), "KEY:VALUE"), (("T:x",), "a-z")]
+)
+def test_what_is_no_label_is_refused_with_the_reason(
+    service: httpx.Client, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = autonl("label", start(service), *arguments)
+    assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr

@@ -65,6 +65,7 @@ def test_commands_take_short_ids(searches: httpx.Client, command: tuple[str, ...
 
 
 def test_the_rest_takes_short_ids_too(searches: httpx.Client) -> None:
+    assert as_json("label", "a000", "team:x")["id"] == IDS[2]
     for command in ("download", "report", "delete"):
         refused = autonl(command, "a000")
         assert (refused.exit_code, IDS[2] in refused.stderr) == (2, True)

@@ -19,7 +19,7 @@ from tests.fuzz.seeded_service import stock
 from tests.servers import broker_url, free_port
 
 MAX_RESPONSE_S = 2.0
-OPERATIONS = 46
+OPERATIONS = 47
 # Statuses that the requests must reach, beyond a success of each operation: otherwise they cover too little.
 REACHED = {
     "GET /searches/{search_id}": {304, 404, 422},
@@ -32,6 +32,7 @@ REACHED = {
     "GET /weights/{name}": {404},
     "DELETE /weights/{name}": {404, 409},
     "DELETE /searches/{search_id}": {404, 409},
+    "PATCH /searches/{search_id}": {404, 422},
     **{f"POST /searches/{{search_id}}/{name}": {404, 409, 412} for name in ("cancel", "pause", "resume")},
 }
 # Also by the larger number of requests: few random ranges start beyond the end of a file.
