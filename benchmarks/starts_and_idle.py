@@ -48,24 +48,22 @@ _SETTLE_S = 140  # longer than a search process is kept ready
 
 
 @contextmanager
-def running_service() -> Iterator[tuple[psutil.Process, str]]:
-    """`autonl up` in a folder of its own, and its URL."""
-    with tempfile.TemporaryDirectory(prefix="autonl-idle-") as scratch:
-        folder = Path(scratch)
-        command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", scratch]
-        program = Program("service", command, None, folder / "logs" / "up.log")
-        program.start()
-        assert program.pid is not None
-        try:
-            give_up_at = time.monotonic() + _START_S
-            while (url := url_of(folder, program.pid)) is None:
-                if time.monotonic() > give_up_at or not program.running:
-                    raise RuntimeError("\n".join(["the service did not start:", *program.last_lines()]))
-                time.sleep(0.2)
-            yield psutil.Process(program.pid), url
-        finally:
-            program.ask_to_stop()
-            program.stop(time.monotonic() + _STOP_S)
+def running_service(folder: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """`autonl up` in an empty folder, and its URL."""
+    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data-dir", str(folder)]
+    program = Program("service", command, None, folder / "logs" / "up.log")
+    program.start()
+    assert program.pid is not None
+    try:
+        give_up_at = time.monotonic() + _START_S
+        while (url := url_of(folder, program.pid)) is None:
+            if time.monotonic() > give_up_at or not program.running:
+                raise RuntimeError("\n".join(["the service did not start:", *program.last_lines()]))
+            time.sleep(0.2)
+        yield psutil.Process(program.pid), url
+    finally:
+        program.ask_to_stop()
+        program.stop(time.monotonic() + _STOP_S)
 
 
 def idle(service: psutil.Process, seconds: float) -> list[dict[str, Any]]:
@@ -138,7 +136,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="how long the idle service is watched")
     options = parser.parse_args()
-    with running_service() as (service, url):
+    with (
+        tempfile.TemporaryDirectory(prefix="autonl-idle-") as scratch,
+        running_service(Path(scratch)) as (service, url),
+    ):
         time.sleep(_SETTLE_S)
         processes = idle(service, options.seconds)
         commands = starts(url)

@@ -1,4 +1,4 @@
-"""Updates the tables in docs/macs.md (computed) and docs/speed.md (from benchmarks/results).
+"""Updates the tables in docs/macs.md (computed), docs/speed.md and docs/quotas.md (from benchmarks/results).
 
     python -m benchmarks.tables
 
@@ -161,6 +161,15 @@ def idle_table() -> str:
     return table(["process", "of one core", "resident", "proportional"], rows)
 
 
+def estimates_table() -> str:
+    rows = []
+    for one in result("estimates")["searches"]:
+        before = "" if one["low_s"] is None else f"{one['low_s']:.0f} to {one['high_s']:.0f} s"
+        times = ["" if one[kind] is None else f"{one[kind]:.2f}" for kind in ("off", "off_by_others", "off_by_each")]
+        rows.append([one["name"], f"{one['elapsed_s']:.0f} s", f"{one['cpu_s']:.0f} s", before, *times])
+    return table(["search", "elapsed", "CPU", "before", "off", "by all others", "by one, at most"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "published": published_table,
     "columns": columns_table,
@@ -177,6 +186,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "gpu": gpu_table,
     "starts": starts_table,
     "idle": idle_table,
+    "estimates": estimates_table,
 }
 
 
@@ -191,7 +201,7 @@ def fill(page: str) -> str:
 
 
 def main() -> int:
-    for name in ("macs.md", "speed.md"):
+    for name in ("macs.md", "speed.md", "quotas.md"):
         page = DOCS / name
         page.write_text(fill(page.read_text()))
         say(f"{page} is up to date")

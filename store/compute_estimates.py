@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -10,15 +11,20 @@ from sqlalchemy import func, select
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import OtherVersion
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.search_work import SearchKind, kind_of, requested_work, search_work
+from autonl_core.spec.search_work import SearchKind, kind_of, requested_searches, requested_work, search_work
 from store.db import Database
 from store.models import Attempt, Search
 from store.states import SearchState
 
 _READ = 100  # searches, the newest that succeeded
 _COMPARED = 20  # of the same kind
+_NEAR = 4.0  # times more or less work: others say less of a search
 _WIDER = 0.2  # than what several searches took, on either side
 _OF_ONE = 2.0  # what a single one took may be as many times too high or too low
+# What a search takes besides its work, to start, to convert, verify and store its files (benchmarks/estimates.py), and
+# the largest share that this has: on a quicker machine, or with fewer files, it is less.
+_BESIDES_S = 25.0
+_MOST_BESIDES = 0.75
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,29 @@ class ComputeEstimate:
     searches: int
 
 
+@dataclass(frozen=True)
+class Took:
+    """CPU seconds that a search took for its work in image-MACs."""
+
+    compute_s: float
+    work: float
+
+    def predict(self, work: float, searches: int) -> float:
+        """CPU seconds that so many searches with this work in all would have taken instead."""
+        besides_s = min(_BESIDES_S, _MOST_BESIDES * self.compute_s)
+        return searches * besides_s + (self.compute_s - besides_s) * work / self.work
+
+
+def estimate_from(known: Sequence[Took], work: float, searches: int) -> ComputeEstimate:
+    """What searches take, by one or more earlier ones: those whose work is near, else the nearest."""
+    distances = [abs(math.log(each.work * searches / work)) for each in known]
+    near = [each for each, distance in zip(known, distances, strict=True) if distance <= math.log(_NEAR)]
+    near = near or [known[distances.index(min(distances))]]
+    predicted = [each.predict(work, searches) for each in near]
+    low, high = (1 / _OF_ONE, _OF_ONE) if len(near) == 1 else (1 - _WIDER, 1 + _WIDER)
+    return ComputeEstimate(round(low * min(predicted), 1), round(high * max(predicted), 1), len(near))
+
+
 class ComputeEstimateStore:
     """Estimates of the compute of searches, from those of the tenant that the database is bound to."""
 
@@ -39,17 +68,15 @@ class ComputeEstimateStore:
     def estimate(self, config: SearchConfig, dataset: DatasetSpec) -> ComputeEstimate | str:
         """What everything takes that a request for a settled search starts; or in words why that is unknown."""
         kind = kind_of(config, dataset)
-        found = list(self._compute_per_work(kind))
-        if not found:
+        known = list(self._took(kind))
+        if not known:
             return (
                 f"no search {kind} has succeeded of late whose compute was counted; the first one shows what it takes"
             )
-        low, high = (1 / _OF_ONE, _OF_ONE) if len(found) == 1 else (1 - _WIDER, 1 + _WIDER)
-        work = requested_work(config, dataset)
-        return ComputeEstimate(round(low * min(found) * work, 1), round(high * max(found) * work, 1), len(found))
+        return estimate_from(known, requested_work(config, dataset), requested_searches(config))
 
-    def _compute_per_work(self, kind: SearchKind) -> Iterator[float]:
-        """CPU seconds for an image-MAC in each of the newest searches of a kind."""
+    def _took(self, kind: SearchKind) -> Iterator[Took]:
+        """What each of the newest searches of a kind took."""
         compute = select(func.sum(Attempt.compute_s)).where(Attempt.search_id == Search.id).scalar_subquery()
         query = select(Search.config, Search.dataset_spec, compute.label("compute_s"))
         newest = query.where(Search.state == SearchState.SUCCEEDED).order_by(Search.created_at.desc(), Search.id.desc())
@@ -64,7 +91,7 @@ class ComputeEstimateStore:
             except OtherVersion:  # its settings mean something that this version cannot compare
                 continue
             if kind_of(config, dataset) == kind:
-                yield row.compute_s / search_work(config, dataset)
+                yield Took(row.compute_s, search_work(config, dataset))
                 compared += 1
             if compared == _COMPARED:
                 return

@@ -70,7 +70,7 @@ def paths_in(page: Path) -> Iterator[str]:
             yield code
 
 
-@pytest.mark.parametrize("name", ["macs.md", "speed.md"])
+@pytest.mark.parametrize("name", ["macs.md", "speed.md", "quotas.md"])
 def test_tables_are_those_that_the_code_writes(name: str) -> None:
     page = (DOCS / name).read_text(encoding="utf-8")
     assert fill(page) == page, f"run `python -m benchmarks.tables`: docs/{name} is out of date"

@@ -74,6 +74,11 @@ def requested_work(config: SearchConfig, dataset: DatasetSpec) -> float:
     return config.repeat * sum(search_work(each, dataset) for each in (config, *others))
 
 
+def requested_searches(config: SearchConfig) -> int:
+    """How many searches the request for a settled search starts, with its other budgets and repeats."""
+    return config.repeat * (1 + len(config.other_budgets))
+
+
 @dataclass(frozen=True)
 class _Work:
     config: SearchConfig

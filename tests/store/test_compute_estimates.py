@@ -10,7 +10,7 @@ from sqlalchemy import update
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.spec.config import SearchConfig
 from store.artifacts import StoredFile
-from store.compute_estimates import ComputeEstimate
+from store.compute_estimates import ComputeEstimate, Took, estimate_from
 from store.models import Search
 from store.stores import Stores
 from tests.store.sample_rows import CONFIG, claim, make_due, result
@@ -58,9 +58,9 @@ def test_of_several_it_is_their_range_and_a_fifth(stores: Stores, tenant: Stores
 
 
 def test_it_grows_with_the_budget_and_with_repeats(stores: Stores, tenant: Stores) -> None:
-    """The same training of half the MACs takes half as long."""
+    """Of 100 s, 25 s are not work: half the MACs take 25 + 75 / 2 s, each of four times."""
     ran(stores, tenant, 100.0)
-    assert known(tenant, flops_budget=200_000, repeat=4) == pytest.approx((100, 400, 1))
+    assert known(tenant, flops_budget=200_000, repeat=4) == pytest.approx((125, 500, 1))
 
 
 def test_all_attempts_of_a_search_count(stores: Stores, tenant: Stores) -> None:
@@ -111,8 +111,28 @@ def test_only_the_newest_twenty_count(stores: Stores, tenant: Stores) -> None:
 
 
 def test_searches_of_other_lengths_are_compared_by_their_work(stores: Stores, tenant: Stores) -> None:
-    """Training that dominates takes eight times as long with four times the budget for twice the epochs."""
+    """Training that dominates is eight times the work with four times the budget, twice as long: 25 + 8 x 75 s."""
     long = SearchConfig.model_validate({"dataset": "digits", "flops_budget": 100_000, "train": {"epochs": 5_000}})
-    ran(stores, tenant, 10.0, flops_budget=long.flops_budget, train=long.train)
+    ran(stores, tenant, 100.0, flops_budget=long.flops_budget, train=long.train)
     longer = long.train.model_copy(update={"epochs": 10_000})
-    assert known(tenant, train=longer) == pytest.approx((40, 160, 1), rel=0.01)
+    assert known(tenant, train=longer) == pytest.approx((312.5, 1250, 1), rel=0.01)
+
+
+def test_what_a_search_takes_besides_its_work_is_at_most_three_quarters_of_it() -> None:
+    """Of 20 s, 15 s; so eight times the work takes 15 + 8 x 5 s."""
+    assert Took(20.0, work=1e9).predict(8e9, searches=1) == pytest.approx(55)
+    assert Took(20.0, work=1e9).predict(8e9, searches=2) == pytest.approx(70)
+
+
+def test_searches_with_much_more_or_less_work_do_not_count_beside_near_ones() -> None:
+    near, larger, far = Took(125.0, 4e9), Took(225.0, 8e9), Took(10_000.0, 100e9)
+    assert estimate_from([near, far], 4e9, 1) == ComputeEstimate(62.5, 250.0, 1)
+    assert estimate_from([far, near, larger], 4e9, 1) == ComputeEstimate(100.0, 150.0, 2)  # 125 s by both
+    assert estimate_from([far], 4e9, 1) == ComputeEstimate(
+        212.0, 848.0, 1
+    )  # 25 + 9975 / 25 s: the nearest that there is
+
+
+def test_the_nearest_of_a_repeated_search_are_those_near_one_of_its_searches() -> None:
+    single, as_much_as_all = Took(125.0, 1e9), Took(425.0, 16e9)
+    assert estimate_from([single, as_much_as_all], 16e9, 16) == ComputeEstimate(1000.0, 4000.0, 1)
