@@ -37,6 +37,7 @@ from store.stores import open_stores
 
 MOST_OFF = 1.5  # times
 PHOTOS = Path(__file__).parents[1] / "examples" / "clothing.zip"
+_DIGITS: Mapping[str, Any] = {"dataset": "digits", "flops_budget": "450k"}
 _PHOTOS: Mapping[str, Any] = {
     "dataset": "clothing",
     "flops_budget": "48M",
@@ -45,16 +46,9 @@ _PHOTOS: Mapping[str, Any] = {
     "supernet": {"epochs": 1, "candidates": 6, "generations": 0, "finalists": 1},
 }
 SEARCHES: Mapping[str, Mapping[str, Any]] = {
-    "digits, short": {"dataset": "digits", "flops_budget": "450k", "supernet": {"epochs": 1}, "train": {"epochs": 5}},
-    "digits, default": {"dataset": "digits", "flops_budget": "450k"},
-    "digits, half the MACs": {"dataset": "digits", "flops_budget": "230k", "train": {"epochs": 40}},
-    "digits, with a baseline": {
-        "dataset": "digits",
-        "flops_budget": "450k",
-        "supernet": {"epochs": 6},
-        "train": {"epochs": 40},
-        "baselines": ["mobilenet_v2"],
-    },
+    "digits, short": {**_DIGITS, "supernet": {"epochs": 1}, "train": {"epochs": 5}},
+    "digits, whole": {**_DIGITS, "supernet": {"epochs": 2}},
+    "digits, half the MACs": {**_DIGITS, "flops_budget": "230k", "supernet": {"epochs": 2}, "train": {"epochs": 40}},
     "photos, few epochs": {**_PHOTOS, "train": {"epochs": 11}},
     "photos, fewer epochs": {**_PHOTOS, "teacher": {"epochs": 2, "resolution": 96}, "train": {"epochs": 2}},
     "photos, half the MACs": {
