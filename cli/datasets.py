@@ -172,5 +172,9 @@ def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
             Console().print(counts)
         if (choices := reading_choices(dataset)) is not None:
             Console().print(choices)
+        if dataset["state"] == "ready":
+            Console().print(
+                Text(f"search on it with: autonl search -d {dataset['name']} -b MACS, such as 40M", style="dim")
+            )
     if dataset["state"] == "invalid":
         raise click.exceptions.Exit(INVALID)

@@ -31,7 +31,7 @@ _FORMATS: tuple[FileFormat, ...] = ("onnx", "onnx-uint8", "onnx-int8")  # the fi
 @click.option("--dataset", "-d", help="predict with the newest finished search on this dataset")
 @click.option(
     "--bundle",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     help="unpacked bundle to predict with, without a service",
 )
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="classes shown for each image")
@@ -74,6 +74,8 @@ def _print_predictions(classifier: Classifier, images: tuple[Path, ...], top: in
 def _of_bundle(folder: Path) -> Classifier:
     from autonl_core.bundle.files.predict import PredictError, find_model
 
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is not a folder", ["unpack the bundle, and give the folder in it to --bundle"])
     try:
         return _open(find_model(folder))
     except PredictError as error:

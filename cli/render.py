@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +26,7 @@ STATE_STYLES = {
     "succeeded": "bold green",
     "failed": "bold red",
 }
-_CHANNELS_PER_CELL = 8
+_BAR_CELLS = 8  # of the widest block
 
 
 def short_macs(macs: int | None) -> str:
@@ -138,17 +139,22 @@ def dataset_report(dataset: Mapping[str, Any]) -> Group:
     if dataset["state"] == "ready":
         head.append(f", {dataset['train_images']:,} training and {counted(dataset['test_images'], 'test image')} ")
         head.append(f"in {counted(len(dataset['classes']), 'class')}, {counted(dataset['image_size'], 'pixel')}")
-    lines = [head]
+    lines: list[RenderableType] = [head]
     for problem in (dataset["report"] or {"problems": []})["problems"]:
         line = Text(f"{problem['severity']:8}", style=_SEVERITY_STYLES[problem["severity"]])
         line.append(problem["code"], style="bold")
         line.append(f" ({problem['count']:,})" if problem["count"] else "")
-        lines += [line, Text(f"        {problem['detail']}", style="")]
+        lines += [line, _indented(problem["detail"], 8)]
         shown = problem["files"][:_SHOWN_FILES]
-        lines += [Text(f"          {file}", style="dim") for file in shown]
+        lines += [_indented(file, 10, "dim") for file in shown]
         if problem["count"] > len(shown):
-            lines.append(Text(f"          and {problem['count'] - len(shown):,} more", style="dim"))
+            lines.append(_indented(f"and {problem['count'] - len(shown):,} more", 10, "dim"))
     return Group(*lines)
+
+
+def _indented(text: str, columns: int, style: str = "") -> Padding:
+    """`text`, every line of it, `columns` from the left."""
+    return Padding(Text(text, style=style), (0, 0, 0, columns), expand=False)
 
 
 def zoo_table(nets: Iterable[Mapping[str, Any]]) -> Table:
@@ -181,11 +187,13 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
     table = plain_table()
     for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs"):
         table.add_column(title, justify="left" if title in ("block", "") else "right")
-    table.add_column("LightNL")
+    table.add_column("LightNL", no_wrap=True)
+    has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
+    widest = max(block["out_channels"] for block in architecture["blocks"])
     for number, block in enumerate(architecture["blocks"], start=1):
         light_nl = block["light_nl"]
         mark = f"◆ {light_nl['nl_ratio']:g}, s{light_nl['nl_stride']}" if light_nl else ""
-        bar = "█" * max(1, round(block["out_channels"] / _CHANNELS_PER_CELL))
+        bar = "█" * max(1, round(_BAR_CELLS * block["out_channels"] / widest))
         table.add_row(
             str(number),
             "MBConv" + (" + SE" if block["se_ratio"] else ""),
@@ -198,4 +206,5 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
             short_macs(block["macs"]),
             Text(mark, style="bold yellow"),
         )
-    return Group(Text(architecture["arch_string"], style="dim"), Text(), table)
+    legend = [Text("LightNL: ratio of channels, s: stride", style="dim")] if has_light_nl else []
+    return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)

@@ -8,11 +8,14 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.render import pct, plain_table, short_macs
 from cli.search_ids import full_id
+
+_LEGEND = "k: kernel, e: expansion, nl: LightNL with its ratio of channels and its stride, ×: how many results have it"
 
 
 @click.command()
@@ -35,6 +38,7 @@ def repeats(search_id: str, as_json: bool, url: str) -> None:
         return
     console.print(_spread(found["test_top1_pct"]))
     console.print(_options(found))
+    console.print(Text(_LEGEND, style="dim"))
 
 
 def _searches(found: Mapping[str, Any]) -> Table:

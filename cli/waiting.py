@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+_STEP_S = 5  # seconds are given in steps of this many: no estimate is better
 
 
 def time_range(low_s: float, high_s: float) -> str:
     """A range of durations, in the unit that suits its end: (700, 880) -> "about 11 to 15 min"."""
     size_s, unit = next((size_s, unit) for size_s, unit in _UNITS if high_s >= 2 * size_s or unit == "s")
-    digits = 1 if unit == "h" and high_s < 10 * size_s else 0
-    scale = 10**digits / size_s
-    low, high = math.floor(low_s * scale) / 10**digits, math.ceil(high_s * scale) / 10**digits
+    per_step = {"h": 10 if high_s < 10 * size_s else 1, "min": 1, "s": 1 / _STEP_S}[unit]
+    low = math.floor(low_s / size_s * per_step) / per_step
+    high = math.ceil(high_s / size_s * per_step) / per_step
     if low == high:
         return f"about {high:g} {unit}"
     return f"about {low:g} to {high:g} {unit}" if low else f"at most {high:g} {unit}"

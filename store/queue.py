@@ -79,7 +79,7 @@ class WorkerNotifier:
                 _publish(app, times)
             except (OperationalError, redis.RedisError, OSError) as error:
                 log.warning(
-                    "the broker did not accept %d notification(s): %s; the sweeper will notify again", times, error
+                    "notifications that the broker did not accept: %d (%s); the sweeper will notify again", times, error
                 )
         app.close()
 

@@ -64,7 +64,7 @@ class RowSink:
         self._written_phase, self._written_at = progress.phase, moment
 
     def metrics(self, phase: Phase, epoch: int, values: Mapping[str, float]) -> None:
-        shown = {name: value for name, value in values.items() if "/" not in name}  # there are hundreds of gates
+        shown = {name: value for name, value in values.items() if not name.startswith("gate/")}  # there are hundreds
         log.info("%s, epoch %d: %s", phase, epoch, detail_text(shown))
         self._write(lambda lease: self._updates.metrics(lease, phase, epoch, values))
 

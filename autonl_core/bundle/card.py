@@ -187,7 +187,8 @@ def _latency(bundle: Bundle) -> Iterator[str]:
     found = Timings(bundle.latencies.median_ms, bundle.latencies.spread_pct, bundle.parity)
     yield "\n## Latency\n"
     yield _paragraph(
-        f"Medians in milliseconds on {machine['processor']}, {machine['threads']} thread(s), all forms in turn;",
+        f"Medians in milliseconds on {machine['processor']}, {counted(int(machine['threads']), 'thread')},",
+        "all forms in turn;",
         "the spread is from the 10th to the 90th percentile, in percent of the median.",
         f"Noisy: above {NOISY_SPREAD_PCT:g}%, because other work ran beside it.",
     )

@@ -16,10 +16,12 @@ LONG_SIDES = 4  # times the shorter side, above which an aspect ratio is extreme
 FEW_TRAINING_IMAGES = 20  # in a class
 _WHERE_PAIRS_ARE = "The first 100 pairs are in `pairs` of the JSON that `autonl dataset show NAME --json` prints"
 _IF_MIRRORING_IS_RIGHT = (
-    'if a mirrored image still shows its class, start a search with "augment": {{"horizontal_flip": true}}'
+    'if a mirrored image still shows its class, start a search with "augment": {{"horizontal_flip": true}} '
+    "(in the page: mirrored images in training, yes)"
 )
 _IF_MIRRORING_IS_WRONG = (
-    'if a mirrored image shows another class, start a search with "augment": {{"horizontal_flip": false}}'
+    'if a mirrored image shows another class, start a search with "augment": {{"horizontal_flip": false}} '
+    "(in the page: mirrored images in training, no)"
 )
 
 

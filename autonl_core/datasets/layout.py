@@ -25,6 +25,7 @@ from autonl_core.datasets.layouts.pattern import SPLIT, Place
 from autonl_core.datasets.layouts.reading import Reading
 from autonl_core.datasets.layouts.split_names import Part
 from autonl_core.datasets.layouts.synsets import synset_names
+from autonl_core.datasets.layouts.texts_read_once import TextsReadOnce
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.names import FORMER_SUFFIXES, IMAGE_SUFFIXES
 from autonl_core.errors import DatasetError
@@ -92,8 +93,11 @@ def read_layout(
         suffixes = (*sorted(FORMER_SUFFIXES), *sorted(IMAGE_SUFFIXES - FORMER_SUFFIXES))
         raise DatasetError(f"{where} has no images ({', '.join(suffixes)})")
     folders = unwrap_splits(unwrap(Folders({name: parts[:-1] for name, parts in listed.images.items()})))
-    tables = ImageTables(listed, folders, files) if files is not None else None
-    labels = LabelFiles(tables, listed, folders, files, limits) if files is not None and tables is not None else None
+    tables = labels = None
+    if files is not None:
+        texts = TextsReadOnce(files)
+        tables = ImageTables(listed, folders, texts)
+        labels = LabelFiles(tables, listed, folders, texts, limits)
     chooser = Chooser(where, listed, folders, labels)
     reading = chooser.recognise() if layout == AUTO else chooser.read_as(layout)
     synsets, named = synset_names(reading.counts(), listed.others, files)

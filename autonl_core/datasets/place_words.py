@@ -10,7 +10,7 @@ _STORED_UPLOAD = re.compile(r"[0-9a-f]{64}\.zip")  # by SHA-256: a name that the
 
 def place_of(name: str, path: Path) -> str:
     """How to call the place of the dataset `name`."""
-    return f"the archive of dataset {name!r}" if _STORED_UPLOAD.fullmatch(path.name) else str(path)
+    return f"the upload of dataset {name!r}" if _STORED_UPLOAD.fullmatch(path.name) else str(path)
 
 
 def shown_as(name: str, path: Path) -> str:

@@ -242,7 +242,8 @@ def readings_of(checking: DatasetReport | None) -> tuple[str, ...]:
 
 def _sentence(problem: DatasetProblem) -> str:
     shown = f" ({problem.count:,}: {_first(problem.files)})" if problem.files else ""
-    return problem.detail[:1].upper() + problem.detail[1:] + shown
+    end = "" if (problem.detail + shown).endswith((".", ":")) else "."
+    return problem.detail[:1].upper() + problem.detail[1:] + shown + end
 
 
 def _first(files: Sequence[str]) -> str:

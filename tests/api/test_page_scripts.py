@@ -425,6 +425,26 @@ def test_a_score_on_few_images_is_a_count_of_them() -> None:
     assert evaluate("[scoreOf(92.3077, 13), scoreOf(92.3077, 5000)]", validation="{ scoreOf }") == ["92.3%", "92.31%"]
 
 
+def test_a_finding_is_a_sentence_and_names_stay_as_they_are() -> None:
+    findings = [
+        "no split is given; a fifth is drawn",
+        "all used.",
+        "labels.csv: 3 rows",
+        "/data/x has no class folders",
+    ]
+    assert evaluate("input.map(format.sentence)", findings, format="format") == [
+        "No split is given; a fifth is drawn.",
+        "All used.",
+        "labels.csv: 3 rows.",
+        "/data/x has no class folders.",
+    ]
+
+
+def test_metrics_are_named_in_words() -> None:
+    said = evaluate("input.map(title)", ["val_top1_pct", "train_top1_pct", "expected_macs", "lr"], charts="{ title }")
+    assert said == ["validation top-1", "training top-1", "expected MACs", "learning rate"]
+
+
 def test_ticks_of_a_chart_differ() -> None:
     marks = [[11_980_000, 11_990_000, 12_000_000], [0, 20, 40], [0.001, 0.002]]
     said = evaluate("input.map((each) => each.map(labels(each)))", marks, charts="{ labels }")

@@ -150,7 +150,7 @@ def test_in_a_terminal_watch_shows_phase_bar_budget_and_accuracy(
     with Client(str(service.base_url)) as client:
         watching = threading.Thread(target=lambda: follow_search(client, search_id, terminal))
         watching.start()
-        wait_for(lambda: "about 33 s left" in screen.getvalue(), "the display shows the search")
+        wait_for(lambda: "about 30 to 35 s left" in screen.getvalue(), "the display shows the search")
         stores.claims.fail(lease, "DatasetError", "over")
         watching.join(20)
     shown = screen.getvalue()

@@ -96,6 +96,10 @@ def test_a_search_without_onnx_says_why_there_is_none(
 
 
 def test_what_cannot_be_used_is_named_with_the_way_out(made: Made, image: Path, tmp_path: Path) -> None:
+    packed = autonl("predict", "--bundle", str(image), str(image))
+    assert packed.exit_code == 2
+    assert f"{image} is not a folder" in packed.stderr
+    assert "unpack the bundle" in packed.stderr
     folder = str(made.bundle.folder)
     both = autonl("predict", "--bundle", folder, "--search", "x", str(image))
     assert (both.exit_code, "give one of them" in both.stderr) == (2, True)

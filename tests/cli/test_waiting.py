@@ -14,10 +14,12 @@ from cli.waiting import queue_text, time_left, time_range
     ("low_s", "high_s", "words"),
     [
         (700, 880, "about 11 to 15 min"),
-        (3, 90.2, "about 3 to 91 s"),
+        (3, 90.2, "at most 95 s"),
         (0.4, 15, "at most 15 s"),
         (30, 130, "at most 3 min"),
-        (33, 33, "about 33 s"),
+        (33, 33, "about 30 to 35 s"),
+        (110.4, 110.4, "about 110 to 115 s"),
+        (45, 45, "about 45 s"),
         (5400, 9000, "about 1.5 to 2.5 h"),
         (40_000, 80_000, "about 11 to 23 h"),
     ],
@@ -33,7 +35,7 @@ def test_what_is_not_known_says_why_and_an_earlier_service_gives_one_figure() ->
     assert time_left(known) == "about 11 to 15 min left"
     unknown = dict.fromkeys(known) | {"eta_unknown": "its speed is not measured yet"}
     assert time_left(unknown) == "time left not known: its speed is not measured yet"
-    assert time_left({"eta_s": 33.0}) == "about 33 s left"
+    assert time_left({"eta_s": 33.0}) == "about 30 to 35 s left"
     assert time_left({"eta_s": None}) == "time left not known yet"
 
 

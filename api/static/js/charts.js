@@ -5,7 +5,8 @@ import * as format from "./format.js";
 
 const WIDTH = 360;
 const HEIGHT = 150;
-const MARGIN = { top: 12, right: 10, bottom: 20, left: 46 };
+const MARGIN = { top: 12, right: 10, bottom: 20 };
+const PER_CHARACTER = 7; // width of a digit of a tick label, in units of the picture
 const ROOM_FOR_PHASE = 52; // for its name; the readout at the pointer says it in any case
 const MOST_CHARTS = 8;
 const MOST_POINTS = 400; // a chart has no more pixels across
@@ -41,10 +42,11 @@ function chart(name, points, limit) {
   if (limit !== null) values.push(limit);
   const [low, high] = padded(Math.min(...values), Math.max(...values));
   const [first, last] = [points[0].x, points.at(-1).x];
-  const x = (value) => MARGIN.left + ((value - first) / Math.max(1, last - first)) * (WIDTH - MARGIN.left - MARGIN.right);
   const y = (value) => HEIGHT - MARGIN.bottom - ((value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const marks = ticks(low, high);
   const label = labels(marks);
+  const left = Math.max(46, 10 + PER_CHARACTER * Math.max(...marks.map((tick) => label(tick).length)));
+  const x = (value) => left + ((value - first) / Math.max(1, last - first)) * (WIDTH - left - MARGIN.right);
   const bounds = phaseBounds(points);
   const readout = h("span", { class: "readout" }, shown(name, points.at(-1).y));
   const cursor = svg("circle", { class: "cursor", r: 3.5, cx: x(last), cy: y(points.at(-1).y) });
@@ -53,15 +55,15 @@ function chart(name, points, limit) {
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary },
     marks.map((tick) => [
-      svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(tick), y2: y(tick) }),
-      svg("text", { class: "tick", x: MARGIN.left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, label(tick)),
+      svg("line", { class: "grid", x1: left, x2: WIDTH - MARGIN.right, y1: y(tick), y2: y(tick) }),
+      svg("text", { class: "tick", x: left - 6, y: y(tick) + 3.5, "text-anchor": "end" }, label(tick)),
     ]),
     bounds.map((point, index) => [point, index + 1 < bounds.length ? x(bounds[index + 1].x) : WIDTH]).map(([point, next]) => [
       svg("line", { class: "bound", x1: x(point.x), x2: x(point.x), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
       next - x(point.x) < ROOM_FOR_PHASE ? null : svg("text", { class: "tick", x: x(point.x) + 4, y: HEIGHT - 6 }, point.phase),
     ]),
     limit === null ? null : [
-      svg("line", { class: "limit", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }),
+      svg("line", { class: "limit", x1: left, x2: WIDTH - MARGIN.right, y1: y(limit), y2: y(limit) }),
       svg("text", { class: "tick limit-name", x: WIDTH - MARGIN.right, y: y(limit) + (y(limit) < HEIGHT / 2 ? 11 : -4), "text-anchor": "end" }, "budget"),
     ],
     svg("path", { class: "curve", d: points.map((p, i) => `${sameCurve(points, i) ? "L" : "M"}${x(p.x).toFixed(1)},${y(p.y).toFixed(1)}`).join("") }),
@@ -72,7 +74,7 @@ function chart(name, points, limit) {
   );
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
-    const wanted = first + (((event.clientX - box.left) / box.width) * WIDTH - MARGIN.left) * ((last - first) / (WIDTH - MARGIN.left - MARGIN.right));
+    const wanted = first + (((event.clientX - box.left) / box.width) * WIDTH - left) * ((last - first) / (WIDTH - left - MARGIN.right));
     const near = points.reduce((a, b) => (Math.abs(b.x - wanted) < Math.abs(a.x - wanted) ? b : a));
     cursor.setAttribute("cx", x(near.x));
     cursor.setAttribute("cy", y(near.y));
@@ -108,7 +110,10 @@ export function labels(marks) {
 // Each phase has its own curve: nothing was measured between two of them.
 const sameCurve = (points, index) => index > 0 && points[index - 1].phase === points[index]?.phase;
 const phaseBounds = (points) => points.filter((_, index) => !sameCurve(points, index));
-const title = (name) => name.replace(/_pct$/, "").replaceAll("_", " ").replace("top1", "top-1").replace("macs", "MACs");
+const WORDS = { lr: "learning rate", top1: "top-1", macs: "MACs", train: "training", val: "validation" };
+
+/** What a metric is called: val_top1_pct -> "validation top-1". */
+export const title = (name) => name.replace(/_pct$/, "").split("_").map((word) => WORDS[word] ?? word).join(" ");
 
 function shown(name, value) {
   if (name.endsWith("_pct")) return format.percent(value);

@@ -102,7 +102,7 @@ function finding({ severity, code, detail, files, count }, report) {
   const more = count > files.length ? ` and ${format.count(count - files.length)} more` : "";
   return h("li", {},
     h("span", { class: `badge ${severity}` }, severity), " ", h("b", {}, findingTitle(code)),
-    h("p", {}, said),
+    h("p", {}, format.sentence(said)),
     files.length ? h("details", {}, h("summary", { class: "hint" }, findingCount(code, count)), h("p", { class: "hint" }, files.map((file) => [h("code", {}, file), " "]), more)) : null,
     PAIRED.includes(code) && report.pairs?.length ? pairs(report) : null);
 }

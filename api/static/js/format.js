@@ -10,6 +10,12 @@ export function counted(number, noun) {
   return `${count(number)} ${number === 1 ? noun : many}`;
 }
 
+/** A message as a sentence: "no split is given" -> "No split is given."; one that begins with a name keeps it. */
+export function sentence(text) {
+  const first = /^[a-z]+[ ,:;]/.test(text) ? text[0].toUpperCase() : text[0];
+  return `${first}${text.slice(1)}${/[.!?:]$/.test(text) ? "" : "."}`;
+}
+
 export const percent = (number, digits = 2) => (number === null || number === undefined ? "–" : `${number.toFixed(digits)}%`);
 
 /** Of a share (Wilson, 1927): (17, 30) -> "39.2 to 72.6%". */

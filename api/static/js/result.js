@@ -77,7 +77,10 @@ export function downloads(search) {
     h("tr", {}, h("td", {}, kind), h("td", {}, "withheld"), h("td", { colspan: 2, class: "long" }, parity.withheld)));
   if (files.length === 0) return null;
   const head = ["file", "size", "test top-1", "SHA-256"].map((title) => h("th", { scope: "col" }, title));
-  return [h("h2", {}, "Downloads"), scrolled("Downloads", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, kept, withheld)))];
+  const command = `autonl predict -s ${search.id} photo.jpg`;
+  const usage = search.result.files.bundle || search.result.files.onnx
+    ? h("p", { class: "hint" }, "Name the class of a photo: ", h("code", {}, command), search.result.files.bundle ? [", or ", h("code", {}, "python predict.py photo.jpg"), " in the unpacked bundle."] : ".") : null;
+  return [h("h2", {}, "Downloads"), usage, scrolled("Downloads", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, kept, withheld)))];
 }
 
 const scored = (parity) => parity && parity.top1_pct != null ? format.percent(parity.top1_pct) : "–";

@@ -18,7 +18,8 @@ export async function signedIn() {
 
 function asked() {
   const form = byId("sign-in");
-  form.hidden = false;
+  const page = byId("sign-in-page");
+  page.hidden = false;
   byId("key").focus();
   return new Promise((resolve) => {
     form.addEventListener("submit", async (event) => {
@@ -33,7 +34,7 @@ function asked() {
         return;
       }
       byId("key").value = "";
-      form.hidden = true;
+      page.hidden = true;
       resolve();
     });
   });

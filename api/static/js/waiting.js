@@ -5,13 +5,14 @@ import { ago, count, duration } from "./format.js";
 export const FINAL = ["succeeded", "failed", "cancelled"]; // states
 
 const UNITS = [[3600, "h"], [60, "min"], [1, "s"]];
+const STEP_S = 5; // seconds are given in steps of this many: no estimate is better
 
 /** A range of durations in seconds, in the unit that suits its end: (700, 880) -> "about 11 to 15 min". */
 export function timeRange(low, high) {
   const [size, unit] = UNITS.find(([size, unit]) => high >= 2 * size || unit === "s");
-  const scale = unit === "h" && high < 10 * size ? 10 : 1;
-  const least = Math.floor((low / size) * scale) / scale;
-  const most = Math.ceil((high / size) * scale) / scale;
+  const perStep = { h: high < 10 * size ? 10 : 1, min: 1, s: 1 / STEP_S }[unit];
+  const least = Math.floor((low / size) * perStep) / perStep;
+  const most = Math.ceil((high / size) * perStep) / perStep;
   if (least === most) return `about ${most} ${unit}`;
   return least ? `about ${least} to ${most} ${unit}` : `at most ${most} ${unit}`;
 }

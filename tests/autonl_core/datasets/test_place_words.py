@@ -19,8 +19,8 @@ EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 def test_the_stored_file_of_an_upload_is_called_by_its_dataset() -> None:
     path = Path("/data/datasets") / STORED
-    assert place_of("pets", path) == "the archive of dataset 'pets'"
-    assert in_user_words(f"{path} is refused", "pets", path) == "the archive of dataset 'pets' is refused"
+    assert place_of("pets", path) == "the upload of dataset 'pets'"
+    assert in_user_words(f"{path} is refused", "pets", path) == "the upload of dataset 'pets' is refused"
     own = Path("/home/me/pets.zip")
     assert in_user_words(f"{own} is refused", "pets", own) == f"{own} is refused"
 
@@ -65,8 +65,8 @@ def test_nor_does_a_search_whose_archive_has_changed_or_is_gone(tmp_path: Path) 
     path = packed(tmp_path / STORED, files)
     spec = scan("pets", path)
     packed(path, files | {"cat/4.png": IMAGE})
-    with pytest.raises(DatasetError, match=r"^the archive of dataset 'pets' changed .* it has 9 images now, and had 8"):
+    with pytest.raises(DatasetError, match=r"^the upload of dataset 'pets' changed .* it has 9 images now, and had 8"):
         list_items(spec)
     path.unlink()
-    with pytest.raises(DatasetError, match="no dataset at the archive of dataset 'pets'"):
+    with pytest.raises(DatasetError, match="no dataset at the upload of dataset 'pets'"):
         list_items(spec)

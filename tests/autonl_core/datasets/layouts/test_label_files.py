@@ -333,3 +333,20 @@ def test_wordnet_identifiers_get_their_names() -> None:
         found = layout(files | {name: content})
         assert (found.classes, found.synsets) == (("n01440764 tench", "n01443537 goldfish"), name)
     assert layout(files | {"words.txt": b"n01440764 tench\n"}).classes == ("n01440764", "n01443537")  # not all of them
+
+
+def test_the_text_of_each_image_is_read_once() -> None:
+    class Counted(Files):
+        def __init__(self, files: Mapping[str, bytes]) -> None:
+            super().__init__(files)
+            self.read_names: list[str] = []
+
+        def read(self, name: str) -> bytes:
+            self.read_names.append(name)
+            return super().read(name)
+
+    texts = {f"labels/{number}.txt": f"{number % 2} 0.5 0.5 1 1".encode() for number in range(6)}
+    files = Counted({**IMAGES, **texts, "classes.txt": b"cat\ndog"})
+    found = open_layout(files, "pets", DEFAULT_LIMITS)
+    assert classes_of(found) == {name: ("cat", "dog")[number % 2] for number, name in enumerate(IMAGES)}
+    assert sorted(name for name in files.read_names if name.endswith(".txt")) == ["classes.txt", *sorted(texts)]
