@@ -30,6 +30,14 @@ def test_without_images_nothing_is_known() -> None:
     assert wilson_pct(0, 0) == (0.0, 100.0)
 
 
+def test_the_interval_includes_its_share_to_the_last_bit() -> None:
+    for images in range(1, 400):
+        assert wilson_pct(images, images)[1] == 100.0
+        assert wilson_pct(0, images)[0] == 0.0
+        low, high = wilson_pct(images // 3, images)
+        assert low <= 100 * (images // 3) / images <= high
+
+
 def test_a_confusion_matrix_has_true_classes_in_its_rows() -> None:
     table = confusion(LABELS, PREDICTED, 3)
     assert table.tolist() == [[1, 2, 0], [1, 1, 0], [0, 1, 3]]
