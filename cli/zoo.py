@@ -28,6 +28,9 @@ def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) ->
 
     try:
         macs = parse_macs(budget)
+    except ValueError as error:
+        raise CommandError("No network fits these options", [f"--budget {budget!r}: {error}"]) from error
+    try:
         if macs is not None and not (isinstance(macs, int) and macs > 0):
             raise ValueError(f"--budget {budget!r} is not a positive number of MACs")
         nets = [describe_net(net, resolution, num_classes, macs) for net in ZOO.values()]

@@ -25,7 +25,7 @@ def parse_macs(value: object) -> object:
         return value
     match = _MACS_TEXT.fullmatch(value.strip()) if len(value) <= 32 else None
     if match is None:
-        raise ValueError('a number of MACs is an integer or a text such as "300M", "4.5M" or "800k"')
+        raise ValueError('must be MACs, as an integer or a text such as "300M", "4.5M" or "800k"')
     whole, _, decimals = match[1].partition(".")
     scaled = int(whole + decimals) * _SUFFIXES[match[2]]  # integers only: 0.3M must not become 299999
     macs, rest = divmod(scaled, 10 ** len(decimals))

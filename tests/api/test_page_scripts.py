@@ -425,6 +425,12 @@ def test_a_score_on_few_images_is_a_count_of_them() -> None:
     assert evaluate("[scoreOf(92.3077, 13), scoreOf(92.3077, 5000)]", validation="{ scoreOf }") == ["92.3%", "92.31%"]
 
 
+def test_events_that_counted_the_validation_images_go_before_an_estimate() -> None:
+    events = [{"detail": {"val_images": 9}}, {"detail": {"val_images": None}}, {"detail": {}}, {"detail": None}]
+    assert evaluate("countedImages(input)", events, validation="{ countedImages }") == 9
+    assert evaluate("countedImages(input) === undefined", events[1:], validation="{ countedImages }")
+
+
 def test_a_finding_is_a_sentence_and_names_stay_as_they_are() -> None:
     findings = [
         "no split is given; a fifth is drawn",

@@ -52,3 +52,4 @@ def test_an_unreachable_budget_is_marked() -> None:
 def test_an_invalid_option_prints_a_message_and_exits_with_code_2(option: str, value: str) -> None:
     result = zoo(option, value)
     assert (result.exit_code, "No network fits these options" in result.stderr) == (2, True)
+    assert value in result.stderr

@@ -12,7 +12,7 @@ import { repeats } from "./repeats.js";
 import { budget, budgets, classes, downloads, numbers } from "./result.js";
 import { head, RANDOM, refreshAge, startOf } from "./search_head.js";
 import { tradeOff } from "./tradeoff.js";
-import { validationImages } from "./validation.js";
+import { countedImages, validationImages } from "./validation.js";
 import { FINAL, whereabouts } from "./waiting.js";
 
 const EVERY_MS = 1000;
@@ -64,6 +64,7 @@ export function showDetail(main, id, onChange) {
       await follow(id, shown);
       const architecture = await newArchitecture(search, shown);
       if (shown.valImages === undefined) shown.valImages = await judges(search);
+      shown.valImages = countedImages(shown.events) ?? shown.valImages;
       const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
       const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;

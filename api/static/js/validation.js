@@ -7,6 +7,9 @@ export function validationImages(trainCounts, fraction) {
   return trainCounts.map((images) => Math.min(Math.max(1, halfEven(fraction * images)), images - 1)).reduce((a, b) => a + b, 0);
 }
 
+/** How many validation images there are, as the newest event that counted them says; undefined: none has yet. */
+export const countedImages = (events) => events.findLast(({ detail }) => detail?.val_images)?.detail.val_images;
+
 /** 92.307 of 13 images -> "12 of 13 images"; "on about 13 images" where no count of 13 is that share. */
 export function onImages(top1, images) {
   const correct = Math.round((top1 * images) / 100);
