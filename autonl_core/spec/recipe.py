@@ -15,7 +15,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import ParentError, WeightSetError
 from autonl_core.spec.auto_start import decide_start
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, SearchConfig
-from autonl_core.spec.config_sections import AugmentConfig, SupernetConfig
+from autonl_core.spec.config_sections import AugmentConfig, SupernetConfig, TrainConfig
 from autonl_core.spec.feasibility import space_within
 from autonl_core.spec.parent_search import ParentSearch, follow, parent_id
 from autonl_core.spec.several_budgets import DERIVES_ONLY
@@ -29,6 +29,7 @@ _TRAIN_IMAGES = 70_000  # that train the chosen network
 _FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
 _FEW_WEIGHT = 0.5  # of a teacher that had few images itself
 _POLICY_IMAGES, _POLICY_PX = 20_000, 24  # up to so many images, of so many pixels or more, a policy is known to help
+_FEW_LR, _FEW_LR_PX = 0.2, 63  # of SGD for the chosen network, where that policy is the default, up to so many pixels
 _SUPERNET: Mapping[str, Any] = {
     "optimizer": "adamw",
     "lr": 0.001,
@@ -87,7 +88,8 @@ def settle(
         return _fine_tuning(config, dataset, known, name)
     supernet = from_nothing(config) if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
     space = config.search_space or space_within(config, dataset)  # what goes on from it later stays in it
-    return config.model_copy(update={"init": NO_INIT, "supernet": supernet, "search_space": space})
+    train = _train_from_nothing(config, dataset)
+    return config.model_copy(update={"init": NO_INIT, "supernet": supernet, "search_space": space, "train": train})
 
 
 def from_nothing(config: SearchConfig) -> SupernetConfig:
@@ -97,12 +99,24 @@ def from_nothing(config: SearchConfig) -> SupernetConfig:
     return config.supernet.model_copy(update=dict(_BRIEF))
 
 
+def _train_from_nothing(config: SearchConfig, dataset: DatasetSpec) -> TrainConfig:
+    """How `config` trains from random weights: networks that learn few small images by SGD gain from a high rate."""
+    small = (config.resolution or dataset.image_size) <= _FEW_LR_PX
+    fast = small and _learns_few(config, dataset) and config.train.optimizer == "sgd"
+    return _with_defaults(config.train, lr=_FEW_LR) if fast else config.train
+
+
 def _augment(config: SearchConfig, dataset: DatasetSpec, init: str) -> AugmentConfig:
     """What `config` asks for, its policy decided: few images that are learned from nothing need the strongest."""
     if config.augment.policy is not None:
         return config.augment
-    few = dataset.train_images <= _POLICY_IMAGES and (config.resolution or dataset.image_size) >= _POLICY_PX
-    return config.augment.model_copy(update={"policy": "trivialaugment" if few and init == NO_INIT else "none"})
+    strong = _learns_few(config, dataset) and init == NO_INIT
+    return config.augment.model_copy(update={"policy": "trivialaugment" if strong else "none"})
+
+
+def _learns_few(config: SearchConfig, dataset: DatasetSpec) -> bool:
+    """Whether the images are as few, and as large, as those that the recipe for few images was measured on."""
+    return dataset.train_images <= _POLICY_IMAGES and (config.resolution or dataset.image_size) >= _POLICY_PX
 
 
 def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet], name: str) -> SearchConfig:

@@ -150,7 +150,7 @@ def test_every_refusal_is_a_problem(client: httpx.Client, method: str, path: str
     ("method", "path", "allowed"),
     [
         ("PUT", "/searches", {"GET", "HEAD", "POST"}),
-        ("OPTIONS", "/searches/none", {"GET", "HEAD", "DELETE"}),
+        ("OPTIONS", "/searches/none", {"GET", "HEAD", "DELETE", "PATCH"}),
         ("POST", "/architectures/none/checkpoint", {"GET", "HEAD"}),
         ("DELETE", "/static/app.js", {"GET", "HEAD"}),
     ],

@@ -48,13 +48,11 @@ def test_photographs_start_from_pretrained_weights() -> None:
     ],
     ids=["small images", "small resolution", "another space", "another algorithm", "not wanted", "digits"],
 )
-def test_everything_else_starts_at_random_and_trains_by_the_defaults(
-    fields: dict[str, object], dataset: DatasetSpec
-) -> None:
+def test_everything_else_starts_at_random(fields: dict[str, object], dataset: DatasetSpec) -> None:
     asked = request(**fields)
     settled = settle(asked, dataset, KNOWN)
     decided = {"init": "none", "augment": settled.augment, "supernet": settled.supernet}
-    assert settled == asked.model_copy(update=decided)
+    assert settled == asked.model_copy(update={**decided, "train": settled.train})
 
 
 def test_what_starts_at_random_is_searched_briefly() -> None:
@@ -107,6 +105,30 @@ def test_few_images_that_are_learned_from_nothing_get_a_policy(
     fields: dict[str, object], dataset: DatasetSpec, policy: str
 ) -> None:
     assert settle(request(**fields), dataset, KNOWN).augment.policy == policy
+
+
+@pytest.mark.parametrize(
+    ("fields", "images", "px", "lr"),
+    [
+        ({}, 3_000, 32, 0.2),
+        ({}, 20_000, 24, 0.2),
+        ({}, 20_001, 32, 0.1),
+        ({}, 3_000, 23, 0.1),
+        ({"resolution": 64}, 3_000, 32, 0.1),
+        ({"resolution": 32}, 3_000, 300, 0.2),
+        ({"train": {"lr": 0.1}}, 3_000, 32, 0.1),
+        ({"train": {"optimizer": "adamw"}}, 3_000, 32, 0.1),
+        ({"train": {"epochs": 7}}, 3_000, 32, 0.2),
+    ],
+)
+def test_few_small_images_that_are_learned_from_nothing_get_a_high_rate(
+    fields: dict[str, object], images: int, px: int, lr: float
+) -> None:
+    dataset = replace(PHOTOS, image_size=px, train_images=images)
+    budget = "300k" if px < 24 else "4.5M"
+    settled = settle(request(init="none", **{"flops_budget": budget, **fields}), dataset, KNOWN)
+    assert settled.train.lr == lr
+    assert settled.supernet.lr == 0.1
 
 
 def test_without_the_package_of_the_weights_a_search_starts_at_random() -> None:
