@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -34,6 +34,7 @@ IdempotencyKey = Annotated[
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_RFC_3339_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ANY_DATETIME = TypeAdapter(datetime)
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -52,6 +53,17 @@ def _parse_timestamp(text: object) -> datetime:
         return _EARLIEST if timestamp.year == 1 else _LATEST
 
 
+def _parse_day(text: object) -> date:
+    """A day in RFC 3339, and nothing else that pydantic accepts: seconds since 1970, a time at midnight."""
+    try:
+        if not isinstance(text, str) or _RFC_3339_DAY.fullmatch(text) is None:
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a day, as in 2026-01-31") from None
+
+
+Day = Annotated[date, PlainValidator(_parse_day, json_schema_input_type=date)]
 Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp, json_schema_input_type=datetime), Query()]
 
 

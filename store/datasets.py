@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
-from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
 from store.artifacts import ArtifactStore

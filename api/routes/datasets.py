@@ -38,7 +38,7 @@ from api.upload_detection import ARCHIVE_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.file_kinds import kind_of
-from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.scan import has_changed
 from autonl_core.datasets.sources import detect_source, expected_sources
 from autonl_core.datasets.spec import DuplicatesRule

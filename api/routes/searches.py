@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator
 
 from api import problems
 from api.access import ReadStores, SubmitStores
@@ -34,7 +33,7 @@ from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.auto_start import feasible_for_auto
 from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
-from autonl_core.spec.labels import MAX_LABELS, read_label
+from autonl_core.spec.labels import MAX_LABELS, LabelText, read_label
 from store.errors import DatasetChanged, SearchChanged, StartChanged, TooManyLabels
 from store.models import Search
 from store.page_tokens import MAX_PAGE_SIZE
@@ -45,13 +44,8 @@ from store.stores import Stores
 T = TypeVar("T")
 
 
-def _check_label(text: str) -> str:
-    read_label(text)
-    return text
-
-
 LabelFilters = Annotated[
-    list[Annotated[str, AfterValidator(_check_label)]] | None,
+    list[LabelText] | None,
     Query(max_length=MAX_LABELS, description="as key:value; several: those that have all of them"),
 ]
 

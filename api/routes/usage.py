@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from api import problems
 from api.access import ReadStores
+from api.dependencies import Day
 from api.openapi_responses import problem_responses
 from api.schemas.problems import FieldProblem
 from api.schemas.usage import UsageView, UsedNowView
@@ -22,8 +23,8 @@ router = APIRouter(tags=["usage"])
 def get_usage(
     request: Request,
     stores: ReadStores,
-    first: Annotated[date | None, Query(alias="from", description="a day in UTC; default: 29 days before `to`")] = None,
-    last: Annotated[date | None, Query(alias="to", description="a day in UTC; default: today")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="a day in UTC; default: 29 days before `to`")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="a day in UTC; default: today")] = None,
 ) -> UsageView:
     """Compute, searches and bytes by day, from `from` to `to`; what is in use now; and the limits of the tenant."""
     last = last or stores.usage.today()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 from api import problems
 from api.access import DataStores, ReadStores
@@ -23,6 +23,7 @@ from api.upload_detection import WEIGHTS_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName
+from autonl_core.spec.names import NAME_PATTERN
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
 from store.json_values import plain_text
 from store.states import WeightSetState
@@ -38,12 +39,14 @@ Statement = Annotated[str, StringConstraints(min_length=1, max_length=500), Afte
 
 
 def _not_reserved(name: str) -> str:
-    if name in (AUTO_INIT, NO_INIT):
+    if name in _RESERVED:
         raise ValueError(f"{name!r} has a meaning of its own as the init of a search; choose another name")
     return name
 
 
-NewName = Annotated[Name, AfterValidator(_not_reserved)]
+_RESERVED = (AUTO_INIT, NO_INIT)
+_NAME_SCHEMA = {"type": "string", "pattern": NAME_PATTERN, "not": {"enum": [*_RESERVED]}}
+NewName = Annotated[Name, AfterValidator(_not_reserved), WithJsonSchema(_NAME_SCHEMA)]
 
 router = APIRouter(prefix="/weights", tags=["weights"])
 

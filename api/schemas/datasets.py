@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from api.schemas.base import View, mirrors
 from autonl_core.datasets.check_report import SHOWN_PAIRS, DatasetProblem, DatasetReport, SamePicture
-from autonl_core.datasets.layouts.choose import AUTO, require_layout
+from autonl_core.datasets.layouts.choose import require_layout
+from autonl_core.datasets.layouts.grammar import AUTO, LAYOUT_PATTERN
 from autonl_core.datasets.layouts.pattern import HELP as PATTERN_HELP
 from autonl_core.datasets.layouts.pattern import MAX_LENGTH
 from autonl_core.datasets.spec import DuplicatesRule, dataset_kinds
@@ -28,7 +29,9 @@ def _checked_layout(text: str) -> str:
     return text
 
 
-Layout = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH), AfterValidator(_checked_layout)]
+_LENGTHS = StringConstraints(min_length=1, max_length=MAX_LENGTH)
+_LAYOUT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": LAYOUT_PATTERN}
+Layout = Annotated[str, _LENGTHS, AfterValidator(_checked_layout), WithJsonSchema(_LAYOUT_SCHEMA)]
 LAYOUT_HELP = (
     f"how folders name classes: `auto` recognises what is unambiguous; otherwise {PATTERN_HELP}; or the name of a file "
     "of labels and its column, such as labels.csv:breed"

@@ -25,7 +25,9 @@ class KeyBody(BaseModel):
         description="`read`: see everything of the tenant; `submit`: start, pause, resume, cancel and delete searches; "
         "`data`: add and delete datasets and weights; `admin`: make and revoke keys",
     )
-    expires_in_days: int | None = Field(default=None, ge=1, le=3650, description="null: it does not expire")
+    expires_in_days: int | None = Field(
+        default=None, strict=True, ge=1, le=3650, description="null: it does not expire"
+    )
 
 
 class KeyView(View):

@@ -30,7 +30,7 @@ from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
 from autonl_core.datasets.data_source import FileSource
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.layout import Layout, open_layout
-from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.layouts.image_tables import may_have_labels
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest

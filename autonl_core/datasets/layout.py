@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from autonl_core.datasets.data_source import FileSource
-from autonl_core.datasets.layouts.choose import AUTO, EXPECTED_LAYOUT, Chooser, why_unused
+from autonl_core.datasets.layouts.choose import EXPECTED_LAYOUT, Chooser, why_unused
 from autonl_core.datasets.layouts.class_folders import ClassFolders, class_folders
 from autonl_core.datasets.layouts.folders import Folders, unwrap, unwrap_splits
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.layouts.groupings import Grouping, find_groupings
 from autonl_core.datasets.layouts.image_tables import ImageTables
 from autonl_core.datasets.layouts.label_files import LabelFiles

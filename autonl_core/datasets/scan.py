@@ -12,7 +12,7 @@ from autonl_core.datasets.data_source import FileSource, RenamesFiles
 from autonl_core.datasets.image_files import image_size
 from autonl_core.datasets.items import NEEDED_PER_CLASS, Item, count_by_class, split_items
 from autonl_core.datasets.layout import Layout, open_layout
-from autonl_core.datasets.layouts.choose import AUTO
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import read_manifest
 from autonl_core.datasets.mirror_names import read_mirror_names

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from autonl_core.spec.config import AUTO_INIT, Init, SearchConfig
-from autonl_core.spec.labels import MAX_LABELS, LabelKey, LabelValue
+from autonl_core.spec.labels import Labels
 
 
 def _either_budget(schema: dict[str, Any]) -> None:
@@ -35,9 +35,8 @@ class SearchRequest(SearchConfig):
         "left open is chosen with the architecture",
     )
 
-    labels: dict[LabelKey, LabelValue] = Field(
+    labels: Labels = Field(
         default={},
-        max_length=MAX_LABELS,
         exclude=True,  # from stored configurations: they belong to the row, and change nothing of the search
         description='what you know the search by, as {"team": "x"}; GET /searches?label=team:x lists those with it',
     )

@@ -15,6 +15,7 @@ from api.problems import MEDIA_TYPE, TYPES
 from api.schemas.problems import Problem
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs_text import MAX_MACS
+from tests.api.http_service import SEARCH
 
 
 @pytest.fixture
@@ -159,3 +160,44 @@ def test_a_search_needs_a_budget_in_one_of_two_fields(
 ) -> None:
     schema = {"$ref": "#/components/schemas/SearchRequest", "components": described["components"]}
     assert OAS31Validator(schema).is_valid({"dataset": "photos", **budgets}) == allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked", "field"),
+    [
+        ("GET", "/usage", {"params": {"to": "0"}}, "to"),
+        ("GET", "/usage", {"params": {"to": "1700006400"}}, "to"),
+        ("GET", "/usage", {"params": {"from": "2026-01-31T00:00:00"}}, "from"),
+        ("GET", "/usage", {"params": {"from": "2026-02-30"}}, "from"),
+        ("GET", "/searches", {"params": {"label": "team"}}, "label/0"),
+        ("POST", "/keys", {"json": {"name": "laptop", "expires_in_days": "5"}}, "/expires_in_days"),
+        ("POST", "/keys", {"json": {"name": "laptop", "expires_in_days": True}}, "/expires_in_days"),
+        ("POST", "/searches", {"json": SEARCH | {"labels": {"Team": "x"}}}, "/labels/Team/[key]"),
+        ("POST", "/weights", {"params": {"name": "auto"}, "content": b"?"}, "name"),
+        ("POST", "/datasets", {"params": {"name": "a", "layout": "photos"}, "content": b"?"}, "layout"),
+    ],
+)
+def test_what_the_description_excludes_is_refused(
+    client: httpx.Client, described: dict[str, Any], method: str, path: str, asked: dict[str, Any], field: str
+) -> None:
+    answer = client.request(method, path, **asked)
+    assert answer.status_code == 422, answer.text
+    assert field in [error["pointer"] for error in answer.json()["errors"]]
+    assert not is_allowed(described, described["paths"][path][method.lower()], asked)
+
+
+def is_allowed(described: dict[str, Any], operation: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether the description allows these parameters and this body."""
+    values = [
+        (parameter["schema"], [value] if parameter["schema"].get("type") == "array" else value)
+        for parameter in operation.get("parameters", [])
+        if (value := asked.get("params", {}).get(parameter["name"])) is not None
+    ]
+    if "json" in asked:
+        values.append((operation["requestBody"]["content"]["application/json"]["schema"], asked["json"]))
+    formats = OAS31Validator.FORMAT_CHECKER
+    parts = [{**schema, "components": described["components"]} for schema, _ in values]
+    return all(
+        OAS31Validator(schema, format_checker=formats).is_valid(value)
+        for schema, (_, value) in zip(parts, values, strict=True)
+    )

@@ -42,6 +42,7 @@ _SEMANTIC_FIELD_CODES = {
     "page_token",
     "parent_unfit",
     "path_not_allowed",
+    "period",
     "unknown_dataset",
     "unknown_space",
     "weights_unfit",

@@ -6,18 +6,20 @@ from run to run; the resulting history must be sound in any case.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import httpx
 import psutil
 
 from store.errors import StateConflict
 from store.states import SearchState
 from tests.reliability.broker import VolatileBroker
-from tests.reliability.service import Service, drop_sessions, has_exited, send_signal
+from tests.reliability.service import SEARCH, Service, drop_sessions, has_exited, send_signal
 from tests.servers import wait_for
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
@@ -29,10 +31,16 @@ SLEEP_S = (1.0, 8.0)  # how long a process is frozen: some wake within their lea
 
 
 class Chaos:
-    """Injects faults into `service` as planned by `seed`, while searches are submitted to it over HTTP."""
+    """Injects faults into `service` as planned by `seed`, while searches are submitted to it over HTTP.
 
-    def __init__(self, service: Service, broker: VolatileBroker, seed: int) -> None:
+    Args:
+        keys: of the users, who take turns; none: a service that needs no keys, with one user.
+    """
+
+    def __init__(self, service: Service, broker: VolatileBroker, seed: int, keys: Sequence[str] = ()) -> None:
         self.service, self.broker = service, broker
+        self._users = [{"Authorization": f"Bearer {key}"} for key in keys] or [{}]
+        self.refused: Counter[int] = Counter()  # requests that no key allowed, by status
         self.rng = random.Random(seed)
         self.accepted: list[str] = []
         self.faults: Counter[str] = Counter()
@@ -62,6 +70,7 @@ class Chaos:
                 if len(self.accepted) < SEARCHES:
                     self._submit()
             self._change_a_mind()
+            self._trespass()
             self._wake(time.monotonic())
             if plan:
                 kind = plan.pop()
@@ -90,10 +99,44 @@ class Chaos:
 
     # Users
 
+    def accepted_of(self, user: int) -> list[str]:
+        """The searches of one of the users."""
+        return self.accepted[user :: len(self._users)]
+
+    def seen_by(self, user: int) -> dict[str, str]:
+        """The searches that a user is shown, on all pages, and their states."""
+        seen: dict[str, str] = {}
+        path: str | None = "/searches?page_size=50"
+        while path is not None:
+            page = self.service.request_patiently("GET", path, headers=self._users[user])
+            seen |= {search["id"]: search["state"] for search in page["searches"]}
+            token = page["next_page_token"]
+            path = None if token is None else f"/searches?page_size=50&page_token={token}"
+        return seen
+
     def _submit(self) -> None:
         """Submit a search until it is accepted; the idempotency key makes sure that it is started once."""
-        key = f"search-{len(self.accepted)}"
-        self.accepted.append(self.service.request_patiently("POST", "/searches", key=key)["id"])
+        number = len(self.accepted)
+        headers = self._users[number % len(self._users)]
+        accepted = self.service.request_patiently("POST", "/searches", key=f"search-{number}", headers=headers)
+        self.accepted.append(accepted["id"])
+
+    def _trespass(self) -> None:
+        """With keys: a request without one, and one for a search of another user, in the middle of the faults."""
+        if len(self._users) < 2:
+            return
+        user = self.rng.randrange(len(self._users))
+        foreign = self.rng.choice(self.accepted_of(user - 1))
+        requests: list[tuple[str, str, dict[str, str]]] = [
+            ("POST", "/searches", {}),
+            ("POST", f"/searches/{foreign}/cancel", self._users[user]),
+        ]
+        for method, path, headers in requests:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self.service.client.request(
+                    method, path, json=SEARCH if not headers else None, headers=headers
+                )
+                self.refused[answer.status_code] += 1
 
     def _change_a_mind(self) -> None:
         request = self.rng.choice(["cancel", "pause", "resume", "resume", None, None, None, None])

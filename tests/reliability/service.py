@@ -136,10 +136,19 @@ class Service:
         return search_id
 
     def request_patiently(
-        self, method: str, path: str, key: str | None = None, timeout_s: float = 60
+        self,
+        method: str,
+        path: str,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 60,
     ) -> dict[str, Any]:
-        """Repeat a request until the service responds with anything but 503; returns the response's JSON."""
-        headers = {} if key is None else {"Idempotency-Key": key}
+        """Repeat a request until the service responds with anything but 503; returns the response's JSON.
+
+        Args:
+            key: of idempotency.
+        """
+        headers = {**(headers or {}), **({} if key is None else {"Idempotency-Key": key})}
         give_up_at = time.monotonic() + timeout_s
         while True:
             try:

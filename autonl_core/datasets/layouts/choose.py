@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from autonl_core.datasets.layouts.folders import Folders
+from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.layouts.label_files import LabelFiles, Labels, is_label_layout
 from autonl_core.datasets.layouts.listed import Listed
 from autonl_core.datasets.layouts.pattern import CLASS_NUMBER, SPLIT, Pattern, Place
@@ -15,7 +16,6 @@ from autonl_core.datasets.layouts.split_names import split_part
 from autonl_core.datasets.names import Parts
 from autonl_core.errors import AmbiguousLayout, DatasetError
 
-AUTO = "auto"
 EXPECTED_LAYOUT = "CLASS/image, or train/CLASS/image and test/CLASS/image"
 _SHOWN_TABLES = 5
 _MANY_LABELS = "has several files or columns of labels"

@@ -9,6 +9,7 @@ file: `cat_001.jpg`.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -20,6 +21,7 @@ from autonl_core.errors import DatasetError
 CLASS, SPLIT, ANY, CLASS_NUMBER = "CLASS", "SPLIT", "*", "CLASS_NUMBER"
 JOINT = "/"  # between the folders that name a class together
 MAX_LENGTH = 1_000
+_SPACE = string.whitespace  # of ASCII: folders may be named with any other
 HELP = (
     "such as CLASS, SPLIT/CLASS, */CLASS or photos/CLASS: one component per folder, where SPLIT is a folder named like "
     "train or test, CLASS names the class, * is any folder, and anything else is a folder of that name; at the end "
@@ -44,7 +46,7 @@ class Pattern:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises DatasetError, which says how a layout is written."""
-        components = tuple(part.strip() for part in text.strip().strip("/").split("/"))
+        components = tuple(part.strip(_SPACE) for part in text.strip(_SPACE).strip("/").split("/"))
         classes = components.count(CLASS) + components.count(CLASS_NUMBER)
         flat_inside = CLASS_NUMBER in components[:-1] or components.count(CLASS_NUMBER) * components.count(CLASS)
         if not all(components) or not classes or flat_inside or components.count(SPLIT) > 1:
