@@ -110,6 +110,7 @@ class Search(OfTenant, Base):
         partial_index("ix_searches_turns", *_TURN, where=_IS_QUEUED),
         partial_index("ix_searches_claimed", "lease_until", where=_IS_CLAIMED),
         partial_index("ix_searches_running", "tenant_id", where=_IS_CLAIMED),
+        partial_index("ix_searches_finished", "finished_at", where="finished_at IS NOT NULL"),
     )
 
 
@@ -256,12 +257,13 @@ class Checked(OfTenant):
     checked_at: Mapped[datetime | None]
 
 
-def _rules_of_checked(table: str, states: type[StrEnum]) -> tuple[SchemaItem, ...]:
+def _rules_of_checked(table: str, states: type[StrEnum], *, refused: str) -> tuple[SchemaItem, ...]:
     return (
         CheckConstraint(_one_of("state", [state.value for state in states]), name="state"),
         CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
         CheckConstraint("(state = 'checking') = (checked_at IS NULL)", name="checked_when_told"),
         partial_index(f"ix_{table}_checking", "created_at", where="state = 'checking'"),
+        partial_index(f"ix_{table}_refused", "checked_at", where=f"state = '{refused}'"),
     )
 
 
@@ -276,7 +278,10 @@ class Dataset(Checked, Base):
     sha256: Mapped[str | None] = mapped_column(String(64))  # of an uploaded archive
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (*_rules_of_checked("datasets", DatasetState), Index(None, "tenant_id", "sha256"))
+    __table_args__ = (
+        *_rules_of_checked("datasets", DatasetState, refused=DatasetState.INVALID),
+        Index(None, "tenant_id", "sha256"),
+    )
 
 
 class WeightSetRow(Checked, Base):
@@ -292,7 +297,7 @@ class WeightSetRow(Checked, Base):
     problems: Mapped[list[Any] | None] = mapped_column(Json)  # WeightProblem
 
     __table_args__ = (
-        *_rules_of_checked("weight_sets", WeightSetState),
+        *_rules_of_checked("weight_sets", WeightSetState, refused=WeightSetState.REFUSED),
         CheckConstraint("(state = 'ready') = (weights IS NOT NULL)", name="weights_when_ready"),
         CheckConstraint("(state = 'refused') = (problems IS NOT NULL)", name="problems_when_refused"),
     )

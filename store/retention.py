@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from autonl_core.spec.event_kinds import EventKind
@@ -21,7 +21,7 @@ from store.artifacts import ArtifactStore
 from store.db import Database, now
 from store.leases import lock_row
 from store.models import Artifact, Dataset, Event, Metric, RunState, Search, Supernet, WeightSetRow
-from store.searches import unfinished_successors
+from store.searches import needed_parents
 from store.settings import Settings
 from store.states import FINAL, DatasetState, WeightSetState
 
@@ -83,17 +83,18 @@ class RetentionStore:
 
     def refused_datasets(self) -> Sequence[tuple[str, str]]:
         """Tenants and names of datasets that were refused long ago."""
-        return self._refused(Dataset, Dataset.state == DatasetState.INVALID)
+        return self._refused(Dataset, DatasetState.INVALID)
 
     def refused_weights(self) -> Sequence[tuple[str, str]]:
         """Tenants and names of weight sets that were refused long ago."""
-        return self._refused(WeightSetRow, WeightSetRow.state == WeightSetState.REFUSED)
+        return self._refused(WeightSetRow, WeightSetState.REFUSED)
 
     def _refused(
-        self, table: type[Dataset | WeightSetRow], is_refused: ColumnElement[bool]
+        self, table: type[Dataset | WeightSetRow], refused: DatasetState | WeightSetState
     ) -> Sequence[tuple[str, str]]:
         if not (keep_s := self._settings.refused_keep_s):
             return ()
+        is_refused = table.state == bindparam(None, refused, type_=table.state.type, literal_execute=True)
         with self._database.read_scope() as session:
             until = now(session) - timedelta(seconds=keep_s)
             query = select(table.tenant_id, table.name).where(is_refused, table.checked_at < until).limit(_BATCH)
@@ -119,4 +120,4 @@ class RetentionStore:
 
 def _is_needed() -> ColumnElement[bool]:
     """Whether a search that is not final goes on from the row of `Search`."""
-    return unfinished_successors(Search.id).exists()
+    return Search.id.in_(needed_parents())

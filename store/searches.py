@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import Session, aliased
 
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
@@ -31,6 +31,7 @@ from store.search_lists import SearchFilter, SearchPage, list_searches
 from store.settings import Settings
 from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_version
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
+from store.tenant_rows import Tenant
 from store.unchanged import lock_search, unknown_search
 from store.webhooks.feed import announce_all
 
@@ -183,10 +184,21 @@ def _lock_dataset(session: Session, dataset: DatasetSpec) -> None:
         raise DatasetChanged(f"dataset {dataset.name!r} was deleted or replaced in the meantime; read it again")
 
 
-def unfinished_successors(parent: str | InstrumentedAttribute[str]) -> Select[str]:
-    """The ids of searches that are not final and go on from `parent`, the id of a search or a column of ids."""
+def unfinished_successors(parent: str) -> Select[str]:
+    """The ids of searches that are not final and go on from the search with the id `parent`."""
+    return select(Search.id).where(Search.parent == parent, Search.state.not_in(FINAL))
+
+
+def needed_parents() -> Select[str | None]:
+    """The ids of searches that others, which are not final, go on from. None of them is null.
+
+    It names no row of the statement around it, so it is answered once: unfinished searches are few, and an index has
+    them by tenant and state.
+    """
     successor = aliased(Search)
-    return select(successor.id).where(successor.parent == parent, successor.state.not_in(FINAL))
+    unfinished = successor.state.in_(sorted(set(SearchState) - FINAL))
+    of_tenants = select(successor.parent).join(Tenant, Tenant.id == successor.tenant_id)
+    return of_tenants.where(unfinished, successor.parent.is_not(None))
 
 
 def _lock_start(session: Session, config: SearchConfig) -> None:

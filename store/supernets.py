@@ -16,7 +16,7 @@ from store.artifacts import ArtifactStore, StoredFile, copy_stream
 from store.db import Database, now
 from store.errors import ArtifactError, NotFound
 from store.models import Search, Supernet
-from store.searches import search_result, unfinished_successors
+from store.searches import needed_parents, search_result
 from store.settings import Settings
 from store.usage import add_usage
 
@@ -82,11 +82,14 @@ class SupernetStore:
         """
         with self._database.session_scope() as session:
             until = now(session) - timedelta(seconds=self._settings.supernet_keep_s)
-            needed = unfinished_successors(Supernet.search_id).exists()
             is_over = exists().where(Search.id == Supernet.search_id, Search.finished_at < until)
             # Locked first: a search that is being created on one of them is then refused, or seen by what follows.
             old = session.scalars(select(Supernet.search_id).where(is_over).with_for_update()).all()
-            deleted = delete(Supernet).where(Supernet.search_id.in_(old), ~needed).returning(Supernet.key)
+            deleted = (
+                delete(Supernet)
+                .where(Supernet.search_id.in_(old), Supernet.search_id.not_in(needed_parents()))
+                .returning(Supernet.key)
+            )
             keys = session.scalars(deleted.execution_options(synchronize_session=False)).all()
         for key in keys:
             self._artifacts.delete(key)

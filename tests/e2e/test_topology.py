@@ -40,6 +40,8 @@ def topology(postgres: PostgresServer, broker: ValkeyServer, tmp_path: Path) -> 
         for name in ("api", "sweeper", "worker"):
             opened.start(name)
         opened.wait_until_ready()
+        assert opened.client.post("/searches", json=SEARCH).status_code == 401
+        opened.sign_in()
         yield opened
     finally:
         opened.close()

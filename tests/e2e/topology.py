@@ -15,8 +15,9 @@ import psutil
 from tests.e2e.compose import ROOT, SECRETS, load
 from tests.servers import free_port, wait_for
 
-# Short intervals, so that tests are quick.
+# Keys on loopback too, and short intervals, so that tests are quick.
 _FAST = {
+    "AUTONL_REQUIRE_KEYS": "true",
     "AUTONL_BEAT_S": "0.5",
     "AUTONL_LEASE_S": "10",
     "AUTONL_POLL_S": "0.2",
@@ -30,7 +31,10 @@ _FAST = {
 
 
 class Topology:
-    """Starts and stops services of the compose file by name; `client` talks to their API."""
+    """Starts and stops services of the compose file by name; `client` talks to their API.
+
+    It needs keys, as in containers, where it listens on more than loopback.
+    """
 
     def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
         self._services: dict[str, Any] = load(SECRETS)["services"]
@@ -46,6 +50,19 @@ class Topology:
             "AUTONL_DATASET_ROOTS": str(folder),
             "AUTONL_DEVICE": "cpu",
         }
+
+    def sign_in(self) -> None:
+        """Send a new key of a new tenant with all requests from now on; the database is migrated."""
+        self._autonl("tenants", "create", "ants")
+        key = self._autonl("keys", "create", "--tenant", "ants", "--name", "e2e")
+        self.client.headers["Authorization"] = f"Bearer {key}"
+
+    def _autonl(self, *arguments: str) -> str:
+        """What a command prints that an operator runs beside the database."""
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        environment = os.environ | {"DATABASE_URL": self._addresses["DATABASE_URL"]}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     def run(self, name: str) -> int:
         """Run a service that exits on its own; returns its exit code."""

@@ -126,7 +126,7 @@ class Chaos:
         if len(self._users) < 2:
             return
         user = self.rng.randrange(len(self._users))
-        foreign = self.rng.choice(self.accepted_of(user - 1))
+        foreign = self.rng.choice(self.accepted_of((user + 1) % len(self._users)))
         requests: list[tuple[str, str, dict[str, str]]] = [
             ("POST", "/searches", {}),
             ("POST", f"/searches/{foreign}/cancel", self._users[user]),

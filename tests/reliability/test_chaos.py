@@ -24,7 +24,7 @@ MORE_SEEDS = [pytest.param(seed, marks=pytest.mark.repeated) for seed in (2, 3)]
 SEEDS = [int(seed) for seed in CHOSEN.split(",")] if CHOSEN else [1, *MORE_SEEDS]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_chaos(seed: int, start: Start, broker: VolatileBroker) -> None:
     # Faults come faster than in production, so one search may well meet ten of them in a row.
