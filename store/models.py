@@ -257,7 +257,7 @@ class Checked(OfTenant):
     checked_at: Mapped[datetime | None]
 
 
-def _rules_of_checked(table: str, states: type[StrEnum], *, refused: str) -> tuple[SchemaItem, ...]:
+def _rules_of_checked(table: str, states: type[StrEnum], refused: str) -> tuple[SchemaItem, ...]:
     return (
         CheckConstraint(_one_of("state", [state.value for state in states]), name="state"),
         CheckConstraint("state = 'checking' OR owner IS NULL", name="owner_only_while_checking"),
@@ -278,10 +278,7 @@ class Dataset(Checked, Base):
     sha256: Mapped[str | None] = mapped_column(String(64))  # of an uploaded archive
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (
-        *_rules_of_checked("datasets", DatasetState, refused=DatasetState.INVALID),
-        Index(None, "tenant_id", "sha256"),
-    )
+    __table_args__ = (*_rules_of_checked("datasets", DatasetState, "invalid"), Index(None, "tenant_id", "sha256"))
 
 
 class WeightSetRow(Checked, Base):
@@ -297,7 +294,7 @@ class WeightSetRow(Checked, Base):
     problems: Mapped[list[Any] | None] = mapped_column(Json)  # WeightProblem
 
     __table_args__ = (
-        *_rules_of_checked("weight_sets", WeightSetState, refused=WeightSetState.REFUSED),
+        *_rules_of_checked("weight_sets", WeightSetState, "refused"),
         CheckConstraint("(state = 'ready') = (weights IS NOT NULL)", name="weights_when_ready"),
         CheckConstraint("(state = 'refused') = (problems IS NOT NULL)", name="problems_when_refused"),
     )
