@@ -138,7 +138,7 @@ def change_search(
     try:
         _if_current(responses, search_id, if_match, lambda seen: stores.labels.change(search_id, body.labels, seen))
     except TooManyLabels as error:
-        field = FieldProblem(pointer="/labels", code="too_long", detail=str(error))
+        field = FieldProblem(pointer="/labels", code="too_many_labels", detail=str(error))
         raise problems.invalid_fields([field]) from error
     return responses.show(search_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from autonl_core.spec.config_sections import Strict
-from autonl_core.spec.labels import MAX_LABELS, LabelKey, LabelValue
+from autonl_core.spec.labels import LabelChanges
 
 
 class ResumeBody(Strict):
@@ -23,8 +23,4 @@ class SearchChangeBody(Strict):
 
     model_config = ConfigDict(json_schema_extra={"example": {"labels": {"team": "x", "project": None}}})
 
-    labels: dict[LabelKey, LabelValue | None] = Field(
-        min_length=1,
-        max_length=2 * MAX_LABELS,
-        description="labels to set, and with null those to remove; others stay",
-    )
+    labels: LabelChanges = Field(description="labels to set, and with null those to remove; others stay")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -41,17 +41,22 @@ _KEY_SCHEMA = {"type": "string", "pattern": f"^{_KEY_PATTERN}$"}
 _VALUE_SCHEMA = {"type": "string", "pattern": f"^{_VALUE_PATTERN}$"}
 LabelKey = Annotated[str, AfterValidator(_check_key), WithJsonSchema(_KEY_SCHEMA)]
 LabelValue = Annotated[str, AfterValidator(_check_value), WithJsonSchema(_VALUE_SCHEMA)]
+
+
+def _object_schema(value: dict[str, Any], **lengths: int) -> WithJsonSchema:
+    """Not `patternProperties`, which says nothing of keys that do not match."""
+    return WithJsonSchema({"type": "object", "propertyNames": _KEY_SCHEMA, "additionalProperties": value, **lengths})
+
+
 Labels = Annotated[
     dict[LabelKey, LabelValue],
     Field(max_length=MAX_LABELS),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "propertyNames": _KEY_SCHEMA,
-            "additionalProperties": _VALUE_SCHEMA,
-            "maxProperties": MAX_LABELS,
-        }
-    ),
+    _object_schema(_VALUE_SCHEMA, maxProperties=MAX_LABELS),
+]
+LabelChanges = Annotated[
+    dict[LabelKey, LabelValue | None],
+    Field(min_length=1, max_length=2 * MAX_LABELS),
+    _object_schema({"anyOf": [_VALUE_SCHEMA, {"type": "null"}]}, minProperties=1, maxProperties=2 * MAX_LABELS),
 ]
 
 

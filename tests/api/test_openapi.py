@@ -173,6 +173,8 @@ def test_a_search_needs_a_budget_in_one_of_two_fields(
         ("POST", "/keys", {"json": {"name": "laptop", "expires_in_days": "5"}}, "/expires_in_days"),
         ("POST", "/keys", {"json": {"name": "laptop", "expires_in_days": True}}, "/expires_in_days"),
         ("POST", "/searches", {"json": SEARCH | {"labels": {"Team": "x"}}}, "/labels/Team/[key]"),
+        ("PATCH", "/searches/{search_id}", {"json": {"labels": {"Team": "x"}}}, "/labels/Team/[key]"),
+        ("PATCH", "/searches/{search_id}", {"json": {"labels": {}}}, "/labels"),
         ("POST", "/weights", {"params": {"name": "auto"}, "content": b"?"}, "name"),
         ("POST", "/datasets", {"params": {"name": "a", "layout": "photos"}, "content": b"?"}, "layout"),
     ],

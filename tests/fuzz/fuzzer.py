@@ -43,6 +43,7 @@ _SEMANTIC_FIELD_CODES = {
     "parent_unfit",
     "path_not_allowed",
     "period",
+    "too_many_labels",
     "unknown_dataset",
     "unknown_space",
     "weights_unfit",

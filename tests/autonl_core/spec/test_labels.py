@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
 from pydantic import TypeAdapter, ValidationError
 
-from autonl_core.spec.labels import Labels, LabelText
+from autonl_core.spec.labels import LabelChanges, Labels, LabelText
 
 ADAPTER = TypeAdapter[dict[str, str]](Labels)
 TEXT = TypeAdapter[str](LabelText)
 SCHEMA = ADAPTER.json_schema()
+CHANGES = TypeAdapter[dict[str, str | None]](LabelChanges)
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"}
 
 
@@ -64,3 +66,8 @@ def test_at_most_sixteen_labels_are_described_and_read() -> None:
     assert SCHEMA["maxProperties"] == 16
     assert accepts(ADAPTER, {f"k{number}": "x" for number in range(16)})
     assert not accepts(ADAPTER, {f"k{number}": "x" for number in range(17)})
+
+
+@given(st.dictionaries(st.sampled_from(["team", "Team", "k1", ""]), st.sampled_from(["x", "", "a\u200bb", None])))
+def test_changes_are_described_as_they_are_read(changes: dict[str, str | None]) -> None:
+    assert accepts(CHANGES, changes) == OAS31Validator(CHANGES.json_schema()).is_valid(changes)
