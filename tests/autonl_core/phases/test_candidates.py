@@ -51,6 +51,9 @@ class TestSeats:
         assert choose_finalists(ranked([*ALL, widest]), BEST, 2, TWIN, "widest") == [BEST, widest]
         assert choose_finalists(ranked([*ALL, widest]), BEST, 1, TWIN, "widest") == [widest]  # by 1.7 standard errors
         far, behind = candidate(0, "by_scores", 0.5, "11101110"), candidate(6, "widest", 0.8, "10001000")
+        assert choose_finalists(ranked([far, behind, *RANDOM]), far, 1, None, "widest") == [behind]  # by 2.6, untrained
+        far = candidate(0, "by_scores", 0.5, "11111111")
+        behind = candidate(6, "widest", 0.8, "10000000")  # 87.5 points, 7 standard errors
         assert choose_finalists(ranked([far, behind, *RANDOM]), far, 1, None, "widest") == [far]
         assert choose_finalists(ranked(ALL), BEST, 1, TWIN, "widest") == [BEST]  # there is none
 
