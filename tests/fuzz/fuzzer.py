@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from schemathesis.hooks import unregister
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from api.problems import TYPES
+from tests.api.http_service import CONTENT
 from tests.fuzz.seeded_service import Stock
 
 STREAM_S = 1.0  # how long a stream of events is listened to at most
@@ -143,7 +145,9 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
         "dictionaries": {
             "searches": {"values": stocked.searches},
             "finished": {"values": stocked.finished},
-            "deleted": {"values": stocked.deleted},
+            "kept": {"values": stocked.kept},
+            "deleted": {"values": [*stocked.deleted, stocked.searches[0]]},  # which never ends: no worker runs it
+            **{name: {"values": ids} for name, ids in stocked.controlled.items()},
             "architectures": {"values": [stocked.arch_id]},
             "datasets": {"values": stocked.datasets},
             "paths": {"values": stocked.dataset_paths},
@@ -161,6 +165,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "deleted_webhooks": {"values": stocked.deleted_webhooks},
             "deliveries": {"values": [stocked.delivery_id]},
             "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
+            "file_tags": {"values": [f'"{hashlib.sha256(CONTENT).hexdigest()}"', '"of-another-file"']},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
         },
         "parameters": {
@@ -184,6 +189,13 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "include-method": "DELETE",
                 "parameters": {"path.search_id": _sometimes("deleted"), "header.if-match": _sometimes("tags")},
             },
+            *(
+                {
+                    "include-path": f"/searches/{{search_id}}/{name}",
+                    "parameters": {"path.search_id": _sometimes(name, 0.8), "header.if-match": _sometimes("tags")},
+                }
+                for name in stocked.controlled
+            ),
             {
                 "include-path": "/webhooks/{webhook_id}",
                 "include-method": "DELETE",
@@ -212,8 +224,9 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "parameters": {
                     "path.arch_id": _sometimes("architectures", 0.8),
                     "query.format": _sometimes("formats", 0.8),  # the only one that exists
-                    "query.search_id": _sometimes("finished"),
+                    "query.search_id": _sometimes("kept", 0.8),
                     "header.Range": _sometimes("ranges", 0.8),
+                    "header.if-range": _sometimes("file_tags", 0.8),
                     "header.if-none-match": _sometimes("tags"),
                 },
                 "phases": {"fuzzing": {"generation": generation | {"max-examples": 3 * max_examples}}},

@@ -17,6 +17,7 @@ from store.stores import Stores
 from tests.api.http_service import check_datasets, check_weights, run_to_success, start
 from tests.store import sample_rows as samples
 
+CONTROLS = ("cancel", "pause", "resume")
 _FINISHED = 12
 _KEPT = 4  # of them, so that whatever requests delete, every route has a row to respond from
 
@@ -28,6 +29,8 @@ class Stock:
     searches: list[str]
     finished: list[str]
     deleted: list[str]  # of these, those that requests delete: the others keep their files
+    kept: list[str]  # of the others, those that succeeded
+    controlled: dict[str, list[str]]  # searches that can be cancelled, paused or resumed, and some that have ended
     arch_id: str
     datasets: list[str]
     dataset_paths: list[str]
@@ -66,6 +69,8 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         searches,
         finished,
         finished[:-_KEPT],
+        finished[-_KEPT:][1::2],
+        {name: [*_controlled(client, name), *finished[-_KEPT:]] for name in CONTROLS},
         arch_id,
         datasets,
         dataset_paths,
@@ -75,6 +80,14 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         revoked["id"],
         *_webhooks(client, stores),
     )
+
+
+def _controlled(client: httpx.Client, name: str) -> list[str]:
+    """Searches that wait, or are paused for `resume`."""
+    waiting = [start(client) for _ in range(_KEPT)]
+    for search_id in waiting if name == "resume" else ():
+        client.post(f"/searches/{search_id}/pause").raise_for_status()
+    return waiting
 
 
 def _webhooks(client: httpx.Client, stores: Stores) -> tuple[str, list[str], str]:
