@@ -46,6 +46,7 @@ SMALL = {
 }
 
 
+@pytest.mark.long
 def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
     config = SearchConfig.model_validate(SMALL)
     search, _ = stores.searches.create(config, DIGITS)

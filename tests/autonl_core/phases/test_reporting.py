@@ -114,7 +114,7 @@ def test_where_classes_come_from_is_part_of_the_report() -> None:
     check.add("info", "label_files", "the class of every image is what these files say", ["patients.csv"])
     check.add("info", "alpha", "transparent images", ["a.png"])
     check.add("warning", "imbalance", "one class is large")
-    assert readings_of(check) == ("The class of every image is what these files say (1: patients.csv)",)
+    assert readings_of(check) == ("The class of every image is what these files say (1: patients.csv).",)
     assert readings_of(None) == ()
     assert set(READINGS) <= {finding.value[0] for finding in Finding}
 
@@ -145,6 +145,6 @@ def test_findings_of_the_dataset_check_are_repeated_in_the_report() -> None:
     assert warnings_of(whole, None) == ()
     assert warnings_of(broken, check) == (
         "5 images could not be read and were left out: a/0.png (cut), a/1.png (cut), a/2.png (cut), ...",
-        "Two images are equal (2: a, b)",
+        "Two images are equal (2: a, b).",
         "Class 'c' is small.",
     )

@@ -49,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchRun]:
         yield run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in ARMS if name != OURS])
 def test_every_rival_is_within_the_budget_and_spends_what_the_search_does(run: SearchRun, name: str) -> None:
     entry = ARMS[name](run)
