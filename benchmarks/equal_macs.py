@@ -26,7 +26,7 @@ from autonl_core.nn.network import build_network
 from autonl_core.phases.candidates import propose
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.arch_string import decode, encode
-from autonl_core.spec.config_sections import TrainConfig
+from autonl_core.spec.config_sections import SupernetConfig, TrainConfig
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
@@ -40,7 +40,7 @@ def rivals(searched: ArchSpec, space_name: str | None, budget_macs: int, count: 
     """The searched network and the networks to compare it with, each with its name."""
     table = GateTable(get_space(space_name, searched.resolution, searched.num_classes))
     uniform_probabilities = np.full(len(table.gates), 0.5)
-    proposed = propose(table, uniform_probabilities, budget_macs, 0, np.random.default_rng(0))
+    proposed = propose(table, uniform_probabilities, budget_macs, SupernetConfig(), np.random.default_rng(0))
     networks = [("searched", searched)]
     networks += [(origin, table.arch(choice)) for choice, origin in proposed if origin in ("uniform", "widest")]
     networks += [(origin, table.arch(choice)) for choice, origin in proposed if origin == "random"][:count]

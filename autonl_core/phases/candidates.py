@@ -15,6 +15,7 @@ from torch import Tensor
 from autonl_core.errors import StepTooLarge
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison, Gap
+from autonl_core.spec.config_sections import SupernetConfig
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
 from autonl_core.spec.search_work import random_networks
@@ -46,9 +47,14 @@ class Candidate:
 
 
 def propose(
-    table: GateTable, p: Floats, budget_macs: int, count: int, rng: np.random.Generator, uniform: Choice | None = None
+    table: GateTable,
+    p: Floats,
+    budget_macs: int,
+    settings: SupernetConfig,
+    rng: np.random.Generator,
+    uniform: Choice | None = None,
 ) -> list[tuple[Choice, str]]:
-    """Candidates within the budget and their origin: the best by slopes, `count` drawn, and those for comparison.
+    """Candidates within the budget and their origin: the best by slopes, those drawn, and those for comparison.
 
     Args:
         p: how likely gates are open, (gates,).
@@ -62,8 +68,8 @@ def propose(
     options = table.option_probabilities(p)
     near = BandSampler(table, options, low, high)
     even = BandSampler(table, evenly(table), low, high)
-    draws = [(near.draw(rng), "drawn") for _ in range(count)]
-    draws += [(even.draw(rng), "random") for _ in range(random_networks(count))]
+    draws = [(near.draw(rng), "drawn") for _ in range(settings.candidates)]
+    draws += [(even.draw(rng), "random") for _ in range(random_networks(settings))]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
 
 

@@ -84,11 +84,11 @@ class _Scoring:
         return BestSoFar(self.supernet.derive(ranked(self.scored.values())[0].choice))
 
     def score_proposed(self) -> None:
-        run, count = self.run, self.settings.candidates
+        run = self.run
         rng = random_stream("candidates", run.config.seed, 0)
         budget_macs = run.config.flops_budget
         uniform = None if run.adapted is None else uniform_slice(run.table, run.adapted.teacher, budget_macs)
-        for choice, origin in propose(run.table, self.probabilities, budget_macs, count, rng, uniform):
+        for choice, origin in propose(run.table, self.probabilities, budget_macs, self.settings, rng, uniform):
             self._score(choice, origin)
 
     def score_promising(self, generation: int) -> None:

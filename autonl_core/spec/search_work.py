@@ -18,7 +18,7 @@ from autonl_core.spec.resolutions import TEACHER_SHARE
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.spec.space_families import spaces_made_for
 
-_LEAST_RANDOM, _MOST_RANDOM = 4, 8
+_RANDOM, _RANDOM_OF_OTHERS = 8, 4  # scored for the comparison; the latter where the supernet is another search's
 _ALWAYS_SCORED = 5  # the best by slopes, `uniform`, `widest`, the best by scores, its twin
 _SUBNETS = 2  # that learn from each image of the supernet's training
 _TRAINING = 3  # forward, and twice that backward
@@ -46,12 +46,12 @@ def kind_of(config: SearchConfig, dataset: DatasetSpec) -> SearchKind:
 def scored_networks(supernet: SupernetConfig) -> int:
     """Networks that are scored on the shared weights before the final, if no two of them are equal."""
     proposed = supernet.candidates + supernet.generations * (supernet.candidates // 2)
-    return proposed + random_networks(supernet.candidates) + _ALWAYS_SCORED
+    return proposed + random_networks(supernet) + _ALWAYS_SCORED
 
 
-def random_networks(candidates: int) -> int:
-    """Networks drawn without favour that are scored beside so many candidates, for the comparison."""
-    return min(max(candidates, _LEAST_RANDOM), _MOST_RANDOM)
+def random_networks(supernet: SupernetConfig) -> int:
+    """Networks drawn without favour that are scored for the comparison."""
+    return _RANDOM if supernet.epochs else _RANDOM_OF_OTHERS
 
 
 def finalist_trainings(supernet: SupernetConfig) -> int:

@@ -117,7 +117,7 @@ def _draw(run: SearchRun, count: int) -> list[Choice]:
 
 def _proposed(run: SearchRun, origin: str) -> Choice:
     gates = np.full(len(run.table.gates), 0.5)
-    proposals = propose(run.table, gates, run.config.flops_budget, 0, np.random.default_rng(0))
+    proposals = propose(run.table, gates, run.config.flops_budget, run.config.supernet, np.random.default_rng(0))
     return next(choice for choice, named in proposals if named == origin)
 
 

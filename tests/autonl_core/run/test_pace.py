@@ -38,12 +38,19 @@ def test_a_search_that_says_nothing_of_how_to_search_spends_at_most_6_percent(bu
 
 
 def test_scores_are_counted() -> None:
-    """60 drawn and promising, 8 random ones (4 beside few), 5 always: the best by slopes and scores, a twin, 2."""
+    """60 drawn and promising, 8 random ones, 5 always: the best by slopes and scores, a twin, 2."""
     asked = {"epochs": 1, "candidates": 30, "generations": 2, "finalists": 3, "finalist_epochs": 0}
     one = plan(4_500_000, supernet={**asked, "candidates": 1, "generations": 0, "finalists": 1})
     many = plan(4_500_000, supernet=asked)
-    assert (one.candidates, many.candidates) == (10, 73)
-    assert many.search - one.search == pytest.approx((73 - 10 + 3) * VAL * 4_500_000)
+    assert (one.candidates, many.candidates) == (14, 73)
+    assert many.search - one.search == pytest.approx((73 - 14 + 3) * VAL * 4_500_000)
+
+
+def test_a_search_that_goes_on_with_the_supernet_of_another_scores_half_as_many_random_ones() -> None:
+    asked = {"candidates": 2, "generations": 0, "finalists": 1}
+    own = plan(4_500_000, supernet={**asked, "epochs": 1})
+    of_another = plan(4_500_000, supernet={**asked, "epochs": 0}, parent="0123456789abcdef")
+    assert (own.candidates, of_another.candidates) == (15, 11)
 
 
 def test_every_round_of_the_final_is_counted() -> None:

@@ -68,7 +68,7 @@ def test_a_request_is_all_its_repeats_or_budgets() -> None:
     assert search_work(config(repeat=3), IMAGES) == RANDOM
     both = config(flops_budgets=[1_000, 3_000])
     first = RANDOM + 2 * 2 * 3 * 90 * 500  # the harmonic mean of both budgets is 1,500, and shared weights learn for it
-    second = 3_000 * ((8 + 4 + 13) * 10 + 70 * 100 * 3)  # it has one finalist, and trains no supernet
+    second = 3_000 * ((8 + 4 + 9) * 10 + 70 * 100 * 3)  # it has one finalist, half the random ones, and no supernet
     assert search_work(both, IMAGES) == first
     assert requested_work(both, IMAGES) == first + second
 
