@@ -14,7 +14,7 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import Request
 
-_SWITCH_S = 0.0005  # how long a thread that waits for the interpreter waits at most before it asks for it
+_SWITCH_S = 0.0001  # how long a thread that waits for the interpreter waits at most before it asks for it
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def one_at_a_time() -> anyio.CapacityLimiter:
 
 
 def let_polls_in() -> None:
-    """Let the computation of a dear request be interrupted after half a millisecond. Once for each process."""
+    """Let the computation of a dear request be interrupted after a tenth of a millisecond. Once for each process."""
     sys.setswitchinterval(_SWITCH_S)
 
 
