@@ -14,12 +14,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.spec.recipe import settle
 from benchmarks.search_quality.arms import ARMS
 from benchmarks.search_quality.runs import TIERS, Cell, Result, Tier, append, config_of, make, planned, read
 from tests.benchmarks.search_quality.pictures import TRAIN, split_zip
 
 SHORT = Tier("short", ("4.5M",), (0,), {"train": {"epochs": 1, "batch_size": 8}}, reads_test=True)
 QUICK = TIERS["quick"]
+
+
+@pytest.mark.parametrize("tier", TIERS.values(), ids=TIERS)
+def test_the_recipe_of_a_tier_is_what_its_searches_do(tier: Tier) -> None:
+    images = replace(DIGITS, image_size=32, train_images=10_000)
+    settled = settle(config_of(tier, Cell("cifar", "4.5M", 0)), images, {})
+    found = {"supernet": settled.supernet.to_json(), "train": settled.train.to_json()}
+    assert json.loads(tier.recipe) == found
 
 
 def test_a_line_says_what_was_trained_and_which_images_it_got_right(tmp_path: Path) -> None:
