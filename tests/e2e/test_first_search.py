@@ -23,6 +23,7 @@ def autonl(*arguments: str) -> str:
 
 
 @pytest.mark.timeout(600)  # half a minute on two free cores
+@pytest.mark.long
 def test_a_new_user_gets_a_key_runs_a_search_and_reads_its_usage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

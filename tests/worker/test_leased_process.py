@@ -142,6 +142,7 @@ print(watch(process, lease, pace).cause, flush=True)
 
 
 @pytest.mark.parametrize("requests", [[], ["drain"]], ids=["at work", "asked to stop"])
+@pytest.mark.long
 def test_a_supervisor_that_slept_longer_than_a_lease_goes_on_if_it_is_still_its_own(
     requests: list[str], tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ class TestFindings:
         assert "images fewer right than safetensors; -400 are allowed" in problem
 
 
+@pytest.mark.long
 def test_test_images_that_are_too_large_to_include_are_listed_and_decoded_from_the_archive(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

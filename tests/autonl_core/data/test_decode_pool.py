@@ -100,6 +100,7 @@ def test_the_same_pixels_in_the_same_order(kind: str, folder: Path, tmp_path: Pa
     assert_equal(batches(cached, 2, size), batches(sharded, 2, size))  # resumed in the middle of an epoch
 
 
+@pytest.mark.long
 def test_streams_that_take_turns_do_not_mix_up(folder: Path, tmp_path: Path) -> None:
     cached, sharded = both(scan("f", folder), tmp_path)
     seen = []
@@ -145,6 +146,7 @@ def test_a_second_search_does_not_decode_everything_again(folder: Path, tmp_path
     assert not prepare(spec, SIZE, tmp_path, cache_limit_bytes=TOO_LITTLE).sharded  # what was decoded is used
 
 
+@pytest.mark.long
 def test_the_same_content_under_another_name_is_prepared_once(folder: Path, tmp_path: Path) -> None:
     one, other = zipped(folder, tmp_path / "one.zip"), zipped(folder, tmp_path / "other.zip", zipfile.ZIP_DEFLATED)
     first = prepare(scan("one", one), SIZE, tmp_path / "cache")
