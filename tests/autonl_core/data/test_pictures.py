@@ -134,6 +134,7 @@ def test_margins_do_not_count_in_the_channel_statistics(tmp_path: Path) -> None:
     assert report.mean == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.long
 def test_the_digits_stay_at_their_own_size(tmp_path: Path) -> None:
     pictures, data = prepare_pictures(DIGITS, 12, tmp_path), prepare(DIGITS, 8, tmp_path)
     assert (pictures.sizes == 8).all()
