@@ -1,8 +1,8 @@
-"""Changing the labels of a search: those of its row, which GET shows, and the rows by which it is found."""
+"""Labels of a search, and changing them: those of its row, which GET shows, and the rows by which it is found."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from sqlalchemy import delete
 
@@ -11,8 +11,14 @@ from autonl_core.spec.labels import MAX_LABELS
 from store import events
 from store.db import Database, now
 from store.errors import TooManyLabels
-from store.models import SearchLabel
+from store.models import Search, SearchLabel
 from store.unchanged import lock_search
+
+
+def label_rows(search: Search, labels: Mapping[str, str]) -> Iterator[SearchLabel]:
+    """The rows by which a stored search is found by these labels."""
+    of_search = {"search_id": search.id, "tenant_id": search.tenant_id, "created_at": search.created_at}
+    return (SearchLabel(key=key, value=value, **of_search) for key, value in labels.items())
 
 
 class LabelStore:
@@ -47,9 +53,6 @@ class LabelStore:
                 return
             own = SearchLabel.search_id == search_id, SearchLabel.key.in_(changes)
             session.execute(delete(SearchLabel).where(*own).execution_options(synchronize_session=False))
-            of_search = {"search_id": search_id, "tenant_id": search.tenant_id, "created_at": search.created_at}
-            session.add_all(
-                SearchLabel(key=key, value=value, **of_search) for key, value in changes.items() if value is not None
-            )
+            session.add_all(label_rows(search, {key: labels[key] for key in changes if key in labels}))
             search.labels = labels
             events.append(session, search, EventKind.LABELS_CHANGED, now(session), {"labels": labels})

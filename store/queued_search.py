@@ -12,7 +12,8 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from store import events
-from store.models import Search, SearchLabel
+from store.labels import label_rows
+from store.models import Search
 from store.states import SearchState
 from store.usage import add_usage
 from telemetry.ids import current_ids
@@ -65,5 +66,4 @@ def _add(session: Session, search: Search) -> None:
     session.add(search)
     session.flush()
     add_usage(session, search.tenant_id, search.created_at, searches=1)
-    of_search = {"search_id": search.id, "tenant_id": search.tenant_id, "created_at": search.created_at}
-    session.add_all(SearchLabel(key=key, value=value, **of_search) for key, value in search.labels.items())
+    session.add_all(label_rows(search, search.labels))

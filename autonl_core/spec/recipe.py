@@ -39,7 +39,7 @@ _SUPERNET: Mapping[str, Any] = {
     "finalists": 2,
 }
 # Of a search that starts at random weights: enough to notice that a plain network is clearly wrong for these images.
-# At full training, longer searches found nothing better than they cost (docs/search.md, "The incumbent").
+# At full training, longer searches found nothing better than they cost (docs/search.md, "Brief by default").
 _BRIEF: Mapping[str, Any] = {"epochs": 1, "candidates": 8, "generations": 1, "finalists": 1}
 _TRAIN: Mapping[str, Any] = {
     "optimizer": "adamw",
