@@ -9,23 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
 from telemetry.ids import ids
-from telemetry.traces import current_traceparent, span, stop_tracing, trace_with
+from telemetry.traces import current_traceparent, span
 from tests.servers import free_port
+from tests.telemetry.spans import recorded_spans
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    trace_with("test", SimpleSpanProcessor(made))
-    yield made
-    stop_tracing()
+    with recorded_spans("test") as made:
+        yield made
 
 
 def only(exporter: InMemorySpanExporter) -> ReadableSpan:

@@ -24,6 +24,7 @@ from telemetry.traces import span, stop_tracing, trace_with
 from tests.servers import database_url, free_port, stores
 from tests.store.sample_rows import queue_search
 from tests.store.webhooks.hooks import MovedClock, add_webhook
+from tests.telemetry.spans import recorded_spans
 from tests.worker.webhooks.receiver import answer, receiving
 from worker.webhooks.call import Caller
 from worker.webhooks.sender import Sender
@@ -39,10 +40,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
-    made = InMemorySpanExporter()
-    trace_with("sender", SimpleSpanProcessor(made))
-    yield made
-    stop_tracing()
+    with recorded_spans("sender") as made:
+        yield made
 
 
 def send_what_is_due(stores: Stores, metrics: SenderMetrics | None = None) -> None:
