@@ -53,7 +53,6 @@ SEARCHES: Mapping[str, Mapping[str, Any]] = {
     "digits": {
         "dataset": "digits",
         "flops_budget": "450k",
-        "supernet": {"epochs": 6},
         "train": {"epochs": 40},
     },
 }
