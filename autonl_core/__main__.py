@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autonl_core.host.cpus import let_waiting_threads_sleep
 from autonl_core.host.packages import describe_missing, missing_packages
+from autonl_core.host.wake_ups import wake_promptly
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: packages are not installed: {describe_missing(missing)}", file=sys.stderr)
         return 2
     let_waiting_threads_sleep()
+    wake_promptly()
     from autonl_core import local  # loads torch, which reads how its threads wait
 
     return local.run(options)

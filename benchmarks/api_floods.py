@@ -4,8 +4,9 @@
 
 Method: `python -m api` serves an empty database. Each flood runs for a while beside one client that polls `/healthz`
 or a search one request after the other; the table gives the median and the worst of its answers, what they were before
-the flood, and the memory of the process at its peak. The floods come from threads of the measuring process: on a
-machine with few cores they take CPU from the service as well, so ratios overstate what the service does wrong.
+the flood, and the memory of the process at its peak. The flood comes from threads of one other process: the polling
+client shares no interpreter with it. On a machine with few cores it takes CPU from the service as well, so ratios
+overstate what the service does wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import socket
 import statistics
@@ -22,8 +24,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event as SharedEvent
 from pathlib import Path
 
 import httpx
@@ -43,7 +47,7 @@ class Api:
     """A running API process."""
 
     url: str
-    process: psutil.Process
+    process_id: int
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,7 +80,7 @@ def running_api() -> Iterator[Api]:
         fd = listening.fileno()
         process = subprocess.Popen(module_command("api", "--fd", str(fd)), env=environment, pass_fds=[fd], cwd=ROOT)
         try:
-            yield Api(f"http://127.0.0.1:{listening.getsockname()[1]}", psutil.Process(process.pid))
+            yield Api(f"http://127.0.0.1:{listening.getsockname()[1]}", process.pid)
         finally:
             process.terminate()
             process.wait(30)
@@ -129,22 +133,46 @@ CLIENTS = 60
 
 def felt_during(api: Api, flood: Flood, path: str, seconds: float) -> Felt:
     """What a polling client feels while `flood` runs."""
-    stop, took_ms, peak = threading.Event(), [], 0
+    took_ms, peak, process = list[float](), 0, psutil.Process(api.process_id)
     with httpx.Client(base_url=api.url, timeout=120) as client:
         before = [_poll_ms(client, path) for _ in range(POLLS_BEFORE)]
-        clients = [threading.Thread(target=flood, args=(api, stop, number)) for number in range(CLIENTS)]
-        for each in clients:
-            each.start()
-        time.sleep(0.5)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            took_ms.append(_poll_ms(client, path))
-            peak = max(peak, api.process.memory_info().rss)
-            time.sleep(0.02)
-        stop.set()
-        for each in clients:
-            each.join()
+        with _flooding(api, flood):
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                took_ms.append(_poll_ms(client, path))
+                peak = max(peak, process.memory_info().rss)
+                time.sleep(0.02)
     return Felt(statistics.median(before), statistics.median(took_ms), max(took_ms), len(took_ms), peak)
+
+
+@contextmanager
+def _flooding(api: Api, flood: Flood) -> Iterator[None]:
+    """Run `flood` in a process of its own while the context is open."""
+    processes = multiprocessing.get_context("spawn")
+    began, stop = processes.Event(), processes.Event()
+    process = processes.Process(target=_flood_until, args=(api, flood, began, stop))
+    process.start()
+    try:
+        if not began.wait(60):
+            raise RuntimeError("the process that floods did not start within 60 s")
+        time.sleep(0.5)
+        yield
+    finally:
+        stop.set()
+        process.join()
+    if process.exitcode != 0:
+        raise RuntimeError(f"the process that floods ended with exit code {process.exitcode}")
+
+
+def _flood_until(api: Api, flood: Flood, began: SharedEvent, stop: SharedEvent) -> None:
+    stopped = threading.Event()
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        clients = [threads.submit(flood, api, stopped, number) for number in range(CLIENTS)]
+        began.set()
+        stop.wait()
+        stopped.set()
+    for each in clients:
+        each.result()
 
 
 def _poll_ms(client: httpx.Client, path: str) -> float:

@@ -25,6 +25,7 @@ from autonl_core.errors import (
     WeightSetError,
 )
 from autonl_core.host.memory import keep_freed_memory
+from autonl_core.host.wake_ups import wake_promptly
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.progress import SavedState
@@ -51,6 +52,7 @@ from worker.workspace import Workspace
 def main(search_id: str, fence: int) -> ExitCode:
     """Run the attempt; the exit code says how it ended."""
     lease = Lease(search_id, fence)
+    wake_promptly()
     with (
         process_context(lambda settings: settings.child_memory_bytes) as context,
         _observed(context.stores, lease),
