@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec
 
-from autonl import operations, webhook_operations
+from autonl import input_operations, search_operations, webhook_operations
 from autonl.awaiting import AwaitingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -39,29 +39,29 @@ class AsyncClient(AwaitingCaller):
     Callbacks, such as `on_progress`, are plain functions.
     """
 
-    start_search = _awaited(operations.start_search)
-    validate_search = _awaited(operations.validate_search)
-    search = _awaited(operations.search)
-    searches = _iterating(operations.searches)
-    wait = _awaited(operations.wait)
-    events = _iterating(operations.events)
-    cancel = _awaited(operations.cancel)
-    pause = _awaited(operations.pause)
-    resume = _awaited(operations.resume)
-    change_labels = _awaited(operations.change_labels)
-    usage = _awaited(operations.usage)
-    delete_search = _awaited(operations.delete_search)
-    download = _awaited(operations.download)
-    upload_dataset = _awaited(operations.upload_dataset)
-    dataset = _awaited(operations.dataset)
-    datasets = _awaited(operations.datasets)
-    wait_for_dataset = _awaited(operations.wait_for_dataset)
-    delete_dataset = _awaited(operations.delete_dataset)
-    upload_weights = _awaited(operations.upload_weights)
-    weights = _awaited(operations.weights)
-    list_weights = _awaited(operations.list_weights)
-    wait_for_weights = _awaited(operations.wait_for_weights)
-    delete_weights = _awaited(operations.delete_weights)
+    start_search = _awaited(search_operations.start_search)
+    validate_search = _awaited(search_operations.validate_search)
+    search = _awaited(search_operations.search)
+    searches = _iterating(search_operations.searches)
+    wait = _awaited(search_operations.wait)
+    events = _iterating(search_operations.events)
+    cancel = _awaited(search_operations.cancel)
+    pause = _awaited(search_operations.pause)
+    resume = _awaited(search_operations.resume)
+    change_labels = _awaited(search_operations.change_labels)
+    usage = _awaited(search_operations.usage)
+    delete_search = _awaited(search_operations.delete_search)
+    download = _awaited(search_operations.download)
+    upload_dataset = _awaited(input_operations.upload_dataset)
+    dataset = _awaited(input_operations.dataset)
+    datasets = _awaited(input_operations.datasets)
+    wait_for_dataset = _awaited(input_operations.wait_for_dataset)
+    delete_dataset = _awaited(input_operations.delete_dataset)
+    upload_weights = _awaited(input_operations.upload_weights)
+    weights = _awaited(input_operations.weights)
+    list_weights = _awaited(input_operations.list_weights)
+    wait_for_weights = _awaited(input_operations.wait_for_weights)
+    delete_weights = _awaited(input_operations.delete_weights)
     add_webhook = _awaited(webhook_operations.add_webhook)
     webhook = _awaited(webhook_operations.webhook)
     webhooks = _awaited(webhook_operations.webhooks)

@@ -57,7 +57,7 @@ class AwaitingCaller:
         await self._http.aclose()
 
     async def run(self, call: Call[T]) -> T:
-        """The result of a call: any of `autonl.operations` and `autonl.documents`."""
+        """The result of a call: any of `autonl.*_operations` and `autonl.documents`."""
         async with self._exchange(call) as (steps, exchange):
             step = advance(steps)
             while not isinstance(step, Done):

@@ -56,7 +56,7 @@ class BlockingCaller:
         self._http.close()
 
     def run(self, call: Call[T]) -> T:
-        """The result of a call: any of `autonl.operations` and `autonl.documents`."""
+        """The result of a call: any of `autonl.*_operations` and `autonl.documents`."""
         with self._exchange(call) as (steps, exchange):
             step = advance(steps)
             while not isinstance(step, Done):

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Concatenate, ParamSpec
 
-from autonl import operations, webhook_operations
+from autonl import input_operations, search_operations, webhook_operations
 from autonl.blocking import BlockingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -43,29 +43,29 @@ class Client(BlockingCaller):
             waits. Only requests that may be sent twice are.
     """
 
-    start_search = _blocking(operations.start_search)
-    validate_search = _blocking(operations.validate_search)
-    search = _blocking(operations.search)
-    searches = _iterating(operations.searches)
-    wait = _blocking(operations.wait)
-    events = _iterating(operations.events)
-    cancel = _blocking(operations.cancel)
-    pause = _blocking(operations.pause)
-    resume = _blocking(operations.resume)
-    change_labels = _blocking(operations.change_labels)
-    usage = _blocking(operations.usage)
-    delete_search = _blocking(operations.delete_search)
-    download = _blocking(operations.download)
-    upload_dataset = _blocking(operations.upload_dataset)
-    dataset = _blocking(operations.dataset)
-    datasets = _blocking(operations.datasets)
-    wait_for_dataset = _blocking(operations.wait_for_dataset)
-    delete_dataset = _blocking(operations.delete_dataset)
-    upload_weights = _blocking(operations.upload_weights)
-    weights = _blocking(operations.weights)
-    list_weights = _blocking(operations.list_weights)
-    wait_for_weights = _blocking(operations.wait_for_weights)
-    delete_weights = _blocking(operations.delete_weights)
+    start_search = _blocking(search_operations.start_search)
+    validate_search = _blocking(search_operations.validate_search)
+    search = _blocking(search_operations.search)
+    searches = _iterating(search_operations.searches)
+    wait = _blocking(search_operations.wait)
+    events = _iterating(search_operations.events)
+    cancel = _blocking(search_operations.cancel)
+    pause = _blocking(search_operations.pause)
+    resume = _blocking(search_operations.resume)
+    change_labels = _blocking(search_operations.change_labels)
+    usage = _blocking(search_operations.usage)
+    delete_search = _blocking(search_operations.delete_search)
+    download = _blocking(search_operations.download)
+    upload_dataset = _blocking(input_operations.upload_dataset)
+    dataset = _blocking(input_operations.dataset)
+    datasets = _blocking(input_operations.datasets)
+    wait_for_dataset = _blocking(input_operations.wait_for_dataset)
+    delete_dataset = _blocking(input_operations.delete_dataset)
+    upload_weights = _blocking(input_operations.upload_weights)
+    weights = _blocking(input_operations.weights)
+    list_weights = _blocking(input_operations.list_weights)
+    wait_for_weights = _blocking(input_operations.wait_for_weights)
+    delete_weights = _blocking(input_operations.delete_weights)
     add_webhook = _blocking(webhook_operations.add_webhook)
     webhook = _blocking(webhook_operations.webhook)
     webhooks = _blocking(webhook_operations.webhooks)

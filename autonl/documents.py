@@ -1,6 +1,6 @@
 """The requests of the API, one function each. What the service sends stays a JSON object, as the API documents it.
 
-The typed calls of `autonl/operations.py` and the commands of `cli/` are made of these.
+The typed calls of `autonl/search_operations.py` and its like and the commands of `cli/` are made of these.
 """
 
 from __future__ import annotations

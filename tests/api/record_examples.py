@@ -23,7 +23,7 @@ from store.migrate import upgrade
 from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.api.http_service import check_datasets, check_weights, finish, serving
-from tests.autonl.test_operations import class_folders
+from tests.autonl.test_input_operations import class_folders
 from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
 

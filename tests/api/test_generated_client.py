@@ -18,7 +18,7 @@ import pytest
 from store.settings import Settings
 from store.stores import Stores
 from tests.api.http_service import CONTENT, check_datasets, run_to_success
-from tests.autonl.test_operations import class_folders
+from tests.autonl.test_input_operations import class_folders
 
 PACKAGE = "generated_client"
 # What the generator does not know: which bodies are bytes.

@@ -13,7 +13,7 @@ import pytest
 from store.settings import Settings
 from store.stores import Stores
 from tests.api.http_service import check_datasets, run_to_success
-from tests.autonl.test_operations import class_folders
+from tests.autonl.test_input_operations import class_folders
 from tests.cli.test_up import up
 from tests.servers import wait_for
 

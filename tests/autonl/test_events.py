@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonl import ConnectionFailed, Refused, operations
+from autonl import ConnectionFailed, Refused, search_operations
 from autonl.event_stream import Message, StreamParser
 from store.stores import Stores
 from tests.api.http_service import finish, run_to_success, start
@@ -52,13 +52,13 @@ def test_all_events_of_a_search_are_shown_until_its_last(
     search_id = start(service)
     finishing = threading.Timer(0.5, run_to_success, (stores, tmp_path))
     finishing.start()
-    shown = caller.collect(str(service.base_url), operations.events(search_id))
+    shown = caller.collect(str(service.base_url), search_operations.events(search_id))
     finishing.join()
     assert [event.kind for event in shown] == samples.kinds(stores, search_id)
     assert [event.seq for event in shown] == list(range(1, len(shown) + 1))
     assert shown[-1].kind == "succeeded"
     assert shown[0].detail["flops_budget"] == 400_000
-    later = caller.collect(str(service.base_url), operations.events(search_id, after=2))
+    later = caller.collect(str(service.base_url), search_operations.events(search_id, after=2))
     assert later == shown[2:]
 
 
@@ -72,7 +72,7 @@ def test_a_stream_that_is_cut_goes_on_after_the_last_event(
         samples.save(stores, lease, step)
     finish(stores, lease, tmp_path)
     proxy.allow(700)  # the first response ends in the middle of an event
-    shown = caller.collect(f"http://127.0.0.1:{proxy.port}", operations.events(search_id))
+    shown = caller.collect(f"http://127.0.0.1:{proxy.port}", search_operations.events(search_id))
     assert proxy.reached.is_set()
     assert [event.seq for event in shown] == list(range(1, len(shown) + 1))
     assert [event.kind for event in shown] == samples.kinds(stores, search_id)
@@ -85,7 +85,7 @@ def test_where_it_goes_on_is_said_to_the_service(caller: Caller) -> None:
     stream = f"{head}id: 5\ndata: {event}\n\nid: 6\ndata: {{".encode()
     busy = answer("503 Unavailable", {"title": "down", "detail": "the database"})
     with answering(stream, busy, b"", answer("204 No Content")) as (url, requests):
-        shown = caller.collect(url, operations.events("x", after=4))
+        shown = caller.collect(url, search_operations.events("x", after=4))
     assert [one.seq for one in shown] == [5]
     sent = [request.lower().partition("last-event-id: ")[2].partition("\r\n")[0] for request in requests]
     assert sent == ["4", "5", "5", "5"]
@@ -96,9 +96,9 @@ def test_an_unknown_search_and_a_service_that_stays_away_are_errors(
     caller: Caller, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Refused, match="no search") as refused:
-        caller.collect(str(service.base_url), operations.events("0123456789abcdef"))
+        caller.collect(str(service.base_url), search_operations.events("0123456789abcdef"))
     assert refused.value.status == 404
     monkeypatch.setattr("autonl.event_stream._MAX_FAILURES", 2)
     monkeypatch.setattr("autonl.event_stream._RECONNECT_S", 0.01)
     with answering(b"", b"") as (url, _), pytest.raises(ConnectionFailed):
-        caller.collect(url, operations.events("x"))
+        caller.collect(url, search_operations.events("x"))

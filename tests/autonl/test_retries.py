@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from autonl import ConnectionFailed, Refused, documents, operations, retries
+from autonl import ConnectionFailed, Refused, documents, retries, search_operations
 from autonl.retries import retry_after_s, with_retries
 from autonl.steps import Call, Done, Pause, Reply, Request, Send, advance, send
 from tests.autonl.conftest import Caller
@@ -38,7 +38,7 @@ def test_what_was_asked_wrongly_is_not_repeated(caller: Caller) -> None:
         "feasible_range": {"min_macs": 10, "max_macs": 20},
     }
     with answering(answer("422 Unprocessable", problem)) as (url, requests), pytest.raises(Refused) as refused:
-        caller.run(url, operations.start_search("digits", 1))
+        caller.run(url, search_operations.start_search("digits", 1))
     error = refused.value
     assert (len(requests), error.status, error.type) == (1, 422, "budget-infeasible")
     assert [(one.pointer, one.detail) for one in error.errors] == [("/flops_budget", "is too small")]
