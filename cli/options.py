@@ -71,6 +71,15 @@ search_argument = click.argument("search_id", metavar="SEARCH", help="search id,
 _P = ParamSpec("_P")
 
 
+def labels_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """Labels as the command line has them, KEY:VALUE. Raises BadParameter for a text without a colon."""
+    for text in texts:
+        if ":" not in text:
+            raise click.BadParameter(f"write a label as KEY:VALUE, as in team:x, not {text!r}")
+    pairs = (text.partition(":") for text in texts)
+    return {key: value for key, _, value in pairs}
+
+
 def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli import render
 from cli.client import Client
-from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
+from cli.options import json_option, labels_of, print_json, search_argument, stop_on_error, url_option
 from cli.render_search import labels_text, saved_text, search_facts
 from cli.search_ids import full_id
 
@@ -108,12 +108,7 @@ def resume(search_id: str, max_compute_s: float | None, as_json: bool, url: str)
 @stop_on_error
 def label(search_id: str, labels: tuple[str, ...], removed: tuple[str, ...], as_json: bool, url: str) -> None:
     """Set and remove labels of a search, in whatever state it is; others stay."""
-    changes: dict[str, str | None] = dict.fromkeys(removed)
-    for text in labels:
-        key, colon, value = text.partition(":")
-        if not colon:
-            raise click.BadParameter(f"write a label as KEY:VALUE, as in team:x, not {text!r}")
-        changes[key] = value
+    changes: dict[str, str | None] = {**dict.fromkeys(removed), **labels_of(labels)}
     if not changes:
         raise click.UsageError("name a label to set, as in team:x, or one to remove, as in --remove team")
     with Client(url) as client:

@@ -13,7 +13,7 @@ from rich.text import Text
 from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
-from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.options import json_option, labels_of, print_json, stop_on_error, url_option
 from cli.render_search import start_text
 from cli.search_ids import full_id
 from cli.watch import follow_to_end, say_started
@@ -46,6 +46,7 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 )
 @click.option("--priority", type=int, help="-5 to 5 (default: 0): a higher one starts first")
 @click.option("--max-compute-s", type=float, help="CPU seconds that it may use; then it stops with its best network")
+@click.option("--label", multiple=True, metavar="KEY:VALUE", help="to find it by later, as in team:x; repeatable")
 @click.option("--licence", help="of the network, for its model card, e.g. CC-BY-4.0")
 @click.option("--author", multiple=True, help="of the network, for its model card; repeatable")
 @click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
@@ -65,6 +66,7 @@ def search(
     baseline: tuple[str, ...],
     priority: int | None,
     max_compute_s: float | None,
+    label: tuple[str, ...],
     licence: str | None,
     author: tuple[str, ...],
     wait: bool,
@@ -80,9 +82,8 @@ def search(
     options |= {"priority": priority, "max_compute_s": max_compute_s}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     body |= {name: value for name, value in options.items() if value is not None}
-    card = {"licence": licence, "authors": list(author) or None}
-    if stated := {name: value for name, value in card.items() if value is not None}:
-        body["card"] = {**body.get("card", {}), **stated}
+    body = _with_added(body, "labels", labels_of(label))
+    body = _with_added(body, "card", {"licence": licence, "authors": list(author) or None})
     with Client(url) as client:
         started = client.start_search(_with_full_id(client, body))
         if wait:
@@ -97,6 +98,12 @@ def search(
 def _queued_text(started: Mapping[str, Any]) -> Text:
     follow = f"follow it with: autonl watch {started['id']}"
     return Text(f"{started['id']} is {started['state']}, from {start_text(started['config'])}; {follow}")
+
+
+def _with_added(body: Mapping[str, Any], field: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`body`, in whose `field` what is given stands beside what the file says, or instead of it."""
+    stated = {name: value for name, value in given.items() if value is not None}
+    return {**body, field: {**(body.get(field) or {}), **stated}} if stated else dict(body)
 
 
 def _with_full_id(client: Client, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -417,6 +417,15 @@ def test_labels_are_set_shown_listed_and_removed(service: httpx.Client) -> None:
     assert autonl("list", "--label", "team:x").stdout == "no searches\n"
 
 
+def test_a_search_is_started_with_labels_beside_those_of_its_file(service: httpx.Client, tmp_path: Path) -> None:
+    file = tmp_path / "search.yaml"
+    file.write_text("{dataset: digits, flops_budget: 400k, labels: {team: a, for: demo}}")
+    started = autonl("search", "-c", str(file), "--label", "team:x", "--label", "ticket:7", "--json")
+    assert json.loads(started.stdout)["labels"] == {"for": "demo", "team": "x", "ticket": "7"}
+    refused = autonl("search", "-c", str(file), "--label", "team")
+    assert (refused.exit_code, "KEY:VALUE" in refused.stderr) == (2, True), refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"), [((), "name a label to set"), (("team",), "KEY:VALUE"), (("T:x",), "a-z")]
 )
