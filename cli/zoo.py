@@ -22,17 +22,11 @@ def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) ->
     """List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here."""
     from autonl_core.errors import ArchError  # what counts networks is not needed for the help
     from autonl_core.spec.macs import COUNTING_RULE
-    from autonl_core.spec.macs_text import parse_macs
     from autonl_core.spec.scaling import TOLERANCE, describe_net
     from autonl_core.spec.zoo import ZOO
 
     try:
-        macs = parse_macs(budget)
-    except ValueError as error:
-        raise CommandError("No network fits these options", [f"--budget {budget!r}: {error}"]) from error
-    try:
-        if macs is not None and not (isinstance(macs, int) and macs > 0):
-            raise ValueError(f"--budget {budget!r} is not a positive number of MACs")
+        macs = None if budget is None else _macs_of(budget)
         nets = [describe_net(net, resolution, num_classes, macs) for net in ZOO.values()]
     except (ValueError, ArchError) as error:
         raise CommandError("No network fits these options", [str(error)]) from error
@@ -46,3 +40,16 @@ def zoo(budget: str | None, resolution: int, num_classes: int, as_json: bool) ->
         )
         console.print(Text(f"Here: {resolution} pixels, {counted(num_classes, 'class')}{scaled}.", style="dim"))
         console.print(Text(f"MACs are {COUNTING_RULE}.", style="dim"))
+
+
+def _macs_of(budget: str) -> int:
+    """Raises ValueError, naming the option, if it is no positive number of MACs."""
+    from autonl_core.spec.macs_text import parse_macs
+
+    try:
+        macs = parse_macs(budget)
+    except ValueError as error:
+        raise ValueError(f"--budget {budget!r}: {error}") from error
+    if not (isinstance(macs, int) and macs > 0):
+        raise ValueError(f"--budget {budget!r} is not a positive number of MACs")
+    return macs
