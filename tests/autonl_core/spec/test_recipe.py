@@ -108,26 +108,28 @@ def test_few_images_that_are_learned_from_nothing_get_a_policy(
 
 
 @pytest.mark.parametrize(
-    ("fields", "images", "px", "lr"),
+    ("fields", "images", "px", "lr", "epochs"),
     [
-        ({}, 3_000, 32, 0.2),
-        ({}, 20_000, 24, 0.2),
-        ({}, 20_001, 32, 0.1),
-        ({}, 3_000, 23, 0.1),
-        ({"resolution": 64}, 3_000, 32, 0.1),
-        ({"resolution": 32}, 3_000, 300, 0.2),
-        ({"train": {"lr": 0.1}}, 3_000, 32, 0.1),
-        ({"train": {"optimizer": "adamw"}}, 3_000, 32, 0.1),
-        ({"train": {"epochs": 7}}, 3_000, 32, 0.2),
+        ({}, 300, 32, 0.2, 300),
+        ({}, 3_500, 32, 0.2, 200),
+        ({}, 10_000, 32, 0.2, 70),
+        ({}, 20_000, 24, 0.2, 70),
+        ({}, 20_001, 32, 0.1, 70),
+        ({}, 3_500, 23, 0.1, 70),
+        ({"resolution": 64}, 3_500, 32, 0.1, 70),
+        ({"resolution": 32}, 3_500, 300, 0.2, 200),
+        ({"train": {"lr": 0.1}}, 3_500, 32, 0.1, 200),
+        ({"train": {"optimizer": "adamw"}}, 3_500, 32, 0.1, 70),
+        ({"train": {"epochs": 7}}, 3_500, 32, 0.2, 7),
     ],
 )
-def test_few_small_images_that_are_learned_from_nothing_get_a_high_rate(
-    fields: dict[str, object], images: int, px: int, lr: float
+def test_few_small_images_that_are_learned_from_nothing_get_a_high_rate_and_many_epochs(
+    fields: dict[str, object], images: int, px: int, lr: float, epochs: int
 ) -> None:
     dataset = replace(PHOTOS, image_size=px, train_images=images)
     budget = "300k" if px < 24 else "4.5M"
     settled = settle(request(init="none", **{"flops_budget": budget, **fields}), dataset, KNOWN)
-    assert settled.train.lr == lr
+    assert (settled.train.lr, settled.train.epochs) == (lr, epochs)
     assert settled.supernet.lr == 0.1
 
 
