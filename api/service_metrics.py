@@ -29,6 +29,8 @@ class _Rows(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         counts = {str(state): float(count) for state, count in self._stores.searches.count_by_state().items()}
         yield gauges("autonl_searches", "Searches in each state.", "state", counts)
+        queued = {name: float(count) for name, count in self._stores.searches.queued_by_class().items()}
+        yield gauges("autonl_queued_searches", "Queued searches by resource class.", "resource_class", queued)
         wait_s = self._stores.sweeps.oldest_wait_s()
         yield GaugeMetricFamily("autonl_oldest_queued_seconds", "How long the oldest queued search has waited.", wait_s)
         waits = {checks.noun: checks.waiting() for checks in (self._stores.checks, self._stores.weight_checks)}

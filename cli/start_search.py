@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
     "--baseline", multiple=True, help="published network, off-the-shelf or uniform: what to compare with; repeatable"
 )
 @click.option("--priority", type=int, help="-5 to 5 (default: 0): a higher one starts first")
+@click.option("--resource-class", help="workers that may run it: gpu, cpu or any (default)")
 @click.option("--max-compute-s", type=float, help="CPU seconds that it may use; then it stops with its best network")
 @click.option("--label", multiple=True, metavar="KEY:VALUE", help="to find it by later, as in team:x; repeatable")
 @click.option("--licence", help="of the network, for its model card, e.g. CC-BY-4.0")
@@ -65,6 +66,7 @@ def search(
     algorithm: str | None,
     baseline: tuple[str, ...],
     priority: int | None,
+    resource_class: str | None,
     max_compute_s: float | None,
     label: tuple[str, ...],
     licence: str | None,
@@ -74,13 +76,10 @@ def search(
     url: str,
 ) -> None:
     """Start a search. With --wait, exit code 1 unless it succeeded."""
-    body = _read_config(config)
+    body = _with_budgets(_read_config(config), budget)
     options: dict[str, Any] = {"dataset": dataset, "seed": seed, "repeat": repeat, "resolution": resolution}
-    if budget:  # instead of what the file says in either field
-        body = {name: value for name, value in body.items() if name not in ("flops_budget", "flops_budgets")}
-        body |= {"flops_budget": budget[0]} if len(budget) == 1 else {"flops_budgets": list(budget)}
-    options |= {"priority": priority, "max_compute_s": max_compute_s}
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
+    options |= {"priority": priority, "resource_class": resource_class, "max_compute_s": max_compute_s}
     body |= {name: value for name, value in options.items() if value is not None}
     body = _with_added(body, "labels", labels_of(label))
     body = _with_added(body, "card", {"licence": licence, "authors": list(author) or None})
@@ -93,6 +92,14 @@ def search(
             print_json(started)
         else:
             Console().print(_queued_text(started))
+
+
+def _with_budgets(body: dict[str, Any], budgets: Sequence[str]) -> dict[str, Any]:
+    """`body` with the budgets, if there are any, instead of what it says in either field."""
+    if not budgets:
+        return body
+    others = {name: value for name, value in body.items() if name not in ("flops_budget", "flops_budgets")}
+    return others | ({"flops_budget": budgets[0]} if len(budgets) == 1 else {"flops_budgets": list(budgets)})
 
 
 def _queued_text(started: Mapping[str, Any]) -> Text:

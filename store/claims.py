@@ -6,13 +6,14 @@ accepted before an ending always wins: the search ends `cancelled` and keeps wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from autonl_core.spec.config import ResourceClass
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import SearchResult
 from store import events, outcomes
@@ -26,7 +27,7 @@ from store.settings import Settings
 from store.states import CLAIMED, ExitClass, SearchState
 from store.tenant_rows import DEFAULT_TENANT, Tenant
 from store.transitions import Action, sources_of, transition
-from store.turns import contenders, next_of
+from store.turns import SERVED_WITHOUT_GPU, any_due, contenders, next_of
 from store.usage import record_compute
 
 _CLAIM_TRIES = 20
@@ -57,8 +58,10 @@ class ClaimStore:
         self._database = database
         self._settings = settings
 
-    def claim(self, owner: str) -> Lease | None:
+    def claim(self, owner: str, served: Sequence[ResourceClass] = SERVED_WITHOUT_GPU) -> Lease | None:
         """Claim the search whose turn it is (`store/turns.py`), or return None if none is due, or no tenant has room.
+
+        Only searches of the classes `served` are seen.
 
         The conditional UPDATE in `_take` decides, so no two workers can claim the same search. The row lock, where the
         database has one, makes claims wait for each other, so that each sees whose turn it is after the one before.
@@ -67,20 +70,27 @@ class ClaimStore:
             with self._database.session_scope() as session:
                 session.execute(select(Tenant.id).where(Tenant.id == DEFAULT_TENANT).with_for_update(key_share=True))
                 moment = now(session)
-                found = contenders(session, self._settings, moment)
+                found = contenders(session, self._settings, moment, served)
                 contender = next((one for one in found if one.room is None or one.room > 0), None)
                 if contender is None:
                     return None
-                candidate = session.execute(next_of(contender, moment)).one_or_none()
+                rows = [session.execute(next_of(contender, name, moment)).one_or_none() for name in contender.classes]
+                candidate = min(filter(None, rows), key=lambda row: (row.created_at, row.id), default=None)
                 if candidate is None:
                     continue  # cancelled or paused since
-                lease = Lease(candidate.id, candidate.fence + 1, origin=Origin(*candidate[2:]))
+                lease = Lease(candidate.id, candidate.fence + 1, origin=Origin(*candidate[3:]))
                 if self._take(session, lease, owner, moment):
                     last_turn = select(func.max(Tenant.turn)).scalar_subquery()
                     statement = update(Tenant).where(Tenant.id == contender.tenant_id).values(turn=last_turn + 1)
                     session.execute(statement.execution_options(synchronize_session=False))
                     return lease
         return None  # it was changed every time; the next notification triggers another try
+
+    def any_due(self, served: Sequence[ResourceClass]) -> bool:
+        """Whether a search of these classes is due, which a claim may get."""
+        with self._database.read_scope() as session:
+            moment = now(session)
+            return any(session.execute(any_due(moment, name)).first() is not None for name in served)
 
     def beat(self, lease: Lease, compute_s: float = 0.0) -> LeaseStatus:
         """Extend the lease, unless it is lost. `compute_s`: what the attempt has used so far."""
@@ -187,6 +197,12 @@ class ClaimStore:
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             return outcomes.not_understood(session, search, plain_text(detail), self._settings)
+
+    def device_failed(self, lease: Lease, detail: str) -> SearchState:
+        """End an attempt whose GPU failed: retry at once, on another one. That is no crash of the search."""
+        with self._database.session_scope() as session:
+            search = require_lease(session, lease)
+            return outcomes.device_failed(session, search, plain_text(detail), self._settings)
 
     def attach_log(self, lease: Lease, log: str) -> None:
         """Store the end of an attempt's log with the attempt, which may have ended."""

@@ -10,16 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -40,7 +31,7 @@ _IS_FINAL = _one_of("state", [state.value for state in FINAL])
 # The ways in which searches are listed, and the columns that each compares; all are in the order of their creation.
 _LISTINGS = {"newest": [], "state": ["state"], "dataset": ["dataset"], "dataset_state": ["dataset", "state"]}
 _RELATIONS = ("parent", "family", "first_repeat")
-_TURN = ("tenant_id", "priority", "created_at", "id", "next_run_at")  # what claims ask for (`store/turns.py`)
+_TURN = ("tenant_id", "resource_class", "priority", "created_at", "id", "next_run_at")  # as `store/turns.py` asks
 
 
 class Search(OfTenant, Base):
@@ -60,6 +51,7 @@ class Search(OfTenant, Base):
     dataset: Mapped[str] = mapped_column(String(64))
     dataset_spec: Mapped[dict[str, Any]]  # DatasetSpec as it was when the search was accepted
     priority: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    resource_class: Mapped[str] = mapped_column(String(8), default="any", server_default="any")
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     body_sha256: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(64))  # of the request that made it

@@ -156,6 +156,25 @@ def not_understood(session: Session, search: Search, detail: str, settings: Sett
     return search.state
 
 
+def device_failed(session: Session, search: Search, detail: str, settings: Settings) -> SearchState:
+    """End an attempt of `search`, whose row is locked, because its GPU failed. Another one can claim it at once.
+
+    That is no crash, but the attempt counts: it may be the search that makes GPUs fail.
+    """
+    moment = now(session)
+    if search.state == SearchState.CANCELLING:
+        return cancelled(session, search, moment, detail)
+    if search.state == SearchState.PAUSING:
+        return paused(session, search, ExitClass.PAUSED, moment, detail)
+    if search.attempts >= settings.max_attempts:
+        failure = f"{counted(search.attempts, 'attempt')} were made; no more are allowed: {detail}"
+        remedy = _REMEDIES["attempts-exhausted"]
+        return failed(session, search, ExitClass.DRAINED, "attempts-exhausted", f"{failure}. {remedy}", moment)
+    _end_attempt(session, search, ExitClass.DRAINED, detail, moment)
+    _requeue(session, search, moment, detail, wait_s=0)
+    return search.state
+
+
 def _interruptions(session: Session, search: Search) -> Sequence[Attempt]:
     """The attempts with a lost lease since the last run state, or since a user resumed the search; oldest first.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from store.errors import BrokerUnreachable
@@ -15,7 +17,7 @@ from store.errors import BrokerUnreachable
 if TYPE_CHECKING:
     from celery import Celery
 
-QUEUE_NAME = "searches"
+QUEUE_NAME = "searches"  # of those that any worker may run; each other resource class has a queue of its own
 TASK_NAME = "autonl.run_searches"
 MAX_OUTSTANDING = 64  # notifications waiting in the broker; more of them would wake no more workers
 
@@ -31,6 +33,11 @@ _PUBLISH_OPTIONS = TRANSPORT_OPTIONS | {"socket_timeout": 2, "socket_connect_tim
 log = logging.getLogger(__name__)
 
 
+def queue_of(resource_class: str) -> str:
+    """The queue of notifications of searches of a resource class."""
+    return QUEUE_NAME if resource_class == "any" else f"{QUEUE_NAME}.{resource_class}"
+
+
 class WorkerNotifier:
     """Publishes from a thread of its own, so that a dead or silent broker never delays a request or a sweep.
 
@@ -40,15 +47,16 @@ class WorkerNotifier:
 
     def __init__(self, broker_url: str) -> None:
         self._broker_url = broker_url
-        self._wanted = 0
+        self._wanted = Counter[str]()  # by queue
         self._closing = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def notify(self, times: int = 1) -> None:
+    def notify(self, times: int = 1, resource_class: str = "any") -> None:
         """Request notifications, one per worker slot to wake. Returns at once; failures are logged, not raised."""
+        queue = queue_of(resource_class)
         with self._changed:
-            self._wanted = min(self._wanted + times, MAX_OUTSTANDING)
+            self._wanted[queue] = min(self._wanted[queue] + times, MAX_OUTSTANDING)
             self._changed.notify()
         self.start()
 
@@ -74,21 +82,22 @@ class WorkerNotifier:
 
         app = Celery("autonl-notifier", broker=self._broker_url)
         app.conf.update(broker_transport_options=_PUBLISH_OPTIONS, task_ignore_result=True, task_publish_retry=False)
-        while (times := self._next()) > 0:
+        while wanted := self._next():
             try:
-                _publish(app, times)
+                _publish(app, wanted)
             except (OperationalError, redis.RedisError, OSError) as error:
+                times = wanted.total()
                 log.warning(
                     "notifications that the broker did not accept: %d (%s); the sweeper will notify again", times, error
                 )
         app.close()
 
-    def _next(self) -> int:
-        """Wait until notifications are requested and take them all; 0 when closing."""
+    def _next(self) -> Counter[str]:
+        """Wait until notifications are requested and take them all, by queue; none when closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._wanted > 0 or self._closing)
-            times, self._wanted = self._wanted, 0
-            return times
+            self._changed.wait_for(lambda: bool(self._wanted) or self._closing)
+            wanted, self._wanted = self._wanted, Counter()
+            return wanted
 
 
 def check_broker(broker_url: str, timeout_s: float = 1) -> None:
@@ -104,10 +113,11 @@ def check_broker(broker_url: str, timeout_s: float = 1) -> None:
         raise BrokerUnreachable(f"the broker did not respond within {timeout_s:g} s: {error}") from error
 
 
-def _publish(app: Celery, times: int) -> None:
+def _publish(app: Celery, wanted: Mapping[str, int]) -> None:
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=2)
         with connection.channel() as channel:
-            outstanding = channel.queue_declare(queue=QUEUE_NAME, durable=True).message_count
-            for _ in range(min(times, MAX_OUTSTANDING - outstanding)):
-                app.send_task(TASK_NAME, queue=QUEUE_NAME, connection=connection, retry=False, ignore_result=True)
+            for queue, times in wanted.items():
+                outstanding = channel.queue_declare(queue=queue, durable=True).message_count
+                for _ in range(min(times, MAX_OUTSTANDING - outstanding)):
+                    app.send_task(TASK_NAME, queue=queue, connection=connection, retry=False, ignore_result=True)

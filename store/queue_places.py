@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,6 +23,8 @@ MAX_SHARE = 0.05  # of one CPU, to read it again and again; a very long one is t
 NOT_BEGUN = "how long the searches ahead of it take is not known before they begin"
 NO_ETA = "how long the searches that run will take is not known yet"
 KEPT_BACK = "its tenant runs as many searches, or has used as much compute, as its limits allow"
+_OF_CLASS = "it starts as soon as a worker {} a GPU is free; if this lasts, check that one is running"
+OF_ITS_CLASS = {"cpu": _OF_CLASS.format("without"), "gpu": _OF_CLASS.format("with")}
 ANY_MOMENT = "it starts as soon as a worker is free; if this lasts, check that a worker is running"
 
 
@@ -30,7 +33,7 @@ class QueuePlace:
     """Where a queued search stands.
 
     Args:
-        position: 1 is claimed next.
+        position: 1 is claimed next, of those that a worker of its resource class may run.
         running: searches that hold a worker.
         may_start_at: the earliest time at which a worker is expected to be free for it; None: not known.
         unknown: why that is not known; None: it is.
@@ -48,7 +51,8 @@ class Queue:
     """The whole queue at one moment."""
 
     rows: Mapping[str, tuple[int, datetime]]  # id -> its position, and when it is due
-    kept_back: Collection[str]  # those that a limit of their tenant keeps back
+    classes: Mapping[str, str]  # id -> its resource class
+    kept_back: Set[str]  # those that a limit of their tenant keeps back
     ends: Sequence[datetime | None]
     moment: datetime
 
@@ -56,8 +60,10 @@ class Queue:
         """The places of those that are queued; the others are left out."""
         found = {search_id: self.rows[search_id] for search_id in search_ids if search_id in self.rows}
         places = {search_id: _place(*row, self.ends, self.moment) for search_id, row in found.items()}
-        kept_back = {search_id: place for search_id, place in places.items() if search_id in self.kept_back}
-        return places | {one: replace(place, may_start_at=None, unknown=KEPT_BACK) for one, place in kept_back.items()}
+        reasons = {one: OF_ITS_CLASS.get(self.classes[one]) for one in places}
+        reasons |= dict.fromkeys(places.keys() & self.kept_back, KEPT_BACK)
+        unknown = {one: reason for one, reason in reasons.items() if reason is not None}
+        return places | {one: replace(places[one], may_start_at=None, unknown=why) for one, why in unknown.items()}
 
 
 class QueueStore:
@@ -89,7 +95,7 @@ class QueueStore:
         return recent[2].places(search_ids)
 
     def _read(self) -> Queue:
-        columns = Search.id, Search.next_run_at, Search.tenant_id, Search.priority
+        columns = Search.id, Search.next_run_at, Search.tenant_id, Search.priority, Search.resource_class
         with self._database.read_scope() as session:
             moment = now(session)
             queued = session.execute(select(*columns).where(is_queued()).order_by(Search.created_at, Search.id)).all()
@@ -104,8 +110,20 @@ class QueueStore:
         later = sorted((row for row in queued if row.next_run_at > moment), key=lambda row: row.next_run_at)
         order = [*admitted, *kept_back, *(row.id for row in later)]
         due_at = {row.id: row.next_run_at for row in queued}
-        rows = {search_id: (position, due_at[search_id]) for position, search_id in enumerate(order, start=1)}
-        return Queue(rows, frozenset(kept_back), ends, moment)
+        classes = {row.id: row.resource_class for row in queued}
+        positions = _positions(order, classes)
+        rows = {search_id: (positions[search_id], due_at[search_id]) for search_id in order}
+        return Queue(rows, classes, frozenset(kept_back), ends, moment)
+
+
+def _positions(order: Iterable[str], classes: Mapping[str, str]) -> dict[str, int]:
+    """The place of every search among those that may take the same worker, from 1."""
+    positions, counts = {}, Counter[str]()
+    for search_id in order:
+        own = classes[search_id]
+        counts[own] += 1
+        positions[search_id] = counts.total() if own == "any" else counts["any"] + counts[own]
+    return positions
 
 
 def _expected_ends(session: Session) -> list[datetime | None]:

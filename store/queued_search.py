@@ -42,6 +42,7 @@ def queue_search(
         dataset=dataset.name,
         dataset_spec=dataset.to_json(),
         priority=config.priority,
+        resource_class=config.resource_class,
         idempotency_key=idempotency_key,
         body_sha256=body_sha256,
         request_id=current_ids().get("request_id"),

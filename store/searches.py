@@ -14,6 +14,7 @@ from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.result import SearchResult
 from store.answers import expiry
+from store.conditions import is_queued
 from store.db import Database, now
 from store.errors import (
     DatasetChanged,
@@ -32,6 +33,7 @@ from store.settings import Settings
 from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_version
 from store.states import FINAL, DatasetState, SearchState, WeightSetState
 from store.tenant_rows import Tenant
+from store.turns import ALL_CLASSES
 from store.unchanged import lock_search, unknown_search
 from store.webhooks.feed import announce_all
 
@@ -131,6 +133,15 @@ class SearchStore:
         with self._database.read_scope() as session:
             for state, count in session.execute(select(Search.state, func.count()).group_by(Search.state)):
                 counts[state] = count
+        return counts
+
+    def queued_by_class(self) -> dict[str, int]:
+        """How many searches are queued in each resource class, including classes without any."""
+        counts = dict.fromkeys(map(str, ALL_CLASSES), 0)
+        query = select(Search.resource_class, func.count()).where(is_queued()).group_by(Search.resource_class)
+        with self._database.read_scope() as session:
+            for name, count in session.execute(query):
+                counts[name] = count
         return counts
 
     def delete(self, search_id: str, versions: Collection[int] | None = None) -> None:

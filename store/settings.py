@@ -9,23 +9,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from autonl_core.host.cpus import available_cpus
 from store.limit_settings import LimitSettings
 from store.quota_settings import QuotaSettings
 from store.service_url import DEFAULT_SERVICE_URL
+from store.slot_settings import SlotSettings
 from store.telemetry_settings import TelemetrySettings
-
-
-def _share_of_a_slot(settings: dict[str, Any]) -> int:
-    """CPU threads of one search, if nothing is said: each slot gets its share of the CPUs that the worker may use."""
-    slots: int = settings.get("slots", 1)  # missing if it is invalid, which is reported
-    return max(1, available_cpus() // slots)
-
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -34,7 +27,7 @@ def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
 
 
-class Settings(QuotaSettings, LimitSettings, TelemetrySettings):
+class Settings(SlotSettings, QuotaSettings, LimitSettings, TelemetrySettings):
     """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)
@@ -162,13 +155,6 @@ class Settings(QuotaSettings, LimitSettings, TelemetrySettings):
         description="path prefix of the API, if a proxy leaves it in the requests; not needed if it removes it",
     )
 
-    device: Literal["cpu", "cuda"] = "cpu"
-    slots: int = Field(default=1, ge=1, description="searches one worker runs at the same time")
-    threads: int = Field(
-        default_factory=_share_of_a_slot,
-        ge=1,
-        description="CPU threads of one search, at most; by default a slot's share of the CPUs that the worker may use",
-    )
     spare_idle_s: float = Field(
         default=120,
         ge=0,
@@ -227,7 +213,7 @@ class Settings(QuotaSettings, LimitSettings, TelemetrySettings):
 
     @model_validator(mode="after")
     def _a_memory_limit_is_for_the_cpu(self) -> Self:
-        if self.child_memory_bytes and self.device == "cuda":
+        if self.child_memory_bytes and self.device != "cpu":
             raise ValueError(
                 f"AUTONL_CHILD_MEMORY_BYTES is {self.child_memory_bytes}, but CUDA reserves far more address space "
                 "than it uses; set it to 0, and limit the memory of the worker's control group instead"
@@ -274,9 +260,12 @@ class Settings(QuotaSettings, LimitSettings, TelemetrySettings):
         return [place for place in places if place.exists()]
 
     def environment(self) -> dict[str, str]:
-        """The environment for another process of the same service: the current one, plus all of these settings."""
+        """The environment for another process of the same service: the current one, plus all of these settings.
+
+        Without the number of threads if that was not set: it follows from slots, of which a worker on GPUs has as many.
+        """
         own = {}
-        for name in type(self).model_fields:
+        for name in type(self).model_fields.keys() - ({"threads"} - self.model_fields_set):
             value = getattr(self, name)
             separator = "," if name in ("allowed_hosts", "cors_origins") else os.pathsep
             own[f"AUTONL_{name.upper()}"] = separator.join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,21 +64,25 @@ class SweepStore:
             swept.append(Swept(lease, state))
         return swept
 
-    def due_notifications(self) -> int:
-        """How many notifications the queued searches need now. Each counts as sent: the wait for the next doubles."""
+    def due_notifications(self) -> Counter[str]:
+        """How many notifications the queued searches need now, by resource class.
+
+        Each counts as sent: the wait for the next doubles.
+        """
         with self._database.session_scope() as session:
             moment = now(session)
             queued = (
-                select(Search.id, Search.ring_count, Search.last_rung_at)
+                select(Search.id, Search.ring_count, Search.last_rung_at, Search.resource_class)
                 .where(is_queued(), Search.next_run_at <= moment)
                 .order_by(Search.created_at, Search.id)
                 .limit(_BATCH_SIZE)
             )
-            due = [row.id for row in session.execute(queued) if self._is_due(row.ring_count, row.last_rung_at, moment)]
+            due = [row for row in session.execute(queued) if self._is_due(row.ring_count, row.last_rung_at, moment)]
             if due:
-                statement = update(Search).where(Search.id.in_(due), Search.state == SearchState.QUEUED)
-                session.execute(statement.values(last_rung_at=moment, ring_count=Search.ring_count + 1))
-            return len(due)
+                is_one = Search.id.in_([row.id for row in due]), Search.state == SearchState.QUEUED
+                changes = {"last_rung_at": moment, "ring_count": Search.ring_count + 1}
+                session.execute(update(Search).where(*is_one).values(changes))
+            return Counter(row.resource_class for row in due)
 
     def oldest_wait_s(self) -> float:
         """How long the search that has been due the longest has waited, in seconds; 0 if none is due."""

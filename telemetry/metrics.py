@@ -73,6 +73,10 @@ class WorkerMetrics(ProcessMetrics):
         super().__init__("worker", data_dir)
         Gauge("autonl_slots", "Searches that this worker runs at most.", registry=self.registry).set(slots)
         self.slots_used = Gauge("autonl_slots_used", "Searches that this worker runs.", registry=self.registry)
+        self.gpus = Gauge("autonl_gpus", "GPUs and MIG slices that this worker uses.", registry=self.registry)
+        self.gpus_set_aside = Gauge(
+            "autonl_gpus_set_aside", "Those of them that failed their last probe and wait.", registry=self.registry
+        )
         self._ended = Counter(
             "autonl_attempts", "Attempts that ended, by their class.", ["exit_class"], registry=self.registry
         )

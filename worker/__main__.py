@@ -6,7 +6,8 @@ from telemetry.exposition import serve_metrics
 from telemetry.log_lines import configure_logging
 from telemetry.metrics import WorkerMetrics
 from telemetry.traces import require_tracing
-from worker.app import app, settings, slot_news
+from worker.app import app, gpus, settings, slot_news
+from worker.devices.lock import count_set_aside
 from worker.service import require_packages
 
 if __name__ == "__main__":
@@ -15,6 +16,8 @@ if __name__ == "__main__":
     require_tracing(settings.trace_endpoint)
     if settings.worker_metrics_port:
         metrics = WorkerMetrics(settings.data_dir, settings.slots)
+        metrics.gpus.set(len(gpus))
+        metrics.gpus_set_aside.set_function(lambda: count_set_aside(settings.gpu_locks_dir, gpus))
         slot_news.count_into(metrics)
         serve_metrics(
             metrics.registry, settings.metrics_host, settings.worker_metrics_port, "AUTONL_WORKER_METRICS_PORT"

@@ -10,16 +10,24 @@ import functools
 import mmap
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+from billiard.process import current_process
 from celery import Celery, signals
 
-from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS
+from store.queue import QUEUE_NAME, TASK_NAME, TRANSPORT_OPTIONS, queue_of
 from store.settings import Settings
 from store.stores import open_stores
+from store.turns import SERVED_BY_GPU, SERVED_WITHOUT_GPU
 from telemetry.log_lines import configure_logging
 from telemetry.traces import configure_tracing, stop_tracing
+from worker.devices.device import CpuSlot, Slot
+from worker.devices.gpu import PROBE_COMMAND
+from worker.devices.gpu_slot import GpuSlot
+from worker.devices.nvml import DeviceError
+from worker.devices.selection import slots_of, units_of
 from worker.process import SEARCH_COMMAND
 from worker.slot_news import SlotNews
 from worker.spare import Spare
@@ -32,8 +40,23 @@ slot_news = SlotNews()
 # SIGTERM that its worker receives.
 _draining = mmap.mmap(-1, 1)
 
-settings = Settings()
+
+def _find_gpus(settings: Settings) -> tuple[str, ...]:
+    """UUIDs of the GPUs and MIG slices of this worker; none on the CPU. Exits if they cannot be used."""
+    if settings.device != "cpu":
+        configure_logging(settings.log_level, settings.log_format)  # this comes before Celery's signal
+    try:
+        return units_of(settings)
+    except DeviceError as error:
+        sys.exit(f"the worker cannot start: {error}")
+
+
 search_command: Sequence[str] = SEARCH_COMMAND
+probe_command: Sequence[str] = PROBE_COMMAND
+settings = Settings()
+gpus = _find_gpus(settings)  # once, before slots are forked: a driver does not survive that
+settings = settings.for_slots(slots_of(settings, gpus))
+served = SERVED_BY_GPU if gpus else SERVED_WITHOUT_GPU
 app = Celery("autonl", broker=settings.broker_url)
 app.conf.update(
     accept_content=["json"],
@@ -43,6 +66,9 @@ app.conf.update(
     result_backend=None,
     task_acks_late=False,
     task_default_queue=QUEUE_NAME,
+    task_queues={
+        name: {"exchange": name, "exchange_type": "direct", "routing_key": name} for name in map(queue_of, served)
+    },
     task_ignore_result=True,
     task_publish_retry=False,
     task_serializer="json",
@@ -69,7 +95,7 @@ def _log(**_: Any) -> None:
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # in each slot's process
 def _prepare(**_: Any) -> None:
     configure_tracing("worker", settings.trace_endpoint)  # its threads would not survive the fork
-    _spare().renew()
+    _spare().renew(device=_slot().preferred)
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
@@ -94,11 +120,20 @@ def _supervisor() -> Supervisor:
         command=search_command,
         spare=_spare(),
         observer=slot_news,
+        slot=_slot(),
     )
 
 
 def _is_draining() -> bool:
     return _draining[0] == 1
+
+
+@functools.cache
+def _slot() -> Slot:
+    """What the searches of this slot compute on, with locks that its process opens."""
+    if not gpus:
+        return CpuSlot()
+    return GpuSlot(gpus, settings, number=getattr(current_process(), "index", 0), probe=probe_command)
 
 
 @functools.cache

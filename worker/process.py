@@ -15,6 +15,7 @@ from autonl_core.host.interpreter import module_command
 from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
 from worker.cpu_time import CpuMeter
+from worker.devices.device import CPU, Device
 
 SEARCH_COMMAND = module_command("worker.search_process")
 DATASET_CHECK_COMMAND = module_command("worker.check_process")
@@ -35,8 +36,8 @@ class SupervisedProcess:
         self._meter = CpuMeter(process.pid)
 
     @classmethod
-    def start(cls, command: Sequence[str], log_path: Path, settings: Settings) -> Self:
-        """Start a process that appends its output to the file at `log_path`.
+    def start(cls, command: Sequence[str], log_path: Path, settings: Settings, device: Device = CPU) -> Self:
+        """Start a process on `device` that appends its output to the file at `log_path`.
 
         Raises:
             OSError: the log cannot be opened, or the process cannot be started.
@@ -48,7 +49,8 @@ class SupervisedProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=settings.search_process_environment(),
+                env=settings.search_process_environment() | dict(device.environment),
+                pass_fds=device.open_files,
             )
         return cls(process)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from store.leases import Lease
 from store.settings import Settings
+from worker.devices.device import CPU, Device
 from worker.process import SupervisedProcess
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Spare:
         self._settings = settings
         self._lock = threading.Lock()
         self._waiting: subprocess.Popen[bytes] | None = None
+        self._device: Device = CPU
         self._expiry: threading.Timer | None = None
 
     @property
@@ -38,12 +40,13 @@ class Spare:
         """Of the process that waits, if one does."""
         return None if self._waiting is None else self._waiting.pid
 
-    def renew(self, rest_s: float = 0) -> None:
+    def renew(self, rest_s: float = 0, device: Device = CPU) -> None:
         """Start a process, unless one waits. Searches do without if it cannot be started.
 
         Args:
             rest_s: before it prepares. After a search, its user downloads and verifies the result, perhaps on the same
                 machine.
+            device: that its search will probably get.
         """
         if not self._settings.spare_idle_s:
             return
@@ -57,21 +60,26 @@ class Spare:
                     [*self._command, str(rest_s)],
                     stdin=subprocess.PIPE,
                     start_new_session=True,
-                    env=self._settings.search_process_environment(),
+                    env=self._settings.search_process_environment() | dict(device.environment),
+                    pass_fds=device.open_files,
                 )
             except OSError as error:
                 log.warning("no search process could be started ahead: %s", error)
                 return
+            self._device = device
             self._expiry = threading.Timer(self._settings.spare_idle_s, self.end)
             self._expiry.daemon = True
             self._expiry.start()
 
-    def take(self, lease: Lease, log_path: Path) -> SupervisedProcess | None:
-        """Give a search to the process that waits; None if none does."""
+    def take(self, lease: Lease, log_path: Path, device: Device = CPU) -> SupervisedProcess | None:
+        """Give a search to the process that waits for this device; None if none does."""
         process = self._remove()
         if process is None:
             return None
         waiting = SupervisedProcess(process)
+        if device.name != self._device.name:  # fixed for a process once CUDA has begun
+            waiting.reap()
+            return None
         assignment = json.dumps([lease.search_id, lease.fence, str(log_path)])
         try:
             assert process.stdin is not None

@@ -9,13 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from enum import Enum, auto
-from math import inf
 from pathlib import Path
 
 from autonl_core.spec.progress import StopRequest
-from store.claims import LeaseStatus
 from store.db import UNAVAILABLE
 from store.errors import LeaseLost, NotFound
 from store.leases import Lease
@@ -24,9 +20,13 @@ from store.states import ExitClass, SearchState
 from store.stores import Stores
 from telemetry.ids import ids
 from telemetry.traces import current_traceparent, span
-from worker.exit_codes import ExitCode, crash_class, describe_crash
-from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
+from worker.attempt_outcome import Outcome, may_be_of_device, outcome_of
+from worker.devices.device import CpuSlot, Device, Slot
+from worker.devices.gpu import PROBE_S
+from worker.exit_codes import crash_class, describe_crash
+from worker.leased_process import Cause, LeasedProcess, Pace, ProcessEnd
 from worker.process import SEARCH_COMMAND, SupervisedProcess
+from worker.search_lease import SearchLeaseKeeper
 from worker.slot_news import NO_OBSERVER, AttemptObserver
 from worker.spare import Spare
 from worker.workspace import Workspace
@@ -46,6 +46,7 @@ class Supervisor:
         observer: is informed of each attempt.
         command: the command of a search process; the search id and the fence are appended as arguments.
         spare: a search process that waits for its search; None: every process is started when it is needed.
+        slot: where they run.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Supervisor:
         command: Sequence[str] = SEARCH_COMMAND,
         spare: Spare | None = None,
         observer: AttemptObserver = NO_OBSERVER,
+        slot: Slot | None = None,
     ) -> None:
         self._stores = stores
         self._settings = stores.settings
@@ -65,32 +67,47 @@ class Supervisor:
         self._command = command
         self._spare = spare
         self._observer = observer
+        self._slot = slot or CpuSlot()
 
     def run_until_idle(self) -> int:
-        """Run searches until none is due, the database is unavailable, or the worker drains.
+        """Run searches until none is due, there is no device for one, no database, or the worker drains.
 
         Returns:
             The number of attempts it ran.
         """
         attempts = 0
-        while not self._draining():
-            claimed_at = time.monotonic()
-            try:
-                lease = self._stores.claims.claim(self._owner)
-            except UNAVAILABLE as error:
-                log.warning("no search claimed, database unavailable: %s", error)
-                break
-            if lease is None:
-                break
-            of_request = ids(request_id=lease.origin.request_id, tenant_id=lease.origin.tenant_id)
-            with of_request, ids(search_id=lease.search_id, attempt=lease.fence):
-                self._run(lease, claimed_at)
+        while not self._draining() and self._run_next():
             attempts += 1
             if self._spare is not None and not self._draining():
-                self._spare.renew(rest_s=SPARE_REST_S)
+                self._spare.renew(rest_s=SPARE_REST_S, device=self._slot.preferred)
         return attempts
 
-    def _run(self, lease: Lease, claimed_at: float) -> None:
+    def _run_next(self) -> bool:
+        """Claim a search and run it on the device of this slot; False if there is nothing to run, or no device."""
+        with self._slot.take(self._any_due) as device:
+            if device is None:
+                return False
+            claimed_at = time.monotonic()
+            try:
+                lease = self._stores.claims.claim(self._owner, self._slot.served)
+            except UNAVAILABLE as error:
+                log.warning("no search claimed, database unavailable: %s", error)
+                return False
+            if lease is None:
+                return False
+            of_request = ids(request_id=lease.origin.request_id, tenant_id=lease.origin.tenant_id)
+            with of_request, ids(search_id=lease.search_id, attempt=lease.fence):
+                self._run(lease, device, claimed_at)
+            return True
+
+    def _any_due(self) -> bool:
+        try:
+            return self._stores.claims.any_due(self._slot.served)
+        except UNAVAILABLE as error:
+            log.warning("no search claimed, database unavailable: %s", error)
+            return False
+
+    def _run(self, lease: Lease, device: Device, claimed_at: float) -> None:
         """Run the attempt that holds `lease` to its end. `claimed_at`: when the claim was requested, monotonic."""
         parent, exit_class = lease.origin.traceparent, "unknown"
         self._observer.began()
@@ -99,7 +116,7 @@ class Supervisor:
                 pass
             with span("attempt", parent=parent) as own_span:
                 self._link_spans(lease)
-                self._supervise(lease, claimed_at)
+                self._supervise(lease, device, claimed_at)
                 exit_class = self._exit_class(lease)
                 own_span.set({"autonl.exit_class": exit_class})
         finally:
@@ -121,26 +138,29 @@ class Supervisor:
             attempt = None
         return attempt.exit_class.value if attempt is not None and attempt.exit_class is not None else "unknown"
 
-    def _supervise(self, lease: Lease, claimed_at: float) -> None:
+    def _supervise(self, lease: Lease, device: Device, claimed_at: float) -> None:
         """Start the process of the attempt, watch it, and record how it ended."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
-            process = self._start(lease, workspace.log_path(lease.fence))
+            process = self._start(lease, device, workspace.log_path(lease.fence))
         except OSError as error:  # disk full, or too many processes: counts as a crash
             log.warning("search %s attempt %d could not be started: %s", lease.search_id, lease.fence, error)
             self._stores.claims.crashed(lease, crash_class(error), f"its process could not be started: {error}")
             return
-        log.info("search %s attempt %d runs as process %d", lease.search_id, lease.fence, process.pid)
+        log.info(
+            "search %s attempt %d runs as process %d on %s", lease.search_id, lease.fence, process.pid, device.name
+        )
         keeper = SearchLeaseKeeper(self._stores, lease, process.compute_s, self._draining)
         leased = LeasedProcess(process, keeper, _pace(self._settings), claimed_at)
         end = leased.watch()
         log.info(
             "search %s attempt %d ended: %s, exit code %d", lease.search_id, lease.fence, end.cause, end.returncode
         )
+        sickness = device.sickness(min(PROBE_S, leased.lease_left_s / 2)) if may_be_of_device(end) else None
         while True:
             try:
                 self._stores.usage.spent(lease, process.compute_s())
-                self.record_outcome(lease, end, workspace)
+                self.record_outcome(lease, end, workspace, sickness)
                 return
             except UNAVAILABLE as error:
                 if leased.lease_left_s <= 0:
@@ -148,17 +168,25 @@ class Supervisor:
                     return
                 time.sleep(self._settings.poll_s)
 
-    def _start(self, lease: Lease, log_path: Path) -> SupervisedProcess:
+    def _start(self, lease: Lease, device: Device, log_path: Path) -> SupervisedProcess:
         """The process of an attempt: the one that waits, or else a new one. Raises OSError."""
-        if self._spare is not None and (waiting := self._spare.take(lease, log_path)) is not None:
+        if self._spare is not None and (waiting := self._spare.take(lease, log_path, device)) is not None:
             return waiting
-        return SupervisedProcess.start([*self._command, lease.search_id, str(lease.fence)], log_path, self._settings)
+        command = [*self._command, lease.search_id, str(lease.fence)]
+        return SupervisedProcess.start(command, log_path, self._settings, device)
 
-    def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace) -> None:
-        """Write down how the attempt ended, unless its process already did or another attempt owns the search."""
+    def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace, sickness: str | None = None) -> None:
+        """Write down how the attempt ended, unless its process already did or another attempt owns the search.
+
+        Args:
+            sickness: what is wrong with its device, which then is to blame for a crash.
+        """
         tail = workspace.log_tail(lease.fence)
         try:
-            self._close(lease, end, tail)
+            if sickness is None:
+                self._close(lease, end, tail)
+            else:
+                self._stores.claims.device_failed(lease, f"its GPU failed: {sickness}")
         except LeaseLost as lost:
             log.debug("no outcome to record: %s", lost)
             if end.cause == Cause.LEASE_LOST:
@@ -196,50 +224,6 @@ class Supervisor:
         return f"it did not exit within {self._settings.stop_grace_s:g} s and was killed" if killed else ""
 
 
-class SearchLeaseKeeper:
-    """The lease of one attempt. Its row carries the user's requests; a drain of the worker ranks below them."""
-
-    def __init__(
-        self, stores: Stores, lease: Lease, compute_s: Callable[[], float], draining: Callable[[], bool]
-    ) -> None:
-        self.name = f"search {lease.search_id}"
-        self._claims = stores.claims
-        self._usage = stores.usage
-        self._lease = lease
-        self._compute_s = compute_s
-        self._draining = draining
-        self._read_limit, self._limit_s = False, inf
-
-    def look(self) -> LeaseView:
-        return self._view(*self._claims.status(self._lease))
-
-    def beat(self) -> LeaseView:
-        _, progress_at = self._claims.status(self._lease)
-        self._read_limit = False  # a user may have raised it
-        return self._view(self._claims.beat(self._lease, self._compute_s()), progress_at)
-
-    def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
-        if status == LeaseStatus.LOST:
-            if not self._claims.regain(self._lease):
-                return LOST
-            log.warning("%s: beats were late, but no one had claimed it; it goes on", self.name)
-        request = _REQUESTS.get(status) or ("spent" if self._is_spent() else None)
-        return LeaseView(
-            held=True, progress=progress_at, stop_request=request or ("drain" if self._draining() else None)
-        )
-
-    def _is_spent(self) -> bool:
-        """Whether the search has used the compute that it may use, over all attempts."""
-        if not self._read_limit:
-            left_s = self._usage.compute_left_s(self._lease)
-            self._read_limit, self._limit_s = True, inf if left_s is None else left_s
-        return self._compute_s() >= self._limit_s
-
-
-_REQUESTS: Mapping[LeaseStatus, StopRequest] = {
-    LeaseStatus.CANCEL_WANTED: "cancel",
-    LeaseStatus.PAUSE_WANTED: "pause",
-}
 _REQUESTED_BY: Mapping[StopRequest | None, str] = {
     "cancel": "the user cancelled the search",
     "pause": "the user paused the search",
@@ -247,39 +231,6 @@ _REQUESTED_BY: Mapping[StopRequest | None, str] = {
     "drain": "the worker was asked to stop",
     None: "the worker was asked to stop",
 }
-
-
-class Outcome(Enum):
-    """How an attempt is recorded when its process did not close the search."""
-
-    CANCELLED = auto()
-    SPENT = auto()
-    GAVE_BACK = auto()
-    INTERRUPTED = auto()
-    STALLED = auto()
-    OTHER_VERSION = auto()
-    CRASHED = auto()
-
-
-# By the cause of the end, and then by the stop request (if the process was killed for ignoring it) or the exit code.
-_OUTCOMES: Mapping[tuple[Cause, StopRequest | int | None], Outcome] = {
-    (Cause.EXITED, ExitCode.CANCELLED): Outcome.CANCELLED,
-    (Cause.EXITED, ExitCode.SPENT): Outcome.SPENT,
-    (Cause.EXITED, ExitCode.GAVE_BACK): Outcome.GAVE_BACK,
-    (Cause.EXITED, ExitCode.OTHER_VERSION): Outcome.OTHER_VERSION,
-    (Cause.GRACE_OVER, "cancel"): Outcome.CANCELLED,
-    (Cause.GRACE_OVER, "spent"): Outcome.SPENT,
-    (Cause.GRACE_OVER, "pause"): Outcome.GAVE_BACK,
-    (Cause.GRACE_OVER, "drain"): Outcome.GAVE_BACK,
-    (Cause.STALLED, None): Outcome.STALLED,
-    **dict.fromkeys(((Cause.LEASE_LOST, request) for request in _REQUESTED_BY), Outcome.INTERRUPTED),
-}
-
-
-def outcome_of(end: ProcessEnd) -> Outcome:
-    """What becomes of an attempt whose process ended like this; a crash unless the table says otherwise."""
-    key: StopRequest | int | None = end.returncode if end.cause == Cause.EXITED else end.stop_request
-    return _OUTCOMES.get((end.cause, key), Outcome.CRASHED)
 
 
 def _pace(settings: Settings) -> Pace:

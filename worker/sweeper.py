@@ -107,9 +107,8 @@ class Sweeper:
                 log.info("weight set %s was refused and is no longer kept", name)
 
     def _notify(self) -> None:
-        due = self._stores.sweeps.due_notifications()
-        if due:
-            self._notifier.notify(due)
+        for resource_class, times in self._stores.sweeps.due_notifications().items():
+            self._notifier.notify(times, resource_class)
         waiting_s = self._stores.sweeps.oldest_wait_s()
         if waiting_s > WAITING_TOO_LONG_S:
             log.warning("a search has waited %.0f s: all workers are busy, or none is running", waiting_s)

@@ -81,7 +81,7 @@ def start_search(
         return Response(_plan(valid, stores).model_dump_json(), media_type="application/json")
     search, is_new = _create(stores, valid, idempotency_key, body.labels)
     if is_new:
-        request.app.state.notifier.notify()
+        request.app.state.notifier.notify(resource_class=search.resource_class)
     response = _responses(request, stores).show(search.id, status=202)
     response.headers["Location"] = f"/searches/{search.id}"
     return response
@@ -197,7 +197,7 @@ def resume_search(
         responses, search_id, if_match, lambda versions: stores.control.resume(search_id, versions, more_s)
     )
     if search.state == SearchState.QUEUED:
-        request.app.state.notifier.notify()
+        request.app.state.notifier.notify(resource_class=search.resource_class)
     return responses.show(search_id, status=202)
 
 

@@ -50,8 +50,8 @@ Name = Annotated[str, _in_words(NAME_PATTERN, NAME_RULE), WithJsonSchema({"type"
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
-CHANGES_NOTHING = ("export", "priority", "max_compute_s")  # in the network that a search finds
-_SINCE_LAST_RELEASE = ("priority", "max_compute_s")  # settings that it does not know
+CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
+_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s")  # settings that it does not know
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
@@ -61,6 +61,7 @@ _INIT_PATTERN = rf"^({PARENT_INIT})?{NAME_PATTERN.lstrip('^')}"
 _INIT_RULE = (
     f"is auto, none, the name of a weight set, or {PARENT_INIT} followed by the id of a finished search; {NAME_RULE}"
 )
+ResourceClass = Literal["any", "cpu", "gpu"]
 Init = Annotated[
     str, _in_words(_INIT_PATTERN, _INIT_RULE), WithJsonSchema({"type": "string", "pattern": _INIT_PATTERN})
 ]
@@ -153,6 +154,11 @@ class SearchConfig(Strict):
         ge=-MAX_PRIORITY,
         le=MAX_PRIORITY,
         description="searches of a higher one start first; of the same one, tenants take turns",
+    )
+    resource_class: ResourceClass = Field(
+        default="any",
+        description='workers that may run the search: "gpu", those with a GPU; "cpu", those without; "any", all. '
+        "It waits until one of them is free",
     )
     max_compute_s: float | None = Field(
         default=None,

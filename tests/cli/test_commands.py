@@ -64,7 +64,8 @@ def test_a_search_is_started_listed_and_shown(service: httpx.Client) -> None:
 def test_a_search_is_read_from_a_file_and_options_override_it(service: httpx.Client, tmp_path: Path) -> None:
     file = tmp_path / "search.yaml"
     file.write_text("dataset: digits\nflops_budget: 400k\nseed: 1\nsupernet: {epochs: 3}\n")
-    search = as_json("search", "--config", str(file), "--seed", "2")
+    search = as_json("search", "--config", str(file), "--seed", "2", "--resource-class", "gpu")
+    assert search["config"]["resource_class"] == "gpu"
     assert (search["config"]["seed"], search["config"]["supernet"]["epochs"]) == (2, 3)
     file.write_text("- not\n- a search\n")
     assert autonl("search", "--config", str(file)).exit_code == 2

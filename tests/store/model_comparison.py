@@ -217,7 +217,7 @@ class StoresAndModel:
 
     def notify(self) -> None:
         due = [search for search in self.world.searches if search.notify(self.world.clock_s)]
-        assert self.stores.sweeps.due_notifications() == len(due)
+        assert self.stores.sweeps.due_notifications().total() == len(due)
 
     # ------------------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores
 from store.tenant_rows import DEFAULT_TENANT
+from store.turns import SERVED_BY_GPU
 from tests.store import sample_rows as samples
 
 # Tenants and webhooks are few, and whose turn it is depends on all of them; a CONSTANT ROW is a value of the statement.
@@ -52,6 +53,7 @@ INDEXES = {
     "sweep": "ix_searches_(claimed|running)",
     "due notifications": "ix_searches_(queued|due)",
     "claim": "ix_searches_turns",
+    "any due": "ix_searches_turns",
     "oldest wait": "ix_searches_due",
     "compute estimate": "ix_searches_state",
     "old files": "ix_searches_finished",
@@ -65,6 +67,7 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "shown": lambda stores, search_id: stores.searches.shown(search_id),
     "repeats": lambda stores, search_id: stores.searches.repeats(search_id),
     "counts": lambda stores, _: stores.searches.count_by_state(),
+    "queued by class": lambda stores, _: stores.searches.queued_by_class(),
     "datasets": lambda stores, _: stores.datasets.page(1),
     "events": lambda stores, search_id: stores.events.after(search_id, 1),
     "news": lambda stores, search_id: stores.events.news({search_id: 0}),
@@ -76,6 +79,7 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "due notifications": lambda stores, _: stores.sweeps.due_notifications(),
     "oldest wait": lambda stores, _: stores.sweeps.oldest_wait_s(),
     "claim": lambda stores, _: stores.claims.claim("worker"),
+    "any due": lambda stores, _: stores.claims.any_due(SERVED_BY_GPU),
     "checks": lambda stores, _: stores.checks.claim("checker"),
     "webhook backlog": lambda stores, _: stores.webhook_sending.backlog(),
     "weight checks": lambda stores, _: stores.weight_checks.claim("checker"),

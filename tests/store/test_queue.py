@@ -21,6 +21,14 @@ def test_notifications_arrive(broker: ValkeyServer) -> None:
     assert outstanding(broker) == 3
 
 
+def test_each_resource_class_has_a_queue_of_its_own(broker: ValkeyServer) -> None:
+    notifier = WorkerNotifier(broker_url(broker))
+    notifier.notify(2, "gpu")
+    notifier.notify()
+    notifier.close()
+    assert (outstanding(broker), outstanding(broker, "searches.gpu"), outstanding(broker, "searches.cpu")) == (1, 2, 0)
+
+
 def test_notifications_do_not_pile_up(broker: ValkeyServer) -> None:
     for _ in range(3):
         notifier = WorkerNotifier(broker_url(broker))
@@ -45,9 +53,9 @@ def test_check_broker_pings_the_broker(broker: ValkeyServer) -> None:
         check_broker(f"redis://127.0.0.1:{free_port()}/0")
 
 
-def outstanding(broker: ValkeyServer) -> int:
+def outstanding(broker: ValkeyServer, queue: str = QUEUE_NAME) -> int:
     """How many notifications wait in the broker."""
     with redis.Redis.from_url(broker_url(broker)) as client:
-        count = client.llen(QUEUE_NAME)
+        count = client.llen(queue)
         assert isinstance(count, int)
         return count

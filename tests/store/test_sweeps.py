@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from autonl_core.datasets.spec import DIGITS
 from store.claims import LeaseStatus
 from store.db import now
 from store.models import Search
@@ -17,7 +18,7 @@ from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
 from store.sweeps import Swept
-from tests.store.sample_rows import claim, expire, kinds, queue_search
+from tests.store.sample_rows import CONFIG, claim, expire, kinds, queue_search
 
 
 def test_an_attempt_that_beats_is_not_swept(stores: Stores) -> None:
@@ -94,10 +95,10 @@ def test_notifications_of_a_queued_search_are_repeated_less_and_less_often(store
         with stores.database.session_scope() as session:
             then = now(session) - timedelta(seconds=seconds)
             session.execute(update(Search).where(Search.id == search_id).values(last_rung_at=then))
-        return stores.sweeps.due_notifications()
+        return stores.sweeps.due_notifications().total()
 
-    assert stores.sweeps.due_notifications() == 1
-    assert stores.sweeps.due_notifications() == 0
+    assert stores.sweeps.due_notifications().total() == 1
+    assert stores.sweeps.due_notifications().total() == 0
     assert due_after(settings.ring_s + 1) == 1
     assert due_after(settings.ring_s + 1) == 0
     assert due_after(2 * settings.ring_s + 1) == 1
@@ -105,10 +106,16 @@ def test_notifications_of_a_queued_search_are_repeated_less_and_less_often(store
         assert due_after(settings.ring_max_s + 1) == 1
 
 
+def test_notifications_are_counted_by_resource_class(stores: Stores) -> None:
+    for resource_class in ("gpu", "any", "gpu"):
+        stores.searches.create(CONFIG.model_copy(update={"resource_class": resource_class}), DIGITS)
+    assert stores.sweeps.due_notifications() == {"gpu": 2, "any": 1}
+
+
 def test_there_is_no_notification_of_a_search_that_is_not_due(stores: Stores) -> None:
     queue_search(stores)
     stores.claims.crashed(claim(stores), ExitClass.CRASHED, "boom")
-    assert stores.sweeps.due_notifications() == 0
+    assert stores.sweeps.due_notifications().total() == 0
 
 
 def test_oldest_wait_s_is_the_longest_wait_of_a_due_search(stores: Stores) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import event, insert, select, text
 
 from autonl_core.datasets.spec import DIGITS
+from autonl_core.spec.config import ResourceClass
 from store.leases import Lease
 from store.models import Search
-from store.queue_places import KEPT_BACK
-from store.states import SearchState
-from store.stores import Stores
+from store.queue_places import KEPT_BACK, NOT_BEGUN, OF_ITS_CLASS
+from store.settings import Settings
+from store.states import ExitClass, SearchState
+from store.stores import Stores, open_stores
+from store.turns import SERVED_BY_GPU, SERVED_WITHOUT_GPU
 from tests.store.sample_rows import CONFIG, claim
 
 QUEUED = 10_000
@@ -31,8 +35,9 @@ def tenants(stores: Stores) -> dict[str, Stores]:
     return {name: stores.of_tenant(name) for name in names}
 
 
-def queue(stores: Stores, priority: int = 0) -> str:
-    return stores.searches.create(CONFIG.model_copy(update={"priority": priority}), DIGITS)[0].id
+def queue(stores: Stores, priority: int = 0, resource_class: ResourceClass = "any") -> str:
+    changed = {"priority": priority, "resource_class": resource_class}
+    return stores.searches.create(CONFIG.model_copy(update=changed), DIGITS)[0].id
 
 
 def tenant_of_next(stores: Stores) -> str:
@@ -121,14 +126,110 @@ def test_places_are_the_order_in_which_all_are_claimed(stores: Stores, tenants: 
     assert {places[search_id].unknown for search_id in expected[len(claimed) :]} <= {KEPT_BACK}
 
 
+def claimed_by(stores: Stores, served: Sequence[ResourceClass]) -> str | None:
+    lease = stores.claims.claim("worker-1", served)
+    return None if lease is None else lease.search_id
+
+
+def test_a_worker_claims_only_what_it_serves(stores: Stores) -> None:
+    of_gpu, of_cpu, of_any = (queue(stores, resource_class=name) for name in ("gpu", "cpu", "any"))
+    assert [claimed_by(stores, SERVED_WITHOUT_GPU) for _ in range(3)] == [of_cpu, of_any, None]
+    assert stores.searches.get(of_gpu).state is SearchState.QUEUED
+    assert [claimed_by(stores, SERVED_BY_GPU) for _ in range(2)] == [of_gpu, None]
+
+
+def test_queued_searches_are_counted_by_class(stores: Stores) -> None:
+    queued = [queue(stores, resource_class=name) for name in ("gpu", "gpu", "any")]
+    assert stores.searches.queued_by_class() == {"any": 1, "cpu": 0, "gpu": 2}
+    stores.control.cancel(queued[0])
+    assert stores.searches.queued_by_class()["gpu"] == 1
+
+
+def test_the_first_that_was_created_is_next_whichever_class_it_has(stores: Stores) -> None:
+    queued = [queue(stores, resource_class=name) for name in ("gpu", "any", "gpu", "any")]
+    assert [claimed_by(stores, SERVED_BY_GPU) for _ in range(5)] == [*queued, None]
+
+
+def test_priorities_count_among_what_a_worker_serves(stores: Stores) -> None:
+    of_any, of_cpu, of_gpu = queue(stores), queue(stores, 1, "cpu"), queue(stores, 2, "gpu")
+    assert [claimed_by(stores, SERVED_WITHOUT_GPU) for _ in range(3)] == [of_cpu, of_any, None]
+    assert claimed_by(stores, SERVED_BY_GPU) == of_gpu
+
+
+def test_on_one_gpu_a_tenant_with_2_does_not_wait_for_one_with_20_and_no_cpu_worker_helps(
+    stores: Stores, tenants: dict[str, Stores]
+) -> None:
+    for name, count in (("a", 20), ("b", 2)):
+        for _ in range(count):
+            queue(tenants[name], resource_class="gpu")
+    turns = []
+    for _ in range(5):
+        assert claimed_by(stores, SERVED_WITHOUT_GPU) is None
+        search_id = claimed_by(stores, SERVED_BY_GPU)
+        assert search_id is not None
+        turns.append(stores.searches.get(search_id).tenant_id)
+        finish(stores, search_id)
+    assert turns == ["a", "b", "a", "b", "a"]
+
+
+def test_whether_any_is_due_is_asked_by_class(stores: Stores) -> None:
+    queue(stores, resource_class="gpu")
+    assert stores.claims.any_due(SERVED_BY_GPU)
+    assert not stores.claims.any_due(SERVED_WITHOUT_GPU)
+    crashed = claimed_by(stores, SERVED_BY_GPU)
+    assert crashed is not None
+    stores.claims.crashed(Lease(crashed, 1), ExitClass.CRASHED, "boom")
+    assert not stores.claims.any_due(SERVED_BY_GPU)  # it is not due yet
+
+
+def test_places_count_what_may_take_the_same_worker(stores: Stores) -> None:
+    queued = [queue(stores, resource_class=name) for name in ("cpu", "gpu", "gpu", "any", "cpu", "any", "gpu")]
+    places = stores.queue.places(queued)
+    assert [places[search_id].position for search_id in queued] == [1, 1, 2, 4, 3, 6, 5]
+    reasons = [places[search_id].unknown for search_id in queued]
+    assert reasons[:2] == [OF_ITS_CLASS["cpu"], OF_ITS_CLASS["gpu"]]
+    assert reasons[3] == NOT_BEGUN
+
+
+def test_a_gpu_that_fails_costs_no_crash_and_its_searches_end_only_with_all_attempts(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"max_attempts": 2, "max_crash_streak": 1}))
+    search_id = queue(stores)
+    assert stores.claims.device_failed(claim(stores), "its GPU failed: lost") is SearchState.QUEUED
+    again = stores.searches.get(search_id)
+    assert (again.crash_streak, again.next_run_at <= again.created_at + timedelta(minutes=1)) == (0, True)
+    assert stores.claims.device_failed(claim(stores), "its GPU failed: lost") is SearchState.FAILED
+    failed = stores.searches.get(search_id)
+    assert failed.error is not None
+    assert failed.error["type"] == "attempts-exhausted"
+    assert "2 attempts were made; no more are allowed: its GPU failed: lost" in failed.error["detail"]
+    assert [one.exit_class for one in stores.searches.attempts(search_id)] == [ExitClass.DRAINED] * 2
+    stores.close()
+
+
+@pytest.mark.parametrize(("request_", "state"), [("pause", SearchState.PAUSED), ("cancel", SearchState.CANCELLED)])
+def test_a_request_of_the_user_comes_before_a_gpu_that_failed(
+    stores: Stores, request_: Literal["pause", "cancel"], state: SearchState
+) -> None:
+    search_id = queue(stores)
+    lease = claim(stores)
+    getattr(stores.control, request_)(search_id)
+    assert stores.claims.device_failed(lease, "its GPU failed: lost") is state
+
+
 @pytest.fixture
 def long_queue(stores: Stores, tenants: dict[str, Stores]) -> Stores:
-    """Ten thousand queued searches of one tenant, two of another."""
+    """Ten thousand queued searches of one tenant, of them all but one in twenty for GPUs, and one of another."""
     del tenants
     first = stores.searches.get(queue(stores))
     columns = {column.key: getattr(first, column.key) for column in Search.__mapper__.column_attrs}
     rows = [
-        columns | {"id": f"{number:016x}", "tenant_id": "a", "created_at": first.created_at + timedelta(seconds=number)}
+        columns
+        | {
+            "id": f"{number:016x}",
+            "tenant_id": "a",
+            "created_at": first.created_at + timedelta(seconds=number),
+            "resource_class": "any" if number % 20 == 19 else "gpu",
+        }
         for number in range(QUEUED)
     ]
     with stores.database.session_scope() as session:
@@ -157,11 +258,12 @@ def test_a_claim_from_a_long_queue_reads_an_index(long_queue: Stores) -> None:
     selects = [(text, values) for text, values in reads if text.startswith("SELECT")]
     assert len(selects) >= 2
     with long_queue.database.read_scope() as session:
-        explain = "EXPLAIN QUERY PLAN " if session.get_bind().dialect.name == "sqlite" else "EXPLAIN "
+        explain = "EXPLAIN QUERY PLAN " if session.get_bind().dialect.name == "sqlite" else "EXPLAIN ANALYZE "
         for statement, values in selects:
             found = session.connection().exec_driver_sql(explain + statement, values)
             plan = "\n".join(str(tuple(row)) for row in found)
-            assert "ix_searches_" in plan
+            assert "ix_searches_turns" in plan
+            assert re.search(r"Rows Removed by Filter: \d{2,}", plan) is None, plan
             assert re.search(r"SCAN searches(?! USING)|Seq Scan on searches|TEMP B-TREE|Sort", plan) is None, plan
 
 

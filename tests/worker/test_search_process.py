@@ -28,6 +28,7 @@ from store.stores import Stores
 from tests.autonl_core.few_clothes import few_clothes
 from tests.store.sample_rows import register
 from worker import weight_check_process
+from worker.devices.device import CPU
 from worker.exit_codes import ExitCode, crash_code, describe_crash
 from worker.process import SEARCH_COMMAND
 from worker.search_process import error_type
@@ -143,7 +144,7 @@ def test_a_process_that_waited_computes_and_writes_the_same_bytes(stores: Stores
         time.sleep(SPARE_READY_S)  # all that it prepares is prepared
         searches = [stores.searches.create(config, DIGITS)[0].id for _ in range(2)]
         supervisor = Supervisor(stores, "worker-1", spare=spare)
-        spare.renew = lambda rest_s=0.0: None  # type: ignore[method-assign]  # the second search starts its own process
+        spare.renew = lambda rest_s=0.0, device=CPU: None  # type: ignore[method-assign]  # the second search starts its own process
         assert supervisor.run_until_idle() == 2
     finally:
         spare.end()

@@ -22,9 +22,10 @@ from tests.servers import PostgresServer, is_frozen, wait_for
 from tests.store.sample_rows import architecture, claim, expire, kinds, queue_search
 from tests.worker.scripted_process import STEPS
 from tests.worker.scripted_supervisor import command, is_gone, process, run, running, search_pid
+from worker.attempt_outcome import Outcome, outcome_of
 from worker.exit_codes import ExitCode
 from worker.leased_process import Cause, ProcessEnd
-from worker.supervisor import Outcome, Supervisor, outcome_of
+from worker.supervisor import Supervisor
 from worker.workspace import Workspace
 
 
