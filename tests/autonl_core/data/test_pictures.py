@@ -95,6 +95,7 @@ def test_rows_are_those_of_the_centre_squares_when_files_are_unreadable(tmp_path
         assert pictures.labels[row] == data.train.labels[row] == item.label
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("readers", [False, True])
 def test_without_room_the_same_pictures_are_decoded_each_time(
     readers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

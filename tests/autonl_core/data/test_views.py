@@ -204,6 +204,7 @@ def test_plain_passes_are_those_of_a_loader(loader: ViewLoader) -> None:
     assert_equal(list(taught.plain(loader.data.test, 5)), list(plain.plain(loader.data.test, 5)))
 
 
+@pytest.mark.long
 def test_batches_are_the_same_without_room_for_pictures(tmp_path: Path) -> None:
     spec = scan("z", picture_zip(tmp_path / "z.zip", {"b/1.png": b"damaged"}))
     seen = []
