@@ -41,7 +41,7 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
         if state is None or state.teacher is None:
             state = _fine_tune(run, pretrained, state)
     assert state.teacher is not None
-    teacher = network_of(pretrained.network().arch, state.teacher)
+    teacher = network_of(pretrained.network().arch, state.teacher, run.device)
     for resolution in pretrained.resolutions[len(state.trials) :] if len(pretrained.resolutions) > 1 else ():
         trial = _Trial(run, teacher, resolution)
         with trial.run.phase("adapting"):

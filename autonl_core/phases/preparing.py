@@ -91,7 +91,7 @@ def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None
         return None
     if host.parent_supernet is None:
         raise ParentError(f"the search goes on from search {config.parent!r}, whose supernet is not here")
-    return KeptSupernet.load(host.parent_supernet, torch.device(host.device))
+    return KeptSupernet.load(host.parent_supernet)
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:

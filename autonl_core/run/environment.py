@@ -23,7 +23,7 @@ def environment(device: torch.device, threads: int) -> Mapping[str, str | int]:
         "numpy": np.__version__,
         "numba": numba.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": str(device) if device.type == "cpu" else torch.get_device_module(device).get_device_name(device),
         "threads": threads,
         "machine": platform.machine(),
     }

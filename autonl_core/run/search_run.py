@@ -84,7 +84,7 @@ class SearchRun:
         Raises:
             CheckpointError: it is of another search, or none of those that were saved can be read.
         """
-        state = load_newest(saved, self.device, self._report_corrupt)
+        state = load_newest(saved, self._report_corrupt)
         if state is None:
             return None
         header, here = RunHeader.from_state(state), environment(self.device, self.threads)
