@@ -129,6 +129,6 @@ class _FinalRound:
 
 def _network_of(run: SearchRun, finalist: Finalist) -> Network:
     """The network of a finalist with the weights it has so far, on the search's device."""
-    network = Network(run.table.arch(finalist.choice), run.config.train.dropout)
+    network = to_channels_last(Network(run.table.arch(finalist.choice), run.config.train.dropout)).to(run.device)
     network.load_state_dict(finalist.network)
-    return to_channels_last(network).to(run.device)
+    return network
