@@ -75,7 +75,9 @@ class _FinalRound:
         epochs = run.config.supernet.finalist_epochs
         settings = short_training(run.config.train)
         network = _network_of(run, finalist)
-        trainer = Trainer(network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches)
+        trainer = Trainer(
+            network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches, run.config.precision
+        )
         if state.turn is not None:
             trainer.load_state_dict(dict(state.turn))
 

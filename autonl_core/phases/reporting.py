@@ -32,7 +32,6 @@ from autonl_core.report.facts import (
     RunFacts,
     TestFacts,
 )
-from autonl_core.run.environment import environment
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch_string import encode
 from autonl_core.spec.event_kinds import EventKind
@@ -178,7 +177,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         stop_reason=outcome.stop_reason,
         exact=run.reporter.exact,
         notes=outcome.notes,
-        environment=environment(run.device, run.threads),
+        environment=run.environment,
         machine=outcome.bundle.machine,
         used=used_settings(run),
     )
@@ -260,7 +259,7 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
     samples: dict[int, list[Image]] = {label: [] for label in range(min(SHOWN_CLASSES, len(run.dataset.classes)))}
     seen = 0
     for x, labels in run.watched(run.loader.plain(run.data.train)):
-        for place, label in enumerate(labels.tolist()):
+        for place, label in enumerate(labels.cpu().tolist()):
             if label in samples and len(samples[label]) < SHOWN_IMAGES:
                 samples[label].append(_pixels(x[place], run.data))
         seen += len(labels)

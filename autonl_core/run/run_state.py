@@ -135,7 +135,7 @@ class RunStates:
 
 
 def on_cpu(value: Any) -> Any:
-    """`value`, nested dicts, lists and tuples, with every tensor in it on the CPU; those that are there stay the same."""
+    """`value`, nested dicts, lists and tuples, with all tensors on the CPU; those that are there stay the same."""
     if isinstance(value, Tensor):
         return value.cpu()
     if isinstance(value, Mapping):

@@ -79,11 +79,7 @@ class GateTable(OptionCosts):
         gate_index, is_open, is_closed, cost = self._tables_on(p.device)
         own = torch.cat([p.double(), p.new_zeros(1, dtype=torch.float64)])[gate_index]  # (positions, options, 6)
         factors = is_open * own + is_closed * (1 - own) + (1 - is_open - is_closed)
-        if p.device.type == "cpu":
-            likely = factors.prod(dim=2)
-        else:  # its gradient, as PyTorch has it, has the host count zeros
-            likely = reduce(torch.mul, factors.unbind(dim=2))
-        return (likely * cost).sum() + self.space.fixed_macs
+        return (_product(factors) * cost).sum() + self.space.fixed_macs
 
     def _spans(self) -> list[tuple[int, int]]:
         """Where the gates of every position lie in the gate vector."""
@@ -120,3 +116,8 @@ class GateTable(OptionCosts):
             settings[position, :count, : stop - start] = torch.from_numpy(self.settings[position])
             cost[position, :count] = torch.from_numpy(self.costs[position]).double()
         return gate_index, (settings == OPEN).double(), (settings == CLOSED).double(), cost
+
+
+def _product(factors: Tensor) -> Tensor:
+    """(positions, options, 6) -> (positions, options). Not `prod` on a GPU: its gradient has the host count zeros."""
+    return factors.prod(dim=2) if factors.device.type == "cpu" else reduce(torch.mul, factors.unbind(dim=2))

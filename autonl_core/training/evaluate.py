@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -135,20 +134,6 @@ def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examine
             examiner(x, labels, logits)
     correct, correct_top5, total = (sum(numbers) for numbers in zip(*torch.stack(sums).cpu().tolist(), strict=True))
     return Score(int(correct), int(correct_top5) if classes > 5 else None, images, total / images)
-
-
-@contextmanager
-def in_full_precision() -> Iterator[None]:
-    """Convolutions on a GPU as exact as on a CPU: by default they are computed in TF32, of 10 bits after the point.
-
-    For a score that another process has to confirm on a CPU; in training it would cost time for nothing.
-    """
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:

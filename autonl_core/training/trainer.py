@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from autonl_core.data.batches import BatchSource, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
-from autonl_core.spec.config_sections import TrainConfig
+from autonl_core.spec.config_sections import Precision, TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split
 from autonl_core.training.optim import WeightAverage, cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import UnreadSteps
 
 
@@ -33,9 +34,10 @@ class Trainer:
         stream: Stream,
         epochs: int,
         micro_batches: MicroBatches | None = None,
+        precision: Precision = "tf32",
     ) -> None:
         self.network, self.images, self.loader = network, images, loader
-        self.config, self.stream, self.epochs = config, stream, epochs
+        self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
         self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
         self.parameters = list(network.parameters())
@@ -134,12 +136,13 @@ class Trainer:
             self.epoch_images += images
 
     def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> torch.Tensor:
-        """Gradients of the mean loss of a batch, computed in parts; (2,) float64: that loss, and how many were right."""
+        """Gradients of the mean loss of a batch, computed in parts; (2,) float64: that loss, and the right answers."""
         self.optimizer.zero_grad()
         measured = torch.zeros(2, dtype=torch.float64, device=x.device)
         for part, part_labels, share in split(x, labels, parts):
-            logits = self.network(part)
-            loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
+            with forward_in(self.precision, x.device):
+                logits = self.network(part).float()
+                loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
             loss.backward()
             classes = part_labels if part_labels.dim() == 1 else part_labels.argmax(1)  # mixed: by the larger share
             correct = (logits.detach().argmax(1) == classes).sum()

@@ -25,16 +25,16 @@ CORE = str(Path(__file__).parents[2] / "autonl_core")
 aten = torch.ops.aten
 # What a GPU can only answer to a waiting host: values, and results whose size depends on values.
 _READS = {
-    aten._local_scalar_dense,  # noqa: SLF001
+    aten._local_scalar_dense,
     aten.nonzero,
     aten.masked_select,
     aten.equal,
-    aten._unique2,  # noqa: SLF001
+    aten._unique2,
     aten.unique_dim,
     aten.bincount,
 }
-_BY_INDEX = {aten.index, aten.index_put_, aten.index_put, aten._index_put_impl_}  # noqa: SLF001
-_ACROSS = {aten.copy_, aten._to_copy, aten.copy}  # noqa: SLF001  # of devices
+_BY_INDEX = {aten.index, aten.index_put_, aten.index_put, aten._index_put_impl_}
+_ACROSS = {aten.copy_, aten._to_copy, aten.copy}  # of devices
 
 
 class Backend(_DummyBackendModule):
@@ -82,11 +82,11 @@ class SecondTensor(torch.Tensor):
     """A tensor of the second device; `held` has its numbers."""
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl  # noqa: SLF001
+    __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> SecondTensor:
-        made: SecondTensor = torch.Tensor._make_wrapper_subclass(  # noqa: SLF001
+    def __new__(cls: type[SecondTensor], held: Tensor) -> SecondTensor:
+        made: SecondTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             held.size(),
             strides=held.stride(),
@@ -113,7 +113,7 @@ class SecondTensor(torch.Tensor):
         if to_cpu or operator in _READS or (operator in _BY_INDEX and _has_masks(args)):
             _count_read()
         if "device" in kwargs:
-            kwargs["device"] = None if operator is aten._to_copy else torch.device("cpu")  # noqa: SLF001
+            kwargs["device"] = None if operator is aten._to_copy else torch.device("cpu")
         plain_args, plain_kwargs = pytree.tree_map_only(SecondTensor, lambda tensor: tensor.held, (args, kwargs))
         out = func(*plain_args, **plain_kwargs)
         return out if to_cpu else _with_the_written_ones(func, args, kwargs, out)
@@ -121,7 +121,7 @@ class SecondTensor(torch.Tensor):
 
 def _with_the_written_ones(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
     """`out` on the second device; what an operator writes to and returns is returned itself, as on any device."""
-    if not func._schema.is_mutable:  # noqa: SLF001
+    if not func._schema.is_mutable:
         return _wrapped(out)
     given = {id(tensor.held): tensor for tensor in pytree.tree_leaves((args, kwargs)) if type(tensor) is SecondTensor}
     return pytree.tree_map_only(Tensor, lambda made: given[id(made)] if id(made) in given else SecondTensor(made), out)
@@ -142,7 +142,7 @@ def _refuse_mixtures(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 def _goes_to_cpu(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether numbers leave the device."""
-    if operator is aten._to_copy:  # noqa: SLF001
+    if operator is aten._to_copy:
         device = kwargs.get("device")
         return device is not None and torch.device(device).type == "cpu"
     return operator is aten.copy_ and not isinstance(args[0], SecondTensor)
@@ -155,7 +155,7 @@ def _has_masks(args: tuple[Any, ...]) -> bool:
 def _count_read() -> None:
     if not _counted:
         return
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame = sys._getframe(1)
     while frame.f_back is not None and not frame.f_code.co_filename.startswith(CORE):
         frame = frame.f_back
     line = f"{frame.f_code.co_filename.removeprefix(CORE)}:{frame.f_lineno}"

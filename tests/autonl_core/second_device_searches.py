@@ -78,7 +78,7 @@ def planted(what: str, **asked: Any) -> dict[str, Any]:
 
 
 def _tables_stay() -> AbstractContextManager[Any]:
-    return mock.patch.object(GateTable, "_tables_on", lambda table, device: table._padded())  # noqa: SLF001
+    return mock.patch.object(GateTable, "_tables_on", lambda table, device: table._padded())
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def train(device: str, losing: int | None = None) -> dict[str, Any]:
 
 def lost_at(step: int | None) -> AbstractContextManager[Any]:
     """Step `step` of all trainers meanwhile has images that are not numbers."""
-    accumulate = Trainer._accumulate  # noqa: SLF001
+    accumulate = Trainer._accumulate
     count = iter(range(10**9))
 
     def losing(trainer: Trainer, x: Tensor, labels: Tensor, parts: int) -> Tensor:
@@ -135,7 +135,10 @@ def main() -> dict[str, Any]:
     torch.set_num_threads(1)
     with labels_stay():
         planted = said_by(lambda: train(NAME))
-    scalar, copied = torch.ones(3, device=DEVICE) * torch.tensor(2.0), torch.zeros(3, device=DEVICE).copy_(torch.ones(3))
+    scalar, copied = (
+        torch.ones(3, device=DEVICE) * torch.tensor(2.0),
+        torch.zeros(3, device=DEVICE).copy_(torch.ones(3)),
+    )
     return {
         "mixed": mix(),
         "allowed": [scalar.sum().item(), copied.sum().item()],

@@ -30,6 +30,7 @@ from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import Utilities, gate_features, utilities_of
 from autonl_core.training.micro_batches import split
+from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import waits_for_reads
 
 SUBNETS_PER_BATCH = 2
@@ -48,6 +49,7 @@ class SampledGates:
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.settings = supernet, supernet.table, config.supernet
+        self.precision = config.precision
         self.start = _start(self.table, config)  # log-odds of gates before anything is known
         self.slopes, self.steps = SlopeSums(len(self.table.gates)), 0
         self._unread: list[tuple[Floats, Tensor]] = []  # vertices, and slopes (gates,) with the loss at the end
@@ -91,7 +93,9 @@ class SampledGates:
         for _ in range(SUBNETS_PER_BATCH):
             choice = self._sample(rng, progress)
             for part, labels, share in split(x, y, parts):
-                loss = share * F.cross_entropy(self.supernet.forward_choice(part, choice), labels) / SUBNETS_PER_BATCH
+                with forward_in(self.precision, x.device):
+                    logits = self.supernet.forward_choice(part, choice).float()
+                    loss = share * F.cross_entropy(logits, labels) / SUBNETS_PER_BATCH
                 loss.backward()
                 total += loss.detach()
         return total
@@ -103,7 +107,8 @@ class SampledGates:
         gates = torch.from_numpy(np.nan_to_num(vertex)).float().to(x.device).requires_grad_()
         total, slope = torch.zeros(1, dtype=torch.float64, device=x.device), torch.zeros_like(gates)
         for part, labels, share in split(x, y, parts):
-            loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates), labels)
+            with forward_in(self.precision, x.device):
+                loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates).float(), labels)
             slope += torch.autograd.grad(loss, gates)[0]
             total += loss.detach()
         self._unread.append((vertex, torch.cat((slope.detach().double(), total))))

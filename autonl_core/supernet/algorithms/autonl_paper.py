@@ -20,6 +20,7 @@ from autonl_core.supernet.gates import Gate
 from autonl_core.supernet.learner import LOG_ODDS_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
+from autonl_core.training.precision import forward_in
 
 
 class NormGates:
@@ -52,8 +53,9 @@ class NormGates:
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         for part, labels, share in split(x, y, parts):
             gates = self._gates(progress, x.device)
-            logits = self.supernet.forward_gated(part, gates, self._keep_energy)
-            loss = share * F.cross_entropy(logits, labels)
+            with forward_in(self.config.precision, x.device):
+                logits = self.supernet.forward_gated(part, gates, self._keep_energy).float()
+                loss = share * F.cross_entropy(logits, labels)
             penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates).log()
             (loss + penalty.to(loss)).backward()
             total += loss.detach()
@@ -114,7 +116,7 @@ class NormGates:
 
     def _keep_energy(self, gate: Gate, affinity: Tensor) -> None:
         """Keep the mean square of what `gate` adds to LightNL's affinity."""
-        self._energies[gate.position][gate.name] = affinity.square().mean()
+        self._energies[gate.position][gate.name] = affinity.float().square().mean()
 
 
 def _macs_per_image(config: SearchConfig, largest_macs: int) -> float:

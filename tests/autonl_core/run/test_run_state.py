@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autonl_core.errors import CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.run import run_state
-from autonl_core.run.run_state import MAX_LOST_S, RunStates, load_newest
+from autonl_core.run.run_state import MAX_LOST_S, RunStates, load_newest, on_cpu
 from autonl_core.spec.progress import SavedState
-
 
 
 def fail(state: SavedState, problem: str) -> None:
@@ -38,6 +38,15 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert loaded is not None
     assert torch.equal(loaded.pop("w"), state.pop("w"))
     assert loaded == state
+
+
+def test_tensors_of_a_gpu_are_written_as_those_of_the_cpu() -> None:
+    with FakeTensorMode():
+        state = {"weights": {"w": torch.ones(2, device="cuda")}, "of": [(torch.zeros(1), 3)]}
+        written = on_cpu(state)
+        assert written["weights"]["w"].device.type == "cpu"
+        assert written["of"][0][0] is state["of"][0][0]
+        assert written["of"][0][1] == 3
 
 
 def test_numbers_go_on_over_attempts(tmp_path: Path) -> None:
