@@ -32,6 +32,7 @@ from autonl_core.report.facts import (
     RunFacts,
     TestFacts,
 )
+from autonl_core.run.environment import environment
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch_string import encode
 from autonl_core.spec.event_kinds import EventKind
@@ -177,7 +178,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         stop_reason=outcome.stop_reason,
         exact=run.reporter.exact,
         notes=outcome.notes,
-        environment=run.environment,
+        environment=environment(run.device, run.threads, run.config.precision),
         machine=outcome.bundle.machine,
         used=used_settings(run),
     )

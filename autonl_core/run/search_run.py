@@ -88,7 +88,7 @@ class SearchRun:
         state = load_newest(saved, self._report_corrupt)
         if state is None:
             return None
-        header, here = RunHeader.from_state(state), self.environment
+        header, here = RunHeader.from_state(state), environment(self.device, self.threads, self.config.precision)
         self._check_same_search(header)
         self.reporter.resume(header.seconds_by_phase, header.history, header.work_done)
         self.micro_batches.raise_to(header.micro_batches)
@@ -96,8 +96,7 @@ class SearchRun:
         if not (header.exact and same_place and self.micro_batches.parts == 1):
             self.reporter.lose_exactness()
             self.reporter.event(EventKind.INEXACT_RESUME, {"before": header.environment, "now": here})
-        done = round(self.reporter.pace.fraction, 4)
-        self.reporter.event(EventKind.RESUMED, {"phase": state["phase"], "fraction": done})
+        self.reporter.resumed(state["phase"])
         return state
 
     @contextmanager
@@ -114,11 +113,6 @@ class SearchRun:
     def device(self) -> torch.device:
         """Where networks are trained."""
         return torch.device(self.host.device)
-
-    @property
-    def environment(self) -> Mapping[str, str | int]:
-        """Everything that bit-for-bit repetition depends on, here."""
-        return environment(self.device, self.threads, self.config.precision)
 
     @property
     def _ahead_threads(self) -> int:
@@ -179,7 +173,7 @@ class SearchRun:
             work_done=self.reporter.pace.done,
             exact=self.reporter.exact,
             micro_batches=self.micro_batches.parts,
-            environment=self.environment,
+            environment=environment(self.device, self.threads, self.config.precision),
         )
         adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
         self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))
