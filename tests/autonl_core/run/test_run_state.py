@@ -42,7 +42,7 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_tensors_of_a_gpu_are_written_as_those_of_the_cpu() -> None:
     with FakeTensorMode():
-        state = {"weights": {"w": torch.ones(2, device="cuda")}, "of": [(torch.zeros(1), 3)]}
+        state: dict[str, Any] = {"weights": {"w": torch.ones(2, device="cuda")}, "of": [(torch.zeros(1), 3)]}
         written = on_cpu(state)
         assert written["weights"]["w"].device.type == "cpu"
         assert written["of"][0][0] is state["of"][0][0]

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from autonl_core.nn.blocks.light_nl import LightNL
+from autonl_core.nn.blocks.mbconv import MBConv
 from autonl_core.nn.network import build_network
 from autonl_core.run.environment import environment, repeats_exactly
 from autonl_core.spec.config import SearchConfig
@@ -63,9 +65,9 @@ class Subnet(Gated):
 
 def network() -> nn.Module:
     made = build_network(SPACE.largest(), seed=0).train()
-    for block in made.blocks:
-        if isinstance(block.light_nl, nn.Module):
-            nn.init.constant_(block.light_nl.norm.weight, 0.1)
+    for block in made.modules():
+        if isinstance(block, LightNL):
+            nn.init.constant_(block.norm.weight, 0.1)
     return made
 
 
@@ -84,7 +86,7 @@ def test_gradients_in_bfloat16_point_where_those_of_float32_do(make: type[nn.Mod
 def test_maps_are_in_it_and_weights_are_not(precision: Precision, dtype: torch.dtype) -> None:
     made = network()
     seen: list[torch.dtype] = []
-    for block in made.blocks:
+    for block in (module for module in made.modules() if isinstance(module, MBConv)):
         block.register_forward_hook(lambda block, given, out: seen.append(out.dtype))
     gradients(made, made, precision)
     assert set(seen) == {dtype}
