@@ -98,9 +98,6 @@ class SecondTensor(torch.Tensor):
         made.held = held
         return made
 
-    def __repr__(self, *, tensor_contents: Any = None) -> Any:
-        return f"SecondTensor({tuple(self.shape)}, {self.dtype})"
-
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # a class method, as torch documents it
         cls, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
