@@ -88,8 +88,7 @@ def augment(
 
     Returns (B, 3, R, R) float32, channels_last.
     """
-    on_host = torch.from_numpy(draws)
-    u = on_host.to(pixels.device)
+    u = (on_host := torch.from_numpy(draws)).to(pixels.device)
     if augmentation.draws == SHIFT_DRAWS:
         x = normalise(pixels, mean, std)
         return _erase(_shift(x, u, augmentation), u[:, _ERASE:], augmentation.erase)
@@ -265,8 +264,6 @@ def _geometry(which: Tensor, m: Tensor) -> Tensor:
 
 def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: PerChannel) -> Tensor:
     """TrivialAugment: one operation at a random strength; RandAugment: two at a fixed one. u: (B, 6), on the CPU.
-
-    There the host sees which images get which operation, without waiting for the device of the images.
 
     Operation, sign and strength are drawn for every image. Sources: Müller and Hutter 2021, arXiv:2103.10158; Cubuk et
     al. 2020, arXiv:1909.13719.

@@ -63,8 +63,7 @@ def open_run(
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
     work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).by_phase
-    exact = host.micro_batches <= 1 and repeats_exactly(torch.device(host.device))
-    reporter = Reporter(sink, Pace(work), exact=exact, preparing_s=time.monotonic() - started)
+    reporter = Reporter(sink, Pace(work), exact=_is_exact(host), preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
@@ -85,6 +84,10 @@ def open_run(
         pretrained=images.pretrained,
         parent=_open_parent(config, host),
     )
+
+
+def _is_exact(host: HostOptions) -> bool:
+    return host.micro_batches <= 1 and repeats_exactly(torch.device(host.device))
 
 
 def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None:
