@@ -105,7 +105,7 @@ def _choose(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRu
     if run.pretrained is not None and (state is None or isinstance(state, AdaptingState)):
         run, state = adapt(run, run.pretrained, state), None
     elif saved is not None and "adapted" in saved:
-        run = run.at(Adapted.from_state(saved["adapted"]))
+        run = run.at(Adapted.from_state(saved["adapted"], run.device))
     if isinstance(state, TrainingState):
         return run, state
     if isinstance(state, (ScoringState, DerivingState)):

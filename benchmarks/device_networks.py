@@ -35,9 +35,9 @@ from autonl_core.spec.zoo import adapt, find_net
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.learner import ALGORITHMS
 from autonl_core.supernet.supernet import Supernet
-from autonl_core.training.evaluate import in_full_precision
 from autonl_core.training.micro_batches import MAX_PARTS, MicroBatches
 from autonl_core.training.optim import WeightAverage, make_optimizer
+from autonl_core.training.precision import in_full_precision
 from autonl_core.training.trainer import Trainer
 from benchmarks.device_part import Found, Setting
 from benchmarks.harness import say

@@ -88,14 +88,14 @@ def augment(
 
     Returns (B, 3, R, R) float32, channels_last.
     """
-    u = torch.from_numpy(draws).to(pixels.device)
+    u = (on_host := torch.from_numpy(draws)).to(pixels.device)
     if augmentation.draws == SHIFT_DRAWS:
         x = normalise(pixels, mean, std)
         return _erase(_shift(x, u, augmentation), u[:, _ERASE:], augmentation.erase)
     x = _unit_range(pixels)
     if augmentation.crop_min_scale < 1:
         x = _crop(x, u, augmentation)
-    x = _recolour(x, u, augmentation, mean, std)
+    x = _recolour(x, on_host, augmentation, mean, std)
     if augmentation.crop_min_scale >= 1:
         x = _shift(x, u, augmentation)
     return _erase(x, u[:, _ERASE:], augmentation.erase)
@@ -105,12 +105,12 @@ def augment_crops(
     pixels: Tensor, draws: NDArray[np.float64], augmentation: Augmentation, mean: PerChannel, std: PerChannel
 ) -> Tensor:
     """The same for images that are cropped and mirrored already: whatever else is random."""
-    u = torch.from_numpy(draws).to(pixels.device)
+    u = torch.from_numpy(draws)
     if augmentation.recolours:
         x = _recolour(_unit_range(pixels), u, augmentation, mean, std)
     else:
         x = normalise(pixels, mean, std)
-    return _erase(x, u[:, _ERASE:], augmentation.erase)
+    return _erase(x, u[:, _ERASE:].to(x.device), augmentation.erase)
 
 
 def _unit_range(pixels: Tensor) -> Tensor:
@@ -119,9 +119,9 @@ def _unit_range(pixels: Tensor) -> Tensor:
 
 
 def _recolour(x: Tensor, u: Tensor, augmentation: Augmentation, mean: PerChannel, std: PerChannel) -> Tensor:
-    """Colour jitter and a policy, for images from 0 to 1; normalised at the end."""
+    """Colour jitter and a policy, for images from 0 to 1; normalised at the end. u: on the CPU."""
     if augmentation.color_jitter:
-        x = _jitter(x, u[:, _JITTER : _JITTER + 3], augmentation.color_jitter)
+        x = _jitter(x, u[:, _JITTER : _JITTER + 3].to(x.device), augmentation.color_jitter)
     if augmentation.policy != "none":
         x = _apply_policy(x, u[:, _POLICY:], augmentation.policy, mean)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -263,7 +263,7 @@ def _geometry(which: Tensor, m: Tensor) -> Tensor:
 
 
 def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: PerChannel) -> Tensor:
-    """TrivialAugment: one operation at a random strength; RandAugment: two at a fixed one. u: (B, 6).
+    """TrivialAugment: one operation at a random strength; RandAugment: two at a fixed one. u: (B, 6), on the CPU.
 
     Operation, sign and strength are drawn for every image. Sources: Müller and Hutter 2021, arXiv:2103.10158; Cubuk et
     al. 2020, arXiv:1909.13719.
@@ -280,16 +280,18 @@ def _apply_policy(x: Tensor, u: Tensor, policy: Policy, mean: PerChannel) -> Ten
 
 
 def _changed(x: Tensor, which: Tensor, m: Tensor, operations: list[_Operation], mean: PerChannel) -> Tensor:
-    """Apply to each image its own operation; images with the same one are processed together."""
+    """Apply to each image its own operation; images with the same one are processed together. which, m: on the CPU."""
     changed = x.clone()
     for number in which.unique().tolist():
         if number < len(operations):
-            rows = (which == number).nonzero()[:, 0]
-            changed[rows] = operations[number](x[rows], m[rows])
-    rows = (which >= len(operations)).nonzero()[:, 0]
-    if len(rows):
+            at = (which == number).nonzero()[:, 0]
+            rows = at.to(x.device)
+            changed[rows] = operations[number](x[rows], m[at].to(x.device))
+    at = (which >= len(operations)).nonzero()[:, 0]
+    if len(at):
         colour = _per_channel(mean, x)  # shown beyond the border
-        matrix = _geometry(which[rows] - len(operations), m[rows])
+        matrix = _geometry((which[at] - len(operations)).to(x.device), m[at].to(x.device))
+        rows = at.to(x.device)
         changed[rows] = _resample(x[rows] - colour, matrix, "zeros") + colour
     return changed.clamp_(0, 1)
 

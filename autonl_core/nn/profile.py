@@ -92,8 +92,8 @@ def time_layers(network: Network, resolution: int, on_pass: Callable[[], None] =
 def _wait(network: Network) -> None:
     """A GPU works on while the host goes on: wait for it."""
     device = next(network.parameters()).device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize(device)
 
 
 def count_live_params(network: nn.Module) -> int:

@@ -41,7 +41,7 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
         if state is None or state.teacher is None:
             state = _fine_tune(run, pretrained, state)
     assert state.teacher is not None
-    teacher = network_of(pretrained.network().arch, state.teacher)
+    teacher = network_of(pretrained.network().arch, state.teacher, run.device)
     for resolution in pretrained.resolutions[len(state.trials) :] if len(pretrained.resolutions) > 1 else ():
         trial = _Trial(run, teacher, resolution)
         with trial.run.phase("adapting"):
@@ -56,7 +56,7 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
     epochs = run.config.teacher.epochs
     network = to_channels_last(pretrained.network()).to(run.device)
     recipe = fine_tuning(run.config.teacher)
-    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.micro_batches)
+    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.micro_batches, run.config.precision)
     if state is not None and state.trainer is not None:
         trainer.load_state_dict(dict(state.trainer))
 
@@ -115,7 +115,9 @@ class _Trial:
         self.resolution = resolution
         network, self.choice = uniform_network(self.run)
         settings, loader = short_training(run.config.train), self.run.loader
-        self.trainer = Trainer(network, self.run.fit, loader, settings, "resolution", 1, run.micro_batches)
+        self.trainer = Trainer(
+            network, self.run.fit, loader, settings, "resolution", 1, run.micro_batches, run.config.precision
+        )
 
     def take_place(self, state: AdaptingState) -> AdaptingState:
         """`state` with the score of this resolution; its own training goes on where `state` left it."""

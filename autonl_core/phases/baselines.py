@@ -64,7 +64,14 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
         return result
     images = entrant.loader.data.train
     trainer = Trainer(
-        entrant.network, images, entrant.loader, entrant.recipe, "train", planned.epochs, run.micro_batches
+        entrant.network,
+        images,
+        entrant.loader,
+        entrant.recipe,
+        "train",
+        planned.epochs,
+        run.micro_batches,
+        run.config.precision,
     )
     if state.baseline is not None:
         trainer.load_state_dict(dict(state.baseline))

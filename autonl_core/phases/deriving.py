@@ -75,7 +75,9 @@ class _FinalRound:
         epochs = run.config.supernet.finalist_epochs
         settings = short_training(run.config.train)
         network = _network_of(run, finalist)
-        trainer = Trainer(network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches)
+        trainer = Trainer(
+            network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches, run.config.precision
+        )
         if state.turn is not None:
             trainer.load_state_dict(dict(state.turn))
 
@@ -129,6 +131,6 @@ class _FinalRound:
 
 def _network_of(run: SearchRun, finalist: Finalist) -> Network:
     """The network of a finalist with the weights it has so far, on the search's device."""
-    network = Network(run.table.arch(finalist.choice), run.config.train.dropout)
+    network = to_channels_last(Network(run.table.arch(finalist.choice), run.config.train.dropout)).to(run.device)
     network.load_state_dict(finalist.network)
-    return to_channels_last(network).to(run.device)
+    return network

@@ -26,7 +26,8 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.supernet.budget import BAND
-from autonl_core.training.evaluate import Examiner, Score, evaluate, in_full_precision
+from autonl_core.training.evaluate import Examiner, Score, evaluate
+from autonl_core.training.precision import in_full_precision
 from autonl_core.wording.counts import counted
 from autonl_core.wording.evidence import Guessing, beside_guessing
 

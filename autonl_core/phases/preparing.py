@@ -18,6 +18,7 @@ from autonl_core.data.views import ViewLoader
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted, ParentError, WeightSetError
+from autonl_core.run.environment import repeats_exactly
 from autonl_core.run.eta import NOT_PREPARED
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.kept_supernet import KeptSupernet
@@ -62,7 +63,7 @@ def open_run(
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
     work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).by_phase
-    reporter = Reporter(sink, Pace(work), exact=host.micro_batches <= 1, preparing_s=time.monotonic() - started)
+    reporter = Reporter(sink, Pace(work), exact=_is_exact(host), preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
@@ -85,13 +86,17 @@ def open_run(
     )
 
 
+def _is_exact(host: HostOptions) -> bool:
+    return host.micro_batches <= 1 and repeats_exactly(torch.device(host.device))
+
+
 def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None:
     """What the search that this one goes on from left to it."""
     if config.parent is None:
         return None
     if host.parent_supernet is None:
         raise ParentError(f"the search goes on from search {config.parent!r}, whose supernet is not here")
-    return KeptSupernet.load(host.parent_supernet, torch.device(host.device))
+    return KeptSupernet.load(host.parent_supernet)
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:

@@ -178,7 +178,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         stop_reason=outcome.stop_reason,
         exact=run.reporter.exact,
         notes=outcome.notes,
-        environment=environment(run.device, run.threads),
+        environment=environment(run.device, run.threads, run.config.precision),
         machine=outcome.bundle.machine,
         used=used_settings(run),
     )
@@ -260,7 +260,7 @@ def _samples(run: SearchRun) -> dict[int, tuple[Image, ...]]:
     samples: dict[int, list[Image]] = {label: [] for label in range(min(SHOWN_CLASSES, len(run.dataset.classes)))}
     seen = 0
     for x, labels in run.watched(run.loader.plain(run.data.train)):
-        for place, label in enumerate(labels.tolist()):
+        for place, label in enumerate(labels.cpu().tolist()):
             if label in samples and len(samples[label]) < SHOWN_IMAGES:
                 samples[label].append(_pixels(x[place], run.data))
         seen += len(labels)

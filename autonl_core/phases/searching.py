@@ -23,7 +23,8 @@ from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import best_within
 from autonl_core.training.evaluate import Marks, Score, score
 from autonl_core.training.lost_steps import LostSteps
-from autonl_core.training.optim import cosine_lr, make_optimizer, set_lr
+from autonl_core.training.optim import cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.unread_steps import UnreadSteps
 
 WEIGHT_DECAY = 1e-4
 MOMENTUM = 0.9
@@ -70,6 +71,7 @@ class SupernetTraining:
         self.steps = run.loader.steps(run.fit, self.settings.batch_size)
         self.position = (0, 0)
         self.lost_steps = LostSteps("the supernet's loss", f"lower supernet.lr ({self.settings.lr})")
+        self._unread = UnreadSteps(run.device, self.lost_steps)
         self.losses: list[float] = []
 
     @property
@@ -92,6 +94,8 @@ class SupernetTraining:
             if interval and count % interval == 0:
                 self._slope_step(count, progress)
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
+            if self._unread.due or step + 1 == self.steps:
+                self._read()
             yield step
 
     def report(self) -> None:
@@ -128,6 +132,7 @@ class SupernetTraining:
 
     def state(self) -> SearchingState:
         """All that is needed to go on from here."""
+        self._read()
         return SearchingState(
             supernet=self.supernet.state_dict(),
             optimizer=self.optimizer.state_dict(),
@@ -149,17 +154,19 @@ class SupernetTraining:
         """One step on images x (B, 3, R, R) and labels y (B,); `count` steps were made before."""
         set_lr(self.optimizer, cosine_lr(count, self.epochs * self.steps, self.steps // 2, self.settings.lr))
 
-        def compute(parts: int) -> float:
+        def compute(parts: int) -> Tensor | float:
             self.optimizer.zero_grad()
             rng = random_stream("gates", self.run.config.seed, count)
             return self.learner.weight_step(x, y, rng, progress, parts)
 
-        loss = self.run.micro_batches.step(compute)
-        if self.lost_steps.skip(loss):
-            return
+        loss = torch.as_tensor(self.run.micro_batches.step(compute), dtype=torch.float64, device=x.device)
         nn.utils.clip_grad_norm_(self.supernet.parameters(), MAX_GRADIENT_NORM)
-        self.optimizer.step()
-        self.losses.append(loss)
+        step_unless(lost(loss), self.optimizer)
+        self._unread.add(loss.view(1), len(y))
+
+    def _read(self) -> None:
+        """Add the losses of the steps since the last read to those of the epoch."""
+        self.losses += [loss for (loss,), _ in self._unread.read()]
 
     def _slope_step(self, count: int, progress: float) -> None:
         run = self.run
@@ -167,9 +174,9 @@ class SupernetTraining:
         epoch, step = divmod(count // self.learner.slope_interval, steps)
         x, y = run.loader.batch(run.val, "slopes", epoch, self.settings.batch_size, step)
 
-        def compute(parts: int) -> float:
+        def compute(parts: int) -> None:
             rng = random_stream("slope_gates", run.config.seed, count)
-            return self.learner.slope_step(x, y, rng, progress, parts)
+            self.learner.slope_step(x, y, rng, progress, parts)
 
         run.micro_batches.step(compute)
 

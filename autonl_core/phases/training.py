@@ -51,7 +51,9 @@ def make_trainer(run: SearchRun, network: Network) -> Trainer:
     """A trainer of `network` on all training images, by the recipe of the configuration."""
     settings, epochs = run.config.train, run.plan.training_epochs
     network = network.to(run.device)
-    return Trainer(network, run.data.train, run.loader, settings, "train", epochs, run.micro_batches)
+    return Trainer(
+        network, run.data.train, run.loader, settings, "train", epochs, run.micro_batches, run.config.precision
+    )
 
 
 def train_to_the_end(

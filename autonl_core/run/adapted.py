@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from autonl_core.nn.network import Network, build_network
@@ -37,17 +38,17 @@ class Adapted:
         }
 
     @staticmethod
-    def from_state(state: Mapping[str, Any]) -> Adapted:
+    def from_state(state: Mapping[str, Any], device: torch.device) -> Adapted:
         return Adapted(
-            network_of(ArchSpec.from_json(state["arch"]), state["weights"]),
+            network_of(ArchSpec.from_json(state["arch"]), state["weights"], device),
             state["resolution"],
             state.get("teacher_val_top1_pct"),
             tuple(ResolutionTrial(**trial) for trial in state.get("trials", ())),
         )
 
 
-def network_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> Network:
-    """A network in evaluation mode with these weights, on their device."""
+def network_of(arch: ArchSpec, weights: Mapping[str, Tensor], device: torch.device) -> Network:
+    """A network in evaluation mode with these weights, on `device`."""
     network = build_network(arch)
     network.load_state_dict(dict(weights))
-    return network.to(weights["classifier.weight"].device).eval()
+    return network.to(device).eval()

@@ -13,17 +13,30 @@ import numpy as np
 import torch
 
 import autonl_core
+from autonl_core.spec.config_sections import Precision
 
 
-def environment(device: torch.device, threads: int) -> Mapping[str, str | int]:
+def repeats_exactly(device: torch.device) -> bool:
+    """Whether the same steps give the same bits on `device`: elsewhere than on a CPU, only if PyTorch is held to it."""
+    return device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
+
+
+def environment(device: torch.device, threads: int, precision: Precision) -> Mapping[str, str | int]:
     """Everything that bit-for-bit repetition depends on. `threads`: that a search may use."""
+    gpu = (
+        {}
+        if device.type != "cuda"
+        else {"cuda": torch.version.cuda or "", "cudnn": torch.backends.cudnn.version() or 0}
+    )
     return {
+        **gpu,
+        "precision": precision,
         "code": code_digest(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "device": str(device) if device.type == "cpu" else torch.get_device_module(device).get_device_name(device),
         "threads": threads,
         "machine": platform.machine(),
     }

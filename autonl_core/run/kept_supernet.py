@@ -87,10 +87,10 @@ class KeptSupernet:
         save_tensors(path, plain, metadata)
 
     @staticmethod
-    def load(path: Path, device: torch.device) -> KeptSupernet:
-        """Read a file of `save`. Raises CheckpointError if it is none."""
+    def load(path: Path) -> KeptSupernet:
+        """Read a file of `save`, onto the CPU. Raises CheckpointError if it is none."""
         try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
             if metadata.get("format") != FORMAT:

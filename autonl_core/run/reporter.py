@@ -54,6 +54,10 @@ class Reporter:
         self.history = history
         self.pace.resume(work_done)
 
+    def resumed(self, phase: Phase) -> None:
+        """Tell where the search goes on: in the middle of `phase`."""
+        self.event(EventKind.RESUMED, {"phase": phase, "fraction": round(self.pace.fraction, 4)})
+
     @contextmanager
     def phase(self, phase: Phase, best: Best | None = None) -> Iterator[None]:
         """Report the beginning of a phase, and count its seconds. `best`: what a search that stops in it keeps."""

@@ -1,7 +1,8 @@
 """Run states: what a search needs to go on after a crash. Atomic to write, verified to read, never unpickled blindly.
 
-A state is a nested dict of tensors, numbers, strings and lists, so `weights_only` loading reads it. Written to a
-temporary file, fsynced, renamed; its name carries its number and its SHA-256.
+A state is a nested dict of tensors, numbers, strings and lists, so `weights_only` loading reads it. Its tensors are
+written and read on the CPU, wherever a search computes: each phase puts them on its device. Written to a temporary
+file, fsynced, renamed; its name carries its number and its SHA-256.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autonl_core.errors import CheckpointCorrupt
 from autonl_core.files import check_room, sha256_of, write_atomically
@@ -92,7 +94,7 @@ class RunStates:
         check_room(self.folder, ROOM_STATES * self._size_bytes, self._reserve_bytes)
         started = time.monotonic()
         path = self.folder / f"state-{self.step + 1:06d}.pt"
-        write_atomically(path, lambda temporary: torch.save(state, temporary))
+        write_atomically(path, lambda temporary: torch.save(on_cpu(state), temporary))
         self.step += 1
         self._size_bytes = path.stat().st_size
         self._kept.append(path)
@@ -132,9 +134,16 @@ class RunStates:
         self._kept = self._kept[-KEPT_RUN_STATES:]
 
 
-def load_newest(
-    states: Sequence[SavedState], device: torch.device, on_bad: Callable[[SavedState, str], None]
-) -> StateDict | None:
+def on_cpu(value: Any) -> Any:
+    """`value`, nested dicts, lists and tuples, with all tensors on the CPU; those that are there stay the same."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, Mapping):
+        return {key: on_cpu(each) for key, each in value.items()}
+    return type(value)(map(on_cpu, value)) if isinstance(value, (list, tuple)) else value
+
+
+def load_newest(states: Sequence[SavedState], on_bad: Callable[[SavedState, str], None]) -> StateDict | None:
     """The newest good state, or None if there were none to begin with. Bad ones are reported and passed over.
 
     Raises:
@@ -143,7 +152,7 @@ def load_newest(
     for saved in sorted(states, key=lambda state: state.step, reverse=True):
         problem = _problem_of(saved)
         if problem is None:
-            state: StateDict = torch.load(saved.path, map_location=device, weights_only=True)
+            state: StateDict = torch.load(saved.path, map_location="cpu", weights_only=True)
             return state
         on_bad(saved, problem)
     if states:

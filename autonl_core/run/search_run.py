@@ -19,7 +19,7 @@ from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
 from autonl_core.run.adapted import Adapted
-from autonl_core.run.environment import environment
+from autonl_core.run.environment import environment, repeats_exactly
 from autonl_core.run.forked_process import ForkedProcess
 from autonl_core.run.host_options import HostOptions
 from autonl_core.run.kept_supernet import KeptSupernet
@@ -39,6 +39,7 @@ from autonl_core.spec.progress import ArchitectureRecord, Phase, SavedState, Sto
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.evaluate import evaluate, first_images, recalibrate_batch_norm
 from autonl_core.training.micro_batches import MicroBatches
+from autonl_core.training.precision import float32_as
 
 BEST_NAME, SUPERNET_NAME = "best.safetensors", "supernet.safetensors"
 _AHEAD_S = 40.0  # before the end: how long the processes of the export may take to load
@@ -84,19 +85,18 @@ class SearchRun:
         Raises:
             CheckpointError: it is of another search, or none of those that were saved can be read.
         """
-        state = load_newest(saved, self.device, self._report_corrupt)
+        state = load_newest(saved, self._report_corrupt)
         if state is None:
             return None
-        header, here = RunHeader.from_state(state), environment(self.device, self.threads)
+        header, here = RunHeader.from_state(state), environment(self.device, self.threads, self.config.precision)
         self._check_same_search(header)
         self.reporter.resume(header.seconds_by_phase, header.history, header.work_done)
         self.micro_batches.raise_to(header.micro_batches)
-        same_place = header.environment == here and self.device.type == "cpu"
+        same_place = header.environment == here and repeats_exactly(self.device)
         if not (header.exact and same_place and self.micro_batches.parts == 1):
             self.reporter.lose_exactness()
             self.reporter.event(EventKind.INEXACT_RESUME, {"before": header.environment, "now": here})
-        fraction = round(self.reporter.pace.fraction, 4)
-        self.reporter.event(EventKind.RESUMED, {"phase": state["phase"], "fraction": fraction})
+        self.reporter.resumed(state["phase"])
         return state
 
     @contextmanager
@@ -106,7 +106,7 @@ class SearchRun:
         sizes = {"adapting": config.teacher.batch_size, "searching": config.supernet.batch_size}
         threads = threads_for(sizes.get(phase, config.train.batch_size) * config.flops_budget, self.threads)
         training, _ = shared_threads(threads, self.teacher_macs, 3 * config.flops_budget)
-        with computing_with(training), self.reporter.phase(phase, best):
+        with computing_with(training), float32_as(config.precision), self.reporter.phase(phase, best):
             yield
 
     @property
@@ -173,7 +173,7 @@ class SearchRun:
             work_done=self.reporter.pace.done,
             exact=self.reporter.exact,
             micro_batches=self.micro_batches.parts,
-            environment=environment(self.device, self.threads),
+            environment=environment(self.device, self.threads, self.config.precision),
         )
         adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
         self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))

@@ -25,6 +25,7 @@ from autonl_core.spec.config_sections import (
     AugmentConfig,
     CardConfig,
     ExportConfig,
+    Precision,
     Strict,
     SupernetConfig,
     TeacherConfig,
@@ -51,7 +52,7 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
-_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s")  # settings that it does not know
+_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision")  # settings that it does not know
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
@@ -165,6 +166,13 @@ class SearchConfig(Strict):
         gt=0,
         description="CPU seconds that the search may use over all attempts; once they are spent it stops, with the "
         "best network so far. Each of several budgets, and each repeat, may use as much. null: no limit",
+    )
+    precision: Precision = Field(
+        default="tf32",
+        description="of training. tf32: float32, in which a GPU rounds what convolutions multiply to TF32, as PyTorch "
+        "does by default; fp32: without that; on a CPU the two are the same. bf16: convolutions and products of "
+        "matrices in bfloat16, the weights in float32; for GPUs, and CPUs that have instructions for it. Networks are "
+        "scored and delivered in float32",
     )
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()

@@ -11,6 +11,7 @@ from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
 CardLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
+Precision = Literal["fp32", "tf32", "bf16"]
 OptimizerName = Literal["sgd", "adamw"]
 
 

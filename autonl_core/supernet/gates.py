@@ -11,6 +11,7 @@ their expectation under independent gates is multilinear: exact at every vertex,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ class GateTable(OptionCosts):
         ]
         super().__init__(space.name, space.fixed_macs, costs)
         self.settings = [self._settings(position) for position in range(len(space.blocks))]
-        self._tables: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+        self._tables: dict[torch.device, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
 
     def arch(self, choice: Choice) -> ArchSpec:
         """The architecture that `choice` builds."""
@@ -75,10 +76,10 @@ class GateTable(OptionCosts):
 
     def expected_macs(self, p: Tensor) -> Tensor:
         """Expected MACs, a float64 scalar, differentiable in `p`, (gates,). Exact where all of `p` is 0 or 1."""
-        gate_index, is_open, is_closed, cost = self._padded()
+        gate_index, is_open, is_closed, cost = self._tables_on(p.device)
         own = torch.cat([p.double(), p.new_zeros(1, dtype=torch.float64)])[gate_index]  # (positions, options, 6)
         factors = is_open * own + is_closed * (1 - own) + (1 - is_open - is_closed)
-        return (factors.prod(dim=2) * cost).sum() + self.space.fixed_macs
+        return (_product(factors) * cost).sum() + self.space.fixed_macs
 
     def _spans(self) -> list[tuple[int, int]]:
         """Where the gates of every position lie in the gate vector."""
@@ -96,17 +97,27 @@ class GateTable(OptionCosts):
         rows = [[kind.setting(choices, option) for kind in kinds] for option in self.options[position]]
         return np.array(rows, dtype=np.int64).reshape(len(rows), len(kinds))
 
+    def _tables_on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`_padded` on `device`, made once for each."""
+        if device not in self._tables:
+            gate_index, is_open, is_closed, cost = (table.to(device) for table in self._padded())
+            self._tables[device] = gate_index, is_open, is_closed, cost
+        return self._tables[device]
+
     def _padded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Settings and costs of all positions in rectangular tensors, so that one product serves all."""
-        if self._tables is None:
-            shape = (len(self.options), max(len(options) for options in self.options), len(GATE_KINDS))
-            gate_index = torch.full(shape, len(self.gates), dtype=torch.long)  # the padded gate is always free
-            settings = torch.full(shape, FREE, dtype=torch.long)
-            cost = torch.zeros(shape[:2], dtype=torch.float64)
-            for position, (start, stop) in enumerate(self._spans()):
-                count = len(self.options[position])
-                gate_index[position, :count, : stop - start] = torch.arange(start, stop)
-                settings[position, :count, : stop - start] = torch.from_numpy(self.settings[position])
-                cost[position, :count] = torch.from_numpy(self.costs[position]).double()
-            self._tables = gate_index, (settings == OPEN).double(), (settings == CLOSED).double(), cost
-        return self._tables
+        shape = (len(self.options), max(len(options) for options in self.options), len(GATE_KINDS))
+        gate_index = torch.full(shape, len(self.gates), dtype=torch.long)  # the padded gate is always free
+        settings = torch.full(shape, FREE, dtype=torch.long)
+        cost = torch.zeros(shape[:2], dtype=torch.float64)
+        for position, (start, stop) in enumerate(self._spans()):
+            count = len(self.options[position])
+            gate_index[position, :count, : stop - start] = torch.arange(start, stop)
+            settings[position, :count, : stop - start] = torch.from_numpy(self.settings[position])
+            cost[position, :count] = torch.from_numpy(self.costs[position]).double()
+        return gate_index, (settings == OPEN).double(), (settings == CLOSED).double(), cost
+
+
+def _product(factors: Tensor) -> Tensor:
+    """(positions, options, 6) -> (positions, options). Not `prod` on a GPU: its gradient has the host count zeros."""
+    return factors.prod(dim=2) if factors.device.type == "cpu" else reduce(torch.mul, factors.unbind(dim=2))

@@ -32,11 +32,16 @@ class Learner(Protocol):
     def extra_parameters(self) -> list[nn.Parameter]:
         """Parameters to be trained together with the weights."""
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
-        """Add gradients of the weights for one training batch; returns the cross-entropy."""
+    def weight_step(
+        self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1
+    ) -> Tensor | float:
+        """Add gradients of the weights for one training batch; returns the cross-entropy.
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
-        """Learn about the gates from one validation batch; returns the cross-entropy."""
+        A scalar on the device of `x` is best: a number has to be read from there, and a GPU is idle meanwhile.
+        """
+
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
+        """Learn about the gates from one validation batch."""
 
     def probabilities(self) -> Floats:
         """How likely every gate is open, (gates,)."""

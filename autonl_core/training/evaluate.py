@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -93,16 +92,16 @@ class Marks:
 
     def __call__(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
         """One batch: images (B, 3, R, R), labels (B,), logits (B, classes)."""
-        self._labels.append(labels.cpu())
-        self._predicted.append(logits.argmax(dim=1).cpu())
+        self._labels.append(labels)
+        self._predicted.append(logits.argmax(dim=1))
 
     def labels(self) -> Tensor:
-        """(N,), the true classes."""
-        return torch.cat(self._labels)
+        """(N,), the true classes, on the CPU."""
+        return torch.cat(self._labels).cpu()
 
     def predicted(self) -> Tensor:
-        """(N,), the classes that it names."""
-        return torch.cat(self._predicted)
+        """(N,), the classes that it names, on the CPU."""
+        return torch.cat(self._predicted).cpu()
 
     def right(self) -> Tensor:
         """(N,) bool, which images it gets right."""
@@ -122,33 +121,19 @@ def gap(right: Tensor, other: Tensor) -> Gap:
 @torch.no_grad()
 def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
     """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
-    correct = correct_top5 = images = classes = 0
-    loss = 0.0
+    images = classes = 0
+    sums: list[Tensor] = []  # (3,) float64 of every batch, on its device: read once, at the end
     for x, labels in batches:
         logits = forward(x)
         classes = logits.shape[1]
         ranked = logits.topk(min(5, classes), dim=1).indices == labels[:, None]  # (B, 5)
-        correct += int(ranked[:, 0].sum())
-        correct_top5 += int(ranked.any(dim=1).sum())
-        loss += float(F.cross_entropy(logits.float(), labels, reduction="sum"))
+        loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+        sums.append(torch.stack((ranked[:, 0].sum().double(), ranked.any(dim=1).sum().double(), loss.double())))
         images += len(labels)
         if examiner is not None:
             examiner(x, labels, logits)
-    return Score(correct, correct_top5 if classes > 5 else None, images, loss / images)
-
-
-@contextmanager
-def in_full_precision() -> Iterator[None]:
-    """Convolutions on a GPU as exact as on a CPU: by default they are computed in TF32, of 10 bits after the point.
-
-    For a score that another process has to confirm on a CPU; in training it would cost time for nothing.
-    """
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = allowed
+    correct, correct_top5, total = (sum(numbers) for numbers in zip(*torch.stack(sums).cpu().tolist(), strict=True))
+    return Score(int(correct), int(correct_top5) if classes > 5 else None, images, total / images)
 
 
 def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
@@ -181,9 +166,10 @@ def recalibrate_batch_norm(
     was_training = network.training
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
     network.train()
-    for x, _ in first_images(batches, max_images):
+    for count, (x, _) in enumerate(first_images(batches, max_images), start=1):
+        for norm in norms:
+            norm.momentum = 1.0 / count  # plain average; None means the same, but every norm would read its own count
         network(x)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

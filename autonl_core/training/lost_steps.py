@@ -17,7 +17,7 @@ class LostSteps:
         self._loss_name, self._way_out = loss_name, way_out
 
     def skip(self, loss: float) -> bool:
-        """Whether to skip a step because its loss is not finite.
+        """Whether a step is to be skipped, or was skipped on its device, because its loss is not finite.
 
         Raises:
             Diverged: `MAX_LOST_STEPS` in a row were not.

@@ -35,6 +35,7 @@ class FusedAdamW(torch.optim.AdamW):
     """AdamW, all weights in one pass, without torch's compiler."""
 
     step = _step_of(torch.optim.Adam)
+    found_inf: Tensor | None = None  # torch's name for what makes a fused step change nothing; see `step_unless`
 
     def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
         super().__init__(groups, lr=lr, fused=True)
@@ -48,6 +49,7 @@ class FusedSGD(torch.optim.SGD):
     """
 
     step = _step_of(torch.optim.SGD)
+    found_inf: Tensor | None = None
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
@@ -81,6 +83,17 @@ def make_optimizer(
     return FusedSGD(groups, lr=lr, momentum=momentum) if name == "sgd" else FusedAdamW(groups, lr=lr)
 
 
+def lost(loss: Tensor) -> Tensor:
+    """1 if a step of this loss, a scalar, must change nothing, since it is not finite; else 0. Not read by the host."""
+    return (~torch.isfinite(loss)).float()
+
+
+def step_unless(is_lost: Tensor, optimizer: FusedSGD | FusedAdamW) -> None:
+    """One step of `optimizer`; none where `is_lost`, a scalar of 0 or 1 on the device of the weights, is 1."""
+    optimizer.found_inf = is_lost
+    optimizer.step()
+
+
 def cosine_lr(step: int, steps: int, warmup_steps: int, peak: float) -> float:
     """Linear rise over `warmup_steps`, then half a cosine down to 0 at `steps`. A function of the step alone."""
     if step < warmup_steps:
@@ -103,14 +116,17 @@ class WeightAverage:
 
     def __init__(self, parameters: Iterable[Tensor], decay: float) -> None:
         self.decay = decay
-        self.steps = 0
         self.values = [p.detach().clone() for p in parameters]
+        self._steps = torch.zeros((), dtype=torch.float64, device=self.values[0].device)
 
     @torch.no_grad()
-    def update(self, parameters: Iterable[Tensor]) -> None:
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        self.steps += 1
-        torch._foreach_lerp_(self.values, [p.detach() for p in parameters], 1 - decay)
+    def update(self, parameters: Iterable[Tensor], is_lost: Tensor | None = None) -> None:
+        """Average what `parameters` are after one more step; nothing where `is_lost`, a scalar of 0 or 1, is 1."""
+        counts = 1.0 if is_lost is None else 1.0 - is_lost.double()
+        decay = ((1 + self._steps) / (10 + self._steps)).clamp(max=self.decay)
+        weight = ((1 - decay) * counts).float()
+        self._steps += counts
+        torch._foreach_lerp_(self.values, [p.detach() for p in parameters], [weight] * len(self.values))
 
     @torch.no_grad()
     def copy_to(self, parameters: Iterable[Tensor]) -> None:
@@ -118,11 +134,13 @@ class WeightAverage:
             target.copy_(value)
 
     def state_dict(self) -> dict[str, int | list[Tensor]]:
-        return {"steps": self.steps, "values": self.values}
+        return {"steps": int(self._steps), "values": self.values}
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, int | list[Tensor]]) -> None:
         steps, values = state["steps"], state["values"]
         assert isinstance(steps, int)
         assert isinstance(values, list)
-        self.steps = steps
-        self.values = [value.clone() for value in values]
+        self._steps.fill_(steps)
+        for mine, value in zip(self.values, values, strict=True):
+            mine.copy_(value)

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from autonl_core.data.batches import BatchSource, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
-from autonl_core.spec.config_sections import TrainConfig
+from autonl_core.spec.config_sections import Precision, TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split
-from autonl_core.training.optim import WeightAverage, cosine_lr, make_optimizer, set_lr
+from autonl_core.training.optim import WeightAverage, cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.precision import forward_in
+from autonl_core.training.unread_steps import UnreadSteps
 
 
 class Trainer:
@@ -32,9 +34,10 @@ class Trainer:
         stream: Stream,
         epochs: int,
         micro_batches: MicroBatches | None = None,
+        precision: Precision = "tf32",
     ) -> None:
         self.network, self.images, self.loader = network, images, loader
-        self.config, self.stream, self.epochs = config, stream, epochs
+        self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
         self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
         self.parameters = list(network.parameters())
@@ -44,6 +47,7 @@ class Trainer:
         self.average = WeightAverage(self.parameters, config.ema_decay)
         self.position = (0, 0)
         self.lost_steps = LostSteps("the loss", f"lower the learning rate ({config.lr})")
+        self._unread = UnreadSteps(loader.device, self.lost_steps)
         self.epoch_loss = self.epoch_correct = 0.0
         self.epoch_images = 0
 
@@ -66,6 +70,8 @@ class Trainer:
         for step, (x, labels) in enumerate(batches, start=first_step):
             self._step(x, labels, epoch * self.steps + step)
             self.position = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
+            if self._unread.due or step + 1 == self.steps:
+                self._read()
             yield step
 
     @property
@@ -75,6 +81,7 @@ class Trainer:
 
     def take_epoch_metrics(self) -> dict[str, float]:
         """Training loss and top-1 (of augmented images, weights as they moved) over the epoch; the next starts at 0."""
+        self._read()
         seen = self.epoch_images or math.nan  # every step lost: there is no loss to report
         lr = self.optimizer.param_groups[0]["lr"]
         metrics = {"loss": self.epoch_loss / seen, "train_top1_pct": 100 * self.epoch_correct / seen, "lr": lr}
@@ -90,6 +97,7 @@ class Trainer:
         return network.eval()
 
     def state_dict(self) -> dict[str, Any]:
+        self._read()
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -114,24 +122,29 @@ class Trainer:
         if config.dropout:  # the one layer that draws from torch's own generator
             draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
             torch.manual_seed(int(draw))
-        value, correct = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
-        if self.lost_steps.skip(value):
-            return
-        self.optimizer.step()
-        self.average.update(self.parameters)
-        self.epoch_loss += value * len(labels)
-        self.epoch_correct += correct
-        self.epoch_images += len(labels)
+        measured = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
+        is_lost = lost(measured[0])
+        step_unless(is_lost, self.optimizer)
+        self.average.update(self.parameters, is_lost)
+        self._unread.add(measured, len(labels))
 
-    def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> tuple[float, int]:
-        """Gradients of the mean loss of a batch, computed in parts; returns that loss and how many were right."""
+    def _read(self) -> None:
+        """Add what the steps since the last read measured to the sums of the epoch."""
+        for (loss, correct), images in self._unread.read():
+            self.epoch_loss += loss * images
+            self.epoch_correct += correct
+            self.epoch_images += images
+
+    def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> torch.Tensor:
+        """Gradients of the mean loss of a batch, computed in parts; (2,) float64: that loss, and the right answers."""
         self.optimizer.zero_grad()
-        value, correct = 0.0, 0
+        measured = torch.zeros(2, dtype=torch.float64, device=x.device)
         for part, part_labels, share in split(x, labels, parts):
-            logits = self.network(part)
-            loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
+            with forward_in(self.precision, x.device):
+                logits = self.network(part).float()
+                loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
             loss.backward()
-            value += float(loss.detach())
             classes = part_labels if part_labels.dim() == 1 else part_labels.argmax(1)  # mixed: by the larger share
-            correct += int((logits.detach().argmax(1) == classes).sum())
-        return value, correct
+            correct = (logits.detach().argmax(1) == classes).sum()
+            measured += torch.stack((loss.detach().double(), correct.double()))
+        return measured

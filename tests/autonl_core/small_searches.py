@@ -148,7 +148,7 @@ def search(
         parent: the search to go on from.
     """
     dataset = dataset or few_digits()
-    host_names = ("save_steps", "micro_batches", "cache_limit_bytes", "supernet_limit_bytes")
+    host_names = ("device", "save_steps", "micro_batches", "cache_limit_bytes", "supernet_limit_bytes")
     left = None if parent is None else parent.supernet
     host = HostOptions(
         cache_dir=cache_dir, parent_supernet=left, **{name: changes.pop(name) for name in host_names if name in changes}

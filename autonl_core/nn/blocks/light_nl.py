@@ -84,10 +84,14 @@ class LightNL(nn.Module):
         """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
         norm, divisor = self.norm, divisor_of(x, self.divisor)
         mean, variance, momentum = running_statistics(norm) if track else (None, None, 0.0)
-        mixed_precision = torch.is_autocast_enabled(x.device.type)  # left to autograd, which casts what has to be cast
-        if channels_first_is_cheaper(x, compact_channels, nl_stride) and not mixed_precision:
+        if channels_first_is_cheaper(x, compact_channels, nl_stride):
             kernel, settings = self.depthwise.weight, Settings(compact_channels, nl_stride, divisor, norm.eps)
-            return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
+            kind = x.device.type
+            if not torch.is_autocast_enabled(kind):
+                return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
+            x, kernel = (given.to(torch.get_autocast_dtype(kind)) for given in (x, kernel))
+            with torch.autocast(kind, enabled=False):  # its own backward pass knows of no casts in between
+                return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
         y = depthwise_conv(light_nl_product(x, compact_channels, nl_stride, divisor), self.depthwise.weight, 1)
         return x + F.batch_norm(y, mean, variance, norm.weight, norm.bias, True, momentum, norm.eps)
 

@@ -30,10 +30,13 @@ from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import Utilities, gate_features, utilities_of
 from autonl_core.training.micro_batches import split
+from autonl_core.training.precision import forward_in
+from autonl_core.training.unread_steps import waits_for_reads
 
 SUBNETS_PER_BATCH = 2
 TRAINING_BAND = (0.85, 1.05)  # of the budget: wide enough to visit every option
 _CONTRAST = 1.5  # log-odds of a gate that is worth as much as gates usually differ
+_READ_SLOPES = 5  # slope steps between two reads, where a read has to wait for the device
 _NEARLY_OPEN = 1 - 1e-6
 _OPEN_AT_START = {"present": 0.75, "kernel": 0.5, "light_nl": 0.1, "nl_ratio": 0.5, "nl_stride": 0.5}
 _EXPANDED_AT_START = 0.65  # gates of expansions
@@ -46,8 +49,11 @@ class SampledGates:
 
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.settings = supernet, supernet.table, config.supernet
+        self.precision = config.precision
         self.start = _start(self.table, config)  # log-odds of gates before anything is known
         self.slopes, self.steps = SlopeSums(len(self.table.gates)), 0
+        self._unread: list[tuple[Floats, Tensor]] = []  # vertices, and slopes (gates,) with the loss at the end
+        self._read_slopes = _READ_SLOPES if waits_for_reads(supernet.classifier.weight.device) else 1
         self._features = gate_features(self.table)
         self._utilities: Utilities | None = None  # of the slopes so far
         self._budgets = _budgets_of(config)
@@ -69,6 +75,11 @@ class SampledGates:
         return self._utilities
 
     def probabilities(self) -> Floats:
+        self._add_unread()
+        return self._likely()
+
+    def _likely(self) -> Floats:
+        """How likely gates are open by the slopes that were read: which those are follows from the step alone."""
         known = self.utilities
         usual = math.sqrt(float(np.mean(known.mean**2 + np.diag(known.covariance)))) or 1.0
         odds = np.clip(self.start + _CONTRAST * known.mean / usual, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
@@ -77,36 +88,50 @@ class SampledGates:
     def metrics(self) -> dict[str, float]:
         return {"slope_agreement": self.slopes.agreement()}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
-        total = 0.0
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=x.device)
         for _ in range(SUBNETS_PER_BATCH):
             choice = self._sample(rng, progress)
             for part, labels, share in split(x, y, parts):
-                loss = share * F.cross_entropy(self.supernet.forward_choice(part, choice), labels) / SUBNETS_PER_BATCH
+                with forward_in(self.precision, x.device):
+                    logits = self.supernet.forward_choice(part, choice).float()
+                    loss = share * F.cross_entropy(logits, labels) / SUBNETS_PER_BATCH
                 loss.backward()
-                total += float(loss.detach())
+                total += loss.detach()
         return total
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
         if progress < self.settings.warmup_fraction:
-            return float("nan")
+            return
         vertex = self.table.vertex_of(self._sample(rng, progress), free_value=math.nan)
         gates = torch.from_numpy(np.nan_to_num(vertex)).float().to(x.device).requires_grad_()
-        total, slope = 0.0, torch.zeros_like(gates)
+        total, slope = torch.zeros(1, dtype=torch.float64, device=x.device), torch.zeros_like(gates)
         for part, labels, share in split(x, y, parts):
-            loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates), labels)
+            with forward_in(self.precision, x.device):
+                loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates).float(), labels)
             slope += torch.autograd.grad(loss, gates)[0]
-            total += float(loss.detach())
-        if not (math.isfinite(total) and torch.isfinite(slope).all()):
-            return math.nan  # the weights have diverged, and their own step says so
-        self.slopes.add(self.steps % 2, vertex, slope.cpu().double().numpy())
-        self.steps += 1
+            total += loss.detach()
+        self._unread.append((vertex, torch.cat((slope.detach().double(), total))))
+        if len(self._unread) >= self._read_slopes:
+            self._add_unread()
+
+    def _add_unread(self) -> None:
+        """Read the slopes that are still on their device, and add them to the sums."""
+        if not self._unread:
+            return
+        measured = torch.stack([slope for _, slope in self._unread]).cpu().numpy()  # (steps, gates + 1) float64
+        for (vertex, _), numbers in zip(self._unread, measured, strict=True):
+            if np.isfinite(numbers).all():  # else the weights have diverged, and their own step says so
+                self.slopes.add(self.steps % 2, vertex, numbers[:-1])
+                self.steps += 1
+        self._unread.clear()
         self._utilities = None
         self._samplers.clear()
-        return total
 
     def state_dict(self) -> dict[str, Any]:
-        return {"start": torch.from_numpy(self.start.copy()), "steps": self.steps, **self.slopes.state_dict()}
+        own = {"start": torch.from_numpy(self.start.copy()), "steps": self.steps, **self.slopes.state_dict()}
+        unread = [(torch.from_numpy(vertex), slope) for vertex, slope in self._unread]
+        return own | {"unread": unread} if unread else own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "alpha" in state:  # of a version that moved log-odds: they are where this one begins, with no slopes
@@ -114,6 +139,8 @@ class SampledGates:
         else:
             self.start, self.steps = state["start"].cpu().numpy(), state["steps"]
             self.slopes.load_state_dict(state)
+        device = self.supernet.classifier.weight.device
+        self._unread = [(vertex.cpu().numpy(), slope.to(device)) for vertex, slope in state.get("unread", ())]
         self._utilities = None
         self._samplers.clear()
 
@@ -126,7 +153,7 @@ class SampledGates:
         budget_macs = self._budgets[0] if len(self._budgets) == 1 else int(rng.choice(self._budgets, p=self._shares))
         low, high = (round(share * budget_macs) for share in TRAINING_BAND)
         if budget_macs not in self._samplers:
-            p = self.probabilities()
+            p = self._likely()
             p = np.where(self._light_nl, _NEARLY_OPEN, p) if warming_up else p
             self._samplers[budget_macs] = BandSampler(self.table, self.table.option_probabilities(p), low, high)
         sampler = self._samplers[budget_macs]

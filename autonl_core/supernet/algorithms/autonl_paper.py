@@ -20,6 +20,7 @@ from autonl_core.supernet.gates import Gate
 from autonl_core.supernet.learner import LOG_ODDS_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
+from autonl_core.training.precision import forward_in
 
 
 class NormGates:
@@ -30,8 +31,9 @@ class NormGates:
     def __init__(self, supernet: Supernet, config: SearchConfig) -> None:
         self.supernet, self.table, self.config = supernet, supernet.table, config
         self._energies: list[dict[str, Tensor]] = [{} for _ in supernet.super_blocks()]  # of affinities, by position
-        self.threshold = nn.Parameter(torch.zeros(len(self.table.gates)))
-        self.scale = torch.ones(len(self.table.gates))
+        device = supernet.classifier.weight.device
+        self.threshold = nn.Parameter(torch.zeros(len(self.table.gates), device=device))
+        self.scale = torch.ones(len(self.table.gates), device=device)
         self.measured = False
 
     def extra_parameters(self) -> list[nn.Parameter]:
@@ -39,33 +41,34 @@ class NormGates:
 
     def probabilities(self) -> Floats:
         with torch.no_grad():
-            margin = (self._norms().cpu() - self.threshold) / self.scale
+            margin = ((self._norms() - self.threshold) / self.scale).cpu()
         return torch.sigmoid(margin.double().clamp(-LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)).numpy()
 
     def metrics(self) -> dict[str, float]:
         return {"lambda": self.config.supernet.paper_lambda}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> Tensor:
         if not self.measured:
             self._begin_open(split(x, y, parts)[0][0])
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=x.device)
         for part, labels, share in split(x, y, parts):
             gates = self._gates(progress, x.device)
-            logits = self.supernet.forward_gated(part, gates, self._keep_energy)
-            loss = share * F.cross_entropy(logits, labels)
-            penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates.cpu()).log()
+            with forward_in(self.config.precision, x.device):
+                logits = self.supernet.forward_gated(part, gates, self._keep_energy).float()
+                loss = share * F.cross_entropy(logits, labels)
+            penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates).log()
             (loss + penalty.to(loss)).backward()
-            total += float(loss.detach())
+            total += loss.detach()
         return total
 
     def _gates(self, progress: float, device: torch.device) -> Tensor:
         """The hard gates, with the gradient of soft ones; all open while warming up."""
         if progress < self.config.supernet.warmup_fraction:
             return torch.ones(len(self.table.gates), device=device)
-        soft = torch.sigmoid((self._norms() - self.threshold.to(device)) / self.scale.to(device))
+        soft = torch.sigmoid((self._norms() - self.threshold) / self.scale)
         return (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> float:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
         raise AssertionError("the paper's thresholds learn in the weight step")
 
     def state_dict(self) -> dict[str, Any]:
@@ -79,15 +82,16 @@ class NormGates:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
             self.threshold.copy_(state["threshold"])
-        self.scale = state["scale"].cpu()
+        device = self.threshold.device
+        self.scale = state["scale"].to(device)
         self.measured = state["measured"]
-        self._energies = [dict(energies) for energies in state["energies"]]
+        self._energies = [{name: value.to(device) for name, value in kept.items()} for kept in state["energies"]]
 
     @torch.no_grad()
     def _begin_open(self, x: Tensor) -> None:
         """Thresholds at half of the first norms: all gates begin open. Affinities need a first pass for that."""
         self.supernet.forward_gated(x, torch.ones(len(self.table.gates), device=x.device), self._keep_energy)
-        self.threshold.copy_(0.5 * self._norms().cpu())
+        self.threshold.copy_(0.5 * self._norms())
         self.scale = self.threshold.detach().clone().clamp_min(1e-12)
         self.measured = True
 
@@ -112,7 +116,7 @@ class NormGates:
 
     def _keep_energy(self, gate: Gate, affinity: Tensor) -> None:
         """Keep the mean square of what `gate` adds to LightNL's affinity."""
-        self._energies[gate.position][gate.name] = affinity.square().mean()
+        self._energies[gate.position][gate.name] = affinity.float().square().mean()
 
 
 def _macs_per_image(config: SearchConfig, largest_macs: int) -> float:

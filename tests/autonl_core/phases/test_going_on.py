@@ -27,7 +27,6 @@ from tests.autonl_core.small_searches import QUICK, SHORT_TRAINING, LeftBehind, 
 pytestmark = pytest.mark.long  # whole searches on photos
 
 
-CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {
     "init": "efficientnet-lite0",
     "val_fraction": 0.25,
@@ -77,8 +76,8 @@ def test_the_teacher_is_the_one_of_before_and_only_resolutions_are_tried(
     kinds = [kind for kind, _ in recorder.events]
     assert "teacher_adapted" not in kinds
     assert kinds.count("resolution_tried") > 1
-    before = KeptSupernet.load(of_clothes.supernet, CPU).teacher
-    after = KeptSupernet.load(recorder.supernets[0], CPU).teacher
+    before = KeptSupernet.load(of_clothes.supernet).teacher
+    after = KeptSupernet.load(recorder.supernets[0]).teacher
     assert before is not None
     assert after is not None
     assert before.arch == after.arch
@@ -114,8 +113,8 @@ def test_from_a_search_at_random_the_supernet_goes_on_where_it_was(tmp_path: Pat
     recorder = Recorder()
     fields: dict[str, Any] = {"supernet": still, "train": {"epochs": 1, "warmup_epochs": 0}, "init": "search:parent"}
     search(tmp_path / "successor", cache, digits, recorder, parent=parent, flops_budget=300_000, **fields)
-    before = KeptSupernet.load(parent.supernet, CPU)
-    after = KeptSupernet.load(recorder.supernets[0], CPU)
+    before = KeptSupernet.load(parent.supernet)
+    after = KeptSupernet.load(recorder.supernets[0])
     assert before.teacher is after.teacher is None
     for name, value in before.weights.items():
         torch.testing.assert_close(after.weights[name], value, rtol=1e-5, atol=1e-6)
@@ -133,7 +132,7 @@ def test_without_an_epoch_of_its_own_it_derives_from_what_was_learned_bit_for_bi
     recorder = Recorder()
     whole = search(tmp_path / "whole", cache, digits, recorder, parent=parent, **fields)
     assert 0.97 * 300_000 <= whole.architecture.macs <= 300_000
-    before, after = KeptSupernet.load(parent.supernet, CPU), KeptSupernet.load(recorder.supernets[0], CPU)
+    before, after = KeptSupernet.load(parent.supernet), KeptSupernet.load(recorder.supernets[0])
     assert before.gates == after.gates
     assert len(set(before.gates.values())) > 2
     assert all(torch.equal(after.weights[name], value) for name, value in before.weights.items())

@@ -18,7 +18,6 @@ from autonl_core.spec.zoo import ZOO
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
 
-CPU = torch.device("cpu")
 LARGE, SMALL = 96, 64  # pixels: maps of 3 x 3 and of 2 x 2 at the end, with kernels of 5 and of 3
 
 
@@ -37,7 +36,7 @@ def test_a_file_gives_back_every_weight(tmp_path: Path) -> None:
     teacher = build_network(arch, seed=1)
     kept = KeptSupernet.of(net.state_dict(), chances(net), net.table, Adapted(teacher, 64, 91.5))
     kept.save(tmp_path / "supernet.safetensors")
-    read = KeptSupernet.load(tmp_path / "supernet.safetensors", CPU)
+    read = KeptSupernet.load(tmp_path / "supernet.safetensors")
     assert read.teacher is not None
     assert (read.space, read.num_classes, read.teacher.arch, read.teacher.val_top1_pct) == ("tiny", 10, arch, 91.5)
     for ours, theirs in ((net.state_dict(), read.weights), (teacher.state_dict(), read.teacher.weights)):
@@ -107,7 +106,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file({"a": torch.zeros(1)}, path, {"format": "autonl/1"})
     with pytest.raises(CheckpointError, match="has format 'autonl/1'; this version reads 'autonl-supernet/1'"):
-        KeptSupernet.load(path, CPU)
+        KeptSupernet.load(path)
     path.write_bytes(b"no file of tensors")
     with pytest.raises(CheckpointError, match="is not a readable supernet"):
-        KeptSupernet.load(path, CPU)
+        KeptSupernet.load(path)

@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autonl_core.errors import CheckpointError
 from autonl_core.files import write_atomically
 from autonl_core.run import run_state
-from autonl_core.run.run_state import MAX_LOST_S, RunStates, load_newest
+from autonl_core.run.run_state import MAX_LOST_S, RunStates, load_newest, on_cpu
 from autonl_core.spec.progress import SavedState
-
-CPU = torch.device("cpu")
 
 
 def fail(state: SavedState, problem: str) -> None:
@@ -35,10 +34,19 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     }
     saved = RunStates(tmp_path, []).save(state)
     assert saved.size_bytes == saved.path.stat().st_size
-    loaded = load_newest([saved], CPU, fail)
+    loaded = load_newest([saved], fail)
     assert loaded is not None
     assert torch.equal(loaded.pop("w"), state.pop("w"))
     assert loaded == state
+
+
+def test_tensors_of_a_gpu_are_written_as_those_of_the_cpu() -> None:
+    with FakeTensorMode():
+        state: dict[str, Any] = {"weights": {"w": torch.ones(2, device="cuda")}, "of": [(torch.zeros(1), 3)]}
+        written = on_cpu(state)
+        assert written["weights"]["w"].device.type == "cpu"
+        assert written["of"][0][0] is state["of"][0][0]
+        assert written["of"][0][1] == 3
 
 
 def test_numbers_go_on_over_attempts(tmp_path: Path) -> None:
@@ -130,7 +138,7 @@ def test_bad_states_are_reported_and_passed_over(tmp_path: Path) -> None:
     truncated.path.write_bytes(truncated.path.read_bytes()[:-1])
     missing = SavedState(tmp_path / "nowhere.pt", "0" * 64, 1, 3)
     reported: list[int] = []
-    loaded = load_newest([good, truncated, missing], CPU, lambda state, problem: reported.append(state.step))
+    loaded = load_newest([good, truncated, missing], lambda state, problem: reported.append(state.step))
     assert loaded == {"n": 1}
     assert reported == [3, 2]
 
@@ -142,15 +150,15 @@ def test_weights_that_rotted_are_noticed_although_torch_loads_them(tmp_path: Pat
     content = rotten.path.read_bytes()
     rotten.path.write_bytes(content.replace(8 * one, half + 7 * one))
     assert torch.load(rotten.path, weights_only=True)["w"].sum() == 7.5
-    loaded = load_newest([good, rotten], CPU, lambda state, problem: None)
+    loaded = load_newest([good, rotten], lambda state, problem: None)
     assert loaded is not None
     assert loaded["w"].sum() == 0
 
 
 def test_nothing_to_begin_with_is_not_an_error_but_nothing_good_is(tmp_path: Path) -> None:
-    assert load_newest([], CPU, fail) is None
+    assert load_newest([], fail) is None
     with pytest.raises(CheckpointError, match="none of the 1 run states"):
-        load_newest([SavedState(tmp_path / "x.pt", "0" * 64, 1, 1)], CPU, lambda state, problem: None)
+        load_newest([SavedState(tmp_path / "x.pt", "0" * 64, 1, 1)], lambda state, problem: None)
 
 
 def test_code_in_a_state_is_never_run(tmp_path: Path) -> None:
@@ -160,7 +168,7 @@ def test_code_in_a_state_is_never_run(tmp_path: Path) -> None:
 
     saved = RunStates(tmp_path, []).save({"harmful": Harmful()})
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        load_newest([saved], CPU, fail)
+        load_newest([saved], fail)
     assert not (tmp_path / "harm").exists()
 
 

@@ -127,6 +127,26 @@ def test_mixed_precision_trains(dtype: torch.dtype) -> None:
     assert block.depthwise.weight.grad.any()
 
 
+def test_in_mixed_precision_it_keeps_its_own_backward_pass() -> None:
+    block, x = LightNL(16, LightNLSpec(0.25, 1)).train(), torch.randn(8, 16, 8, 8)
+    nn.init.ones_(block.norm.weight)
+    found = []
+    for mixed in (False, True):
+        given = x.clone().requires_grad_()
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            z = block(given)
+        assert z.grad_fn is not None
+        assert z.grad_fn.name() == "NormalisedProductBackward"
+        z.float().square().mean().backward()
+        found.append(
+            torch.cat([g.flatten() for g in (given.grad, *(p.grad for p in block.parameters())) if g is not None])
+        )
+    full, short = found
+    assert full.dtype == short.dtype == torch.float32
+    assert torch.cosine_similarity(full, short, dim=0) >= 0.999
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_running_statistics_move_as_batch_norm_s_own(momentum: float | None) -> None:
     block = LightNL(8, LightNLSpec(0.25, 1)).train()

@@ -40,7 +40,7 @@ def batch(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def weight_step(learner: Learner, count: int, progress: float = LATE) -> float:
-    return learner.weight_step(*batch(count), np.random.default_rng(count), progress)
+    return float(learner.weight_step(*batch(count), np.random.default_rng(count), progress))
 
 
 def slope_step(learner: Learner, count: int) -> None:
