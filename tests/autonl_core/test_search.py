@@ -167,6 +167,7 @@ class TestLabelsThatMeanNothing:
 
 
 class TestResume:
+    @pytest.mark.long
     def test_without_room_for_decoded_images_it_ends_the_same(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path
     ) -> None:

@@ -53,7 +53,7 @@ INDEXES = {
     "sweep": "ix_searches_(claimed|running)",
     "due notifications": "ix_searches_(queued|due)",
     "claim": "ix_searches_turns",
-    "any due": "ix_searches_turns",
+    "any due": "ix_searches_(turns|due)",
     "oldest wait": "ix_searches_due",
     "compute estimate": "ix_searches_state",
     "old files": "ix_searches_finished",

@@ -43,6 +43,7 @@ def run(model: onnx.ModelProto, **inputs: Any) -> Any:
     ],
     ids=["swish and LightNL", "relu6", "hard swish"],
 )
+@pytest.mark.long
 def test_networks_need_no_newer_runtime_than_their_operators_and_keep_their_logits(
     arch: ArchSpec, opset: int, ir_version: int
 ) -> None:

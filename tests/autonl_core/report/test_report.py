@@ -402,6 +402,7 @@ def test_large_numbers_are_short() -> None:
     assert [short_bytes(n) for n in (12, 186_704, 4_000_000)] == ["12 B", "187 kB", "4 MB"]
 
 
+@pytest.mark.long
 def test_measured_networks_are_drawn_where_they_were_kept() -> None:
     example = facts()
     networks = tuple(

@@ -54,6 +54,7 @@ def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: flo
     assert_resumed_alike(*(make_trainer(data, dropout) for _ in range(3)))
 
 
+@pytest.mark.long
 def test_so_does_one_with_every_option_whether_images_are_cached_or_decoded_by_readers(
     data: PreparedData, tmp_path: Path
 ) -> None:

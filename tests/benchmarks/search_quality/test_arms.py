@@ -51,6 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchRun]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in ARMS if name != OURS])
+@pytest.mark.long
 def test_every_rival_is_within_the_budget_and_spends_what_the_search_does(run: SearchRun, name: str) -> None:
     entry = ARMS[name](run)
     macs = count_macs(entry.arch).total

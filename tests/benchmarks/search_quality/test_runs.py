@@ -33,6 +33,7 @@ def test_the_recipe_of_a_tier_is_what_its_searches_do(tier: Tier) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_line_says_what_was_trained_and_which_images_it_got_right(tmp_path: Path) -> None:
     path, file = split_zip(tmp_path / "photos.zip"), tmp_path / "lines.jsonl"
     make(SHORT, [path], ["uniform"], [0], tmp_path / "out", file)
@@ -46,6 +47,7 @@ def test_a_line_says_what_was_trained_and_which_images_it_got_right(tmp_path: Pa
     assert file.read_text() == line
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_the_quick_tier_judges_training_images_alone(tmp_path: Path) -> None:
     path, file = split_zip(tmp_path / "photos.zip"), tmp_path / "lines.jsonl"
