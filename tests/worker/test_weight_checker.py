@@ -61,6 +61,7 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "worker.checker"], env=settings.environment())
 
 
+@pytest.mark.long
 def test_a_checker_recognises_weights_of_the_port_and_keeps_what_was_stated(
     opened: Stores, settings: Settings, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def levels_of(checked: Checked, folder: Path) -> int:
 
 
 @pytest.mark.parametrize(("low", "span"), [(7600, 800), (0, 4095), (30_000, 500), (0, 65_535)])
+@pytest.mark.long
 def test_the_range_of_the_training_images_is_used(tmp_path: Path, low: int, span: int) -> None:
     checked = check(tmp_path, thermal(low=low, span=span))
     assert checked.spec is not None

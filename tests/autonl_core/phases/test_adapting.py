@@ -194,6 +194,7 @@ def test_stopped_in_every_phase_a_search_ends_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("asked", [1, TEACHER_STEPS + 1], ids=["teacher", "trial"])
+@pytest.mark.long
 def test_a_search_cancelled_while_it_adapts_keeps_a_scored_network_within_the_budget(
     asked: int, tmp_path: Path, cache: Path, clothes: DatasetSpec
 ) -> None:

@@ -95,6 +95,7 @@ class TestStop:
         assert (stopped.kept, stopped.states) == ([], [])
         assert not list((tmp_path / "cache").rglob("images.npy"))
 
+    @pytest.mark.long
     def test_what_is_kept_has_learned_what_the_search_had(self, tmp_path: Path, cache: Path) -> None:
         late = Recorder(28, "pause", "training")  # of 30 steps
         with pytest.raises(Interrupted):
