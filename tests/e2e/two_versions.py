@@ -35,7 +35,7 @@ class TwoVersions(Service):
     """Processes of either version on one database, one broker and one data folder."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        super().__init__(settings.for_slots(1))  # stated: the last release does not know 0, as many as there are GPUs
         self._code = {Version.THIS: ROOT, Version.LAST: settings.data_dir / "last-release"}
         self._clients: dict[Version, httpx.Client] = {}
         with zipfile.ZipFile(WHEEL) as wheel:
