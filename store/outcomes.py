@@ -100,10 +100,8 @@ def crashed(session: Session, search: Search, exit_class: ExitClass, detail: str
     The search is queued again with backoff, or fails once a limit is reached. A requested cancel or pause comes first.
     """
     moment = now(session)
-    if search.state == SearchState.CANCELLING:
-        return cancelled(session, search, moment, detail)
-    if search.state == SearchState.PAUSING:
-        return paused(session, search, exit_class, moment, detail)
+    if (ended := _end_as_requested(session, search, exit_class, moment, detail)) is not None:
+        return ended
     _end_attempt(session, search, exit_class, detail, moment)
     streak = _crash_streak(session, search)
     error_type = _reason_to_give_up(search, streak, settings)
@@ -122,10 +120,8 @@ def interrupted(session: Session, search: Search, detail: str, settings: Setting
     many in a row without a new run state: then it may be the search that silences its workers.
     """
     moment = now(session)
-    if search.state == SearchState.CANCELLING:
-        return cancelled(session, search, moment, detail)
-    if search.state == SearchState.PAUSING:
-        return paused(session, search, ExitClass.LEASE_LOST, moment, detail)
+    if (ended := _end_as_requested(session, search, ExitClass.LEASE_LOST, moment, detail)) is not None:
+        return ended
     _end_attempt(session, search, ExitClass.LEASE_LOST, detail, moment)
     if len(streak := _interruptions(session, search)) >= settings.max_interruptions:
         failure = _describe_failure(search, streak[-settings.max_crash_streak :], len(streak), "interrupted")
@@ -142,10 +138,8 @@ def not_understood(session: Session, search: Search, detail: str, settings: Sett
     for as many attempts as any search has.
     """
     moment = now(session)
-    if search.state == SearchState.CANCELLING:
-        return cancelled(session, search, moment, detail)
-    if search.state == SearchState.PAUSING:
-        return paused(session, search, ExitClass.PAUSED, moment, detail)
+    if (ended := _end_as_requested(session, search, ExitClass.PAUSED, moment, detail)) is not None:
+        return ended
     if search.attempts >= settings.max_attempts:
         failure = f"none of {counted(search.attempts, 'attempt')} had a worker that knows what it asks for: {detail}"
         return failed(
@@ -162,10 +156,8 @@ def device_failed(session: Session, search: Search, detail: str, settings: Setti
     That is no crash, but the attempt counts: it may be the search that makes GPUs fail.
     """
     moment = now(session)
-    if search.state == SearchState.CANCELLING:
-        return cancelled(session, search, moment, detail)
-    if search.state == SearchState.PAUSING:
-        return paused(session, search, ExitClass.PAUSED, moment, detail)
+    if (ended := _end_as_requested(session, search, ExitClass.PAUSED, moment, detail)) is not None:
+        return ended
     if search.attempts >= settings.max_attempts:
         failure = f"{counted(search.attempts, 'attempt')} were made; no more are allowed: {detail}"
         remedy = _REMEDIES["attempts-exhausted"]
@@ -173,6 +165,21 @@ def device_failed(session: Session, search: Search, detail: str, settings: Setti
     _end_attempt(session, search, ExitClass.DRAINED, detail, moment)
     _requeue(session, search, moment, detail, wait_s=0)
     return search.state
+
+
+def _end_as_requested(
+    session: Session, search: Search, exit_class: ExitClass, moment: datetime, detail: str
+) -> SearchState | None:
+    """End the search as its user requested before its attempt ended; None: nothing was requested.
+
+    Args:
+        exit_class: of the attempt, if a pause was.
+    """
+    if search.state == SearchState.CANCELLING:
+        return cancelled(session, search, moment, detail)
+    if search.state == SearchState.PAUSING:
+        return paused(session, search, exit_class, moment, detail)
+    return None
 
 
 def _interruptions(session: Session, search: Search) -> Sequence[Attempt]:

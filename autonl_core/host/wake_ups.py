@@ -10,7 +10,8 @@ import sys
 
 # Of the kernel's limits, .1 to 100 ms, the smallest. Only the order of turns follows from it, not a thread's share.
 _SLICE_NS = 100_000
-_SCHED_SETATTR, _SCHED_GETATTR = {"x86_64": (314, 315), "aarch64": (274, 275)}.get(platform.machine(), (0, 0))
+_NUMBERS = {"x86_64": (314, 315), "aarch64": (274, 275)} if sys.platform == "linux" else {}
+_SCHED_SETATTR, _SCHED_GETATTR = _NUMBERS.get(platform.machine(), (0, 0))  # 0: not known here
 _POLICIES = (os.SCHED_OTHER, os.SCHED_BATCH) if sys.platform == "linux" else ()
 
 
@@ -36,8 +37,6 @@ def wake_promptly() -> bool:
     without end, one that wakes waits for a slice of each of them; one with a shorter slice is served before them. It
     gets no more CPU time than otherwise. False: this system knows no slices, or does not let them be chosen.
     """
-    if not _SCHED_SETATTR or not _POLICIES:
-        return False
     attributes = _attributes()
     if attributes is None or attributes.policy not in _POLICIES:
         return False
