@@ -15,6 +15,7 @@ AutonlError
 ├── WeightSetError      a weight set is described by values that cannot be right
 ├── ParentError         a search cannot go on from the search that it names
 ├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
+├── RanksError          as many processes as were started cannot compute a search together
 ├── OtherVersion        what another version of this program stored has parts that this one does not know
 ├── VerificationError   an exported network does not score, or cost, what was reported
 ├── Diverged            a loss or a gradient became NaN or infinite and stayed so
@@ -131,6 +132,10 @@ class ParentError(AutonlError):
 
 class PrecisionError(AutonlError):
     """The processor has no instructions for the precision asked for, or networks do not run in it."""
+
+
+class RanksError(AutonlError):
+    """The number of ranks does not divide the parts of a batch."""
 
 
 class OtherVersion(AutonlError):

@@ -16,14 +16,16 @@ point is where a later attempt goes on.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autonl_core.data.find_grey_range import with_grey_range
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import Interrupted
 from autonl_core.phases.adapting import adapt
 from autonl_core.phases.baselines import train_baselines
 from autonl_core.phases.deriving import derive
@@ -36,9 +38,10 @@ from autonl_core.run.adapted import Adapted
 from autonl_core.run.host_options import DEFAULT_HOST, HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.progress import ProgressSink, SavedState, StopToken
-from autonl_core.spec.result import SearchResult
+from autonl_core.spec.progress import ProgressSink, SavedState, Silent, StopToken
+from autonl_core.spec.result import BaselineResult, SearchResult
 from autonl_core.spec.weight_set import InitialWeights
+from autonl_core.training.trainer import Trainer
 
 
 def run_search(
@@ -66,6 +69,46 @@ def run_search(
         Interrupted: `stop` asked for it; the newest run state in `work_dir` continues the search.
         AutonlError: anything else a user can act on (dataset, space, budget, divergence, failed verification).
     """
+    with _open(config, dataset, work_dir, sink, stop, resume_from, host, dataset_report, init) as opened:
+        run, chosen, trainer, baselines = _train_all(opened, resume_from)
+        return finish(run.on_one_rank(), chosen, trainer.averaged(), baselines)
+
+
+def help_search(
+    config: SearchConfig,
+    dataset: DatasetSpec,
+    work_dir: Path,
+    *,
+    stop: StopToken,
+    resume_from: Sequence[SavedState],
+    host: HostOptions,
+    init: InitialWeights | None = None,
+) -> None:
+    """What the ranks other than 0 do: their share of the computation, as long as it is shared. They report nothing.
+
+    Returns once there is nothing more to share, as when the search is stopped, whichever rank was asked to.
+
+    Raises:
+        AutonlError: as `run_search` does, there too.
+    """
+    opened = _open(config, dataset, work_dir, Silent(), stop, resume_from, host, None, init)
+    with contextlib.suppress(Interrupted), opened as run:
+        _train_all(run, resume_from)
+
+
+@contextlib.contextmanager
+def _open(
+    config: SearchConfig,
+    dataset: DatasetSpec,
+    work_dir: Path,
+    sink: ProgressSink,
+    stop: StopToken,
+    resume_from: Sequence[SavedState],
+    host: HostOptions,
+    dataset_report: DatasetReport | None,
+    init: InitialWeights | None,
+) -> Iterator[SearchRun]:
+    """The prepared search, for a `with` block, which ends its processes."""
     with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
         run = open_run(
             config,
@@ -80,14 +123,17 @@ def run_search(
             init=init,
         )
         with run.ending_its_processes():
-            return _through_all_phases(run, resume_from)
+            yield run
 
 
-def _through_all_phases(run: SearchRun, resume_from: Sequence[SavedState]) -> SearchResult:
+def _train_all(
+    run: SearchRun, resume_from: Sequence[SavedState]
+) -> tuple[SearchRun, TrainingState, Trainer, tuple[BaselineResult, ...]]:
+    """Every phase in which networks are trained."""
     run, chosen = choose_architecture(run, resume_from)
     trainer = train_chosen(run, chosen)
     baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
-    return finish(run, chosen, trainer.averaged(), baselines)
+    return run, chosen, trainer, baselines
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRun, TrainingState]:

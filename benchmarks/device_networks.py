@@ -37,6 +37,7 @@ from autonl_core.supernet.learner import ALGORITHMS
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import MAX_PARTS, MicroBatches
 from autonl_core.training.optim import WeightAverage, make_optimizer
+from autonl_core.training.parts import BatchParts
 from autonl_core.training.precision import in_full_precision
 from autonl_core.training.trainer import Trainer
 from benchmarks.device_part import Found, Setting
@@ -131,11 +132,11 @@ def check_memory(setting: Setting) -> Found:
         facts["parts_after"] = list(splits)
         next(steps)  # in parts from the start, or in even more
     metrics = trainer.take_epoch_metrics()
-    facts |= {"parts": trainer.micro_batches.parts, "loss": metrics["loss"]}
+    facts |= {"parts": trainer.parts.micro_batches.parts, "loss": metrics["loss"]}
     say(f"[memory] {json.dumps(facts)}")
     problems = []
-    if not splits or trainer.micro_batches.parts > MAX_PARTS:
-        problems.append(f"memory that ran out led to {trainer.micro_batches.parts} parts")
+    if not splits or trainer.parts.micro_batches.parts > MAX_PARTS:
+        problems.append(f"memory that ran out led to {trainer.parts.micro_batches.parts} parts")
     if not math.isfinite(metrics["loss"]):
         problems.append("a loss is not finite")
     return Found(facts, tuple(problems))
@@ -219,9 +220,9 @@ def _search_steps(setting: Setting, batch: int) -> Iterator[tuple[str, Callable[
     for name in ("autonl", "autonl-paper"):
         config = SearchConfig.model_validate({"dataset": "random", "flops_budget": 4_500_000, "algorithm": name})
         learner = ALGORITHMS.get(name).make_learner(Supernet(table, seed=0).to(setting.device), config)
-        yield f"{name}, weights", partial(learner.weight_step, x, y, rng, 1.0)
+        yield f"{name}, weights", partial(learner.weight_step, x, y, rng, 1.0, BatchParts())
         if learner.slope_interval:
-            yield f"{name}, gates", partial(learner.slope_step, x, y, rng, 1.0)
+            yield f"{name}, gates", partial(learner.slope_step, x, y, rng, 1.0, BatchParts())
 
 
 def _median_s(setting: Setting, step: Callable[[], object]) -> float:
@@ -264,7 +265,8 @@ def _trainer(setting: Setting, arch: ArchSpec, batch: int, micro_batches: MicroB
     loader = Loader(data, torch.device(setting.device), 0, Augmentation(flip=True, padding_px=4))
     network: Network = build_network(arch, seed=0).to(setting.device)
     config = TrainConfig(epochs=4, batch_size=batch, warmup_epochs=0, lr=0.01)
-    return Trainer(network, images, loader, config, "train", config.epochs, micro_batches)
+    parts = BatchParts(micro_batches=micro_batches)
+    return Trainer(network, images, loader, config, "train", config.epochs, parts)
 
 
 def _image_set(path: Path, labels: np.ndarray) -> ImageSet:

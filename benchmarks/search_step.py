@@ -34,6 +34,7 @@ from autonl_core.supernet.algorithms.autonl import SampledGates
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.optim import make_optimizer
+from autonl_core.training.parts import BatchParts
 from benchmarks.harness import RESULTS, say
 from benchmarks.machine import describe
 
@@ -58,9 +59,9 @@ def make_step(kind: str, space_name: str, resolution: int, budget_macs: int) -> 
     supernet, rng = Supernet(table, seed=0), np.random.default_rng(0)
     learner = SampledGates(supernet, config)
     if kind == "weights":
-        return _updating(supernet, lambda: learner.weight_step(x, y, rng, progress=1.0))
+        return _updating(supernet, lambda: learner.weight_step(x, y, rng, 1.0, BatchParts()))
     if kind == "slopes":
-        return lambda: learner.slope_step(x, y, rng, progress=1.0)
+        return lambda: learner.slope_step(x, y, rng, 1.0, BatchParts())
 
     def gated() -> None:
         gates = torch.ones(len(table.gates), requires_grad=True)

@@ -1,9 +1,17 @@
-"""The environment of processes that open files of strangers: what they need, and nothing that names a service."""
+"""The environment of processes that open files of strangers, and of those that compute one search together.
+
+The former get what they need, and nothing that names a service. The latter are told by `torch.distributed.elastic`,
+which started them, who they are.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 
 # Where programs, libraries and temporary files are, language and time zone, and how many threads compute. Everything
 # else stays out, whatever it is called: addresses and passwords have all kinds of names.
@@ -17,3 +25,31 @@ _NEEDED = re.compile(
 def confined_environment() -> dict[str, str]:
     """The variables of this process that one which opens files of strangers gets."""
     return {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name)}
+
+
+@dataclass(frozen=True)
+class LaunchedRank:
+    """This process is `rank` of `size`; they find each other by the file `store`."""
+
+    rank: int
+    size: int
+    store: str
+
+
+def folder_of_launch(run_id: str) -> Path:
+    """Where the ranks of one launch meet; the launch makes this folder, and deletes it."""
+    return Path(tempfile.gettempdir()) / run_id
+
+
+def launched_rank() -> LaunchedRank | None:
+    """Which rank this process is; None if it was not launched as one."""
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    if run_id is None:
+        return None
+    return LaunchedRank(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), str(folder_of_launch(run_id) / "store"))
+
+
+def speak_on_loopback_only() -> None:
+    """Have gloo and NCCL listen where only processes of this machine reach them, unless the environment says where."""
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(name, "lo" if sys.platform == "linux" else "lo0")

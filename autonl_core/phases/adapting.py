@@ -56,7 +56,7 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
     epochs = run.config.teacher.epochs
     network = to_channels_last(pretrained.network()).to(run.device)
     recipe = fine_tuning(run.config.teacher)
-    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.micro_batches, run.config.precision)
+    trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.parts, run.config.precision)
     if state is not None and state.trainer is not None:
         trainer.load_state_dict(dict(state.trainer))
 
@@ -74,7 +74,7 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
         run, trainer, state_now, work_per_epoch=len(run.fit) * adapting_work(pretrained.teacher_macs), report=report
     )
     teacher = trainer.averaged()
-    measured = evaluate(teacher, run.loader.plain(run.val))
+    measured = evaluate(teacher, run.loader.plain(run.val), ranks=run.ranks)
     run.reporter.add_point(epochs, {"teacher_val_top1_pct": measured.top1_pct, "val_loss": measured.loss})
     _report_teacher(run, pretrained, measured)
     order_channels(teacher)
@@ -116,7 +116,7 @@ class _Trial:
         network, self.choice = uniform_network(self.run)
         settings, loader = short_training(run.config.train), self.run.loader
         self.trainer = Trainer(
-            network, self.run.fit, loader, settings, "resolution", 1, run.micro_batches, run.config.precision
+            network, self.run.fit, loader, settings, "resolution", 1, run.parts, run.config.precision
         )
 
     def take_place(self, state: AdaptingState) -> AdaptingState:
@@ -135,7 +135,7 @@ class _Trial:
         run.reporter.best = best_so_far
         work = len(run.fit) * training_work(run.config, run.teacher_macs)
         run_epochs(self.search, trainer, state_now, work_per_epoch=work)  # its states are of no resolution yet
-        measured = evaluate(trainer.averaged(), run.loader.plain(run.val))
+        measured = evaluate(trainer.averaged(), run.loader.plain(run.val), ranks=run.ranks)
         trial = ResolutionTrial(self.resolution, measured.loss, measured.top1_pct)
         run.reporter.event(
             EventKind.RESOLUTION_TRIED,

@@ -70,7 +70,7 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
         entrant.recipe,
         "train",
         planned.epochs,
-        run.micro_batches,
+        run.parts,
         run.config.precision,
     )
     if state.baseline is not None:
@@ -99,7 +99,7 @@ def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResu
 def _scored(run: SearchRun, result: BaselineResult, trainer: Trainer) -> BaselineResult:
     """`result` with what the trained network scores on the test split."""
     loader = trainer.loader
-    measured = evaluate(trainer.averaged(), run.watched(loader.plain(loader.data.test)))
+    measured = evaluate(trainer.averaged(), run.watched(loader.plain(loader.data.test)), ranks=run.ranks)
     if not math.isfinite(measured.loss):
         return replace(result, problem=f"the trained network computes {measured.loss}")
     return replace(result, test_correct=measured.correct, test_top1_pct=measured.top1_pct)

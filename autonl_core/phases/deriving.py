@@ -75,9 +75,7 @@ class _FinalRound:
         epochs = run.config.supernet.finalist_epochs
         settings = short_training(run.config.train)
         network = _network_of(run, finalist)
-        trainer = Trainer(
-            network, run.fit, run.loader, settings, "finalist", epochs, run.micro_batches, run.config.precision
-        )
+        trainer = Trainer(network, run.fit, run.loader, settings, "finalist", epochs, run.parts, run.config.precision)
         if state.turn is not None:
             trainer.load_state_dict(dict(state.turn))
 
@@ -91,7 +89,7 @@ class _FinalRound:
         except StepTooLarge:
             report_infeasible(run, finalist.choice, finalist.origin)
             return replace(finalist, loss=math.inf, top1_pct=0.0, feasible=False)
-        measured = evaluate(trainer.averaged(), run.loader.plain(run.val), marks := Marks())
+        measured = evaluate(trainer.averaged(), run.loader.plain(run.val), marks := Marks(), run.ranks)
         run.reporter.add_work(run.plan.scoring_work)
         run.reporter.add_point(state.round, {f"finalist_{number}_val_top1_pct": measured.top1_pct})
         return replace(

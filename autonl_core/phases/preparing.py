@@ -39,6 +39,7 @@ from autonl_core.spec.space_families import SPACES
 from autonl_core.spec.weight_set import InitialWeights
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.micro_batches import MicroBatches
+from autonl_core.training.parts import BatchParts, parts_of
 
 VIEW_MIN_SCALE = 0.35  # of a picture's area that a crop has at least: measured, docs/transfer.md
 PICTURE_SIZE = 1.5  # longer side of the stored pictures, in sides of the largest view
@@ -62,8 +63,8 @@ def open_run(
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
-    work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching).by_phase
-    reporter = Reporter(sink, Pace(work), exact=_is_exact(host), preparing_s=time.monotonic() - started)
+    work = WorkPlan(config, space.macs_range()[1], len(fit), len(fit) + len(val), images.teaching)
+    reporter = Reporter(sink, Pace(work.by_phase), exact=_is_exact(host), preparing_s=time.monotonic() - started)
     return SearchRun(
         config=config,
         dataset=dataset,
@@ -78,12 +79,17 @@ def open_run(
         work_dir=work_dir,
         stop=stop,
         states=RunStates(work_dir, resume_from, host.save_steps, host.disk_reserve_bytes),
-        micro_batches=MicroBatches(host.micro_batches, on_split=reporter.memory_ran_out),
+        parts=_parts(config, host, reporter),
         reporter=reporter,
         clean_process=clean_process(),
         pretrained=images.pretrained,
         parent=_open_parent(config, host),
     )
+
+
+def _parts(config: SearchConfig, host: HostOptions, reporter: Reporter) -> BatchParts:
+    """How batches are divided: as the search says, and further where memory is short."""
+    return parts_of(config, host.ranks, MicroBatches(host.micro_batches, reporter.memory_ran_out, host.ranks))
 
 
 def _is_exact(host: HostOptions) -> bool:
@@ -127,14 +133,15 @@ class _Images:
 def _open_images(
     config: SearchConfig, dataset: DatasetSpec, space: SearchSpace, init: InitialWeights | None, decoding: Decoding
 ) -> _Images:
-    if init is None:
-        data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
-        decoding.report(data)
-        augmentation = augmentation_of(config, dataset, space.resolution)
-        return _Images(data, Loader(data, device, config.seed, augmentation))
-    pretrained = _open_pretrained(config, dataset, init, decoding)
-    data = pretrained.data_at(pretrained.teacher_px)
-    return _Images(data, pretrained.loader(data, None, 0), pretrained)
+    with decoding.host.ranks.leader_first():  # the others find them in the cache
+        if init is None:
+            data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
+            decoding.report(data)
+            augmentation = augmentation_of(config, dataset, space.resolution)
+            return _Images(data, Loader(data, device, config.seed, augmentation))
+        pretrained = _open_pretrained(config, dataset, init, decoding)
+        data = pretrained.data_at(pretrained.teacher_px)
+        return _Images(data, pretrained.loader(data, None, 0), pretrained)
 
 
 def _open_pretrained(

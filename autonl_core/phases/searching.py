@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -67,6 +68,8 @@ class SupernetTraining:
         extra = self.learner.extra_parameters()
         if extra:
             self.optimizer.add_param_group({"params": extra, "weight_decay": 0.0})
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.parts = replace(run.parts, parameters=trained)
         self.epochs = self.settings.epochs
         self.steps = run.loader.steps(run.fit, self.settings.batch_size)
         self.position = (0, 0)
@@ -153,13 +156,10 @@ class SupernetTraining:
     def _weight_step(self, x: Tensor, y: Tensor, count: int, progress: float) -> None:
         """One step on images x (B, 3, R, R) and labels y (B,); `count` steps were made before."""
         set_lr(self.optimizer, cosine_lr(count, self.epochs * self.steps, self.steps // 2, self.settings.lr))
-
-        def compute(parts: int) -> Tensor | float:
-            self.optimizer.zero_grad()
-            rng = random_stream("gates", self.run.config.seed, count)
-            return self.learner.weight_step(x, y, rng, progress, parts)
-
-        loss = torch.as_tensor(self.run.micro_batches.step(compute), dtype=torch.float64, device=x.device)
+        self.optimizer.zero_grad()
+        rng = random_stream("gates", self.run.config.seed, count)
+        measured = self.learner.weight_step(x, y, rng, progress, self.parts)
+        loss = torch.as_tensor(measured, dtype=torch.float64, device=x.device)
         nn.utils.clip_grad_norm_(self.supernet.parameters(), MAX_GRADIENT_NORM)
         step_unless(lost(loss), self.optimizer)
         self._unread.add(loss.view(1), len(y))
@@ -173,12 +173,8 @@ class SupernetTraining:
         steps = run.loader.steps(run.val, self.settings.batch_size)
         epoch, step = divmod(count // self.learner.slope_interval, steps)
         x, y = run.loader.batch(run.val, "slopes", epoch, self.settings.batch_size, step)
-
-        def compute(parts: int) -> None:
-            rng = random_stream("slope_gates", run.config.seed, count)
-            self.learner.slope_step(x, y, rng, progress, parts)
-
-        run.micro_batches.step(compute)
+        rng = random_stream("slope_gates", run.config.seed, count)
+        self.learner.slope_step(x, y, rng, progress, self.parts)
 
 
 def make_supernet(run: SearchRun) -> Supernet:
@@ -193,7 +189,8 @@ def make_supernet(run: SearchRun) -> Supernet:
 
 def score_choice(run: SearchRun, supernet: Supernet, choice: Choice, marks: Marks | None = None) -> Score:
     """A network's validation score on the shared weights, batch norms on the statistics of each validation batch."""
-    return score(lambda x: supernet.forward_choice(x, choice), run.loader.plain(run.val), marks)
+    batches = run.loader.plain(run.val)
+    return score(lambda x: supernet.forward_choice(x, choice), batches, marks, run.ranks)
 
 
 def _entropy(p: Floats) -> float:

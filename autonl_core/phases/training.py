@@ -51,9 +51,7 @@ def make_trainer(run: SearchRun, network: Network) -> Trainer:
     """A trainer of `network` on all training images, by the recipe of the configuration."""
     settings, epochs = run.config.train, run.plan.training_epochs
     network = network.to(run.device)
-    return Trainer(
-        network, run.data.train, run.loader, settings, "train", epochs, run.micro_batches, run.config.precision
-    )
+    return Trainer(network, run.data.train, run.loader, settings, "train", epochs, run.parts, run.config.precision)
 
 
 def train_to_the_end(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
+from autonl_core.parallel.ranks import ALONE, Ranks
 
 SAVE_STEPS = 200
 SUPERNET_BYTES = 128 << 20
@@ -25,6 +26,7 @@ class HostOptions:
         parent_supernet: the file that the search left from which this one goes on; None: there is none.
         supernet_limit_bytes: a larger supernet is kept for later searches only if that was asked for.
         limits: of the dataset, as it was checked with.
+        ranks: the processes that compute the search together.
     """
 
     device: str = "cpu"
@@ -36,6 +38,7 @@ class HostOptions:
     parent_supernet: Path | None = None
     supernet_limit_bytes: int = SUPERNET_BYTES
     limits: Limits = DEFAULT_LIMITS
+    ranks: Ranks = ALONE
 
     def with_absolute_paths(self) -> HostOptions:
         """The same, whatever the current folder of a process is."""

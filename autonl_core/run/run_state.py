@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autonl_core.errors import CheckpointCorrupt
+from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import CheckpointCorrupt, CheckpointError
 from autonl_core.files import check_room, sha256_of, write_atomically
 from autonl_core.run.host_options import SAVE_STEPS
+from autonl_core.spec.config import CHANGES_NOTHING, SearchConfig
 from autonl_core.spec.history import History
 from autonl_core.spec.progress import KEPT_RUN_STATES, SavedState
 
@@ -48,6 +50,22 @@ class RunHeader:
         """Plain values: `from_state` gives the header back."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return own | {"history": self.history.to_state(), "seconds_by_phase": dict(self.seconds_by_phase)}
+
+    def check_same_search(self, config: SearchConfig, dataset: DatasetSpec) -> None:
+        """Raises CheckpointError if the state belongs to another configuration or dataset.
+
+        What changes nothing in the network may differ, as may further baselines, which come after it. An earlier
+        version's state lacks what is newer.
+        """
+        ours = {**config.to_json(), "dataset": dataset.fingerprint}
+        ours_now = config.model_dump(mode="json", include=set(CHANGES_NOTHING))
+        saved_config = SearchConfig.stored({**self.config, **ours_now})
+        if config.baselines[: len(saved_config.baselines)] == saved_config.baselines:
+            saved_config = saved_config.model_copy(update={"baselines": config.baselines})
+        saved = {**saved_config.to_json(), "dataset": self.dataset}
+        changed = [f"{key} was {saved.get(key)!r}, is {ours[key]!r}" for key in ours if saved.get(key) != ours[key]]
+        if changed:
+            raise CheckpointError(f"the run state is of another search: {'; '.join(changed)}")
 
     @staticmethod
     def from_state(state: StateDict) -> RunHeader:

@@ -15,9 +15,11 @@ from autonl_core.data.batches import Batch, BatchSource
 from autonl_core.data.prepare import ImageSet, PreparedData, split_validation
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import CheckpointError, Interrupted
+from autonl_core.errors import Interrupted
 from autonl_core.nn.checkpoint import save_checkpoint
 from autonl_core.nn.network import Network
+from autonl_core.parallel.ranks import ALONE, Ranks
+from autonl_core.parallel.stopping import agreed_stop
 from autonl_core.run.adapted import Adapted
 from autonl_core.run.environment import environment, repeats_exactly
 from autonl_core.run.forked_process import ForkedProcess
@@ -31,14 +33,14 @@ from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newe
 from autonl_core.run.threads import computing_with, shared_threads, threads_for
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
-from autonl_core.spec.config import CHANGES_NOTHING, SearchConfig
+from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord, Phase, SavedState, StopToken
 from autonl_core.supernet.gates import GateTable
 from autonl_core.training.evaluate import evaluate, first_images, recalibrate_batch_norm
-from autonl_core.training.micro_batches import MicroBatches
+from autonl_core.training.parts import BatchParts
 from autonl_core.training.precision import float32_as
 
 BEST_NAME, SUPERNET_NAME = "best.safetensors", "supernet.safetensors"
@@ -70,7 +72,7 @@ class SearchRun:
     work_dir: Path
     stop: StopToken
     states: RunStates
-    micro_batches: MicroBatches
+    parts: BatchParts  # of every training batch
     reporter: Reporter
     clean_process: PreparedProcess  # for verify.py
     export_process: ForkedProcess = field(default_factory=ForkedProcess)  # for the formats of the bundle
@@ -86,14 +88,15 @@ class SearchRun:
             CheckpointError: it is of another search, or none of those that were saved can be read.
         """
         state = load_newest(saved, self._report_corrupt)
+        self.ranks.require_same("run states", 0 if state is None else 1 + round(state["work_done"]))
         if state is None:
             return None
         header, here = RunHeader.from_state(state), environment(self.device, self.threads, self.config.precision)
-        self._check_same_search(header)
+        header.check_same_search(self.config, self.dataset)
         self.reporter.resume(header.seconds_by_phase, header.history, header.work_done)
-        self.micro_batches.raise_to(header.micro_batches)
+        self.parts.micro_batches.raise_to(header.micro_batches)
         same_place = header.environment == here and repeats_exactly(self.device)
-        if not (header.exact and same_place and self.micro_batches.parts == 1):
+        if not (header.exact and same_place and self.parts.micro_batches.parts == 1):
             self.reporter.lose_exactness()
             self.reporter.event(EventKind.INEXACT_RESUME, {"before": header.environment, "now": here})
         self.reporter.resumed(state["phase"])
@@ -113,6 +116,15 @@ class SearchRun:
     def device(self) -> torch.device:
         """Where networks are trained."""
         return torch.device(self.host.device)
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that compute this search together."""
+        return self.host.ranks
+
+    def on_one_rank(self) -> SearchRun:
+        """The same run for what is left to rank 0, once the others have nothing more to do."""
+        return replace(self, host=replace(self.host, ranks=ALONE))
 
     @property
     def _ahead_threads(self) -> int:
@@ -164,7 +176,9 @@ class SearchRun:
         return run
 
     def save(self, state: PhaseState) -> None:
-        """Write a run state and report it."""
+        """Write a run state and report it; only rank 0 does."""
+        if not self.ranks.leads:
+            return
         header = RunHeader(
             config=self.config.to_json(),
             dataset=self.dataset.fingerprint,
@@ -172,7 +186,7 @@ class SearchRun:
             history=self.reporter.history,
             work_done=self.reporter.pace.done,
             exact=self.reporter.exact,
-            micro_batches=self.micro_batches.parts,
+            micro_batches=self.parts.micro_batches.parts,
             environment=environment(self.device, self.threads, self.config.precision),
         )
         adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
@@ -185,7 +199,7 @@ class SearchRun:
         Args:
             probabilities: how likely each gate is open, (gates,).
         """
-        if self.config.keep_supernet is False:
+        if self.config.keep_supernet is False or not self.ranks.leads:
             return
         kept = KeptSupernet.of(weights, probabilities, self.table, self.adapted)
         limit_bytes, wanted = self.host.supernet_limit_bytes, self.config.keep_supernet or self.config.other_budgets
@@ -201,11 +215,13 @@ class SearchRun:
         """Save what `state_now()` returns and raise Interrupted, if the stop token says so.
 
         Without `state_now`, the newest run state is good enough. A user who cancels or pauses gets the best so far,
-        which a worker that only stops has no time to make.
+        which a worker that only stops has no time to make. What is asked of one rank, all do; the rest is up to rank 0.
         """
-        request = self.stop.stop_requested()
+        request = agreed_stop(self.stop, self.ranks)
         if request is None:
             return
+        if not self.ranks.leads:
+            raise Interrupted(request)
         if state_now is not None:
             self.save(state_now())
         if request != "drain":
@@ -226,7 +242,7 @@ class SearchRun:
 
     def prepare_export(self, preparation: str) -> None:
         """Start the processes of the export, if a CPU is idle and it is nearly time; `preparation`: of the formats."""
-        idle_cpu = torch.get_num_threads() < self.threads
+        idle_cpu = torch.get_num_threads() < self.threads and self.ranks.leads
         if idle_cpu and self.clean_process.pid is None and self.reporter.pace.nearly_done(_AHEAD_S):
             self.clean_process.start(self.export_process)
             self.export_process.tell([preparation])
@@ -234,7 +250,7 @@ class SearchRun:
     def after_step(self, state_now: Callable[[], PhaseState]) -> None:
         """What follows every training step: stop if asked, save if a run state is due."""
         self.stop_if_asked(state_now)
-        if self.states.due_after_step():
+        if self.ranks.leads and self.states.due_after_step():
             self.save(state_now())
 
     def still_wanted(self) -> None:
@@ -282,19 +298,3 @@ class SearchRun:
 
     def _report_corrupt(self, state: SavedState, problem: str) -> None:
         self.reporter.event(EventKind.CHECKPOINT_CORRUPT, {"step": state.step, "problem": problem})
-
-    def _check_same_search(self, header: RunHeader) -> None:
-        """Raises CheckpointError if the state belongs to another configuration or dataset.
-
-        What changes nothing in the network may differ, as may further baselines, which come after it. An earlier
-        version's state lacks what is newer.
-        """
-        ours = {**self.config.to_json(), "dataset": self.dataset.fingerprint}
-        ours_now = self.config.model_dump(mode="json", include=set(CHANGES_NOTHING))
-        saved_config = SearchConfig.stored({**header.config, **ours_now})
-        if self.config.baselines[: len(saved_config.baselines)] == saved_config.baselines:
-            saved_config = saved_config.model_copy(update={"baselines": self.config.baselines})
-        saved = {**saved_config.to_json(), "dataset": header.dataset}
-        changed = [f"{key} was {saved.get(key)!r}, is {ours[key]!r}" for key in ours if saved.get(key) != ours[key]]
-        if changed:
-            raise CheckpointError(f"the run state is of another search: {'; '.join(changed)}")

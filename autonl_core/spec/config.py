@@ -52,7 +52,8 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
-_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision")  # settings that it does not know
+_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts")  # unknown to it
+MIN_PART_IMAGES = 2  # of a batch part: batch norms need more than one
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
@@ -174,6 +175,14 @@ class SearchConfig(Strict):
         "matrices in bfloat16, the weights in float32; for GPUs, and CPUs that have instructions for it. Networks are "
         "scored and delivered in float32",
     )
+    batch_parts: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="into how many parts every training batch is divided, each with batch statistics of its own; their "
+        "gradients are added in one order. As many processes as divide it can share the parts, and all of these find "
+        "the same network, bit for bit on one kind of machine",
+    )
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()
     train: TrainConfig = TrainConfig()
@@ -228,6 +237,17 @@ class SearchConfig(Strict):
     def _supernet_learns(self) -> Self:
         if self.supernet.epochs == 0 and self.parent is None and not self.init.startswith(PARENT_INIT):
             raise ValueError("supernet.epochs is 0, which only a search that goes on from another one can do without")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_have_images(self) -> Self:
+        sizes = {name: getattr(self, name).batch_size for name in ("supernet", "train", "teacher")}
+        for name, size in sizes.items() if self.batch_parts > 1 else ():
+            if size < MIN_PART_IMAGES * self.batch_parts:
+                raise ValueError(
+                    f"{name}.batch_size {size} is less than {MIN_PART_IMAGES} images for each of {self.batch_parts} "
+                    f"batch_parts; make it {MIN_PART_IMAGES * self.batch_parts} or more, or batch_parts fewer"
+                )
         return self
 
     def to_json(self) -> dict[str, Any]:

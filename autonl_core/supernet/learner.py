@@ -16,6 +16,7 @@ from autonl_core.registry import Registry
 from autonl_core.spec.config import SearchConfig
 from autonl_core.supernet.budget import Floats
 from autonl_core.supernet.supernet import Supernet
+from autonl_core.training.parts import BatchParts
 
 LOG_ODDS_LIMIT = 4.0  # keeps every option possible: the least likely setting of a gate has probability .018
 
@@ -23,8 +24,8 @@ LOG_ODDS_LIMIT = 4.0  # keeps every option possible: the least likely setting of
 class Learner(Protocol):
     """What the supernet's training loop needs of an algorithm.
 
-    `progress` is the share of the search done, 0 to 1; `parts`, how many a batch is computed in
-    (`training/micro_batches.py`).
+    `progress` is the share of the search done, 0 to 1; `parts`, how a batch is computed (`training/parts.py`). Draws
+    come from `rng`, once for the whole batch, and so does what is learned from it: they are the same on all ranks.
     """
 
     slope_interval: int  # weight steps per slope step; 0: gates learn in the weight step itself
@@ -33,14 +34,14 @@ class Learner(Protocol):
         """Parameters to be trained together with the weights."""
 
     def weight_step(
-        self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1
+        self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts
     ) -> Tensor | float:
-        """Add gradients of the weights for one training batch; returns the cross-entropy.
+        """Leave gradients of the weights for one training batch in them; returns the cross-entropy.
 
         A scalar on the device of `x` is best: a number has to be read from there, and a GPU is idle meanwhile.
         """
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts) -> None:
         """Learn about the gates from one validation batch."""
 
     def probabilities(self) -> Floats:

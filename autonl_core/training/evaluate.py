@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from autonl_core.data.batches import Batch
 from autonl_core.nn.network import evaluating
+from autonl_core.parallel.ranks import ALONE, Ranks
 from autonl_core.spec.comparison import Gap
 
 Onlooker = Callable[[Tensor, Tensor, Tensor], None]  # images (B, 3, R, R), labels (B,), logits (B, classes)
@@ -119,12 +122,19 @@ def gap(right: Tensor, other: Tensor) -> Gap:
 
 
 @torch.no_grad()
-def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
-    """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on."""
+def score(
+    forward: Callable[[Tensor], Tensor],
+    batches: Iterable[Batch],
+    examiner: Onlooker | None = None,
+    ranks: Ranks = ALONE,
+) -> Score:
+    """Score `forward`, which maps images (B, 3, R, R) to logits (B, classes); `examiner` looks on.
+
+    The ranks share the batches, and each of them sees what all answer: the score does not depend on their number.
+    """
     images = classes = 0
     sums: list[Tensor] = []  # (3,) float64 of every batch, on its device: read once, at the end
-    for x, labels in batches:
-        logits = forward(x)
+    for x, labels, logits in _answered(forward, batches, ranks):
         classes = logits.shape[1]
         ranked = logits.topk(min(5, classes), dim=1).indices == labels[:, None]  # (B, 5)
         loss = F.cross_entropy(logits.float(), labels, reduction="sum")
@@ -136,10 +146,30 @@ def score(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], examine
     return Score(int(correct), int(correct_top5) if classes > 5 else None, images, total / images)
 
 
-def evaluate(network: nn.Module, batches: Iterable[Batch], examiner: Onlooker | None = None) -> Score:
+def _answered(
+    forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], ranks: Ranks
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Every batch with its logits; of as many as there are ranks, each rank computes those of one."""
+    if ranks.alone:
+        yield from ((x, labels, forward(x)) for x, labels in batches)
+        return
+    upcoming = iter(batches)
+    while group := list(islice(upcoming, ranks.size)):
+        own, _ = group[min(ranks.rank, len(group) - 1)]
+        logits = ranks.all_or_none(partial(forward, own))
+        most = max(len(labels) for _, labels in group)
+        padded = logits.new_zeros((most, logits.shape[1]))
+        padded[: len(logits)] = logits
+        for (x, labels), answers in zip(group, ranks.gather(padded), strict=False):
+            yield x, labels, answers[: len(labels)]
+
+
+def evaluate(
+    network: nn.Module, batches: Iterable[Batch], examiner: Onlooker | None = None, ranks: Ranks = ALONE
+) -> Score:
     """Score a network in evaluation mode, leaving it in the mode it was in."""
     with evaluating(network):
-        return score(network, batches, examiner)
+        return score(network, batches, examiner, ranks)
 
 
 def first_images(batches: Iterable[Batch], images: int) -> Iterator[Batch]:

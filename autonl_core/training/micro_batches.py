@@ -13,20 +13,24 @@ from torch import Tensor
 
 from autonl_core.errors import StepTooLarge, is_out_of_memory
 from autonl_core.host.memory import return_freed_memory
+from autonl_core.parallel.ranks import ALONE, Ranks
+from autonl_core.spec.config import MIN_PART_IMAGES
 
 MAX_PARTS = 8
-MIN_PART_IMAGES = 2  # batch norms need more than one
 
 T = TypeVar("T")
 
 
 class MicroBatches:
-    """How many parts a batch is computed in; doubles when memory runs out, up to `MAX_PARTS`."""
+    """How many parts a batch is computed in; doubles when memory runs out, on whichever rank, up to `MAX_PARTS`."""
 
-    def __init__(self, parts: int = 1, on_split: Callable[[int], None] = lambda parts: None) -> None:
+    def __init__(
+        self, parts: int = 1, on_split: Callable[[int], None] = lambda parts: None, ranks: Ranks = ALONE
+    ) -> None:
         """`on_split` is called with every new number of parts."""
         self.parts = min(max(parts, 1), MAX_PARTS)
         self._on_split = on_split
+        self._ranks = ranks
 
     def raise_to(self, parts: int) -> None:
         """Compute in at least so many parts from now on: memory did not suffice for fewer before."""
@@ -40,7 +44,7 @@ class MicroBatches:
         """
         while True:
             try:
-                return compute(self.parts)
+                return self._ranks.all_or_none(lambda: compute(self.parts))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise

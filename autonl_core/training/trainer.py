@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,8 +17,9 @@ from autonl_core.nn.network import Network
 from autonl_core.spec.config_sections import Precision, TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
-from autonl_core.training.micro_batches import MicroBatches, split
+from autonl_core.training.micro_batches import split
 from autonl_core.training.optim import WeightAverage, cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.parts import BatchParts, Part
 from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import UnreadSteps
 
@@ -33,14 +35,14 @@ class Trainer:
         config: TrainConfig,
         stream: Stream,
         epochs: int,
-        micro_batches: MicroBatches | None = None,
+        parts: BatchParts | None = None,
         precision: Precision = "tf32",
     ) -> None:
         self.network, self.images, self.loader = network, images, loader
         self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
-        self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
         self.parameters = list(network.parameters())
+        self.parts = replace(parts or BatchParts(), parameters=self.parameters)
         self.optimizer = make_optimizer(
             network, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -119,10 +121,9 @@ class Trainer:
         config = self.config
         warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
         set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
-        if config.dropout:  # the one layer that draws from torch's own generator
-            draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
-            torch.manual_seed(int(draw))
-        measured = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
+        measured = self.parts.differentiate(
+            x, labels, lambda part, count: self._accumulate(part, count, global_step), self._buffers
+        )
         is_lost = lost(measured[0])
         step_unless(is_lost, self.optimizer)
         self.average.update(self.parameters, is_lost)
@@ -135,14 +136,21 @@ class Trainer:
             self.epoch_correct += correct
             self.epoch_images += images
 
-    def _accumulate(self, x: torch.Tensor, labels: torch.Tensor, parts: int) -> torch.Tensor:
-        """Gradients of the mean loss of a batch, computed in parts; (2,) float64: that loss, and the right answers."""
-        self.optimizer.zero_grad()
-        measured = torch.zeros(2, dtype=torch.float64, device=x.device)
-        for part, part_labels, share in split(x, labels, parts):
-            with forward_in(self.precision, x.device):
+    def _buffers(self) -> list[torch.Tensor]:
+        return list(self.network.buffers())
+
+    def _accumulate(self, whole: Part, micro_batches: int, global_step: int) -> torch.Tensor:
+        """Add gradients of a part of a batch; (2,) float64: its share of the mean loss, and its right answers."""
+        if self.config.dropout:  # the one layer that draws from torch's own generator
+            number = global_step * self.parts.count + whole.number
+            draw = random_stream("dropout", self.loader.seed, number).integers(2**63)
+            torch.manual_seed(int(draw))
+        measured = torch.zeros(2, dtype=torch.float64, device=whole.x.device)
+        for part, part_labels, share in split(whole.x, whole.labels, micro_batches):
+            with forward_in(self.precision, part.device):
                 logits = self.network(part).float()
-                loss = share * F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
+                loss = F.cross_entropy(logits, part_labels, label_smoothing=self.config.label_smoothing)
+                loss = whole.share * share * loss
             loss.backward()
             classes = part_labels if part_labels.dim() == 1 else part_labels.argmax(1)  # mixed: by the larger share
             correct = (logits.detach().argmax(1) == classes).sum()

@@ -192,7 +192,7 @@ def _train(run: SearchRun, arch: ArchSpec, epochs: int) -> tuple[Tensor | None, 
     """Which test images the network gets right after so many epochs, (N,) bool; or why it has no score."""
     network = to_channels_last(build_network(arch, seed=run.config.seed, dropout=run.config.train.dropout))
     network = network.to(run.device)
-    trainer = Trainer(network, run.data.train, run.loader, run.config.train, "train", epochs, run.micro_batches)
+    trainer = Trainer(network, run.data.train, run.loader, run.config.train, "train", epochs, run.parts)
     try:
         while not trainer.finished:
             for _ in trainer.run_epoch():

@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -27,6 +27,7 @@ from autonl_core.datasets.limits import DEFAULT_LIMITS
 from autonl_core.nn.network import build_network
 from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.space_families import get_space
+from autonl_core.training.parts import Part
 from autonl_core.training.trainer import Trainer
 from tests.autonl_core.second_device import DEVICE, NAME, counting_host_reads
 
@@ -98,8 +99,9 @@ def lost_at(step: int | None) -> AbstractContextManager[Any]:
     accumulate = Trainer._accumulate
     count = iter(range(10**9))
 
-    def losing(trainer: Trainer, x: Tensor, labels: Tensor, parts: int) -> Tensor:
-        return accumulate(trainer, x * float("nan") if next(count) == step else x, labels, parts)
+    def losing(trainer: Trainer, part: Part, micro_batches: int, number: int) -> Tensor:
+        lost = replace(part, x=part.x * float("nan")) if next(count) == step else part
+        return accumulate(trainer, lost, micro_batches, number)
 
     return mock.patch.object(Trainer, "_accumulate", losing)
 

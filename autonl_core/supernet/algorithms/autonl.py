@@ -14,6 +14,7 @@ there is no learning rate, and certainty is a matter of their number (`supernet/
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import Utilities, gate_features, utilities_of
 from autonl_core.training.micro_batches import split
+from autonl_core.training.parts import BatchParts, Part
 from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import waits_for_reads
 
@@ -88,32 +90,41 @@ class SampledGates:
     def metrics(self) -> dict[str, float]:
         return {"slope_agreement": self.slopes.agreement()}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64, device=x.device)
-        for _ in range(SUBNETS_PER_BATCH):
-            choice = self._sample(rng, progress)
-            for part, labels, share in split(x, y, parts):
-                with forward_in(self.precision, x.device):
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts) -> Tensor:
+        choices = [self._sample(rng, progress) for _ in range(SUBNETS_PER_BATCH)]
+        return parts.differentiate(x, y, lambda part, count: self._differentiate(part, choices, count))[0]
+
+    def _differentiate(self, whole: Part, choices: Sequence[Choice], micro_batches: int) -> Tensor:
+        """Add gradients of a part of a batch in all these subnets; (1,) float64, its share of their mean loss."""
+        total = torch.zeros(1, dtype=torch.float64, device=whole.x.device)
+        for choice in choices:
+            for part, labels, share in split(whole.x, whole.labels, micro_batches):
+                with forward_in(self.precision, part.device):
                     logits = self.supernet.forward_choice(part, choice).float()
-                    loss = share * F.cross_entropy(logits, labels) / SUBNETS_PER_BATCH
+                    loss = whole.share * share * F.cross_entropy(logits, labels) / SUBNETS_PER_BATCH
                 loss.backward()
                 total += loss.detach()
         return total
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts) -> None:
         if progress < self.settings.warmup_fraction:
             return
         vertex = self.table.vertex_of(self._sample(rng, progress), free_value=math.nan)
         gates = torch.from_numpy(np.nan_to_num(vertex)).float().to(x.device).requires_grad_()
-        total, slope = torch.zeros(1, dtype=torch.float64, device=x.device), torch.zeros_like(gates)
-        for part, labels, share in split(x, y, parts):
-            with forward_in(self.precision, x.device):
-                loss = share * F.cross_entropy(self.supernet.forward_gated(part, gates).float(), labels)
-            slope += torch.autograd.grad(loss, gates)[0]
-            total += loss.detach()
-        self._unread.append((vertex, torch.cat((slope.detach().double(), total))))
+        self._unread.append((vertex, parts.sum(x, y, lambda part, count: self._slopes(part, gates, count))))
         if len(self._unread) >= self._read_slopes:
             self._add_unread()
+
+    def _slopes(self, whole: Part, gates: Tensor, micro_batches: int) -> Tensor:
+        """Of a part of a batch: its share of the slopes and, at the end, of the loss, (gates + 1,) float64."""
+        total, slope = torch.zeros(1, dtype=torch.float64, device=gates.device), torch.zeros_like(gates)
+        for part, labels, share in split(whole.x, whole.labels, micro_batches):
+            with forward_in(self.precision, part.device):
+                logits = self.supernet.forward_gated(part, gates).float()
+                loss = whole.share * share * F.cross_entropy(logits, labels)
+            slope += torch.autograd.grad(loss, gates)[0]
+            total += loss.detach()
+        return torch.cat((slope.detach().double(), total))
 
     def _add_unread(self) -> None:
         """Read the slopes that are still on their device, and add them to the sums."""

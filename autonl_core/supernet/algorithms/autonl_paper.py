@@ -20,6 +20,7 @@ from autonl_core.supernet.gates import Gate
 from autonl_core.supernet.learner import LOG_ODDS_LIMIT, Algorithm
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.micro_batches import split
+from autonl_core.training.parts import BatchParts, Part
 from autonl_core.training.precision import forward_in
 
 
@@ -47,19 +48,30 @@ class NormGates:
     def metrics(self) -> dict[str, float]:
         return {"lambda": self.config.supernet.paper_lambda}
 
-    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> Tensor:
+    def weight_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts) -> Tensor:
+        def differentiate(part: Part, micro_batches: int) -> Tensor:
+            return self._differentiate(part, progress, micro_batches)
+
         if not self.measured:
-            self._begin_open(split(x, y, parts)[0][0])
-        total = torch.zeros((), dtype=torch.float64, device=x.device)
-        for part, labels, share in split(x, y, parts):
-            gates = self._gates(progress, x.device)
-            with forward_in(self.config.precision, x.device):
+            first = parts.first(x, y)
+            parts.micro_batches.step(lambda count: self._begin_open(split(first, first, count)[0][0]))
+        return parts.differentiate(x, y, differentiate, self._kept_energies)[0]
+
+    def _differentiate(self, whole: Part, progress: float, micro_batches: int) -> Tensor:
+        """Add gradients of a part of a batch; (1,) float64, its share of the cross-entropy."""
+        total = torch.zeros(1, dtype=torch.float64, device=whole.x.device)
+        for part, labels, share in split(whole.x, whole.labels, micro_batches):
+            gates = self._gates(progress, part.device)
+            with forward_in(self.config.precision, part.device):
                 logits = self.supernet.forward_gated(part, gates, self._keep_energy).float()
-                loss = share * F.cross_entropy(logits, labels)
-            penalty = share * self.config.supernet.paper_lambda * self.table.expected_macs(gates).log()
-            (loss + penalty.to(loss)).backward()
+                loss = whole.share * share * F.cross_entropy(logits, labels)
+            penalty = self.config.supernet.paper_lambda * self.table.expected_macs(gates).log()
+            (loss + (whole.share * share * penalty).to(loss)).backward()
             total += loss.detach()
         return total
+
+    def _kept_energies(self) -> list[Tensor]:
+        return [energy for energies in self._energies for energy in energies.values()]
 
     def _gates(self, progress: float, device: torch.device) -> Tensor:
         """The hard gates, with the gradient of soft ones; all open while warming up."""
@@ -68,7 +80,7 @@ class NormGates:
         soft = torch.sigmoid((self._norms() - self.threshold) / self.scale)
         return (soft > 0.5).float() + soft - soft.detach()  # the indicator, with the sigmoid's gradient
 
-    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: int = 1) -> None:
+    def slope_step(self, x: Tensor, y: Tensor, rng: np.random.Generator, progress: float, parts: BatchParts) -> None:
         raise AssertionError("the paper's thresholds learn in the weight step")
 
     def state_dict(self) -> dict[str, Any]:

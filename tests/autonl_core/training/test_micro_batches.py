@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from autonl_core.errors import is_out_of_memory
-from autonl_core.training.micro_batches import MAX_PARTS, MIN_PART_IMAGES, MicroBatches, split
+from autonl_core.spec.config import MIN_PART_IMAGES
+from autonl_core.training.micro_batches import MAX_PARTS, MicroBatches, split
 
 
 @given(images=st.integers(1, 70), parts=st.integers(1, MAX_PARTS))

@@ -15,6 +15,7 @@ from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.learner import ALGORITHMS, Learner
 from autonl_core.supernet.supernet import Supernet
+from autonl_core.training.parts import BatchParts
 
 LATE = 0.9  # of a search: warm-up is over, gates matter
 BUDGET_MACS = 400_000
@@ -40,12 +41,12 @@ def batch(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def weight_step(learner: Learner, count: int, progress: float = LATE) -> float:
-    return float(learner.weight_step(*batch(count), np.random.default_rng(count), progress))
+    return float(learner.weight_step(*batch(count), np.random.default_rng(count), progress, BatchParts()))
 
 
 def slope_step(learner: Learner, count: int) -> None:
     if learner.slope_interval:
-        learner.slope_step(*batch(100 + count), np.random.default_rng(count), LATE)
+        learner.slope_step(*batch(100 + count), np.random.default_rng(count), LATE, BatchParts())
 
 
 def gradients(supernet: Supernet, learner: Learner) -> Iterator[Tensor]:

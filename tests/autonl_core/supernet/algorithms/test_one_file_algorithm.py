@@ -35,12 +35,12 @@ class CoinToss:
     def extra_parameters(self):
         return []
 
-    def weight_step(self, x, y, rng, progress, parts=1):
+    def weight_step(self, x, y, rng, progress, parts):
         loss = F.cross_entropy(self.supernet.forward_choice(x, self.sampler.draw(rng)), y)
         loss.backward()
         return float(loss.detach())
 
-    def slope_step(self, x, y, rng, progress, parts=1):
+    def slope_step(self, x, y, rng, progress, parts):
         raise AssertionError
 
     def probabilities(self):
