@@ -7,13 +7,19 @@ import sys
 from pathlib import Path
 
 from autonl_core.host.cpus import let_waiting_threads_sleep
+from autonl_core.host.environment import launched_rank
 from autonl_core.host.packages import describe_missing, missing_packages
+from autonl_core.host.parent import end_with_parent
 from autonl_core.host.wake_ups import wake_promptly
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(given)
+    options.command_line = given
+    if launched_rank() is not None:
+        end_with_parent()
     if missing := missing_packages():
         print(f"error: packages are not installed: {describe_missing(missing)}", file=sys.stderr)
         return 2
@@ -44,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, help="CPU threads at most; default: all cores")
     search.add_argument("--dataset-path", type=Path, help="folder or zip, if the dataset of the config is not built in")
+    search.add_argument(
+        "--ranks",
+        type=int,
+        default=1,
+        help="processes that compute the search together and share --threads; their number divides batch_parts of the config",
+    )
     return parser
 
 

@@ -22,8 +22,11 @@ from autonl_core.datasets.scan import find_dataset
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import AutonlError, CheckpointError
 from autonl_core.files import write_atomically
+from autonl_core.host.environment import launched_rank
+from autonl_core.host.interpreter import module_command
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.nn.checkpoint import load_checkpoint
+from autonl_core.parallel.ranks import device_of, join, require_shareable
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
@@ -60,9 +63,11 @@ class Printed(Silent):
 def run(options: argparse.Namespace) -> int:
     """Run a parsed command line; returns the exit code."""
     keep_freed_memory()
-    if options.threads:
-        torch.set_num_threads(options.threads)
     try:
+        if options.command == "search" and options.ranks > 1 and launched_rank() is None:
+            return _search_in_ranks(options)
+        if options.threads:
+            torch.set_num_threads(options.threads)
         return _search(options) if options.command == "search" else _evaluate(options)
     except (OSError, yaml.YAMLError) as error:
         _say(f"error: {error}", sys.stderr)
@@ -77,15 +82,10 @@ def _search(options: argparse.Namespace) -> int:
     """The search of the configuration, then those for its other budgets or with other seeds, in folders named so."""
     from autonl_core.run.search_run import SUPERNET_NAME  # with all that trains: scoring needs none of it
 
-    config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
-    dataset = find_dataset(str(options.dataset_path or config.dataset))
-    config = settle(config, dataset, installed_weights())
-    if not dataset.horizontal_flip and config.augment.horizontal_flip is None:
-        _say(
-            "training images are not mirrored, as that could change their class; augment.horizontal_flip: true does it"
-        )
-    if config.max_compute_s is not None:
-        _say("max_compute_s is for searches of a service; this one runs to its end")
+    config, dataset = _read(options)
+    options.together = join(options.device)
+    if options.together.leads:
+        _say_what_differs(config, dataset)
     _run(options, config, dataset, options.out)
     for budget_macs in config.other_budgets:
         other = for_budget(config, "first", budget_macs)
@@ -95,16 +95,41 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
+def _search_in_ranks(options: argparse.Namespace) -> int:
+    """The same by several processes, once it is known that they can share it."""
+    from autonl_core.parallel.launch import end_as, launch  # which few searches need
+
+    config, _ = _read(options)
+    require_shareable(config.batch_parts, options.ranks)
+    with tempfile.TemporaryDirectory(prefix="autonl-cache-") as scratch:
+        cache = [] if options.cache_dir else ["--cache-dir", scratch]
+        return end_as(launch(options.ranks, module_command("autonl_core", *options.command_line, *cache)))
+
+
+def _read(options: argparse.Namespace) -> tuple[SearchConfig, DatasetSpec]:
+    """The search that the configuration describes, and its dataset."""
+    config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
+    dataset = find_dataset(str(options.dataset_path or config.dataset))
+    return settle(config, dataset, installed_weights()), dataset
+
+
+def _say_what_differs(config: SearchConfig, dataset: DatasetSpec) -> None:
+    """What a user might expect otherwise."""
+    if not dataset.horizontal_flip and config.augment.horizontal_flip is None:
+        _say(
+            "training images are not mirrored, as that could change their class; augment.horizontal_flip: true does it"
+        )
+    if config.max_compute_s is not None:
+        _say("max_compute_s is for searches of a service; this one runs to its end")
+
+
 def _run(
     options: argparse.Namespace, config: SearchConfig, dataset: DatasetSpec, out: Path, parent: Path | None = None
 ) -> None:
     """One search into the folder `out`, from its run states if there are any; of several, a finished one is kept."""
     if (config.flops_budgets or config.repeat > 1) and (out / "result.json").exists():
         return
-    earlier = [
-        SavedState(out / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
-        for saved in _read_json(out / "states.json", default=[])
-    ]
+    earlier = _run_states(out)
 
     class Remembering(Printed):
         def saved(self, state: SavedState) -> None:
@@ -117,21 +142,33 @@ def _run(
     recent = list(earlier)
     sink = Remembering()
     out.mkdir(parents=True, exist_ok=True)
-    from autonl_core.search import run_search  # with all that draws and exports: scoring needs none of it
+    from autonl_core.search import help_search, run_search  # with all that draws and exports: scoring needs none of it
 
     host = HostOptions(
-        device=options.device,
+        device=device_of(options.device, options.together),
         cache_dir=options.cache_dir,
         cache_limit_bytes=options.cache_bytes,
         parent_supernet=parent,
+        ranks=options.together,
     )
     init = initial_weights(config.init)
+    if not host.ranks.leads:
+        help_search(config, dataset, out, stop=sink, resume_from=earlier, host=host, init=init)
+        return
     result = run_search(config, dataset, out, sink=sink, stop=sink, resume_from=earlier, host=host, init=init)
     (out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (out / "states.json").unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
     if "report-html" in result.files:
         _say(f"report: {result.files['report-html'].path}")
+
+
+def _run_states(folder: Path) -> list[SavedState]:
+    """Those that an earlier run has left in the folder."""
+    return [
+        SavedState(folder / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
+        for saved in _read_json(folder / "states.json", default=[])
+    ]
 
 
 def _evaluate(options: argparse.Namespace) -> int:

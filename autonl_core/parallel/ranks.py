@@ -108,15 +108,17 @@ ALONE = Ranks()
 def join(device_type: str) -> Ranks:
     """Meet the other ranks, if this process was launched as one of several (`parallel/launch.py`).
 
-    Tensors of GPUs travel by NCCL, those of the CPU by gloo, which is also how ranks agree.
+    They share the CPU threads. Tensors of GPUs travel by NCCL, those of the CPU by gloo, which is also how ranks agree.
     """
     launched = launched_rank()
     if launched is None or launched.size == 1:
         return ALONE
+    import torch
     import torch.distributed as dist
     from torch._C._distributed_c10d import FileStore  # as `dist.FileStore`, which torch's stub does not export
 
     speak_on_loopback_only()
+    torch.set_num_threads(max(1, torch.get_num_threads() // launched.size))
     store = FileStore(launched.store, launched.size)
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=launched.rank, world_size=launched.size, timeout=_PATIENCE)
@@ -126,3 +128,12 @@ def join(device_type: str) -> Ranks:
 def device_of(device: str, ranks: Ranks) -> str:
     """Where a rank computes if the search does on `device`: of GPUs that are not named, each has the next one."""
     return f"cuda:{ranks.rank}" if device == "cuda" and not ranks.alone else device
+
+
+def require_shareable(parts: int, ranks: int) -> None:
+    """Raises RanksError if so many ranks cannot share batches of so many parts."""
+    if parts % ranks:
+        raise RanksError(
+            f"{ranks} ranks cannot share batches of batch_parts {parts}: set batch_parts to a multiple of {ranks}, or "
+            f"start a number of ranks that divides it"
+        )

@@ -17,8 +17,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from autonl_core.errors import RanksError
-from autonl_core.parallel.ranks import ALONE, Ranks
+from autonl_core.parallel.ranks import ALONE, Ranks, require_shareable
 from autonl_core.spec.config import SearchConfig
 from autonl_core.training.micro_batches import MicroBatches, split
 
@@ -123,9 +122,5 @@ def parts_of(config: SearchConfig, ranks: Ranks, micro_batches: MicroBatches) ->
     Raises:
         RanksError: they cannot share its parts.
     """
-    if config.batch_parts % ranks.size:
-        raise RanksError(
-            f"{ranks.size} ranks cannot share batches of {config.batch_parts} parts: set batch_parts to a multiple of "
-            f"{ranks.size}, or start as many ranks as divide it"
-        )
+    require_shareable(config.batch_parts, ranks.size)
     return BatchParts(config.batch_parts, ranks, micro_batches)
