@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ranks",
         type=int,
         default=1,
-        help="processes that compute the search together and share --threads; their number divides batch_parts of the config",
+        help="processes that compute the search together and share --threads; they divide batch_parts of the config",
     )
     return parser
 

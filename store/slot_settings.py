@@ -58,6 +58,13 @@ class SlotSettings(BaseSettings):
         description="CPU threads of one search, at most; by default a slot's share of the CPUs that the worker may use",
     )
 
+    ranks: int = Field(
+        default=1,
+        ge=1,
+        description="processes that compute one search on the CPU together, at most; as many as divide its "
+        "batch_parts, and they share its threads",
+    )
+
     @field_validator("device")
     @classmethod
     def _device_is_known(cls, value: str) -> str:

@@ -78,7 +78,7 @@ RETIRED = (
         r"(?<!\.)\bchild(ren)?\b(?!\()",
         "subnet (of the supernet) or search process",
         inside=PACKAGES,
-        outside=("worker/cpu_time.py",),  # the name of a file of the kernel
+        outside=("worker/process_tree.py",),  # the name of a file of the kernel
         suffixes=(".md", ".py", ".toml"),
     ),
     Retired(r"\brunners?\b", "search process"),

@@ -14,8 +14,8 @@ from typing import Self
 from autonl_core.host.interpreter import module_command
 from autonl_core.spec.progress import StopRequest
 from store.settings import Settings
-from worker.cpu_time import CpuMeter
 from worker.devices.device import CPU, Device
+from worker.process_tree import CpuMeter, process_groups
 
 SEARCH_COMMAND = module_command("worker.search_process")
 DATASET_CHECK_COMMAND = module_command("worker.check_process")
@@ -27,7 +27,8 @@ class SupervisedProcess:
     """An interpreter of its own, in its own session, that runs one attempt of a search or one check.
 
     Its standard input is the lifeline (`worker/lifeline.py`): one stop request per line, and end of file when the
-    parent is gone. Its output goes to the log.
+    parent is gone. Its output goes to the log. A search that several ranks share is a process that starts these: what
+    it starts in sessions of its own belongs to it, and holds the same lifeline.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -101,8 +102,9 @@ class SupervisedProcess:
         """Kill the process and everything it started, at once."""
         if self._reaped:
             return  # the kernel may have reused its process id
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        for group in process_groups(self.pid):  # ranks are in sessions of their own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
     def reap(self) -> int:
         """Kill what is left of the process group and return the exit code."""

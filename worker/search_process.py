@@ -11,6 +11,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from autonl_core.errors import (
     VerificationError,
     WeightSetError,
 )
+from autonl_core.host.environment import launched_rank
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.host.wake_ups import wake_promptly
+from autonl_core.parallel.ranks import join
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.progress import SavedState
@@ -110,38 +113,84 @@ def error_type(error: AutonlError) -> str:
 def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     from autonl_core.search import run_search  # loads torch: only once the lifeline is held
 
-    settings = stores.settings
-    search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
-    stores = stores.of_tenant(search.tenant_id)  # what the search names is what its tenant calls so
-    workspace = Workspace(settings, lease.search_id)
-    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
-    _clear_up(stores, lease, workspace, [state.path for state in saved])
-    config = SearchConfig.stored(search.config)
+    work = _load_work(stores, lease)
+    stores = stores.of_tenant(work.search.tenant_id)  # what the search names is what its tenant calls so
+    workspace = Workspace(stores.settings, lease.search_id)
+    _clear_up(stores, lease, workspace, [str(state.path) for state in work.run_states])
     with contextlib.closing(RowSink(stores, lease, workspace)) as sink:
         return run_search(
-            config,
-            DatasetSpec.from_json(search.dataset_spec),
+            work.config,
+            work.dataset,
             workspace.attempt_dir(lease.fence),
             sink=sink,
             stop=lifeline,
-            resume_from=[
-                SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step)
-                for state in saved
-            ],
-            host=HostOptions(
-                device=settings.device,
-                save_steps=settings.save_steps,
-                disk_reserve_bytes=settings.disk_reserve_bytes,
-                micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-                cache_dir=folder_of(settings.cache_dir, search.tenant_id),
-                cache_limit_bytes=settings.cache_bytes,
-                parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence)),
-                supernet_limit_bytes=settings.supernet_bytes,
-                limits=settings.limits,
-            ),
-            dataset_report=_dataset_report(stores, search),
-            init=_initial_weights(stores, config),
+            resume_from=work.run_states,
+            host=work.host,
+            dataset_report=_dataset_report(stores, work.search),
+            init=work.init,
         )
+
+
+def help_out(search_id: str, fence: int) -> ExitCode:
+    """What ranks other than 0 do of an attempt. They write nothing: whatever ends it, rank 0 records."""
+    lease = Lease(search_id, fence)
+    wake_promptly()
+    with process_context(lambda settings: settings.child_memory_bytes) as context:
+        from autonl_core.search import help_search  # loads torch: only once the lifeline is held
+
+        try:
+            work = _load_work(context.stores, lease)
+            folder = Workspace(context.settings, search_id).attempt_dir(fence)
+            help_search(
+                work.config,
+                work.dataset,
+                folder,
+                stop=context.lifeline,
+                resume_from=work.run_states,
+                host=work.host,
+                init=work.init,
+            )
+        except AutonlError as error:
+            print(f"a rank stops: {error}", file=sys.stderr)
+    return ExitCode.FINISHED
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the rows say of a search, and its settings say of this host."""
+
+    search: Search
+    config: SearchConfig
+    dataset: DatasetSpec
+    run_states: Sequence[SavedState]
+    host: HostOptions
+    init: InitialWeights | None
+
+
+def _load_work(stores: Stores, lease: Lease) -> _Work:
+    """The search of an attempt. Waits for the other ranks of it, if there are any."""
+    settings = stores.settings
+    ranks = join(settings.device)
+    search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
+    stores = stores.of_tenant(search.tenant_id)
+    workspace = Workspace(settings, lease.search_id)
+    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
+    config = SearchConfig.stored(search.config)
+    states = [SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved]
+    host = HostOptions(
+        device=settings.device,
+        save_steps=settings.save_steps,
+        disk_reserve_bytes=settings.disk_reserve_bytes,
+        micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
+        cache_dir=folder_of(settings.cache_dir, search.tenant_id),
+        cache_limit_bytes=settings.cache_bytes,
+        parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence), ranks.rank),
+        supernet_limit_bytes=settings.supernet_bytes,
+        limits=settings.limits,
+        ranks=ranks,
+    )
+    dataset = DatasetSpec.from_json(search.dataset_spec)
+    return _Work(search, config, dataset, states, host, _initial_weights(stores, config))
 
 
 def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | None:
@@ -154,11 +203,11 @@ def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | N
         raise WeightSetError(f"the search starts from weights that are not there: {error}") from error
 
 
-def _parent(stores: Stores, config: SearchConfig, folder: Path) -> Path | None:
-    """A copy of the supernet that the search goes on from. Raises ParentError if it is gone."""
+def _parent(stores: Stores, config: SearchConfig, folder: Path, rank: int) -> Path | None:
+    """A copy, of each rank, of the supernet that the search goes on from. Raises ParentError if it is gone."""
     if config.parent is None:
         return None
-    target, parent_id = folder / "parent.safetensors", config.parent
+    target, parent_id = folder / f"parent-{rank}.safetensors", config.parent
     try:
         retry_while_unavailable(lambda: stores.supernets.fetch(parent_id, target))
     except (NotFound, ArtifactError) as error:
@@ -215,7 +264,9 @@ def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
 def run(arguments: Sequence[str]) -> ExitCode:
     """Run the attempt that `arguments` name, or the one that arrives."""
     if len(arguments) == 2:
-        return main(arguments[0], int(arguments[1]))
+        launched = launched_rank()
+        attempt = main if launched is None or launched.rank == 0 else help_out
+        return attempt(arguments[0], int(arguments[1]))
     assignment = await_assignment(_load_search, rest_s=float(*arguments))
     return ExitCode.FINISHED if assignment is None else main(*assignment)
 

@@ -21,11 +21,12 @@ from store.stores import Stores
 from telemetry.ids import ids
 from telemetry.traces import current_traceparent, span
 from worker.attempt_outcome import Outcome, may_be_of_device, outcome_of
-from worker.devices.device import CpuSlot, Device, Slot
+from worker.devices.device import CPU, CpuSlot, Device, Slot
 from worker.devices.gpu import PROBE_S
 from worker.exit_codes import crash_class, describe_crash
 from worker.leased_process import Cause, LeasedProcess, Pace, ProcessEnd
 from worker.process import SEARCH_COMMAND, SupervisedProcess
+from worker.ranks import in_ranks, sharing
 from worker.search_lease import SearchLeaseKeeper
 from worker.slot_news import NO_OBSERVER, AttemptObserver
 from worker.spare import Spare
@@ -170,10 +171,20 @@ class Supervisor:
 
     def _start(self, lease: Lease, device: Device, log_path: Path) -> SupervisedProcess:
         """The process of an attempt: the one that waits, or else a new one. Raises OSError."""
-        if self._spare is not None and (waiting := self._spare.take(lease, log_path, device)) is not None:
-            return waiting
-        command = [*self._command, lease.search_id, str(lease.fence)]
+        ranks = self._ranks(lease, device)
+        if self._spare is not None and ranks == 1:
+            waiting = self._spare.take(lease, log_path, device)
+            if waiting is not None:
+                return waiting
+        command = in_ranks([*self._command, lease.search_id, str(lease.fence)], ranks)
         return SupervisedProcess.start(command, log_path, self._settings, device)
+
+    def _ranks(self, lease: Lease, device: Device) -> int:
+        """How many processes compute the search; one on a GPU, of which a slot has a single one."""
+        if self._settings.ranks == 1 or device.name != CPU.name:
+            return 1
+        config = self._stores.searches.get(lease.search_id).config
+        return sharing(config.get("batch_parts", 1), self._settings.ranks)
 
     def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace, sickness: str | None = None) -> None:
         """Write down how the attempt ended, unless its process already did or another attempt owns the search.

@@ -18,8 +18,8 @@ from store.stores import Stores, open_stores
 from tests.servers import wait_for
 from tests.store.sample_rows import CONFIG, queue_search
 from tests.worker.scripted_supervisor import process, run, running, search_pid
-from worker.cpu_time import CpuMeter, cpu_s
 from worker.process import SupervisedProcess
+from worker.process_tree import CpuMeter, cpu_s
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass"
 NESTED = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}], check=True)\n{after}"

@@ -1,4 +1,4 @@
-"""CPU time of a process and of those that it started."""
+"""A process and those that it started: their CPU time, and how to reach them all with a signal."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def _started_by(pid: int) -> list[int]:
     except OSError:  # it, or one of its threads, has just ended
         pass
     return found
+
+
+def process_groups(pid: int) -> list[int]:
+    """The group that a process leads, first, and those that processes lead which it started.
+
+    On a system without /proc only the first.
+    """
+    found = [pid]
+    for started in _started_by(pid):
+        groups = process_groups(started)
+        found += groups if _leads_group(started) else groups[1:]
+    return found
+
+
+def _leads_group(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 class CpuMeter:
