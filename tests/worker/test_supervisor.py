@@ -13,13 +13,15 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from autonl_core.datasets.spec import DIGITS
+from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import StopRequest
 from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores, open_stores
 from tests.servers import PostgresServer, is_frozen, wait_for
-from tests.store.sample_rows import architecture, claim, expire, kinds, queue_search
+from tests.store.sample_rows import CONFIG, architecture, claim, expire, kinds, queue_search
 from tests.worker.scripted_process import STEPS
 from tests.worker.scripted_supervisor import command, is_gone, process, run, running, search_pid
 from worker.attempt_outcome import Outcome, outcome_of
@@ -229,6 +231,64 @@ def test_even_a_frozen_search_dies_with_its_supervisor(stores: Stores, settings:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("frozen", [False, True])
+def test_no_rank_outlives_its_supervisor(stores: Stores, settings: Settings, frozen: bool) -> None:
+    """Ranks are in sessions of their own; what ends them is the end of their shared standard input, or the kernel."""
+    search_id = queue_shared_search(stores)
+    with process(settings.model_copy(update={"ranks": 2}), "endless") as supervisor:
+        ranks = rank_pids(stores, search_id)
+        if frozen:
+            os.kill(ranks[1], signal.SIGSTOP)
+        started = psutil.Process(supervisor.pid).children(recursive=True)
+        assert set(ranks) < {one.pid for one in started}
+        supervisor.kill()
+        try:
+            wait_for(lambda: all(is_gone(one.pid) for one in started), "all ranks are gone", timeout_s=5)
+        finally:
+            for one in started:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+
+
+@pytest.mark.long
+def test_a_supervisor_kills_the_ranks_of_a_search_that_does_not_stop(settings: Settings) -> None:
+    stores = open_stores(settings.model_copy(update={"ranks": 2, "stop_grace_s": 0.5}))
+    search_id = queue_shared_search(stores)
+    with running(stores, "deaf"):
+        ranks = rank_pids(stores, search_id)
+        stores.control.cancel(search_id)
+        wait_for(lambda: all(map(is_gone, ranks)), "all ranks are gone", timeout_s=30)
+    assert stores.searches.get(search_id).state is SearchState.CANCELLED
+
+
+@pytest.mark.long
+def test_a_shared_search_ends_as_its_first_rank_does(settings: Settings) -> None:
+    """The request arrives at rank 0; scripted ranks agree on nothing, so the other one is ended."""
+    stores = open_stores(settings.model_copy(update={"ranks": 2}))
+    search_id = queue_shared_search(stores)
+    with running(stores, "endless"):
+        rank_pids(stores, search_id)
+        stores.control.cancel(search_id)
+    assert exits(stores, search_id) == [ExitClass.CANCELLED]
+
+
+def queue_shared_search(stores: Stores) -> str:
+    """A search that two ranks can share."""
+    return stores.searches.create(CONFIG.model_copy(update={"batch_parts": 2}), DIGITS)[0].id
+
+
+def rank_pids(stores: Stores, search_id: str) -> list[int]:
+    """The processes of both ranks, once they have reported themselves."""
+
+    def reported() -> list[int]:
+        events = stores.events.after(search_id)
+        return sorted(event.detail["pid"] for event in events if event.kind == EventKind.RESUMED)
+
+    wait_for(lambda: len(reported()) == 2, "both ranks have begun", timeout_s=120)
+    return reported()
 
 
 def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores, settings: Settings) -> None:

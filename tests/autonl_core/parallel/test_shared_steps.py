@@ -1,0 +1,55 @@
+"""Two processes and one compute the same bits; what happens to one of them, all of them do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from autonl_core.host.interpreter import module_command
+from autonl_core.parallel.launch import launch
+from autonl_core.parallel.ranks import ALONE
+from tests.autonl_core.parallel.shared_steps import measure
+
+pytestmark = pytest.mark.long
+MODULE = "tests.autonl_core.parallel.shared_steps"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two ranks has in the end."""
+    folder = tmp_path_factory.mktemp("ranks")
+    command = tuple(part for part in module_command(MODULE, str(folder)) if part != "-P")  # the tests are right here
+    assert launch(2, command) == 0
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_weights_averages_gates_and_scores_are_those_of_one_process(found: list[dict[str, Any]]) -> None:
+    alone = measure(ALONE)
+    assert found[0]["measured"] == alone
+    assert found[1]["measured"] == alone
+
+
+def test_memory_that_runs_out_on_one_rank_divides_the_batches_of_all(found: list[dict[str, Any]]) -> None:
+    agreed = [each["agreed"] for each in found]
+    assert [each["micro-batches"] for each in agreed] == [2, 2]
+    assert agreed[0]["short"] == agreed[1]["short"]
+
+
+def test_a_step_that_is_lost_on_one_rank_is_lost_on_all(found: list[dict[str, Any]]) -> None:
+    agreed = [each["agreed"] for each in found]
+    assert [each["averaged steps"] for each in agreed] == [each["steps"] - 1 for each in agreed]
+    assert agreed[0]["lost"] == agreed[1]["lost"]
+
+
+def test_a_stop_that_one_rank_is_asked_for_stops_all(found: list[dict[str, Any]]) -> None:
+    assert [each["agreed"]["stop"] for each in found] == ["pause", "pause"]
+
+
+def test_ranks_that_found_different_run_states_say_so(found: list[dict[str, Any]]) -> None:
+    assert all("different run states" in each["agreed"]["differ"] for each in found)
+
+
+def test_they_agree_within_ten_seconds(found: list[dict[str, Any]]) -> None:
+    assert max(each["agreed"]["seconds"] for each in found) < 10
