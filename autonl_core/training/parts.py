@@ -103,7 +103,8 @@ class BatchParts:
             parameter.grad = torch.empty_like(parameter).copy_(value.view(parameter.shape))
         for buffer, value in zip(buffers, values[len(targets) :], strict=True):
             buffer.copy_(value.view(buffer.shape) / len(rows))
-        return reduce(torch.add, (row[:measured_floats].view(torch.float64) for row in rows))
+        measured = torch.stack([row[:measured_floats] for row in rows]).view(torch.float64)  # (parts, n), aligned
+        return reduce(torch.add, measured)
 
     def _of_parts(self, x: Tensor, labels: Tensor, compute: Compute) -> list[Tensor]:
         """What `compute` returns of every part, in their order."""
