@@ -1,7 +1,7 @@
 """The environment of processes that open files of strangers, and of those that compute one search together.
 
-The former get what they need, and nothing that names a service. The latter are told by `torch.distributed.elastic`,
-which started them, who they are.
+The former get what they need, and nothing that names a service. The latter find in it who they are:
+`torch.distributed.elastic`, which started them, says so there.
 """
 
 from __future__ import annotations

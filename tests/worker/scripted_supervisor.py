@@ -64,7 +64,7 @@ def search_pid(stores: Stores, search_id: str, fence: int = 1) -> int:
         events = stores.events.after(search_id)
         return [event.detail["pid"] for event in events if event.kind == EventKind.RESUMED and event.fence == fence]
 
-    wait_for(reported_pids, f"attempt {fence} reports its process id")
+    wait_for(reported_pids, f"attempt {fence} reports its process id", timeout_s=60)
     return reported_pids()[0]
 
 

@@ -8,13 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
 import pytest
 
 from autonl_core.datasets.spec import DIGITS
-from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import StopRequest
 from store.leases import Lease
 from store.settings import Settings
@@ -239,7 +238,7 @@ def test_no_rank_outlives_its_supervisor(stores: Stores, settings: Settings, fro
     """Ranks are in sessions of their own; what ends them is the end of their shared standard input, or the kernel."""
     search_id = queue_shared_search(stores)
     with process(settings.model_copy(update={"ranks": 2}), "endless") as supervisor:
-        ranks = rank_pids(stores, search_id)
+        ranks = rank_pids(stores, search_id, supervisor.pid)
         if frozen:
             os.kill(ranks[1], signal.SIGSTOP)
         started = psutil.Process(supervisor.pid).children(recursive=True)
@@ -255,24 +254,24 @@ def test_no_rank_outlives_its_supervisor(stores: Stores, settings: Settings, fro
 
 @pytest.mark.long
 def test_a_supervisor_kills_the_ranks_of_a_search_that_does_not_stop(settings: Settings) -> None:
-    stores = open_stores(settings.model_copy(update={"ranks": 2, "stop_grace_s": 0.5}))
-    search_id = queue_shared_search(stores)
-    with running(stores, "deaf"):
-        ranks = rank_pids(stores, search_id)
-        stores.control.cancel(search_id)
-        wait_for(lambda: all(map(is_gone, ranks)), "all ranks are gone", timeout_s=30)
-    assert stores.searches.get(search_id).state is SearchState.CANCELLED
+    with closing(open_stores(settings.model_copy(update={"ranks": 2, "stop_grace_s": 0.5}))) as stores:
+        search_id = queue_shared_search(stores)
+        with running(stores, "deaf"):
+            ranks = rank_pids(stores, search_id, os.getpid())
+            stores.control.cancel(search_id)
+            wait_for(lambda: all(map(is_gone, ranks)), "all ranks are gone", timeout_s=30)
+        assert stores.searches.get(search_id).state is SearchState.CANCELLED
 
 
 @pytest.mark.long
 def test_a_shared_search_ends_as_its_first_rank_does(settings: Settings) -> None:
     """The request arrives at rank 0; scripted ranks agree on nothing, so the other one is ended."""
-    stores = open_stores(settings.model_copy(update={"ranks": 2}))
-    search_id = queue_shared_search(stores)
-    with running(stores, "endless"):
-        rank_pids(stores, search_id)
-        stores.control.cancel(search_id)
-    assert exits(stores, search_id) == [ExitClass.CANCELLED]
+    with closing(open_stores(settings.model_copy(update={"ranks": 2}))) as stores:
+        search_id = queue_shared_search(stores)
+        with running(stores, "endless"):
+            rank_pids(stores, search_id, os.getpid())
+            stores.control.cancel(search_id)
+        assert exits(stores, search_id) == [ExitClass.CANCELLED]
 
 
 def queue_shared_search(stores: Stores) -> str:
@@ -280,15 +279,16 @@ def queue_shared_search(stores: Stores) -> str:
     return stores.searches.create(CONFIG.model_copy(update={"batch_parts": 2}), DIGITS)[0].id
 
 
-def rank_pids(stores: Stores, search_id: str) -> list[int]:
-    """The processes of both ranks, once they have reported themselves."""
+def rank_pids(stores: Stores, search_id: str, supervisor_pid: int) -> list[int]:
+    """The processes of both ranks, once one of them has reported itself: rows take the same report only once."""
 
-    def reported() -> list[int]:
-        events = stores.events.after(search_id)
-        return sorted(event.detail["pid"] for event in events if event.kind == EventKind.RESUMED)
+    def ranks() -> list[int]:
+        started = psutil.Process(supervisor_pid).children(recursive=True)
+        return [one.pid for one in started if one.environ().get("RANK") and "scripted" in one.cmdline()[1]]
 
-    wait_for(lambda: len(reported()) == 2, "both ranks have begun", timeout_s=120)
-    return reported()
+    search_pid(stores, search_id)
+    wait_for(lambda: len(ranks()) == 2, "both ranks have begun")
+    return ranks()
 
 
 def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores, settings: Settings) -> None:

@@ -145,7 +145,7 @@ def losing(here: bool) -> Iterator[None]:
 
 
 class Asked(Silent):
-    """Somebody asks for a stop `here`."""
+    """A stop is requested `here`."""
 
     def __init__(self, here: bool) -> None:
         self.here = here

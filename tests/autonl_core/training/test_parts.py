@@ -1,4 +1,4 @@
-"""A batch in parts: one order of additions, whoever computes them."""
+"""A batch in parts: one order of additions, whichever process computes them."""
 
 from __future__ import annotations
 
