@@ -24,6 +24,7 @@ from pathlib import Path
 from autonl_core.data.find_grey_range import with_grey_range
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.nn.network import Network
 from autonl_core.phases.adapting import adapt
 from autonl_core.phases.baselines import train_baselines
 from autonl_core.phases.deriving import derive
@@ -33,11 +34,12 @@ from autonl_core.phases.searching import train_supernet
 from autonl_core.phases.states import AdaptingState, DerivingState, ScoringState, TrainingState, read_phase
 from autonl_core.phases.training import train_chosen
 from autonl_core.run.adapted import Adapted
+from autonl_core.run.after_training import after_training
 from autonl_core.run.host_options import DEFAULT_HOST, HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.progress import ProgressSink, SavedState, StopToken
-from autonl_core.spec.result import SearchResult
+from autonl_core.spec.result import BaselineResult, SearchResult
 from autonl_core.spec.weight_set import InitialWeights
 
 
@@ -84,10 +86,18 @@ def run_search(
 
 
 def _through_all_phases(run: SearchRun, resume_from: Sequence[SavedState]) -> SearchResult:
+    run, trained, network, baselines = _train_all(run, resume_from)
+    return finish(run, trained, network, baselines)
+
+
+def _train_all(
+    run: SearchRun, resume_from: Sequence[SavedState]
+) -> tuple[SearchRun, TrainingState, Network, tuple[BaselineResult, ...]]:
+    """All that learns. What only that needs, on a GPU perhaps, is gone once it returns."""
     run, chosen = choose_architecture(run, resume_from)
     trainer = train_chosen(run, chosen)
     baselines = train_baselines(run, replace(chosen, trainer=trainer.state_dict()))
-    return finish(run, chosen, trainer.averaged(), baselines)
+    return after_training(run), chosen.without_weights(), trainer.averaged(), baselines
 
 
 def choose_architecture(run: SearchRun, resume_from: Sequence[SavedState]) -> tuple[SearchRun, TrainingState]:

@@ -1,4 +1,4 @@
-"""The environment of processes that open files of strangers: what they need, and nothing that names a service."""
+"""The environments of processes that a search or a check starts: what opens files of strangers gets no addresses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _NEEDED = re.compile(
     r"|PYTHON(PATH|HOME|UNBUFFERED|DONTWRITEBYTECODE|HASHSEED|WARNINGS|MALLOC|FAULTHANDLER|UTF8|SAFEPATH)"
     r"|(OMP|MKL|OPENBLAS|NUMBA|NUMEXPR|VECLIB)_[A-Z_]+|MALLOC_[A-Z_]+|CUDA_VISIBLE_DEVICES"
 )
+
+
+def environment_without_gpus() -> dict[str, str]:
+    """The variables of this process, for one that computes on the CPU only, wherever this one does."""
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def confined_environment() -> dict[str, str]:
