@@ -131,7 +131,10 @@ def _open_images(
         data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
         decoding.report(data)
         augmentation = augmentation_of(config, dataset, space.resolution)
-        return _Images(data, Loader(data, device, config.seed, augmentation))
+        if not config.augment.whole_pictures:
+            return _Images(data, Loader(data, device, config.seed, augmentation))
+        pictures = decoding.pictures(round(PICTURE_SIZE * space.resolution))
+        return _Images(data, ViewLoader(data, device, config.seed, augmentation, pictures, space.resolution))
     pretrained = _open_pretrained(config, dataset, init, decoding)
     data = pretrained.data_at(pretrained.teacher_px)
     return _Images(data, pretrained.loader(data, None, 0), pretrained)

@@ -17,7 +17,15 @@ from autonl_core.spec.config_sections import Precision, TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import MicroBatches, split
-from autonl_core.training.optim import WeightAverage, cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.optim import (
+    WeightAverage,
+    cosine_lr,
+    lost,
+    make_optimizer,
+    set_lr,
+    step_unless,
+    stepped_lr,
+)
 from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import UnreadSteps
 
@@ -40,6 +48,7 @@ class Trainer:
         self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
         self.micro_batches = micro_batches or MicroBatches()
         self.steps = loader.steps(images, config.batch_size)
+        network.train_with(config.stochastic_depth, config.bn_momentum)
         self.parameters = list(network.parameters())
         self.optimizer = make_optimizer(
             network, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
@@ -118,8 +127,8 @@ class Trainer:
     def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
         config = self.config
         warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
-        set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
-        if config.dropout:  # the one layer that draws from torch's own generator
+        set_lr(self.optimizer, self._lr(global_step, warmup_steps))
+        if config.dropout or config.stochastic_depth:  # all that draws from torch's own generator
             draw = random_stream("dropout", self.loader.seed, global_step).integers(2**63)
             torch.manual_seed(int(draw))
         measured = self.micro_batches.step(lambda parts: self._accumulate(x, labels, parts))
@@ -127,6 +136,13 @@ class Trainer:
         step_unless(is_lost, self.optimizer)
         self.average.update(self.parameters, is_lost)
         self._unread.add(measured, len(labels))
+
+    def _lr(self, global_step: int, warmup_steps: int) -> float:
+        config = self.config
+        if config.schedule == "steps":
+            steps_per_drop = config.lr_decay_epochs * self.steps
+            return stepped_lr(global_step, steps_per_drop, warmup_steps, config.lr, config.lr_decay)
+        return cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr)
 
     def _read(self) -> None:
         """Add what the steps since the last read measured to the sums of the epoch."""
