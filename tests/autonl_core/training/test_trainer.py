@@ -56,9 +56,15 @@ def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: flo
 
 
 def test_so_does_one_by_the_published_recipe(data: PreparedData) -> None:
-    recipe = {"optimizer": "rmsprop", "lr": 0.002, "schedule": "steps", "lr_decay_epochs": 0.3}
-    regular = {"stochastic_depth": 0.2, "bn_momentum": 0.01}
-    assert_resumed_alike(*(make_trainer(data, 0.2, **recipe, **regular) for _ in range(3)))
+    steps = {"schedule": "steps", "lr_decay_epochs": 0.3}
+    recipe: dict[str, Any] = {
+        "optimizer": "rmsprop",
+        "lr": 0.002,
+        "stochastic_depth": 0.2,
+        "bn_momentum": 0.01,
+        **steps,
+    }
+    assert_resumed_alike(*(make_trainer(data, 0.2, **recipe) for _ in range(3)))
 
 
 def test_the_rate_falls_in_steps_from_the_first_epoch_on(data: PreparedData) -> None:
