@@ -1,4 +1,4 @@
-"""Blocks that are left out in training, for every image anew."""
+"""Blocks that are left out in training, drawn for every image."""
 
 from __future__ import annotations
 
