@@ -2,7 +2,7 @@
 
 `python -m benchmarks.killed_in_every_phase --out FOLDER` runs it twice: once to its end, and once so that its process
 gets SIGKILL soon after each phase has begun, and goes on from its run states. Prints whether both found the same
-weights, the largest memory of a process and all that it started, and seconds. Epochs are few, all else is of the recipe.
+weights, the largest memory of a process with all that it started, and seconds. Epochs are few.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from cli.errors import CommandError
 from cli.options import json_option, print_json, stop_on_error
 
 if TYPE_CHECKING:
-    from autonl_core.estimate import PhaseEstimate
     from autonl_core.spec.config import SearchConfig
+    from cli.short_run import PhaseEstimate
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 _IMAGENET = (1_281_167, 50_000, 1_000)
@@ -42,8 +42,8 @@ def estimate(
 ) -> None:
     """Estimate how long a search takes on this machine, from a short run of it on generated images."""
     from autonl_core.errors import AutonlError
-    from autonl_core.estimate import Size
-    from autonl_core.estimate import estimate as measure
+    from cli.short_run import Size
+    from cli.short_run import estimate as measure
 
     asked = _read(config, recipe)
     try:

@@ -9,14 +9,14 @@ from unittest import mock
 import pytest
 from click.testing import CliRunner
 
-from autonl_core.estimate import PhaseEstimate
 from cli.estimate import estimate
+from cli.short_run import PhaseEstimate
 
 PHASES = (PhaseEstimate("preparing", 360.0), PhaseEstimate("training", 7200.0, 3.6e15, 5e11))
 
 
 def said(*arguments: str) -> str:
-    with mock.patch("autonl_core.estimate.estimate", return_value=PHASES):
+    with mock.patch("cli.short_run.estimate", return_value=PHASES):
         return CliRunner().invoke(estimate, list(arguments)).output
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from autonl_core.datasets.scan import find_dataset
 from autonl_core.errors import SpaceError
-from autonl_core.estimate import COMPUTING, PhaseEstimate, Size, estimate, plan_of, scaled_up, short_form, write_images
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.config_sections import ExportConfig, SupernetConfig, TrainConfig
+from cli.short_run import COMPUTING, PhaseEstimate, Size, estimate, plan_of, scaled_up, short_form, write_images
 
 CONFIG = SearchConfig(
     dataset="digits",
