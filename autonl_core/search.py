@@ -26,6 +26,7 @@ from autonl_core.data.find_grey_range import with_grey_range
 from autonl_core.datasets.check_report import DatasetReport
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import Interrupted
+from autonl_core.nn.network import Network
 from autonl_core.phases.adapting import adapt
 from autonl_core.phases.baselines import train_baselines
 from autonl_core.phases.deriving import derive
@@ -35,6 +36,7 @@ from autonl_core.phases.searching import train_supernet
 from autonl_core.phases.states import AdaptingState, DerivingState, ScoringState, TrainingState, read_phase
 from autonl_core.phases.training import train_chosen
 from autonl_core.run.adapted import Adapted
+from autonl_core.run.after_training import after_training
 from autonl_core.run.host_options import DEFAULT_HOST, HostOptions
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.config import SearchConfig
@@ -70,8 +72,7 @@ def run_search(
         AutonlError: anything else a user can act on (dataset, space, budget, divergence, failed verification).
     """
     with _open(config, dataset, work_dir, sink, stop, resume_from, host, dataset_report, init) as opened:
-        run, chosen, trainer, baselines = _train_all(opened, resume_from)
-        return finish(run.on_one_rank(), chosen, trainer.averaged(), baselines)
+        return finish(*_trained(opened, resume_from))
 
 
 def help_search(
@@ -124,6 +125,14 @@ def _open(
         )
         with run.ending_its_processes():
             yield run
+
+
+def _trained(
+    run: SearchRun, resume_from: Sequence[SavedState]
+) -> tuple[SearchRun, TrainingState, Network, tuple[BaselineResult, ...]]:
+    """What rank 0 goes on with once all have learned. What only that needs, on a GPU perhaps, is gone then."""
+    run, chosen, trainer, baselines = _train_all(run, resume_from)
+    return after_training(run.on_one_rank()), chosen.without_weights(), trainer.averaged(), baselines
 
 
 def _train_all(

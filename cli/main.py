@@ -64,6 +64,11 @@ COMMANDS = (
         "Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found.",
     ),
     LazyCommand(
+        "estimate",
+        "cli.estimate:estimate",
+        "Estimate how long a search takes on this machine, from a short run. Needs no service.",
+    ),
+    LazyCommand(
         "zoo",
         "cli.zoo:zoo",
         "List AutoNL-S, AutoNL-L and other published networks, with their published figures and those counted here.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -42,6 +43,19 @@ class LeaseStatus(StrEnum):
     PAUSE_WANTED = "pause_wanted"
     CANCEL_WANTED = "cancel_wanted"
     LOST = "lost"
+
+
+class LeaseRow(NamedTuple):
+    """What the row of a search says to the attempt that holds its lease.
+
+    Args:
+        progress_at: when it last reported progress, in this attempt or before.
+        exporting: this attempt has come to the phase `exporting`, which needs no GPU.
+    """
+
+    status: LeaseStatus
+    progress_at: datetime | None = None
+    exporting: bool = False
 
 
 _LEASE_STATUSES = {
@@ -124,14 +138,17 @@ class ClaimStore:
             events.append(session, search, EventKind.LEASE_REGAINED, moment, {"attempt": lease.fence})
             return True
 
-    def status(self, lease: Lease) -> tuple[LeaseStatus, datetime | None]:
-        """What `beat` would return, without writing, and when the search last reported progress."""
-        query = select(Search.state, Search.progress_at).where(
+    def status(self, lease: Lease) -> LeaseRow:
+        """What `beat` would return, without writing, and how far the search is."""
+        query = select(Search.state, Search.phase, Search.progress_at, Search.claimed_at).where(
             Search.id == lease.search_id, Search.fence == lease.fence, Search.state.in_(CLAIMED)
         )
         with self._database.read_scope() as session:
             row = session.execute(query).one_or_none()
-        return (_lease_status(row.state), row.progress_at) if row else (LeaseStatus.LOST, None)
+        if row is None:
+            return LeaseRow(LeaseStatus.LOST)
+        is_own = row.progress_at is not None and row.claimed_at is not None and row.progress_at >= row.claimed_at
+        return LeaseRow(_lease_status(row.state), row.progress_at, is_own and row.phase == "exporting")
 
     def finish(self, lease: Lease, result: SearchResult, files: Mapping[str, StoredFile]) -> SearchState:
         """Close the search with its result. Its `files`, by format, stay downloadable even if a cancel came first."""

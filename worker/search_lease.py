@@ -8,7 +8,7 @@ from datetime import datetime
 from math import inf
 
 from autonl_core.spec.progress import StopRequest
-from store.claims import LeaseStatus
+from store.claims import LeaseRow, LeaseStatus
 from store.leases import Lease
 from store.stores import Stores
 from worker.leased_process import LOST, LeaseView
@@ -17,10 +17,19 @@ log = logging.getLogger(__name__)
 
 
 class SearchLeaseKeeper:
-    """The lease of one attempt. Its row carries the user's requests; a drain of the worker ranks below them."""
+    """The lease of one attempt. Its row carries the user's requests; a drain of the worker ranks below them.
+
+    Args:
+        on_export: called at every look once the attempt exports.
+    """
 
     def __init__(
-        self, stores: Stores, lease: Lease, compute_s: Callable[[], float], draining: Callable[[], bool]
+        self,
+        stores: Stores,
+        lease: Lease,
+        compute_s: Callable[[], float],
+        draining: Callable[[], bool],
+        on_export: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = f"search {lease.search_id}"
         self._claims = stores.claims
@@ -28,15 +37,23 @@ class SearchLeaseKeeper:
         self._lease = lease
         self._compute_s = compute_s
         self._draining = draining
+        self._on_export = on_export
         self._read_limit, self._limit_s = False, inf
 
     def look(self) -> LeaseView:
-        return self._view(*self._claims.status(self._lease))
+        row = self._row()
+        return self._view(row.status, row.progress_at)
 
     def beat(self) -> LeaseView:
-        _, progress_at = self._claims.status(self._lease)
+        progress_at = self._row().progress_at
         self._read_limit = False  # a user may have raised it
         return self._view(self._claims.beat(self._lease, self._compute_s()), progress_at)
+
+    def _row(self) -> LeaseRow:
+        row = self._claims.status(self._lease)
+        if row.exporting:
+            self._on_export()
+        return row
 
     def _view(self, status: LeaseStatus, progress_at: datetime | None) -> LeaseView:
         if status == LeaseStatus.LOST:

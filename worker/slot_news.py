@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from collections import Counter
 from typing import Protocol
 
 from telemetry.metrics import WorkerMetrics
@@ -54,7 +55,7 @@ class SlotNews:
 
     def count_into(self, metrics: WorkerMetrics) -> None:
         """Count what slots report from now on, in a thread that ends with this process."""
-        busy = set[int]()
+        busy = Counter[int]()  # attempts by slot: one may export while the next computes
         metrics.slots_used.set_function(lambda: sum(_is_alive(pid) for pid in tuple(busy)))
         threading.Thread(target=self._read, args=(metrics, busy), name="slot-news", daemon=True).start()
 
@@ -62,15 +63,17 @@ class SlotNews:
         with contextlib.suppress(BlockingIOError):  # nothing reads: metrics are not served
             os.write(self._writer, f"{json.dumps(news)}\n".encode())
 
-    def _read(self, metrics: WorkerMetrics, busy: set[int]) -> None:
+    def _read(self, metrics: WorkerMetrics, busy: Counter[int]) -> None:
         with os.fdopen(self._reader, "r") as lines:
             for line in lines:
                 news = json.loads(line)
                 if "exit_class" in news:
-                    busy.discard(news["pid"])
+                    busy[news["pid"]] -= 1
+                    if busy[news["pid"]] <= 0:
+                        del busy[news["pid"]]
                     metrics.attempt_ended(news["exit_class"], news["seconds"])
                 else:
-                    busy.add(news["pid"])
+                    busy[news["pid"]] += 1
 
 
 def _is_alive(pid: int) -> bool:

@@ -7,6 +7,7 @@ its lease leaves a search that another supervisor can take over.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from worker.attempt_outcome import Outcome, may_be_of_device, outcome_of
 from worker.devices.device import CPU, CpuSlot, Device, Slot
 from worker.devices.gpu import PROBE_S
 from worker.exit_codes import crash_class, describe_crash
+from worker.exporting_beside import ExportsBeside
 from worker.leased_process import Cause, LeasedProcess, Pace, ProcessEnd
 from worker.process import SEARCH_COMMAND, SupervisedProcess
 from worker.ranks import in_ranks, sharing
@@ -69,18 +71,25 @@ class Supervisor:
         self._spare = spare
         self._observer = observer
         self._slot = slot or CpuSlot()
+        self._beside = ExportsBeside()
 
     def run_until_idle(self) -> int:
         """Run searches until none is due, there is no device for one, no database, or the worker drains.
+
+        A search that exports without the device of this slot is waited for at the end, while others may become due.
 
         Returns:
             The number of attempts it ran.
         """
         attempts = 0
-        while not self._draining() and self._run_next():
-            attempts += 1
-            if self._spare is not None and not self._draining():
-                self._spare.renew(rest_s=SPARE_REST_S, device=self._slot.preferred)
+        while not self._draining():
+            if self._run_next():
+                attempts += 1
+                if self._spare is not None and not self._draining():
+                    self._spare.renew(rest_s=SPARE_REST_S, device=self._slot.preferred)
+            elif not self._beside.still_runs(self._settings.poll_s):
+                break
+        self._beside.wait()
         return attempts
 
     def _run_next(self) -> bool:
@@ -98,8 +107,17 @@ class Supervisor:
                 return False
             of_request = ids(request_id=lease.origin.request_id, tenant_id=lease.origin.tenant_id)
             with of_request, ids(search_id=lease.search_id, attempt=lease.fence):
-                self._run(lease, device, claimed_at)
+                self._run_on(device, lease, claimed_at)
             return True
+
+    def _run_on(self, device: Device, lease: Lease, claimed_at: float) -> None:
+        """Run the attempt to its end, or until it has left the device to the next one; it then ends beside that."""
+        left = threading.Event()
+        if not self._slot.exports_elsewhere:
+            self._run(lease, device, claimed_at, left)
+            return
+        if self._beside.run(lambda: self._run(lease, device, claimed_at, left), left):
+            device.leave()
 
     def _any_due(self) -> bool:
         try:
@@ -108,8 +126,13 @@ class Supervisor:
             log.warning("no search claimed, database unavailable: %s", error)
             return False
 
-    def _run(self, lease: Lease, device: Device, claimed_at: float) -> None:
-        """Run the attempt that holds `lease` to its end. `claimed_at`: when the claim was requested, monotonic."""
+    def _run(self, lease: Lease, device: Device, claimed_at: float, left: threading.Event) -> None:
+        """Run the attempt that holds `lease` to its end.
+
+        Args:
+            claimed_at: when the claim was requested, in seconds of the monotonic clock.
+            left: set once the attempt needs its device no more.
+        """
         parent, exit_class = lease.origin.traceparent, "unknown"
         self._observer.began()
         try:
@@ -117,7 +140,7 @@ class Supervisor:
                 pass
             with span("attempt", parent=parent) as own_span:
                 self._link_spans(lease)
-                self._supervise(lease, device, claimed_at)
+                self._supervise(lease, device, claimed_at, left)
                 exit_class = self._exit_class(lease)
                 own_span.set({"autonl.exit_class": exit_class})
         finally:
@@ -139,7 +162,7 @@ class Supervisor:
             attempt = None
         return attempt.exit_class.value if attempt is not None and attempt.exit_class is not None else "unknown"
 
-    def _supervise(self, lease: Lease, device: Device, claimed_at: float) -> None:
+    def _supervise(self, lease: Lease, device: Device, claimed_at: float, left: threading.Event) -> None:
         """Start the process of the attempt, watch it, and record how it ended."""
         workspace = Workspace(self._settings, lease.search_id)
         try:
@@ -151,13 +174,14 @@ class Supervisor:
         log.info(
             "search %s attempt %d runs as process %d on %s", lease.search_id, lease.fence, process.pid, device.name
         )
-        keeper = SearchLeaseKeeper(self._stores, lease, process.compute_s, self._draining)
+        keeper = SearchLeaseKeeper(self._stores, lease, process.compute_s, self._draining, on_export=left.set)
         leased = LeasedProcess(process, keeper, _pace(self._settings), claimed_at)
         end = leased.watch()
         log.info(
             "search %s attempt %d ended: %s, exit code %d", lease.search_id, lease.fence, end.cause, end.returncode
         )
-        sickness = device.sickness(min(PROBE_S, leased.lease_left_s / 2)) if may_be_of_device(end) else None
+        may_be_sick = may_be_of_device(end) and not left.is_set()
+        sickness = device.sickness(min(PROBE_S, leased.lease_left_s / 2)) if may_be_sick else None
         while True:
             try:
                 self._stores.usage.spent(lease, process.compute_s())

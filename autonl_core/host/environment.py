@@ -1,6 +1,6 @@
-"""The environment of processes that open files of strangers, and of those that compute one search together.
+"""The environments of processes that a search or a check starts, and of those that compute one search together.
 
-The former get what they need, and nothing that names a service. The latter find in it who they are:
+What opens files of strangers gets what it needs, and nothing that names a service. Ranks find in it who they are:
 `torch.distributed.elastic`, which started them, says so there.
 """
 
@@ -20,6 +20,11 @@ _NEEDED = re.compile(
     r"|PYTHON(PATH|HOME|UNBUFFERED|DONTWRITEBYTECODE|HASHSEED|WARNINGS|MALLOC|FAULTHANDLER|UTF8|SAFEPATH)"
     r"|(OMP|MKL|OPENBLAS|NUMBA|NUMEXPR|VECLIB)_[A-Z_]+|MALLOC_[A-Z_]+|CUDA_VISIBLE_DEVICES"
 )
+
+
+def environment_without_gpus() -> dict[str, str]:
+    """The variables of this process, for one that computes on the CPU only, wherever this one does."""
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def confined_environment() -> dict[str, str]:

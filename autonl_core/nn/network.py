@@ -58,6 +58,18 @@ class Network(nn.Module):
             x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
 
+    def train_with(self, stochastic_depth: float, bn_momentum: float) -> None:
+        """Set what is of no effect at inference: how often the last block is skipped, and how quick batch norms are.
+
+        Of n blocks, the i-th, counted from 0, is skipped with a chance of `stochastic_depth` i / n.
+        """
+        for index, block in enumerate(self.blocks):
+            assert isinstance(block, MBConv)
+            block.skip_chance = stochastic_depth * index / len(self.blocks)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+
     def _may_run_in_parts(self) -> bool:
         """Not while batch norms must see the whole batch, nor while hooks, which expect to, look on."""
         if self.training or torch.is_grad_enabled():

@@ -19,6 +19,7 @@ from autonl_core.nn.network import Network
 from autonl_core.phases.class_results import class_results
 from autonl_core.phases.reporting import Outcome, ReportWriter
 from autonl_core.phases.states import TrainingState
+from autonl_core.run.after_training import on_cpu
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.macs import count_macs
@@ -37,7 +38,10 @@ CHECKPOINT_NAME = "model.safetensors"
 def finish(
     run: SearchRun, state: TrainingState, network: Network, baselines: tuple[BaselineResult, ...]
 ) -> SearchResult:
-    """Score on the test split, write bundle and report, and let a process without our code confirm both."""
+    """Score on the test split, write bundle and report, and let a process without our code confirm both.
+
+    From the phase `exporting` on nothing is computed on a GPU, which another search may get meanwhile.
+    """
 
     def best_so_far() -> BestSoFar:  # nothing is left to compare, so a stop is quick
         return BestSoFar(network, state.val_top1_pct)
@@ -49,6 +53,8 @@ def finish(
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
 
+    run.reporter.best = best_so_far  # what the phases before would keep goes with the device
+    run = on_cpu(run, network)
     with run.phase("exporting", best=best_so_far):
         run.reporter.ended(0.1)
         checkpoint = run.work_dir / CHECKPOINT_NAME

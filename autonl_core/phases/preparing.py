@@ -135,13 +135,21 @@ def _open_images(
 ) -> _Images:
     with decoding.host.ranks.leader_first():  # the others find them in the cache
         if init is None:
-            data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
-            decoding.report(data)
-            augmentation = augmentation_of(config, dataset, space.resolution)
-            return _Images(data, Loader(data, device, config.seed, augmentation))
+            return _images_alone(config, dataset, space, decoding)
         pretrained = _open_pretrained(config, dataset, init, decoding)
         data = pretrained.data_at(pretrained.teacher_px)
         return _Images(data, pretrained.loader(data, None, 0), pretrained)
+
+
+def _images_alone(config: SearchConfig, dataset: DatasetSpec, space: SearchSpace, decoding: Decoding) -> _Images:
+    """Images for networks that start at random weights."""
+    data, device = decoding.squares(space.resolution), torch.device(decoding.host.device)
+    decoding.report(data)
+    augmentation = augmentation_of(config, dataset, space.resolution)
+    if not config.augment.whole_pictures:
+        return _Images(data, Loader(data, device, config.seed, augmentation))
+    pictures = decoding.pictures(round(PICTURE_SIZE * space.resolution))
+    return _Images(data, ViewLoader(data, device, config.seed, augmentation, pictures, space.resolution))
 
 
 def _open_pretrained(

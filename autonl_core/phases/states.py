@@ -202,6 +202,10 @@ class TrainingState:
     baselines: tuple[BaselineResult, ...] = ()
     baseline: ModuleState | None = None
 
+    def without_weights(self) -> TrainingState:
+        """What is left to say of it once the network is trained."""
+        return replace(self, inherited={}, trainer=None)
+
     def to_state(self) -> StateDict:
         state: StateDict = {
             "phase": "training",

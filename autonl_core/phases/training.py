@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from autonl_core.bundle.export_process import Preparation
+from autonl_core.nn.blocks.conv import BN_MOMENTUM
 from autonl_core.nn.network import Network, build_network
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.epochs import run_epochs
@@ -21,7 +22,8 @@ SHORT_EMA_DECAY = 0.99  # a few hundred steps need a short memory
 
 def short_training(config: TrainConfig) -> TrainConfig:
     """The recipe for a network that trains briefly, to be compared with others, from weights that it has already."""
-    return config.model_copy(update={"lr": config.lr / 2, "warmup_epochs": 0, "ema_decay": SHORT_EMA_DECAY})
+    short = {"warmup_epochs": 0, "ema_decay": SHORT_EMA_DECAY, "stochastic_depth": 0.0, "bn_momentum": BN_MOMENTUM}
+    return config.model_copy(update={"lr": config.lr / 2, "schedule": "cosine", **short})
 
 
 def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:

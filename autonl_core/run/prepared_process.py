@@ -1,4 +1,4 @@
-"""A process that is started before it is needed, so that it has loaded what it needs by then."""
+"""A process that is started before it is needed, so that it has loaded what it needs by then. It sees no GPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 
+from autonl_core.host.environment import environment_without_gpus
 from autonl_core.run.forked_process import ForkedProcess
 
 REPORT_S = 1.0
@@ -51,6 +52,7 @@ class PreparedProcess:
             stderr=pipe,
             text=True,
             cwd=folder,
+            env=environment_without_gpus(),
             pass_fds=pass_fds,
         )
 

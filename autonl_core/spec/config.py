@@ -7,11 +7,12 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
     ValidationError,
     WithJsonSchema,
@@ -53,6 +54,10 @@ MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
 _SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts")  # unknown to it
+_SINCE_LAST_RELEASE_IN = {  # by section
+    "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum"),
+    "augment": ("whole_pictures",),
+}
 MIN_PART_IMAGES = 2  # of a batch part: batch norms need more than one
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
@@ -256,9 +261,9 @@ class SearchConfig(Strict):
         Without new settings that have their defaults, so that the last release, which runs beside this version while a
         service is upgraded, can do the searches that do not use them.
         """
-        fields = type(self).model_fields
-        unused = {name for name in _SINCE_LAST_RELEASE if getattr(self, name) == fields[name].default}
-        return self.model_dump(mode="json", exclude=unused)
+        sections = {name: _unused(getattr(self, name), new) for name, new in _SINCE_LAST_RELEASE_IN.items()}
+        unused = dict.fromkeys(_unused(self, _SINCE_LAST_RELEASE), True)
+        return self.model_dump(mode="json", exclude={**unused, **sections})
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> SearchConfig:
@@ -274,6 +279,12 @@ class SearchConfig(Strict):
             listed = error.errors(include_url=False, include_context=False, include_input=False)
             unknown = ", ".join(".".join(map(str, one["loc"])) for one in listed[:_SHOWN_SETTINGS])
             raise OtherVersion(f"another version stored settings that this one does not know: {unknown}") from error
+
+
+def _unused(settings: BaseModel, names: Sequence[str]) -> set[str]:
+    """Which of these settings have their defaults."""
+    fields = type(settings).model_fields
+    return {name for name in names if getattr(settings, name) == fields[name].default}
 
 
 def _without_retired(section: str, value: Any) -> Any:

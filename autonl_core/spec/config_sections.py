@@ -13,6 +13,7 @@ CardLine = Annotated[
 ]
 Precision = Literal["fp32", "tf32", "bf16"]
 OptimizerName = Literal["sgd", "adamw"]
+TrainOptimizerName = Literal["sgd", "adamw", "rmsprop"]
 
 
 class Strict(BaseModel):
@@ -53,13 +54,32 @@ class TrainConfig(Strict):
 
     epochs: int = Field(default=70, ge=1, le=10000, description="passes over the training images")
     batch_size: int = Field(default=64, ge=2, le=4096)
-    optimizer: OptimizerName = Field(default="sgd", description="SGD with Nesterov momentum, or AdamW")
+    optimizer: TrainOptimizerName = Field(
+        default="sgd", description="SGD with Nesterov momentum, AdamW, or RMSprop as the published networks had it"
+    )
     lr: float = Field(default=0.1, gt=0, le=10, description="peak learning rate")
     warmup_epochs: int = Field(default=2, ge=0, le=1000)
+    schedule: Literal["cosine", "steps"] = Field(
+        default="cosine",
+        description="of the learning rate after the warm-up. cosine: down to 0; steps: times `lr_decay` at every "
+        "`lr_decay_epochs`, counted from the beginning",
+    )
+    lr_decay: float = Field(default=0.97, gt=0, le=1, description="only with the schedule `steps`")
+    lr_decay_epochs: float = Field(default=2.4, gt=0, le=1000, description="only with the schedule `steps`")
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0, le=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the classifier")
+    stochastic_depth: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="chance that the last block leaves out an image, which then takes the shortcut; less for earlier "
+        "blocks, in proportion to their place. Not in the short trainings that compare networks",
+    )
+    bn_momentum: float = Field(
+        default=0.1, gt=0, le=1, description="share of a batch in the running statistics of batch norms, per step"
+    )
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
     class_balanced: bool = Field(
         default=False,
@@ -101,6 +121,11 @@ class AugmentConfig(Strict):
         description="scale up a random part of at least this share of the area; 1: never; null: 0.25 for images above "
         "96 pixels, never for smaller ones, where a shift serves better; 0.35 of the whole picture where the search "
         "starts from pretrained weights",
+    )
+    whole_pictures: bool = Field(
+        default=False,
+        description="cut training images from the whole pictures, not from their centre squares; always so where the "
+        "search starts from pretrained weights",
     )
     color_jitter: float = Field(
         default=0.0, ge=0, le=1, description="brightness, contrast and saturation times 1 - x to 1 + x"

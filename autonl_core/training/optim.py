@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.host.compiler import load_no_compiler
-from autonl_core.spec.config_sections import OptimizerName
+from autonl_core.spec.config_sections import TrainOptimizerName
 
 Step = Callable[..., Any]
 
@@ -68,10 +68,50 @@ class FusedSGD(torch.optim.SGD):
                     state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
+class RMSprop(torch.optim.Optimizer):
+    """RMSprop as TensorFlow computes it, and as the published networks were trained: epsilon inside the square root.
+
+    With the gradient g and decayed weights added to it, at every step
+
+        s = .9 s + .1 g^2        m = momentum m + g / sqrt(s + .001)        w = w - lr m
+
+    where s and m begin at 0.
+    """
+
+    SQUARE_DECAY = 0.9
+    EPS = 1e-3
+    found_inf: Tensor | None = None
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step; none where `found_inf`, a scalar of 0 or 1 that the host does not read, is 1."""
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+
+    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["square"], state["moved"] = torch.zeros_like(weight), torch.zeros_like(weight)
+        gradient = gradient.add(weight, alpha=group["weight_decay"]) if group["weight_decay"] else gradient
+        square = state["square"].lerp(gradient.square(), 1 - self.SQUARE_DECAY)
+        moved = group["momentum"] * state["moved"] + gradient / (square + self.EPS).sqrt()
+        for old, new in ((state["square"], square), (state["moved"], moved), (weight, weight - group["lr"] * moved)):
+            old.copy_(new if self.found_inf is None else torch.where(self.found_inf > 0, old, new))
+
+
+AnyOptimizer = FusedSGD | FusedAdamW | RMSprop
+
+
 def make_optimizer(
-    module: nn.Module, name: OptimizerName, *, lr: float, momentum: float, weight_decay: float
-) -> FusedSGD | FusedAdamW:
-    """SGD with Nesterov momentum, or AdamW, which has no use for `momentum`.
+    module: nn.Module, name: TrainOptimizerName, *, lr: float, momentum: float, weight_decay: float
+) -> AnyOptimizer:
+    """SGD with Nesterov momentum, RMSprop, or AdamW, which has no use for `momentum`.
 
     Weight decay is on matrices and kernels only, never on scales, shifts or biases.
     """
@@ -80,6 +120,8 @@ def make_optimizer(
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if name == "rmsprop":
+        return RMSprop(groups, lr=lr, momentum=momentum)
     return FusedSGD(groups, lr=lr, momentum=momentum) if name == "sgd" else FusedAdamW(groups, lr=lr)
 
 
@@ -88,7 +130,7 @@ def lost(loss: Tensor) -> Tensor:
     return (~torch.isfinite(loss)).float()
 
 
-def step_unless(is_lost: Tensor, optimizer: FusedSGD | FusedAdamW) -> None:
+def step_unless(is_lost: Tensor, optimizer: AnyOptimizer) -> None:
     """One step of `optimizer`; none where `is_lost`, a scalar of 0 or 1 on the device of the weights, is 1."""
     optimizer.found_inf = is_lost
     optimizer.step()
@@ -100,6 +142,16 @@ def cosine_lr(step: int, steps: int, warmup_steps: int, peak: float) -> float:
         return peak * (step + 1) / (warmup_steps + 1)
     share = (step - warmup_steps) / max(1, steps - warmup_steps)
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def stepped_lr(step: int, steps_per_drop: float, warmup_steps: int, peak: float, decay: float) -> float:
+    """`peak`, times `decay` once for every `steps_per_drop` that have passed; a linear rise over `warmup_steps` first.
+
+    Drops are counted from the first step on. A function of the step alone.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    return peak * decay ** int(step / steps_per_drop)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

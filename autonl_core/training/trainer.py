@@ -18,7 +18,15 @@ from autonl_core.spec.config_sections import Precision, TrainConfig
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import split
-from autonl_core.training.optim import WeightAverage, cosine_lr, lost, make_optimizer, set_lr, step_unless
+from autonl_core.training.optim import (
+    WeightAverage,
+    cosine_lr,
+    lost,
+    make_optimizer,
+    set_lr,
+    step_unless,
+    stepped_lr,
+)
 from autonl_core.training.parts import BatchParts, Part
 from autonl_core.training.precision import forward_in
 from autonl_core.training.unread_steps import UnreadSteps
@@ -41,6 +49,7 @@ class Trainer:
         self.network, self.images, self.loader = network, images, loader
         self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
         self.steps = loader.steps(images, config.batch_size)
+        network.train_with(config.stochastic_depth, config.bn_momentum)
         self.parameters = list(network.parameters())
         self.parts = replace(parts or BatchParts(), parameters=self.parameters)
         self.optimizer = make_optimizer(
@@ -120,7 +129,7 @@ class Trainer:
     def _step(self, x: torch.Tensor, labels: torch.Tensor, global_step: int) -> None:
         config = self.config
         warmup_steps = min(config.warmup_epochs, self.epochs // 2) * self.steps
-        set_lr(self.optimizer, cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr))
+        set_lr(self.optimizer, self._lr(global_step, warmup_steps))
         measured = self.parts.differentiate(
             x, labels, lambda part, count: self._accumulate(part, count, global_step), self._buffers
         )
@@ -128,6 +137,13 @@ class Trainer:
         step_unless(is_lost, self.optimizer)
         self.average.update(self.parameters, is_lost)
         self._unread.add(measured, len(labels))
+
+    def _lr(self, global_step: int, warmup_steps: int) -> float:
+        config = self.config
+        if config.schedule == "steps":
+            steps_per_drop = config.lr_decay_epochs * self.steps
+            return stepped_lr(global_step, steps_per_drop, warmup_steps, config.lr, config.lr_decay)
+        return cosine_lr(global_step, self.epochs * self.steps, warmup_steps, config.lr)
 
     def _read(self) -> None:
         """Add what the steps since the last read measured to the sums of the epoch."""
@@ -141,7 +157,7 @@ class Trainer:
 
     def _accumulate(self, whole: Part, micro_batches: int, global_step: int) -> torch.Tensor:
         """Add gradients of a part of a batch; (2,) float64: its share of the mean loss, and its right answers."""
-        if self.config.dropout:  # the one layer that draws from torch's own generator
+        if self.config.dropout or self.config.stochastic_depth:  # all that draws from torch's own generator
             number = global_step * self.parts.count + whole.number
             draw = random_stream("dropout", self.loader.seed, number).integers(2**63)
             torch.manual_seed(int(draw))

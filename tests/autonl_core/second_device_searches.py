@@ -5,6 +5,7 @@ In a process of its own, as `second_device_steps.py`; prints a line of JSON.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import tempfile
@@ -21,18 +22,31 @@ from torch.utils._pytree import tree_leaves
 from autonl_core.errors import Interrupted
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.phases.searching import SupernetTraining
-from autonl_core.spec.progress import StopRequest
+from autonl_core.spec.progress import Progress, StopRequest
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.super_block import SuperBlock
 from autonl_core.training.trainer import Trainer
-from tests.autonl_core.second_device import NAME
+from tests.autonl_core.second_device import NAME, SecondTensor
 from tests.autonl_core.second_device_steps import StepReads, labels_stay, said_by
 from tests.autonl_core.small_searches import Recorder, search
 
 
+class Observer(Recorder):
+    """Counts the tensors that are left on the second device when a phase begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: dict[str, int] = {}
+
+    def progress(self, progress: Progress) -> None:
+        if progress.phase not in self.left:
+            self.left[progress.phase] = sum(type(one) is SecondTensor for one in gc.get_objects())
+        super().progress(progress)
+
+
 def whole(device: str, **asked: Any) -> dict[str, Any]:
     """A whole search; `asked`: as of `search`."""
-    reads, recorder = StepReads(), Recorder()
+    reads, recorder = StepReads(), Observer()
     with tempfile.TemporaryDirectory() as folder, counted(reads):
         result = search(Path(folder, "work"), Path(folder, "cache"), recorder=recorder, device=device, **asked)
         state = torch.load(recorder.states[-1].path, weights_only=True)
@@ -45,6 +59,7 @@ def whole(device: str, **asked: Any) -> dict[str, Any]:
         "files": sizes,
         "losses": [values["loss"] for _, _, values in recorder.points if "loss" in values],
         "phases": recorder.phases,
+        "left": recorder.left,
         "device": state["environment"]["device"],
     }
 

@@ -60,6 +60,8 @@ class TestSearch:
         there = searched("whole", algorithm, device=NAME, report=True)
         assert there["device"] == "second device"
         assert there["phases"] == ["preparing", "searching", "deriving", "training", "evaluating", "exporting"]
+        assert there["left"]["evaluating"] > 0
+        assert there["left"]["exporting"] == 0  # another search may use the device meanwhile
         assert there["macs"] <= QUICK["flops_budget"]
         assert {"report-html", "report-md"} <= set(there["files"])
         assert 0 < there["reads"] <= READS_PER_STEP * there["steps"], there["by_line"]

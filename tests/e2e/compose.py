@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from compose_spec import PyCompose
-from podman_compose import rec_subs
+from podman_compose import rec_merge, rec_subs
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -19,9 +19,14 @@ SECRETS = {
 }
 
 
-def load(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The file with variables from `environment`. Raises ValueError naming a required variable that is not set."""
-    raw = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+def load(environment: Mapping[str, str], *overrides: str) -> dict[str, Any]:
+    """The file with variables from `environment`, changed by the files `overrides`, as `docker compose -f` does.
+
+    Raises ValueError naming a required variable that is not set.
+    """
+    raw: dict[str, Any] = {}
+    for name in ("docker-compose.yml", *overrides):
+        rec_merge(raw, yaml.safe_load((ROOT / name).read_text()))
     interpolated: dict[str, Any] = rec_subs(raw, dict(environment))
     parsed = PyCompose.from_json(json.dumps(interpolated))
     parsed.validate()

@@ -152,3 +152,19 @@ def test_images_copy_existing_files_and_do_not_run_as_root(image: str) -> None:
 def test_only_the_worker_s_image_contains_torch() -> None:
     assert "[worker]" not in (ROOT / "docker/api.Dockerfile").read_text()
     assert ".[worker]" in (ROOT / "docker/worker.Dockerfile").read_text()
+
+
+def test_one_worker_uses_several_gpus_with_the_file_for_them() -> None:
+    settings = {"WORKER_GPUS": "all", "WORKER_CPUS": "32"}
+    worker = load(SECRETS | settings, "deploy/docker-compose.gpus.yml")["services"]["worker"]
+    (gpus,) = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert (gpus["count"], gpus["driver"]) == ("all", "nvidia")
+    assert worker["deploy"]["resources"]["limits"] == {"cpus": "32", "memory": "192g"}
+    assert (worker["environment"]["AUTONL_DEVICE"], worker["environment"]["AUTONL_SLOTS"]) == ("cuda", "0")
+    assert worker["environment"]["DATABASE_URL"].startswith("postgresql://autonl:")
+    assert worker["shm_size"] == "16g"
+
+
+def test_without_that_file_a_worker_has_one_gpu(services: dict[str, Any]) -> None:
+    (gpus,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert str(gpus["count"]) == "1"

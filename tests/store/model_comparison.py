@@ -128,7 +128,7 @@ class StoresAndModel:
     def beat(self, lease: Lease) -> None:
         search = self.holder(lease)
         status = LEASE_STATUSES[search.state] if search is not None else LeaseStatus.LOST
-        assert self.stores.claims.status(lease)[0] is status
+        assert self.stores.claims.status(lease).status is status
         assert self.stores.claims.beat(lease) is status
         if search is not None:
             search.lease_until_s = self.world.clock_s + LEASE_S

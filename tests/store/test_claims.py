@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from autonl_core.spec.event_kinds import EventKind
-from store.claims import LeaseStatus
+from autonl_core.spec.progress import Progress
+from store.claims import LeaseRow, LeaseStatus
 from store.db import now
 from store.errors import LeaseLapsed, LeaseLost
 from store.leases import Lease
@@ -88,7 +89,7 @@ def test_beats_and_status_reads_return_a_requested_cancel(stores: Stores) -> Non
     lease = claim_one(stores)
     stores.control.cancel(lease.search_id)
     assert stores.claims.beat(lease) is LeaseStatus.CANCEL_WANTED
-    assert stores.claims.status(lease) == (LeaseStatus.CANCEL_WANTED, None)
+    assert stores.claims.status(lease) == LeaseRow(LeaseStatus.CANCEL_WANTED)
 
 
 class TestFinish:
@@ -420,7 +421,7 @@ class TestStaleWriter:
         stores.claims.gave_back(stale)
         claim(stores, "worker-2")
         assert stores.claims.beat(stale) is LeaseStatus.LOST
-        assert stores.claims.status(stale) == (LeaseStatus.LOST, None)
+        assert stores.claims.status(stale) == LeaseRow(LeaseStatus.LOST)
 
     def test_an_unknown_search_is_named(self, stores: Stores) -> None:
         with pytest.raises(LeaseLost, match="does not exist"):
@@ -431,3 +432,18 @@ def claim_one(stores: Stores) -> Lease:
     """Create a search and claim it."""
     queue_search(stores)
     return claim(stores)
+
+
+def test_an_attempt_exports_once_it_has_said_so_itself(stores: Stores) -> None:
+    queue_search(stores)
+    lease = claim(stores)
+    stores.updates.progress(lease, Progress("training", 0.5))
+    assert not stores.claims.status(lease).exporting
+    stores.updates.progress(lease, Progress("exporting", 0.9))
+    assert stores.claims.status(lease).exporting
+    stores.claims.interrupted(lease, "the first attempt ends while it exports")
+    lease = claim(stores)
+    assert stores.searches.get(lease.search_id).phase == "exporting"
+    assert not stores.claims.status(lease).exporting
+    stores.updates.progress(lease, Progress("exporting", 0.9))
+    assert stores.claims.status(lease).exporting

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autonl_core.files import sha256_of, write_atomically
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.progress import Progress, SavedState
+from autonl_core.spec.progress import Phase, Progress, SavedState
 from store.artifacts import StoredFile
 from store.errors import LeaseLost
 from store.leases import Lease
@@ -31,6 +31,7 @@ from worker.sink import RowSink
 from worker.workspace import Workspace
 
 STEPS = int(os.environ.get("ACTOR_STEPS", "6"))
+PHASES_OF_EXPORT: tuple[Phase, ...] = ("training", "exporting")
 STEP_S = float(os.environ.get("ACTOR_STEP_S", "0.15"))
 
 
@@ -72,12 +73,25 @@ class ScriptedSearch:
             self.sink.progress(Progress("searching", step / STEPS))
             link = chain(self.lease.search_id, 1, link)
             self.save(step, link)
+        return self._finish(link)
+
+    def _finish(self, link: str) -> ExitCode:
         model = self._file("model", link)
         stored = self.stores.artifacts.put(f"{self.lease.search_id}/{self.lease.fence}/{model.name}", model)
         self.stores.claims.finish(
             self.lease, replace(result(), checkpoint_sha256=stored.sha256), {"safetensors": stored}
         )
         return ExitCode.FINISHED
+
+    def export(self) -> ExitCode:
+        """Compute in no time, then export until a file `exported` lies in the data folder; stop on request."""
+        for phase in PHASES_OF_EXPORT:
+            self.sink.progress(Progress(phase, 0.9))
+        while not (self.stores.settings.data_dir / "exported").exists():
+            if (request := self.lifeline.stop_requested()) is not None:
+                return exit_code_of(request)
+            time.sleep(0.05)
+        return self._finish(self.lease.search_id)
 
     def _resume(self) -> tuple[int, str]:
         """The newest intact run state: its step, and the result so far."""

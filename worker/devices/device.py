@@ -29,6 +29,9 @@ class Device(Protocol):
     def sickness(self, timeout_s: float) -> str | None:
         """Why searches cannot compute on it, found out within `timeout_s`; None: they can."""
 
+    def leave(self) -> None:
+        """Its search process, which goes on, does not compute on it any more: another one may."""
+
 
 class Slot(Protocol):
     """Where one search runs at a time."""
@@ -40,6 +43,10 @@ class Slot(Protocol):
     @property
     def preferred(self) -> Device:
         """The device that it will probably get next."""
+
+    @property
+    def exports_elsewhere(self) -> bool:
+        """Whether a search does not need the device to export, so that the next one may begin on it meanwhile."""
 
     def take(self, any_due: Callable[[], bool]) -> AbstractContextManager[Device | None]:
         """A device for the length of the block; None if it gets none, perhaps because no search is due for it.
@@ -61,6 +68,9 @@ class Cpu:
         del timeout_s
         return None
 
+    def leave(self) -> None:
+        """It is never left: a search exports on the CPU too."""
+
 
 CPU = Cpu()
 
@@ -70,6 +80,7 @@ class CpuSlot:
 
     served: Sequence[ResourceClass] = SERVED_WITHOUT_GPU
     preferred: Device = CPU
+    exports_elsewhere: bool = False
 
     @contextmanager
     def take(self, any_due: Callable[[], bool]) -> Iterator[Device | None]:

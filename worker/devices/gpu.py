@@ -60,6 +60,10 @@ class GpuDevice:
         )
         return reason
 
+    def leave(self) -> None:
+        """Release the device; the process that has inherited its lock keeps a file that locks nothing."""
+        self.lock.renew()
+
     def _failure(self, timeout_s: float) -> str | None:
         try:
             process = subprocess.Popen(

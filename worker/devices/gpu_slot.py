@@ -30,6 +30,7 @@ class GpuSlot:
     """
 
     served: Sequence[ResourceClass] = SERVED_BY_GPU
+    exports_elsewhere: bool = True
 
     def __init__(
         self, uuids: Sequence[str], settings: Settings, number: int = 0, probe: Sequence[str] = PROBE_COMMAND

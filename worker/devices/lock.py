@@ -70,6 +70,16 @@ class DeviceLock:
     def release(self) -> None:
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
+    def renew(self) -> None:
+        """Release the lock for good for every process that shares it, and get ready to take it again without them.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        self.release()
+        self.close()
+        self.descriptor = self._open()
+
     def close(self) -> None:
         os.close(self.descriptor)
 

@@ -11,12 +11,17 @@ from autonl_core.spec.arch import BlockSpec, Padding
 
 
 class MBConv(nn.Module):
-    """Expand, depthwise, squeeze-excite, project, LightNL, residual. Missing parts are None."""
+    """Expand, depthwise, squeeze-excite, project, LightNL, residual. Missing parts are None.
+
+    `skip_chance`: of an image, in training, to take the shortcut alone, if there is one (stochastic depth). What is not
+    skipped is scaled up, so that the mean stays.
+    """
 
     def __init__(self, spec: BlockSpec, padding: Padding = "symmetric") -> None:
         super().__init__()
         expanded, act = spec.expanded_channels, spec.activation
         self.residual = spec.residual
+        self.skip_chance = 0.0
         self.expand = ConvNorm(spec.in_channels, expanded, 1, activation=act) if spec.expand_ratio > 1 else None
         self.depthwise = ConvNorm(
             expanded,
@@ -39,4 +44,12 @@ class MBConv(nn.Module):
         z = z if self.light_nl is None else self.light_nl(z)
         if not self.residual:
             return z
+        if self.training and self.skip_chance:
+            z = z * _kept(z, self.skip_chance)
         return x + z if torch.is_grad_enabled() else z.add_(x)
+
+
+def _kept(z: Tensor, skip_chance: float) -> Tensor:
+    """(B, 1, 1, 1): 0 for an image that is skipped, else what keeps the mean. Draws from torch's own generator."""
+    stays = 1 - skip_chance
+    return torch.empty((len(z), 1, 1, 1), dtype=z.dtype).bernoulli_(stays).div_(stays).to(z.device)

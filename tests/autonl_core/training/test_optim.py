@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from autonl_core.training.optim import Adam, make_optimizer
+from autonl_core.training.optim import Adam, make_optimizer, stepped_lr
 
 
 def two_layers() -> nn.Sequential:
@@ -78,3 +79,36 @@ def test_adam_is_that_of_torch_bit_for_bit() -> None:
         train(theirs, torch.optim.Adam(list(theirs.parameters()), **settings), range(6)),
     )
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+def test_rmsprop_is_the_published_recipe_s_by_hand() -> None:
+    """w = 1, gradients 2 and then 1: the squares are .4 and .46, sqrt(.401) is .633246 and sqrt(.461) .678970."""
+    layer = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    optimizer = make_optimizer(layer, "rmsprop", lr=0.1, momentum=0.9, weight_decay=0.0)
+    for gradient, expected in ((2.0, 1 - 0.3158327), (1.0, 1 - 0.3158327 - 0.1 * (0.9 * 3.158327 + 1.472820))):
+        layer.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        assert layer.weight.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_rmsprop_decays_kernels_by_way_of_their_gradient_and_nothing_else() -> None:
+    """A gradient of 0 and a decay of .5 of w = 2: as a gradient of 1 has it, 1 / sqrt(.101)."""
+    layer = nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(2.0)
+        layer.bias.fill_(2.0)
+    optimizer = make_optimizer(layer, "rmsprop", lr=0.1, momentum=0.9, weight_decay=0.5)
+    layer.weight.grad, layer.bias.grad = torch.zeros(1, 1), torch.zeros(1)
+    optimizer.step()
+    assert layer.weight.item() == pytest.approx(2 - 0.1 * 3.146584, abs=1e-5)
+    assert layer.bias.item() == 2.0
+
+
+def test_a_rate_that_falls_in_steps_by_hand() -> None:
+    """x .97 every 2.4 epochs of 10 steps, so every 24 steps: .016, .01552, .0150544."""
+    rates = [stepped_lr(step, 2.4 * 10, 0, 0.016, 0.97) for step in (0, 23, 24, 47, 48)]
+    assert rates == pytest.approx([0.016, 0.016, 0.01552, 0.01552, 0.0150544])
+    warming = [stepped_lr(step, 24, 3, 0.016, 0.97) for step in range(4)]
+    assert warming == pytest.approx([0.004, 0.008, 0.012, 0.016])

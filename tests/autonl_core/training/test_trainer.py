@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,9 +35,9 @@ EVERYTHING = Augmentation(
 
 
 def make_trainer(
-    data: PreparedData, dropout: float = 0.0, augmentation: Augmentation = SHIFTED, *, class_balanced: bool = False
+    data: PreparedData, dropout: float = 0.0, augmentation: Augmentation = SHIFTED, **changes: Any
 ) -> Trainer:
-    config = CONFIG.model_copy(update={"dropout": dropout, "class_balanced": class_balanced})
+    config = CONFIG.model_copy(update={"dropout": dropout, **changes})
     loader = Loader(data, torch.device("cpu"), 0, augmentation)
     network = build_network(get_space("tiny", 8, 10).smallest(), seed=0, dropout=dropout)
     return Trainer(network, data.train, loader, config, "train", config.epochs)
@@ -52,6 +53,27 @@ def run(trainer: Trainer) -> Trainer:
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: float, data: PreparedData) -> None:
     assert_resumed_alike(*(make_trainer(data, dropout) for _ in range(3)))
+
+
+def test_so_does_one_by_the_published_recipe(data: PreparedData) -> None:
+    steps = {"schedule": "steps", "lr_decay_epochs": 0.3}
+    recipe: dict[str, Any] = {
+        "optimizer": "rmsprop",
+        "lr": 0.002,
+        "stochastic_depth": 0.2,
+        "bn_momentum": 0.01,
+        **steps,
+    }
+    assert_resumed_alike(*(make_trainer(data, 0.2, **recipe) for _ in range(3)))
+
+
+def test_the_rate_falls_in_steps_from_the_first_epoch_on(data: PreparedData) -> None:
+    trainer = make_trainer(data, lr=0.1, warmup_epochs=0, schedule="steps", lr_decay=0.5, lr_decay_epochs=0.6)
+    rates = []
+    while not trainer.finished:
+        rates += [trainer.optimizer.param_groups[0]["lr"] for _ in trainer.run_epoch()]
+    steps = trainer.steps
+    assert [rates[0], rates[int(0.55 * steps)], rates[int(0.7 * steps)], rates[-1]] == [0.1, 0.1, 0.05, 0.0125]
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from autonl_core.errors import Diverged
-from autonl_core.spec.config_sections import OptimizerName
+from autonl_core.spec.config_sections import TrainOptimizerName
 from autonl_core.training.lost_steps import MAX_LOST_STEPS, LostSteps
 from autonl_core.training.optim import WeightAverage, lost, make_optimizer, step_unless
 from autonl_core.training.unread_steps import READ_STEPS, UnreadSteps
@@ -47,8 +47,8 @@ def test_lost_steps_are_left_out_and_counted_when_they_are_read() -> None:
         waiting.read()
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_a_lost_step_changes_neither_weights_nor_their_average_nor_what_follows(name: OptimizerName) -> None:
+@pytest.mark.parametrize("name", ["sgd", "adamw", "rmsprop"])
+def test_a_lost_step_changes_neither_weights_nor_their_average_nor_what_follows(name: TrainOptimizerName) -> None:
     results = []
     for losses in ([1.0, 1.0], [1.0, float("nan"), 1.0]):
         layer = nn.Linear(3, 2)
