@@ -8,6 +8,7 @@ code (`worker/exit_codes.py`) says what is left for the supervisor to record.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from autonl_core.errors import (
     VerificationError,
     WeightSetError,
 )
+from autonl_core.files import sha256_of
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.host.wake_ups import wake_promptly
 from autonl_core.run.host_options import HostOptions
@@ -31,16 +33,17 @@ from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
 from autonl_core.spec.weight_set import InitialWeights
-from store.artifacts import StoredFile
+from store.artifacts import ServedAs, StoredFile
 from store.errors import ArtifactError, LeaseLost, NotFound
 from store.leases import Lease
-from store.models import Search
+from store.models import RunState, Search
 from store.states import ExitClass
 from store.stores import Stores
 from store.upload_folder import folder_of
 from telemetry.ids import set_process_ids
 from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
+from worker.downloads import served_as_format
 from worker.exit_codes import ExitCode, exit_code_of, exit_with
 from worker.lifeline import Lifeline
 from worker.process_context import process_context
@@ -115,19 +118,17 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     stores = stores.of_tenant(search.tenant_id)  # what the search names is what its tenant calls so
     workspace = Workspace(settings, lease.search_id)
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
+    retry_while_unavailable(lambda: stores.run_states.take_over(lease))
     _clear_up(stores, lease, workspace, [state.path for state in saved])
     config = SearchConfig.stored(search.config)
-    with contextlib.closing(RowSink(stores, lease, workspace)) as sink:
+    with contextlib.closing(RowSink(stores, lease, workspace, search.dataset)) as sink:
         return run_search(
             config,
             DatasetSpec.from_json(search.dataset_spec),
             workspace.attempt_dir(lease.fence),
             sink=sink,
             stop=lifeline,
-            resume_from=[
-                SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step)
-                for state in saved
-            ],
+            resume_from=_on_this_host(stores, saved, workspace.attempt_dir(lease.fence)),
             host=HostOptions(
                 device=settings.device,
                 save_steps=settings.save_steps,
@@ -142,6 +143,17 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
             dataset_report=_dataset_report(stores, search),
             init=_initial_weights(stores, config),
         )
+
+
+def _on_this_host(stores: Stores, saved: Sequence[RunState], folder: Path) -> list[SavedState]:
+    """The run states to resume from, as files: the newest, and those before it as far as it is not intact."""
+    here: list[SavedState] = []
+    for state in saved:
+        path = retry_while_unavailable(functools.partial(stores.run_states.fetch, state.path, folder))
+        here.append(SavedState(path, state.sha256, state.size_bytes, state.step))
+        if not stores.run_states.is_shared_folder and path.is_file() and sha256_of(path) == state.sha256:
+            break
+    return here
 
 
 def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | None:
@@ -178,11 +190,14 @@ def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:
 def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Sequence[str]) -> None:
     """Delete files of earlier attempts that no row refers to."""
     workspace.delete_unreferenced(lease.fence, run_states)
+    delete = stores.run_states.delete_unreferenced
+    retry_while_unavailable(lambda: delete(lease.search_id, lease.fence, run_states))
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     supernet = retry_while_unavailable(lambda: stores.supernets.get(lease.search_id))
     kept = [artifact.key for artifact in artifacts] + ([supernet.key] if supernet is not None else [])
     for fence in range(1, lease.fence):
-        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
+        folder = f"{lease.search_id}/{fence}"
+        retry_while_unavailable(functools.partial(stores.artifacts.delete_folder, folder, keep=kept))
 
 
 def _memory_crashes(stores: Stores, lease: Lease) -> int:
@@ -197,13 +212,18 @@ def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
         raise VerificationError(
             f"the network costs {result.architecture.macs:,} MACs, more than its budget of {result.flops_budget:,}"
         )
-    files = {kind: _store(stores, lease, file) for kind, file in result.files.items()}
+    dataset = retry_while_unavailable(lambda: stores.searches.get(lease.search_id)).dataset
+    files = {
+        kind: _store(stores, lease, file, served_as_format(kind, dataset, result.architecture.arch_id))
+        for kind, file in result.files.items()
+    }
     retry_while_unavailable(lambda: stores.claims.finish(lease, result, files))
 
 
-def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
+def _store(stores: Stores, lease: Lease, file: ResultFile, served_as: ServedAs) -> StoredFile:
     """Copy a file to the artifact store. Raises VerificationError if what arrived there is not what was scored."""
-    stored = stores.artifacts.put(lease.artifact_key(file.path.name), file.path)
+    key = lease.artifact_key(file.path.name)
+    stored = retry_while_unavailable(lambda: stores.artifacts.put(key, file.path, served_as))
     if stored.sha256 != file.sha256:
         raise VerificationError(
             f"{file.path.name} changed on its way to the artifact store: it arrived with SHA-256 {stored.sha256}, "

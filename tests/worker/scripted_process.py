@@ -50,7 +50,7 @@ class ScriptedSearch:
         self.lifeline = Lifeline()
         self.lifeline.hold()
         self.workspace = Workspace(stores.settings, lease.search_id)
-        self.sink = RowSink(stores, lease, self.workspace)
+        self.sink = RowSink(stores, lease, self.workspace, "digits")
         self.sink.event(EventKind.RESUMED, {"pid": os.getpid()})
 
     def save(self, step: int, link: str) -> None:
