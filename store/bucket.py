@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlparse
@@ -61,6 +62,10 @@ class Bucket:
         if parsed.scheme != SCHEME or not parsed.hostname or parsed.query or parsed.username or parsed.port:
             raise ArtifactError("ARTIFACT_URL is no URL of a bucket; write s3://bucket or s3://bucket/prefix, no more")
         self.name = parsed.netloc
+        if find_spec("obstore") is None:
+            raise ArtifactError(
+                f"ARTIFACT_URL names the bucket {self.name!r}, but obstore is not installed: pip install 'autonl[s3]'"
+            )
         self._prefix = parsed.path.strip("/")
         self._settings = settings
         self._opened: dict[str, S3Store] = {}
@@ -191,16 +196,13 @@ class Bucket:
         return self._opened[endpoint]
 
     def _open(self, endpoint: str) -> S3Store:
-        try:
-            from obstore.exceptions import BaseError
-            from obstore.store import S3Store
-        except ImportError as error:
-            raise ArtifactError(
-                f"ARTIFACT_URL names the bucket {self.name!r}, but obstore is not installed: pip install 'autonl[s3]'"
-            ) from error
+        from obstore.exceptions import BaseError
+        from obstore.store import S3Store
+
         try:
             return S3Store(
                 self.name,
+                config={"endpoint": endpoint} if endpoint else {},
                 prefix=self._prefix or None,
                 checksum_algorithm="SHA256",
                 client_options={
@@ -209,7 +211,6 @@ class Bucket:
                     "timeout": timedelta(seconds=self._settings.bucket_timeout_s),
                 },
                 retry_config={"max_retries": _QUICK_RETRIES, "retry_timeout": timedelta(seconds=_QUICK_RETRIES_S)},
-                **({"endpoint": endpoint} if endpoint else {}),
             )
         except (BaseError, ValueError) as error:
             raise ArtifactError(f"the bucket {self.name!r} cannot be used: {_first_line(error)}") from error
@@ -217,7 +218,6 @@ class Bucket:
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
         """Turns what obstore raises into errors of the store, but for refused conditions."""
-        self._store()  # names obstore if it is missing
         from obstore import exceptions as raised
 
         try:

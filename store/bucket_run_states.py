@@ -60,6 +60,7 @@ class BucketRunStates:
         self._reserve_bytes = reserve_bytes
 
     def take_over(self, lease: Lease) -> None:
+        self._bucket.require_conditional_puts()
         self._change_head(lease, lambda head: replace(head, fence=lease.fence))
 
     def keep(self, lease: Lease, state: KeptState, file: Path, sha256: str) -> Sequence[str]:

@@ -28,7 +28,12 @@ class RunStateFiles(Protocol):
     is_shared_folder: bool  # what an attempt leaves on the local disk is what the next one goes on from
 
     def take_over(self, lease: Lease) -> None:
-        """From now on, whatever earlier attempts keep is refused. Raises LeaseLost if this one is not the newest."""
+        """From now on, whatever earlier attempts keep is refused.
+
+        Raises:
+            LeaseLost: this one is not the newest.
+            ArtifactError: the server of the bucket cannot refuse a put.
+        """
 
     def keep(self, lease: Lease, state: KeptState, file: Path, sha256: str) -> Sequence[str]:
         """Make a run state available to other hosts, durably; may be repeated.

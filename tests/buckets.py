@@ -39,7 +39,12 @@ class BucketServer:
     @property
     def url(self) -> str:
         """Where the S3 API is."""
-        return f"http://127.0.0.1:{self._ports['s3']}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Of the S3 API."""
+        return self._ports["s3"]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -102,7 +107,7 @@ class BucketServer:
     def _serves(self) -> bool:
         """Whether it puts, in the bucket that is made by that."""
         try:
-            obstore.put(self.client(), "started", b"")
+            obstore.put(self.client(), "started", b"content, for which it makes a volume")
         except obstore.exceptions.BaseError:
             return False
         return True

@@ -18,13 +18,13 @@ __all__ = ["bucket_server", "bucket_url"]
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> ArtifactStore:
-    return open_file_places(Settings(artifact_url=(tmp_path / "root").as_uri())).artifacts
+    return FileArtifactStore(tmp_path / "root")
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     """What holds for artifacts wherever they are."""
-    url = (tmp_path / "root").as_uri() if request.param == "folder" else request.getfixturevalue("bucket_url")
+    url: str = (tmp_path / "root").as_uri() if request.param == "folder" else request.getfixturevalue("bucket_url")
     return open_file_places(Settings(data_dir=tmp_path / "data", artifact_url=url, disk_reserve_bytes=0)).artifacts
 
 
