@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ServedAs:
-    """How a file is to be sent to users by whoever sends it, where that is not the API."""
+    """How a file is to be sent to users by a server other than the API."""
 
     media_type: str = "application/octet-stream"
     file_name: str = ""
@@ -126,7 +126,7 @@ class FileArtifactStore:
 
 
 def delete_or_leave(artifacts: ArtifactStore, prefix: str) -> None:
-    """Delete a folder that no row names any more, or log that somebody has to, if the bucket does not respond."""
+    """Delete a folder that no row names any more, or log that it is left, if the bucket does not respond."""
     try:
         artifacts.delete_folder(prefix)
     except BucketUnavailable as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEME = "s3"
 _SHA256 = "sha256"  # the name of the metadata of each object
 _CONNECT_S = 5
-_QUICK_RETRIES = 3  # within one call; whoever can wait longer calls again
+_QUICK_RETRIES = 3  # within one call; a caller that can wait longer calls again
 _QUICK_RETRIES_S = 15
 _LISTED = 1000
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -170,7 +170,7 @@ class Bucket:
                 yield from (StoredObject(each["path"], each["last_modified"]) for each in some)
 
     def signed_url(self, key: str) -> str:
-        """A URL by which anybody may read this object, for as long as the setting says. Sends no request."""
+        """A URL by which everyone may read this object, for as long as the setting says. Sends no request."""
         import obstore
 
         endpoint = self._settings.bucket_public_endpoint.rstrip("/")

@@ -75,7 +75,7 @@ class BucketRunStates:
         try:
             check_room(folder, self._bucket.size_of(_object(path)), self._reserve_bytes)
             write_atomically(target, lambda temporary: self._copy(path, temporary))
-        except (NotFound, ArtifactDamaged):  # missing or damaged: whoever reads it says so, and takes another one
+        except (NotFound, ArtifactDamaged):  # the reader reports that, and takes another one
             target.unlink(missing_ok=True)
         return target
 
