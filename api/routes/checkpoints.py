@@ -44,7 +44,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     304: {"description": "Not modified", "headers": header_schemas("ETag")},
     307: {
-        "description": "The file is in a bucket, which sends it, or ranges of it, to a client that soon follows this link",
+        "description": "The file is in a bucket, which sends it, or ranges of it, to a client that follows soon",
         "headers": {"Location": {"description": "a signed URL", "required": True, "schema": {"type": "string"}}},
     },
     **problem_responses(

@@ -151,7 +151,7 @@ def test_images_copy_existing_files_and_do_not_run_as_root(image: str) -> None:
 
 def test_only_the_worker_s_image_contains_torch() -> None:
     assert "[worker]" not in (ROOT / "docker/api.Dockerfile").read_text()
-    assert ".[worker]" in (ROOT / "docker/worker.Dockerfile").read_text()
+    assert ".[worker,s3]" in (ROOT / "docker/worker.Dockerfile").read_text()
 
 
 def test_a_bucket_is_added_by_a_second_file_with_secrets_from_the_environment_only() -> None:
