@@ -19,6 +19,7 @@ from api.schemas.problems import FieldProblem, Problem
 from autonl_core.errors import OtherVersion
 from store.db import UNAVAILABLE, is_full
 from store.errors import (
+    BucketUnavailable,
     ComputeSpent,
     DatasetExists,
     DatasetInUse,
@@ -72,6 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(StoreError, _handle_store_error)
+    app.add_exception_handler(BucketUnavailable, _handle_unavailable_bucket)
     app.add_exception_handler(OtherVersion, _handle_other_version)
     for unavailable in UNAVAILABLE:
         app.add_exception_handler(unavailable, _handle_unavailable_database)
@@ -198,6 +200,12 @@ async def _handle_unavailable_database(request: Request, error: Exception) -> Re
         return problem_response(request, ProblemError(problems.INSUFFICIENT_STORAGE, detail))
     headers = {"Retry-After": str(DATABASE_RETRY_S)}
     detail = f"the database does not respond ({type(error).__name__}); nothing was changed"
+    return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
+
+
+async def _handle_unavailable_bucket(request: Request, error: Exception) -> Response:
+    headers = {"Retry-After": str(DATABASE_RETRY_S)}
+    detail = "the bucket that has this file does not respond; the file is safe"
     return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
 
 

@@ -92,6 +92,19 @@ def not_modified(artifact: Artifact, if_none_match: str | None, headers: dict[st
     return Response(status_code=304, headers=headers)
 
 
+def redirect_to_bucket(request: Request, artifacts: ArtifactStore, artifact: Artifact) -> Response | None:
+    """The way to a file that the bucket sends, whole or in ranges; None: this service sends it itself.
+
+    A HEAD is answered here: a signed URL is for one method, and what is known of the file is in its row.
+    """
+    url = None if request.method == "HEAD" else artifacts.download_url(artifact.key)
+    if url is None:
+        return None
+    # The URL is as good as a key to this file: neither stored by caches nor told to other sites.
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=307, headers=headers)
+
+
 def file_response(
     request: Request,
     artifacts: ArtifactStore,

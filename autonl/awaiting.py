@@ -89,10 +89,14 @@ class _Exchange:
         self._service = service
         self._response: httpx.Response | None = None
         self._blocks: AsyncIterator[bytes] | None = None
+        self._elsewhere: httpx.AsyncClient | None = None
 
     async def aclose(self) -> None:
         if self._response is not None:
             await self._response.aclose()
+        if self._elsewhere is not None:
+            await self._elsewhere.aclose()
+            self._elsewhere = None
 
     async def perform(self, step: Step) -> tuple[object, ConnectionFailed | None]:
         """The outcome of a step, or the error of the connection."""
@@ -123,6 +127,9 @@ class _Exchange:
 
     async def _sent(self, request: Request, *, stream: bool = False) -> httpx.Response:
         arguments = self._service.arguments(request)
+        if request.elsewhere is not None:
+            self._elsewhere = httpx.AsyncClient(**self._service.settings_elsewhere(request.elsewhere))
+            return await self._elsewhere.send(self._elsewhere.build_request(**arguments), stream=stream)
         if not isinstance(request.body, Upload):
             return await self._http.send(self._http.build_request(**arguments), stream=stream)
         with request.body.file.open("rb") as file:

@@ -89,10 +89,14 @@ class _Exchange:
         self._service = service
         self._response: httpx.Response | None = None
         self._blocks: Iterator[bytes] = iter(())
+        self._elsewhere: httpx.Client | None = None
 
     def close(self) -> None:
         if self._response is not None:
             self._response.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+            self._elsewhere = None
 
     def perform(self, step: Step) -> tuple[object, ConnectionFailed | None]:
         """The outcome of a step, or the error of the connection."""
@@ -122,6 +126,9 @@ class _Exchange:
 
     def _sent(self, request: Request, *, stream: bool = False) -> httpx.Response:
         arguments = self._service.arguments(request)
+        if request.elsewhere is not None:
+            self._elsewhere = httpx.Client(**self._service.settings_elsewhere(request.elsewhere))
+            return self._elsewhere.send(self._elsewhere.build_request(**arguments), stream=stream)
         if not isinstance(request.body, Upload):
             return self._http.send(self._http.build_request(**arguments), stream=stream)
         with request.body.file.open("rb") as file:

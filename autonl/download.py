@@ -148,11 +148,16 @@ def _fill(path: str, file: BufferedRandom, announced: Announced, on_progress: On
 def _receive(path: str, file: BufferedRandom, announced: Announced, on_progress: OnProgress) -> Call[None]:
     """Request the bytes missing from `file`. Thanks to If-Range, a file that has changed is sent in full instead."""
     received = _size_of(file)
-    headers = {"Range": f"bytes={received}-", "If-Range": announced.etag, **_AS_STORED}
-    reply: Reply = yield from open_response(Request("GET", path, headers=headers))
+    headers = {"Range": f"bytes={received}-", **_AS_STORED}
+    reply: Reply = yield from open_response(Request("GET", path, headers=headers | {"If-Range": announced.etag}))
+    etag = reply.headers.get("etag")
+    if reply.status == HTTPStatus.TEMPORARY_REDIRECT and "location" in reply.headers:
+        # To a bucket, which has an entity tag of its own; what it sends is compared with the announced SHA-256.
+        elsewhere, etag = reply.headers["location"], announced.etag
+        reply = yield from open_response(Request("GET", path, headers=headers, elsewhere=elsewhere))
     if not reply.ok:
         require_ok(replace(reply, body=(yield from read_rest())))
-    if reply.headers.get("etag") != announced.etag:
+    if etag != announced.etag:
         raise DownloadFailed("The file changed on the service during the download", [_AGAIN])
     if reply.status != HTTPStatus.PARTIAL_CONTENT:
         file.truncate(0)

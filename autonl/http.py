@@ -64,6 +64,11 @@ class Service:
             "verify": trusted,
         }
 
+    @staticmethod
+    def settings_elsewhere(url: str) -> dict[str, Any]:
+        """The arguments of an httpx client for a URL of another server: no redirects, and no login."""
+        return {"proxy": _proxy_of(urlsplit(url)), "trust_env": False, "verify": ssl.create_default_context()}
+
     def arguments(self, request: Request) -> dict[str, Any]:
         """The arguments of `build_request`, except for a body that is a file."""
         headers = dict(request.headers)
@@ -71,7 +76,7 @@ class Service:
             headers["Content-Length"] = str(request.body.file.stat().st_size)
         return {
             "method": request.method,
-            "url": f"{self.url}{request.path}",
+            "url": request.elsewhere or f"{self.url}{request.path}",
             "params": {name: value for name, value in request.params.items() if value is not None} or None,
             "headers": headers,
             "content": request.body if isinstance(request.body, bytes) else None,

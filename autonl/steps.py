@@ -34,7 +34,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class Request:
-    """A request below the URL of the service."""
+    """A request below the URL of the service.
+
+    Args:
+        elsewhere: a URL that the service gave, of another server, which gets no login; instead of `path`.
+    """
 
     method: str
     path: str
@@ -42,6 +46,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Upload | None = None
     timeout_s: float = READ_S
+    elsewhere: str | None = None
 
     @property
     def repeatable(self) -> bool:

@@ -15,6 +15,6 @@ COPY api api
 COPY worker worker
 COPY autonl autonl
 COPY cli cli
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-cache-dir --constraint constraints.txt ".[s3]"
 
 USER autonl

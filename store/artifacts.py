@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -12,11 +13,29 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlparse
 
-from autonl_core.files import check_room, write_atomically
-from store.errors import ArtifactError, NotFound
+from autonl_core.files import check_room, sha256_of, write_atomically
+from store.errors import ArtifactError, BucketUnavailable, NotFound
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _CHUNK_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServedAs:
+    """How a file is to be sent to users by a server other than the API."""
+
+    media_type: str = "application/octet-stream"
+    file_name: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a response. Names of files have no character that would have to be quoted."""
+        name = {"Content-Disposition": f'attachment; filename="{self.file_name}"'} if self.file_name else {}
+        return {"Content-Type": self.media_type, "Cache-Control": "private, no-cache, no-transform"} | name
+
+
+PLAIN = ServedAs()
 
 
 @dataclass(frozen=True)
@@ -29,16 +48,21 @@ class StoredFile:
 
 
 class ArtifactStore(Protocol):
-    """Storage for artifacts."""
+    """Storage for artifacts. In a bucket, every method but `download_url` raises BucketUnavailable."""
 
-    def put(self, key: str, source: Path) -> StoredFile:
+    def put(self, key: str, source: Path, served_as: ServedAs = PLAIN, *, replace: bool = False) -> StoredFile:
         """Copy the file at `source` to `key`; when this returns, the copy is complete and durable.
 
-        Raises OSError (ENOSPC) if the disk has no room for it beside the reserve.
+        Raises:
+            ArtifactError: there is a file with other content, and `replace` is false: an attempt writes each once.
+            OSError (ENOSPC): the disk has no room for it beside the reserve.
         """
 
     def open(self, key: str) -> BinaryIO:
-        """The file, opened for reading. Raises NotFound."""
+        """The file, opened for reading. Raises NotFound, and ArtifactError if it is found to be damaged."""
+
+    def download_url(self, key: str) -> str | None:
+        """Where a user may get the file for a short time, without a key; None: from the API."""
 
     def delete(self, key: str) -> None:
         """Delete the file at `key`, if it exists."""
@@ -58,9 +82,12 @@ class FileArtifactStore:
         self._root = root
         self._reserve_bytes = reserve_bytes
 
-    def put(self, key: str, source: Path) -> StoredFile:
+    def put(self, key: str, source: Path, served_as: ServedAs = PLAIN, *, replace: bool = False) -> StoredFile:
+        path = self._path(key)
         check_room(self._root, source.stat().st_size, self._reserve_bytes)
-        sha256, size_bytes = write_atomically(self._path(key), lambda temporary: _copy(source, temporary))
+        if not replace and path.exists() and sha256_of(path) != sha256_of(source):
+            raise ArtifactError(f"there is other content at {key!r} in the store; it is not replaced")
+        sha256, size_bytes = write_atomically(path, lambda temporary: _copy(source, temporary))
         return StoredFile(key, sha256, size_bytes)
 
     def open(self, key: str) -> BinaryIO:
@@ -72,6 +99,9 @@ class FileArtifactStore:
         except OSError as error:
             raise ArtifactError(f"artifact {key!r} cannot be opened: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
+
+    def download_url(self, key: str) -> str | None:
+        return None
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
@@ -88,18 +118,26 @@ class FileArtifactStore:
 
     def _path(self, key: str) -> Path:
         """The path of `key`. Raises ArtifactError if it is malformed, or points outside the root, even by a link."""
-        if not _KEY.fullmatch(key):
-            raise ArtifactError(f"artifact key {key!r} is malformed; use letters, digits, '.', '_', '-' and '/'")
         root = self._root.resolve()
-        path = root / key
+        path = root / checked_key(key)
         if not path.parent.resolve().is_relative_to(root):
             raise ArtifactError(f"artifact key {key!r} points outside the store")
         return path
 
 
-def open_artifacts(url: str, reserve_bytes: int = 0) -> ArtifactStore:
-    """The store that an artifact URL names. Raises ArtifactError if the URL is not supported."""
-    return FileArtifactStore(artifact_folder(url), reserve_bytes)
+def delete_or_leave(artifacts: ArtifactStore, prefix: str) -> None:
+    """Delete a folder that no row names any more, or log that it is left, if the bucket does not respond."""
+    try:
+        artifacts.delete_folder(prefix)
+    except BucketUnavailable as error:
+        log.warning("delete artifacts/%s in the bucket yourself, nothing needs it: %s", prefix, error)
+
+
+def checked_key(key: str) -> str:
+    """`key`. Raises ArtifactError if it is malformed."""
+    if not _KEY.fullmatch(key):
+        raise ArtifactError(f"artifact key {key!r} is malformed; use letters, digits, '.', '_', '-' and '/'")
+    return key
 
 
 def artifact_folder(url: str) -> Path:
@@ -111,7 +149,7 @@ def artifact_folder(url: str) -> Path:
         return Path(url)
     raise ArtifactError(
         f"ARTIFACT_URL begins with {parsed.scheme}://, which is not supported; use a folder that every host shares, "
-        "as file:///folder"
+        "as file:///folder, or a bucket, as s3://bucket/prefix"
     )
 
 

@@ -20,7 +20,7 @@ from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
 from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
-from store.artifacts import ArtifactStore
+from store.artifacts import ArtifactStore, delete_or_leave
 from store.checks import start_check
 from store.conditions import is_unfinished
 from store.dataset_files import DatasetFiles
@@ -196,7 +196,7 @@ class DatasetStore:
     def _delete_sheets(self, deleted: DatasetEntry) -> None:
         fingerprint = deleted.spec.fingerprint
         if deleted.spec.manifest and not any(entry.spec.fingerprint == fingerprint for entry in self.list()):
-            self._artifacts.delete_folder(sheets_folder(deleted.spec, deleted.tenant_id))
+            delete_or_leave(self._artifacts, sheets_folder(deleted.spec, deleted.tenant_id))
 
     def _exists(self, name: str) -> bool:
         with self._database.read_scope() as session:

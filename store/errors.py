@@ -20,7 +20,9 @@ StoreError
 ├── AlreadyWritten       a repeated update was already stored
 ├── SchemaOutdated       the database is not migrated to the newest revision
 ├── BackupError          a backup cannot be taken, is damaged, or does not fit
-├── ArtifactError        an artifact key or URL cannot be used
+├── ArtifactError        an artifact key, URL or bucket cannot be used
+│   └── ArtifactDamaged  a stored file is not the one that was put
+├── BucketUnavailable    the bucket that has the artifacts and the run states does not respond
 ├── TenantExists         a tenant of this name exists
 ├── TenantInUse          a tenant has searches that have not ended, or is the default one
 ├── OtherTenant          a row of one tenant was to be stored for another; a bug in the caller
@@ -134,7 +136,15 @@ class BackupError(StoreError):
 
 
 class ArtifactError(StoreError):
-    """An artifact key or URL cannot be used."""
+    """An artifact key, URL or bucket cannot be used."""
+
+
+class ArtifactDamaged(ArtifactError):
+    """A stored file is not the one that was put."""
+
+
+class BucketUnavailable(StoreError):
+    """The bucket that has the artifacts and the run states does not respond, or not in time. It may be asked again."""
 
 
 class TenantExists(StoreError):

@@ -1,4 +1,4 @@
-"""Readiness of this host: can it reach a migrated database and the broker?
+"""Readiness of this host: can it reach a migrated database, the broker and the bucket, if there is one?
 
 `python -m store.readiness` exits with code 0 if it can; otherwise it prints each problem and exits with code 1.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 
 from store.db import UNAVAILABLE, Database
-from store.errors import BrokerUnreachable, SchemaOutdated
+from store.errors import ArtifactError, BrokerUnreachable, BucketUnavailable, SchemaOutdated
+from store.file_places import bucket_of
 from store.migrate import check_schema
 from store.queue import check_broker
 from store.settings import Settings
@@ -32,7 +33,18 @@ def readiness_problems(settings: Settings) -> list[str]:
         check_broker(settings.broker_url, timeout_s=_BROKER_TIMEOUT_S)
     except BrokerUnreachable as error:
         problems.append(str(error))
+    if (problem := _bucket_problem(settings)) is not None:
+        problems.append(problem)
     return problems
+
+
+def _bucket_problem(settings: Settings) -> str | None:
+    try:
+        if (bucket := bucket_of(settings)) is not None:
+            bucket.require_conditional_puts()
+    except (ArtifactError, BucketUnavailable) as error:
+        return str(error)
+    return None
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from store.bucket_settings import BucketSettings
 from store.limit_settings import LimitSettings
 from store.quota_settings import QuotaSettings
 from store.service_url import DEFAULT_SERVICE_URL
@@ -27,7 +28,7 @@ def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
 
 
-class Settings(SlotSettings, QuotaSettings, LimitSettings, TelemetrySettings):
+class Settings(SlotSettings, QuotaSettings, BucketSettings, LimitSettings, TelemetrySettings):
     """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)
@@ -40,7 +41,9 @@ class Settings(SlotSettings, QuotaSettings, LimitSettings, TelemetrySettings):
     )
     broker_url: str = Field(default="redis://127.0.0.1:6379/0", validation_alias=_url("broker_url"))
     artifact_url: str = Field(
-        default="", validation_alias=_url("artifact_url"), description="empty: data_dir/artifacts"
+        default="",
+        validation_alias=_url("artifact_url"),
+        description="empty: data_dir/artifacts; or s3://bucket/prefix",
     )
 
     beat_s: float = Field(default=10, gt=0, description="interval at which supervisors extend their leases")
@@ -232,7 +235,7 @@ class Settings(SlotSettings, QuotaSettings, LimitSettings, TelemetrySettings):
 
     @property
     def searches_dir(self) -> Path:
-        """Work folders and logs of searches; worker hosts must share it to resume each other's searches."""
+        """Work folders and logs of searches; without a bucket, hosts must share it to resume each other's searches."""
         return self.data_dir / "searches"
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from store.answers import AnswerStore
 from store.architectures import ArchitectureStore
-from store.artifacts import ArtifactStore, open_artifacts
+from store.artifacts import ArtifactStore
 from store.claims import ClaimStore
 from store.compute_estimates import ComputeEstimateStore
 from store.control import ControlStore
@@ -15,11 +15,13 @@ from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
 from store.events import EventStore
+from store.file_places import FilePlaces, open_file_places
 from store.keys import KeyStore
 from store.labels import LabelStore
 from store.queue_places import QueueStore
 from store.quotas import QuotaStore
 from store.retention import RetentionStore
+from store.run_state_files import RunStateFiles
 from store.searches import SearchStore
 from store.settings import Settings
 from store.supernets import SupernetStore
@@ -75,6 +77,7 @@ class Stores:
     webhook_feed: WebhookFeed
     webhook_sending: WebhookSendingStore
     artifacts: ArtifactStore
+    run_states: RunStateFiles
     _of_tenants: dict[str, Stores] = field(default_factory=dict, repr=False, compare=False)
 
     def of_tenant(self, tenant_id: str) -> Stores:
@@ -83,7 +86,8 @@ class Stores:
         if made is None:
             if len(self._of_tenants) >= _MAX_TENANTS:
                 self._of_tenants.clear()
-            made = _stores(self.settings, self.database.of_tenant(tenant_id), self.artifacts, tenant_id)
+            places = FilePlaces(self.artifacts, self.run_states)
+            made = _stores(self.settings, self.database.of_tenant(tenant_id), places, tenant_id)
             self._of_tenants[tenant_id] = made
         return made
 
@@ -93,15 +97,13 @@ class Stores:
 
 def open_stores(settings: Settings) -> Stores:
     """The stores that `settings` name. Raises ArtifactError or ValueError if a URL is not supported."""
-    database = Database(settings.resolved_database_url)
-    artifacts = open_artifacts(settings.resolved_artifact_url, settings.disk_reserve_bytes)
-    return _stores(settings, database, artifacts, DEFAULT_TENANT)
+    return _stores(settings, Database(settings.resolved_database_url), open_file_places(settings), DEFAULT_TENANT)
 
 
-def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, tenant_id: str) -> Stores:
+def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_id: str) -> Stores:
     """`tenant_id` says where uploads are."""
     datasets, weights = (folder_of(folder, tenant_id) for folder in (settings.datasets_dir, settings.weights_dir))
-    reserve_bytes = settings.disk_reserve_bytes
+    reserve_bytes, artifacts = settings.disk_reserve_bytes, places.artifacts
     return Stores(
         settings=settings,
         tenant_id=tenant_id,
@@ -131,4 +133,5 @@ def _stores(settings: Settings, database: Database, artifacts: ArtifactStore, te
         webhook_feed=WebhookFeed(database),
         webhook_sending=WebhookSendingStore(database),
         artifacts=artifacts,
+        run_states=places.run_states,
     )

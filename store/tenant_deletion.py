@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from store.artifacts import delete_or_leave
+from store.search_files import delete_search_files
 from store.stores import Stores
 from store.upload_folder import folder_of
 
@@ -18,9 +20,8 @@ def delete_tenant(stores: Stores, tenant_id: str) -> int:
     search_ids = stores.tenants.delete(tenant_id)
     settings = stores.settings
     for search_id in search_ids:
-        stores.artifacts.delete_folder(search_id)
-        shutil.rmtree(settings.searches_dir / search_id, ignore_errors=True)
-    stores.artifacts.delete_folder(f"tenants/{tenant_id}")
+        delete_search_files(stores, search_id)
+    delete_or_leave(stores.artifacts, f"tenants/{tenant_id}")
     for folder in (settings.datasets_dir, settings.weights_dir, settings.cache_dir):
         shutil.rmtree(folder_of(folder, tenant_id), ignore_errors=True)
     return len(search_ids)

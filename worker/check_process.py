@@ -25,7 +25,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.files import fsync_folder
 from autonl_core.host.confinement import FileAccess
 from autonl_core.host.messages import FAILED
-from store.artifacts import ArtifactStore
+from store.artifacts import ArtifactStore, ServedAs
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
 from store.datasets import sheets_folder
@@ -40,6 +40,7 @@ from worker.retry import retry_while_unavailable
 from worker.saved_checks import saved_folder
 
 WORK_PREFIX = ".check-"
+_SHEET = ServedAs("image/jpeg")
 _MODULE = "autonl_core.dataset_check.confined_check"
 
 
@@ -86,13 +87,13 @@ def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
         return
     sheets = {f"{sheets_folder(checked.spec, lease.tenant_id)}/{sheet.name}": sheet for sheet in checked.sheets}
     for key, sheet in sheets.items():  # not under the lock: flushing many files to disk takes long
-        stores.artifacts.put(key, sheet)
+        _put_sheet(stores.artifacts, key, sheet)
     files: DatasetFiles = stores.datasets.files
     target = files.folder / checked.manifest.name
     with files.locked():
         for key, sheet in sheets.items():
             if not _exists(stores.artifacts, key):  # deleted with the last other dataset of the same images
-                stores.artifacts.put(key, sheet)
+                _put_sheet(stores.artifacts, key, sheet)
         checked.manifest.replace(target)
         fsync_folder(files.folder)
         spec = replace(checked.spec, manifest=str(target))
@@ -173,9 +174,14 @@ def _work_dir(settings: Settings) -> Iterator[Path]:
         shutil.rmtree(work_dir, ignore_errors=True)
 
 
+def _put_sheet(artifacts: ArtifactStore, key: str, sheet: Path) -> None:
+    """In place of that of another dataset of the same images, which another version may have drawn."""
+    retry_while_unavailable(lambda: artifacts.put(key, sheet, _SHEET, replace=True))
+
+
 def _exists(artifacts: ArtifactStore, key: str) -> bool:
     try:
-        artifacts.open(key).close()
+        retry_while_unavailable(lambda: artifacts.open(key)).close()
     except NotFound:
         return False
     return True

@@ -8,46 +8,37 @@ code (`worker/exit_codes.py`) says what is left for the supervisor to record.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from autonl_core.datasets.check_report import DatasetReport
-from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import (
     AutonlError,
     Interrupted,
     OtherVersion,
-    ParentError,
     VerificationError,
-    WeightSetError,
 )
 from autonl_core.host.environment import launched_rank
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.host.wake_ups import wake_promptly
-from autonl_core.parallel.ranks import join
-from autonl_core.run.host_options import HostOptions
-from autonl_core.spec.config import NO_INIT, SearchConfig
-from autonl_core.spec.progress import SavedState
 from autonl_core.spec.result import ResultFile, SearchResult
-from autonl_core.spec.weight_set import InitialWeights
-from store.artifacts import StoredFile
-from store.errors import ArtifactError, LeaseLost, NotFound
+from store.artifacts import ServedAs, StoredFile
+from store.errors import LeaseLost, NotFound
 from store.leases import Lease
 from store.models import Search
-from store.states import ExitClass
 from store.stores import Stores
-from store.upload_folder import folder_of
 from telemetry.ids import set_process_ids
 from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
+from worker.downloads import served_as_format
 from worker.exit_codes import ExitCode, exit_code_of, exit_with
 from worker.lifeline import Lifeline
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
+from worker.search_work import load_work
 from worker.sink import RowSink
 from worker.workspace import Workspace
 
@@ -113,11 +104,12 @@ def error_type(error: AutonlError) -> str:
 def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     from autonl_core.search import run_search  # loads torch: only once the lifeline is held
 
-    work = _load_work(stores, lease)
+    work = load_work(stores, lease)
     stores = stores.of_tenant(work.search.tenant_id)  # what the search names is what its tenant calls so
     workspace = Workspace(stores.settings, lease.search_id)
-    _clear_up(stores, lease, workspace, [str(state.path) for state in work.run_states])
-    with contextlib.closing(RowSink(stores, lease, workspace)) as sink:
+    retry_while_unavailable(lambda: stores.run_states.take_over(lease))
+    _clear_up(stores, lease, workspace, [state.path for state in work.saved])
+    with contextlib.closing(RowSink(stores, lease, workspace, work.search.dataset)) as sink:
         return run_search(
             work.config,
             work.dataset,
@@ -133,18 +125,18 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
 
 def help_out(search_id: str, fence: int) -> ExitCode:
     """What ranks other than 0 do of an attempt. They write nothing: whatever ends it, rank 0 records."""
-    lease = Lease(search_id, fence)
     wake_promptly()
     with process_context(lambda settings: settings.child_memory_bytes) as context:
         from autonl_core.search import help_search  # loads torch: only once the lifeline is held
 
+        if not context.settings.child_memory_bytes:
+            keep_freed_memory()
         try:
-            work = _load_work(context.stores, lease)
-            folder = Workspace(context.settings, search_id).attempt_dir(fence)
+            work = load_work(context.stores, Lease(search_id, fence))
             help_search(
                 work.config,
                 work.dataset,
-                folder,
+                Workspace(context.settings, search_id).attempt_dir(fence),
                 stop=context.lifeline,
                 resume_from=work.run_states,
                 host=work.host,
@@ -153,66 +145,6 @@ def help_out(search_id: str, fence: int) -> ExitCode:
         except AutonlError as error:
             print(f"a rank stops: {error}", file=sys.stderr)
     return ExitCode.FINISHED
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What the rows say of a search, and its settings say of this host."""
-
-    search: Search
-    config: SearchConfig
-    dataset: DatasetSpec
-    run_states: Sequence[SavedState]
-    host: HostOptions
-    init: InitialWeights | None
-
-
-def _load_work(stores: Stores, lease: Lease) -> _Work:
-    """The search of an attempt. Waits for the other ranks of it, if there are any."""
-    settings = stores.settings
-    ranks = join(settings.device)
-    search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
-    stores = stores.of_tenant(search.tenant_id)
-    workspace = Workspace(settings, lease.search_id)
-    saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
-    config = SearchConfig.stored(search.config)
-    states = [SavedState(workspace.absolute(state.path), state.sha256, state.size_bytes, state.step) for state in saved]
-    host = HostOptions(
-        device=settings.device,
-        save_steps=settings.save_steps,
-        disk_reserve_bytes=settings.disk_reserve_bytes,
-        micro_batches=2 ** retry_while_unavailable(lambda: _memory_crashes(stores, lease)),
-        cache_dir=folder_of(settings.cache_dir, search.tenant_id),
-        cache_limit_bytes=settings.cache_bytes,
-        parent_supernet=_parent(stores, config, workspace.attempt_dir(lease.fence), ranks.rank),
-        supernet_limit_bytes=settings.supernet_bytes,
-        limits=settings.limits,
-        ranks=ranks,
-    )
-    dataset = DatasetSpec.from_json(search.dataset_spec)
-    return _Work(search, config, dataset, states, host, _initial_weights(stores, config))
-
-
-def _initial_weights(stores: Stores, config: SearchConfig) -> InitialWeights | None:
-    """The weights that the search starts from. Raises WeightSetError if this worker does not have them."""
-    if config.init == NO_INIT:
-        return None
-    try:
-        return retry_while_unavailable(lambda: stores.weight_sets.initial(config.init))
-    except NotFound as error:
-        raise WeightSetError(f"the search starts from weights that are not there: {error}") from error
-
-
-def _parent(stores: Stores, config: SearchConfig, folder: Path, rank: int) -> Path | None:
-    """A copy, of each rank, of the supernet that the search goes on from. Raises ParentError if it is gone."""
-    if config.parent is None:
-        return None
-    target, parent_id = folder / f"parent-{rank}.safetensors", config.parent
-    try:
-        retry_while_unavailable(lambda: stores.supernets.fetch(parent_id, target))
-    except (NotFound, ArtifactError) as error:
-        raise ParentError(f"the search cannot go on from search {parent_id}: {error}") from error
-    return target
 
 
 def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:
@@ -227,17 +159,14 @@ def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:
 def _clear_up(stores: Stores, lease: Lease, workspace: Workspace, run_states: Sequence[str]) -> None:
     """Delete files of earlier attempts that no row refers to."""
     workspace.delete_unreferenced(lease.fence, run_states)
+    delete = stores.run_states.delete_unreferenced
+    retry_while_unavailable(lambda: delete(lease.search_id, lease.fence, run_states))
     artifacts = retry_while_unavailable(lambda: stores.architectures.artifacts(lease.search_id))
     supernet = retry_while_unavailable(lambda: stores.supernets.get(lease.search_id))
     kept = [artifact.key for artifact in artifacts] + ([supernet.key] if supernet is not None else [])
     for fence in range(1, lease.fence):
-        stores.artifacts.delete_folder(f"{lease.search_id}/{fence}", keep=kept)
-
-
-def _memory_crashes(stores: Stores, lease: Lease) -> int:
-    """How many earlier attempts ran out of memory: each halves the size of the micro-batches."""
-    attempts = stores.searches.attempts(lease.search_id)
-    return sum(attempt.exit_class == ExitClass.OUT_OF_MEMORY for attempt in attempts)
+        folder = f"{lease.search_id}/{fence}"
+        retry_while_unavailable(functools.partial(stores.artifacts.delete_folder, folder, keep=kept))
 
 
 def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
@@ -246,13 +175,18 @@ def _hand_over(stores: Stores, lease: Lease, result: SearchResult) -> None:
         raise VerificationError(
             f"the network costs {result.architecture.macs:,} MACs, more than its budget of {result.flops_budget:,}"
         )
-    files = {kind: _store(stores, lease, file) for kind, file in result.files.items()}
+    dataset = retry_while_unavailable(lambda: stores.searches.get(lease.search_id)).dataset
+    files = {
+        kind: _store(stores, lease, file, served_as_format(kind, dataset, result.architecture.arch_id))
+        for kind, file in result.files.items()
+    }
     retry_while_unavailable(lambda: stores.claims.finish(lease, result, files))
 
 
-def _store(stores: Stores, lease: Lease, file: ResultFile) -> StoredFile:
+def _store(stores: Stores, lease: Lease, file: ResultFile, served_as: ServedAs) -> StoredFile:
     """Copy a file to the artifact store. Raises VerificationError if what arrived there is not what was scored."""
-    stored = stores.artifacts.put(lease.artifact_key(file.path.name), file.path)
+    key = lease.artifact_key(file.path.name)
+    stored = retry_while_unavailable(lambda: stores.artifacts.put(key, file.path, served_as))
     if stored.sha256 != file.sha256:
         raise VerificationError(
             f"{file.path.name} changed on its way to the artifact store: it arrived with SHA-256 {stored.sha256}, "

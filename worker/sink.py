@@ -13,10 +13,13 @@ from typing import Any
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
 from autonl_core.wording.event_details import detail_text
+from store.artifacts import PLAIN, ServedAs, StoredFile
 from store.db import UNAVAILABLE
 from store.errors import AlreadyWritten, LeaseLapsed
 from store.leases import Lease
+from store.run_state_files import KeptState
 from store.stores import Stores
+from worker.downloads import served_as_format
 from worker.phase_spans import PhaseSpans
 from worker.retry import retry_while_unavailable
 from worker.workspace import Workspace
@@ -29,12 +32,18 @@ log = logging.getLogger(__name__)
 class RowSink:
     """A `ProgressSink` that writes to the store. Every method raises LeaseLost if another attempt owns the search.
 
-    What it writes is in the log of the attempt too, so that `autonl logs` shows how a search went.
+    What it writes is in the log of the attempt too, so that `autonl logs` shows how a search went. A file
+    is where other hosts find it before a row names it.
+
+    Args:
+        dataset: its name, which names of downloads contain.
     """
 
-    def __init__(self, stores: Stores, lease: Lease, workspace: Workspace) -> None:
+    def __init__(self, stores: Stores, lease: Lease, workspace: Workspace, dataset: str) -> None:
         self._updates = stores.updates
         self._artifacts = stores.artifacts
+        self._run_states = stores.run_states
+        self._dataset = dataset
         self._lease = lease
         self._workspace = workspace
         self._number = 0
@@ -79,19 +88,27 @@ class RowSink:
     def saved(self, state: SavedState) -> None:
         log.info("run state %d saved", state.step)
         path = self._workspace.relative(state.path)
+        kept = KeptState(path, state.step)
+        outdated = retry_while_unavailable(lambda: self._run_states.keep(self._lease, kept, state.path, state.sha256))
         self._write(
             lambda lease: self._updates.saved(
                 lease, step=state.step, path=path, sha256=state.sha256, size_bytes=state.size_bytes
             )
         )
+        retry_while_unavailable(lambda: self._run_states.delete(outdated))
 
     def best_kept(self, record: ArchitectureRecord, checkpoint: Path) -> None:
-        stored = self._artifacts.put(self._lease.artifact_key(checkpoint.name), checkpoint)
+        served_as = served_as_format("safetensors", self._dataset, record.arch_id)
+        stored = self._put(checkpoint, served_as)
         self._write(lambda lease: self._updates.checkpoint(lease, record, stored))
 
     def supernet_kept(self, path: Path) -> None:
-        stored = self._artifacts.put(self._lease.artifact_key(path.name), path)
+        stored = self._put(path, PLAIN)
         self._write(lambda lease: self._updates.supernet(lease, stored))
+
+    def _put(self, file: Path, served_as: ServedAs) -> StoredFile:
+        key = self._lease.artifact_key(file.name)
+        return retry_while_unavailable(lambda: self._artifacts.put(key, file, served_as))
 
     def _write(self, update: Callable[[Lease], None]) -> None:
         """Write an update exactly once: its number reveals a retry of a commit whose answer was lost."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autonl_core.spec.progress import StopRequest
 from store.db import UNAVAILABLE
-from store.errors import LeaseLost, NotFound
+from store.errors import BucketUnavailable, LeaseLost, NotFound
 from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
@@ -231,8 +231,19 @@ class Supervisor:
             state = self._stores.searches.get(lease.search_id).state
         except NotFound:
             return  # deleted in the meantime
-        if state == SearchState.SUCCEEDED:
+        self._delete_files(lease, workspace, has_succeeded=state == SearchState.SUCCEEDED)
+
+    def _delete_files(self, lease: Lease, workspace: Workspace, *, has_succeeded: bool) -> None:
+        """Delete what the next attempt will not need; a sweeper deletes what a bucket keeps now."""
+        run_states = self._stores.run_states
+        if has_succeeded:
             workspace.delete_run_states()
+            try:
+                run_states.delete_states(lease.search_id)
+            except BucketUnavailable as error:
+                log.warning("the run states of search %s are deleted later: %s", lease.search_id, error)
+        elif not run_states.is_shared_folder:
+            workspace.delete_attempt(lease.fence)
 
     def _close(self, lease: Lease, end: ProcessEnd, tail: str) -> None:
         claims = self._stores.claims

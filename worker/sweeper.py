@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import threading
 import time
 from pathlib import Path
 
 from store.db import UNAVAILABLE
-from store.errors import DatasetInUse, NotFound, WeightSetInUse
+from store.errors import BucketUnavailable, DatasetInUse, NotFound, WeightSetInUse
 from store.queue import WorkerNotifier
+from store.search_files import delete_search_files
 from store.states import SearchState
 from store.stores import Stores
 from telemetry.exposition import serve_metrics
@@ -62,8 +62,8 @@ class Sweeper:
                 if self._answering_since is not None and began - self._answering_since >= self._stores.settings.lease_s:
                     self._sweep()
             if began >= self._clean_up_at:
-                self.clean_up()
                 self._clean_up_at = began + CLEAN_UP_S
+                self._clean_up_if_possible()
         except UNAVAILABLE as error:
             log.warning("database unavailable; no sweep until it has answered for a full lease: %s", error)
             self._answering_since = None
@@ -72,28 +72,38 @@ class Sweeper:
         if self._answering_since is None:
             self._answering_since = time.monotonic()
 
+    def _clean_up_if_possible(self) -> None:
+        try:
+            self.clean_up()
+        except BucketUnavailable as error:
+            log.warning("what is not needed any more is deleted later: %s", error)
+
     def clean_up(self) -> None:
         """Delete old supernets and first answers, and what was written for a search that was already gone."""
         self._stores.supernets.delete_old()
         self._stores.answers.delete_old()
         self._forget()
         settings = self._stores.settings
-        untouched = [folder.name for folder in settings.searches_dir.glob("*/") if _is_untouched(folder)]
+        in_bucket = self._stores.run_states.untouched(UNTOUCHED_S)
+        folders = [folder.name for folder in settings.searches_dir.glob("*/") if _is_untouched(folder)]
+        untouched = sorted({*folders, *in_bucket})
         for start in range(0, len(untouched), _BATCH):
             search_ids = untouched[start : start + _BATCH]
             states = self._stores.searches.states_of(search_ids)
             for search_id in search_ids:
                 if search_id not in states:
-                    shutil.rmtree(settings.searches_dir / search_id, ignore_errors=True)
-                    self._stores.artifacts.delete_folder(search_id)
+                    delete_search_files(self._stores, search_id)
                 elif states[search_id] == SearchState.SUCCEEDED:
                     Workspace(settings, search_id).delete_run_states()
+                    if in_bucket.get(search_id):
+                        self._stores.run_states.delete_states(search_id)
 
     def _forget(self) -> None:
         """Delete what is kept for a time only, as the settings say."""
         stores = self._stores
         for gone in stores.retention.forget_files():
             Workspace(stores.settings, gone.search_id).delete_unreferenced(gone.fence + 1, ())
+            stores.run_states.delete_unreferenced(gone.search_id, gone.fence + 1, ())
             log.info("the files of search %s are no longer kept", gone.search_id)
         if count := stores.retention.forget_events():
             log.info("the events of %d searches are no longer kept", count)

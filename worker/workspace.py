@@ -63,6 +63,10 @@ class Workspace:
             with contextlib.suppress(OSError):  # not empty, or missing
                 folder.rmdir()
 
+    def delete_attempt(self, fence: int) -> None:
+        """Delete the folder of an attempt that has ended, and whose run states are elsewhere. Its log stays."""
+        shutil.rmtree(self._attempt_dir(fence), ignore_errors=True)
+
     def delete_run_states(self) -> None:
         """Delete the attempt folders of a search that will not be resumed. Logs stay."""
         for folder in self._folder.glob("attempt-*/"):

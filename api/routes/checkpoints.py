@@ -10,7 +10,14 @@ from starlette.responses import StreamingResponse
 from api import problems
 from api.access import ReadStores
 from api.dependencies import ArchId, IfNoneMatch, SearchIdQuery
-from api.file_responses import ByteRange, cache_headers, file_response, make_file_etag, not_modified
+from api.file_responses import (
+    ByteRange,
+    cache_headers,
+    file_response,
+    make_file_etag,
+    not_modified,
+    redirect_to_bucket,
+)
 from api.openapi_responses import header_schemas, problem_responses
 from api.problems import ProblemError
 from api.search_responses import POLL_S
@@ -36,6 +43,10 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": header_schemas("ETag", "Repr-Digest", "Content-Range"),
     },
     304: {"description": "Not modified", "headers": header_schemas("ETag")},
+    307: {
+        "description": "The file is in a bucket, which sends it, or ranges of it, to a client that follows soon",
+        "headers": {"Location": {"description": "a signed URL", "required": True, "schema": {"type": "string"}}},
+    },
     **problem_responses(
         problems.NOT_FOUND, problems.CHECKPOINT_NOT_READY, problems.RANGE_NOT_SATISFIABLE, problems.INVALID_REQUEST
     ),
@@ -61,7 +72,7 @@ def download_checkpoint(
     """The trained network as one file in the requested format.
 
     A format that the search did not export, or whose accuracy differs too much from PyTorch's, is refused with the
-    reason.
+    reason. Where files are in a bucket, GET answers with a redirect to it, and HEAD with the headers of the file.
     """
     artifact = stores.architectures.artifact(arch_id, file_format, search_id=search_id)
     if artifact is None:
@@ -71,6 +82,8 @@ def download_checkpoint(
         return unchanged
     is_current = if_range in (None, make_file_etag(artifact))
     byte_range = ByteRange.parse(range_header, artifact.size_bytes) if is_current else None
+    if (elsewhere := redirect_to_bucket(request, stores.artifacts, artifact)) is not None:
+        return elsewhere
     facts = FORMATS[file_format]
     name = network_name(stores.searches.get(artifact.search_id).dataset, arch_id) + facts.ending
     headers |= {

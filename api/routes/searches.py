@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -37,6 +36,7 @@ from autonl_core.spec.labels import MAX_LABELS, LabelText, read_label
 from store.errors import DatasetChanged, SearchChanged, StartChanged, TooManyLabels
 from store.models import Search
 from store.page_tokens import MAX_PAGE_SIZE
+from store.search_files import delete_search_files
 from store.search_lists import SearchFilter
 from store.states import SearchState
 from store.stores import Stores
@@ -213,8 +213,7 @@ def delete_search(request: Request, search_id: SearchId, stores: SubmitStores, i
     responses = _responses(request, stores)
     _if_current(responses, search_id, if_match, lambda versions: stores.searches.delete(search_id, versions))
     # Rows are deleted first: a crash here leaves files without a row, never a row without its file.
-    stores.artifacts.delete_folder(search_id)
-    shutil.rmtree(stores.settings.searches_dir / search_id, ignore_errors=True)
+    delete_search_files(stores, search_id)
 
 
 def _plan(valid: ValidSearch, stores: Stores) -> PlanView:

@@ -30,6 +30,7 @@ def restore_backup(settings: Settings, path: Path) -> Manifest:
         BackupError: it is damaged, of a newer version or another kind of database, or the service has something.
         OSError: the disk is full.
     """
+    folders_of(settings)  # raises if files are in a bucket
     with open_source(path) as source:
         manifest = source.manifest
         _require_fitting(manifest, settings)

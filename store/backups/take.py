@@ -36,8 +36,7 @@ def take_backup(settings: Settings, path: Path) -> Manifest:
     """Write a backup to `path`, a new folder, or a new file that ends in `.tar`.
 
     Raises:
-        BackupError: there is something at `path`, or the database cannot be copied.
-        ArtifactError: the artifact store is not a folder.
+        BackupError: there is something at `path`, the database cannot be copied, or files are in a bucket.
         OSError: a disk is full.
     """
     database = Database(settings.resolved_database_url)

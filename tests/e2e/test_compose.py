@@ -151,7 +151,7 @@ def test_images_copy_existing_files_and_do_not_run_as_root(image: str) -> None:
 
 def test_only_the_worker_s_image_contains_torch() -> None:
     assert "[worker]" not in (ROOT / "docker/api.Dockerfile").read_text()
-    assert ".[worker]" in (ROOT / "docker/worker.Dockerfile").read_text()
+    assert ".[worker,s3]" in (ROOT / "docker/worker.Dockerfile").read_text()
 
 
 def test_one_worker_uses_several_gpus_with_the_file_for_them() -> None:
@@ -168,3 +168,11 @@ def test_one_worker_uses_several_gpus_with_the_file_for_them() -> None:
 def test_without_that_file_a_worker_has_one_gpu(services: dict[str, Any]) -> None:
     (gpus,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert str(gpus["count"]) == "1"
+
+
+def test_a_bucket_is_added_by_a_second_file_with_secrets_from_the_environment_only() -> None:
+    text = (ROOT / "deploy/bucket/docker-compose.yml").read_text()
+    for name in ("ARTIFACT_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert f"{name}: ${{{name}:?" in text
+    services = yaml.safe_load(text)["services"]
+    assert set(services) == {"api", "sweeper", "checker", "worker"}  # who reads or writes files of searches

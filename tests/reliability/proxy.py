@@ -26,6 +26,7 @@ class FaultProxy:
         self._lose: bytes | None = None
         self.lost = threading.Event()  # set once the requested reply has been lost
         self.reply_bytes = 0  # forwarded so far
+        self.changes: tuple[bytes, bytes] | None = None  # in requests: what, and into what of the same length
         self._allowed: int | None = None
         self._then = "break"
         self.reached = threading.Event()  # set once the allowed bytes have been forwarded
@@ -95,6 +96,9 @@ class FaultProxy:
             self._allowed = None
         return None
 
+    def _changed(self, chunk: bytes) -> bytes:
+        return chunk if self.changes is None else chunk.replace(*self.changes)
+
     def close(self) -> None:
         self._listener.close()
         self.cut()
@@ -125,7 +129,7 @@ class FaultProxy:
                     self.lost.set()
                     break
                 with self._lock:
-                    forwarded = self._forwarded(chunk, source) if replies else chunk
+                    forwarded = self._forwarded(chunk, source) if replies else self._changed(chunk)
                 if forwarded is None:
                     break
                 sink.sendall(forwarded)

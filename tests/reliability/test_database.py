@@ -127,7 +127,7 @@ def test_a_commit_whose_answer_is_lost_is_repeated_and_stored_once(postgres: Pos
     stores = open_stores(settings)
     search_id = queue_search(stores)
     lease = claim(stores)
-    sink = RowSink(stores, lease, Workspace(settings, search_id))
+    sink = RowSink(stores, lease, Workspace(settings, search_id), "digits")
     for number in range(3):
         proxy.lose_reply(b"COMMIT")
         sink.event(EventKind.CANDIDATES_SCORED, {"count": number})

