@@ -69,9 +69,10 @@ class TestCheckedDatasets:
         self, specs: dict[str, DatasetSpec], tmp_path: Path
     ) -> None:
         """They share a cache, in which decoded images do not fit."""
+        copy = write_folder(tmp_path / "copy", images())  # written later: its files have other times
         found = []
-        for spec in specs.values():
-            data = prepare(spec, 8, tmp_path, cache_limit_bytes=1)
+        for spec in (*specs.values(), checked(copy, tmp_path / "work")):
+            data = prepare(spec, 8, tmp_path / "cache", cache_limit_bytes=1)
             assert data.sharded
             found.append(data.train.pixels.read(data.train.indices).tobytes())
         assert len(set(found)) == 1
