@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from autonl_core.datasets.data_source import Location
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.packed.index import Index
@@ -16,7 +18,7 @@ class Shards(PackedSource):
 
     name = "shards"
     title = "a folder or zip archive of tar shards"
-    kind: PackedKind = "shards"
+    kind: ClassVar[PackedKind] = "shards"
 
     def index(self, packed: Packed, limits: Limits) -> Index:
         return index_tars(packed, limits)

@@ -44,7 +44,7 @@ class Run:
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.communicate()
 
     def _pids(self) -> list[int]:
         found = []
