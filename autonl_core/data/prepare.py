@@ -162,7 +162,7 @@ def _sharded_name(dataset: DatasetSpec, name: str) -> str:
     if dataset.is_builtin:
         return f"{name}-sharded"
     try:
-        mark = get_source(dataset.kind).storage_mark(Path(dataset.location))
+        mark = get_source(dataset.kind).storage_mark(Path(dataset.location)) + dataset.stored
     except OSError as error:
         raise DatasetError(f"no dataset at {dataset.location}: {error.strerror}") from error
     suffix = f"-{hashlib.sha256(mark.encode()).hexdigest()[:16]}" if mark else ""

@@ -27,7 +27,7 @@ from autonl_core.dataset_check.mirror_checks import check_mirroring
 from autonl_core.dataset_check.name_checks import check_files, check_layout
 from autonl_core.dataset_check.splitting import split_images
 from autonl_core.datasets.check_report import SHOWN_CLASSES, DatasetReport
-from autonl_core.datasets.data_source import FileSource
+from autonl_core.datasets.data_source import FileSource, MarksByStorage
 from autonl_core.datasets.items import Item
 from autonl_core.datasets.layout import Layout, open_layout
 from autonl_core.datasets.layouts.grammar import AUTO
@@ -35,7 +35,7 @@ from autonl_core.datasets.layouts.image_tables import may_have_labels
 from autonl_core.datasets.limits import DEFAULT_LIMITS, Limits
 from autonl_core.datasets.manifest import manifest_fingerprint, write_manifest
 from autonl_core.datasets.place_words import in_user_words, shown_as
-from autonl_core.datasets.scan import content_fingerprint
+from autonl_core.datasets.scan import content_fingerprint, state_fingerprint
 from autonl_core.datasets.sources import UPLOAD_SOURCE, open_source, require_source
 from autonl_core.datasets.spec import DatasetSpec, DuplicatesRule, GreyRange
 from autonl_core.errors import AmbiguousLayout, DatasetError, LayoutReading
@@ -63,7 +63,8 @@ class _Usable:
     classes: tuple[str, ...]
     items: list[Item]
     image_size: int
-    content: str  # a fingerprint of the files
+    content: str  # a fingerprint of the files, equal for equal files
+    stored: str  # changes with the files, where `content` would have to read them; else empty
     tables: tuple[str, ...]  # that decided about classes or splits
     horizontal_flip: bool  # whether a mirrored image still shows its class
     grey_range: GreyRange | None
@@ -132,7 +133,9 @@ def _unreadable(error: OSError, path: Path) -> str:
 def _spec(name: str, place: _Place, usable: _Usable) -> DatasetSpec:
     """What is known of a usable dataset before its images are counted."""
     spec = DatasetSpec(name, place.kind, str(place.path), usable.classes, usable.image_size, 0, 0, "")
-    return replace(spec, layout=place.layout, duplicates=place.duplicates, grey_range=usable.grey_range)
+    return replace(
+        spec, layout=place.layout, duplicates=place.duplicates, grey_range=usable.grey_range, stored=usable.stored
+    )
 
 
 def _find_problems(
@@ -146,8 +149,8 @@ def _find_problems(
     """Fill the report; None if it has errors."""
     if (layout := _read_layout(files, place, limits, report)) is None:
         return None
-    content = content_fingerprint(files, layout.tables)
-    listed = Images(place.kind, place.path, list(layout.images), content, files)
+    state = state_fingerprint(files, layout.tables)
+    listed = Images(place.kind, place.path, list(layout.images), state, files)
     images = inspect(
         listed,
         limits,
@@ -170,7 +173,10 @@ def _find_problems(
         return None
     usual_size = int(np.median(images.sizes[images.readable].max(axis=1)))
     may_mirror = check_mirroring(layout.classes, by_picture, images, report)
-    return _Usable(layout.classes, items, usual_size, content, layout.tables, may_mirror, grey_range)
+    stored, content = "", state
+    if isinstance(files, MarksByStorage):
+        stored, content = state, content_fingerprint(files, layout.tables, images.content_marks())
+    return _Usable(layout.classes, items, usual_size, content, stored, layout.tables, may_mirror, grey_range)
 
 
 def _read_layout(files: FileSource, place: _Place, limits: Limits, report: DatasetReport) -> Layout | None:

@@ -35,6 +35,8 @@ _WAVES[0] /= np.sqrt(2)  # (FREQUENCIES, SIDE) of the orthonormal discrete cosin
 _ROW = np.dtype(
     [
         ("digest", np.uint8, DIGEST_BYTES),
+        ("length", np.int64),
+        ("crc", np.uint32),
         ("format", "S8"),
         ("traits", np.uint8),
         ("size", np.int32, 2),
@@ -67,6 +69,8 @@ class Inspected:
 
     names: Sequence[str]
     digests: list[bytes] = field(init=False)  # of the files' bytes
+    lengths: NDArray[np.int64] = field(init=False)  # (N,) bytes of the files
+    crcs: NDArray[np.uint32] = field(init=False)  # (N,) CRC-32 of these
     problems: dict[int, str] = field(default_factory=dict)  # why an image cannot be read, in the order of rows
     traits: NDArray[np.uint8] = field(init=False)  # (N,) of ImageTrait
     sizes: NDArray[np.int32] = field(init=False)  # (N, 2) width and height
@@ -80,6 +84,7 @@ class Inspected:
     def __post_init__(self) -> None:
         count = len(self.names)
         self.digests = [b""] * count
+        self.lengths, self.crcs = np.zeros(count, np.int64), np.zeros(count, np.uint32)
         self.traits = np.zeros(count, np.uint8)
         self.sizes = np.zeros((count, 2), np.int32)
         self.ranges = np.zeros((count, 2), np.float64)
@@ -87,6 +92,11 @@ class Inspected:
         self.descriptors = np.zeros((count, DESCRIPTOR_DIM), np.float32)
         self.means = np.zeros(count, np.float32)
         self.colours = np.zeros((count, 2, COLOUR_SIDE, COLOUR_SIDE), np.uint8)
+
+    def content_marks(self) -> dict[str, str]:
+        """Length and CRC-32 of every file that could be read, by name, as `MarksByStorage.content_mark` has them."""
+        sums = zip(self.names, self.lengths.tolist(), self.crcs.tolist(), strict=True)
+        return {name: f"{length}-{crc:08x}" for name, length, crc in sums if length}
 
     @property
     def readable(self) -> NDArray[np.int64]:
@@ -128,6 +138,7 @@ class Inspected:
         """Take over what was found in a portion."""
         part = slice(start, start + len(rows))
         self.digests[part] = [digest.tobytes() for digest in rows["digest"]]
+        self.lengths[part], self.crcs[part] = rows["length"], rows["crc"]
         self.traits[part], self.sizes[part] = rows["traits"], rows["size"]
         self.ranges[part], self.contrasts[part] = rows["range"], rows["contrast"]
         self.descriptors[part], self.means[part], self.colours[part] = rows["descriptor"], rows["mean"], rows["colour"]
@@ -197,7 +208,7 @@ def _opened(
 def _rows(records: Records) -> NDArray[Any]:
     """Compute descriptors, means and colours from thumbnails."""
     rows, thumbs = np.zeros(len(records), _ROW), records["thumb"].transpose(0, 3, 1, 2)
-    for name in ("digest", "format", "traits", "size", "range"):
+    for name in ("digest", "length", "crc", "format", "traits", "size", "range"):
         rows[name] = records[name]
     waves = (_WAVES @ thumbs[:, 0] @ _WAVES.T).astype(np.float32)
     waves = waves.reshape(len(thumbs), -1)  # (B, FREQUENCIES ** 2)

@@ -14,6 +14,7 @@ import json
 import math
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from enum import IntFlag
 from typing import Any, BinaryIO, NamedTuple
@@ -37,6 +38,8 @@ DIGEST_BYTES = 16
 RECORD = np.dtype(
     [
         ("digest", np.uint8, DIGEST_BYTES),  # of the file's bytes
+        ("length", np.int64),  # of the file, in bytes
+        ("crc", np.uint32),  # CRC-32 of its bytes
         ("short_of_memory", np.bool_),
         ("format", "S8"),  # empty if the image cannot be read; the fields below are zero then
         ("traits", np.uint8),  # of `ImageTrait`
@@ -157,27 +160,31 @@ def _traits(image: Image.Image) -> ImageTrait:
 def _answer(rows: list[int], files: ListedFiles, limits: Limits, answers: BinaryIO) -> None:
     """Open the files of these rows, and send blocks of records."""
     opened: list[Opened | None] = []
+    sums: list[tuple[int, int]] = []  # length and CRC-32
     send_at = time.monotonic() + _BLOCK_S
     for position, row in enumerate(rows):
         try:
-            opened.append(open_file(files.read(row), limits))
+            opened.append(open_file(data := files.read(row), limits))
+            sums.append((len(data), zlib.crc32(data)))
         except MemoryError:
             opened.append(None)
+            sums.append((0, 0))
         if time.monotonic() >= send_at or position == len(rows) - 1:
             problems = {number: one.problem for number, one in enumerate(opened) if one and one.problem is not None}
             text = json.dumps(problems).encode()
-            answers.write(BLOCK.pack(len(opened), len(text)) + _records(opened).tobytes() + text)
+            answers.write(BLOCK.pack(len(opened), len(text)) + _records(opened, sums).tobytes() + text)
             answers.flush()
-            opened = []
+            opened, sums = [], []
             send_at = time.monotonic() + _BLOCK_S
 
 
-def _records(opened: Sequence[Opened | None]) -> Records:
+def _records(opened: Sequence[Opened | None], sums: Sequence[tuple[int, int]]) -> Records:
     """One record for each file; None: memory did not suffice to open it."""
     records = np.zeros(len(opened), RECORD)
     records["short_of_memory"] = [one is None for one in opened]
     found = [_NOTHING if one is None else one for one in opened]
     records["digest"] = np.frombuffer(b"".join(one.digest for one in found), np.uint8).reshape(-1, DIGEST_BYTES)
+    records["length"], records["crc"] = zip(*sums, strict=True)
     records["format"] = [one.format.encode() for one in found]
     records["traits"] = [one.traits for one in found]
     records["size"] = [one.size for one in found]

@@ -12,6 +12,7 @@ import resource
 import signal
 import time
 import weakref
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -210,6 +211,7 @@ class Inspectors:
         """Complete the record of an image that ended two processes."""
         data = ListedFiles(listing, limits).read(int(single.rows[0]))
         single.records["digest"] = np.frombuffer(digest(data), np.uint8)
+        single.records["length"], single.records["crc"] = len(data), zlib.crc32(data)
 
     def _fault(self, process: ReaderProcess, gone: Exception, name: str) -> str:
         """Why an image that ended the process cannot be read. Raises if that may not be due to the image."""

@@ -51,6 +51,26 @@ class RenamesFiles(Protocol):
         """As `FileSource.marks`, by those names."""
 
 
+@runtime_checkable
+class MarksByStorage(Protocol):
+    """An open source whose marks say how files are stored, because to mark them by content it would have to read them.
+
+    Sources without this mark every file by its length and CRC-32, as `content_mark` does.
+    """
+
+    def content_mark(self, name: str) -> str:
+        """The length and the CRC-32 of a file, as `123-0a1b2c3d`. Raises OSError."""
+
+
+@runtime_checkable
+class KnowsItsState(Protocol):
+    """An open source that can say whether it changed without listing its files."""
+
+    @property
+    def state_mark(self) -> str:
+        """Changes with any file."""
+
+
 def folders_of(files: FileSource) -> Iterable[str]:
     """The folders without files, as far as the source knows of them."""
     return files.empty_folders if isinstance(files, ListsFolders) else ()
@@ -107,6 +127,8 @@ class DataSource(Protocol):
 
     def open(self, path: Path, limits: Limits, within: tuple[Path, ...]) -> AbstractContextManager[FileSource]:
         """List the files at `path`. Links may only lead into the folders `within`; anywhere if there are none.
+
+        A source that `KnowsItsState` may list them, and raise, when its files are first asked for.
 
         Raises:
             DatasetError: nothing of this kind at `path`; it is damaged, refused as unsafe, or exceeds `limits`.

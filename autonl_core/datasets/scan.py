@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from autonl_core.datasets.data_source import FileSource, RenamesFiles
+from autonl_core.datasets.data_source import FileSource, KnowsItsState, MarksByStorage, RenamesFiles
 from autonl_core.datasets.image_files import image_size
 from autonl_core.datasets.items import NEEDED_PER_CLASS, Item, count_by_class, split_items
 from autonl_core.datasets.layout import Layout, open_layout
@@ -24,6 +24,7 @@ from autonl_core.errors import DatasetError
 from autonl_core.wording.counts import counted
 
 _SHOWN_CLASSES = 20
+_HASHED_NAMES = 10_000  # at a time
 _SAMPLED_IMAGES = 64  # whose headers are read to find the usual size
 _SAMPLED_BYTES = 256 << 20  # of all sampled images together, so that large ones cause no long wait
 
@@ -79,8 +80,8 @@ def list_items(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> list[Item]
         if spec.manifest:
             manifest = read_manifest(Path(spec.manifest), spec.fingerprint)
             former = manifest.label_files is None
-            found = former_fingerprint(files) if former else content_fingerprint(files, manifest.label_files or ())
-            if found == manifest.content:
+            found = former_fingerprint(files) if former else state_fingerprint(files, manifest.label_files or ())
+            if found == (spec.stored or manifest.content):
                 return [Item(*row) for row in manifest.rows]
         else:
             layout = open_layout(files, str(path), limits, spec.layout)
@@ -123,26 +124,46 @@ def has_changed(spec: DatasetSpec, limits: Limits = DEFAULT_LIMITS) -> bool:
     return False
 
 
-def content_fingerprint(files: FileSource, label_files: Iterable[str] = ()) -> str:
-    """A hash of the names and marks of all files that may be images, and of those with the labels of images."""
+def state_fingerprint(files: FileSource, label_files: Iterable[str] = ()) -> str:
+    """Changes when the files of a source do: a hash of what it knows of itself, or else of names and marks."""
+    return files.state_mark if isinstance(files, KnowsItsState) else content_fingerprint(files, label_files)
+
+
+def content_fingerprint(
+    files: FileSource, label_files: Iterable[str] = (), content_marks: Mapping[str, str] | None = None
+) -> str:
+    """A hash of the names and marks of all files that may be images, and of those with the labels of images.
+
+    Args:
+        content_marks: of files whose content is known, by name. The content of the others is read, if the source does
+            not mark by content. Then equal files have equal fingerprints in all sources. None: as the source marks.
+    """
     labels = set(label_files)
-    used = (name for name in files.marks if name in labels or _may_be_used(name))
-    return _hash_of({name: files.marks[name] for name in used})
+    used = [name for name in files.marks if name in labels or _may_be_used(name)]
+    if content_marks is None or not isinstance(files, MarksByStorage):
+        return _hash_of(sorted(used), files.marks.__getitem__)
+    known, read = content_marks, files.content_mark
+    return _hash_of(sorted(used), lambda name: known.get(name) or read(name))
 
 
 def former_fingerprint(files: FileSource) -> str:
     """As versions without files of labels computed it: of the files with the suffixes of those versions."""
     marks = files.former_marks if isinstance(files, RenamesFiles) else files.marks
-    return _hash_of({name: mark for name, mark in marks.items() if name[name.rfind(".") :].lower() in FORMER_SUFFIXES})
+    used = [name for name in marks if name[name.rfind(".") :].lower() in FORMER_SUFFIXES]
+    return _hash_of(sorted(used), marks.__getitem__)
 
 
 def _may_be_used(name: str) -> bool:
     return may_be_image(name) and not is_left_behind(parts_of(name))
 
 
-def _hash_of(marks: Mapping[str, str]) -> str:
-    text = "\n".join(f"{name} {mark}" for name, mark in sorted(marks.items()))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+def _hash_of(names: Sequence[str], mark_of: Callable[[str], str]) -> str:
+    """Of one line for each name; a few at a time, as there may be millions."""
+    found = hashlib.sha256()
+    for start in range(0, len(names), _HASHED_NAMES):
+        lines = (f"{name} {mark_of(name)}" for name in names[start : start + _HASHED_NAMES])
+        found.update((("\n" if start else "") + "\n".join(lines)).encode(errors="surrogateescape"))
+    return found.hexdigest()[:32]
 
 
 def _require_full_classes(layout: Layout, path: Path) -> None:

@@ -55,6 +55,9 @@ class DatasetSpec:
     # What `read_image` maps deep images with, the same for all. None: there are none, or the dataset was checked before
     # ranges were found; its images then keep the white level of their own brightest pixel, as they always had.
     grey_range: GreyRange | None = None
+    # Changes when the files do, of a checked dataset in a source that does not mark them by content. Empty: its
+    # manifest has what changes.
+    stored: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in dataset_kinds():
@@ -67,7 +70,10 @@ class DatasetSpec:
         return self.kind == BUILTIN_KIND
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"classes": list(self.classes)}
+        data = asdict(self) | {"classes": list(self.classes)}
+        if not self.stored:  # unknown to earlier versions, which may read what needs it not
+            del data["stored"]
+        return data
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> DatasetSpec:

@@ -163,7 +163,7 @@ def _problem_of(info: zipfile.ZipInfo) -> str | None:
     """Why a member makes its archive refused, and how to fix it; None if it is fine."""
     if len(info.orig_filename) > MAX_NAME_CHARS:
         return f"has a name of {len(info.orig_filename):,} characters; at most {MAX_NAME_CHARS:,} are allowed"
-    if any(_LEADS_OUT.search(name) for name in (info.orig_filename, info.filename, member_name(info))):
+    if any(map(leads_out, (info.orig_filename, info.filename, member_name(info)))):
         return "must have a relative name without '..', backslashes or NUL; pack it again, with / between folders"
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -178,6 +178,11 @@ def _problem_of(info: zipfile.ZipInfo) -> str | None:
     if info.compress_type not in _METHODS:
         return f"is compressed by method {info.compress_type}; use deflate, or no compression"
     return None
+
+
+def leads_out(name: str) -> bool:
+    """Whether the name of a member is not one that is inside of its archive on every system."""
+    return _LEADS_OUT.search(name) is not None
 
 
 def normal_name(name: str) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from autonl_core.datasets.data_source import FileSource, Location
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.packed.kinds import packed_kind
 from autonl_core.errors import DatasetError
+
+_PIECE_BYTES = 1 << 20
 
 
 class Folder:
@@ -19,7 +23,7 @@ class Folder:
     title = "a folder"
 
     def detect(self, path: Path) -> bool:
-        return path.is_dir()
+        return path.is_dir() and packed_kind(path) is None
 
     @contextlib.contextmanager
     def open(self, path: Path, limits: Limits, within: tuple[Path, ...]) -> Iterator[FileSource]:
@@ -62,6 +66,13 @@ class _OpenFolder:
         except OSError:
             return b""
         return data if len(data) <= self._limits.image_bytes else b""
+
+    def content_mark(self, name: str) -> str:
+        size_bytes = crc = 0
+        with (self._root / name).open("rb") as file:
+            while data := file.read(_PIECE_BYTES):
+                size_bytes, crc = size_bytes + len(data), zlib.crc32(data, crc)
+        return f"{size_bytes}-{crc:08x}"
 
     def locate(self, names: Iterable[str]) -> Iterator[Location]:
         return _located(self._root, names)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autonl_core.datasets.data_source import FileSource, Location
 from autonl_core.datasets.limits import Limits
+from autonl_core.datasets.packed.kinds import packed_kind
 from autonl_core.datasets.zip_archive import (
     FIRST_BYTES,
     member_name,
@@ -34,7 +35,7 @@ class ZipArchive:
     title = "a zip archive"
 
     def detect(self, path: Path) -> bool:
-        return path.is_file() and starts_like_an_archive(path)
+        return path.is_file() and starts_like_an_archive(path) and packed_kind(path) is None
 
     @contextlib.contextmanager
     def open(self, path: Path, limits: Limits, within: tuple[Path, ...]) -> Iterator[FileSource]:

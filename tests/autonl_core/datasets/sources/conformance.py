@@ -194,8 +194,8 @@ class SourceConformance:
 
     def test_too_many_files_are_refused_with_the_limit(self, source: DataSource, path: Path) -> None:
         few = Limits(files=len(FILES) - 1, folder_files=len(FILES) - 1)
-        with pytest.raises(DatasetError, match=f"more than {len(FILES) - 1}"), source.open(path, few, ()):
-            pass
+        with pytest.raises(DatasetError, match=f"more than {len(FILES) - 1}"), source.open(path, few, ()) as files:
+            list(files.marks)
 
     @staticmethod
     def located(source: DataSource, path: Path, names: list[str]) -> list[bytes]:

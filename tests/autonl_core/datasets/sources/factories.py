@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,7 +49,18 @@ def _damage_zip(path: Path, name: str) -> None:
     path.write_bytes(content)
 
 
+def _write_shards(path: Path, files: Files) -> None:
+    path.mkdir(exist_ok=True)
+    for number in (0, 1):
+        with tarfile.open(path / f"images-{number:06}.tar", "w") as shard:
+            for name, data in list(files.items())[number::2]:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                shard.addfile(info, io.BytesIO(data))
+
+
 FACTORIES: Mapping[str, Factory] = {
     "folder": Factory(_write_folder),
+    "shards": Factory(_write_shards),
     "zip": Factory(_write_zip, _damage_zip),
 }

@@ -1,0 +1,77 @@
+"""The same images as a folder, a zip, tar shards and a zip of tar shards."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+Files = Mapping[str, bytes]
+CLASSES = ("cat", "dog", "owl")
+
+
+def png(seed: int, side: int = 8) -> bytes:
+    """A picture of noise, another one for each seed."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "png")
+    return out.getvalue()
+
+
+def images(per_class: int = 6, side: int = 8) -> dict[str, bytes]:
+    """`train/cat/0003.png` and the like: three quarters of each class in `train`, the others in `test`."""
+    found = {}
+    for number in range(per_class * len(CLASSES)):
+        split = "test" if number // len(CLASSES) % 4 == 3 else "train"
+        found[f"{split}/{CLASSES[number % len(CLASSES)]}/{number:04}.png"] = png(number, side)
+    return found
+
+
+def write_folder(path: Path, files: Files) -> Path:
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+def write_zip(path: Path, files: Files, method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+    return path
+
+
+def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as shard:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            shard.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def shards_of(files: Files, per_shard: int = 5, *, numbered: bool = True) -> dict[str, bytes]:
+    """Tar shards with labels, in an order that is not that of names: by number with `classes.txt`, or by name."""
+    found: dict[str, bytes] = {"classes.txt": "\n".join(CLASSES).encode()} if numbered else {}
+    for split in ("train", "test"):
+        samples = sorted(
+            ((name, data) for name, data in files.items() if name.startswith(split)), key=lambda one: one[1]
+        )
+        for start in range(0, len(samples), per_shard):
+            members: list[tuple[str, bytes]] = []
+            for name, data in samples[start : start + per_shard]:
+                _, class_name, last = name.split("/")
+                label = str(CLASSES.index(class_name)) if numbered else class_name
+                members += [(last, data), (last.replace(".png", ".cls"), label.encode())]
+            found[f"{split}-{start // per_shard:06}.tar"] = tar_of(members)
+    return found
+
+
+def write_shards(path: Path, files: Files, *, numbered: bool = True) -> Path:
+    return write_folder(path, shards_of(files, numbered=numbered))
