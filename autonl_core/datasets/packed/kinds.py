@@ -29,7 +29,9 @@ def packed_kind(path: Path) -> PackedKind | None:
     Packed files are directly in it, or in folders directly in it, each of which has one. Where there are images beside
     them, it is an ordinary dataset. Raises OSError if `path` cannot be read.
     """
-    return _kind_of_folder(path) if path.is_dir() else _kind_of_archive(path)
+    if path.is_dir():
+        return _kind_of_folder(path)
+    return _kind_of_archive(path) if path.is_file() else None  # a pipe would be waited for
 
 
 def kind_of_name(name: str) -> PackedKind | None:

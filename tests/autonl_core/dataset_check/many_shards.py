@@ -63,7 +63,7 @@ def main(folder: str, work: str, saved: str) -> None:
         Path(folder),
         Path(work),
         saved_dir=Path(saved),
-        on_listed=lambda images, content_bytes: times.setdefault("listed_s", time.monotonic() - began),
+        on_listed=lambda images, content_bytes: times.update(listed_s=time.monotonic() - began),
     )
     found = {
         "images": checked.report.images,
