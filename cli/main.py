@@ -66,7 +66,7 @@ COMMANDS = (
     LazyCommand(
         "estimate",
         "cli.estimate:estimate",
-        "Estimate how long a search takes on this machine, from a short run. Needs no service.",
+        "Estimate how long a search takes on this machine, from a short run of it on generated images.",
     ),
     LazyCommand(
         "zoo",

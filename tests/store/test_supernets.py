@@ -100,7 +100,7 @@ def test_a_damaged_file_is_noticed(stores: Stores, parent: str, tmp_path: Path) 
     assert supernet is not None
     other = tmp_path / "other"
     other.write_bytes(b"something else")
-    stores.artifacts.put(supernet.key, other)
+    stores.artifacts.put(supernet.key, other, replace=True)
     with pytest.raises(ArtifactError, match=f"the supernet of search {parent} is damaged"):
         stores.supernets.fetch(parent, tmp_path / "copy")
 

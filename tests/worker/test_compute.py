@@ -100,8 +100,8 @@ def test_what_a_killed_supervisor_saw_last_is_counted(stores: Stores, settings: 
 
 
 def test_a_search_that_has_used_its_compute_stops_with_its_best_network(stores: Stores) -> None:
-    """1.5 s, over two attempts: the second may only use what the first left."""
-    search_id = with_ceiling(stores, 1.5)
+    """4 s, over two attempts: the second may only use what the first left. Both starts count, a second each or more."""
+    search_id = with_ceiling(stores, 4)
     with running(stores, "busy"):
         wait_for(lambda: used_today(stores) > 0.5, "a beat reports what is used")
         os.kill(search_pid(stores, search_id), signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_a_search_that_has_used_its_compute_stops_with_its_best_network(stores: 
     assert search.best_arch_id is not None
     assert stores.architectures.artifact(search.best_arch_id, "safetensors", search_id=search_id) is not None
     assert len(attempts) == 2
-    assert 1.5 <= sum(attempt.compute_s for attempt in attempts) < 3.0
+    assert 4 <= sum(attempt.compute_s for attempt in attempts) < 8
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ class Shards(PackedSource):
     """Plain tar archives: an image is one ranged read, wherever it is."""
 
     name = "shards"
-    title = "tar shards"
+    title = "a set of tar shards"
     kind: ClassVar[PackedKind] = "shards"
 
     def index(self, packed: Packed, limits: Limits) -> Index:

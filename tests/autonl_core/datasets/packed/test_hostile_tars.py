@@ -154,7 +154,7 @@ def test_a_flipped_byte_is_refused_or_leaves_other_images_as_they_are(
     data = bytearray(GOOD)
     data[at] ^= bits
     path = write_folder(tmp_path_factory.mktemp("flipped"), {"train-000000.tar": bytes(data)})
-    began = time.monotonic()
+    began_s = time.process_time()
     try:
         with get_source("shards").open(path, DEFAULT_LIMITS, ()) as files:
             found = {name: files.read(name) for name in files.marks}
@@ -162,7 +162,7 @@ def test_a_flipped_byte_is_refused_or_leaves_other_images_as_they_are(
         found = {}
         assert "train-000000.tar" in str(error)  # noqa: PT017  (either is right)
     assert not found or any(content in (png(1), png(2)) for content in found.values())
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began_s < 5
 
 
 def test_a_folder_with_images_beside_a_tar_is_a_folder(tmp_path: Path) -> None:
