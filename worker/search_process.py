@@ -107,7 +107,6 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     work = load_work(stores, lease)
     stores = stores.of_tenant(work.search.tenant_id)  # what the search names is what its tenant calls so
     workspace = Workspace(stores.settings, lease.search_id)
-    retry_while_unavailable(lambda: stores.run_states.take_over(lease))
     _clear_up(stores, lease, workspace, [state.path for state in work.saved])
     with contextlib.closing(RowSink(stores, lease, workspace, work.search.dataset)) as sink:
         return run_search(

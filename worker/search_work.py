@@ -50,12 +50,15 @@ def load_work(stores: Stores, lease: Lease) -> SearchWork:
     Raises:
         WeightSetError, ParentError: what the search starts from is gone.
         OtherVersion: another version of this program stored the search.
+        LeaseLost: a newer attempt has taken over.
     """
     settings = stores.settings
     ranks = join(settings.device)
     search = retry_while_unavailable(lambda: stores.searches.get(lease.search_id))
     stores = stores.of_tenant(search.tenant_id)
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
+    if ranks.leads:  # before run states are fetched, which an earlier attempt could still replace
+        retry_while_unavailable(lambda: stores.run_states.take_over(lease))
     config = SearchConfig.stored(search.config)
     folder = _folder_of_rank(Workspace(settings, lease.search_id).attempt_dir(lease.fence), ranks)
     crashes = retry_while_unavailable(lambda: _memory_crashes(stores, lease))
