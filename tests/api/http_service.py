@@ -28,6 +28,7 @@ from worker.check_process import check
 from worker.saved_checks import saved_folder
 
 SEARCH: dict[str, Any] = {"dataset": "digits", "flops_budget": "400k"}
+WITHOUT_TLS = False  # nothing here speaks it, and to read all authorities of the web takes longer than most tests
 CONTENT = bytes(range(256)) * 40  # of a checkpoint, as far as the API is concerned
 
 
@@ -41,7 +42,8 @@ def serving(settings: Settings, port: int = 0) -> Iterator[httpx.Client]:
     thread = threading.Thread(target=server.run, args=([listening],), name="api")
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20) as client:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with httpx.Client(base_url=url, timeout=20, verify=WITHOUT_TLS) as client:
             yield client
     finally:
         server.should_exit = True

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.api.http_service import WITHOUT_TLS
+
 _NOT_PASSED_ON = ("connection", "transfer-encoding", "date", "server")
 
 
@@ -63,7 +65,9 @@ def proxied(
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}{prefix}", timeout=20) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{server.server_port}{prefix}", timeout=20, verify=WITHOUT_TLS
+        ) as client:
             yield client
     finally:
         server.shutdown()

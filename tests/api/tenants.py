@@ -21,7 +21,7 @@ from api.access import caller_of
 from autonl_core.spec.zoo import ZOO
 from store.keys import ALL_SCOPES, Scope
 from store.stores import Stores
-from tests.api.http_service import check_datasets, check_weights, run_to_success, start
+from tests.api.http_service import WITHOUT_TLS, check_datasets, check_weights, run_to_success, start
 from tests.store import sample_rows as samples
 
 
@@ -36,7 +36,7 @@ def new_key(stores: Stores, tenant_id: str, scopes: Collection[Scope] = ALL_SCOP
 def signed_in(client: httpx.Client, key: str) -> Iterator[httpx.Client]:
     """Another client of the same service, which sends `key`."""
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=client.base_url, headers=headers, timeout=20) as own:
+    with httpx.Client(base_url=client.base_url, headers=headers, timeout=20, verify=WITHOUT_TLS) as own:
         yield own
 
 

@@ -13,7 +13,7 @@ import pytest
 from store.errors import SearchChanged
 from store.models import Search
 from store.stores import Stores
-from tests.api.http_service import CONTENT, start
+from tests.api.http_service import CONTENT, WITHOUT_TLS, start
 from tests.store import sample_rows as samples
 
 
@@ -88,6 +88,7 @@ def test_a_request_based_on_an_older_version_is_refused(client: httpx.Client) ->
     assert client.post(f"/searches/{search_id}/resume", headers={"If-Match": before}).status_code == 412
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database_url")
 def test_of_many_requests_based_on_one_version_one_is_done(client: httpx.Client) -> None:
     """Eight at once pause or cancel what they all have seen; the others learn that it has changed. Five times."""
@@ -97,7 +98,7 @@ def test_of_many_requests_based_on_one_version_one_is_done(client: httpx.Client)
         together = threading.Barrier(8)
 
         def ask(number: int, search_id: str = search_id, tag: str = tag, together: threading.Barrier = together) -> int:
-            with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            with httpx.Client(base_url=client.base_url, timeout=60, verify=WITHOUT_TLS) as own:
                 path = f"/searches/{search_id}/{'pause' if number % 2 else 'cancel'}"
                 together.wait(30)
                 return own.post(path, headers={"If-Match": tag}).status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,17 +12,25 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
+from api.app import create_app
 from api.problems import MEDIA_TYPE, TYPES
 from api.schemas.problems import Problem
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs_text import MAX_MACS
+from store.settings import Settings
 from tests.api.http_service import SEARCH
 
 
-@pytest.fixture
-def described(client: httpx.Client) -> dict[str, Any]:
-    description: dict[str, Any] = client.get("/openapi.json").json()
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """It takes a second to make, and is the same for all services."""
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data")))
+    description: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return description
+
+
+def test_it_is_served(client: httpx.Client, described: dict[str, Any]) -> None:
+    assert client.get("/openapi.json").json() == described
 
 
 def operations(described: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

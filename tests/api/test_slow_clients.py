@@ -17,6 +17,7 @@ from api.app import create_app
 from api.body_limits import seconds_left
 from api.timed_protocol import TimedProtocol
 from store.settings import Settings
+from tests.api.http_service import WITHOUT_TLS
 
 HEAD_S = 0.5
 
@@ -72,7 +73,7 @@ def test_so_does_the_next_head_on_a_connection_that_is_kept(address: tuple[str, 
 
 
 def test_a_response_may_take_longer(address: tuple[str, int]) -> None:
-    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=20) as client:
+    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", timeout=20, verify=WITHOUT_TLS) as client:
         search = client.post("/searches", json={"dataset": "digits", "flops_budget": "400k"}).json()
         with client.stream("GET", search["links"]["events"]) as stream:
             time.sleep(3 * HEAD_S)

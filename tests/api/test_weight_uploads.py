@@ -76,6 +76,7 @@ def test_an_interrupted_upload_leaves_nothing(client: httpx.Client, settings: Se
     assert client.get("/weights/mine").status_code == 404
 
 
+@pytest.mark.long
 def test_a_service_killed_in_the_middle_of_an_upload_leaves_nothing_once_it_is_back(
     settings: Settings, stores: Stores
 ) -> None:

@@ -98,6 +98,7 @@ class TestDeterminism:
         assert again.weights_sha256 == first.weights_sha256
         assert again.exact
 
+    @pytest.mark.long
     def test_another_seed_gives_other_weights(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -132,6 +133,7 @@ def shuffled(tmp_path_factory: pytest.TempPathFactory) -> DatasetSpec:
 class TestLabelsThatMeanNothing:
     """Then options explain nothing: no final is held between networks that differ by chance."""
 
+    @pytest.mark.long
     def test_what_the_final_would_have_taken_goes_to_training(
         self, shuffled: DatasetSpec, tmp_path: Path, cache: Path
     ) -> None:
@@ -152,6 +154,7 @@ class TestLabelsThatMeanNothing:
         assert recorder.fractions == sorted(recorder.fractions)
         assert recorder.fractions[-1] > 0.9
 
+    @pytest.mark.long
     def test_resumed_while_it_trains_it_ends_the_same(self, shuffled: DatasetSpec, tmp_path: Path, cache: Path) -> None:
         whole = search(tmp_path / "whole", cache, shuffled)
         stopped = Recorder(stop_at=5, phase="training")
@@ -161,6 +164,7 @@ class TestLabelsThatMeanNothing:
         assert again.exact
         assert again.weights_sha256 == whole.weights_sha256
 
+    @pytest.mark.long
     def test_a_single_finalist_has_nothing_to_leave(self, shuffled: DatasetSpec, tmp_path: Path, cache: Path) -> None:
         one: dict[str, Any] = {"supernet": {**QUICK["supernet"], "finalists": 1}}
         assert search(tmp_path, cache, shuffled, **one).comparison["freed_epochs"] == 0
@@ -224,6 +228,7 @@ class TestResume:
         assert result.comparison == uninterrupted[0].comparison
         assert result.exact
 
+    @pytest.mark.long
     def test_the_training_of_a_finalist_goes_on_in_its_middle(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -235,6 +240,7 @@ class TestResume:
         result = search(tmp_path / "2", cache, resume_from=stopped.states)
         assert result.weights_sha256 == uninterrupted[0].weights_sha256
 
+    @pytest.mark.long
     def test_a_damaged_state_is_reported_and_the_one_before_is_used(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -278,6 +284,7 @@ class TestResume:
 
 
 class TestOptions:
+    @pytest.mark.long
     def test_weights_can_be_inherited(self, tmp_path: Path, cache: Path) -> None:
         inherited = search(tmp_path / "a", cache, train={**QUICK["train"], "epochs": 1, "weights": "inherit"})
         retrained = search(tmp_path / "b", cache, train={**QUICK["train"], "epochs": 1})

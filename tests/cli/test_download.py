@@ -145,6 +145,7 @@ def test_a_corrupted_partial_file_is_detected(
         assert client.download(link, tmp_path / "model") == SHA256
 
 
+@pytest.mark.long
 def test_two_commands_do_not_write_the_same_file(search_id: str, service: httpx.Client, tmp_path: Path) -> None:
     part = tmp_path / f".model.{SHA256[:16]}.part"
     with Client(str(service.base_url)) as client, part.open("wb") as held:

@@ -154,6 +154,7 @@ def test_only_the_worker_s_image_contains_torch() -> None:
     assert ".[worker,s3]" in (ROOT / "docker/worker.Dockerfile").read_text()
 
 
+@pytest.mark.long
 def test_one_worker_uses_several_gpus_with_the_file_for_them() -> None:
     settings = {"WORKER_GPUS": "all", "WORKER_CPUS": "32"}
     worker = load(SECRETS | settings, "deploy/docker-compose.gpus.yml")["services"]["worker"]

@@ -81,6 +81,7 @@ def test_a_schema_of_a_later_version_is_served_beside_it(empty_database_url: str
     database.close()
 
 
+@pytest.mark.long
 def test_two_concurrent_upgrades_both_succeed(empty_database_url: str) -> None:
     command_line = [sys.executable, "-m", "store.migrate"]
     environment = os.environ | {"DATABASE_URL": empty_database_url}

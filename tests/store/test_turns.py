@@ -103,6 +103,7 @@ def test_a_tenant_runs_no_more_than_it_may_and_its_places_say_so(stores: Stores,
     assert claim(stores).search_id == own[2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_places_are_the_order_in_which_all_are_claimed(stores: Stores, tenants: dict[str, Stores], seed: int) -> None:
     """Queued at random, with some that run and a tenant that has a limit: a second computation, by claiming."""

@@ -92,6 +92,7 @@ def test_running_out_of_memory_is_reported_as_such(opened: Stores, settings: Set
     assert "AUTONL_CHECK_MEMORY_BYTES" in report.problems[0].detail
 
 
+@pytest.mark.long
 def test_a_check_dies_with_its_checker_and_another_checker_takes_over(opened: Stores, settings: Settings) -> None:
     with start(settings) as first:
         wait_for(lambda: psutil.Process(first.pid).children(), "the check runs", timeout_s=20)

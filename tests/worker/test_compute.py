@@ -99,6 +99,7 @@ def test_what_a_killed_supervisor_saw_last_is_counted(stores: Stores, settings: 
     assert used_today(stores) == pytest.approx(attempt.compute_s)
 
 
+@pytest.mark.long
 def test_a_search_that_has_used_its_compute_stops_with_its_best_network(stores: Stores) -> None:
     """4 s, over two attempts: the second may only use what the first left. Both starts count, a second each or more."""
     search_id = with_ceiling(stores, 4)

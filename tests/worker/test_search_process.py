@@ -80,6 +80,7 @@ def test_a_search_ends_with_its_files_in_the_store(stores: Stores) -> None:
         assert bundle.read(report) == contents["report-html"]
 
 
+@pytest.mark.long
 def test_a_search_of_a_later_version_is_left_to_its_workers(stores: Stores) -> None:
     search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
     with stores.database.session_scope() as session:
@@ -120,6 +121,7 @@ def test_several_budgets_end_in_a_bundle_for_each(stores: Stores) -> None:
         assert "bundle" in {artifact.kind for artifact in stores.architectures.artifacts(found.id)}
 
 
+@pytest.mark.long
 def test_a_search_whose_parent_lost_its_supernet_says_so(stores: Stores) -> None:
     search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), DIGITS)
     with stores.database.session_scope() as session:

@@ -120,6 +120,7 @@ def test_it_is_started_once_and_not_at_all_if_the_settings_say_so(make_spare: Ma
     assert none.pid is None
 
 
+@pytest.mark.long
 def test_it_rests_before_it_prepares_and_takes_a_search_meanwhile(
     stores: Stores, make_spare: MakeSpare, capfd: pytest.CaptureFixture[str]
 ) -> None:

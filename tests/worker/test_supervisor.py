@@ -46,6 +46,7 @@ def test_a_search_runs_to_its_end_and_leaves_only_its_log(stores: Stores, settin
     assert [path.name for path in (settings.searches_dir / search_id).iterdir()] == ["attempt-0001.log"]
 
 
+@pytest.mark.long
 def test_queued_searches_run_one_after_the_other(stores: Stores) -> None:
     searches = [queue_search(stores) for _ in range(2)]
     assert run(stores, "work") == 2
@@ -95,6 +96,7 @@ def test_a_cancel_stops_the_search_and_keeps_its_best_architecture(stores: Store
     assert is_gone(pid)
 
 
+@pytest.mark.long
 def test_a_pause_frees_the_worker_and_a_resume_continues(stores: Stores) -> None:
     search_id = queue_search(stores)
     with running(stores, "work"):
@@ -117,6 +119,7 @@ def test_a_process_that_cannot_start_is_a_crash_and_not_a_lost_search(stores: St
     assert "could not be started" in str(stores.searches.attempts(search_id)[0].detail)
 
 
+@pytest.mark.long
 def test_a_search_that_ignores_a_cancel_is_killed(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"stop_grace_s": 0.3}))
     search_id = queue_search(stores)
@@ -152,6 +155,7 @@ def test_a_search_without_progress_is_killed(settings: Settings) -> None:
     stores.close()
 
 
+@pytest.mark.long
 def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"lease_s": 3}))
     search_id = queue_search(stores)
@@ -291,6 +295,7 @@ def rank_pids(stores: Stores, search_id: str, supervisor_pid: int) -> list[int]:
     return ranks()
 
 
+@pytest.mark.long
 def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores, settings: Settings) -> None:
     """The process writes nothing, so that it cannot find out first that its attempt is outdated."""
     search_id = queue_search(stores)
@@ -310,6 +315,7 @@ def test_a_supervisor_that_slept_past_its_lease_loses_the_search(stores: Stores,
     assert kinds(stores, search_id) == [*before, "stale_write_refused"]  # the only trace of the stale attempt
 
 
+@pytest.mark.long
 def test_without_a_database_the_search_stops_before_its_lease_ends(settings: Settings) -> None:
     server = PostgresServer()
     server.start()

@@ -63,6 +63,7 @@ def test_a_new_sweeper_gives_every_worker_a_full_lease_to_beat(stores: Stores, n
     assert ticks_until_queued(Sweeper(stores, notifier), stores, search_id) >= LEASE_S
 
 
+@pytest.mark.long
 def test_after_an_outage_a_sweeper_waits_a_full_lease_again(settings: Settings, notifier: WorkerNotifier) -> None:
     server = PostgresServer()
     server.start()
@@ -83,6 +84,7 @@ def test_after_an_outage_a_sweeper_waits_a_full_lease_again(settings: Settings, 
         server.remove()
 
 
+@pytest.mark.long
 def test_a_sweeper_that_slept_gives_every_worker_a_full_lease(stores: Stores, settings: Settings) -> None:
     """A machine that sleeps stops its workers too: as it wakes, their beats are late by no fault of theirs."""
     search_id = queue_search(stores)

@@ -152,6 +152,7 @@ def test_deleting_a_weight_set_ends_its_check(opened: Stores, tmp_path: Path) ->
     assert not checking.is_alive()
 
 
+@pytest.mark.long
 def test_weights_do_not_wait_for_datasets(opened: Stores, tmp_path: Path) -> None:
     opened.datasets.add_path("pets", "folder", tmp_path / "nothing")
     upload(opened, tmp_path, {})

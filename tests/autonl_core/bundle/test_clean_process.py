@@ -22,6 +22,7 @@ def clean() -> Iterator[PreparedProcess]:
 def nothing() -> None: ...
 
 
+@pytest.mark.long
 def test_a_script_runs_as_if_python_had_started_it(clean: PreparedProcess, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

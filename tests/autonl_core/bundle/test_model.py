@@ -27,6 +27,7 @@ def images(arch: ArchSpec, size: int | None = None) -> torch.Tensor:
     return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
+@pytest.mark.long
 @given(arch_specs())
 @settings(max_examples=12)
 def test_any_architecture_has_the_same_tensors_and_gives_the_same_logits(arch: ArchSpec) -> None:

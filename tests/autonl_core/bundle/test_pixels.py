@@ -61,7 +61,9 @@ def decoded_by_the_shipped_file(
         return {name: decoded[name] for name in decoded.files}, set(done.stdout.split())
 
 
-@pytest.mark.parametrize("grey_range", [None, (0.0, 65535.0), (12.5, 4000.0)])
+@pytest.mark.parametrize(
+    "grey_range", [None, *(pytest.param(values, marks=pytest.mark.long) for values in ((0.0, 65535.0), (12.5, 4000.0)))]
+)
 def test_the_shipped_file_gives_the_pixels_of_training_for_every_format_depth_and_mode(
     grey_range: GreyRange | None, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ class TestPixelsOfTraining:
 
 
 class TestClassNames:
+    @pytest.mark.long
     def test_index_and_name_are_the_same_in_every_file_byte_for_byte(self, made: Made, tmp_path: Path) -> None:
         dataset = type(DIGITS)(**{**vars(DIGITS), "name": "odd", "classes": ODD_NAMES})
         run = start(tmp_path / "run", made.network.arch, dataset, cache_dir=made.run.work_dir / "cache")

@@ -231,6 +231,7 @@ def test_large_images_are_cropped_unless_asked_otherwise() -> None:
     assert asked(8, **everything) == wanted
 
 
+@pytest.mark.long
 def test_the_library_is_loaded_only_when_it_is_used() -> None:
     code = "import sys, autonl_core.data.batches; print('torch' in sys.modules, 'kornia' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -84,7 +84,9 @@ def assert_equal(batches: list[Batch], others: list[Batch]) -> None:
         assert torch.equal(labels, other_labels)
 
 
-@pytest.mark.parametrize("kind", ["folder", pytest.param("stored", marks=pytest.mark.long), "deflated", "digits"])
+@pytest.mark.parametrize(
+    "kind", ["folder", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("stored", "deflated", "digits"))]
+)
 def test_the_same_pixels_in_the_same_order(kind: str, folder: Path, tmp_path: Path) -> None:
     if kind == "digits":
         spec = DIGITS
@@ -113,6 +115,7 @@ def test_streams_that_take_turns_do_not_mix_up(folder: Path, tmp_path: Path) -> 
     assert_equal(*seen)
 
 
+@pytest.mark.long
 def test_unreadable_images_are_left_out_of_both(folder: Path, tmp_path: Path) -> None:
     root = write_folder(tmp_path / "images")
     (root / "bird" / "0.jpg").write_bytes(b"not an image")
@@ -123,6 +126,7 @@ def test_unreadable_images_are_left_out_of_both(folder: Path, tmp_path: Path) ->
     assert_equal(batches(cached), batches(sharded))
 
 
+@pytest.mark.long
 def test_many_images_are_prepared_by_readers_with_the_same_result(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +139,7 @@ def test_many_images_are_prepared_by_readers_with_the_same_result(
     assert_equal(batches(together), batches(alone))
 
 
+@pytest.mark.long
 def test_a_second_search_does_not_decode_everything_again(folder: Path, tmp_path: Path) -> None:
     spec = scan("f", folder)
     prepare(spec, SIZE, tmp_path, cache_limit_bytes=TOO_LITTLE)

@@ -236,6 +236,7 @@ class TestDatasets:
         photos = packed(tmp_path / "p.zip", {f"{c}/{n}.jpg": encoded(photo(n), "JPEG") for c in "ab" for n in range(5)})
         assert with_grey_range(scan("photos", photos)).grey_range is None
 
+    @pytest.mark.long
     def test_prepared_images_are_those_of_the_range(self, thermal: DatasetSpec, tmp_path: Path) -> None:
         """Stored or decoded each time, and never those of an earlier preparation without it."""
         ranged = with_grey_range(thermal)

@@ -76,6 +76,7 @@ def test_grey_levels_and_transparency_become_rgb() -> None:
     assert set(clear.ravel()) == {255}
 
 
+@pytest.mark.long
 def test_rows_are_those_of_the_centre_squares_when_files_are_unreadable(tmp_path: Path) -> None:
     good = encoded(noise(30, 30))
     damaged = {"a/1.png": good[:200], "b/0.png": b"", "b/5.png": b"not an image"}
@@ -143,6 +144,7 @@ def test_the_digits_stay_at_their_own_size(tmp_path: Path) -> None:
     assert np.array_equal(np.stack(pictures.read(rows)), data.test.pixels.read(rows))
 
 
+@pytest.mark.long
 def test_pictures_prepared_with_other_limits_are_refused(tmp_path: Path) -> None:
     spec = scan("z", picture_zip(tmp_path / "z.zip"))
     data = prepare(spec, 8, tmp_path / "cache")

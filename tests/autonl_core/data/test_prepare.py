@@ -146,6 +146,7 @@ def test_searches_that_start_together_decode_once(tmp_path: Path, monkeypatch: p
     assert np.array_equal(pixels(found[0].train), pixels(found[1].train))
 
 
+@pytest.mark.long
 def test_another_search_evicts_unused_entries_and_no_others(tmp_path: Path) -> None:
     cache, spec = tmp_path / "cache", scan("colours", colour_zip(tmp_path / "c.zip"))
     small = prepare(spec, 8, cache)
@@ -174,6 +175,7 @@ def test_images_of_one_picture_are_never_divided_between_training_and_validation
     assert divided_without == 10
 
 
+@pytest.mark.long
 def test_groups_are_those_of_the_manifest(tmp_path: Path) -> None:
     archive = colour_zip(tmp_path / "c.zip")
     spec = scan("colours", archive)

@@ -67,6 +67,7 @@ def codes(report: DatasetReport) -> set[str]:
     return {problem.code for problem in report.problems}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SETS)
 def test_nearly_all_images_of_different_things_are_used(tmp_path: Path, name: str) -> None:
     files = files_of(SETS[name], split=True)

@@ -40,6 +40,7 @@ def all_pairs() -> tuple[np.ndarray, np.ndarray]:
     return one[order], other[order]
 
 
+@pytest.mark.long
 def test_the_same_answers_whatever_the_number_of_processes_and_the_order(tmp_path: Path) -> None:
     one, other = all_pairs()
     alone = comparison(tmp_path, contents(), 1).likeness(one, other)
@@ -80,6 +81,7 @@ class TestFaults:
         monkeypatch.setattr(comparing, "_MODULE", FAULTY)
         monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where that module is found
 
+    @pytest.mark.long
     def test_an_image_that_crashes_its_decoder_is_named_and_costs_no_other_pair(self, tmp_path: Path) -> None:
         one, other = all_pairs()
         faulty = comparison(tmp_path, contents() | {"05": b"SIGSEGV"})

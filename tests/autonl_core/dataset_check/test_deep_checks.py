@@ -69,6 +69,7 @@ def test_the_range_of_the_training_images_is_used(tmp_path: Path, low: int, span
     assert levels_of(checked, tmp_path) >= 180
 
 
+@pytest.mark.long
 def test_defective_pixels_and_damaged_images_change_no_contrast(tmp_path: Path) -> None:
     files = thermal()
     for number, name in enumerate(files):
@@ -110,6 +111,7 @@ def test_without_deep_images_there_is_none(tmp_path: Path) -> None:
     assert findings(checked) == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["Kelvin", "PGM whose white is its brightest value", "32 bits"])
 def test_other_kinds(tmp_path: Path, kind: str) -> None:
     files: Files = {}
@@ -183,6 +185,7 @@ class TestInspection:
         assert np.abs(deep - expected).max() < 0.05
         assert np.abs(means - expected_means).max() < 12
 
+    @pytest.mark.long
     def test_the_number_of_processes_changes_nothing(self, tmp_path: Path) -> None:
         files = thermal(200) | {"photo.png": encoded(photo(1, 32)), "plain.jpg": PLAIN["jpeg"]}
         first = self.inspected(tmp_path, files, 1)

@@ -123,6 +123,7 @@ def test_other_colours_and_shapes_are_other_pictures(tmp_path: Path) -> None:
     assert len(set(found(tmp_path / "a.zip", contents).groups.tolist())) == 4
 
 
+@pytest.mark.long
 def test_a_film_is_compared_more_strictly(tmp_path: Path) -> None:
     """Of 150 frames that fade into each other only those few are taken together that follow upon each other."""
     start, end = photo(1), photo(2)

@@ -56,6 +56,7 @@ def rows_of(found: Inspected) -> list[object]:
     return [found.digests, list(found.problems.items()), dict(found.formats), *(array.tobytes() for array in arrays)]
 
 
+@pytest.mark.long
 def test_the_same_rows_whatever_the_number_of_processes(tmp_path: Path) -> None:
     source = images(tmp_path, contents())
     alone = inspect(source, DEFAULT_LIMITS, tmp_path, inspectors=Inspectors(1))
@@ -181,6 +182,7 @@ class TestInspectors:
         assert portion.records["size"][3].tolist() == [9000, 3000]
         assert portion.problems == {}
 
+    @pytest.mark.long
     def test_a_process_killed_from_outside_is_replaced(self, tmp_path: Path) -> None:
         files = contents()
         expected = {int(portion.rows[0]): portion for portion in self.make(tmp_path, files).inspect(self.portions(40))}

@@ -53,6 +53,7 @@ def test_names_decide_and_the_sentence_says_how_to_mirror_nevertheless(tmp_path:
     assert not scan("set", path).horizontal_flip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("picture", "values", "pair"),
     [

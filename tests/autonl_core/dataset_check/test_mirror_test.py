@@ -92,6 +92,7 @@ def test_an_image_is_not_compared_with_its_neighbours_by_name() -> None:
     assert compare_with_mirrored(frames, labels).is_harmful
 
 
+@pytest.mark.long
 def test_few_and_many_images_and_classes_are_compared_within_seconds() -> None:
     rng = np.random.default_rng(0)
     few = compare_with_mirrored(rng.normal(0, 1, (2, DESCRIPTOR_DIM)).astype(np.float32), np.array([0, 1]))

@@ -72,6 +72,7 @@ def offered_after(offered: list[str], without: tuple[str, ...], earlier: str) ->
     return others == list(without) and offered.index(earlier) < offered.index("npz")
 
 
+@pytest.mark.long
 def test_the_api_offers_it(tree: Path) -> None:
     code = "import json; from api.app import create_app; print(json.dumps(create_app().openapi()))"
     described = json.loads(output_of(tree, code))

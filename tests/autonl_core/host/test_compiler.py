@@ -28,6 +28,7 @@ assert count_torch_macs(build_network(get_space("tiny", 8, 10).largest()), 8) > 
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [OPTIMISERS, COUNTER], ids=["optimisers", "counter"])
 def test_the_compiler_stays_out(program: str) -> None:
     check = "import sys\nassert 'torch' in sys.modules\nassert 'torch._dynamo' not in sys.modules"

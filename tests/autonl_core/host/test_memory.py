@@ -27,6 +27,7 @@ def page_faults(mode: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator is Linux's")
 def test_blocks_are_reused_without_faulting_their_pages_again() -> None:
     assert page_faults("keep") < page_faults("default") / 10

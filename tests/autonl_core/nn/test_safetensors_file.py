@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors import safe_open
 
@@ -23,6 +24,7 @@ def test_it_reads_back_what_was_written(tmp_path: Path) -> None:
         assert all(torch.equal(file.get_tensor(name), value) for name, value in TENSORS.items())
 
 
+@pytest.mark.long
 def test_every_order_and_every_process_gives_the_same_bytes(tmp_path: Path) -> None:
     """The library writes metadata in the order of a hash table, which is another in every process."""
     save_tensors(tmp_path / "here", TENSORS, METADATA)

@@ -202,6 +202,7 @@ def test_a_checkpoint_with_an_impossible_normalisation_is_refused(tmp_path: Path
     assert "damaged metadata" in refusal(path).detail
 
 
+@pytest.mark.long
 def test_weights_that_fit_several_networks_have_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     twin = replace(ZOO["mobilenet_v2"], name="twin")
     monkeypatch.setitem(ZOO, "twin", twin)

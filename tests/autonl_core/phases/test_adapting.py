@@ -104,6 +104,7 @@ def whole(
         return search(tmp_path_factory.mktemp("whole"), cache, clothes, recorder, **SMALL), recorder
 
 
+@pytest.mark.long
 def test_the_result_keeps_its_budget_and_has_learned_on_photos_fed_as_the_weights_were(
     whole: tuple[SearchResult, Watching],
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_search_cancelled_while_it_adapts_keeps_a_scored_network_within_the_bu
     assert loaded.mean == BUILTIN_WEIGHTS.get(NAME).weights.normalisation.mean
 
 
+@pytest.mark.long
 def test_with_a_resolution_asked_for_none_is_tried(tmp_path: Path, cache: Path, clothes: DatasetSpec) -> None:
     stopped = Watching(1, "drain", "searching")
     with pytest.raises(Interrupted, match="drain"):
@@ -274,6 +276,7 @@ def test_images_for_alphas_keep_their_true_labels(tmp_path: Path, cache: Path, c
     assert sorted(labels.tolist()) == [0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.long
 def test_autonl_s_of_the_port_starts_a_search_in_the_space_of_its_paper(
     tmp_path: Path, cache: Path, clothes: DatasetSpec
 ) -> None:

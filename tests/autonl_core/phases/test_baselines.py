@@ -66,6 +66,7 @@ def test_stopped_again_at_another_step_it_ends_the_same(
     assert result.exact
 
 
+@pytest.mark.long
 def test_it_can_be_asked_for_afterwards_and_not_be_taken_back(
     resumed: tuple[SearchResult, Recorder], stopped: Recorder, tmp_path: Path, cache: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_its_curve_stands_beside_that_of_the_chosen_network_over_all_attempts(
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.long
 def test_progress_names_it_and_counts_its_own_epochs(
     stopped: Recorder, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

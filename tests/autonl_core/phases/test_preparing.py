@@ -18,6 +18,7 @@ from autonl_core.spec.config_sections import AugmentConfig
 from autonl_core.spec.progress import Silent
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("whole", [False, True])
 def test_crops_are_cut_from_whole_pictures_if_that_is_asked_for(whole: bool, tmp_path: Path) -> None:
     """The pictures are wide: black in their centre squares, white beside them."""

@@ -97,6 +97,7 @@ def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, R
 NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher
 
 
+@pytest.mark.long
 def test_every_setting_that_may_be_left_open_has_a_value_in_the_report(made: Made) -> None:
     config = made.run.config.to_json()
     sections = {

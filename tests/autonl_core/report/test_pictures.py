@@ -64,6 +64,7 @@ def fixed_texts(figure: Figure) -> list[Text]:
     return [text for text in found if text.get_text().strip()]
 
 
+@pytest.mark.long
 def test_no_text_is_cut_and_no_title_touches_another_text(drawn: dict[str, Figure]) -> None:
     seen = []
     for name, figure in drawn.items():
@@ -86,6 +87,7 @@ def test_every_entry_of_a_legend_has_a_line(drawn: dict[str, Figure]) -> None:
         assert [len(line.get_xdata()) for line in axes.lines] == [12, 12]  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_ticks_say_where_they_are(drawn: dict[str, Figure]) -> None:
     """Read back, a label is the place of its tick."""
     scale = {"%": 1.0, "k": 1e3, "M": 1e6}

@@ -130,6 +130,7 @@ def test_no_name_is_interpreted_as_markup(name: str) -> None:
         assert not any(token.type == "list_item_open" for token in parser.parse(plain(name)))
 
 
+@pytest.mark.long
 def test_equal_facts_give_equal_reports(plain_report: Report) -> None:
     assert render(facts(PLAIN, baselines=(baseline(30),))) == plain_report
 
@@ -345,6 +346,7 @@ def test_a_baseline_without_a_score_has_its_reason_in_a_column_of_its_own() -> N
     assert table.rows[2][3:5] == ("30 of 60", "50.0%")
 
 
+@pytest.mark.long
 def test_a_thousand_classes_stay_readable_and_small(plain_report: Report) -> None:
     report = render(facts(tuple(f"class {number}" for number in range(1000)), per_class=3))
     assert len(report.html) < 1_000_000
@@ -364,6 +366,7 @@ def test_rows_and_columns_of_the_confusion_matrix_carry_the_names_of_the_classes
     assert re.findall(r"<bdi>(.*?)</bdi>", body) == shown
 
 
+@pytest.mark.long
 def test_thirty_classes_of_large_noisy_images_stay_below_two_megabytes() -> None:
     names = tuple(f"class {number}" for number in range(30))
     assert len(render(facts(names, side=224)).html) < 2_000_000

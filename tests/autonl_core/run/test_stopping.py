@@ -73,6 +73,7 @@ class TestStop:
         resumed = search(tmp_path / "2", cache, resume_from=stopped.states)
         assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
 
+    @pytest.mark.long
     def test_while_a_bundle_is_made_nothing_is_compared_any_more(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -106,6 +107,7 @@ class TestStop:
         )
         assert json.loads(scored.stdout)["top1_pct"] > 30  # of ten classes
 
+    @pytest.mark.long
     def test_a_pause_costs_nothing_but_time(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -115,6 +117,7 @@ class TestStop:
         resumed = search(tmp_path / "2", cache, resume_from=paused.states)
         assert resumed.weights_sha256 == uninterrupted[0].weights_sha256
 
+    @pytest.mark.long
     def test_on_another_number_of_threads_it_goes_on_and_says_that_it_is_not_exact(
         self, tmp_path: Path, cache: Path
     ) -> None:
@@ -146,6 +149,7 @@ class TestStop:
         assert paused.kept == []
         assert paused.events[-1] == ("best_not_kept", {"problem": "no room for a second network"})
 
+    @pytest.mark.long
     def test_a_verification_under_way_is_not_waited_for(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -72,6 +72,7 @@ def test_a_derived_network_is_where_the_supernet_is() -> None:
     assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
+@pytest.mark.long
 def test_the_derivative_in_a_gate_is_that_of_finite_differences() -> None:
     table = GateTable(get_space("tiny", 16, 10))
     supernet = Supernet(table, seed=0).double()

@@ -62,6 +62,7 @@ def test_every_rival_is_within_the_budget_and_spends_what_the_search_does(run: S
     assert spent == pytest.approx(run.plan.search, abs=per_epoch / 2)
 
 
+@pytest.mark.long
 def test_the_search_spends_what_it_plans(run: SearchRun) -> None:
     with mock.patch(CHANCE, return_value=0.01):  # a final is held
         entry = ARMS[OURS](run)

@@ -127,6 +127,7 @@ def exporting(stores: Stores, search_id: str) -> bool:
     return stores.searches.get(search_id).phase == "exporting"
 
 
+@pytest.mark.long
 def test_a_search_that_exports_leaves_its_gpu_to_the_next_one(stores: Stores, settings: Settings, sick: Path) -> None:
     first, second, third = (queue_search(stores) for _ in range(3))
     other_worker = slot(settings, sick, A)
@@ -166,6 +167,7 @@ def test_while_one_search_exports_its_gpu_is_free_for_every_worker(
     assert stores.searches.get(late).state is SearchState.SUCCEEDED
 
 
+@pytest.mark.long
 def test_on_the_cpu_the_next_search_waits_for_the_export(stores: Stores, settings: Settings) -> None:
     first, second = queue_search(stores), queue_search(stores)
     with supervised(stores, CpuSlot(), threading.Event()) as attempts:

@@ -58,6 +58,7 @@ class TestCheckedDatasets:
         assert [item.member for item in first] == sorted(images())
         assert all(items == first for items in others)
 
+    @pytest.mark.long
     def test_they_have_the_same_pixels(self, specs: dict[str, DatasetSpec], tmp_path: Path) -> None:
         found = []
         for name, spec in specs.items():
@@ -65,6 +66,7 @@ class TestCheckedDatasets:
             found.append(data.train.pixels.read(data.train.indices).tobytes())
         assert len(set(found)) == 1
 
+    @pytest.mark.long
     def test_decoding_in_every_epoch_reads_the_container_that_is_asked_for(
         self, specs: dict[str, DatasetSpec], tmp_path: Path
     ) -> None:

@@ -113,6 +113,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pets(tmp_path_factory.mktemp("images"))
 
 
+@pytest.mark.long
 def test_it_is_found_checked_and_prepared_with_and_without_space_for_pixels(
     tree: Path, pets: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ print(*(problem.code for problem in check_dataset("pets", path.with_suffix(".bro
     ]
 
 
+@pytest.mark.long
 def test_the_api_offers_and_registers_it(tree: Path, pets: Path, tmp_path: Path) -> None:
     code = """
 import contextlib, sys, tempfile; from pathlib import Path

@@ -53,6 +53,7 @@ def _add_all(at: int) -> None:
 add_all, ones = Compiled(_add_all, ADD_ALL), np.float64(1)
 
 
+@pytest.mark.long
 def test_a_process_that_loads_a_network_and_never_trains_it_does_without_numba() -> None:
     program = (
         "import sys; import autonl_core.nn.checkpoint, autonl_core.supernet.supernet; print('numba' in sys.modules)"
@@ -97,12 +98,14 @@ def test_every_thread_of_a_team_waits_for_all_others() -> None:
         assert sums.tolist() == [15.0] * threads  # 1 + 2 + 3 + 4 + 5
 
 
+@pytest.mark.long
 def test_pytorch_and_kernels_share_their_threads() -> None:
     """One OpenMP library in the process, so that no second pool competes; PyTorch itself is not loaded for it."""
     done = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "0", "1", "True"]
 
 
+@pytest.mark.long
 def test_another_process_finds_everything_compiled(tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     found = []

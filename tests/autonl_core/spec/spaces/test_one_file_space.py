@@ -52,6 +52,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree_with(tmp_path_factory.mktemp("micro"), {PATH: MICRO})
 
 
+@pytest.mark.long
 def test_the_api_offers_it_and_accepts_a_search_in_it(tree: Path) -> None:
     spaces, status, plan = json.loads(output_of(tree, ASK))
     names = [space["name"] for space in spaces]

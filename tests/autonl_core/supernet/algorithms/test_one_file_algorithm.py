@@ -66,6 +66,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree_with(tmp_path_factory.mktemp("coin_toss"), {PATH: COIN_TOSS})
 
 
+@pytest.mark.long
 def test_the_api_offers_it_without_loading_it(tree: Path) -> None:
     code = (
         "import json, sys; from api.app import create_app; described = create_app().openapi(); "
