@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from fastapi import FastAPI
 
 from store.settings import Settings
@@ -52,6 +53,7 @@ def cpu_s_of(code: str) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.long
 def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
     with api_process(settings) as (url, process), httpx.Client(base_url=url, timeout=20) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
@@ -65,6 +67,7 @@ def test_the_process_answers_soon_and_stays_small(settings: Settings) -> None:
         assert resident_bytes < MAX_RESIDENT_BYTES, f"{resident_bytes:,} bytes"
 
 
+@pytest.mark.long
 def test_an_idle_process_sleeps(settings: Settings) -> None:
     with api_process(settings) as (url, process):
         httpx.get(f"{url}/healthz", timeout=20).raise_for_status()
@@ -74,6 +77,7 @@ def test_an_idle_process_sleeps(settings: Settings) -> None:
         assert process.num_ctx_switches().voluntary - before <= 12  # uvicorn's own server would wake 40 times
 
 
+@pytest.mark.long
 def test_it_need_not_wake_up_to_notice_that_it_has_to_stop(settings: Settings) -> None:
     code = "import sys, api.server; api.server._TICK_S = 3600; import api.__main__; api.__main__.main()"
     with socket.create_server(("127.0.0.1", 0)) as listening:

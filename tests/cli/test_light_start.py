@@ -96,6 +96,7 @@ def paths_of(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[s
     return [path, *(deeper for one in below for deeper in paths_of(one, (*path, str(one.name))))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", paths_of(app), ids=" ".join)
 def test_the_help_of_a_command_is_light_and_names_no_type_of_a_flag(path: tuple[str, ...]) -> None:
     code, output, imported = run(*path, "--help")

@@ -76,6 +76,7 @@ def test_after_each_search_the_next_process_waits(stores: Stores, make_spare: Ma
     assert psutil.pid_exists(pid_of(spare))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("request_", "state"), [("pause", SearchState.PAUSED), ("cancel", SearchState.CANCELLED)])
 def test_it_obeys_requests(stores: Stores, make_spare: MakeSpare, request_: StopRequest, state: SearchState) -> None:
     spare = make_spare("endless")

@@ -240,6 +240,7 @@ class TestReaders:
         del ahead, readers
         assert not any(psutil.pid_exists(pid) for pid in pids)
 
+    @pytest.mark.long
     def test_readers_die_with_a_search_that_is_killed(self, folder: Path, tmp_path: Path) -> None:
         code = (
             "import sys, time, numpy as np; from pathlib import Path\n"

@@ -118,6 +118,7 @@ def test_without_room_the_same_pictures_are_decoded_each_time(
         assert all(picture.any(axis=(1, 2)).all() and picture.any(axis=(0, 2)).all() for picture in batch)  # no margin
 
 
+@pytest.mark.long
 def test_pictures_have_an_entry_of_their_own_that_outlives_the_files(tmp_path: Path) -> None:
     archive = picture_zip(tmp_path / "z.zip")
     spec = scan("z", archive)

@@ -71,6 +71,7 @@ def test_one_sided_classes_that_are_no_mirror_images_are_left_alone() -> None:
     assert test.recognised_mirrored < test.recognised  # not a reason
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("classes", [2, 10])
 def test_labels_at_random_are_rarely_an_alarm(classes: int) -> None:
     rng = np.random.default_rng(classes)

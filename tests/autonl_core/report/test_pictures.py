@@ -109,6 +109,7 @@ def test_more_digits_are_shown_where_three_are_too_few() -> None:
     assert (short(12_250_000), short(12_250_000, digits=6)) == ("12.2M", "12.25M")
 
 
+@pytest.mark.long
 def test_blocks_are_counted_from_one(drawn: dict[str, Figure]) -> None:
     example = facts()
     assert [layer.name for layer in example.architecture.layers][:3] == ["stem", "block 1", "block 2"]

@@ -20,7 +20,7 @@ from autonl_core.report.canvas import DARK, LIGHT
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import short, short_bytes
 from autonl_core.report.images import strip_uri
-from autonl_core.report.markdown import plain
+from autonl_core.report.markdown import as_markdown, plain
 from autonl_core.report.pictures import draw_all
 from autonl_core.report.run_tables import settings
 from autonl_core.report.tables import baselines
@@ -178,7 +178,7 @@ def test_a_worse_result_is_stated_as_plainly_as_a_better_one(correct: int, expec
 def test_a_baseline_without_a_score_states_the_reason() -> None:
     text = " ".join(verdict(facts(baselines=(baseline(None, "the loss was nan"),))))
     assert "has no score: the loss was nan" in text
-    assert "the loss was nan" in render(facts(baselines=(baseline(None, "the loss was nan"),))).markdown
+    assert "the loss was nan" in as_markdown(facts(baselines=(baseline(None, "the loss was nan"),)))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_one_is_written_in_the_singular() -> None:
 
 
 def test_top5_of_five_classes_or_fewer_is_no_figure() -> None:
-    assert "test top-5" not in render(facts()).markdown  # of three classes
+    assert "test top-5" not in as_markdown(facts())  # of three classes
 
 
 def test_a_search_that_won_by_more_than_chance_was_worth_it() -> None:
@@ -262,7 +262,7 @@ def test_a_rival_without_a_score_states_the_reason() -> None:
     problem = "even at 64 pixels it takes 31,348,352 MACs, and the budget is 20,000,000"
     made = facts(baselines=(rival("off-the-shelf", None, problem=problem),))
     assert f"The pretrained network, whole, at 64 pixels: no score, because {problem}." in verdict(made)
-    assert problem in render(made).markdown
+    assert problem in as_markdown(made)
 
 
 def test_pretrained_weights_are_named_with_their_licence_in_both_forms() -> None:
@@ -279,12 +279,12 @@ def test_pretrained_weights_are_named_with_their_licence_in_both_forms() -> None
     ):
         assert shown in text, shown
         assert shown in rendered, shown
-    assert "Pretrained weights" not in render(facts()).markdown
+    assert "Pretrained weights" not in as_markdown(facts())
 
 
 def test_weights_of_unknown_licence_and_a_network_that_only_learned_from_them_are_described_as_such() -> None:
     made = facts(start=start(licence=None, inherited=False, trials=(), teacher_val_top1_pct=None))
-    text = render(made).markdown
+    text = as_markdown(made)
     assert "The delivered network learned from the weight set lite0, whose licence is not stated." in text
     assert "validation top-1 was not kept" in text
     assert "96 pixels were the only resolution to try." in text
@@ -315,7 +315,7 @@ def test_what_was_done_to_the_images_can_be_found() -> None:
         assert "patients.csv" in text
         assert "train/a.png" in text
         assert "1.5 of 255 levels apart" in text
-    assert "Training images were not mirrored." in render(example).markdown
+    assert "Training images were not mirrored." in as_markdown(example)
 
 
 def test_settings_that_were_left_open_are_listed_with_what_they_became() -> None:
@@ -329,8 +329,8 @@ def test_settings_that_were_left_open_are_listed_with_what_they_became() -> None
     assert (rows["parent"], rows["augment.erase"], rows["seed"]) == ("none", "0.5", "7")
 
 
-def test_everything_that_scrolls_can_be_focused_and_all_text_lies_in_landmarks() -> None:
-    html = render(facts(PLAIN, baselines=(baseline(30),))).html
+def test_everything_that_scrolls_can_be_focused_and_all_text_lies_in_landmarks(plain_report: Report) -> None:
+    html = plain_report.html
     page = Page(html)
     scrolled = [attributes for tag, attributes in page.tags if attributes.get("class") in ("scroll", "picture")]
     assert len(scrolled) > 10
@@ -417,4 +417,4 @@ def test_measured_networks_are_drawn_where_they_were_kept() -> None:
     assert "measured" not in draw_all(example)
     assert draw_all(kept)["measured"].svg == draw_all(kept)["measured"].svg
     assert draw_all(kept)["measured"].alt in render(kept).html
-    assert "## Measured networks" in render(kept).markdown
+    assert "## Measured networks" in as_markdown(kept)

@@ -34,6 +34,7 @@ def macs(name: str, resolution: int) -> tuple[int, int]:
     return SPACES.get(name).bind(resolution, 2).macs_range()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("image_size", [64, 96, 299, 2_000])
 @pytest.mark.parametrize("resolution", [None, 64, 128])
 def test_every_budget_in_the_range_is_accepted_and_none_beyond(image_size: int, resolution: int | None) -> None:

@@ -71,6 +71,7 @@ def network() -> nn.Module:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [network, Subnet, Gated])
 def test_gradients_in_bfloat16_point_where_those_of_float32_do(make: type[nn.Module]) -> None:
     module = make()
