@@ -123,6 +123,10 @@ def delete_search(search_id: str) -> Call[None]:
     return _delete(_of_search(search_id))
 
 
+def doubtful_labels(search_id: str) -> Call[Document]:
+    return get(f"{_of_search(search_id)}/doubtful-labels")
+
+
 def trade_off(search_id: str) -> Call[Document]:
     return get(f"{_of_search(search_id)}/trade-off")
 

@@ -54,6 +54,9 @@ class Client:
     def search(self, search_id: str) -> Document:
         return self._run(documents.search(search_id))
 
+    def doubtful_labels(self, search_id: str) -> Document:
+        return self._run(documents.doubtful_labels(search_id))
+
     def trade_off(self, search_id: str) -> Document:
         return self._run(documents.trade_off(search_id))
 

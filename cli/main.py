@@ -64,6 +64,11 @@ COMMANDS = (
         "Download the report of a search, verified by its SHA-256: the network, its accuracy, and how it was found.",
     ),
     LazyCommand(
+        "doubtful-labels",
+        "cli.doubtful_labels:doubtful_labels",
+        "List images that are perhaps labelled wrong, the most doubtful first.",
+    ),
+    LazyCommand(
         "estimate",
         "cli.estimate:estimate",
         "Estimate how long a search takes on this machine, from a short run of it on generated images.",

@@ -11,12 +11,8 @@ from api.access import ReadStores
 from api.dependencies import IfNoneMatch, SearchId
 from api.file_responses import cache_headers, file_response, not_modified
 from api.openapi_responses import header_schemas, problem_responses
-from api.problems import ProblemError
-from api.search_responses import POLL_S
+from api.search_files import find_file
 from autonl_core.spec.file_names import report_name
-from store.models import Artifact, Search
-from store.states import SearchState
-from store.stores import Stores
 
 ReportFormat = Literal["html", "markdown"]
 _ARTIFACTS: dict[ReportFormat, tuple[str, str]] = {  # the kind of artifact and its media type
@@ -63,7 +59,7 @@ def get_report(
     """
     search = stores.searches.get(search_id)
     kind, media_type = _ARTIFACTS[report_format or _preferred_format(accept)]
-    artifact = _find(stores, search, kind)
+    artifact = find_file(stores, search, kind, "report", problems.REPORT_NOT_READY)
     headers = cache_headers(artifact) | {"Vary": "Accept"}
     if (unchanged := not_modified(artifact, if_none_match, headers)) is not None:
         return unchanged
@@ -92,26 +88,3 @@ def _quality(parameters: list[str]) -> float:
         if name.strip() == "q":
             return float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else 0.0
     return 1.0
-
-
-_WITHOUT_REPORT = {  # an ended search
-    SearchState.CANCELLED: "was cancelled, so it has no report; resume it to have one",
-    SearchState.FAILED: "failed, so it has no report; its `error` says why",
-}
-
-
-def _find(stores: Stores, search: Search, kind: str) -> Artifact:
-    """The report of a search. Raises ProblemError if it is not written yet, or never will be."""
-    if search.best_arch_id is not None:
-        artifact = stores.architectures.artifact(search.best_arch_id, kind, search_id=search.id)
-        if artifact is not None:
-            return artifact
-    if search.state.final:
-        reason = f"search {search.id} {_WITHOUT_REPORT.get(search.state, 'has no report; its events say why')}"
-        raise ProblemError(problems.REPORT_NOT_READY, reason, state=search.state)
-    if search.state == SearchState.PAUSED:
-        reason = f"search {search.id} is paused; its report is written when it ends, so resume it"
-        raise ProblemError(problems.REPORT_NOT_READY, reason, state=search.state)
-    reason = f"search {search.id} is {search.state}; its report will be available once it has succeeded"
-    retry = {"Retry-After": str(POLL_S)}
-    raise ProblemError(problems.REPORT_NOT_READY, reason, headers=retry, state=search.state)

@@ -286,4 +286,6 @@ def _links(search: models.Search, result: SearchResult | None, is_downloadable: 
         links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
     if result is not None and "report-html" in result.files:
         links["report"] = f"{own}/report"
+    if result is not None and "doubtful-labels" in result.files:
+        links["doubtful-labels"] = f"{own}/doubtful-labels"
     return links

@@ -55,6 +55,11 @@ STREAM_NUMBERS: Mapping[Stream, int] = {  # part of every seed: never renumber, 
 Batch = tuple[Tensor, Tensor]  # images (B, 3, R, R) float32 channels_last, labels (B,), or (B, classes) once mixed
 
 
+def plain_order(images: ImageSet) -> NDArray[np.int64]:
+    """The positions of a set in the order in which `Loader.plain` yields its images."""
+    return random_stream("plain", 0, 0).permutation(len(images))
+
+
 def random_stream(stream: Stream, seed: int, count: int) -> np.random.Generator:
     """A generator that depends on the arguments alone; `count` is an epoch or a step."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([STREAM_NUMBERS[stream], seed, count])))
@@ -188,7 +193,7 @@ class Loader:
         recalibrated or run on them would be badly off (measured: 65.0% instead of 70.4% top-1).
         """
         batch_size = batch_size or max(16, min(500, 500 * 64**2 // self.data.resolution**2))
-        order = random_stream("plain", 0, 0).permutation(len(images))
+        order = plain_order(images)
         batches = np.array_split(order, math.ceil(len(order) / batch_size))  # no small last batch
         for pixels, labels in images.take_ahead(batches):
             yield normalise(pixels.to(self.device), self.data.mean, self.data.std), labels.to(self.device)

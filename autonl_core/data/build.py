@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from autonl_core.errors import DatasetError
 from autonl_core.wording.counts import agreeing, counted
 
 SIZES = "sizes.npy"  # of whole pictures
+KEPT = "kept.npy"  # places of the readable images among all
 OWN_GROUP = -1  # group of an image that shares its picture with no other
 SHOWN_PROBLEMS = 100
 ALONE_IMAGES = 2_000  # fewer are decoded in this process: starting readers would take longer
@@ -99,6 +101,7 @@ def build(
     kept = [items[row] for row in found.kept]
     _require_readable(dataset, kept, found.problems)
     sink.close(listing, np.array(found.kept))
+    np.save(folder / KEPT, np.array(found.kept, dtype=np.int64))
     _write(folder, kept, found, limits)
     if framing == "whole":
         np.save(folder / SIZES, np.concatenate(found.sizes))
@@ -109,6 +112,19 @@ def stored_at(dataset: DatasetSpec, folder: Path) -> tuple[str, Path]:
     if dataset.is_builtin:
         return DIGITS_SOURCE, folder / DIGITS_ARCHIVE
     return dataset.kind, Path(dataset.location)
+
+
+def list_names(dataset: DatasetSpec, limits: Limits) -> list[str]:
+    """The names of all images, in the order in which they are decoded.
+
+    Raises:
+        DatasetError: the dataset is missing, or changed since it was added.
+        OSError: it cannot be read.
+    """
+    if not dataset.is_builtin:
+        return [item.member for item in list_items(dataset, limits)]
+    with tempfile.TemporaryDirectory(prefix="autonl-digits-") as folder:
+        return [item.member for item in write_digits(Path(folder) / DIGITS_ARCHIVE)]
 
 
 def _list(dataset: DatasetSpec, folder: Path, limits: Limits) -> tuple[list[Item], Listing]:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autonl_core.data.build import OWN_GROUP, build, stored_at
+from autonl_core.data.build import KEPT, OWN_GROUP, build, list_names, stored_at
 from autonl_core.data.cache import Cache, Entry
 from autonl_core.data.decode import Framing
 from autonl_core.data.decoding_report import Channels, DecodingReport
@@ -78,11 +78,30 @@ class PreparedData:
     resolution: int
     report: DecodingReport
     grey_range: GreyRange | None = None  # that of the dataset, which deep images were mapped with
+    kept: NDArray[np.int64] | None = None  # places of the readable images among all; None: not written down
 
     @property
     def sharded(self) -> bool:
         """Whether images are decoded each time they are used, because the decoded ones did not fit."""
         return isinstance(self.train.pixels, ShardedPixels)
+
+    def image_names(self, dataset: DatasetSpec) -> list[str]:
+        """The names of the images in `dataset`, by row of the pixels.
+
+        Raises:
+            DatasetError: the dataset is missing or was changed, or its images were prepared by a version that did not
+                write down which of them it could read.
+            OSError: it cannot be read.
+        """
+        names = list_names(dataset, self.report.limits)
+        if self.kept is not None:
+            return [names[place] for place in self.kept]
+        if self.report.unreadable:
+            raise DatasetError(
+                f"an earlier version prepared these images and could not read {self.report.unreadable:,} of them, and "
+                "it did not write down which"
+            )
+        return names
 
 
 def prepare(
@@ -189,4 +208,5 @@ def _load(folder: Path, pixels: Pixels, resolution: int) -> PreparedData:
         std=report.std,
         resolution=resolution,
         report=report,
+        kept=np.load(kept) if (kept := folder / KEPT).exists() else None,
     )

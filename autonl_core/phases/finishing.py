@@ -17,6 +17,7 @@ from autonl_core.files import sha256_of
 from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network
 from autonl_core.phases.class_results import class_results
+from autonl_core.phases.doubtful_labels import write_doubtful_labels
 from autonl_core.phases.reporting import Outcome, ReportWriter
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.after_training import on_cpu
@@ -52,6 +53,7 @@ def finish(
         score = evaluate(network, run.watched(run.loader.plain(run.data.test)), examiner)
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
+        doubtful = write_doubtful_labels(run, network)
 
     run.reporter.best = best_so_far  # what the phases before would keep goes with the device
     run = on_cpu(run, network)
@@ -67,7 +69,7 @@ def finish(
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
         reports = report.write(outcome)
-        files = pack_bundle(run, bundle, network) | reports
+        files = pack_bundle(run, bundle, network) | reports | doubtful
     return _result(run, state, outcome, checkpoint, files)
 
 

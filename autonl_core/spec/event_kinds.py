@@ -47,3 +47,4 @@ class EventKind(StrEnum):
     BASELINE_TRAINED = "baseline_trained"
     BEST_NOT_KEPT = "best_not_kept"
     REPORT_FAILED = "report_failed"
+    LABELS_NOT_EXAMINED = "labels_not_examined"

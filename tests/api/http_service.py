@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import socket
 import tempfile
@@ -17,6 +18,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from autonl_core.spec.doubtful_labels import DoubtfulLabels
 from autonl_core.spec.result import ResultFile
 from store.leases import Lease
 from store.settings import Settings
@@ -91,12 +93,15 @@ def finish(
     content: bytes = CONTENT,
     report: str | None = None,
     onnx: bytes | None = None,
+    doubtful: DoubtfulLabels | None = None,
 ) -> None:
     """End a search that is claimed as a worker does: with a result and its files."""
     contents = {"safetensors": ("model.safetensors", content)}
     if report is not None:
         contents["report-html"] = ("report.html", report.encode())
         contents["report-md"] = ("report.md", f"# {report}".encode())
+    if doubtful is not None:
+        contents["doubtful-labels"] = ("doubtful-labels.json", json.dumps(doubtful.to_json()).encode())
     if onnx is not None:
         contents["onnx"] = ("model.onnx", onnx)
     stored, files = {}, {}

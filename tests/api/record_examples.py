@@ -17,6 +17,7 @@ from api.openapi_examples import FILE
 from autonl.documents import ARCHIVE_TYPE
 from autonl.packing import pack
 from autonl_core.nn.network import build_network
+from autonl_core.spec.doubtful_labels import DoubtfulLabel, DoubtfulLabels
 from autonl_core.spec.published_net import adapt
 from autonl_core.spec.zoo import ZOO
 from store.migrate import upgrade
@@ -28,6 +29,9 @@ from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
 
 SEARCH = {"dataset": "digits", "flops_budget": "450k", "train": {"epochs": 8}}
+DOUBTFUL = DoubtfulLabels(
+    1797, [DoubtfulLabel("digit-0042", "train", "7", 2.5, "1", 97.0, "data:image/png;base64,iVBORw0KGgo=")]
+)
 _SHOWN = 2  # items of long lists
 
 
@@ -73,13 +77,14 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     lease = samples.claim(stores)
     assert lease.search_id == started["id"]
     stores.usage.spent(lease, 60.0)
-    finish(stores, lease, folder)
+    finish(stores, lease, folder, doubtful=DOUBTFUL)
     call("start_search", "POST", "/searches?validate_only=true", SEARCH)
     call("get_search", "GET", own)
     call("list_searches", "GET", "/searches")
     call("get_usage", "GET", "/usage")
     call("get_events", "GET", f"{own}/events", headers={"Accept": "application/json"})
     for operation, part in (("get_trade_off", "trade-off"), ("get_repeats", "repeats"), ("get_metrics", "metrics"),
+                            ("get_doubtful_labels", "doubtful-labels"),
                             ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
         call(operation, "GET", f"{own}/{part}")
     call("get_architecture", "GET", f"/architectures/{samples.architecture().arch_id}")

@@ -42,6 +42,7 @@ export const listSearches = (state, pageToken) =>
 export const getFinished = (dataset) => call(`/searches?${query({ dataset, state: "succeeded", page_size: 10 })}`);
 export const getSearch = (id) => call(`/searches/${id}`);
 export const getTradeOff = (search) => call(search.links["trade-off"]);
+export const getDoubtfulLabels = (search) => call(search.links["doubtful-labels"]);
 export const getRepeats = (search) => call(search.links.repeats);
 export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({ after })}`);
 export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);

@@ -1,0 +1,58 @@
+// Images that are perhaps labelled wrong: a list for a person to look through, fetched when it is asked for.
+
+import * as api from "./api.js";
+import { h, replace } from "./dom.js";
+import * as format from "./format.js";
+
+const AT_ONCE = 24; // pictures
+
+/** The section of a search that has a list of doubtful labels; null if it has none. */
+export function doubtfulLabels(search) {
+  if (!search.links["doubtful-labels"]) return null;
+  const list = h("div", {});
+  const button = h("button", { type: "button", onclick: show }, "Show the images");
+  replace(list, button);
+
+  async function show() {
+    button.disabled = true;
+    try {
+      const { labels } = await api.getDoubtfulLabels(search);
+      replace(list, labels.length ? pictures(labels) : h("p", { class: "hint" }, "No label is doubtful to this network."));
+      list.querySelector("ol")?.focus();
+    } catch (problem) {
+      button.disabled = false;
+      replace(list, button, h("p", { class: "notice", role: "alert" }, problem.message));
+    }
+  }
+
+  return [
+    h("h2", {}, "Doubtful labels"),
+    h("p", { class: "hint" }, "Training and test images that look like another class to this network, the most doubtful first. Some are labelled wrong; others are only hard to tell apart."),
+    list,
+  ];
+}
+
+function pictures(labels) {
+  const shown = h("ol", { class: "doubtful-list", tabindex: -1, "aria-label": "Images with doubtful labels" });
+  const more = h("button", { type: "button", onclick: add });
+
+  function add() {
+    const from = shown.children.length;
+    shown.append(...labels.slice(from, from + AT_ONCE).map(picture));
+    const left = labels.length - shown.children.length;
+    more.textContent = `Show ${Math.min(AT_ONCE, left)} more of ${left}`;
+    more.hidden = left === 0;
+    if (from > 0) shown.children[from].focus();
+  }
+
+  add();
+  return [shown, more];
+}
+
+function picture({ image, split, label, label_pct, looks_like, looks_like_pct, picture: source }) {
+  return h("li", { tabindex: -1 },
+    source ? h("img", { src: source, alt: `labelled ${label}`, loading: "lazy" }) : h("p", { class: "hint" }, "no picture"),
+    h("p", {}, h("b", {}, label), ` (${format.percent(label_pct)})`),
+    h("p", {}, "looks like ", h("b", {}, looks_like), ` (${format.percent(looks_like_pct)})`),
+    h("p", { class: "hint file" }, `${split} image ${image}`));
+}
