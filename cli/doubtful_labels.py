@@ -25,11 +25,7 @@ _SHOWN = 30
 @url_option
 @stop_on_error
 def doubtful_labels(search_id: str, show_all: bool, as_json: bool, url: str) -> None:
-    """List images that are perhaps labelled wrong, the most doubtful first.
-
-    To the network, another class is more probable. Not every one of them is wrong; images that are hard to tell apart
-    are among them too.
-    """
+    """List images that are perhaps labelled wrong: to the network, another class is more probable."""
     with Client(url) as client:
         found = client.doubtful_labels(full_id(client, search_id))
     labels = found["labels"]

@@ -66,7 +66,7 @@ COMMANDS = (
     LazyCommand(
         "doubtful-labels",
         "cli.doubtful_labels:doubtful_labels",
-        "List images that are perhaps labelled wrong, the most doubtful first.",
+        "List images that are perhaps labelled wrong: to the network, another class is more probable.",
     ),
     LazyCommand(
         "estimate",

@@ -30,7 +30,7 @@ def get_doubtful_labels(
 ) -> Response:
     """Training and test images that are perhaps labelled wrong: to the network, another class is more probable.
 
-    Not every one of them is wrong; images that are hard to tell apart are among them too. Look through them.
+    Not every one of them is wrong; images of classes that are hard to distinguish are too. Look through them.
     """
     search = stores.searches.get(search_id)
     artifact = find_file(

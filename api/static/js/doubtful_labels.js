@@ -27,7 +27,7 @@ export function doubtfulLabels(search) {
 
   return [
     h("h2", {}, "Doubtful labels"),
-    h("p", { class: "hint" }, "Training and test images that look like another class to this network, the most doubtful first. Some are labelled wrong; others are only hard to tell apart."),
+    h("p", { class: "hint" }, "Training and test images that look like another class to this network, the most doubtful first. Some are labelled wrong; others are only hard to distinguish."),
     list,
   ];
 }
