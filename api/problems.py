@@ -158,14 +158,6 @@ REPORT_NOT_READY = declare(
     "search 0123456789abcdef is running; its report will be available once it has succeeded",
     {"state": "running"},
 )
-DOUBTFUL_LABELS_NOT_READY = declare(
-    "doubtful-labels-not-ready",
-    409,
-    "No doubtful labels yet",
-    "They are written down at the end of a search. While it runs, try again after `Retry-After` seconds.",
-    "search 0123456789abcdef is running; its list of doubtful labels will be available once it has succeeded",
-    {"state": "running"},
-)
 IDEMPOTENCY_KEY_REUSE = declare(
     "idempotency-key-reuse",
     422,

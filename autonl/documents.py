@@ -192,6 +192,12 @@ def upload_dataset(name: str, archive: Path, on_sent: Callable[[int], None], **r
     return _upload("/datasets", {"name": name, **reading}, Upload(archive, on_sent), ARCHIVE_TYPE)
 
 
+def correct_dataset(source: str, name: str, leave_out: Sequence[str], relabel: Mapping[str, str]) -> Call[Document]:
+    """Make the dataset `name` of another one, without some images or with other classes of some."""
+    correction = {"name": name, "leave_out": [*leave_out], "relabel": {**relabel}}
+    return _write("POST", f"/datasets/{_quoted(source)}/corrections", correction)
+
+
 def read_dataset(name: str, **reading: str) -> Call[Document]:
     """Check an invalid dataset again, its files read in another way."""
     return _write("PUT", f"/datasets/{_quoted(name)}/reading", reading)

@@ -102,6 +102,9 @@ class Client:
     def register_dataset(self, name: str, path: Path, **reading: str) -> Document:
         return self._run(documents.register_dataset(name, str(path), **reading))
 
+    def correct_dataset(self, source: str, name: str, leave_out: Sequence[str], relabel: Mapping[str, str]) -> Document:
+        return self._run(documents.correct_dataset(source, name, leave_out, relabel))
+
     def upload_dataset(self, name: str, archive: Path, on_sent: Callable[[int], None], **reading: str) -> Document:
         return self._run(documents.upload_dataset(name, archive, on_sent, **reading))
 

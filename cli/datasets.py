@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cli.client import Client
 from cli.commands import FullHelpGroup
+from cli.correction_files import read_classes, read_names
 from cli.errors import PackingError
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack, require_name
@@ -39,6 +40,24 @@ duplicates_option = click.option(
 @click.group(cls=FullHelpGroup)
 def dataset() -> None:
     """Add, list, show and delete datasets."""
+
+
+@dataset.command()
+@name_argument
+@click.argument("new_name", metavar="NEW", help="name of the corrected dataset")
+@click.option("--leave-out", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="a text file with the name of one image per line")  # fmt: skip
+@click.option("--relabel", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.csv",
+              help="a table with the columns image and class")  # fmt: skip
+@json_option
+@url_option
+@stop_on_error
+def correct(name: str, new_name: str, leave_out: Path | None, relabel: Path | None, as_json: bool, url: str) -> None:
+    """Make the dataset NEW of NAME, without some images or with other classes of some; NAME stays as it is."""
+    images = read_names(leave_out) if leave_out else []
+    classes = read_classes(relabel) if relabel else {}
+    with Client(url) as client:
+        _print_dataset(client.correct_dataset(name, new_name, images, classes), as_json)
 
 
 @dataset.command()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
+from autonl_core.datasets.corrections import CORRECTED
 from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.sources import UPLOAD_SOURCE
 from autonl_core.datasets.spec import BUILTIN, DatasetSpec, DuplicatesRule
@@ -66,10 +67,12 @@ class ReadAs(NamedTuple):
 
     layout: str = AUTO
     duplicates: DuplicatesRule = "leave-out"
+    corrected: bool = False  # by a person, after the check
 
     @staticmethod
-    def of(spec: DatasetSpec) -> ReadAs:
-        return ReadAs(spec.layout, spec.duplicates)
+    def of(entry: DatasetEntry) -> ReadAs:
+        corrected = entry.report is not None and any(one.code == CORRECTED for one in entry.report.problems)
+        return ReadAs(entry.spec.layout, entry.spec.duplicates, corrected)
 
 
 AS_FOUND = ReadAs()
@@ -221,7 +224,7 @@ class DatasetStore:
                 if row is not None and row.state != DatasetState.INVALID:
                     if row.sha256 != sha256 or (sha256 is None and row.spec["location"] != spec.location):
                         raise DatasetExists(_taken(entry_of(row)))
-                    if ReadAs.of(entry_of(row).spec) != ReadAs.of(spec):
+                    if ReadAs.of(entry_of(row)) != ReadAs.of(DatasetEntry(spec)):
                         raise DatasetExists(_read_otherwise(entry_of(row)))
                     if outdated is None or row.spec["fingerprint"] != outdated:
                         place_file()
@@ -261,9 +264,8 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
     if sha256 is not None:
         ready = Dataset.sha256 == sha256, Dataset.state == DatasetState.READY
         twins = session.scalars(select(Dataset).where(*ready))
-        twin = next((row for row in twins if _is_twin(entry_of(row), ReadAs.of(spec))), None)
-    row.name = spec.name
-    row.sha256, row.size_bytes = sha256, size_bytes
+        twin = next((row for row in twins if _is_twin(entry_of(row), ReadAs.of(DatasetEntry(spec)))), None)
+    row.name, row.sha256, row.size_bytes = spec.name, sha256, size_bytes
     start_check(session, row)
     if twin is not None:
         spec = replace(DatasetSpec.from_json(twin.spec), name=spec.name)
@@ -275,8 +277,7 @@ def _fill(session: Session, row: Dataset, spec: DatasetSpec, sha256: str | None,
 
 def _is_twin(other: DatasetEntry, reading: ReadAs) -> bool:
     """Whether a check of the same content, to be read as `reading`, would find what it found for `other`."""
-    of_this_version = other.report is not None and other.report.check_version == CHECK_VERSION
-    return of_this_version and ReadAs.of(other.spec) == reading
+    return other.report is not None and other.report.check_version == CHECK_VERSION and ReadAs.of(other) == reading
 
 
 def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec:
@@ -284,10 +285,10 @@ def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec
 
 
 def _read_otherwise(registered: DatasetEntry) -> str:
-    spec = registered.spec
+    spec, corrected = registered.spec, ", corrected" if ReadAs.of(registered).corrected else ""
     return (
-        f"dataset {spec.name!r} is {registered.state}, with layout={spec.layout} and duplicates={spec.duplicates}; to "
-        "read it in another way, choose another name and add it again"
+        f"dataset {spec.name!r} is {registered.state}{corrected}, with layout={spec.layout} and "
+        f"duplicates={spec.duplicates}; to read it in another way, choose another name and add it again"
     )
 
 

@@ -10,6 +10,7 @@ from store.artifacts import ArtifactStore
 from store.claims import ClaimStore
 from store.compute_estimates import ComputeEstimateStore
 from store.control import ControlStore
+from store.corrections import CorrectionStore
 from store.dataset_checks import DatasetCheckStore
 from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
@@ -70,6 +71,7 @@ class Stores:
     supernets: SupernetStore
     retention: RetentionStore
     datasets: DatasetStore
+    corrections: CorrectionStore
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
     weight_checks: WeightCheckStore
@@ -104,6 +106,7 @@ def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_i
     """`tenant_id` says where uploads are."""
     datasets, weights = (folder_of(folder, tenant_id) for folder in (settings.datasets_dir, settings.weights_dir))
     reserve_bytes, artifacts = settings.disk_reserve_bytes, places.artifacts
+    kept_datasets = DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts, settings)
     return Stores(
         settings=settings,
         tenant_id=tenant_id,
@@ -125,7 +128,8 @@ def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_i
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
         retention=RetentionStore(database, artifacts, settings),
-        datasets=DatasetStore(database, DatasetFiles(datasets, reserve_bytes), artifacts, settings),
+        datasets=kept_datasets,
+        corrections=CorrectionStore(database, kept_datasets, settings),
         checks=DatasetCheckStore(database, settings),
         weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes), settings),
         weight_checks=WeightCheckStore(database, settings),

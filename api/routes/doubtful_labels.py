@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api import problems
+from api import label_problems, problems
 from api.access import ReadStores
 from api.dependencies import IfNoneMatch, SearchId
 from api.file_responses import cache_headers, file_response, not_modified
@@ -17,7 +17,7 @@ from api.search_files import find_file
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": DoubtfulLabelsView, "headers": header_schemas("ETag", "Repr-Digest")},
     304: {"description": "Not modified", "headers": header_schemas("ETag")},
-    **problem_responses(problems.NOT_FOUND, problems.DOUBTFUL_LABELS_NOT_READY, problems.INVALID_REQUEST),
+    **problem_responses(problems.NOT_FOUND, label_problems.DOUBTFUL_LABELS_NOT_READY, problems.INVALID_REQUEST),
 }
 
 router = APIRouter(prefix="/searches", tags=["searches"])
@@ -34,7 +34,7 @@ def get_doubtful_labels(
     """
     search = stores.searches.get(search_id)
     artifact = find_file(
-        stores, search, "doubtful-labels", "list of doubtful labels", problems.DOUBTFUL_LABELS_NOT_READY
+        stores, search, "doubtful-labels", "list of doubtful labels", label_problems.DOUBTFUL_LABELS_NOT_READY
     )
     headers = cache_headers(artifact)
     if (unchanged := not_modified(artifact, if_none_match, headers)) is not None:

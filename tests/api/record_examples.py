@@ -145,6 +145,9 @@ def record_datasets(recorder: Recorder, settings: Settings, folder: Path) -> Non
         call("add_dataset", "POST", f"/datasets?name={name}", content=archive, headers={"Content-Type": ARCHIVE_TYPE})
         check_datasets(settings)
     call("get_dataset", "GET", "/datasets/pets")
+    correction = {"name": "pets-2", "leave_out": ["cat/0.png"], "relabel": {"cat/1.png": "dog"}}
+    for _ in range(2):  # made, then known
+        call("correct_dataset", "POST", "/datasets/pets/corrections", correction)
     one_class = class_folders(folder / "few", images_each=1)
     call("add_dataset", "POST", "/datasets", {"name": "few", "path": str(one_class)})
     check_datasets(settings)

@@ -43,6 +43,9 @@ export const getFinished = (dataset) => call(`/searches?${query({ dataset, state
 export const getSearch = (id) => call(`/searches/${id}`);
 export const getTradeOff = (search) => call(search.links["trade-off"]);
 export const getDoubtfulLabels = (search) => call(search.links["doubtful-labels"]);
+/** Make the dataset `name` of another one, without the images `left_out`. */
+export const correctDataset = (dataset, name, leftOut) =>
+  call(`/datasets/${encodeURIComponent(dataset)}/corrections`, sent({ name, leave_out: leftOut }));
 export const getRepeats = (search) => call(search.links.repeats);
 export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({ after })}`);
 export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);

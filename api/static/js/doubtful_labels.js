@@ -17,7 +17,7 @@ export function doubtfulLabels(search) {
     button.disabled = true;
     try {
       const { labels } = await api.getDoubtfulLabels(search);
-      replace(list, labels.length ? pictures(labels) : h("p", { class: "hint" }, "No label is doubtful to this network."));
+      replace(list, labels.length ? [pictures(labels), correction(search, list)] : h("p", { class: "hint" }, "No label is doubtful to this network."));
       list.querySelector("ol")?.focus();
     } catch (problem) {
       button.disabled = false;
@@ -54,5 +54,26 @@ function picture({ image, split, label, label_pct, looks_like, looks_like_pct, p
     source ? h("img", { src: source, alt: `labelled ${label}`, loading: "lazy" }) : h("p", { class: "hint" }, "no picture"),
     h("p", {}, h("b", {}, label), ` (${format.percent(label_pct)})`),
     h("p", {}, "looks like ", h("b", {}, looks_like), ` (${format.percent(looks_like_pct)})`),
-    h("p", { class: "hint file" }, `${split} image ${image}`));
+    h("p", { class: "hint file" }, `${split} image ${image}`),
+    h("label", {}, h("input", { type: "checkbox", value: image }), " leave out"));
+}
+
+/** What makes another dataset without the images that are marked in `list`. */
+function correction(search, list) {
+  const name = h("input", { value: `${search.dataset}-corrected`, "aria-label": "Name of the corrected dataset" });
+  const said = h("p", { class: "hint", role: "status" });
+
+  async function make(event) {
+    event.preventDefault();
+    const marked = [...list.querySelectorAll("input:checked")].map(({ value }) => value);
+    if (marked.length === 0) return replace(said, "Mark the images to leave out first.");
+    try {
+      const made = await api.correctDataset(search.dataset, name.value, marked);
+      replace(said, `Dataset ${made.name} has ${format.count(made.train_images)} training and ${format.count(made.test_images)} test images. Start a search on it beside this one.`);
+    } catch (problem) {
+      replace(said, problem.message);
+    }
+  }
+
+  return h("form", { class: "correction", onsubmit: make }, name, h("button", {}, "Make a dataset without the marked images"), said);
 }
