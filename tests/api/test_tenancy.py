@@ -26,6 +26,7 @@ BODIES = {
     "/searches": {"dataset": "digits", "flops_budget": "400k"},
     "/keys": {"name": "mine"},
     "/webhooks": {"url": "https://hooks.example/"},
+    "/datasets/{name}/corrections": {"name": "better", "leave_out": ["cat/0.png"]},
 }
 QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}}
 NO_ID = "0123456789abcdef"
