@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from autonl_core.dataset_check.check import check_dataset
+from autonl_core.datasets.spec import DatasetSpec
+
 Files = Mapping[str, bytes]
 CLASSES = ("cat", "dog", "owl")
 
@@ -56,9 +59,14 @@ def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
     return out.getvalue()
 
 
+def classes_of(files: Files) -> tuple[str, ...]:
+    return tuple(sorted({name.split("/")[1] for name in files}))
+
+
 def shards_of(files: Files, per_shard: int = 5, *, numbered: bool = True) -> dict[str, bytes]:
     """Tar shards with labels, in an order that is not that of names: by number with `classes.txt`, or by name."""
-    found: dict[str, bytes] = {"classes.txt": "\n".join(CLASSES).encode()} if numbered else {}
+    classes = classes_of(files)
+    found: dict[str, bytes] = {"classes.txt": "\n".join(classes).encode()} if numbered else {}
     for split in ("train", "test"):
         samples = sorted(
             ((name, data) for name, data in files.items() if name.startswith(split)), key=lambda one: one[1]
@@ -67,11 +75,28 @@ def shards_of(files: Files, per_shard: int = 5, *, numbered: bool = True) -> dic
             members: list[tuple[str, bytes]] = []
             for name, data in samples[start : start + per_shard]:
                 _, class_name, last = name.split("/")
-                label = str(CLASSES.index(class_name)) if numbered else class_name
+                label = str(classes.index(class_name)) if numbered else class_name
                 members += [(last, data), (last.replace(".png", ".cls"), label.encode())]
             found[f"{split}-{start // per_shard:06}.tar"] = tar_of(members)
     return found
 
 
-def write_shards(path: Path, files: Files, *, numbered: bool = True) -> Path:
-    return write_folder(path, shards_of(files, numbered=numbered))
+def write_shards(path: Path, files: Files, per_shard: int = 5, *, numbered: bool = True) -> Path:
+    return write_folder(path, shards_of(files, per_shard, numbered=numbered))
+
+
+def containers(root: Path, files: Files, per_shard: int = 5) -> dict[str, Path]:
+    """The same images in every container, by what it is."""
+    return {
+        "folder": write_folder(root / "folder", files),
+        "zip": write_zip(root / "images.zip", files),
+        "shards": write_shards(root / "shards", files, per_shard),
+        "shards-in-zip": write_zip(root / "shards.zip", shards_of(files, per_shard, numbered=False)),
+    }
+
+
+def checked(path: Path, work_dir: Path) -> DatasetSpec:
+    work_dir.mkdir()
+    found = check_dataset("pets", path, work_dir)
+    assert found.spec is not None, found.report
+    return found.spec

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autonl_core.data.prepare import prepare
-from autonl_core.dataset_check.check import check_dataset
 from autonl_core.datasets.scan import has_changed, list_items, scan
 from autonl_core.datasets.sources import open_source
 from autonl_core.datasets.spec import DatasetSpec
 from tests.autonl_core.datasets.packed.samples import (
     CLASSES,
+    checked,
+    containers,
     images,
     shards_of,
     tar_of,
@@ -23,22 +24,6 @@ from tests.autonl_core.datasets.packed.samples import (
     write_shards,
     write_zip,
 )
-
-
-def containers(root: Path, files: dict[str, bytes]) -> dict[str, Path]:
-    return {
-        "folder": write_folder(root / "folder", files),
-        "zip": write_zip(root / "images.zip", files),
-        "shards": write_shards(root / "shards", files),
-        "shards-in-zip": write_zip(root / "shards.zip", shards_of(files, numbered=False)),
-    }
-
-
-def checked(path: Path, work_dir: Path) -> DatasetSpec:
-    work_dir.mkdir()
-    found = check_dataset("pets", path, work_dir)
-    assert found.spec is not None, found.report
-    return found.spec
 
 
 @pytest.fixture(scope="module")
