@@ -1,14 +1,18 @@
-"""The same images as a folder, a zip, tar shards and a zip of tar shards."""
+"""The same images as a folder, a zip, tar shards, Parquet files, and these in a zip."""
 
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 from PIL import Image
 
 from autonl_core.dataset_check.check import check_dataset
@@ -16,6 +20,7 @@ from autonl_core.datasets.spec import DatasetSpec
 
 Files = Mapping[str, bytes]
 CLASSES = ("cat", "dog", "owl")
+IMAGE = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
 
 
 def png(seed: int, side: int = 8) -> bytes:
@@ -85,6 +90,49 @@ def write_shards(path: Path, files: Files, per_shard: int = 5, *, numbered: bool
     return write_folder(path, shards_of(files, per_shard, numbered=numbered))
 
 
+def parquet_of(files: Files, per_file: int = 7, *, numbered: bool = True, **options: Any) -> dict[str, bytes]:
+    """Parquet files as the library `datasets` writes them, in an order that is not that of names."""
+    classes = classes_of(files)
+    found: dict[str, bytes] = {}
+    for split in ("train", "test"):
+        samples = sorted(
+            ((name, data) for name, data in files.items() if name.startswith(split)), key=lambda one: one[1]
+        )
+        starts = range(0, len(samples), per_file)
+        for number, start in enumerate(starts):
+            rows = [
+                (data, name.split("/")[2], classes.index(label) if numbered else label)
+                for name, data in samples[start : start + per_file]
+                for label in [name.split("/")[1]]
+            ]
+            name = f"{split}-{number:05}-of-{len(starts):05}.parquet"
+            found[name] = parquet_file(rows, classes if numbered else None, **options)
+    return found
+
+
+def parquet_file(
+    rows: Iterable[tuple[bytes | None, str | None, int | str | None]],
+    classes: Iterable[str] | None = CLASSES,
+    *,
+    rows_per_group: int = 3,
+    **options: Any,
+) -> bytes:
+    """One file with the columns `image` and `label`; without `classes`, labels are text."""
+    images, paths, labels = zip(*rows, strict=True) if rows else ((), (), ())
+    kind = pyarrow.string() if classes is None else pyarrow.int64()
+    names = {} if classes is None else {"label": {"names": list(classes), "_type": "ClassLabel"}}
+    features = {"info": {"features": {"image": {"_type": "Image"}, **names}}}
+    structs = [{"bytes": data, "path": path} for data, path in zip(images, paths, strict=True)]
+    schema = pyarrow.schema([("image", IMAGE), ("label", kind)], metadata={"huggingface": json.dumps(features)})
+    return written(pyarrow.table({"image": structs, "label": list(labels)}, schema=schema), rows_per_group, **options)
+
+
+def written(table: pyarrow.Table, rows_per_group: int = 3, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(table, out, row_group_size=rows_per_group, **options)
+    return out.getvalue()
+
+
 def containers(root: Path, files: Files, per_shard: int = 5) -> dict[str, Path]:
     """The same images in every container, by what it is."""
     return {
@@ -92,6 +140,8 @@ def containers(root: Path, files: Files, per_shard: int = 5) -> dict[str, Path]:
         "zip": write_zip(root / "images.zip", files),
         "shards": write_shards(root / "shards", files, per_shard),
         "shards-in-zip": write_zip(root / "shards.zip", shards_of(files, per_shard, numbered=False)),
+        "parquet": write_folder(root / "parquet" / "data", parquet_of(files, per_shard)).parent,
+        "parquet-in-zip": write_zip(root / "parquet.zip", parquet_of(files, per_shard, numbered=False)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.autonl_core.small_searches import QUICK, search
 
 pytestmark = pytest.mark.long
 
-CONTAINERS = ("zip", "shards", "shards-in-zip")
-SHORT = {
+CONTAINERS = ("zip", "shards", "shards-in-zip", "parquet", "parquet-in-zip")
+SHORT: dict[str, Any] = {
     "supernet": {**QUICK["supernet"], "epochs": 1, "candidates": 4},
     "train": {**QUICK["train"], "epochs": 2},
 }
