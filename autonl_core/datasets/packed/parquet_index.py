@@ -30,8 +30,8 @@ def index_parquets(packed: Packed, limits: Limits) -> Index:
                 f"the Parquet files up to {file.name!r} have more than {limits.folder_files:,} rows; add fewer files"
             )
         try:
-            for name, row, size_bytes in list_rows(file, opened, names):
-                index.add(name, Place(number, row, size_bytes))
+            for name, at, size_bytes in list_rows(file, opened, names):
+                index.add(name, Place(number, at, size_bytes))
         except MemoryError as error:
             raise DatasetError(
                 f"{file.name!r} needs more memory to be read than there is; write it again with smaller row groups"

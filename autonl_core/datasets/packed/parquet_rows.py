@@ -21,6 +21,7 @@ from autonl_core.datasets.packed.parquet_file import (
     naming,
 )
 from autonl_core.datasets.packed.places import PackedFile
+from autonl_core.datasets.packed.stored_images import StoredImages
 from autonl_core.datasets.zip_archive import MAX_NAME_CHARS, leads_out
 from autonl_core.errors import DatasetError
 
@@ -33,8 +34,7 @@ _FIRST_BYTES = 16  # say the format of an image
 class _Row(NamedTuple):
     """What the index needs of a row. An image that is missing has no bytes."""
 
-    size_bytes: int
-    first_bytes: bytes
+    data: bytes
     path: str | None
     label: Label | None
 
@@ -43,7 +43,7 @@ class ListedRow(NamedTuple):
     """An image by the name that it would have in a folder. One that is missing has no bytes."""
 
     name: str
-    row: int  # in its file
+    at: int  # its row; or, negative, the complement of its offset in the file, where its bytes lie as they are
     size_bytes: int
 
 
@@ -60,12 +60,12 @@ def list_rows(file: PackedFile, opened: OpenParquet, names: Mapping[int, str]) -
     split = split_folder(file.name)
     folders: dict[Label | None, str] = {None: ""}
     present = 0
-    for at, row in enumerate(_rows(opened, file)):
-        present += row.size_bytes > 0
+    for number, (row, offset) in enumerate(_rows(opened, file)):
+        present += row.data != b""
         if row.label not in folders:
-            folders[row.label] = _folder_of(row.label, columns, names, file, at)
-        member = _member(row, file, at)
-        yield ListedRow(image_name(split, folders[row.label], member), at, row.size_bytes)
+            folders[row.label] = _folder_of(row.label, columns, names, file, number)
+        name = image_name(split, folders[row.label], _member(row, file, number))
+        yield ListedRow(name, number if offset is None else ~offset, len(row.data))
     if opened.starts[-1] and not present:
         raise DatasetError(
             f"{file.name!r} has no images: {columns.bytes_leaf!r} is empty in every row; write it with the images "
@@ -73,17 +73,19 @@ def list_rows(file: PackedFile, opened: OpenParquet, names: Mapping[int, str]) -
         )
 
 
-def _rows(opened: OpenParquet, file: PackedFile) -> Iterator[_Row]:
-    """One row group after the other. Raises DatasetError."""
+def _rows(opened: OpenParquet, file: PackedFile) -> Iterator[tuple[_Row, int | None]]:
+    """One row group after the other, each with the offset of its image, if that is known. Raises DatasetError."""
+    stored = StoredImages(file)
     for group in range(len(opened.starts) - 1):
         size_bytes = 0
+        stored.begin_group()
         for batch in opened.batches(file, group, opened.columns.leaves):
             with naming(file):  # a path may be no text
                 rows = _rows_of(batch, opened.columns)
-            size_bytes += sum(row.size_bytes for row in rows)
+            size_bytes += sum(len(row.data) for row in rows)
             if size_bytes > MAX_GROUP_BYTES:  # whatever the footer says
                 raise group_too_large(file, group, size_bytes)
-            yield from rows
+            yield from ((row, stored.find(row.data)) for row in rows)
 
 
 def _rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> list[_Row]:
@@ -92,10 +94,7 @@ def _rows_of(batch: pyarrow.RecordBatch, columns: Columns) -> list[_Row]:
     missing = [None] * len(images)
     paths = column.field("path").to_pylist() if columns.has_path else missing
     labels = missing if columns.label is None else batch.column(columns.label).to_pylist()
-    return [
-        _Row(len(data or b""), (data or b"")[:_FIRST_BYTES], path or None, label)
-        for data, path, label in zip(images, paths, labels, strict=True)
-    ]
+    return [_Row(data or b"", path or None, label) for data, path, label in zip(images, paths, labels, strict=True)]
 
 
 def _folder_of(label: Label | None, columns: Columns, names: Mapping[int, str], file: PackedFile, at: int) -> str:
@@ -121,8 +120,8 @@ def _folder_of(label: Label | None, columns: Columns, names: Mapping[int, str], 
 def _member(row: _Row, file: PackedFile, at: int) -> str:
     """The name of an image within its class. Raises DatasetError if its path cannot be one."""
     if row.path is None:
-        return _own_name(file, at, row.first_bytes)
-    path = row.path if row.size_bytes else _last_of(row.path)  # without bytes, it says where the image once was
+        return _own_name(file, at, row.data[:_FIRST_BYTES])
+    path = row.path if row.data else _last_of(row.path)  # without bytes, it says where the image once was
     where = f"{file.name!r}, row {at:,}: the path {path[:200]!r}"
     if len(path) > MAX_NAME_CHARS:
         raise DatasetError(f"{where} has {len(path):,} characters; at most {MAX_NAME_CHARS:,} are allowed")

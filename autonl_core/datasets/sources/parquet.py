@@ -12,7 +12,7 @@ from autonl_core.datasets.packed.index import Index
 from autonl_core.datasets.packed.kinds import PackedKind
 from autonl_core.datasets.packed.parquet_file import OpenParquet, load_pyarrow, open_parquet
 from autonl_core.datasets.packed.parquet_index import index_parquets
-from autonl_core.datasets.packed.places import Packed, PackedFile
+from autonl_core.datasets.packed.places import Packed, PackedFile, read_part
 from autonl_core.datasets.packed.source import ImageReader, PackedSource
 from autonl_core.errors import DatasetError
 
@@ -23,7 +23,10 @@ Images = list[bytes | None]
 
 
 class Parquet(PackedSource):
-    """An image is a row, for which its row group is read: neighbours in a file are read once."""
+    """An image that is not compressed is one ranged read, as in shards.
+
+    For any other, its row group is read: neighbours are read once.
+    """
 
     name = "parquet"
     title = "a set of Parquet files"
@@ -45,6 +48,8 @@ class _GroupReader:
         self._groups: OrderedDict[tuple[PackedFile, int], Images] = OrderedDict()
 
     def read(self, file: PackedFile, location: Location) -> bytes:
+        if location.offset < 0:
+            return read_part(file, ~location.offset, location.size_bytes)
         try:
             opened = self._open(file)
             group = bisect_right(opened.starts, location.offset) - 1
