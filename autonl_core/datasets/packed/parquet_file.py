@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-MAX_GROUP_BYTES = 128 << 20  # of the columns that are read of a row group, decompressed
+MAX_GROUP_BYTES = 256 << 20  # of a row group, decompressed; `datasets` writes groups of about 100 MB
 _MAX_FOOTER_BYTES = 64 << 20
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _LFS_POINTER = b"version https://git-lfs"
