@@ -15,7 +15,7 @@ COPY api api
 COPY worker worker
 COPY autonl autonl
 COPY cli cli
-RUN pip install --no-cache-dir --constraint constraints.txt ".[worker,s3]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[worker,s3,parquet]"
 
 # Kernels are compiled for the processor of the host, once: the volume keeps them, since the image is read-only.
 ENV NUMBA_CACHE_DIR=/var/lib/autonl/kernels

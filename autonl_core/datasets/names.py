@@ -42,6 +42,10 @@ _FIRST_BYTES = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
     b"P1", b"P2", b"P3", b"P4", b"P5", b"P6",
 )  # fmt: skip
+_SUFFIXES = (
+    (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"GIF", ".gif"), (b"RIFF", ".webp"), (b"BM", ".bmp"),
+    (b"II", ".tif"), (b"MM", ".tif"), (b"P", ".ppm"),
+)  # fmt: skip
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 
 
@@ -76,6 +80,15 @@ def starts_like_an_image(data: bytes) -> bool:
     if data[:1] == b"P":
         return data.startswith(_FIRST_BYTES) and data[2:3].isspace()
     return data.startswith(_FIRST_BYTES)
+
+
+def image_suffix(data: bytes) -> str:
+    """The suffix of an image, by the first bytes of its file; empty if these are of no supported format."""
+    if not starts_like_an_image(data):
+        return ""
+    if data[4:8] == b"ftyp":
+        return ".avif" if data[8:11] == b"avi" else ".heic"
+    return next(suffix for start, suffix in _SUFFIXES if data.startswith(start))
 
 
 def is_hidden(parts: Iterable[str]) -> bool:

@@ -151,7 +151,7 @@ def test_images_copy_existing_files_and_do_not_run_as_root(image: str) -> None:
 
 def test_only_the_worker_s_image_contains_torch() -> None:
     assert "[worker]" not in (ROOT / "docker/api.Dockerfile").read_text()
-    assert ".[worker,s3]" in (ROOT / "docker/worker.Dockerfile").read_text()
+    assert ".[worker,s3,parquet]" in (ROOT / "docker/worker.Dockerfile").read_text()
 
 
 @pytest.mark.long

@@ -1,1 +1,1 @@
-"""Datasets whose images are packed into few large files, which are read in place: tar shards."""
+"""Datasets whose images are packed into few large files, which are read in place: tar shards, Parquet."""

@@ -32,7 +32,21 @@ def read_class_names(others: Iterable[PackedFile]) -> Mapping[int, str]:
         names = _of_json(json.loads(text)) if file.name.endswith(".json") else dict(enumerate(_lines(text)))
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{file.name} cannot be read ({error}); write one class name a line, in UTF-8") from error
-    return {number: folder_name(name, file.name) for number, name in names.items()}
+    return class_folders(names, file.name)
+
+
+def class_folders(names: Mapping[int, str], source: str) -> Mapping[int, str]:
+    """Names of folders by number. Raises DatasetError if one cannot be a folder, or two are equal."""
+    folders = {number: folder_name(name, source) for number, name in names.items()}
+    first: dict[str, int] = {}
+    for number, name in folders.items():
+        if name in first:
+            raise DatasetError(
+                f"{source}: the classes {first[name]} and {number} are both called {name[:100]!r}, and would become "
+                "one; give each a name of its own"
+            )
+        first[name] = number
+    return folders
 
 
 def folder_name(name: str, source: str) -> str:

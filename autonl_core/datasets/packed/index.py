@@ -43,7 +43,7 @@ class Index(Mapping[str, str]):
         if row != len(self._at):
             first, second = self.files[self._numbers[row]].name, self.files[place.file].name
             raise DatasetError(
-                f"member {name[:200]!r} appears twice, in {first!r} and {second!r}; give every image a key of its own"
+                f"member {name[:200]!r} appears twice, in {first!r} and {second!r}; give every image a name of its own"
             )
         self._numbers.append(place.file)
         self._at.append(place.at)

@@ -13,9 +13,9 @@ from autonl_core.datasets.names import is_image_name, is_left_behind, parts_of
 from autonl_core.datasets.zip_archive import FIRST_BYTES, member_name, open_archive
 from autonl_core.errors import DatasetError
 
-PackedKind = Literal["shards"]
+PackedKind = Literal["shards", "parquet"]
 COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
-SUFFIXES: dict[PackedKind, tuple[str, ...]] = {"shards": (".tar", *COMPRESSED_TARS)}
+SUFFIXES: dict[PackedKind, tuple[str, ...]] = {"shards": (".tar", *COMPRESSED_TARS), "parquet": (".parquet",)}
 
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _SIZE_FOLLOWS = 0x8
@@ -24,7 +24,7 @@ _ENTRIES = 100_000  # of one folder that are listed at most
 
 
 def packed_kind(path: Path) -> PackedKind | None:
-    """What a folder, or a zip archive, holds in place of images; None if no shards.
+    """What a folder, or a zip archive, holds in place of images; None if no packed files.
 
     Packed files are directly in it, or in folders directly in it, each of which has one. Where there are images beside
     them, it is an ordinary dataset. Raises OSError if `path` cannot be read.

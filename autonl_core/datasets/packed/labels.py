@@ -11,7 +11,7 @@ from autonl_core.errors import DatasetError
 
 LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that an image has and that says a class decides
 MAX_LABEL_BYTES = 64 << 10
-_JSON_FIELDS = ("label", "class", "cls", "class_name", "category", "class_id", "label_id", "target")
+CLASS_FIELDS = ("label", "class", "cls", "class_name", "category", "class_id", "label_id", "target")
 _MAX_TEXT = 64  # characters of a `.txt` that is a class; a longer one is a caption
 _NUMBER = re.compile(r"[+-]?\d{1,9}")
 _BOXES = re.compile(r"\d+(?:\s+[\d.eE+-]+){4}")  # of YOLO: a class and a box
@@ -52,7 +52,7 @@ def _of_json(text: str) -> Label | None:
     except (ValueError, RecursionError):
         return None
     if isinstance(found, dict):
-        found = next((found[name] for name in _JSON_FIELDS if isinstance(found.get(name), int | str)), None)
+        found = next((found[name] for name in CLASS_FIELDS if isinstance(found.get(name), int | str)), None)
     if isinstance(found, bool):
         return None
     if isinstance(found, int):

@@ -61,11 +61,14 @@ class PackedSource(ABC):
 
 
 class _OpenPacked:
-    """The index is made when it is first needed: whether packed files changed is known without it."""
+    """Index and reader are made when they are first needed: whether packed files changed is known without them."""
 
     def __init__(self, source: PackedSource, packed: Packed, limits: Limits) -> None:
         self._source, self._packed, self._limits = source, packed, limits
-        self._reader = _PackedReader(packed, limits, source.image_reader(limits))
+
+    @cached_property
+    def _reader(self) -> _PackedReader:
+        return _PackedReader(self._packed, self._limits, self._source.image_reader(self._limits))
 
     @cached_property
     def marks(self) -> Index:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autonl_core.data.prepare import prepare
-from autonl_core.dataset_check.check import check_dataset
 from autonl_core.datasets.scan import has_changed, list_items, scan
 from autonl_core.datasets.sources import open_source
 from autonl_core.datasets.spec import DatasetSpec
 from tests.autonl_core.datasets.packed.samples import (
     CLASSES,
+    checked,
+    containers,
     images,
+    parquet_of,
     shards_of,
     tar_of,
     write_folder,
@@ -24,21 +27,7 @@ from tests.autonl_core.datasets.packed.samples import (
     write_zip,
 )
 
-
-def containers(root: Path, files: dict[str, bytes]) -> dict[str, Path]:
-    return {
-        "folder": write_folder(root / "folder", files),
-        "zip": write_zip(root / "images.zip", files),
-        "shards": write_shards(root / "shards", files),
-        "shards-in-zip": write_zip(root / "shards.zip", shards_of(files, numbered=False)),
-    }
-
-
-def checked(path: Path, work_dir: Path) -> DatasetSpec:
-    work_dir.mkdir()
-    found = check_dataset("pets", path, work_dir)
-    assert found.spec is not None, found.report
-    return found.spec
+Pack = Callable[..., dict[str, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +39,7 @@ def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DatasetSpec]:
 
 class TestCheckedDatasets:
     def test_they_have_one_fingerprint(self, specs: dict[str, DatasetSpec]) -> None:
-        assert [spec.kind for spec in specs.values()] == ["folder", "zip", "shards", "shards"]
+        assert [spec.kind for spec in specs.values()] == ["folder", "zip", "shards", "shards", "parquet", "parquet"]
         assert len({spec.fingerprint for spec in specs.values()}) == 1
 
     def test_they_list_the_same_images_in_the_same_order(self, specs: dict[str, DatasetSpec]) -> None:
@@ -105,11 +94,12 @@ def test_a_dataset_in_an_archive_is_stored_as_it_always_was(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("numbered", [True, False])
-def test_unchecked_shards_are_listed_as_a_folder_is(tmp_path: Path, numbered: bool) -> None:
+@pytest.mark.parametrize("pack", [shards_of, parquet_of])
+def test_unchecked_packed_files_are_listed_as_a_folder_is(tmp_path: Path, pack: Pack, numbered: bool) -> None:
     folder = scan("pets", write_folder(tmp_path / "folder", images()))
-    shards = scan("pets", write_shards(tmp_path / "shards", images(), numbered=numbered))
-    assert shards.classes == folder.classes == CLASSES
-    assert list_items(shards) == list_items(folder)
+    packed = scan("pets", write_folder(tmp_path / "packed", pack(images(), numbered=numbered)))
+    assert packed.classes == folder.classes == CLASSES
+    assert list_items(packed) == list_items(folder)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,12 +108,19 @@ def test_unchecked_shards_are_listed_as_a_folder_is(tmp_path: Path, numbered: bo
     per_shard=st.integers(1, 20),
     numbered=st.booleans(),
     zipped=st.booleans(),
+    is_parquet=st.booleans(),
 )
 def test_no_order_and_no_division_into_shards_changes_what_is_read(
-    tmp_path_factory: pytest.TempPathFactory, order: list[str], per_shard: int, numbered: bool, zipped: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    order: list[str],
+    per_shard: int,
+    numbered: bool,
+    zipped: bool,
+    is_parquet: bool,
 ) -> None:
     files = images(4)
-    packed = shards_of({name: files[name] for name in order}, per_shard, numbered=numbered)
+    pack = parquet_of if is_parquet else shards_of
+    packed = pack({name: files[name] for name in order}, per_shard, numbered=numbered)
     root = tmp_path_factory.mktemp("packed")
     path = write_zip(root / "images.zip", packed) if zipped else write_folder(root / "shards", packed)
     with open_source(path) as opened:

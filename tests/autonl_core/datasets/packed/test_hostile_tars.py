@@ -98,7 +98,7 @@ def test_a_key_in_two_shards_names_both(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "shards", {"train-000000.tar": GOOD, "train-000001.tar": GOOD})
     assert refusal(path) == (
         "member 'train/cat/a.png' appears twice, in 'train-000000.tar' and 'train-000001.tar'; "
-        "give every image a key of its own"
+        "give every image a name of its own"
     )
 
 

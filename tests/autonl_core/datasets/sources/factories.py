@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
+
 Files = Mapping[str, bytes]
 
 
@@ -59,8 +62,17 @@ def _write_shards(path: Path, files: Files) -> None:
                 shard.addfile(info, io.BytesIO(data))
 
 
+def _write_parquet(path: Path, files: Files) -> None:
+    path.mkdir(exist_ok=True)
+    for number in (0, 1):
+        rows = [{"image": {"bytes": data, "path": name}} for name, data in list(files.items())[number::2]]
+        schema = pyarrow.schema([("image", pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]))])
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path / f"images-{number}.parquet")
+
+
 FACTORIES: Mapping[str, Factory] = {
     "folder": Factory(_write_folder),
+    "parquet": Factory(_write_parquet),
     "shards": Factory(_write_shards),
     "zip": Factory(_write_zip, _damage_zip),
 }
