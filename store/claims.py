@@ -7,6 +7,7 @@ accepted before an ending always wins: the search ends `cancelled` and keeps wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -93,11 +94,12 @@ class ClaimStore:
                 if candidate is None:
                     continue  # cancelled or paused since
                 lease = Lease(candidate.id, candidate.fence + 1, origin=Origin(*candidate[3:]))
-                if self._take(session, lease, owner, moment):
+                taken = self._take(session, lease, owner, moment)
+                if taken is not None:
                     last_turn = select(func.max(Tenant.turn)).scalar_subquery()
                     statement = update(Tenant).where(Tenant.id == contender.tenant_id).values(turn=last_turn + 1)
                     session.execute(statement.execution_options(synchronize_session=False))
-                    return lease
+                    return taken
         return None  # it was changed every time; the next notification triggers another try
 
     def any_due(self, served: Sequence[ResourceClass]) -> bool:
@@ -248,8 +250,8 @@ class ClaimStore:
         with self._database.read_scope() as session:
             return session.get(Attempt, (lease.search_id, lease.fence))
 
-    def _take(self, session: Session, lease: Lease, owner: str, moment: datetime) -> bool:
-        """Start the attempt, with its first beat; False if the search was claimed or changed in the meantime."""
+    def _take(self, session: Session, lease: Lease, owner: str, moment: datetime) -> Lease | None:
+        """Start the attempt, with its first beat; None if the search was claimed or changed in the meantime."""
         statement = (
             update(Search)
             .where(Search.id == lease.search_id, Search.fence == lease.fence - 1, Search.state.in_(_CLAIMABLE))
@@ -268,11 +270,11 @@ class ClaimStore:
         )
         search = session.scalars(statement).one_or_none()
         if search is None:
-            return False
+            return None
         search.started_at = search.started_at or moment
         session.add(Attempt(search_id=search.id, fence=lease.fence, owner=owner, started_at=moment))
         events.append(session, search, EventKind.CLAIMED, moment, {"attempt": lease.fence, "owner": owner})
-        return True
+        return replace(lease, batch_parts=search.config.get("batch_parts", 1))
 
 
 def _lease_status(state: SearchState | None) -> LeaseStatus:

@@ -33,14 +33,17 @@ ORIGIN = (Search.request_id, Search.tenant_id, Search.traceparent)  # the column
 class Lease:
     """Returned by a claim: the right to write to this search for as long as its fence is the newest.
 
-    `update_number` numbers the progress updates of an attempt, 1, 2, ..., so that a repeated one is recognised; 0 for a
-    write that is not numbered.
+    Args:
+        update_number: numbers the progress updates of an attempt, 1, 2, ..., so that a repeated one is recognised; 0
+            for a write that is not numbered.
+        batch_parts: of the search, as its claim read it: how many ranks can share it.
     """
 
     search_id: str
     fence: int
     update_number: int = 0
     origin: Origin = field(default=Origin(), compare=False)
+    batch_parts: int = field(default=1, compare=False)
 
     def artifact_key(self, name: str) -> str:
         """Where the artifact store has a file of this attempt: no other attempt writes there."""

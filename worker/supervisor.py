@@ -207,8 +207,7 @@ class Supervisor:
         """How many processes compute the search; one on a GPU, of which a slot has a single one."""
         if self._settings.ranks == 1 or device.name != CPU.name:
             return 1
-        config = self._stores.searches.get(lease.search_id).config
-        return sharing(config.get("batch_parts", 1), self._settings.ranks)
+        return sharing(lease.batch_parts, self._settings.ranks)
 
     def record_outcome(self, lease: Lease, end: ProcessEnd, workspace: Workspace, sickness: str | None = None) -> None:
         """Write down how the attempt ended, unless its process already did or another attempt owns the search.

@@ -178,7 +178,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         stop_reason=outcome.stop_reason,
         exact=run.reporter.exact,
         notes=outcome.notes,
-        environment=environment(run.device, run.threads, run.config.precision),
+        environment=environment(run.device, run.threads, run.config, run.parts),
         machine=outcome.bundle.machine,
         used=used_settings(run),
     )

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 import autonl_core
-from autonl_core.spec.config_sections import Precision
+from autonl_core.spec.config import SearchConfig
+from autonl_core.training.parts import BatchParts
 
 
 def repeats_exactly(device: torch.device) -> bool:
@@ -21,16 +22,18 @@ def repeats_exactly(device: torch.device) -> bool:
     return device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
 
 
-def environment(device: torch.device, threads: int, precision: Precision) -> Mapping[str, str | int]:
-    """Everything that bit-for-bit repetition depends on. `threads`: that a search may use."""
+def environment(device: torch.device, threads: int, config: SearchConfig, parts: BatchParts) -> Mapping[str, str | int]:
+    """Everything that bit-for-bit repetition depends on. `threads`: that a search may use; `parts`: of its batches."""
     gpu = (
         {}
         if device.type != "cuda"
         else {"cuda": torch.version.cuda or "", "cudnn": torch.backends.cudnn.version() or 0}
     )
+    ranks = {"ranks": parts.ranks_that_matter} if parts.ranks_that_matter > 1 else {}
     return {
         **gpu,
-        "precision": precision,
+        **ranks,
+        "precision": config.precision,
         "code": code_digest(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,

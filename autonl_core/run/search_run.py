@@ -91,7 +91,7 @@ class SearchRun:
         self.ranks.require_same("run states", 0 if state is None else 1 + round(state["work_done"]))
         if state is None:
             return None
-        header, here = RunHeader.from_state(state), environment(self.device, self.threads, self.config.precision)
+        header, here = RunHeader.from_state(state), environment(self.device, self.threads, self.config, self.parts)
         header.check_same_search(self.config, self.dataset)
         self.reporter.resume(header.seconds_by_phase, header.history, header.work_done)
         self.parts.micro_batches.raise_to(header.micro_batches)
@@ -187,7 +187,7 @@ class SearchRun:
             work_done=self.reporter.pace.done,
             exact=self.reporter.exact,
             micro_batches=self.parts.micro_batches.parts,
-            environment=environment(self.device, self.threads, self.config.precision),
+            environment=environment(self.device, self.threads, self.config, self.parts),
         )
         adapted = {} if self.adapted is None else {"adapted": self.adapted.to_state()}
         self.reporter.saved(self.states.save(state.to_state() | header.to_state() | adapted))

@@ -24,6 +24,7 @@ from autonl_core.errors import OtherVersion
 from autonl_core.registry import Named, Registry
 from autonl_core.spec.config_sections import (
     AugmentConfig,
+    BatchStatistics,
     CardConfig,
     ExportConfig,
     Precision,
@@ -53,7 +54,9 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
-_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts")  # unknown to it
+_SINCE_LAST_RELEASE = (  # unknown to it
+    "priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics",
+)  # fmt: skip
 _SINCE_LAST_RELEASE_IN = {  # by section
     "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum"),
     "augment": ("whole_pictures",),
@@ -187,6 +190,11 @@ class SearchConfig(Strict):
         description="into how many parts every training batch is divided, each with batch statistics of its own; their "
         "gradients are added in one order. As many processes as divide it can share the parts, and all of these find "
         "the same network, bit for bit on one kind of machine",
+    )
+    batch_statistics: BatchStatistics = Field(
+        default="part",
+        description="what a batch norm sees in training: a part of the batch, or the whole batch. Processes that share "
+        "it then wait for each other in every batch norm, and by rounding, the network depends on their number",
     )
     val_fraction: float = Field(default=0.1, gt=0, le=0.5, description="of the training images, for decisions only")
     supernet: SupernetConfig = SupernetConfig()

@@ -12,6 +12,7 @@ CardLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
 Precision = Literal["fp32", "tf32", "bf16"]
+BatchStatistics = Literal["part", "batch"]
 OptimizerName = Literal["sgd", "adamw"]
 TrainOptimizerName = Literal["sgd", "adamw", "rmsprop"]
 

@@ -5,6 +5,9 @@ them: sums of floating-point numbers depend on their order, and here that is alw
 see one part at a time. What a forward pass moves, such as running statistics, each part moves from where the step
 began, and the mean over the parts stays.
 
+With `batch_statistics: batch`, batch norms see the whole batch: one process computes it at once; of several each has
+one part, and shares its statistics with the others (`nn/blocks/shared_statistics.py`).
+
 `training/micro_batches.py` divides further where memory is short, which does change bits.
 """
 
@@ -17,8 +20,9 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from autonl_core.nn.blocks.shared_statistics import sharing_statistics
 from autonl_core.parallel.ranks import ALONE, Ranks, require_shareable
-from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config import MIN_PART_IMAGES, SearchConfig
 from autonl_core.training.micro_batches import MicroBatches, split
 
 
@@ -48,12 +52,19 @@ class BatchParts:
         count: parts of a batch; a multiple of the number of ranks.
         ranks: they share the parts, the first ones to rank 0 and so on.
         parameters: those whose gradients a step starts without.
+        shares_statistics: batch norms see the whole batch. Then every rank has one part.
     """
 
     count: int = 1
     ranks: Ranks = ALONE
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
     parameters: Sequence[Tensor] = ()
+    shares_statistics: bool = False
+
+    @property
+    def ranks_that_matter(self) -> int:
+        """On how many ranks the bits of a search depend; 1 if on none."""
+        return self.ranks.size if self.shares_statistics else 1
 
     def differentiate(self, x: Tensor, labels: Tensor, compute: Compute, moved: Moved = _nothing) -> Tensor:
         """Leave gradients of a batch in the parameters; the sum of what the parts measured.
@@ -79,8 +90,8 @@ class BatchParts:
         return reduce(torch.add, self._of_parts(x, labels, compute))
 
     def first(self, x: Tensor, labels: Tensor) -> Tensor:
-        """The images of the first part, which every rank has."""
-        return split(x, labels, self.count)[0][0]
+        """The images that a batch norm sees at once, those of the first part if there are several: on every rank."""
+        return x if self.shares_statistics else split(x, labels, self.count)[0][0]
 
     def _differentiate_parts(self, x: Tensor, labels: Tensor, compute: Compute, moved: Moved) -> Tensor:
         before = [buffer.clone() for buffer in moved()]
@@ -113,7 +124,12 @@ class BatchParts:
             return self.micro_batches.step(lambda count: [compute(part, count) for part in parts])
         share = self.count // self.ranks.size
         own = parts[self.ranks.rank * share : (self.ranks.rank + 1) * share]
-        rows = self.micro_batches.step(lambda count: torch.stack([compute(part, count) for part in own]))
+        if self.shares_statistics:
+            with sharing_statistics(self.ranks):  # a rank that waits for others in a batch norm cannot try again
+                most = len(labels) // self.count // MIN_PART_IMAGES  # as many on every rank, whatever its share
+                rows = torch.stack([compute(part, min(self.micro_batches.parts, most)) for part in own])
+        else:
+            rows = self.micro_batches.step(lambda count: torch.stack([compute(part, count) for part in own]))
         return [row for of_rank in self.ranks.gather(rows) for row in of_rank]
 
 
@@ -124,4 +140,5 @@ def parts_of(config: SearchConfig, ranks: Ranks, micro_batches: MicroBatches) ->
         RanksError: they cannot share its parts.
     """
     require_shareable(config.batch_parts, ranks.size)
-    return BatchParts(config.batch_parts, ranks, micro_batches)
+    shares = config.batch_statistics == "batch"
+    return BatchParts(ranks.size if shares else config.batch_parts, ranks, micro_batches, shares_statistics=shares)

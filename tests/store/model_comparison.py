@@ -120,8 +120,8 @@ class StoresAndModel:
         with self.stores.database.session_scope() as session:
             taken = self.stores.claims._take(session, lease, "worker-late", now(session))
         is_unchanged = search is not None and search.state == SearchState.QUEUED and search.fence == lease.fence - 1
-        assert taken == is_unchanged
-        if search is not None and taken:
+        assert (taken is not None) == is_unchanged
+        if search is not None and taken is not None:
             self.leases.append(lease)
             search.be_claimed(self.world.clock_s)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from autonl_core.datasets.spec import DIGITS
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import Progress
 from store.claims import LeaseRow, LeaseStatus
@@ -19,6 +20,7 @@ from store.states import ExitClass, SearchState, StopReason
 from store.stores import Stores
 from tests.store.sample_rows import (
     CHECKPOINT,
+    CONFIG,
     FILES,
     WRITES,
     architecture,
@@ -43,7 +45,7 @@ def test_a_claim_based_on_an_outdated_row_is_refused(stores: Stores) -> None:
     """The row lock of PostgreSQL must not be what prevents a double claim: SQLite has none."""
     lease = claim_one(stores)
     with stores.database.session_scope() as session:
-        assert stores.claims._take(session, lease, "worker-2", now(session)) is False
+        assert stores.claims._take(session, lease, "worker-2", now(session)) is None
     assert stores.searches.get(lease.search_id).owner == "worker-1"
 
 
@@ -52,14 +54,14 @@ def test_no_two_attempts_get_the_same_fence(stores: Stores) -> None:
     lease = claim_one(stores)
     stores.claims.gave_back(lease)
     with stores.database.session_scope() as session:
-        assert stores.claims._take(session, lease, "worker-2", now(session)) is False
+        assert stores.claims._take(session, lease, "worker-2", now(session)) is None
 
 
 def test_a_search_paused_just_before_its_claim_stays_paused(stores: Stores) -> None:
     search_id = queue_search(stores)
     stores.control.pause(search_id)
     with stores.database.session_scope() as session:
-        assert stores.claims._take(session, Lease(search_id, 1), "worker-1", now(session)) is False
+        assert stores.claims._take(session, Lease(search_id, 1), "worker-1", now(session)) is None
     assert stores.searches.get(search_id).state is SearchState.PAUSED
 
 
@@ -73,6 +75,12 @@ def test_a_claim_is_an_attempt_with_its_first_beat(stores: Stores, settings: Set
     assert (search.lease_until - search.beat_at).total_seconds() == settings.lease_s
     (attempt,) = stores.searches.attempts(search_id)
     assert (attempt.fence, attempt.owner, attempt.ended_at) == (lease.fence, "worker-7", None)
+
+
+def test_a_claim_says_how_many_ranks_can_share_the_search(stores: Stores) -> None:
+    stores.searches.create(CONFIG.model_copy(update={"batch_parts": 6}), DIGITS)
+    queue_search(stores)
+    assert [claim(stores).batch_parts for _ in range(2)] == [6, 1]
 
 
 def test_a_beat_extends_the_lease(stores: Stores) -> None:

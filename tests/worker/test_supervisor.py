@@ -19,11 +19,12 @@ from store.leases import Lease
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores, open_stores
-from tests.servers import PostgresServer, is_frozen, wait_for
+from tests.servers import PostgresServer, free_port, is_frozen, wait_for
 from tests.store.sample_rows import CONFIG, architecture, claim, expire, kinds, queue_search
 from tests.worker.scripted_process import STEPS
 from tests.worker.scripted_supervisor import command, is_gone, process, run, running, search_pid
 from worker.attempt_outcome import Outcome, outcome_of
+from worker.devices.device import CPU
 from worker.exit_codes import ExitCode
 from worker.leased_process import Cause, ProcessEnd
 from worker.supervisor import Supervisor
@@ -276,6 +277,15 @@ def test_a_shared_search_ends_as_its_first_rank_does(settings: Settings) -> None
             rank_pids(stores, search_id, os.getpid())
             stores.control.cancel(search_id)
         assert exits(stores, search_id) == [ExitClass.CANCELLED]
+
+
+def test_how_many_ranks_a_search_gets_is_known_without_the_database(settings: Settings) -> None:
+    """It may be gone right after the claim, and the attempt has to start all the same."""
+    gone = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/gone"
+    with closing(open_stores(settings.model_copy(update={"ranks": 4, "database_url": gone}))) as stores:
+        supervisor = Supervisor(stores, "worker-1")
+        assert supervisor._ranks(Lease("1", 1, batch_parts=6), CPU) == 3
+        assert supervisor._ranks(Lease("2", 1), CPU) == 1
 
 
 def queue_shared_search(stores: Stores) -> str:

@@ -1,4 +1,7 @@
-"""Batch normalisation by the statistics of the batch, with what follows it in the same pass."""
+"""Batch normalisation by the statistics of the batch, with what follows it in the same pass.
+
+Where ranks share the batch, by `shared_statistics.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from autonl_core.nn.blocks.activation import ACTIVATION_KINDS, activate
 from autonl_core.nn.blocks.on_cpu import as_rows, number_like, runs_kernels
+from autonl_core.nn.blocks.shared_statistics import normalise_by_all, shares_statistics
 from autonl_core.spec.arch import Activation
 
 
@@ -18,6 +22,8 @@ def normalise_batch(
     x: Tensor, scale: Tensor, shift: Tensor, eps: float, activation: Activation | None = None
 ) -> Tensor:
     """(B, C, H, W) -> the same: scale (x - mean) / std + shift, then `activation`; no running statistics."""
+    if shares_statistics():
+        return activate(normalise_by_all(x, scale, shift, None, None, 0.0, eps), activation)
     if runs_kernels(x):
         return _NormalisedBatch.apply(x, scale, shift, None, None, 0.0, eps, ACTIVATION_KINDS[activation])
     return activate(F.batch_norm(x, None, None, scale, shift, True, 0.0, eps), activation)
@@ -25,6 +31,8 @@ def normalise_batch(
 
 def normalise_in_training(x: Tensor, norm: nn.BatchNorm2d, activation: Activation | None = None) -> Tensor:
     """`norm(x)` in training mode, which moves its running statistics, then `activation`."""
+    if type(norm) is nn.BatchNorm2d and shares_statistics():
+        return activate(normalise_by_all(x, norm.weight, norm.bias, *running_statistics(norm), norm.eps), activation)
     if type(norm) is nn.BatchNorm2d and runs_kernels(x):  # not a norm that speaks to other processes
         mean, variance, momentum = running_statistics(norm)
         kind = ACTIVATION_KINDS[activation]

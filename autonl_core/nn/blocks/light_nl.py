@@ -28,6 +28,7 @@ from autonl_core.nn.blocks.light_nl_function import (
     sample_positions,
     scaled_bmm,
 )
+from autonl_core.nn.blocks.shared_statistics import normalise_by_all, shares_statistics
 from autonl_core.spec.arch import Divisor, LightNLSpec
 
 
@@ -84,7 +85,7 @@ class LightNL(nn.Module):
         """The block at any ratio and stride, normalised by the batch; `track` moves the running statistics too."""
         norm, divisor = self.norm, divisor_of(x, self.divisor)
         mean, variance, momentum = running_statistics(norm) if track else (None, None, 0.0)
-        if channels_first_is_cheaper(x, compact_channels, nl_stride):
+        if channels_first_is_cheaper(x, compact_channels, nl_stride) and not shares_statistics():
             kernel, settings = self.depthwise.weight, Settings(compact_channels, nl_stride, divisor, norm.eps)
             kind = x.device.type
             if not torch.is_autocast_enabled(kind):
@@ -93,6 +94,8 @@ class LightNL(nn.Module):
             with torch.autocast(kind, enabled=False):  # its own backward pass knows of no casts in between
                 return NormalisedProduct.apply(x, kernel, norm.weight, norm.bias, mean, variance, momentum, settings)
         y = depthwise_conv(light_nl_product(x, compact_channels, nl_stride, divisor), self.depthwise.weight, 1)
+        if shares_statistics():
+            return x + normalise_by_all(y, norm.weight, norm.bias, mean, variance, momentum, norm.eps)
         return x + F.batch_norm(y, mean, variance, norm.weight, norm.bias, True, momentum, norm.eps)
 
     def fold(self) -> FoldedLightNL:

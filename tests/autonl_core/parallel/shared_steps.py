@@ -1,6 +1,7 @@
 """Training steps that ranks share: `python -m tests.autonl_core.parallel.shared_steps FOLDER` writes what each has.
 
-Launched as ranks, or alone; `measure` is what every one of them does.
+Launched as ranks, or alone; `measure` is what every one of them does. Without a FOLDER, memory runs out on the last one
+while the others wait for it in a batch norm.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,7 +28,7 @@ from autonl_core.parallel.ranks import Ranks, join
 from autonl_core.parallel.stopping import agreed_stop
 from autonl_core.run.run_state import on_cpu
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.config_sections import TrainConfig
+from autonl_core.spec.config_sections import BatchStatistics, TrainConfig
 from autonl_core.spec.progress import Silent, StopRequest
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
@@ -35,9 +37,10 @@ from autonl_core.supernet.supernet import Supernet
 from autonl_core.training.evaluate import Marks, evaluate
 from autonl_core.training.micro_batches import MicroBatches, split
 from autonl_core.training.optim import make_optimizer
-from autonl_core.training.parts import BatchParts, Part
+from autonl_core.training.parts import BatchParts, Part, parts_of
 from autonl_core.training.trainer import Trainer
 from tests.autonl_core.second_device_steps import MOVING, images
+from worker.exit_codes import ExitCode, exit_with
 
 PARTS = 4
 LATE = 0.9  # of a search: gates matter
@@ -64,23 +67,45 @@ def digest(value: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def parts_for(ranks: Ranks) -> BatchParts:
-    return BatchParts(PARTS, ranks, MicroBatches(ranks=ranks))
+def parts_for(ranks: Ranks, statistics: BatchStatistics = "part") -> BatchParts:
+    config = SearchConfig(dataset="digits", flops_budget=400_000, batch_parts=PARTS, batch_statistics=statistics)
+    return parts_of(config, ranks, MicroBatches(ranks=ranks))
 
 
-def trained(ranks: Ranks) -> Trainer:
+def trained(ranks: Ranks, statistics: BatchStatistics = "part") -> Trainer:
     """A small network after an epoch, with dropout; its trainer."""
     data = images()
     network = build_network(get_space("tiny", 8, 2).smallest(), seed=1, dropout=0.2)
     recipe = TrainConfig(epochs=1, batch_size=32, warmup_epochs=0, ema_decay=0.9, lr=0.05, dropout=0.2)
     loader = Loader(data, torch.device("cpu"), 0, MOVING)
-    trainer = Trainer(network, data.train, loader, recipe, "train", 1, parts_for(ranks))
+    trainer = Trainer(network, data.train, loader, recipe, "train", 1, parts_for(ranks, statistics))
     for _ in trainer.run_epoch():
         pass
     return trainer
 
 
-def learned(algorithm: str, ranks: Ranks) -> dict[str, Any]:
+def trained_by_whole_batches(ranks: Ranks) -> dict[str, Any]:
+    """What has to be nearly the same for any number of ranks: batch norms saw whole batches.
+
+    A small network after four epochs, weights and statistics; and supernets and gates of all algorithms.
+    """
+    data = images()
+    network = build_network(get_space("tiny", 8, 2).smallest(), seed=1, dropout=0.0)
+    recipe = TrainConfig(epochs=4, batch_size=32, warmup_epochs=1, ema_decay=0.9, lr=0.05)
+    loader = Loader(data, torch.device("cpu"), 0, MOVING)
+    trainer = Trainer(network, data.train, loader, recipe, "train", 4, parts_for(ranks, "batch"))
+    while not trainer.finished:
+        for _ in trainer.run_epoch():
+            pass
+    tensors = dict(network.state_dict())
+    for name in ALGORITHMS.names():
+        found = learned(name, parts_for(ranks, "batch"))
+        tensors |= {f"{name}/{key}": value for key, value in found["supernet"].items()}
+        tensors[f"{name}/p"] = torch.tensor(found["p"])
+    return {name: value.tolist() for name, value in tensors.items()}
+
+
+def learned(algorithm: str, parts: BatchParts) -> dict[str, Any]:
     """A supernet, and what an algorithm learned of its gates, after a few steps."""
     config = SearchConfig(dataset="digits", flops_budget=400_000, algorithm=algorithm)
     supernet = Supernet(GateTable(get_space("tiny", 8, 10)), seed=0)
@@ -89,7 +114,7 @@ def learned(algorithm: str, ranks: Ranks) -> dict[str, Any]:
     if extra := learner.extra_parameters():
         optimizer.add_param_group({"params": extra, "weight_decay": 0.0})
     trained_too = [*supernet.parameters(), *extra]
-    parts = BatchParts(PARTS, ranks, MicroBatches(ranks=ranks), trained_too)
+    parts = replace(parts, parameters=trained_too)
     generator = torch.Generator().manual_seed(0)
     for step in range(3):
         x = torch.randn(16, 3, 8, 8, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -114,7 +139,10 @@ def measure(ranks: Ranks) -> dict[str, Any]:
         "loss": trainer.take_epoch_metrics()["loss"],
         "score": [score.correct, score.images, score.loss],
         "answers": digest(marks.predicted()),
-        **{name: {key: digest(value) for key, value in learned(name, ranks).items()} for name in ALGORITHMS.names()},
+        **{
+            name: {key: digest(value) for key, value in learned(name, parts_for(ranks)).items()}
+            for name in ALGORITHMS.names()
+        },
     }
 
 
@@ -179,12 +207,22 @@ def agree(ranks: Ranks) -> dict[str, Any]:
     }
 
 
-def main(folder: Path) -> None:
+def run_out(ranks: Ranks) -> None:
+    """Memory runs out on the last rank, in a step whose batch norms see the whole batch."""
+    with short_of_memory(ranks.rank == ranks.size - 1):
+        trained(ranks, "batch")
+
+
+def main(folder: Path | None = None) -> ExitCode:
     torch.set_num_threads(1)
     ranks = join("cpu")
-    found = {"measured": measure(ranks), "agreed": agree(ranks)}
+    if folder is None:
+        run_out(ranks)
+        return ExitCode.FINISHED
+    found = {"measured": measure(ranks), "agreed": agree(ranks), "by whole batches": trained_by_whole_batches(ranks)}
     (folder / f"rank-{ranks.rank}.json").write_text(json.dumps(found))
+    return ExitCode.FINISHED
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    exit_with(lambda: main(*map(Path, sys.argv[1:])))

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from autonl_core.errors import RanksError
 from autonl_core.parallel.ranks import Ranks
+from autonl_core.run.environment import environment
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import BatchStatistics
 from autonl_core.training.micro_batches import MicroBatches
 from autonl_core.training.parts import BatchParts, Part, parts_of
 
@@ -80,3 +82,29 @@ def test_as_many_ranks_share_a_search_as_divide_its_parts() -> None:
     assert parts_of(config, Ranks(0, 2), MicroBatches()).count == 4
     with pytest.raises(RanksError):
         parts_of(config, Ranks(0, 3), MicroBatches())
+
+
+def test_where_batch_norms_see_the_whole_batch_every_rank_has_one_part_of_it() -> None:
+    config = SearchConfig(dataset="digits", flops_budget=400_000, batch_parts=4, batch_statistics="batch")
+    counts = {size: parts_of(config, Ranks(0, size), MicroBatches()).count for size in (1, 2, 4)}
+    assert counts == {1: 1, 2: 2, 4: 4}
+    with pytest.raises(RanksError):
+        parts_of(config, Ranks(0, 3), MicroBatches())
+
+
+@pytest.mark.parametrize(("statistics", "ranks"), [("part", 1), ("batch", 2)])
+def test_only_where_batch_norms_see_the_whole_batch_bits_depend_on_the_number_of_ranks(
+    statistics: BatchStatistics, ranks: int
+) -> None:
+    config = SearchConfig(dataset="digits", flops_budget=400_000, batch_parts=2, batch_statistics=statistics)
+    parts = parts_of(config, Ranks(0, 2), MicroBatches())
+    assert parts.ranks_that_matter == ranks
+    assert ("ranks" in environment(torch.device("cpu"), 1, config, parts)) == (ranks == 2)
+
+
+def test_one_process_that_shares_statistics_with_nobody_computes_the_batch_at_once() -> None:
+    whole, model = network(), network()
+    F.cross_entropy(whole(X), LABELS).backward()
+    step(model, BatchParts(parameters=list(model.parameters()), shares_statistics=True))
+    for ours, theirs in zip(model.buffers(), whole.buffers(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -17,6 +17,7 @@ from autonl_core.spec.config_sections import Precision
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.supernet import Supernet
+from autonl_core.training.parts import BatchParts
 from autonl_core.training.precision import float32_as, forward_in
 
 CPU = torch.device("cpu")
@@ -104,7 +105,9 @@ def test_only_fp32_keeps_a_gpu_from_rounding_to_tf32(precision: Precision, allow
 
 def test_what_repetition_depends_on_names_it() -> None:
     assert SearchConfig(dataset="digits", flops_budget=400_000).precision == "tf32"
-    found = [environment(CPU, 1, precision) for precision in ("tf32", "bf16")]
+    config = SearchConfig(dataset="digits", flops_budget=400_000)
+    configs = [config, config.model_copy(update={"precision": "bf16"})]
+    found = [environment(CPU, 1, each, BatchParts()) for each in configs]
     assert [each["precision"] for each in found] == ["tf32", "bf16"]
 
 
