@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from store.stores import Stores
 from tests.api.http_service import check_datasets, serving
 from tests.api.tenants import Content, api_routes, fill, needs_a_key, new_key, pictures, signed_in
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "/searches": {"dataset": "digits", "flops_budget": "400k"},
     "/keys": {"name": "mine"},
     "/webhooks": {"url": "https://hooks.example/"},
