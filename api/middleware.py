@@ -26,9 +26,10 @@ _MAX_BODY_VALUES = 1000  # no request has a tenth of it
 VERSION = "/v1"  # the prefix under which the paths of the API are kept stable: docs/stability.md
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# The page needs only its own files: no other host, no inline script or style, and no frame around it.
+# The page needs only its own files, and pictures that come in documents: no other host, no inline script or style, and
+# no frame around it.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = {
