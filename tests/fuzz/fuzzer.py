@@ -25,6 +25,7 @@ STREAM_S = 1.0  # how long a stream of events is listened to at most
 # or on combinations of fields. Every other refusal of a request that fits the description is a defect.
 _SEMANTIC_PROBLEMS = {
     "budget-infeasible",
+    "correction-invalid",
     "dataset-invalid",
     "idempotency-key-reuse",
     "precondition-failed",
@@ -136,6 +137,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
         "max-stream-events": 1,
         "continue-on-failure": True,
         "warnings": False,
+        "suppress-health-check": ["too_slow"],  # to generate data: of a busy machine, not of the service
         "generation": generation,
         "phases": {
             "coverage": {"generate-duplicate-query-parameters": True},
@@ -202,6 +204,7 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                 "parameters": {"path.webhook_id": _sometimes("deleted_webhooks")},
             },
             {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
+            {"include-path": "/datasets/{name}/corrections", "parameters": {"path.name": _sometimes("kept_datasets")}},
             {
                 "include-path": "/datasets/{name}/sheets/{label}",
                 "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
