@@ -181,7 +181,8 @@ def test_an_interrupted_upload_leaves_nothing(client: httpx.Client, settings: Se
 def test_the_service_deletes_at_startup_what_killed_ones_left(settings: Settings) -> None:
     settings.datasets_dir.mkdir()
     (settings.datasets_dir / "dead.part").write_bytes(b"PK")
-    with Upload(settings.datasets_dir), serving(settings):  # one is still being written, as by another process
+    with Upload(settings.datasets_dir), serving(settings) as client:  # one is still being written, by another process
+        client.get("/healthz")  # once it answers, it has started
         assert len(left(settings)) == 1
         assert "dead.part" not in left(settings)
 

@@ -188,6 +188,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.pair.check()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # a quarter of a minute if it passes; a failing example is shrunk first
 def test_the_stores_do_what_the_model_predicts(database_url: str, tmp_path: Path) -> None:
     compare_with_model(database_url, tmp_path, FEW)

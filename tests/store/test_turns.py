@@ -268,6 +268,7 @@ def test_a_claim_from_a_long_queue_reads_an_index(long_queue: Stores) -> None:
             assert re.search(r"SCAN searches(?! USING)|Seq Scan on searches|TEMP B-TREE|Sort", plan) is None, plan
 
 
+@pytest.mark.long
 def test_a_claim_takes_as_many_statements_from_a_long_queue_as_from_a_short_one(
     stores: Stores, long_queue: Stores
 ) -> None:

@@ -170,6 +170,7 @@ class TestOnnx:
         assert json.loads(facts["classes"]) == list(made.run.dataset.classes)
         assert json.loads(facts["preprocess"])["resolution"] == 8
 
+    @pytest.mark.long
     def test_contains_nothing_about_the_machine_and_is_the_same_when_made_again(
         self, made: Made, tmp_path: Path
     ) -> None:

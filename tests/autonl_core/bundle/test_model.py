@@ -41,6 +41,7 @@ def test_any_architecture_has_the_same_tensors_and_gives_the_same_logits(arch: A
     torch.testing.assert_close(ours.fuse()(x), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", list(ZOO))
 def test_the_published_networks_give_the_same_logits(name: str) -> None:
     arch = adapt(ZOO[name].arch, resolution=33, num_classes=7)

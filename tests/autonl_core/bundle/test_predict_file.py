@@ -108,6 +108,7 @@ class TestOnItsOwn:
 
 
 class TestPixelsOfTraining:
+    @pytest.mark.long
     def test_the_uint8_file_answers_as_the_float_one_for_every_format_depth_and_mode(self, made: Made) -> None:
         floats, pixels = (Classifier(made.bundle.folder / name) for name in MODELS[:2])
         compared = 0

@@ -78,6 +78,7 @@ def test_pictures_decide_where_names_say_nothing(
     assert scan("set", path).horizontal_flip  # which opens no images
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("picture", "values"),
     [

@@ -37,6 +37,7 @@ def test_without_it_what_lies_there_would_run(folder: Path) -> None:
     assert (folder / "ran").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [SEARCH_COMMAND, DATASET_CHECK_COMMAND, WEIGHT_CHECK_COMMAND, module_command("store.states")]
 )

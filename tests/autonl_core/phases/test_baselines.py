@@ -42,6 +42,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory, cache: Path, stopped: Reco
     return search(folder, cache, recorder=recorder, resume_from=stopped.states, **ASKED), recorder
 
 
+@pytest.mark.long
 def test_it_costs_what_the_budget_allows_and_is_scored_once(resumed: tuple[SearchResult, Recorder]) -> None:
     result, recorder = resumed
     (found,) = result.to_json()["baselines"]

@@ -130,7 +130,7 @@ def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
     recorder = Recorder()
     result = search(tmp_path, cache, recorder=recorder, resume_from=uninterrupted[1].states, report=True)
     assert recorder.events[-1] == ("report_failed", {"problem": "ValueError: no such colour"})
-    assert list(result.files) == ["safetensors"]
+    assert list(result.files) == ["safetensors", "doubtful-labels"]
     assert result.weights_sha256 == uninterrupted[0].weights_sha256
 
 

@@ -80,6 +80,7 @@ def test_no_text_is_cut_and_no_title_touches_another_text(drawn: dict[str, Figur
     assert {"LightNL ratio 0.25", "Gate entropy and slope agreement", "probability of being open"} <= set(seen)
 
 
+@pytest.mark.long
 def test_every_entry_of_a_legend_has_a_line(drawn: dict[str, Figure]) -> None:
     (legend,) = drawn["training"].legends
     assert [text.get_text() for text in legend.get_texts()] == ["chosen network", "MobileNetV2"]
