@@ -44,11 +44,11 @@ up: $(INSTALLED)  ## start the service on this machine: broker, migrations, one 
 	@$(BIN)/autonl up
 
 .PHONY: test
-test: $(INSTALLED)  ## run all tests that do not take minutes, on real servers installed from wheels
+test: $(INSTALLED)  ## run the everyday tests, on real servers installed from wheels; the dearest are in make reliability
 	$(BIN)/python -m pytest -q -m "not long" $(PYTEST_ARGS)
 
 .PHONY: reliability
-reliability: $(INSTALLED)  ## run the long tests: the fault cases of docs/reliability.md on a whole service, API fuzzing
+reliability: $(INSTALLED)  ## run the long tests: the dearest ones of every part, the fault cases of docs/reliability.md on a whole service, API fuzzing
 	$(call long_tests,not repeated)
 
 .PHONY: reliability-long
