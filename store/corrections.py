@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from autonl_core.datasets.corrections import Correction, correct, corrected_report
 from autonl_core.datasets.manifest import Manifest, Row, manifest_fingerprint, read_manifest, write_manifest
@@ -39,20 +38,19 @@ class CorrectionStore:
             DatasetError: `source` is not ready or built in, or the correction does not fit it.
             QuotaExceeded: its tenant may not store as many bytes, which count once for every dataset.
         """
-        entry = self._datasets.get(source)
-        manifest = _manifest_of(entry)
-        rows = correct(manifest, correction)
-        if name in BUILTIN:
-            raise DatasetExists(f"dataset {name!r} is built in; choose another name")
-        with self._datasets.files.locked():
+        with self._datasets.files.locked():  # so that the files of `source` are not deleted meanwhile
+            entry = self._datasets.get(source)
+            manifest = _manifest_of(entry)
+            rows = correct(manifest, correction)
+            if name in BUILTIN:
+                raise DatasetExists(f"dataset {name!r} is built in; choose another name")
             spec = self._write(entry.spec, name, manifest, rows)
             report = corrected_report(entry.report, source, spec.classes, rows, correction) if entry.report else None
+            made = replace(entry, spec=spec, report=report)
             try:
-                with self._database.session_scope() as session:
-                    return self._insert(session, replace(entry, spec=spec, report=report))
+                return self._insert(made)
             except IntegrityError:  # another process added a dataset of this name in the meantime
-                with self._database.session_scope() as session:
-                    return self._insert(session, replace(entry, spec=spec, report=report))
+                return self._insert(made)
 
     def _write(self, source: DatasetSpec, name: str, manifest: Manifest, rows: list[Row]) -> DatasetSpec:
         label_files = manifest.label_files or ()
@@ -67,24 +65,25 @@ class CorrectionStore:
             test_images=len(rows) - train,
         )
 
-    def _insert(self, session: Session, made: DatasetEntry) -> Added:
+    def _insert(self, made: DatasetEntry) -> Added:
         """The row of a corrected dataset, or the one that has its name already."""
         spec = made.spec
-        row = session.scalars(select(Dataset).where(Dataset.name == spec.name).with_for_update()).one_or_none()
-        if row is not None:
-            if entry_of(row).spec != spec:
-                raise DatasetExists(
-                    f"dataset {spec.name!r} is already registered, with other images or labels; choose another name"
-                )
-            return Added(entry_of(row), created=False)
-        admit_bytes(session, self._settings, made.size_bytes, None)
-        row = Dataset(name=spec.name, sha256=made.sha256, size_bytes=made.size_bytes, state=DatasetState.READY)
-        start_check(session, row)
-        row.spec = plain_json(spec.to_json())
-        row.report = plain_json(made.report.to_json()) if made.report is not None else None
-        row.checked_at = row.created_at
-        session.add(row)
-        session.flush()
+        with self._database.session_scope() as session:
+            row = session.scalars(select(Dataset).where(Dataset.name == spec.name).with_for_update()).one_or_none()
+            if row is not None:
+                if entry_of(row).spec != spec:
+                    raise DatasetExists(
+                        f"dataset {spec.name!r} is already registered, with other images or labels; choose another name"
+                    )
+                return Added(entry_of(row), created=False)
+            admit_bytes(session, self._settings, made.size_bytes, None)
+            row = Dataset(name=spec.name, sha256=made.sha256, size_bytes=made.size_bytes, state=DatasetState.READY)
+            start_check(session, row)
+            row.spec = plain_json(spec.to_json())
+            row.report = plain_json(made.report.to_json()) if made.report is not None else None
+            row.checked_at = row.created_at
+            session.add(row)
+            session.flush()
         return Added(entry_of(row), created=True)
 
 

@@ -13,6 +13,7 @@ from api.file_responses import cache_headers, file_response, not_modified
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.doubtful_labels import DoubtfulLabelsView
 from api.search_files import find_file
+from autonl_core.spec.doubtful_labels import KIND
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": DoubtfulLabelsView, "headers": header_schemas("ETag", "Repr-Digest")},
@@ -33,9 +34,7 @@ def get_doubtful_labels(
     Not every one of them is wrong; images of classes that are hard to distinguish are too. Look through them.
     """
     search = stores.searches.get(search_id)
-    artifact = find_file(
-        stores, search, "doubtful-labels", "list of doubtful labels", label_problems.DOUBTFUL_LABELS_NOT_READY
-    )
+    artifact = find_file(stores, search, KIND, "list of doubtful labels", label_problems.DOUBTFUL_LABELS_NOT_READY)
     headers = cache_headers(artifact)
     if (unchanged := not_modified(artifact, if_none_match, headers)) is not None:
         return unchanged

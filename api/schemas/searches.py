@@ -13,7 +13,7 @@ from api.schemas.base import CountingRule, View, mirrors
 from api.schemas.progress import ProgressView, QueueView
 from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView
 from api.schemas.weights import NormalisationView
-from autonl_core.spec import macs
+from autonl_core.spec import doubtful_labels, macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase
@@ -286,6 +286,6 @@ def _links(search: models.Search, result: SearchResult | None, is_downloadable: 
         links["checkpoint"] = f"/architectures/{search.best_arch_id}/checkpoint?search_id={search.id}"
     if result is not None and "report-html" in result.files:
         links["report"] = f"{own}/report"
-    if result is not None and "doubtful-labels" in result.files:
+    if result is not None and doubtful_labels.KIND in result.files:
         links["doubtful-labels"] = f"{own}/doubtful-labels"
     return links

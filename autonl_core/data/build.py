@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,10 @@ from autonl_core.data.decode import Framing, Images
 from autonl_core.data.decode_pool import PATIENCE_S, Readers, reader_count
 from autonl_core.data.decode_worker import Decoded, Decoder, Sizes
 from autonl_core.data.decoding_report import Channels, DecodingReport, UnreadableImage
-from autonl_core.data.digits import DIGITS_ARCHIVE, DIGITS_SOURCE, write_digits
+from autonl_core.data.digits import DIGITS_ARCHIVE, DIGITS_SOURCE, list_digits, write_digits
 from autonl_core.data.listing import Listing, list_files
 from autonl_core.data.sinks import Sink
-from autonl_core.datasets.items import MIN_IMAGES, Item, count_by_class
+from autonl_core.datasets.items import Item, too_few_images
 from autonl_core.datasets.limits import Limits
 from autonl_core.datasets.scan import list_items
 from autonl_core.datasets.spec import DatasetSpec, GreyRange
@@ -101,7 +100,6 @@ def build(
     kept = [items[row] for row in found.kept]
     _require_readable(dataset, kept, found.problems)
     sink.close(listing, np.array(found.kept))
-    np.save(folder / KEPT, np.array(found.kept, dtype=np.int64))
     _write(folder, kept, found, limits)
     if framing == "whole":
         np.save(folder / SIZES, np.concatenate(found.sizes))
@@ -121,10 +119,8 @@ def list_names(dataset: DatasetSpec, limits: Limits) -> list[str]:
         DatasetError: the dataset is missing, or changed since it was added.
         OSError: it cannot be read.
     """
-    if not dataset.is_builtin:
-        return [item.member for item in list_items(dataset, limits)]
-    with tempfile.TemporaryDirectory(prefix="autonl-digits-") as folder:
-        return [item.member for item in write_digits(Path(folder) / DIGITS_ARCHIVE)]
+    items = list_digits() if dataset.is_builtin else list_items(dataset, limits)
+    return [item.member for item in items]
 
 
 def _list(dataset: DatasetSpec, folder: Path, limits: Limits) -> tuple[list[Item], Listing]:
@@ -158,12 +154,7 @@ def _decoded(
 
 def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequence[UnreadableImage]) -> None:
     """A class that lost its images to damage cannot be trained or tested: name the class and the first problem."""
-    short = [
-        f"{count.name!r} ({split}: {readable} of {MIN_IMAGES[split]})"
-        for count in count_by_class(dataset.classes, kept)
-        for split, readable in count.missing_splits()
-    ]
-    if short:
+    if short := too_few_images(dataset.classes, kept):
         first = f"; first problem: {problems[0].file}: {problems[0].problem}" if problems else ""
         raise DatasetError(
             f"dataset {dataset.name!r}: too few readable images for {', '.join(short[:_SHOWN_CLASSES])}; "
@@ -172,6 +163,7 @@ def _require_readable(dataset: DatasetSpec, kept: Sequence[Item], problems: Sequ
 
 
 def _write(folder: Path, kept: Sequence[Item], found: _Findings, limits: Limits) -> None:
+    np.save(folder / KEPT, np.array(found.kept, dtype=np.int64))
     groups = [OWN_GROUP if item.group is None else item.group for item in kept]
     np.save(folder / "labels.npy", np.array([item.label for item in kept], dtype=np.int64))
     np.save(folder / "is_test.npy", np.array([item.split == "test" for item in kept]))

@@ -20,19 +20,27 @@ DIGITS_SOURCE = "zip"  # the data source that reads it
 
 
 def write_digits(path: Path) -> list[Item]:
-    """Write the 1,797 digits of scikit-learn, 8x8 with 17 grey levels; a fifth of each class is the test split."""
+    """Write the 1,797 digits of scikit-learn, 8x8 with 17 grey levels; returns them as `list_digits` does."""
     rows = _rows()
-    labels = [int(row[-1]) for row in rows]
-    tested = stratified_draw(labels, TEST_FRACTION, seed=0)
-    items = []
+    items = _items(rows)
     with zipfile.ZipFile(path, "w") as archive:
-        for index, (pixels, label) in enumerate(zip(rows[:, :-1], labels, strict=True)):
+        for pixels, item in zip(rows[:, :-1], items, strict=True):
             buffer = io.BytesIO()
             Image.fromarray(np.round(pixels * (255 / 16)).astype(np.uint8).reshape(8, 8)).save(buffer, "png")
-            archive.writestr(f"digit-{index:04d}", buffer.getvalue())
-            split: Split = "test" if index in tested else "train"
-            items.append(Item(split, label, f"digit-{index:04d}"))
+            archive.writestr(item.member, buffer.getvalue())
     return items
+
+
+def list_digits() -> list[Item]:
+    """The digits without their pixels, in the order of the archive; a fifth of each class is the test split."""
+    return _items(_rows())
+
+
+def _items(rows: NDArray[np.float64]) -> list[Item]:
+    labels = [int(row[-1]) for row in rows]
+    tested = stratified_draw(labels, TEST_FRACTION, seed=0)
+    splits: list[Split] = ["test" if index in tested else "train" for index in range(len(labels))]
+    return [Item(splits[index], label, f"digit-{index:04d}") for index, label in enumerate(labels)]
 
 
 def _rows() -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ def check_classes(layout: Layout, items: Sequence[Item], unused: Mapping[int, in
     """Count the usable images and report classes with few; `unused` counts those not used, for any reason, by label."""
     counts = count_by_class(layout.classes, items)
     report.images = len(items)
-    report.classes = [{"name": count.name, "train": count.train, "test": count.test} for count in counts]
+    report.classes = [count.to_json() for count in counts]
     _report_differing_splits(layout, report)
     _report_too_small(counts, unused, report)
     _report_few_images(counts, report)

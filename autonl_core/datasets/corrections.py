@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autonl_core.datasets.check_report import DatasetReport
-from autonl_core.datasets.items import MIN_IMAGES, Item, count_by_class
+from autonl_core.datasets.items import Item, count_by_class, too_few_images
 from autonl_core.datasets.manifest import Manifest, Row
 from autonl_core.errors import DatasetError
 from autonl_core.wording.counts import counted
@@ -46,12 +46,7 @@ def correct(manifest: Manifest, correction: Correction) -> list[Row]:
         for split, label, image, group in manifest.rows
         if image not in correction.leave_out
     ]
-    short = [
-        f"{count.name!r} ({split}: {images} of {MIN_IMAGES[split]})"
-        for count in count_by_class(manifest.classes, [Item(*row) for row in rows])
-        for split, images in count.missing_splits()
-    ]
-    if short:
+    if short := too_few_images(manifest.classes, [Item(*row) for row in rows]):
         raise DatasetError(f"too few images would be left of {', '.join(short)}")
     return rows
 
@@ -61,9 +56,13 @@ def corrected_report(
 ) -> DatasetReport:
     """What is known of the corrected dataset: what the check of `name` found, its own counts, and what was changed."""
     counts = count_by_class(classes, [Item(*row) for row in rows])
-    changed = DatasetReport.from_json(report.to_json())
-    changed.classes = [{"name": count.name, "train": count.train, "test": count.test} for count in counts]
-    changed.images, changed.sheets = len(rows), 0
+    changed = replace(
+        report,
+        problems=[*report.problems],
+        images=len(rows),
+        classes=[count.to_json() for count in counts],
+        sheets=0,
+    )
     out, other = len(correction.leave_out), len(correction.relabel)
     changed.add(
         "info",

@@ -44,6 +44,10 @@ class ClassCount:
         counts: dict[Split, int] = {"train": self.train, "test": self.test}
         return [(split, counts[split]) for split, least in MIN_IMAGES.items() if counts[split] < least]
 
+    def to_json(self) -> dict[str, str | int]:
+        """As reports of dataset checks have it."""
+        return {"name": self.name, "train": self.train, "test": self.test}
+
 
 def split_items(layout: Layout, pictures: Mapping[str, int] | None = None) -> list[Item]:
     """All images of a layout, sorted by name. Where folders define no splits, draw a test split that divides no group.
@@ -87,4 +91,13 @@ def count_by_class(classes: Sequence[str], items: Iterable[Item]) -> list[ClassC
     counts = Counter((item.label, item.split) for item in items)
     return [
         ClassCount(label, name, counts[label, "train"], counts[label, "test"]) for label, name in enumerate(classes)
+    ]
+
+
+def too_few_images(classes: Sequence[str], items: Iterable[Item]) -> list[str]:
+    """The classes with fewer images than `MIN_IMAGES` in a split, with what they have and need, as errors name them."""
+    return [
+        f"{count.name!r} ({split}: {images} of {MIN_IMAGES[split]})"
+        for count in count_by_class(classes, items)
+        for split, images in count.missing_splits()
     ]

@@ -2,7 +2,8 @@
 
 A mobile network that learned from augmented images for a limited time does not learn every wrong label by heart: what
 most images of a class taught it speaks against the few that do not belong there. So the doubt about a label is how much
-more probable another class is to the network. It costs one look at every image, about a third of a training epoch.
+more probable another class is to the network. Test images are looked at when they are scored; the look at the training
+images takes about a third of a training epoch.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from autonl_core.files import sha256_of
 from autonl_core.nn.network import Network
 from autonl_core.report.images import image_uri
 from autonl_core.run.search_run import SearchRun
-from autonl_core.spec.doubtful_labels import MAX_PICTURED, DoubtfulLabel, DoubtfulLabels, listed
+from autonl_core.spec.doubtful_labels import KIND, MAX_PICTURED, DoubtfulLabel, DoubtfulLabels, listed
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.result import ResultFile
 from autonl_core.training.evaluate import evaluate
 
-KIND, NAME = "doubtful-labels", "doubtful-labels.json"
+NAME = f"{KIND}.json"
 
 
 @dataclass
@@ -46,28 +47,29 @@ class Doubts:
             column.append(values.cpu())
 
 
-def examine_labels(run: SearchRun, network: Network) -> DoubtfulLabels:
-    """The labels of training and test images that `network` doubts most.
+def examine_labels(run: SearchRun, network: Network, doubts: Doubts) -> DoubtfulLabels:
+    """The labels of test and training images that `network` doubts most.
+
+    Args:
+        doubts: about the test images, in the order of `Loader.plain`; those about training images are added.
 
     Raises:
         DatasetError: the dataset is missing or was changed since the search began, so its images have no names.
         OSError: it cannot be read.
         Interrupted: the search was asked to stop.
     """
-    sets, doubts = (run.data.train, run.data.test), Doubts()
-    for images in sets:
-        evaluate(network, run.watched(run.loader.plain(images)), doubts)
+    evaluate(network, run.watched(run.loader.plain(run.data.train)), doubts)
     others, of_labels, of_others = (torch.cat(column) for column in (doubts.others, doubts.of_labels, doubts.of_others))
-    rows = np.concatenate([images.indices[plain_order(images)] for images in sets])
+    rows = np.concatenate([images.indices[plain_order(images)] for images in (run.data.test, run.data.train)])
     most = (of_others - of_labels).argsort(descending=True, stable=True)[: listed(len(rows))]
     found = [_Found(int(rows[at]), int(others[at]), float(of_labels[at]), float(of_others[at])) for at in most]
     return DoubtfulLabels(len(rows), _named(run, found))
 
 
-def write_doubtful_labels(run: SearchRun, network: Network) -> dict[str, ResultFile]:
+def write_doubtful_labels(run: SearchRun, network: Network, doubts: Doubts) -> dict[str, ResultFile]:
     """Write what `examine_labels` finds into the work folder; by kind. Without names of images, an event says why."""
     try:
-        found = examine_labels(run, network)
+        found = examine_labels(run, network, doubts)
     except (DatasetError, OSError) as error:
         run.reporter.event(EventKind.LABELS_NOT_EXAMINED, {"problem": str(error)})
         return {}

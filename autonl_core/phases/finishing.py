@@ -17,7 +17,7 @@ from autonl_core.files import sha256_of
 from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network
 from autonl_core.phases.class_results import class_results
-from autonl_core.phases.doubtful_labels import write_doubtful_labels
+from autonl_core.phases.doubtful_labels import Doubts, write_doubtful_labels
 from autonl_core.phases.reporting import Outcome, ReportWriter
 from autonl_core.phases.states import TrainingState
 from autonl_core.run.after_training import on_cpu
@@ -28,7 +28,7 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.supernet.budget import BAND
-from autonl_core.training.evaluate import Examiner, Score, evaluate
+from autonl_core.training.evaluate import Examiner, Score, evaluate, together
 from autonl_core.training.precision import in_full_precision
 from autonl_core.wording.counts import counted
 from autonl_core.wording.evidence import Guessing, beside_guessing
@@ -48,12 +48,12 @@ def finish(
         return BestSoFar(network, state.val_top1_pct)
 
     run.clean_process.start()
-    examiner = Examiner()
+    examiner, doubts = Examiner(), Doubts()
     with run.phase("evaluating"), in_full_precision():
-        score = evaluate(network, run.watched(run.loader.plain(run.data.test)), examiner)
+        score = evaluate(network, run.watched(run.loader.plain(run.data.test)), together(examiner, doubts))
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
-        doubtful = write_doubtful_labels(run, network)
+        doubtful = write_doubtful_labels(run, network, doubts)
 
     run.reporter.best = best_so_far  # what the phases before would keep goes with the device
     run = on_cpu(run, network)

@@ -86,6 +86,16 @@ class Examiner:
         return Predictions(labels, predicted, confidence, places, torch.stack(images) if images else torch.empty(0))
 
 
+def together(*onlookers: Onlooker) -> Onlooker:
+    """All of these, so that what they look at is computed once."""
+
+    def look(x: Tensor, labels: Tensor, logits: Tensor) -> None:
+        for onlooker in onlookers:
+            onlooker(x, labels, logits)
+
+    return look
+
+
 class Marks:
     """Keeps what a network predicts, in the order the images came: `evaluate(network, batches, marks)`, then these."""
 

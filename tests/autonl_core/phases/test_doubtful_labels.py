@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from autonl_core.datasets.scan import list_items, scan
-from autonl_core.phases.doubtful_labels import KIND, Doubts
-from autonl_core.spec.doubtful_labels import listed
+from autonl_core.phases.doubtful_labels import Doubts
+from autonl_core.spec.doubtful_labels import KIND, listed
 from autonl_core.spec.result import SearchResult
 from tests.autonl_core.digit_archives import digits_zip, few_digits
 from tests.autonl_core.small_searches import Recorder, search
