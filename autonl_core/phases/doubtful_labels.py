@@ -2,8 +2,8 @@
 
 A mobile network that learned from augmented images for a limited time does not learn every wrong label by heart: what
 most images of a class taught it speaks against the few that do not belong there. So the doubt about a label is how much
-more probable another class is to the network. Test images are looked at when they are scored; the look at the training
-images takes about a third of a training epoch.
+more probable another class is to the network. Test images are looked at when they are scored; the training images
+cost one forward pass more.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, Literal
 KIND = "doubtful-labels"  # of the file, among those of a search
 LISTED_SHARE = 0.06  # of all images; lists are looked through by a person
 MAX_LISTED = 2_000
-MAX_PICTURED = 500  # of them; each picture has one to three kilobytes
+MAX_PICTURED = 500  # of them: pictures are most of the list
 
 
 @dataclass(frozen=True)
