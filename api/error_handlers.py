@@ -13,13 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from api import problems, quota_problems
+from api import model_problems, problems, quota_problems
 from api.problems import ProblemError, ProblemType
 from api.schemas.problems import FieldProblem, Problem
 from autonl_core.errors import OtherVersion
 from store.db import UNAVAILABLE, is_full
 from store.errors import (
     BucketUnavailable,
+    CannotRollBack,
     ComputeSpent,
     DatasetExists,
     DatasetInUse,
@@ -29,6 +30,7 @@ from store.errors import (
     QuotaExceeded,
     StateConflict,
     StoreError,
+    TooManyAliases,
     TooManyWebhooks,
     WeightSetExists,
     WeightSetInUse,
@@ -63,6 +65,8 @@ _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     DatasetInUse: problems.DATASET_IN_USE,
     WeightSetExists: problems.WEIGHTS_EXIST,
     WeightSetInUse: problems.WEIGHTS_IN_USE,
+    CannotRollBack: model_problems.CANNOT_ROLL_BACK,
+    TooManyAliases: model_problems.TOO_MANY_ALIASES,
     TooManyWebhooks: problems.TOO_MANY_WEBHOOKS,
 }
 

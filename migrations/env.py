@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, event, text
 
 from store.db import Database
+from store.model_registry import rows as _promotion_rows  # noqa: F401
 from store.models import Search
 from store.settings import Settings
 from store.webhooks import rows as _webhook_rows  # noqa: F401  (its tables are in the metadata)

@@ -1,8 +1,8 @@
 """How long what has ended is kept: files and events of final searches, datasets and weights that were refused.
 
 Each has a setting in seconds, and 0, the default, keeps it permanently. What a search in progress needs is not touched:
-a search that another one goes on from keeps everything until that one has ended. Part files of uploads whose process
-died are deleted at once (`store/upload_folder.py`).
+a search that another one goes on from keeps everything until that one has ended, and one that an alias of a model
+stands for as long as it does. Part files of uploads whose process died are deleted at once (`store/upload_folder.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from store import events
 from store.artifacts import ArtifactStore
 from store.db import Database, now
 from store.leases import lock_row
+from store.model_registry.registry import in_use, is_in_use
 from store.models import Artifact, Dataset, Event, Metric, RunState, Search, Supernet, WeightSetRow
 from store.searches import needed_parents
 from store.settings import Settings
@@ -55,8 +56,8 @@ class RetentionStore:
         for search_id in self._old_searches(keep_s, has_files):
             with self._database.session_scope() as session:
                 search = lock_row(session, Search.id == search_id, Search.state.in_(FINAL), ~_is_needed())
-                if search is None:
-                    continue  # resumed or deleted meanwhile, or another search goes on from it
+                if search is None or session.execute(in_use(search_id)).first() is not None:
+                    continue  # resumed, deleted or promoted meanwhile, or another search goes on from it
                 keys = self._delete_file_rows(session, search_id)
                 detail = {"files": len(keys), "kept_s": keep_s}
                 events.append(session, search, EventKind.FILES_DELETED, now(session), detail)
@@ -119,5 +120,5 @@ class RetentionStore:
 
 
 def _is_needed() -> ColumnElement[bool]:
-    """Whether a search that is not final goes on from the row of `Search`."""
-    return Search.id.in_(needed_parents())
+    """Whether a search that is not final goes on from the row of `Search`, or an alias of a model stands for it."""
+    return or_(Search.id.in_(needed_parents()), is_in_use())

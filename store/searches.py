@@ -22,6 +22,7 @@ from store.errors import (
     StartChanged,
     StateConflict,
 )
+from store.model_registry.registry import in_use
 from store.models import Attempt, Dataset, Search, Supernet, WeightSetRow
 from store.other_budgets import of_family
 from store.page_tokens import MAX_PAGE_SIZE
@@ -153,7 +154,7 @@ class SearchStore:
         Raises:
             NotFound: no such search.
             SearchChanged: it has another version.
-            StateConflict: it is not final yet, or one that goes on from it is not.
+            StateConflict: it is not final yet, or one that goes on from it is not, or a model stands for it.
         """
         with self._database.session_scope() as session:
             session.get(Supernet, search_id, with_for_update=True)  # after this, no search can begin to go on from it
@@ -161,6 +162,12 @@ class SearchStore:
             if (successor := session.scalars(unfinished_successors(search_id).limit(1)).first()) is not None:
                 raise StateConflict(
                     f"search {successor} goes on from search {search_id}; cancel it, or wait until it ends",
+                    state=_get(session, search_id).state,
+                )
+            if (used := session.execute(in_use(search_id).limit(1)).first()) is not None:
+                raise StateConflict(
+                    f"{used.model}@{used.alias} stands for search {search_id}; promote another search, or remove the "
+                    "alias, before deleting it",
                     state=_get(session, search_id).state,
                 )
             announce_all(session, search_id)

@@ -19,6 +19,7 @@ from store.events import EventStore
 from store.file_places import FilePlaces, open_file_places
 from store.keys import KeyStore
 from store.labels import LabelStore
+from store.model_registry.registry import ModelRegistry
 from store.queue_places import QueueStore
 from store.quotas import QuotaStore
 from store.retention import RetentionStore
@@ -69,6 +70,7 @@ class Stores:
     answers: AnswerStore
     architectures: ArchitectureStore
     supernets: SupernetStore
+    models: ModelRegistry
     retention: RetentionStore
     datasets: DatasetStore
     corrections: CorrectionStore
@@ -127,6 +129,7 @@ def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_i
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
         supernets=SupernetStore(database, artifacts, settings),
+        models=ModelRegistry(database),
         retention=RetentionStore(database, artifacts, settings),
         datasets=kept_datasets,
         corrections=CorrectionStore(database, kept_datasets, settings),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-# Files whose tests share a fixture that takes many seconds to set up, or libraries that take as long to load.
+# Fixtures that take many seconds to set up, once per process.
+SLOW_FIXTURES = ("made", "uninterrupted")
+# Files whose tests use one of them, or libraries that take as long to load.
 TOGETHER = {
     "tests/autonl_core/bundle/test_build.py": "one bundle",
+    "tests/autonl_core/bundle/test_card_claims.py": "one bundle",
     "tests/autonl_core/bundle/test_export_process.py": "one bundle",
     "tests/autonl_core/bundle/test_latency.py": "one bundle",
     "tests/autonl_core/bundle/test_onnx_macs.py": "one bundle",
@@ -16,9 +19,10 @@ TOGETHER = {
     "tests/autonl_core/export/test_formats.py": "one bundle",
     "tests/autonl_core/export/test_graph.py": "one bundle",  # not this, but all that exporters load
     "tests/autonl_core/export/test_same_padding.py": "one bundle",
-    "tests/autonl_core/phases/test_reporting.py": "one search",
-    "tests/autonl_core/run/test_stopping.py": "one search",
-    "tests/autonl_core/test_search.py": "one search",
+    "tests/autonl_core/phases/test_doubtful_labels.py": "one bundle",
+    "tests/autonl_core/phases/test_reporting.py": "one bundle",
+    "tests/autonl_core/run/test_stopping.py": "one bundle",
+    "tests/autonl_core/test_search.py": "one bundle",
     "tests/cli/test_predict.py": "one bundle",
 }
 # Files and folders of long tests, each of which sets up a service of its own: they are distributed one by one.

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     FILES_DELETED = "files_deleted"
     LABELS_CHANGED = "labels_changed"
+    PROMOTED = "promoted"
 
     UNREADABLE_IMAGES = "unreadable_images"
     IMAGES_DECODED_IN_EVERY_EPOCH = "images_decoded_in_every_epoch"

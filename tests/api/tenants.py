@@ -69,6 +69,8 @@ class Content:
     key_id: str
     webhook_id: str
     delivery_id: str
+    model: str
+    alias: str
     marks: tuple[str, ...]
 
 
@@ -103,11 +105,25 @@ def fill(client: httpx.Client, stores: Stores, folder: Path) -> Content:
     check_weights(stores.settings)
     search_id = start(client, card={"authors": ["Queen"]})
     run_to_success(stores, folder, report="<!doctype html>of honey")
+    model, alias = "comb", "winter"
+    client.put(f"/models/{model}/aliases/{alias}", json={"search_id": search_id, "note": "full"}).raise_for_status()
     waiting = start(client, dataset=name, search_space="tiny", flops_budget="400k", resolution=8)
     hook = client.post("/webhooks", json={"url": "https://hooks.example/honey"}).json()
     delivery = client.post(f"/webhooks/{hook['id']}/test").json()
     (key,) = client.get("/keys").json()["keys"]
     sha256 = client.get(f"/datasets/{name}").json()["sha256"]
     ids = (key["id"], hook["id"], delivery["id"])
-    marks = (search_id, waiting, name, *ids, hook["secret"], "hooks.example/honey", sha256, "Queen", "of honey")
-    return Content(search_id, samples.architecture().arch_id, name, *ids, marks)
+    marks = (
+        search_id,
+        waiting,
+        name,
+        model,
+        alias,
+        *ids,
+        hook["secret"],
+        "hooks.example/honey",
+        sha256,
+        "Queen",
+        "of honey",
+    )
+    return Content(search_id, samples.architecture().arch_id, name, *ids, model, alias, marks)

@@ -28,10 +28,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/keys": {"name": "mine"},
     "/webhooks": {"url": "https://hooks.example/"},
     "/datasets/{name}/corrections": {"name": "better", "leave_out": ["cat/0.png"]},
+    "/models/{model}/aliases/{alias}/rollback": {"number": 1},
 }
 QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}}
 NO_ID = "0123456789abcdef"
-ABSENT = Content(NO_ID, NO_ID, "nothing", "0123456789ab", NO_ID, NO_ID, marks=())
+ABSENT = Content(NO_ID, NO_ID, "nothing", "0123456789ab", NO_ID, NO_ID, "no-model", "no-alias", marks=())
 # Routes whose answers are about the caller or the process, not about rows.
 WITHOUT_ROWS = {"/healthz", "/readyz", "/problems/{name}", "/search-spaces", "/baselines", "/session", "/", "/docs"}
 
@@ -63,7 +64,8 @@ def requested(method: str, route: APIRoute, content: Content) -> httpx.Request:
     """A request of `route` about `content`. A route with a parameter that is not in here has to be added."""
     path = route.path.format(label=0, **vars(content))
     change = {"labels": {"team": "x"}} if "{search_id}" in route.path else {"active": False}
-    bodies = {"POST": BODIES.get(route.path), "PUT": {"layout": "auto"}, "PATCH": change}
+    put = {"search_id": content.search_id} if "{alias}" in route.path else {"layout": "auto"}
+    bodies = {"POST": BODIES.get(route.path), "PUT": put, "PATCH": change}
     query = {"search_id": content.search_id} if "{arch_id}" in route.path else QUERIES.get(route.path, {})
     return httpx.Request(
         method, f"http://service{path}", params=query, json=bodies.get(method), headers={"Accept": "application/json"}
@@ -98,6 +100,8 @@ def everything_of(client: httpx.Client, content: Content) -> dict[str, object]:
         f"/datasets/{content.name}",
         f"/datasets/{content.name}/sheets/0",
         f"/weights/{content.name}",
+        f"/models/{content.model}",
+        f"/models/{content.model}/aliases/{content.alias}/checkpoint",
         "/keys",
         f"/webhooks/{content.webhook_id}",
         f"/webhooks/{content.webhook_id}/deliveries/{content.delivery_id}",
@@ -123,7 +127,7 @@ def test_what_another_tenant_has_is_to_a_tenant_as_if_it_did_not_exist(
             assert without_names(about_theirs, theirs) == without_names(about_nothing, ABSENT), f"{method} {route.path}"
             if route.path not in WITHOUT_ROWS:
                 assert about_theirs.status_code == 404, f"{method} {route.path}: {about_theirs.text}"
-        sent = str(about_theirs.request.url)
+        sent = f"{about_theirs.request.url} {about_theirs.request.content.decode()}"
         for mark in theirs.marks:
             said = f"{about_theirs.text} {dict(about_theirs.headers)}"
             assert mark not in said or mark in sent, f"{method} {route.path} says {mark}: {said}"

@@ -211,6 +211,7 @@ class TestResume:
         assert result.weights_sha256 == uninterrupted[0].weights_sha256
         assert len(often.states) > 2 * len(uninterrupted[1].states)
 
+    @pytest.mark.long
     def test_candidates_that_were_scored_are_not_scored_again(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
     ) -> None:
@@ -264,6 +265,7 @@ class TestResume:
         with pytest.raises(CheckpointError, match="seed was 0, is 1"):
             search(tmp_path / "2", cache, resume_from=stopped.states, seed=1)
 
+    @pytest.mark.long
     def test_the_papers_algorithm_resumes_exactly_too(self, tmp_path: Path, cache: Path) -> None:
         stopped = Recorder(14)
         changes: dict[str, Any] = {"algorithm": "autonl-paper", "train": SHORT_TRAINING}

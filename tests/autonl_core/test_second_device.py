@@ -38,6 +38,7 @@ def searched(part: str, algorithm: str, **arguments: Any) -> dict[str, Any]:
     return answer_of("second_device_searches", part, json.dumps(asked))
 
 
+@pytest.mark.long
 def test_steps_there_are_those_of_the_cpu_and_are_read_every_few_of_them() -> None:
     """One of the steps is lost, which changes nothing but the count, on either."""
     found = answer_of("second_device_steps")

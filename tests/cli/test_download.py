@@ -90,6 +90,7 @@ def test_connections_cut_at_five_random_points_transfer_no_byte_twice(
     assert not list(tmp_path.glob(".model*"))
 
 
+@pytest.mark.long
 def test_a_command_killed_at_five_random_points_requests_only_what_is_missing_when_run_again(
     search_id: str, proxy: FaultProxy, tmp_path: Path
 ) -> None:

@@ -253,6 +253,7 @@ def claim_recorded(stores: Stores) -> list[tuple[str, Any]]:
     return statements
 
 
+@pytest.mark.long
 def test_a_claim_from_a_long_queue_reads_an_index(long_queue: Stores) -> None:
     """The plans of what it reads: no scan of the table, no sort of the queue."""
     reads = [(text, values) for text, values in claim_recorded(long_queue) if "searches" in text.partition("WHERE")[0]]

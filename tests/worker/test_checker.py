@@ -54,6 +54,7 @@ def state(stores: Stores) -> DatasetState:
     return stores.datasets.get("pets").state
 
 
+@pytest.mark.long
 def test_a_checker_checks_and_exits_when_asked(opened: Stores, settings: Settings) -> None:
     with start(settings) as checker:
         wait_for(lambda: state(opened) == DatasetState.READY, "the dataset is ready", timeout_s=30)

@@ -159,6 +159,7 @@ def test_a_process_that_waited_computes_and_writes_the_same_bytes(stores: Stores
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_what_the_user_has_to_fix_is_not_retried(stores: Stores, tmp_path: Path) -> None:
     moved = DatasetSpec.from_json(DIGITS.to_json() | {"kind": "folder", "location": str(tmp_path / "moved")})
     search, _ = stores.searches.create(SearchConfig.model_validate(SMALL), moved)

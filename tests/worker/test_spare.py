@@ -65,6 +65,7 @@ def test_the_search_runs_in_the_process_that_waits_and_prints_to_its_own_log(
     stores.close()
 
 
+@pytest.mark.long
 def test_after_each_search_the_next_process_waits(stores: Stores, make_spare: MakeSpare) -> None:
     spare = make_spare("work")
     spare.renew()
@@ -90,6 +91,7 @@ def test_it_obeys_requests(stores: Stores, make_spare: MakeSpare, request_: Stop
     wait_for_state(stores, search_id, state)
 
 
+@pytest.mark.long
 def test_without_one_that_lives_the_search_gets_a_process_of_its_own(stores: Stores, make_spare: MakeSpare) -> None:
     spare = make_spare("work")
     spare.renew()

@@ -54,6 +54,7 @@ def test_queued_searches_run_one_after_the_other(stores: Stores) -> None:
     assert {stores.searches.get(search_id).state for search_id in searches} == {SearchState.SUCCEEDED}
 
 
+@pytest.mark.long
 def test_a_crash_is_retried_and_then_given_up_with_the_end_of_its_log(settings: Settings) -> None:
     stores = open_stores(settings.model_copy(update={"max_crash_streak": 2}))
     search_id = queue_search(stores)
@@ -132,6 +133,7 @@ def test_a_search_that_ignores_a_cancel_is_killed(settings: Settings) -> None:
     stores.close()
 
 
+@pytest.mark.long
 def test_a_drain_gives_the_search_back_without_penalty(stores: Stores) -> None:
     search_id, waiting = queue_search(stores), queue_search(stores)
     draining = threading.Event()
@@ -172,6 +174,7 @@ def test_beats_keep_the_lease_for_longer_than_a_lease(settings: Settings) -> Non
     stores.close()
 
 
+@pytest.mark.long
 def test_a_search_dies_with_its_supervisor_and_continues_with_another(stores: Stores, settings: Settings) -> None:
     search_id = queue_search(stores)
     with process(settings, "work") as supervisor:

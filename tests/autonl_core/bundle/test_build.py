@@ -287,6 +287,7 @@ class TestWithheld:
         assert str(bundle.parity["pt2"].withheld).startswith("it cannot be made: ValueError: no such op")
         assert bundle.certificate == made.bundle.certificate  # counted nevertheless
 
+    @pytest.mark.long
     @pytest.mark.parametrize("problem", [Interrupted("cancel"), OSError(28, "No space left on device")])
     def test_a_stop_or_a_full_disk_is_not_blamed_on_a_format(
         self, problem: Exception, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -299,6 +300,7 @@ class TestWithheld:
         with pytest.raises(type(problem)):
             finish(made.start_again(tmp_path, formats=("onnx-int8",)), made.network)
 
+    @pytest.mark.long
     @pytest.mark.parametrize(("more", "allowed"), [(0, True), (1, False)])
     def test_a_checkpoint_with_another_score_than_the_network_fails_the_search(
         self, more: int, allowed: bool, made: Made, tmp_path: Path, reported: dict[str, Any]

@@ -72,6 +72,7 @@ def test_the_program_is_that_of_the_network_traced_with_its_weights() -> None:
     torch.testing.assert_close(logits, plain(network)(images), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_without_weights_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown or not finite"):
         save_onnx(tmp_path / "network.onnx", prepare_graph(ARCHITECTURES["tiny"].to_json(), ()), {})

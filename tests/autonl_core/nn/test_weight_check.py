@@ -100,6 +100,7 @@ def test_tensors_by_our_names_belong_to_the_named_network_with_as_many_classes_a
     assert all(torch.equal(value, loaded[name]) for name, value in tensors(V2).items())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["autonl_s", "autonl_l"])
 def test_weights_of_the_port_are_recognised_by_their_shapes(name: str, tmp_path: Path) -> None:
     shares: list[float] = []

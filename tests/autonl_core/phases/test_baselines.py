@@ -55,6 +55,7 @@ def test_it_costs_what_the_budget_allows_and_is_scored_once(resumed: tuple[Searc
     assert [detail for kind, detail in recorder.events if kind == "baseline_trained"] == [found]
 
 
+@pytest.mark.long
 def test_stopped_again_at_another_step_it_ends_the_same(
     resumed: tuple[SearchResult, Recorder], stopped: Recorder, tmp_path: Path, cache: Path
 ) -> None:

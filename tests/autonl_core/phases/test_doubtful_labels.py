@@ -38,6 +38,7 @@ def document(result: SearchResult) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_search_lists_them_with_the_names_of_their_images(uninterrupted: tuple[SearchResult, Recorder]) -> None:
     result, _ = uninterrupted
     dataset, found = few_digits(), document(uninterrupted[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from autonl_core.spec.progress import StopRequest
@@ -23,6 +24,7 @@ class Precision(Recorder):
         return super().stop_requested()
 
 
+@pytest.mark.long
 def test_the_test_split_is_scored_in_full_precision_because_a_cpu_has_to_confirm_it(
     tmp_path: Path, cache: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_where_classes_come_from_is_part_of_the_report() -> None:
     assert set(READINGS) <= {finding.value[0] for finding in Finding}
 
 
+@pytest.mark.long
 def test_a_report_that_cannot_be_rendered_does_not_cost_the_result(
     uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

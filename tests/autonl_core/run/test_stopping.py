@@ -165,6 +165,7 @@ class TestStop:
             search(tmp_path, cache, recorder=Waiting(), bundle=True)
         assert time.monotonic() - began < 60
 
+    @pytest.mark.long
     def test_a_run_state_of_an_earlier_version_is_gone_on_with(self, tmp_path: Path, cache: Path) -> None:
         drained = Recorder(22)
         with pytest.raises(Interrupted):
@@ -186,6 +187,7 @@ class TestStop:
 
 
 class TestMemory:
+    @pytest.mark.long
     def test_a_batch_that_does_not_fit_is_computed_in_parts_and_the_result_says_so(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -226,6 +228,7 @@ class TestMemory:
         with pytest.raises(RuntimeError, match="failed with exit code -9"):
             search(tmp_path, cache, bundle=True)
 
+    @pytest.mark.long
     def test_a_candidate_that_does_not_fit_is_out_and_the_search_goes_on(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path,
         monkeypatch: pytest.MonkeyPatch,

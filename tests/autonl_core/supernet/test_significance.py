@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.significance import PERMUTATIONS, chance_of
@@ -39,6 +40,7 @@ def test_where_options_raise_accuracy_it_is_as_unlikely_as_so_many_shuffles_can_
     assert chance(np.random.default_rng(0), gain=0.05) == 1 / (PERMUTATIONS + 1)
 
 
+@pytest.mark.long
 def test_where_labels_are_random_it_is_uniform_also_if_similar_networks_share_their_luck() -> None:
     found = [chance(np.random.default_rng(seed), gain=0.0, shared=0.9) for seed in range(40)]
     assert 0 <= sum(one < 0.05 for one in found) <= 6  # 2 expected; 7 or more in .3% of cases

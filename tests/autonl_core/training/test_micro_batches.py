@@ -38,6 +38,7 @@ def test_the_gradient_of_the_parts_is_that_of_the_batch(parts: int) -> None:
     assert torch.allclose(layer.weight.grad, whole, atol=1e-14)
 
 
+@pytest.mark.long
 def test_parts_double_until_the_batch_fits_and_stay_so() -> None:
     reported: list[int] = []
     micro_batches = MicroBatches(on_split=reported.append)

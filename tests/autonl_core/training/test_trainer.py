@@ -50,6 +50,7 @@ def run(trainer: Trainer) -> Trainer:
     return trainer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_a_trainer_restored_in_mid_epoch_ends_with_the_same_weights(dropout: float, data: PreparedData) -> None:
     assert_resumed_alike(*(make_trainer(data, dropout) for _ in range(3)))

@@ -32,6 +32,7 @@ def shares() -> dict[Way, Share]:
     return {way: share_of_gain(way, SEEDS) for way in (best_of_random, fitted, with_prior, summed_slopes, likeliest)}
 
 
+@pytest.mark.long
 def test_twenty_four_scores_find_more_than_half_of_the_gain(shares: dict[Way, Share]) -> None:
     assert least(shares[fitted]) >= 0.55
 

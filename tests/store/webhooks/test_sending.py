@@ -62,6 +62,7 @@ def test_events_are_sent_once_in_the_order_of_each_search(stores: Stores, sendin
         assert (row.state, row.tries, row.status, row.duration_s, row.problem) == ("delivered", 1, 204, 0.25, None)
 
 
+@pytest.mark.long
 def test_a_receiver_that_is_down_for_an_hour_loses_nothing(
     stores: Stores, sending: WebhookSendingStore, clock: MovedClock
 ) -> None:

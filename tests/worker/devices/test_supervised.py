@@ -192,6 +192,7 @@ def test_a_drain_stops_both_the_search_that_exports_and_the_next_one(
         assert [one.exit_class for one in stores.searches.attempts(search_id)] == [ExitClass.DRAINED]
 
 
+@pytest.mark.long
 def test_a_crash_while_exporting_is_not_blamed_on_the_gpu_that_was_left(settings: Settings, sick: Path) -> None:
     stores = open_stores(settings.model_copy(update={"max_crash_streak": 1}))
     search_id = queue_search(stores)

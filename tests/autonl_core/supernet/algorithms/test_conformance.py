@@ -87,6 +87,7 @@ def test_every_gate_has_a_probability_that_leaves_both_settings_possible(name: s
     assert ((p > 0) & (p < 1)).all()
 
 
+@pytest.mark.long
 def test_gates_learn(name: str) -> None:
     supernet, learner = begin(name)
     weight_step(learner, 0)
