@@ -57,7 +57,7 @@ def get_alias(model: ModelName, alias: AliasName, stores: ReadStores) -> Promoti
         **problem_responses(problems.STATE_CONFLICT, model_problems.TOO_MANY_ALIASES),
     },
 )
-def promote(
+def promote_search(
     model: Annotated[Name, Path(description="name of a model; a new one is made")],
     alias: Annotated[Name, Path(description="name of an alias of the model; a new one is made")],
     body: PromotionBody,
@@ -78,7 +78,7 @@ def promote(
     "/{model}/aliases/{alias}/rollback",
     responses={**_NAMED, **_WITH_BODY, **problem_responses(model_problems.CANNOT_ROLL_BACK)},
 )
-def roll_back(
+def roll_back_alias(
     model: ModelName, alias: AliasName, body: RollbackBody, request: Request, stores: SubmitStores
 ) -> PromotionView:
     """Let an alias stand for what it stood for before its current promotion; again, for what was before that."""

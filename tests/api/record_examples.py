@@ -23,7 +23,7 @@ from autonl_core.spec.zoo import ZOO
 from store.migrate import upgrade
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.api.http_service import check_datasets, check_weights, finish, serving
+from tests.api.http_service import check_datasets, check_weights, finish, run_to_success, serving
 from tests.autonl.test_input_operations import class_folders
 from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
@@ -88,6 +88,7 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
                             ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
         call(operation, "GET", f"{own}/{part}")
     call("get_architecture", "GET", f"/architectures/{samples.architecture().arch_id}")
+    record_models(recorder, stores, folder, started["id"])
     cancelled = call("start_search", "POST", "/searches", SEARCH)
     call("cancel_search", "POST", f"/searches/{cancelled['id']}/cancel")
     network = build_network(adapt(ZOO["mobilenet_v2"].arch, num_classes=7), seed=0)
@@ -110,6 +111,19 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     call("list_keys", "GET", "/keys")
     call("sign_in", "POST", "/session", {"key": made["key"]})
     call("get_session", "GET", "/session")
+
+
+def record_models(recorder: Recorder, stores: Stores, folder: Path, first_id: str) -> None:
+    call, path = recorder.call, "/models/products/aliases/prod"
+    call("promote_search", "PUT", path, {"search_id": first_id, "note": "the first one that is good enough"})
+    second = call("start_search", "POST", "/searches", SEARCH)
+    run_to_success(stores, folder)
+    for _ in range(2):  # promoted, then known
+        call("promote_search", "PUT", path, {"search_id": second["id"], "note": "two points ahead"})
+    call("roll_back_alias", "POST", f"{path}/rollback", {"number": 2, "note": "slow on old phones"})
+    for operation, of in (("list_models", "/models"), ("get_model", "/models/products"), ("get_alias", path)):
+        call(operation, "GET", of)
+    call("remove_alias", "DELETE", path)
 
 
 def record_webhooks(recorder: Recorder, stores: Stores) -> None:
