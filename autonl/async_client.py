@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec
 
-from autonl import input_operations, search_operations, webhook_operations
+from autonl import input_operations, model_operations, search_operations, webhook_operations
 from autonl.awaiting import AwaitingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -62,6 +62,13 @@ class AsyncClient(AwaitingCaller):
     list_weights = _awaited(input_operations.list_weights)
     wait_for_weights = _awaited(input_operations.wait_for_weights)
     delete_weights = _awaited(input_operations.delete_weights)
+    models = _awaited(model_operations.models)
+    model = _awaited(model_operations.model)
+    alias = _awaited(model_operations.alias)
+    promote = _awaited(model_operations.promote)
+    roll_back = _awaited(model_operations.roll_back)
+    remove_alias = _awaited(model_operations.remove_alias)
+    download_model = _awaited(model_operations.download_model)
     add_webhook = _awaited(webhook_operations.add_webhook)
     webhook = _awaited(webhook_operations.webhook)
     webhooks = _awaited(webhook_operations.webhooks)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Concatenate, ParamSpec
 
-from autonl import input_operations, search_operations, webhook_operations
+from autonl import input_operations, model_operations, search_operations, webhook_operations
 from autonl.blocking import BlockingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -66,6 +66,13 @@ class Client(BlockingCaller):
     list_weights = _blocking(input_operations.list_weights)
     wait_for_weights = _blocking(input_operations.wait_for_weights)
     delete_weights = _blocking(input_operations.delete_weights)
+    models = _blocking(model_operations.models)
+    model = _blocking(model_operations.model)
+    alias = _blocking(model_operations.alias)
+    promote = _blocking(model_operations.promote)
+    roll_back = _blocking(model_operations.roll_back)
+    remove_alias = _blocking(model_operations.remove_alias)
+    download_model = _blocking(model_operations.download_model)
     add_webhook = _blocking(webhook_operations.add_webhook)
     webhook = _blocking(webhook_operations.webhook)
     webhooks = _blocking(webhook_operations.webhooks)

@@ -47,7 +47,7 @@ def get(path: str, params: Params | None = None, *, timeout_s: float = READ_S) -
     return parsed((yield from send(Request("GET", path, params or {}, timeout_s=timeout_s))))
 
 
-def _write(method: str, path: str, body: Mapping[str, Any] | None = None) -> Call[Document]:
+def write(method: str, path: str, body: Mapping[str, Any] | None = None) -> Call[Document]:
     """A request that changes something, with a key that makes it harmless to repeat."""
     headers = {KEY_HEADER: _new_key()} if method == "POST" else {}
     if body is None:
@@ -58,7 +58,7 @@ def _write(method: str, path: str, body: Mapping[str, Any] | None = None) -> Cal
     )
 
 
-def _delete(path: str) -> Call[None]:
+def delete(path: str) -> Call[None]:
     """Delete a resource. That it is gone is an error only if the request that deleted it was not this one."""
     reply = yield from send(Request("DELETE", path))
     if not (reply.status == HTTPStatus.NOT_FOUND and reply.tries > 1):
@@ -78,12 +78,12 @@ def _new_key() -> str:
 
 
 def start_search(config: Mapping[str, Any]) -> Call[Document]:
-    return _write("POST", "/searches", config)
+    return write("POST", "/searches", config)
 
 
 def validate_search(config: Mapping[str, Any]) -> Call[Document]:
     """Validate a search without starting it: a PlanView."""
-    return _write("POST", "/searches?validate_only=true", config)
+    return write("POST", "/searches?validate_only=true", config)
 
 
 def search(search_id: str) -> Call[Document]:
@@ -103,24 +103,24 @@ def searches(**filters: str | int | None) -> Call[Document]:
 
 
 def cancel(search_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_search(search_id)}/cancel")
+    return write("POST", f"{_of_search(search_id)}/cancel")
 
 
 def pause(search_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_search(search_id)}/pause")
+    return write("POST", f"{_of_search(search_id)}/pause")
 
 
 def change_labels(search_id: str, labels: Mapping[str, str | None]) -> Call[Document]:
-    return _write("PATCH", _of_search(search_id), {"labels": dict(labels)})
+    return write("PATCH", _of_search(search_id), {"labels": dict(labels)})
 
 
 def resume(search_id: str, max_compute_s: float | None = None) -> Call[Document]:
     body = None if max_compute_s is None else {"max_compute_s": max_compute_s}
-    return _write("POST", f"{_of_search(search_id)}/resume", body)
+    return write("POST", f"{_of_search(search_id)}/resume", body)
 
 
 def delete_search(search_id: str) -> Call[None]:
-    return _delete(_of_search(search_id))
+    return delete(_of_search(search_id))
 
 
 def doubtful_labels(search_id: str) -> Call[Document]:
@@ -162,7 +162,7 @@ def events_path(search_id: str) -> str:
 
 
 def architecture(arch_id: str, search_id: str | None = None) -> Call[Document]:
-    return get(f"/architectures/{_quoted(arch_id)}", {"search_id": search_id})
+    return get(f"/architectures/{quoted(arch_id)}", {"search_id": search_id})
 
 
 # Datasets and weights -------------------------------------------------------------------------------------------------
@@ -179,12 +179,12 @@ def datasets() -> Call[Document]:
 
 
 def dataset(name: str) -> Call[Document]:
-    return get(f"/datasets/{_quoted(name)}")
+    return get(f"/datasets/{quoted(name)}")
 
 
 def register_dataset(name: str, path: str, **reading: str) -> Call[Document]:
     """Register a folder or zip archive on the service's own disk; `reading` says how its files are read."""
-    return _write("POST", "/datasets", {"name": name, "path": path, **reading})
+    return write("POST", "/datasets", {"name": name, "path": path, **reading})
 
 
 def upload_dataset(name: str, archive: Path, on_sent: Callable[[int], None], **reading: str) -> Call[Document]:
@@ -195,16 +195,16 @@ def upload_dataset(name: str, archive: Path, on_sent: Callable[[int], None], **r
 def correct_dataset(source: str, name: str, leave_out: Sequence[str], relabel: Mapping[str, str]) -> Call[Document]:
     """Make the dataset `name` of another one, without some images or with other classes of some."""
     correction = {"name": name, "leave_out": [*leave_out], "relabel": {**relabel}}
-    return _write("POST", f"/datasets/{_quoted(source)}/corrections", correction)
+    return write("POST", f"/datasets/{quoted(source)}/corrections", correction)
 
 
 def read_dataset(name: str, **reading: str) -> Call[Document]:
     """Check an invalid dataset again, its files read in another way."""
-    return _write("PUT", f"/datasets/{_quoted(name)}/reading", reading)
+    return write("PUT", f"/datasets/{quoted(name)}/reading", reading)
 
 
 def delete_dataset(name: str) -> Call[None]:
-    return _delete(f"/datasets/{_quoted(name)}")
+    return delete(f"/datasets/{quoted(name)}")
 
 
 def list_weights() -> Call[Document]:
@@ -212,7 +212,7 @@ def list_weights() -> Call[Document]:
 
 
 def weights(name: str) -> Call[Document]:
-    return get(f"/weights/{_quoted(name)}")
+    return get(f"/weights/{quoted(name)}")
 
 
 def upload_weights(
@@ -223,7 +223,7 @@ def upload_weights(
 
 
 def delete_weights(name: str) -> Call[None]:
-    return _delete(f"/weights/{_quoted(name)}")
+    return delete(f"/weights/{quoted(name)}")
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def delete_weights(name: str) -> Call[None]:
 def add_webhook(url: str, kinds: Sequence[str], description: str) -> Call[Document]:
     """Add a webhook; no kinds: those of events that end a search. The response has its secret."""
     body = {"url": url, "description": description} | ({"kinds": list(kinds)} if kinds else {})
-    return _write("POST", "/webhooks", body)
+    return write("POST", "/webhooks", body)
 
 
 def webhooks() -> Call[Document]:
@@ -244,19 +244,19 @@ def webhook(webhook_id: str) -> Call[Document]:
 
 
 def change_webhook(webhook_id: str, **changes: Any) -> Call[Document]:
-    return _write("PATCH", _of_webhook(webhook_id), changes)
+    return write("PATCH", _of_webhook(webhook_id), changes)
 
 
 def delete_webhook(webhook_id: str) -> Call[None]:
-    return _delete(_of_webhook(webhook_id))
+    return delete(_of_webhook(webhook_id))
 
 
 def rotate_webhook(webhook_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_webhook(webhook_id)}/rotate")
+    return write("POST", f"{_of_webhook(webhook_id)}/rotate")
 
 
 def test_webhook(webhook_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_webhook(webhook_id)}/test")
+    return write("POST", f"{_of_webhook(webhook_id)}/test")
 
 
 def deliveries(webhook_id: str, **filters: str | int | None) -> Call[Document]:
@@ -265,11 +265,11 @@ def deliveries(webhook_id: str, **filters: str | int | None) -> Call[Document]:
 
 
 def delivery(webhook_id: str, delivery_id: str) -> Call[Document]:
-    return get(f"{_of_webhook(webhook_id)}/deliveries/{_quoted(delivery_id)}")
+    return get(f"{_of_webhook(webhook_id)}/deliveries/{quoted(delivery_id)}")
 
 
 def resend(webhook_id: str, delivery_id: str) -> Call[Document]:
-    return _write("POST", f"{_of_webhook(webhook_id)}/deliveries/{_quoted(delivery_id)}/resend")
+    return write("POST", f"{_of_webhook(webhook_id)}/deliveries/{quoted(delivery_id)}/resend")
 
 
 def health(timeout_s: float) -> Call[Document]:
@@ -277,13 +277,13 @@ def health(timeout_s: float) -> Call[Document]:
 
 
 def _of_search(search_id: str) -> str:
-    return f"/searches/{_quoted(search_id)}"
+    return f"/searches/{quoted(search_id)}"
 
 
 def _of_webhook(webhook_id: str) -> str:
-    return f"/webhooks/{_quoted(webhook_id)}"
+    return f"/webhooks/{quoted(webhook_id)}"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """A name as one part of a path."""
     return quote(name, safe="")

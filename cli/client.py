@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from autonl import documents
+from autonl import documents, model_documents
 from autonl.errors import AutonlError, ConnectionFailed, DownloadFailed, Refused
 from autonl.retries import patiently
 from autonl.states import RESTING_STATES
@@ -113,6 +113,24 @@ class Client:
 
     def delete_dataset(self, name: str) -> None:
         self._run(documents.delete_dataset(name))
+
+    def models(self) -> Document:
+        return self._run(model_documents.models())
+
+    def model(self, name: str) -> Document:
+        return self._run(model_documents.model(name))
+
+    def alias(self, name: str, alias: str) -> Document:
+        return self._run(model_documents.alias(name, alias))
+
+    def promote(self, name: str, alias: str, search_id: str, note: str) -> Document:
+        return self._run(model_documents.promote(name, alias, search_id, note))
+
+    def roll_back(self, name: str, alias: str, number: int, note: str) -> Document:
+        return self._run(model_documents.roll_back(name, alias, number, note))
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        self._run(model_documents.remove_alias(name, alias))
 
     def list_weights(self) -> Document:
         return self._run(documents.list_weights())

@@ -91,6 +91,11 @@ COMMANDS = (
     ),
     LazyCommand("dataset", "cli.datasets:dataset", "Add, list, show and delete datasets."),
     LazyCommand("webhooks", "cli.webhooks:webhooks", "Add, list, test and delete webhooks, and see what was sent."),
+    LazyCommand(
+        "models",
+        "cli.models:models",
+        "Promote results to aliases of models, such as products@prod; roll back, download, look at the history.",
+    ),
     LazyCommand("weights", "cli.weights:weights", "Add, list, show and delete weights that a network can start from."),
     LazyCommand("keys", "cli.keys:keys", "Make, list and revoke keys of a service on this machine."),
     LazyCommand("tenants", "cli.tenants:tenants", "Create, list and delete the tenants of a service on this machine."),

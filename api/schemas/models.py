@@ -62,7 +62,8 @@ class PromotionView(View):
     key_id: str | None = Field(description="of the key that asked for it; null: none was needed")
     promoted_at: datetime
     links: dict[str, str] = Field(
-        description="`search`, and of a current one `checkpoint`, where the result of the alias is downloaded"
+        description="`search`; of a current one `checkpoint`, where the result of the alias is downloaded, and `rollback` "
+        "if it stood for something before"
     )
 
     @classmethod
@@ -70,7 +71,10 @@ class PromotionView(View):
         promotion, architecture = entry.promotion, entry.architecture
         links = {} if entry.search is None else {"search": f"/searches/{promotion.search_id}"}
         if promotion.is_current:
-            links["checkpoint"] = f"/models/{promotion.model}/aliases/{promotion.alias}/checkpoint"
+            own_path = f"/models/{promotion.model}/aliases/{promotion.alias}"
+            links["checkpoint"] = f"{own_path}/checkpoint"
+            if promotion.before is not None:
+                links["rollback"] = f"{own_path}/rollback"
         own = set(cls.model_fields) & set(promotion.__table__.columns.keys())
         return cls(
             **{name: getattr(promotion, name) for name in own},

@@ -69,8 +69,8 @@ def test_the_same_again_is_200_and_nothing_new(client: httpx.Client, workers: St
 
 def test_a_rollback_and_the_history(client: httpx.Client, workers: Stores, tmp_path: Path) -> None:
     old, new = finished(client, workers, tmp_path), finished(client, workers, tmp_path)
-    promote(client, old)
-    promote(client, new)
+    assert "rollback" not in promote(client, old).json()["links"]
+    assert promote(client, new).json()["links"]["rollback"] == f"{PROD}/rollback"
     back = client.post(f"{PROD}/rollback", json={"number": 2, "note": "slow"})
     assert (back.status_code, back.json()["search_id"], back.json()["restores"]) == (200, old, 1)
     problem = refusal(client.post(f"{PROD}/rollback", json={"number": 2}), 409, "cannot-roll-back")

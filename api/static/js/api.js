@@ -66,6 +66,13 @@ export const readDataset = (name, reading) => call(`/datasets/${encodeURICompone
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");
+export const getModels = () => call("/models");
+export const getModel = (name) => call(`/models/${encodeURIComponent(name)}`);
+/** Let an alias of a model stand for the result of a search. */
+export const promote = (model, alias, searchId, note) =>
+  call(`/models/${encodeURIComponent(model)}/aliases/${encodeURIComponent(alias)}`, { ...sent({ search_id: searchId, note }), method: "PUT" });
+/** Let it stand for what it stood for before this promotion. */
+export const rollBack = ({ model, alias, number }) => call(`/models/${model}/aliases/${alias}/rollback`, sent({ number }));
 /** What the service would make of a search; nothing is created. */
 export const planSearch = (config) => call("/searches?validate_only=true", sent(config));
 export const getReady = () => call("/readyz");

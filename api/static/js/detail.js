@@ -8,6 +8,7 @@ import { h, refresh, replace } from "./dom.js";
 import { doubtfulLabels } from "./doubtful_labels.js";
 import * as format from "./format.js";
 import { attempts, eventSection, logSection } from "./history.js";
+import { promotion } from "./models.js";
 import { showMissing } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { budget, budgets, classes, downloads, numbers } from "./result.js";
@@ -39,7 +40,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "downloads", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "downloads", "promotion", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -147,7 +148,10 @@ function render(parts, search, shown, architecture, actions) {
     const charts = metricCharts(shown.points, search.flops_budget);
     replace(parts.charts, charts.length ? [h("h2", {}, "Metrics"), h("div", { class: "chart-grid" }, charts)] : null);
   }
-  if (shown.state !== search.state) replace(parts.doubtful, doubtfulLabels(search));
+  if (shown.state !== search.state) {
+    replace(parts.doubtful, doubtfulLabels(search));
+    replace(parts.promotion, promotion(search));
+  }
   refresh(parts.attempts, attempts(search));
 }
 

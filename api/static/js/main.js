@@ -6,6 +6,7 @@ import { showDetail, showWelcome } from "./detail.js";
 import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
 import { refreshList, startList } from "./list.js";
+import { showModel, showModels } from "./models.js";
 import { showMissing } from "./parts.js";
 import { signedIn } from "./session.js";
 import { showWeights } from "./weights.js";
@@ -22,6 +23,9 @@ const VIEWS = [
   [/^#\/datasets\/(.+)$/, missing("dataset")],
   [/^#\/datasets$/, showDatasets],
   [/^#\/weights$/, showWeights],
+  [/^#\/models$/, showModels],
+  [/^#\/models\/([A-Za-z0-9._-]+)$/, showModel],
+  [/^#\/models\/(.+)$/, missing("model")],
   [/^(?:#\/?)?$/, showWelcome],
   [/^#\/?(.*)$/, missing("page")],
 ];

@@ -27,7 +27,7 @@ export function regularly(update, onProblem) {
 export const badge = (state) => h("span", { class: `badge ${state}` }, state);
 export const notice = (problem) => h("p", { class: "notice" }, problem.message);
 
-const WHERE = { search: "It may have been deleted. The list has the others.", dataset: "It may have been deleted." };
+const WHERE = { search: "It may have been deleted. The list has the others.", dataset: "It may have been deleted.", model: "Its last alias may have been removed." };
 
 /** Say that there is no such search or dataset, in place of all that `main` shows. */
 export function showMissing(main, kind, name) {
