@@ -29,7 +29,7 @@ def model(name: str) -> Call[Model]:
 
 def alias(name: str) -> Call[Promotion]:
     """What an alias stands for, by `MODEL@ALIAS`."""
-    return read(Promotion, (yield from model_documents.alias(*split_alias(name))))
+    return read(Promotion, (yield from model_documents.alias(*_split(name))))
 
 
 def promote(name: str, search_id: str, note: str = "") -> Call[Promotion]:
@@ -38,7 +38,7 @@ def promote(name: str, search_id: str, note: str = "") -> Call[Promotion]:
     Raises:
         Refused: there is no such search, it has not succeeded, or its files are no longer kept.
     """
-    return read(Promotion, (yield from model_documents.promote(*split_alias(name), search_id, note)))
+    return read(Promotion, (yield from model_documents.promote(*_split(name), search_id, note)))
 
 
 def roll_back(name: str, number: int, note: str = "") -> Call[Promotion]:
@@ -47,12 +47,12 @@ def roll_back(name: str, number: int, note: str = "") -> Call[Promotion]:
     Raises:
         Refused: another promotion is current, or there is nothing to go back to.
     """
-    return read(Promotion, (yield from model_documents.roll_back(*split_alias(name), number, note)))
+    return read(Promotion, (yield from model_documents.roll_back(*_split(name), number, note)))
 
 
 def remove_alias(name: str) -> Call[None]:
     """Remove `MODEL@ALIAS` with its history; the searches stay."""
-    return model_documents.remove_alias(*split_alias(name))
+    return model_documents.remove_alias(*_split(name))
 
 
 def download_model(
@@ -69,12 +69,12 @@ def download_model(
     """
     from autonl.download import download_file  # what hashes and locks files, and no other request needs
 
-    link = f"{model_documents.of_alias(*split_alias(name))}/checkpoint?format={file_format}"
+    link = f"{model_documents.of_alias(*_split(name))}/checkpoint?format={file_format}"
     path, _ = yield from download_file(link, target, on_progress)
     return path
 
 
-def split_alias(name: str) -> tuple[str, str]:
+def _split(name: str) -> tuple[str, str]:
     """The model and the alias of `MODEL@ALIAS`. Raises AutonlError."""
     model_name, separator, alias_name = name.partition("@")
     if not (separator and model_name and alias_name):

@@ -62,8 +62,8 @@ class PromotionView(View):
     key_id: str | None = Field(description="of the key that asked for it; null: none was needed")
     promoted_at: datetime
     links: dict[str, str] = Field(
-        description="`search`; of a current one `checkpoint`, where the result of the alias is downloaded, and `rollback` "
-        "if it stood for something before"
+        description="`search`; of a current one `checkpoint`, where the result of the alias is downloaded, and "
+        "`rollback` if it stood for something before"
     )
 
     @classmethod

@@ -38,6 +38,6 @@ def test_a_model_is_promoted_rolled_back_downloaded_and_removed(
 
 
 @pytest.mark.parametrize("name", ["products", "products@", "@prod", ""])
-def test_what_names_no_alias_is_refused_before_anything_is_sent(name: str) -> None:
+def test_what_names_no_alias_is_refused_before_anything_is_sent(caller: Caller, name: str) -> None:
     with pytest.raises(AutonlError, match="names no alias of a model"):
-        model_operations.split_alias(name)
+        caller.run("http://127.0.0.1:9", model_operations.download_model(name))
