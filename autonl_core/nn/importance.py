@@ -1,12 +1,14 @@
-"""The expanded channels of a network, the most important ones first: so that a narrower one keeps them."""
+"""The channels of blocks and of the head, the most important ones first: so that a narrower network keeps them."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from autonl_core.nn.blocks.mbconv import MBConv
-from autonl_core.nn.network import Network
+from autonl_core.nn.network import Network, build_network
 
 
 def importance_of(block: MBConv) -> Tensor:
@@ -21,15 +23,42 @@ def importance_of(block: MBConv) -> Tensor:
 
 @torch.no_grad()
 def order_channels(network: Network) -> None:
-    """Order the expanded channels of every block by importance, in place; the network computes what it did.
+    """Order the expanded channels of every block, and those of the head, by importance, in place.
 
-    Sums over channels are formed in another order, so logits change by rounding. Blocks that do not expand stay as they
-    are: their channels are those of the block before.
+    The network computes what it did; but sums over channels are formed in another order, so logits change by rounding.
+    Blocks that do not expand stay as they are: their channels are those of the block before.
     """
     for block in network.blocks:
         assert isinstance(block, MBConv)
         if block.expand is not None:
             _permute(block, torch.argsort(importance_of(block), descending=True, stable=True))
+    if network.hidden is None:
+        importance = network.classifier.weight.abs().sum(0) * network.head.norm.weight.abs()  # (head_channels,)
+        _order_head(network, torch.argsort(importance, descending=True, stable=True))
+
+
+@torch.no_grad()
+def with_narrower_head(network: Network, channels: int) -> Network:
+    """A copy of the network with the first channels of its head only; its classifier reads no others."""
+    assert network.hidden is None
+    narrower = build_network(replace(network.arch, head_channels=channels)).train(network.training)
+    cut = {
+        name: value[:channels] if name.startswith("head.") and value.ndim else value
+        for name, value in network.state_dict().items()
+    }
+    cut["classifier.weight"] = network.classifier.weight[:, :channels]
+    narrower.load_state_dict(cut)
+    return narrower.to(network.classifier.weight.device)
+
+
+def _order_head(network: Network, order: Tensor) -> None:
+    """Give the head its channels in `order`, (head_channels,), and the classifier what it reads."""
+    norm = network.head.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    for tensor in (network.head.conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        tensor.copy_(tensor[order])
+    network.classifier.weight.copy_(network.classifier.weight[:, order])
 
 
 def _permute(block: MBConv, order: Tensor) -> None:

@@ -43,12 +43,21 @@ def adapt(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -
     assert state.teacher is not None
     teacher = network_of(pretrained.network().arch, state.teacher, run.device)
     for resolution in pretrained.resolutions[len(state.trials) :] if len(pretrained.resolutions) > 1 else ():
-        trial = _Trial(run, teacher, resolution)
+        trial = _Trial(run, Adapted(teacher, resolution, head_channels=_head_at(run, pretrained, resolution)))
         with trial.run.phase("adapting"):
             state = trial.take_place(state)
             run.save(state)
     chosen = _choose(run, pretrained, state)
-    return run.at(Adapted(teacher, chosen, state.teacher_val_top1_pct, state.trials))
+    head_channels = _head_at(run, pretrained, chosen)
+    if head_channels < teacher.arch.head_channels:
+        detail = {"head_channels": head_channels, "instead_of": teacher.arch.head_channels}
+        run.reporter.event(EventKind.HEAD_NARROWED, detail)
+    return run.at(Adapted(teacher, chosen, state.teacher_val_top1_pct, state.trials, head_channels))
+
+
+def _head_at(run: SearchRun, pretrained: Pretrained, resolution: int) -> int:
+    """Width of the head of the result: that of the supernet that the search goes on with, or what suits the budget."""
+    return pretrained.head_at(resolution) if run.parent is None else run.parent.head_channels
 
 
 def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | None) -> AdaptingState:
@@ -110,9 +119,9 @@ def _report_teacher(run: SearchRun, pretrained: Pretrained, measured: Score) -> 
 class _Trial:
     """One resolution: the uniform slice of the teacher there, trained for one pass."""
 
-    def __init__(self, run: SearchRun, teacher: Network, resolution: int) -> None:
-        self.search, self.run = run, run.at(Adapted(teacher, resolution))
-        self.resolution = resolution
+    def __init__(self, run: SearchRun, adapted: Adapted) -> None:
+        self.search, self.run = run, run.at(adapted)
+        self.resolution = adapted.resolution
         network, self.choice = uniform_network(self.run)
         settings, loader = short_training(run.config.train), self.run.loader
         self.trainer = Trainer(
@@ -148,8 +157,8 @@ def uniform_network(run: SearchRun) -> tuple[Network, Choice]:
     """The uniform slice of the adapted network within the budget, and its choice, on the search's device."""
     assert run.adapted is not None
     supernet = Supernet(run.table, seed=run.config.seed)
-    start_from(supernet, run.adapted.teacher)
-    choice = uniform_slice(run.table, run.adapted.teacher, run.config.flops_budget)
+    start_from(supernet, run.adapted.beginning)
+    choice = uniform_slice(run.table, run.adapted.beginning, run.config.flops_budget)
     return to_channels_last(supernet.derive(choice)).to(run.device), choice
 
 
@@ -165,6 +174,7 @@ def _choose(run: SearchRun, pretrained: Pretrained, state: AdaptingState) -> int
 def _sliced(run: SearchRun, pretrained: Pretrained, network: Network) -> BestSoFar:
     """What a search keeps that stops while the teacher learns: its uniform slice within the budget."""
     order_channels(network)
-    there = run.at(Adapted(network, pretrained.resolutions[0]))
+    resolution = pretrained.resolutions[0]
+    there = run.at(Adapted(network, resolution, head_channels=_head_at(run, pretrained, resolution)))
     sliced, _ = uniform_network(there)
     return BestSoFar(sliced, there.recalibrated_top1_pct(sliced))

@@ -31,6 +31,7 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import OFF_THE_SHELF, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import check_baseline, resolve_space
+from autonl_core.spec.head_width import head_width
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.progress import Progress, ProgressSink, SavedState, StopToken
 from autonl_core.spec.resolutions import resolutions_to_try, teacher_resolution, whole_within
@@ -166,7 +167,8 @@ def _open_pretrained(
         init=init,
         teacher_px=teacher_px,
         resolutions=resolutions,
-        space_at=lambda resolution: family.bind(resolution, len(dataset.classes)),
+        space_at=lambda resolution, head: family.bind(resolution, len(dataset.classes), head),
+        head_at=lambda resolution: head_width(family, config.flops_budget, resolution, len(dataset.classes)),
         squares=decoding.squares,
         pictures=decoding.pictures(round(PICTURE_SIZE * max(teacher_px, *resolutions))),
         augmentation=augmentation_of(config, dataset, teacher_px, by_default=VIEW_MIN_SCALE),

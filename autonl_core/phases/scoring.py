@@ -87,7 +87,7 @@ class _Scoring:
         run = self.run
         rng = random_stream("candidates", run.config.seed, 0)
         budget_macs = run.config.flops_budget
-        uniform = None if run.adapted is None else uniform_slice(run.table, run.adapted.teacher, budget_macs)
+        uniform = None if run.adapted is None else uniform_slice(run.table, run.adapted.beginning, budget_macs)
         for choice, origin in propose(run.table, self.probabilities, budget_macs, self.settings, rng, uniform):
             self._score(choice, origin)
 

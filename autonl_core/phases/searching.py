@@ -181,7 +181,7 @@ def make_supernet(run: SearchRun) -> Supernet:
     """A supernet with the weights of an earlier search, with those of the adapted network, or with random ones."""
     supernet = Supernet(run.table, seed=run.config.seed)
     if run.adapted is not None:
-        start_from(supernet, run.adapted.teacher)
+        start_from(supernet, run.adapted.beginning)
     if run.parent is not None:
         run.parent.start(supernet)
     return supernet.to(run.device)

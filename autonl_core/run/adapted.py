@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autonl_core.nn.importance import with_narrower_head
 from autonl_core.nn.network import Network, build_network
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.pretrained_start import ResolutionTrial
@@ -18,14 +19,22 @@ from autonl_core.spec.pretrained_start import ResolutionTrial
 class Adapted:
     """The fine-tuned network, which starts the supernet and teaches every other, and the resolution that was chosen.
 
-    The network is in evaluation mode, its expanded channels ordered by importance; it sees images at its own
-    resolution, which is usually higher.
+    The network is in evaluation mode, its channels ordered by importance; it sees images at its own resolution, which
+    is usually higher. `head_channels`: width of the head that the result has; None: that of the teacher.
     """
 
     teacher: Network
     resolution: int
     teacher_val_top1_pct: float | None = None
     trials: tuple[ResolutionTrial, ...] = ()  # of the resolutions to choose from
+    head_channels: int | None = None
+
+    @property
+    def beginning(self) -> Network:
+        """What the supernet starts from: the teacher, with the head that the result has."""
+        if self.head_channels in (None, self.teacher.arch.head_channels):
+            return self.teacher
+        return with_narrower_head(self.teacher, self.head_channels)
 
     def to_state(self) -> Mapping[str, Any]:
         """Plain values and tensors, for a run state."""
@@ -35,6 +44,7 @@ class Adapted:
             "resolution": self.resolution,
             "teacher_val_top1_pct": self.teacher_val_top1_pct,
             "trials": [vars(trial) for trial in self.trials],
+            "head_channels": self.head_channels,
         }
 
     @staticmethod
@@ -44,6 +54,7 @@ class Adapted:
             state["resolution"],
             state.get("teacher_val_top1_pct"),
             tuple(ResolutionTrial(**trial) for trial in state.get("trials", ())),
+            state.get("head_channels"),
         )
 
 

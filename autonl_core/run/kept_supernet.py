@@ -55,6 +55,11 @@ class KeptSupernet:
         tensors = [*self.weights.values(), *(self.teacher.weights.values() if self.teacher else ())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
+    @property
+    def head_channels(self) -> int:
+        """Width of its head."""
+        return self.weights["head.conv.weight"].shape[0]
+
     @staticmethod
     def of(
         supernet: Weights, probabilities: Sequence[float], table: GateTable, adapted: Adapted | None

@@ -41,7 +41,8 @@ class Pretrained:
     Args:
         teacher_px: the resolution at which the whole network is fine-tuned.
         resolutions: those that may be chosen for the result, the most promising first.
-        space_at, squares: the search space, and the prepared dataset, at a resolution.
+        space_at, squares: the search space, with a head of that width, and the prepared dataset, at a resolution.
+        head_at: width of the head that the result has at a resolution.
         pictures: the whole pictures that training images are cut from.
         off_the_shelf: a baseline; None if it was not asked for.
         teacher_is_ready: an earlier search fine-tuned the whole network.
@@ -50,7 +51,8 @@ class Pretrained:
     init: InitialWeights
     teacher_px: int
     resolutions: tuple[int, ...]
-    space_at: Callable[[int], SearchSpace]
+    space_at: Callable[[int, int | None], SearchSpace]
+    head_at: Callable[[int], int]
     squares: Callable[[int, OnProgress], PreparedData]
     pictures: Pictures
     augmentation: Augmentation
@@ -69,12 +71,12 @@ class Pretrained:
     @property
     def teacher_macs(self) -> int:
         """MACs of one image in the whole network."""
-        classes = self.space_at(self.resolutions[0]).num_classes
+        classes = self.space_at(self.resolutions[0], None).num_classes
         return count_macs(adapt(self.init.weights.arch, resolution=self.teacher_px, num_classes=classes)).total
 
     def network(self) -> Network:
         """The pretrained network with a fresh classifier, at the teacher's resolution."""
-        classes = self.space_at(self.resolutions[0]).num_classes
+        classes = self.space_at(self.resolutions[0], None).num_classes
         network = load_weights(self.init.path, self.init.weights.arch, num_classes=classes, seed=self.seed)
         return at_resolution(network, self.teacher_px)
 

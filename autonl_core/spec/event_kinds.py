@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     TEACHER_ADAPTED = "teacher_adapted"
     RESOLUTION_TRIED = "resolution_tried"
     RESOLUTION_CHOSEN = "resolution_chosen"
+    HEAD_NARROWED = "head_narrowed"
     SUPERNET_NOT_KEPT = "supernet_not_kept"
     RESUMED = "resumed"
     INEXACT_RESUME = "inexact_resume"

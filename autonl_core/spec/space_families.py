@@ -22,7 +22,8 @@ LATE_STAGE_SE = (0.25, 0.5)
 class SpaceFamily:
     """A named skeleton, and the resolutions in pixels that it is made for.
 
-    One that is `on_request` is never chosen by its resolution alone.
+    One that is `on_request` is never chosen by its resolution alone. `narrower_heads`: widths that a result
+    from pretrained weights may have instead of `head_channels`, descending (`head_width.py`).
     """
 
     name: str
@@ -36,20 +37,24 @@ class SpaceFamily:
     padding: Padding = "symmetric"
     activation: Activation = "swish"
     on_request: bool = False
+    narrower_heads: tuple[int, ...] = ()
 
-    def bind(self, resolution: int, num_classes: int) -> SearchSpace:
+    def bind(self, resolution: int, num_classes: int, head_channels: int | None = None) -> SearchSpace:
         """The space for images of `resolution` pixels and `num_classes` classes.
+
+        Args:
+            head_channels: width of the head; None: that of the family.
 
         Raises:
             SpaceError: the family is not made for this resolution.
         """
         if resolution not in self.resolutions:
             raise SpaceError(f"search space {self.name!r} does not serve {resolution} pixels; {_served()}")
-        return _bind(self, resolution, num_classes)
+        return _bind(self, resolution, num_classes, head_channels or self.head_channels)
 
 
 @lru_cache(maxsize=256)  # what it costs to count MACs over all options is then paid once
-def _bind(family: SpaceFamily, resolution: int, num_classes: int) -> SearchSpace:
+def _bind(family: SpaceFamily, resolution: int, num_classes: int, head_channels: int) -> SearchSpace:
     return SearchSpace(
         name=family.name,
         resolution=resolution,
@@ -57,7 +62,7 @@ def _bind(family: SpaceFamily, resolution: int, num_classes: int) -> SearchSpace
         stem_channels=family.stem_channels,
         stem_stride=family.stem_stride,
         stages=family.stages,
-        head_channels=family.head_channels,
+        head_channels=head_channels,
         expand_ratios=family.expand_ratios,
         padding=family.padding,
         activation=family.activation,

@@ -25,4 +25,5 @@ MEMBER = SpaceFamily(
     padding="same",
     activation="relu6",
     on_request=True,
+    narrower_heads=(640, 320),
 )

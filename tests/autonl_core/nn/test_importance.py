@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from autonl_core.nn.blocks.mbconv import MBConv
-from autonl_core.nn.importance import importance_of, order_channels
+from autonl_core.nn.importance import importance_of, order_channels, with_narrower_head
 from autonl_core.spec.arch import BlockSpec
 from autonl_core.spec.space_families import get_space
 from tests.autonl_core.bundle.small_bundle import lively
@@ -33,6 +33,23 @@ def test_ordered_channels_change_logits_by_rounding_only(name: str, resolution: 
     for block in expanding:
         importance = importance_of(block)
         assert importance.tolist() == sorted(importance.tolist(), reverse=True)
+    of_head = network.classifier.weight.abs().sum(0) * network.head.norm.weight.abs()
+    assert of_head.tolist() == sorted(of_head.tolist(), reverse=True)
+
+
+def test_a_narrower_head_has_the_first_channels() -> None:
+    network = lively(get_space("tiny", 8, 10).largest()).double()
+    order_channels(network)
+    width = network.arch.head_channels
+    assert not network.training
+    whole = with_narrower_head(network, width)
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in network.state_dict().items())
+    narrow = with_narrower_head(network, 16)
+    assert (narrow.arch.head_channels, narrow.training) == (16, False)
+    with torch.no_grad():
+        network.classifier.weight[:, 16:] = 0
+        x = torch.randn(3, 3, 8, 8, dtype=torch.float64)
+        torch.testing.assert_close(narrow.double()(x), network(x), rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_time_nothing_moves() -> None:

@@ -115,6 +115,8 @@ def test_the_result_keeps_its_budget_and_has_learned_on_photos_fed_as_the_weight
     expected = BUILTIN_WEIGHTS.get(NAME).weights.normalisation
     assert (loaded.mean, loaded.std) == (expected.mean, expected.std)
     assert loaded.arch.resolution == recorder.details("resolution_chosen")[0]["resolution"]
+    assert recorder.details("head_narrowed") == [{"head_channels": 320, "instead_of": 1280}]
+    assert loaded.arch.head_channels == 320
     assert result.exact
 
 
@@ -216,7 +218,7 @@ def test_with_a_resolution_asked_for_none_is_tried(tmp_path: Path, cache: Path, 
     stopped = Watching(1, "drain", "searching")
     with pytest.raises(Interrupted, match="drain"):
         search(tmp_path, cache, clothes, stopped, **SMALL, resolution=64)
-    assert [kind for kind, _ in stopped.events] == ["teacher_adapted"]
+    assert [kind for kind, _ in stopped.events] == ["teacher_adapted", "head_narrowed"]
     state = torch.load(stopped.states[-1].path, weights_only=True)
     assert (state["phase"], state["adapted"]["resolution"]) == ("searching", 64)
 
