@@ -25,11 +25,13 @@ STREAM_S = 1.0  # how long a stream of events is listened to at most
 # or on combinations of fields. Every other refusal of a request that fits the description is a defect.
 _SEMANTIC_PROBLEMS = {
     "budget-infeasible",
+    "cannot-roll-back",
     "correction-invalid",
     "dataset-invalid",
     "idempotency-key-reuse",
     "precondition-failed",
     "range-not-satisfiable",
+    "too-many-aliases",
     "too-many-webhooks",
     "weights-invalid",
 }
@@ -166,6 +168,9 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "webhooks": {"values": [stocked.webhook_id]},
             "deleted_webhooks": {"values": stocked.deleted_webhooks},
             "deliveries": {"values": [stocked.delivery_id]},
+            "models": {"values": stocked.models},
+            "aliases": {"values": stocked.aliases},
+            "numbers": {"values": [3, 4, 5]},
             "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
             "file_tags": {"values": [f'"{hashlib.sha256(CONTENT).hexdigest()}"', '"of-another-file"']},
             "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
@@ -181,6 +186,8 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
             "path.webhook_id": _sometimes("webhooks", 0.8),
             "path.delivery_id": _sometimes("deliveries", 0.8),
             "query.before": _sometimes("deliveries"),
+            "path.model": _sometimes("models", 0.8),
+            "path.alias": _sometimes("aliases", 0.8),
             "body.url": _sometimes("urls", 0.8),
             "header.Range": _sometimes("ranges", 0.8),
             "header.if-match": _sometimes("tags"),
@@ -217,7 +224,24 @@ def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int
                     "header.if-none-match": _sometimes("tags"),
                 },
             },
-            {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights")}},
+            {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights", 0.8)}},
+            {
+                "include-path": "/models/{model}/aliases/{alias}",
+                "parameters": {"body.search_id": _sometimes("kept", 0.8)},
+            },
+            {
+                "include-path": "/models/{model}/aliases/{alias}/rollback",
+                "parameters": {"body.number": _sometimes("numbers", 0.8)},
+            },
+            {
+                "include-path": "/models/{model}/aliases/{alias}/checkpoint",
+                "parameters": {
+                    "query.format": _sometimes("formats", 0.8),
+                    "header.Range": _sometimes("ranges", 0.8),
+                    "header.if-range": _sometimes("file_tags", 0.8),
+                    "header.if-none-match": _sometimes("tags"),
+                },
+            },
             {"include-path": "/keys/{key_id}", "parameters": {"path.key_id": _sometimes("key_ids", 0.8)}},
             {"include-path": "/session", "parameters": {"body.key": _sometimes("keys", 0.8)}},
             {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},

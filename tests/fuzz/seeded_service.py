@@ -41,6 +41,8 @@ class Stock:
     webhook_id: str  # never deleted by a request
     deleted_webhooks: list[str]
     delivery_id: str  # of the former
+    models: list[str]
+    aliases: list[str]  # of each model, rolled back or not
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -79,6 +81,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         key["key"],
         revoked["id"],
         *_webhooks(client, stores),
+        *_models(client, finished[-_KEPT:][1::2]),
     )
 
 
@@ -88,6 +91,17 @@ def _controlled(client: httpx.Client, name: str) -> list[str]:
     for search_id in waiting if name == "resume" else ():
         client.post(f"/searches/{search_id}/pause").raise_for_status()
     return waiting
+
+
+def _models(client: httpx.Client, succeeded: list[str]) -> tuple[list[str], list[str]]:
+    """Models, and their aliases, each of which was promoted several times, so that some rollbacks succeed."""
+    models, aliases = ["products", "shoes"], ["prod", "canary", "old"]
+    for model in models:
+        for alias in aliases:
+            for note in ("first", "second", "third"):
+                body = {"search_id": succeeded[0], "note": note}
+                client.put(f"/models/{model}/aliases/{alias}", json=body).raise_for_status()
+    return models, aliases
 
 
 def _webhooks(client: httpx.Client, stores: Stores) -> tuple[str, list[str], str]:

@@ -46,7 +46,7 @@ DONE = {
     Scope.DATA: {"POST /weights", "DELETE /weights/{name}", "DELETE /datasets/{name}"},
     Scope.ADMIN: {"GET /keys", "POST /keys", "DELETE /keys/{key_id}", "POST /webhooks", "GET /webhooks"},
 }
-ABOUT_ROWS = ("{search_id}", "{name}", "{key_id}")  # of another tenant, which has none
+ABOUT_ROWS = ("{search_id}", "{name}", "{key_id}", "{model}")  # of another tenant, which has none
 
 
 def key_of(stores: Stores, kind: str) -> str | None:
