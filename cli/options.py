@@ -66,7 +66,9 @@ def url_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
-search_argument = click.argument("search_id", metavar="SEARCH", help="search id, or how it begins")
+search_argument = click.argument(
+    "search_id", metavar="SEARCH", help="search id, or how it begins; or an alias, MODEL@ALIAS"
+)
 
 _P = ParamSpec("_P")
 

@@ -1,4 +1,4 @@
-"""Ids of searches as people type them: shortened to what is unique among the searches of the service."""
+"""Searches as people name them: ids shortened to what is unique in the service, and aliases of models."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ _SHOWN = 10
 
 
 def full_id(client: Client, search_id: str) -> str:
-    """The id that `search_id` is or begins. A whole one is not looked up, nor what is too short to be an id.
+    """The id that `search_id` is or begins, or that of the search that it stands for, if it is an alias as MODEL@ALIAS.
+
+    A whole id is not looked up, nor what is too short to be one.
 
     Raises:
-        ApiError: the service does not respond.
+        ApiError: the service does not respond, or there is no such alias.
         CommandError: no search, or more than one, has an id that begins so.
     """
+    model, separator, alias = search_id.partition("@")
+    if separator and model and alias:
+        found_id: str = client.alias(model, alias)["search_id"]
+        return found_id
     if _WHOLE.fullmatch(search_id) or len(search_id) < LEAST_LETTERS:
         return search_id
     from cli.render import short_macs  # nor is what draws tables needed for a whole id

@@ -57,3 +57,14 @@ def test_what_names_no_alias_is_refused(searches: list[str]) -> None:
     refused = autonl("models", "promote", "products", searches[0])
     assert refused.exit_code == 2
     assert "'products' names no alias of a model; write it as in products@prod" in refused.output
+
+
+def test_an_alias_may_stand_wherever_a_search_is_named(searches: list[str], tmp_path: Path) -> None:
+    autonl("models", "promote", "products@prod", searches[0])
+    assert as_json("status", "products@prod")["id"] == searches[0]
+    said = as_json("download", "products@prod", "-o", str(tmp_path / "network.safetensors"))
+    assert Path(said["path"]).read_bytes() == CONTENT
+    assert as_json("models", "promote", "products@canary", "products@prod")["search_id"] == searches[0]
+    unknown = autonl("status", "products@staging")
+    assert unknown.exit_code != 0
+    assert "no alias 'staging' of a model 'products'" in unknown.output
