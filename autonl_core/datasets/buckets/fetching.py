@@ -91,8 +91,8 @@ class Fetching:
         os.utime(part, ns=(stamp, stamp))
         if part.stat().st_mtime_ns != stamp:
             raise DatasetError(
-                f"the disk of {self._parts} keeps no times of nanoseconds, by which changed files are noticed; keep data "
-                "on another one: AUTONL_DATA_DIR"
+                f"the disk of {self._parts} keeps no times of nanoseconds, by which changed files are noticed; keep "
+                "data on another one: AUTONL_DATA_DIR"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         part.replace(target)
