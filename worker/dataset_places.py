@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from autonl_core.datasets.buckets.local_copy import LocalCopy, bring_here, delete_unused
+from autonl_core.datasets.buckets.local_copy import UNTOUCHED_S, LocalCopy, bring_here, delete_unused
 from autonl_core.datasets.buckets.location import BucketLocation, is_in_bucket
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import DatasetError, DatasetUnavailable
@@ -109,7 +109,7 @@ def delete_unused_copies(stores: Stores) -> None:
     """Delete the copies on this host of datasets that are registered no more."""
     of_operator = stores.of_tenant(DEFAULT_TENANT)  # no other tenant can register a place in a bucket
     locations = lambda: [entry.spec.location for entry in of_operator.datasets.list()]  # noqa: E731
-    if count := delete_unused(stores.settings.bucket_copies_dir, locations):
+    if count := delete_unused(stores.settings.bucket_copies_dir, locations, UNTOUCHED_S):
         log.info("%d copies of datasets in buckets are no longer used and were deleted", count)
 
 

@@ -81,7 +81,7 @@ def get_dataset(name: PlainText, response: Response, stores: ReadStores) -> Data
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "A zip archive, or the place of a folder or archive on the disk of the service or in a bucket.",
+            "description": "A zip archive, or where a folder or archive is: on the disk of the service or in a bucket.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/DatasetBody"}},
                 ARCHIVE_TYPE: {"schema": {"type": "string", "format": "binary"}},
