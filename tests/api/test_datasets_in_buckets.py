@@ -69,6 +69,7 @@ def test_what_is_registered_stays_until_its_objects_change(
     check_datasets(settings)
     before = ready(client, "pets")
     assert add(client, place).status_code == 200
+    assert client.put("/datasets/pets/reading", json={"layout": "auto"}).status_code == 200
     refusal(add(client, BucketLocation(place.bucket, f"{place.key}/train")), 409, "dataset-exists")
     name = next(iter(images()))
     delete(bucket_server, place, name)
@@ -76,6 +77,9 @@ def test_what_is_registered_stays_until_its_objects_change(
     check_datasets(settings)
     after = ready(client, "pets")
     assert after["train_images"] == before["train_images"] - 1
+    other = client.post("/datasets/pets/corrections", json={"name": "fewer", "leave_out": [max(images())]})
+    assert other.status_code == 201, other.text
+    assert ready(client, "fewer")["fingerprint"] != after["fingerprint"]
     assert client.delete("/datasets/pets").status_code == 204
 
 

@@ -140,12 +140,16 @@ class BucketObjects:
     def _single(self) -> StoredObject | None:
         """The object that the location names."""
         import obstore
+        from obstore.exceptions import PermissionDeniedError
 
         if not self.location.key:
             return None
         try:
             with self._translated(self.location.key):
-                return _stored(obstore.head(self._store, self.location.key), "")
+                try:
+                    return _stored(obstore.head(self._store, self.location.key), "")
+                except PermissionDeniedError:  # a key may be for what is below only; if not, the list is refused too
+                    return None
         except FileNotFoundError:
             return None
 
