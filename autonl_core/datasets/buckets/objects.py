@@ -22,7 +22,7 @@ from autonl_core.datasets.limits import Limits
 from autonl_core.errors import DatasetError, DatasetUnavailable
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import S3Store
 
 REQUEST_S = 120.0
@@ -120,10 +120,12 @@ class BucketObjects:
         from obstore.exceptions import PreconditionError
 
         path = "/".join(part for part in (self.location.key, wanted.name) if part)
+        options: GetOptions = {"range": (start, end)}
+        if wanted.has_etag:
+            options["if_match"] = wanted.version
         try:
             with self._translated(path):
-                if_match = wanted.version if wanted.has_etag else None
-                got = obstore.get(self._store, path, options={"if_match": if_match, "range": (start, end)})
+                got = obstore.get(self._store, path, options=options)
                 data = bytes(got.bytes())
         except (FileNotFoundError, PreconditionError):
             raise self._changed(wanted) from None
