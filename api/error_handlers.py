@@ -16,7 +16,7 @@ from starlette.routing import Match
 from api import model_problems, problems, quota_problems
 from api.problems import ProblemError, ProblemType
 from api.schemas.problems import FieldProblem, Problem
-from autonl_core.errors import OtherVersion
+from autonl_core.errors import DatasetUnavailable, OtherVersion
 from store.db import UNAVAILABLE, is_full
 from store.errors import (
     BucketUnavailable,
@@ -78,6 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(StoreError, _handle_store_error)
     app.add_exception_handler(BucketUnavailable, _handle_unavailable_bucket)
+    app.add_exception_handler(DatasetUnavailable, _handle_unavailable_dataset)
     app.add_exception_handler(OtherVersion, _handle_other_version)
     for unavailable in UNAVAILABLE:
         app.add_exception_handler(unavailable, _handle_unavailable_database)
@@ -210,6 +211,12 @@ async def _handle_unavailable_database(request: Request, error: Exception) -> Re
 async def _handle_unavailable_bucket(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(DATABASE_RETRY_S)}
     detail = "the bucket that has this file does not respond; the file is safe"
+    return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
+
+
+async def _handle_unavailable_dataset(request: Request, error: Exception) -> Response:
+    headers = {"Retry-After": str(DATABASE_RETRY_S)}
+    detail = "the bucket that has this dataset does not respond; nothing was registered"
     return problem_response(request, ProblemError(problems.UNAVAILABLE, detail, headers=headers))
 
 

@@ -183,7 +183,7 @@ def dataset(name: str) -> Call[Document]:
 
 
 def register_dataset(name: str, path: str, **reading: str) -> Call[Document]:
-    """Register a folder or zip archive on the service's own disk; `reading` says how its files are read."""
+    """Register a folder or archive on the service's own disk or in a bucket; `reading` says how its files are read."""
     return write("POST", "/datasets", {"name": name, "path": path, **reading})
 
 

@@ -49,7 +49,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, help="CPU threads at most; default: all cores")
-    search.add_argument("--dataset-path", type=Path, help="folder or zip, if the dataset of the config is not built in")
+    search.add_argument(
+        "--dataset-path",
+        help="folder, archive, or s3://BUCKET/PREFIX, which is copied into --out; if the dataset is not built in",
+    )
     search.add_argument(
         "--ranks",
         type=int,

@@ -8,6 +8,7 @@ AutonlError
 ├── BudgetError         a MACs budget lies outside what a search space can reach
 ├── DatasetError        a dataset is missing, malformed or too small
 │   └── AmbiguousLayout     a dataset can be read in several ways
+├── DatasetUnavailable  the bucket that a dataset is in does not respond; it may be asked again
 ├── ImageError          an image cannot be read, or should not be
 ├── CheckpointError     a checkpoint is corrupt, foreign or does not fit
 │   ├── CheckpointCorrupt   no run state that was saved can be read any more
@@ -62,6 +63,10 @@ class BudgetError(AutonlError):
 
 class DatasetError(AutonlError):
     """A dataset is missing, malformed or too small to search on."""
+
+
+class DatasetUnavailable(AutonlError):
+    """The bucket that a dataset is in does not respond, or not in time. It may be asked again."""
 
 
 class LayoutReading(NamedTuple):

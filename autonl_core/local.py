@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from autonl_core.data.augment import Augmentation
 from autonl_core.data.batches import Loader
 from autonl_core.data.prepare import prepare
+from autonl_core.datasets.buckets.local_copy import bring_here
+from autonl_core.datasets.buckets.location import BucketLocation, is_in_bucket
 from autonl_core.datasets.scan import find_dataset
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, CheckpointError
+from autonl_core.errors import AutonlError, CheckpointError, DatasetError
 from autonl_core.files import write_atomically
 from autonl_core.host.environment import launched_rank
 from autonl_core.host.interpreter import module_command
@@ -109,8 +111,19 @@ def _search_in_ranks(options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace) -> tuple[SearchConfig, DatasetSpec]:
     """The search that the configuration describes, and its dataset."""
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
-    dataset = find_dataset(str(options.dataset_path or config.dataset))
+    dataset = _dataset(options.dataset_path or config.dataset, options.out)
     return settle(config, dataset, installed_weights()), dataset
+
+
+def _dataset(name_or_place: str, out: Path) -> DatasetSpec:
+    """The dataset; one in a bucket is copied into a folder of `out`, as far as it is not there yet."""
+    if not is_in_bucket(name_or_place):
+        return find_dataset(name_or_place)
+    copy = bring_here(BucketLocation.parse(name_or_place), out / "bucket-copies")
+    try:
+        return find_dataset(str(copy.path))
+    except DatasetError as error:
+        raise DatasetError(copy.in_user_words(str(error))) from error
 
 
 def _say_what_differs(config: SearchConfig, dataset: DatasetSpec) -> None:

@@ -99,8 +99,8 @@ class Client:
     def dataset(self, name: str) -> Document:
         return self._run(documents.dataset(name))
 
-    def register_dataset(self, name: str, path: Path, **reading: str) -> Document:
-        return self._run(documents.register_dataset(name, str(path), **reading))
+    def register_dataset(self, name: str, path: str, **reading: str) -> Document:
+        return self._run(documents.register_dataset(name, path, **reading))
 
     def correct_dataset(self, source: str, name: str, leave_out: Sequence[str], relabel: Mapping[str, str]) -> Document:
         return self._run(documents.correct_dataset(source, name, leave_out, relabel))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
+from autonl_core.datasets.buckets.location import is_in_bucket
 from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.correction_files import read_classes, read_names
@@ -64,8 +65,7 @@ def correct(name: str, new_name: str, leave_out: Path | None, relabel: Path | No
 @name_argument
 @click.argument(
     "path",
-    type=click.Path(path_type=Path),
-    help="local zip archive or folder: class folders, or images with a file of labels",
+    help="local zip archive or folder: class folders, or images with a file of labels; or s3://BUCKET/PREFIX",
 )
 @click.option("--on-server", is_flag=True, help="PATH is on the service's disk; it is read in place, never copied")
 @layout_option
@@ -76,7 +76,7 @@ def correct(name: str, new_name: str, leave_out: Path | None, relabel: Path | No
 @stop_on_error
 def add(
     name: str,
-    path: Path,
+    path: str,
     on_server: bool,
     layout: str | None,
     duplicates: str | None,
@@ -84,18 +84,22 @@ def add(
     as_json: bool,
     url: str,
 ) -> None:
-    """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable."""
+    """Add a zip archive or folder of class folders, and show what the dataset check finds. Exit code 1 if unusable.
+
+    The service fetches what is in a bucket; it has to be allowed to (AUTONL_DATASET_BUCKETS).
+    """
     reading = _reading(layout, duplicates)
     console = Console(stderr=True, quiet=as_json)
     require_name(name)
-    path = path.expanduser().absolute()
+    in_bucket = is_in_bucket(path)
+    local = Path(path).expanduser().absolute()
     dataset: Mapping[str, Any]
     with Client(url) as client:
-        if on_server:
-            dataset = client.register_dataset(name, path, **reading)
+        if on_server or in_bucket:
+            dataset = client.register_dataset(name, path if in_bucket else str(local), **reading)
         else:
             with upload_progress(console) as progress:
-                dataset = _pack_and_upload(client, name, path, reading, progress)
+                dataset = _pack_and_upload(client, name, local, reading, progress)
         if not no_wait:
             dataset = wait_for_check(dataset, client.dataset, console)
     _print_dataset(dataset, as_json)

@@ -1,4 +1,4 @@
-"""How a bucket is used, if ARTIFACT_URL names one; part of `store/settings.py`.
+"""How buckets are used: the one that ARTIFACT_URL names, and those with datasets; part of `store/settings.py`.
 
 Where it is and who may use it is said by the variables that every S3 client reads, and by nothing else: AWS_REGION,
 AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or a role of the machine. No secret is a setting.
@@ -6,10 +6,13 @@ AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or a role of the mach
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from autonl_core.datasets.buckets.location import BucketLocation
+from autonl_core.errors import DatasetError
 
 
 class BucketSettings(BaseSettings):
@@ -28,5 +31,24 @@ class BucketSettings(BaseSettings):
         default=300, gt=0, le=604_800, description="how long a signed URL can be used to begin a download"
     )
     bucket_timeout_s: float = Field(
-        default=120, gt=0, description="time that one request to the bucket may take, a whole file included"
+        default=120, gt=0, description="time that one request to a bucket may take, a whole file included"
     )
+    dataset_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="places in buckets below which datasets may be registered, as s3://BUCKET/PREFIX, with commas",
+    )
+
+    @field_validator("dataset_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, value: object) -> object:
+        places = value.split(",") if isinstance(value, str) else value
+        if not isinstance(places, list | tuple):
+            return value
+        try:
+            return tuple(str(BucketLocation.parse(str(place).strip())) for place in places if str(place).strip())
+        except DatasetError as error:
+            raise ValueError(str(error)) from error
+
+    def allows_bucket(self, location: BucketLocation) -> bool:
+        """Whether datasets may be registered there, and read from there."""
+        return any(location.is_within(BucketLocation.parse(place)) for place in self.dataset_buckets)

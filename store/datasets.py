@@ -16,6 +16,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
+from autonl_core.datasets.buckets.location import BucketLocation
 from autonl_core.datasets.check_report import CHECK_VERSION, DatasetReport
 from autonl_core.datasets.corrections import CORRECTED
 from autonl_core.datasets.layouts.grammar import AUTO
@@ -36,6 +37,7 @@ from store.states import DatasetState
 from store.tenant_rows import DEFAULT_TENANT
 from store.upload_folder import Upload, folder_of
 
+Place = Path | BucketLocation
 _LISTING = "datasets"  # in page tokens
 _SHOWN_NAMES = 20  # in the error about an unknown dataset
 
@@ -88,9 +90,9 @@ class DatasetStore:
         self.files = files
 
     def add_path(
-        self, name: str, kind: str, path: Path, *, outdated: str | None = None, reading: ReadAs = AS_FOUND
+        self, name: str, kind: str, path: Place, *, outdated: str | None = None, reading: ReadAs = AS_FOUND
     ) -> Added:
-        """Register the dataset at `path`, to be checked.
+        """Register the dataset at `path`, to be checked. The check of one in a bucket finds out its `kind`.
 
         One that is already registered stays as it is, unless it is invalid or its fingerprint is `outdated`: then it is
         checked again.
@@ -98,7 +100,7 @@ class DatasetStore:
         Raises:
             DatasetExists: the name is taken by a built-in dataset, or by another path.
         """
-        return self._add(_unchecked(name, kind, path, reading), None, None, outdated=outdated)
+        return self._add(_unchecked(name, kind, str(path), reading), None, None, outdated=outdated)
 
     def add_upload(self, name: str, upload: Upload, reading: ReadAs = AS_FOUND) -> Added:
         """Register a complete upload under `name`, to be checked, or ready if it was checked before and read alike.
@@ -110,7 +112,7 @@ class DatasetStore:
         sha256 = upload.complete()
         path = self.files.archive(sha256)
         with self.files.locked():
-            spec = _unchecked(name, UPLOAD_SOURCE, path, reading)
+            spec = _unchecked(name, UPLOAD_SOURCE, str(path), reading)
             return self._add(spec, sha256, upload.size_bytes, place_file=lambda: upload.rename(path))
 
     def read_again(self, name: str, reading: ReadAs) -> Added:
@@ -121,7 +123,7 @@ class DatasetStore:
             DatasetExists: it is built in, or it is ready or being checked and is read in another way.
         """
         entry = self.get(name)
-        spec = _unchecked(name, entry.spec.kind, Path(entry.spec.location), reading)
+        spec = _unchecked(name, entry.spec.kind, entry.spec.location, reading)
         return self._add(spec, entry.sha256, entry.size_bytes)
 
     def get(self, name: str) -> DatasetEntry:
@@ -191,9 +193,7 @@ class DatasetStore:
 
     def delete_unnamed(self) -> None:
         """Delete archives and manifests that no row names. Call it under the lock of the files."""
-        named: set[str] = set()
-        for entry in self.list():
-            named |= {Path(entry.spec.location).name, Path(entry.spec.manifest).name}
+        named = {Path(file).name for entry in self.list() for file in (entry.spec.location, entry.spec.manifest)}
         self.files.delete_except(named)
 
     def _delete_sheets(self, deleted: DatasetEntry) -> None:
@@ -280,8 +280,8 @@ def _is_twin(other: DatasetEntry, reading: ReadAs) -> bool:
     return other.report is not None and other.report.check_version == CHECK_VERSION and ReadAs.of(other) == reading
 
 
-def _unchecked(name: str, kind: str, path: Path, reading: ReadAs) -> DatasetSpec:
-    return DatasetSpec(name, kind, str(path), (), 0, 0, 0, "", layout=reading.layout, duplicates=reading.duplicates)
+def _unchecked(name: str, kind: str, location: str, reading: ReadAs) -> DatasetSpec:
+    return DatasetSpec(name, kind, location, (), 0, 0, 0, "", layout=reading.layout, duplicates=reading.duplicates)
 
 
 def _read_otherwise(registered: DatasetEntry) -> str:

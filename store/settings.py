@@ -244,6 +244,11 @@ class Settings(SlotSettings, QuotaSettings, BucketSettings, LimitSettings, Telem
         return self.data_dir / "datasets"
 
     @property
+    def bucket_copies_dir(self) -> Path:
+        """Copies of datasets in buckets, on every host that reads them; may be deleted while nothing reads them."""
+        return self.data_dir / "bucket-copies"
+
+    @property
     def weights_dir(self) -> Path:
         """Uploaded weights; all API, checker and worker hosts must share it."""
         return self.data_dir / "weights"
@@ -270,7 +275,7 @@ class Settings(SlotSettings, QuotaSettings, BucketSettings, LimitSettings, Telem
         own = {}
         for name in type(self).model_fields.keys() - ({"threads"} - self.model_fields_set):
             value = getattr(self, name)
-            separator = "," if name in ("allowed_hosts", "cors_origins") else os.pathsep
+            separator = "," if name in ("allowed_hosts", "cors_origins", "dataset_buckets") else os.pathsep
             own[f"AUTONL_{name.upper()}"] = separator.join(map(str, value)) if isinstance(value, tuple) else str(value)
         return dict(os.environ) | own
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,18 +22,20 @@ from autonl_core.datasets.check_report import DatasetReport, failed_report
 from autonl_core.datasets.check_task import CheckTask
 from autonl_core.datasets.manifest import is_intact, manifest_fingerprint
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.errors import DatasetError, DatasetUnavailable, DiskReserved
 from autonl_core.files import fsync_folder
 from autonl_core.host.confinement import FileAccess
 from autonl_core.host.messages import FAILED
 from store.artifacts import ArtifactStore, ServedAs
 from store.checks import CheckLease
 from store.dataset_files import DatasetFiles
-from store.datasets import sheets_folder
+from store.datasets import DatasetEntry, sheets_folder
 from store.errors import LeaseLost, NotFound
 from store.settings import Settings
 from store.stores import Stores
 from worker.check_progress import ProgressWriter
 from worker.confined_process import S_PER_BYTE, S_PER_IMAGE, ConfinedProcess, ConfinedProcessEnded, OutOfTime
+from worker.dataset_places import DatasetPlace, place_on_this_host
 from worker.exit_codes import ExitCode, exit_with
 from worker.process_context import process_context
 from worker.retry import retry_while_unavailable
@@ -41,6 +43,7 @@ from worker.saved_checks import saved_folder
 
 WORK_PREFIX = ".check-"
 _SHEET = ServedAs("image/jpeg")
+_FETCHING_SHARE = 0.5  # of the progress of a check, if its dataset is in a bucket
 _MODULE = "autonl_core.dataset_check.confined_check"
 
 
@@ -61,26 +64,9 @@ def main(lease: CheckLease) -> ExitCode:
 
 def check(stores: Stores, lease: CheckLease, work_dir: Path) -> None:
     """Check the dataset that `lease` stands for, and close its row. Raises LeaseLost."""
-    settings, stores = stores.settings, stores.of_tenant(lease.tenant_id)
+    stores = stores.of_tenant(lease.tenant_id)
     entry = retry_while_unavailable(lambda: stores.checks.entry(lease))
-    saved_dir = saved_folder(settings, lease)
-    saved_dir.mkdir(parents=True, exist_ok=True)
-    task = CheckTask(
-        name=lease.name,
-        path=entry.spec.location,
-        work_dir=str(work_dir),
-        saved_dir=str(saved_dir),
-        limits=settings.limits,
-        within=() if entry.sha256 is not None else tuple(str(root.resolve()) for root in settings.dataset_roots),
-        layout=entry.spec.layout,
-        duplicates=entry.spec.duplicates,
-    )
-    try:
-        checked = _confined(task, settings, ProgressWriter(stores.checks, lease))
-    except OutOfTime as error:
-        report = failed_report("check_took_too_long", str(error))
-        retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
-        return
+    checked = _checked(stores, lease, entry, work_dir)
     report = checked.report
     if checked.spec is None or checked.manifest is None:
         retry_while_unavailable(lambda: stores.checks.finish(lease, None, report))
@@ -105,12 +91,50 @@ class _Checked:
     """What the confined process found, as far as it is believed. Without a `spec` the dataset cannot be used."""
 
     report: DatasetReport
-    spec: DatasetSpec | None
-    manifest: Path | None
-    sheets: tuple[Path, ...]
+    spec: DatasetSpec | None = None
+    manifest: Path | None = None
+    sheets: tuple[Path, ...] = ()
 
 
-def _confined(task: CheckTask, settings: Settings, on_progress: ProgressWriter) -> _Checked:
+def _checked(stores: Stores, lease: CheckLease, entry: DatasetEntry, work_dir: Path) -> _Checked:
+    """Bring the dataset here, if it is in a bucket, and have it checked. Raises LeaseLost, ConfinedProcessEnded."""
+    settings, progress = stores.settings, ProgressWriter(stores.checks, lease)
+    fetching = lambda share: progress(share * _FETCHING_SHARE)  # noqa: E731
+    try:
+        place = place_on_this_host(entry.spec, settings, fetching, patience_s=settings.stall_s / 2)
+    except (DatasetError, DatasetUnavailable, DiskReserved) as error:
+        return _Checked(failed_report("bucket_refused", str(error)))
+    saved_dir = saved_folder(settings, lease)
+    saved_dir.mkdir(parents=True, exist_ok=True)
+    task = CheckTask(
+        name=lease.name,
+        path=place.path,
+        work_dir=str(work_dir),
+        saved_dir=str(saved_dir),
+        limits=settings.limits,
+        within=_within(entry, place, settings),
+        layout=entry.spec.layout,
+        duplicates=entry.spec.duplicates,
+    )
+    done = 0.0 if place.copy is None else _FETCHING_SHARE
+    try:
+        return _confined(task, place, settings, lambda share: progress(done + share * (1 - done)))
+    except OutOfTime as error:
+        return _Checked(failed_report("check_took_too_long", str(error)))
+
+
+def _within(entry: DatasetEntry, place: DatasetPlace, settings: Settings) -> tuple[str, ...]:
+    """Where links in the dataset may lead; anywhere if nowhere is named."""
+    if entry.sha256 is not None:
+        return ()
+    if place.copy is not None:
+        return (place.path,)
+    return tuple(str(root.resolve()) for root in settings.dataset_roots)
+
+
+def _confined(
+    task: CheckTask, place: DatasetPlace, settings: Settings, on_progress: Callable[[float], None]
+) -> _Checked:
     """Have the dataset checked by a confined process.
 
     Raises:
@@ -132,14 +156,14 @@ def _confined(task: CheckTask, settings: Settings, on_progress: ProgressWriter) 
                 process.limit_s += images * S_PER_IMAGE + content_bytes * S_PER_BYTE
                 process.limited_for = f"{images:,} images of {content_bytes:,} bytes"
 
-        return _believed(task, process.run(task.to_line(), on_message))
+        return _believed(task, place, process.run(task.to_line(), on_message))
 
 
-def _believed(task: CheckTask, result: Mapping[str, Any]) -> _Checked:
+def _believed(task: CheckTask, place: DatasetPlace, result: Mapping[str, Any]) -> _Checked:
     """What was found. It may be wrong about the images, but about nothing else."""
-    report = DatasetReport.from_json(result["report"])
+    report = DatasetReport.from_json(place.json_in_user_words(result["report"]))
     if result["spec"] is None:
-        return _Checked(report, None, None, ())
+        return _Checked(report)
     work_dir = Path(task.work_dir)
     manifest = _plain_file(work_dir, result["manifest"])
     if not is_intact(manifest):
@@ -147,7 +171,8 @@ def _believed(task: CheckTask, result: Mapping[str, Any]) -> _Checked:
     spec = replace(
         DatasetSpec.from_json(result["spec"]),
         name=task.name,
-        location=task.path,
+        location=place.location,
+        objects=place.objects,
         layout=task.layout,
         duplicates=task.duplicates,
         fingerprint=manifest_fingerprint(manifest),

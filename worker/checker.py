@@ -29,6 +29,7 @@ from telemetry.exposition import serve_metrics
 from telemetry.ids import ids
 from telemetry.metrics import CheckerMetrics
 from worker.check_kinds import CheckKind, dataset_checks, weight_checks
+from worker.dataset_places import delete_unused_copies
 from worker.exit_codes import describe_crash
 from worker.leased_process import LOST, Cause, LeasedProcess, LeaseView, Pace, ProcessEnd
 from worker.process import SupervisedProcess
@@ -113,6 +114,7 @@ class Checker:
             stores.datasets.sweep_files()
             stores.weight_sets.sweep_files()
             delete_unused(stores)
+        delete_unused_copies(self._stores)
         abandoned_before = time.time() - ABANDONED_S
         places = product((kind.folder for kind in self._kinds), LEFT_BEHIND)
         for path in (path for folder, pattern in places for path in folder.glob(pattern)):

@@ -12,11 +12,15 @@ import functools
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 
+from autonl_core.datasets.buckets.location import is_in_bucket
 from autonl_core.datasets.check_report import DatasetReport
+from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import (
     AutonlError,
+    DatasetError,
     Interrupted,
     OtherVersion,
     VerificationError,
@@ -24,6 +28,7 @@ from autonl_core.errors import (
 from autonl_core.host.environment import launched_rank
 from autonl_core.host.memory import keep_freed_memory
 from autonl_core.host.wake_ups import wake_promptly
+from autonl_core.spec.progress import Progress, ProgressSink, Silent, StopToken
 from autonl_core.spec.result import ResultFile, SearchResult
 from store.artifacts import ServedAs, StoredFile
 from store.errors import LeaseLost, NotFound
@@ -33,6 +38,7 @@ from store.stores import Stores
 from telemetry.ids import set_process_ids
 from telemetry.traces import configure_tracing, span, stop_tracing
 from worker.assignment import await_assignment
+from worker.dataset_places import delete_unused_copies, place_on_this_host
 from worker.downloads import served_as_format
 from worker.exit_codes import ExitCode, exit_code_of, exit_with
 from worker.lifeline import Lifeline
@@ -108,10 +114,13 @@ def _search(stores: Stores, lease: Lease, lifeline: Lifeline) -> SearchResult:
     stores = stores.of_tenant(work.search.tenant_id)  # what the search names is what its tenant calls so
     workspace = Workspace(stores.settings, lease.search_id)
     _clear_up(stores, lease, workspace, [state.path for state in work.saved])
-    with contextlib.closing(RowSink(stores, lease, workspace, work.search.dataset)) as sink:
+    with (
+        contextlib.closing(RowSink(stores, lease, workspace, work.search.dataset)) as sink,
+        _dataset_here(stores, work.dataset, lifeline, sink) as dataset,
+    ):
         return run_search(
             work.config,
-            work.dataset,
+            dataset,
             workspace.attempt_dir(lease.fence),
             sink=sink,
             stop=lifeline,
@@ -132,18 +141,42 @@ def help_out(search_id: str, fence: int) -> ExitCode:
             keep_freed_memory()
         try:
             work = load_work(context.stores, Lease(search_id, fence))
-            help_search(
-                work.config,
-                work.dataset,
-                Workspace(context.settings, search_id).attempt_dir(fence),
-                stop=context.lifeline,
-                resume_from=work.run_states,
-                host=work.host,
-                init=work.init,
-            )
+            with _dataset_here(context.stores, work.dataset, context.lifeline, Silent()) as dataset:
+                help_search(
+                    work.config,
+                    dataset,
+                    Workspace(context.settings, search_id).attempt_dir(fence),
+                    stop=context.lifeline,
+                    resume_from=work.run_states,
+                    host=work.host,
+                    init=work.init,
+                )
         except AutonlError as error:
             print(f"a rank stops: {error}", file=sys.stderr)
     return ExitCode.FINISHED
+
+
+@contextlib.contextmanager
+def _dataset_here(stores: Stores, dataset: DatasetSpec, stop: StopToken, sink: ProgressSink) -> Iterator[DatasetSpec]:
+    """The dataset with its files on this host. Errors in the block name the place where the user put them."""
+    if is_in_bucket(dataset.location):
+        delete_unused_copies(stores)
+
+    def end_if_asked() -> None:
+        if (request := stop.stop_requested()) is not None:
+            raise Interrupted(request)  # there is nothing to save yet
+
+    def on_progress(share: float) -> None:
+        sink.progress(Progress("preparing", 0.0, eta_unknown="its images are being fetched"))
+        end_if_asked()
+
+    place = place_on_this_host(dataset, stores.settings, on_progress, on_wait=end_if_asked)
+    try:
+        yield replace(dataset, location=place.path)
+    except DatasetError as error:
+        if place.copy is None:
+            raise
+        raise DatasetError(place.in_user_words(str(error))) from error
 
 
 def _dataset_report(stores: Stores, search: Search) -> DatasetReport | None:

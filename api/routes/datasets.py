@@ -1,13 +1,12 @@
 """Datasets: list, get, add and delete them, with the findings of their checks.
 
-A dataset is added by uploading a zip archive, or by naming a folder or archive on the service's own disk. The response
-comes at once; the check runs in a process of its own (`worker/checker.py`).
+A dataset is added by uploading a zip archive, or by naming a folder or archive on the service's own disk or in a bucket
+(`api/datasets_in_place.py`). The response comes at once; the check runs in a process of its own (`worker/checker.py`).
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from api import problems
 from api.access import CallerDep, DataStores, ReadStores
+from api.datasets_in_place import add_in_place
 from api.dependencies import PlainText
 from api.error_handlers import SEND_AS_JSON
 from api.openapi_responses import header_schemas, problem_responses
@@ -39,19 +39,13 @@ from api.uploads import UploadKind, receive
 from autonl_core.datasets.check_report import MAX_SHEETS
 from autonl_core.datasets.file_kinds import kind_of
 from autonl_core.datasets.layouts.grammar import AUTO
-from autonl_core.datasets.scan import has_changed
-from autonl_core.datasets.sources import detect_source, expected_sources
 from autonl_core.datasets.spec import DuplicatesRule
 from autonl_core.datasets.zip_archive import EMPTY_FIRST_BYTES, FIRST_BYTES
 from autonl_core.spec.config import Name
 from store.datasets import Added, ReadAs, sheets_folder
-from store.errors import NotFound
-from store.keys import Caller
 from store.page_tokens import MAX_PAGE_SIZE
-from store.settings import Settings
 from store.states import DatasetState
 from store.stores import Stores
-from store.tenant_rows import DEFAULT_TENANT
 
 POLL_S = 1  # how often to poll a dataset that is being checked
 _JSON_TYPE = "application/json"
@@ -87,7 +81,7 @@ def get_dataset(name: PlainText, response: Response, stores: ReadStores) -> Data
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "A zip archive, or the path of a folder or archive on the disk of the service.",
+            "description": "A zip archive, or where a folder or archive is: on the disk of the service or in a bucket.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/DatasetBody"}},
                 ARCHIVE_TYPE: {"schema": {"type": "string", "format": "binary"}},
@@ -124,7 +118,8 @@ async def add_dataset(
     ] = "leave-out",
 ) -> DatasetView:
     """Add a dataset: upload a zip archive of class folders (`curl -T photos.zip -X POST -H "Content-Type:
-    application/zip" ".../datasets?name=photos"`), or register a path. It can be searched on once it is `ready`.
+    application/zip" ".../datasets?name=photos"`), or register a path or a place in a bucket. It can be searched on
+    once it is `ready`.
     """
     if is_upload(request.scope):
         if name is None:
@@ -137,7 +132,7 @@ async def add_dataset(
         )
     else:
         body = await _read_json(request)
-        added = await run_in_threadpool(_add_path, body, stores, caller)
+        added = await run_in_threadpool(add_in_place, body, stores, caller)
     return _added_response(added, response)
 
 
@@ -244,57 +239,3 @@ async def _read_json(request: Request) -> DatasetBody:
         raise RequestValidationError([{**field, "loc": ("body", *field["loc"])} for field in listed]) from error
     except (RecursionError, ValueError) as error:  # nested too deeply, a number of too many digits, or not UTF-8
         raise HTTPException(problems.MALFORMED_REQUEST.status) from error
-
-
-def _add_path(body: DatasetBody, stores: Stores, caller: Caller) -> Added:
-    if caller.tenant_id != DEFAULT_TENANT:  # the folders are of the host, so they belong to its operator
-        raise _path_problem(f"is for the tenant {DEFAULT_TENANT!r}, whose folders these are; upload the images instead")
-    path = _allowed_path(body.path, stores.settings)
-    try:
-        source = detect_source(path)
-        outdated = _outdated(body.name, path, stores) if source else None
-    except OSError as error:
-        detail = f"{path} cannot be read: {error.strerror or error}"
-        raise ProblemError(problems.DATASET_INVALID, detail) from error
-    if source is None:
-        raise ProblemError(problems.DATASET_INVALID, f"no dataset at {path}: expected {expected_sources()}")
-    reading = ReadAs(body.layout, body.duplicates)
-    return stores.datasets.add_path(body.name, source.name, path, outdated=outdated, reading=reading)
-
-
-def _outdated(name: str, path: Path, stores: Stores) -> str | None:
-    """The fingerprint of the registered dataset of this name, if its images have changed since its check."""
-    try:
-        entry = stores.datasets.get(name)
-    except NotFound:
-        return None
-    if entry.state != DatasetState.READY or entry.spec.location != str(path):
-        return None
-    return entry.spec.fingerprint if has_changed(entry.spec, stores.settings.limits) else None
-
-
-def _allowed_path(text: str, settings: Settings) -> Path:
-    """The path `text` with links resolved. Raises ProblemError unless it is inside a folder the operator allows."""
-    roots = [root.resolve() for root in settings.dataset_roots]
-    if not roots:
-        raise _path_problem(
-            "this service does not register datasets by path; upload the images instead, or have its operator allow a "
-            "folder: `autonl up --dataset-root FOLDER`, or AUTONL_DATASET_ROOTS"
-        )
-    path = Path(text) if "\0" not in text else None
-    if path is None or not path.is_absolute():
-        raise _path_problem("must be an absolute path on the disk of the service")
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError, UnicodeError) as error:  # too long, or a loop of links
-        raise _path_problem(f"is not a usable path: {type(error).__name__}") from error
-    if not any(real.is_relative_to(root) for root in roots):
-        allowed = ", ".join(str(root) for root in roots)
-        raise _path_problem(f"is outside the folders that this service may read: {allowed}")
-    if real.is_relative_to(settings.data_dir) or settings.data_dir.is_relative_to(real):
-        raise _path_problem("holds the data of the service itself; choose a folder of images")
-    return real
-
-
-def _path_problem(reason: str) -> ProblemError:
-    return problems.invalid_fields([FieldProblem(pointer="/path", code="path_not_allowed", detail=reason)])

@@ -55,7 +55,7 @@ class DatasetBody(BaseModel):
 
     name: Name
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
-        description="absolute path of a folder or zip of class folders on the service's own disk"
+        description="absolute path of a folder or archive on the service's own disk; or a place in a bucket, s3://BUCKET/PREFIX"
     )
     layout: Layout = Field(default=AUTO, description=LAYOUT_HELP)
     duplicates: DuplicatesRule = Field(default="leave-out", description=DUPLICATES_HELP)

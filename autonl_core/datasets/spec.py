@@ -37,7 +37,8 @@ def dataset_kinds() -> tuple[str, ...]:
 class DatasetSpec:
     """A dataset, as searches and the database store it; converts to JSON and back.
 
-    `location` is a path, or the name of a built-in dataset. Raises DatasetError if `kind` is unknown.
+    `location` is a path, the name of a built-in dataset, or a place in a bucket (`buckets/location.py`), in place of
+    which the path of its local copy is used where files are opened. Raises DatasetError if `kind` is unknown.
     """
 
     name: str
@@ -58,6 +59,8 @@ class DatasetSpec:
     # Changes when the files do, of a checked dataset in a source that does not mark them by content. Empty: its
     # manifest has what changes.
     stored: str = ""
+    # Changes with any object of a checked dataset in a bucket, as `Listing.mark`. Empty: it is elsewhere.
+    objects: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in dataset_kinds():
@@ -71,8 +74,9 @@ class DatasetSpec:
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self) | {"classes": list(self.classes)}
-        if not self.stored:  # unknown to earlier versions, which may read what needs it not
-            del data["stored"]
+        for name in ("stored", "objects"):  # unknown to earlier versions, which may read what needs them not
+            if not data[name]:
+                del data[name]
         return data
 
     @staticmethod

@@ -67,7 +67,7 @@ def check_datasets(settings: Settings) -> None:
     with opened as stores, tempfile.TemporaryDirectory() as folder, unconfined_checks():
         while (lease := stores.checks.claim("checker")) is not None:
             check(stores, lease, Path(folder))
-            shutil.rmtree(saved_folder(settings, lease))  # as the check process does
+            shutil.rmtree(saved_folder(settings, lease), ignore_errors=True)  # as the check process does
 
 
 def check_weights(settings: Settings) -> None:

@@ -374,6 +374,13 @@ def test_a_dataset_on_the_service_s_disk_is_registered_in_place(
     assert not list(settings.datasets_dir.glob("*.zip"))
 
 
+def test_a_place_in_a_bucket_is_for_the_service_to_read(service: httpx.Client, settings: Settings) -> None:
+    refused = autonl("dataset", "add", "pets", "s3://photos/pets")
+    assert refused.exit_code == 2
+    assert "AUTONL_DATASET_BUCKETS" in refused.stderr
+    assert "no place in a bucket" in autonl("dataset", "add", "pets", "s3://photos//pets").stderr  # as it was written
+
+
 def test_a_missing_or_empty_path_is_refused_with_the_way_out(service: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path, hint in (("no-such-folder", "--on-server"), (str(tmp_path / "empty"), "contains no files")):

@@ -24,7 +24,9 @@ REAL: dict[str, Any] = {
 SAVE_STEPS = 4
 
 
-def uninterrupted_weights_sha256(folder: Path, config: dict[str, Any] = REAL, dataset_path: Path | None = None) -> str:
+def uninterrupted_weights_sha256(
+    folder: Path, config: dict[str, Any] = REAL, dataset_path: Path | str | None = None
+) -> str:
     """The SHA-256 of the weights when the core alone runs the search: no service, no resume, one thread as there.
 
     Args:
@@ -39,7 +41,7 @@ def weights_sha256_in(folder: Path) -> str:
     return digest
 
 
-def uninterrupted(folder: Path, config: dict[str, Any], dataset_path: Path | None = None) -> Path:
+def uninterrupted(folder: Path, config: dict[str, Any], dataset_path: Path | str | None = None) -> Path:
     """The folder of what the core alone finds; those of other budgets are in it, by their MACs."""
     (folder / "search.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "autonl_core", "search", "--config", str(folder / "search.yaml")]

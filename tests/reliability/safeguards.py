@@ -14,6 +14,8 @@ UPDATES = "tests/store/test_updates.py::"
 STATES = "tests/autonl_core/run/test_run_state.py::"
 SUPERVISOR = "tests/worker/test_supervisor.py::"
 SWEEPER = "tests/worker/test_sweeper.py::"
+LOCAL_COPY = "tests/autonl_core/datasets/buckets/test_local_copy.py::"
+PLACES = "tests/worker/test_dataset_places.py::"
 DATABASE = "tests/reliability/test_database.py::"
 
 
@@ -314,5 +316,40 @@ SAFEGUARDS = (
         "autonl_core/run/run_state.py",
         (("self._steps_unsaved >= self._save_steps or ", "self._steps_unsaved >= self._save_steps and "),),
         (STATES + "test_slow_steps_are_saved_by_time",),
+    ),
+    Safeguard(
+        "object-as-listed",
+        "an object is taken that was replaced after it was listed",
+        "autonl_core/datasets/buckets/objects.py",
+        (("        if wanted.has_etag:", "        if False:"),),
+        (LOCAL_COPY + "test_an_object_that_is_replaced_or_deleted_after_it_was_listed_is_named",),
+    ),
+    Safeguard(
+        "files-by-etag",
+        "a file is known by the size of its object only",
+        "autonl_core/datasets/buckets/fetching.py",
+        (("hashlib.sha256(wanted.version.encode(", "hashlib.sha256(wanted.name.encode("),),
+        (LOCAL_COPY + "test_the_same_content_put_again_is_no_change_and_content_of_the_same_size_is_one",),
+    ),
+    Safeguard(
+        "copy-lock",
+        "two processes fetch the same objects",
+        "autonl_core/datasets/buckets/local_copy.py",
+        (("        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n", ""),),
+        (LOCAL_COPY + "test_of_two_that_want_a_copy_at_the_same_time_one_fetches_it",),
+    ),
+    Safeguard(
+        "allowed-places",
+        "a check or a search reads any bucket that a row names",
+        "worker/dataset_places.py",
+        (("if not settings.allows_bucket(location):", "if False:"),),
+        (PLACES + "test_what_is_outside_the_allowed_places_is_not_read_even_if_a_row_names_it",),
+    ),
+    Safeguard(
+        "objects-as-checked",
+        "a search reads objects that changed since their check",
+        "worker/dataset_places.py",
+        (("_copy(location, dataset.objects, settings, on_progress)", '_copy(location, "", settings, on_progress)'),),
+        (PLACES + "test_a_dataset_that_changed_is_refused_and_not_fetched",),
     ),
 )

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
+from autonl_core.datasets.buckets.local_copy import bring_here
 from autonl_core.datasets.scan import list_items
 from autonl_core.datasets.spec import DatasetSpec
-from tests.autonl_core.datasets.packed.samples import checked, containers
+from tests.autonl_core.datasets.buckets.objects import put_folder
+from tests.autonl_core.datasets.packed.samples import checked, containers, write_folder
 from tests.autonl_core.digit_archives import few_digits, read_members
 from tests.autonl_core.small_searches import QUICK, search
+from tests.buckets import BucketServer, bucket_server, bucket_url
+from tests.reliability.reference_search import REAL, uninterrupted_weights_sha256
+
+__all__ = ["bucket_server", "bucket_url"]
 
 pytestmark = pytest.mark.long
 
@@ -56,6 +62,34 @@ def test_another_container_gives_the_weights_of_the_folder(
 ) -> None:
     spec = checked(places[name], tmp_path / "check")
     assert (spec.fingerprint, weights_of(spec, tmp_path)) == of_folder
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["folder", "zip", "shards", "parquet"])
+def test_a_container_in_a_bucket_gives_them_too(
+    name: str,
+    places: dict[str, Path],
+    of_folder: tuple[str, str],
+    bucket_server: BucketServer,
+    bucket_url: str,
+    tmp_path: Path,
+) -> None:
+    copy = bring_here(put_folder(bucket_server, places[name]), tmp_path / "copies")
+    spec = checked(copy.path, tmp_path / "check")
+    assert (spec.fingerprint, weights_of(spec, tmp_path)) == of_folder
+
+
+@pytest.mark.timeout(300)
+def test_a_bucket_without_a_service_gives_what_the_folder_does(
+    bucket_server: BucketServer, bucket_url: str, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "digits", digits())
+    found = []
+    for name, path in (("disk", str(folder)), ("bucket", str(put_folder(bucket_server, folder)))):
+        (tmp_path / name).mkdir()
+        found.append(uninterrupted_weights_sha256(tmp_path / name, {**REAL, "dataset": "few"}, path))
+    assert found[0] == found[1]
+    assert len(list((tmp_path / "bucket/out/bucket-copies").iterdir())) == 1
 
 
 @pytest.mark.timeout(300)
