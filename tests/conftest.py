@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ for name in list(os.environ):
 
 # Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start there and send it to.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Libraries keep a million objects alive. In Python's own rhythm, a sixth of all time goes into looking through them.
 gc.set_threshold(50_000, 20, 50)

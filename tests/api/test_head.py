@@ -28,11 +28,14 @@ def test_every_path_that_has_get_has_head(client: httpx.Client, stores: Stores, 
     arch_id = client.get(f"/searches/{search_id}").json()["best"]["arch_id"]
     webhook_id = client.post("/webhooks", json={"url": "https://hooks.example/"}).json()["id"]
     delivery_id = client.post(f"/webhooks/{webhook_id}/test").json()["id"]
+    client.put("/models/products/aliases/prod", json={"search_id": search_id}).raise_for_status()
     values = {
         "webhook_id": webhook_id,
         "delivery_id": delivery_id,
         "search_id": search_id,
         "arch_id": arch_id,
+        "model": "products",
+        "alias": "prod",
         "name": "digits",
         "label": "0",
     }

@@ -25,6 +25,7 @@ from autonl_core.run.pace import Pace
 from autonl_core.run.pretrained import at_resolution
 from autonl_core.run.run_state import StateDict
 from autonl_core.run.search_run import SearchRun
+from autonl_core.spec import head_width
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS, initial_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.macs import count_macs
@@ -81,6 +82,13 @@ class Watching(Recorder):
     def details(self, kind: str) -> list[dict[str, Any]]:
         """Of all events of this kind, in order."""
         return [dict(detail) for found, detail in self.events if found == kind]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_trainings_count_as_long() -> Iterator[None]:
+    """So that results have the narrower head that longer trainings give them."""
+    with mock.patch.object(head_width, "LEAST_TRAINED_IMAGES", 0):
+        yield
 
 
 @pytest.fixture(scope="module")
