@@ -1,4 +1,4 @@
-"""The channels of blocks and of the head, the most important ones first: so that a narrower network keeps them."""
+"""The importance of channels: expanded ones are ordered by it, and a narrower head keeps the most important ones."""
 
 from __future__ import annotations
 
@@ -23,42 +23,29 @@ def importance_of(block: MBConv) -> Tensor:
 
 @torch.no_grad()
 def order_channels(network: Network) -> None:
-    """Order the expanded channels of every block, and those of the head, by importance, in place.
+    """Order the expanded channels of every block by importance, in place; the network computes what it did.
 
-    The network computes what it did; but sums over channels are formed in another order, so logits change by rounding.
-    Blocks that do not expand stay as they are: their channels are those of the block before.
+    Sums over channels are formed in another order, so logits change by rounding. Blocks that do not expand stay as they
+    are: their channels are those of the block before.
     """
     for block in network.blocks:
         assert isinstance(block, MBConv)
         if block.expand is not None:
             _permute(block, torch.argsort(importance_of(block), descending=True, stable=True))
-    if network.hidden is None:
-        importance = network.classifier.weight.abs().sum(0) * network.head.norm.weight.abs()  # (head_channels,)
-        _order_head(network, torch.argsort(importance, descending=True, stable=True))
 
 
 @torch.no_grad()
 def with_narrower_head(network: Network, channels: int) -> Network:
-    """A copy of the network with the first channels of its head only; its classifier reads no others."""
+    """A copy of the network with the most important `channels` of its head only, in the order that they have."""
     assert network.hidden is None
+    importance = network.classifier.weight.abs().sum(0) * network.head.norm.weight.abs()  # (head_channels,)
+    kept = torch.argsort(importance, descending=True, stable=True)[:channels].sort().values
+    cut = dict(network.state_dict())
+    cut |= {name: value[kept] for name, value in cut.items() if name.startswith("head.") and value.ndim}
+    cut["classifier.weight"] = network.classifier.weight[:, kept]
     narrower = build_network(replace(network.arch, head_channels=channels)).train(network.training)
-    cut = {
-        name: value[:channels] if name.startswith("head.") and value.ndim else value
-        for name, value in network.state_dict().items()
-    }
-    cut["classifier.weight"] = network.classifier.weight[:, :channels]
     narrower.load_state_dict(cut)
     return narrower.to(network.classifier.weight.device)
-
-
-def _order_head(network: Network, order: Tensor) -> None:
-    """Give the head its channels in `order`, (head_channels,), and the classifier what it reads."""
-    norm = network.head.norm
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    for tensor in (network.head.conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var):
-        tensor.copy_(tensor[order])
-    network.classifier.weight.copy_(network.classifier.weight[:, order])
 
 
 def _permute(block: MBConv, order: Tensor) -> None:
