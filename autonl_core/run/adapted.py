@@ -19,8 +19,8 @@ from autonl_core.spec.pretrained_start import ResolutionTrial
 class Adapted:
     """The fine-tuned network, which starts the supernet and teaches every other, and the resolution that was chosen.
 
-    The network is in evaluation mode, its expanded channels ordered by importance; it sees images at its own resolution, which
-    is usually higher. `head_channels`: width of the head that the result has; None: that of the teacher.
+    The network is in evaluation mode, its expanded channels ordered by importance; it sees images at its own
+    resolution, which is usually higher. `head_channels`: width of the head that the result has; None: the teacher's.
     """
 
     teacher: Network
