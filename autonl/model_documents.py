@@ -6,6 +6,12 @@ from autonl.documents import Document, delete, get, quoted, write
 from autonl.steps import Call
 
 
+def split_alias(text: str) -> tuple[str, str] | None:
+    """The model and the alias of `MODEL@ALIAS`; None if `text` is no such thing."""
+    model_name, _, alias_name = text.partition("@")
+    return (model_name, alias_name) if model_name and alias_name else None
+
+
 def models() -> Call[Document]:
     return get("/models")
 

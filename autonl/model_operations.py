@@ -76,7 +76,6 @@ def download_model(
 
 def _split(name: str) -> tuple[str, str]:
     """The model and the alias of `MODEL@ALIAS`. Raises AutonlError."""
-    model_name, separator, alias_name = name.partition("@")
-    if not (separator and model_name and alias_name):
+    if (parts := model_documents.split_alias(name)) is None:
         raise AutonlError(f"{name!r} names no alias of a model", ["write it as MODEL@ALIAS, for example products@prod"])
-    return model_name, alias_name
+    return parts

@@ -18,10 +18,7 @@ from cli.live import progress_bar
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.search_ids import full_id
 
-
-@click.command()
-@search_argument
-@click.option(
+format_option = click.option(
     "--format",
     "-f",
     "file_format",
@@ -30,7 +27,13 @@ from cli.search_ids import full_id
     show_default=True,
     help="file format to download",
 )
-@click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="file to write")
+output_option = click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="file to write")
+
+
+@click.command()
+@search_argument
+@format_option
+@output_option
 @json_option
 @url_option
 @stop_on_error
@@ -40,10 +43,7 @@ def download(search_id: str, file_format: FileFormat, target: Path | None, as_js
         search_id = full_id(client, search_id)
         details = client.search(search_id)
         target, sha256 = fetch_checkpoint(client, details, target, file_format)
-    if as_json:
-        print_json({"path": str(target), "sha256": sha256, "size_bytes": target.stat().st_size})
-    else:
-        Console().print(Text(f"{target} ({target.stat().st_size:,} bytes, SHA-256 {sha256})"), soft_wrap=True)
+    print_downloaded(target, sha256, as_json)
 
 
 def fetch_checkpoint(
@@ -56,6 +56,19 @@ def fetch_checkpoint(
         reason = way_out if search["error"] is None else search["error"]["detail"]
         raise ApiError(f"Search {search['id']} is {search['state']} and has no checkpoint", [reason])
     name = network_name(search["dataset"], search["best"]["arch_id"])
+    return fetch_file(client, f"{link}&format={file_format}", name, target, file_format)
+
+
+def fetch_file(client: Client, link: str, name: str, target: Path | None, file_format: FileFormat) -> tuple[Path, str]:
+    """Download what a link leads to; returns the file, by default `name` in the current folder, and its SHA-256."""
     target = target or Path(f"{name}{FORMATS[file_format].ending}")
     with progress_bar(Console(stderr=True), target.name) as on_progress:
-        return target, client.download(f"{link}&format={file_format}", target, on_progress)
+        return target, client.download(link, target, on_progress)
+
+
+def print_downloaded(target: Path, sha256: str, as_json: bool) -> None:
+    """Say where a file is now, and what it is."""
+    if as_json:
+        print_json({"path": str(target), "sha256": sha256, "size_bytes": target.stat().st_size})
+    else:
+        Console().print(Text(f"{target} ({target.stat().st_size:,} bytes, SHA-256 {sha256})"), soft_wrap=True)

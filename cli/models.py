@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from autonl.model_documents import of_alias
+from autonl.model_documents import of_alias, split_alias
 from autonl_core.spec.file_names import network_name
-from autonl_core.spec.formats import FILE_FORMATS, FORMATS, FileFormat
+from autonl_core.spec.formats import FileFormat
+from cli.checkpoints import fetch_file, format_option, output_option, print_downloaded
 from cli.client import Client
 from cli.commands import FullHelpGroup
-from cli.live import progress_bar
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.render_models import aliases_table, history_table, promoted_line
 from cli.search_ids import full_id
@@ -29,10 +31,9 @@ class AliasType(click.ParamType[tuple[str, str]]):
     ) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        model, separator, alias = value.partition("@")
-        if not (separator and model and alias):
+        if (parts := split_alias(value)) is None:
             self.fail(f"{value!r} names no alias of a model; write it as in products@prod", param, ctx)
-        return model, alias
+        return parts
 
 
 alias_argument = click.argument("name", type=AliasType(), metavar="MODEL@ALIAS", help="an alias, as in products@prod")
@@ -86,10 +87,7 @@ def promote(name: tuple[str, str], search_id: str, note: str, as_json: bool, url
     """Let an alias stand for the result of a search from now on."""
     with Client(url) as client:
         promoted = client.promote(*name, full_id(client, search_id), note)
-    if as_json:
-        print_json(promoted)
-    else:
-        Console().print(promoted_line(promoted))
+    _print_promotion(promoted, as_json)
 
 
 @models.command()
@@ -103,10 +101,7 @@ def rollback(name: tuple[str, str], note: str, as_json: bool, url: str) -> None:
     with Client(url) as client:
         current = client.alias(*name)
         promoted = client.roll_back(*name, current["number"], note)
-    if as_json:
-        print_json(promoted)
-    else:
-        Console().print(promoted_line(promoted))
+    _print_promotion(promoted, as_json)
 
 
 @models.command()
@@ -122,16 +117,8 @@ def remove(name: tuple[str, str], url: str) -> None:
 
 @models.command()
 @alias_argument
-@click.option(
-    "--format",
-    "-f",
-    "file_format",
-    type=click.Choice(FILE_FORMATS),
-    default="safetensors",
-    show_default=True,
-    help="file format to download",
-)
-@click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="file to write")
+@format_option
+@output_option
 @json_option
 @url_option
 @stop_on_error
@@ -139,11 +126,14 @@ def download(name: tuple[str, str], file_format: FileFormat, target: Path | None
     """Download the network that an alias stands for, verified by its SHA-256."""
     with Client(url) as client:
         current = client.alias(*name)
+        link = f"{of_alias(*name)}/checkpoint?format={file_format}"
         file_name = network_name(current["dataset"], current["arch_id"])
-        target = target or Path(f"{file_name}{FORMATS[file_format].ending}")
-        with progress_bar(Console(stderr=True), target.name) as on_progress:
-            sha256 = client.download(f"{of_alias(*name)}/checkpoint?format={file_format}", target, on_progress)
+        target, sha256 = fetch_file(client, link, file_name, target, file_format)
+    print_downloaded(target, sha256, as_json)
+
+
+def _print_promotion(promotion: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json({"path": str(target), "sha256": sha256, "size_bytes": target.stat().st_size})
+        print_json(promotion)
     else:
-        Console().print(Text(f"{target} ({target.stat().st_size:,} bytes, SHA-256 {sha256})"), soft_wrap=True)
+        Console().print(promoted_line(promotion))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from autonl.model_documents import split_alias
 from cli.client import Client
 from cli.errors import CommandError
 
@@ -22,9 +23,8 @@ def full_id(client: Client, search_id: str) -> str:
         ApiError: the service does not respond, or there is no such alias.
         CommandError: no search, or more than one, has an id that begins so.
     """
-    model, separator, alias = search_id.partition("@")
-    if separator and model and alias:
-        found_id: str = client.alias(model, alias)["search_id"]
+    if (alias := split_alias(search_id)) is not None:
+        found_id: str = client.alias(*alias)["search_id"]
         return found_id
     if _WHOLE.fullmatch(search_id) or len(search_id) < LEAST_LETTERS:
         return search_id

@@ -156,9 +156,9 @@ class _Trial:
 def uniform_network(run: SearchRun) -> tuple[Network, Choice]:
     """The uniform slice of the adapted network within the budget, and its choice, on the search's device."""
     assert run.adapted is not None
-    supernet = Supernet(run.table, seed=run.config.seed)
-    start_from(supernet, run.adapted.beginning)
-    choice = uniform_slice(run.table, run.adapted.beginning, run.config.flops_budget)
+    supernet, beginning = Supernet(run.table, seed=run.config.seed), run.adapted.beginning
+    start_from(supernet, beginning)
+    choice = uniform_slice(run.table, beginning, run.config.flops_budget)
     return to_channels_last(supernet.derive(choice)).to(run.device), choice
 
 
