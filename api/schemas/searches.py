@@ -95,7 +95,8 @@ class PretrainedStartView(View):
 
 @mirrors(
     SearchResult,
-    without={"checkpoint", "networks"},  # of the networks, there are many: GET /searches/{id}/trade-off
+    # Of networks and test images there are many: GET /searches/{id}/trade-off has these, GET /comparison uses those.
+    without={"checkpoint", "networks", "test_right"},
     types={
         "architecture": ArchitectureSummary,
         "stop_reason": StopReason,

@@ -13,7 +13,6 @@ from autonl_core.nn.network import Network
 from autonl_core.report.figures import pct
 from autonl_core.report.latencies import Timings
 from autonl_core.report.markdown import plain
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
 from autonl_core.spec.config_sections import CardConfig
@@ -22,6 +21,7 @@ from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity
 from autonl_core.wording.counts import counted
+from autonl_core.wording.evidence import wilson_pct
 from autonl_core.wording.plain_networks import found_nothing_better
 
 _FILES = {

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from autonl_core.report.figures import pct
 from autonl_core.report.markdown import plain
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.result import ClassResult
+from autonl_core.wording.evidence import wilson_pct
 
 FEW_TRAINING, FEW_TEST = 20, 20  # images of a class; with fewer test images, an interval is about 40 points wide
 _SHOWN = 30  # classes; of more, those with the lowest recall

@@ -27,6 +27,7 @@ from autonl_core.spec.macs import count_macs
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
+from autonl_core.spec.right_images import packed
 from autonl_core.supernet.budget import BAND
 from autonl_core.training.evaluate import Examiner, Score, evaluate, together
 from autonl_core.training.precision import in_full_precision
@@ -66,11 +67,12 @@ def finish(
         report = ReportWriter(run, state, network, predictions, baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
         bundle = replace(bundle, origin=state.origin, classes=class_results(run, predictions))
+        right = packed((predictions.labels == predictions.predicted).tolist())
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports | doubtful
-    return _result(run, state, outcome, checkpoint, files)
+    return replace(_result(run, state, outcome, checkpoint, files), test_right=right)
 
 
 def _result(

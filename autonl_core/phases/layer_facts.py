@@ -16,6 +16,7 @@ from autonl_core.spec.macs import (
     out_size,
     stem_macs,
 )
+from autonl_core.spec.side_by_side.layers import block_summary
 
 
 def layer_facts(arch: ArchSpec, times_ms: Mapping[str, float]) -> tuple[LayerFacts, ...]:
@@ -49,7 +50,7 @@ def _block(index: int, block: BlockSpec, in_size: int, times_ms: Mapping[str, fl
     light_nl = block.light_nl
     return LayerFacts(
         name=f"block {index + 1}",  # counted from 1, as people do
-        summary=_block_summary(block),
+        summary=block_summary(block),
         out_channels=block.out_channels,
         out_size=size,
         macs=block_macs(block, in_size).total,
@@ -59,18 +60,6 @@ def _block(index: int, block: BlockSpec, in_size: int, times_ms: Mapping[str, fl
         light_nl_macs=light_nl_macs(block.out_channels, size, light_nl).total if light_nl else 0,
         light_nl_ms=times_ms.get(f"{name}.light_nl", 0.0),
     )
-
-
-def _block_summary(block: BlockSpec) -> str:
-    """ "MBConv 5×5, expand 6, stride 2, SE 0.25"."""
-    parts = [f"MBConv {block.kernel_size}×{block.kernel_size}", f"expand {block.expand_ratio:g}"]
-    if block.stride > 1:
-        parts.append(f"stride {block.stride}")
-    if block.se_channels:
-        parts.append(f"SE {block.se_ratio:g}")
-    if block.residual:
-        parts.append("skip")
-    return ", ".join(parts)
 
 
 def _head(arch: ArchSpec, size: int, times_ms: Mapping[str, float]) -> LayerFacts:

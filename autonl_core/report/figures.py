@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autonl_core.report.statistics import wilson_pct
+from autonl_core.wording.evidence import wilson_pct
 
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import pct
-from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
+from autonl_core.report.statistics import class_scores, confusion, most_confused
 from autonl_core.report.table import Table
+from autonl_core.wording.evidence import wilson_pct
 
 ALL_CLASSES = 30  # up to this many, every class is shown; beyond, only the extremes
 _EXTREMES = 20

@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from autonl_core.report import comparison, figures, image_tables, latencies, run_tables, searched, tables, words
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
-from autonl_core.report.statistics import class_scores, confusion, wilson_pct
+from autonl_core.report.statistics import class_scores, confusion
+from autonl_core.wording.evidence import wilson_pct
 
 if TYPE_CHECKING:
     from autonl_core.report.canvas import Picture

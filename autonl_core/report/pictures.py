@@ -26,8 +26,8 @@ from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import PictureFacts
 from autonl_core.report.figures import short
 from autonl_core.report.measured import picture_of_measured
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.gate_kinds import GATE_KINDS
+from autonl_core.wording.evidence import wilson_pct
 
 _GATE_COLUMNS = 4  # heat maps in a row: with more, titles would touch
 _GATES = {kind.name: kind.title for kind in GATE_KINDS}

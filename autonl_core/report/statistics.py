@@ -9,22 +9,6 @@ import numpy as np
 
 from autonl_core.report.facts import Counts
 
-_Z = 1.959963984540054  # two-sided 95%
-
-
-def wilson_pct(correct: int, images: int) -> tuple[float, float]:
-    """The 95% interval of Wilson (1927) for a share, in percent: valid for few images and near 0 and 100 as well.
-
-    The share is inside, also where rounding would leave the ends at 0 and 100 beside it.
-    """
-    if images == 0:
-        return 0.0, 100.0
-    share, z2 = correct / images, _Z**2
-    centre = (share + z2 / (2 * images)) / (1 + z2 / images)
-    half = _Z * math.sqrt(share * (1 - share) / images + z2 / (4 * images**2)) / (1 + z2 / images)
-    pct = 100 * correct / images
-    return min(pct, max(0.0, 100 * (centre - half))), max(pct, min(100.0, 100 * (centre + half)))
-
 
 def confusion(labels: Counts, predicted: Counts, classes: int) -> Counts:
     """(classes, classes): images of the row's class that were predicted to be of the column's."""

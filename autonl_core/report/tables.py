@@ -6,11 +6,11 @@ from autonl_core.report.comparison import title_of
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, short_bytes
 from autonl_core.report.latencies import headline
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.report.table import Table
 from autonl_core.report.words import NOT_STATED, origin, teacher_score
 from autonl_core.spec.formats import FORMATS
 from autonl_core.wording.counts import counted
+from autonl_core.wording.evidence import wilson_pct
 
 
 def certificate(facts: Facts) -> Table | None:

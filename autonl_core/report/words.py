@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from autonl_core.report.comparison import compare
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, share
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.result import NOISY_SPREAD_PCT, StopReason
 from autonl_core.wording.counts import agreeing, counted
-from autonl_core.wording.evidence import beside_guessing
+from autonl_core.wording.evidence import beside_guessing, wilson_pct
 from autonl_core.wording.plain_networks import found_nothing_better
 
 NOT_STATED = "not stated"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from autonl_core.spec.arch import ArchSpec, BlockSpec
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.side_by_side.layers import stages_of
 
 SKIPPED = "skipped"
 # Student's t for two-sided 95%, by degrees of freedom from 1: as many as there can be with 16 searches.
@@ -75,7 +76,7 @@ class OptionWins:
 
 def option_wins(networks: Sequence[ArchSpec]) -> list[OptionWins]:
     """How often each option won, the most frequent first, for every place at which any of the networks has a block."""
-    staged = [_by_stage(network) for network in networks]
+    staged = [[[_option(block) for block in blocks] for blocks in stages_of(network)] for network in networks]
     wins = []
     for stage in range(max(map(len, staged), default=0)):
         rows = [network[stage] if stage < len(network) else [] for network in staged]
@@ -84,16 +85,6 @@ def option_wins(networks: Sequence[ArchSpec]) -> list[OptionWins]:
             ordered = sorted(options.items(), key=lambda one: (-one[1], one[0]))
             wins += [OptionWins(stage + 1, block + 1, option, count) for option, count in ordered]
     return wins
-
-
-def _by_stage(network: ArchSpec) -> list[list[str]]:
-    """The options of its blocks. A stage begins where the width or the size of the map changes."""
-    stages: list[list[str]] = []
-    for block in network.blocks:
-        if not stages or block.stride != 1 or block.in_channels != block.out_channels:
-            stages.append([])
-        stages[-1].append(_option(block))
-    return stages
 
 
 def _option(block: BlockSpec) -> str:

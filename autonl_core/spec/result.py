@@ -116,6 +116,7 @@ class SearchResult:
     parent: str | None = None  # id of the search that it went on from; None: there is none
     networks: tuple[MeasuredNetwork, ...] = ()  # that were measured, the best by all scores first
     classes: tuple[ClassResult, ...] = ()  # in the order of the logits; earlier versions stored none
+    test_right: str | None = None  # which test images, as `right_images.packed`; None: an earlier version
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

@@ -19,9 +19,8 @@ from api.page import STATIC
 from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.names import is_left_behind, parts_of
 from autonl_core.datasets.splits import stratified_draw
-from autonl_core.report.statistics import wilson_pct
 from autonl_core.spec.names import is_name
-from autonl_core.wording.evidence import differ, least_difference
+from autonl_core.wording.evidence import differ, least_difference, wilson_pct
 from cli.waiting import queue_text, time_left, time_range
 from tests.autonl_core.wording.test_event_details import DETAILS
 

@@ -3,39 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from autonl_core.report.statistics import class_scores, confusion, most_confused, wilson_pct
+from autonl_core.report.statistics import class_scores, confusion, most_confused
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
 PREDICTED = np.array([0, 1, 1, 1, 0, 2, 2, 1, 2])
-
-
-@pytest.mark.parametrize(
-    ("correct", "images", "low", "high"),
-    [  # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
-        (81, 263, 25.53, 36.62),
-        (15, 148, 6.24, 16.05),
-        (0, 20, 0.0, 16.11),
-        (1, 29, 0.61, 17.18),
-    ],
-)
-def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, high: float) -> None:
-    assert wilson_pct(correct, images) == pytest.approx((low, high), abs=0.01)
-    mirrored = wilson_pct(images - correct, images)
-    assert mirrored == pytest.approx((100 - high, 100 - low), abs=0.01)
-
-
-def test_without_images_nothing_is_known() -> None:
-    assert wilson_pct(0, 0) == (0.0, 100.0)
-
-
-def test_the_interval_includes_its_share_to_the_last_bit() -> None:
-    for images in range(1, 400):
-        assert wilson_pct(images, images)[1] == 100.0
-        assert wilson_pct(0, images)[0] == 0.0
-        low, high = wilson_pct(images // 3, images)
-        assert low <= 100 * (images // 3) / images <= high
 
 
 def test_a_confusion_matrix_has_true_classes_in_its_rows() -> None:

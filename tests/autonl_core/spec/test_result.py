@@ -99,6 +99,7 @@ RESULTS = st.builds(
     machine=JSON_OBJECTS,
     baselines=st.lists(BASELINES, max_size=2).map(tuple),
     classes=st.lists(CLASSES, max_size=2).map(tuple),
+    test_right=st.none() | WORDS,
     init=st.none() | STARTS,
 )
 

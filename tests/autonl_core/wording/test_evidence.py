@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
-from autonl_core.wording.evidence import beside_guessing, differ, gap_may_be_chance, least_difference, tail
+from autonl_core.wording.evidence import (
+    beside_guessing,
+    chance_of_difference,
+    differ,
+    gap_may_be_chance,
+    least_difference,
+    tail,
+    wilson_pct,
+)
 
 
 def test_chances_by_hand() -> None:
@@ -67,7 +75,9 @@ def test_differences_are_judged_as_by_scipy(images: int) -> None:
     for first in {0, 1, images // 2, images - 1, images}:
         for second in {0, images // 3, images}:
             table = [[first, images - first], [second, images - second]]
-            assert differ(first, second, images) == (fisher_exact(table).pvalue < 0.05)
+            expected = fisher_exact(table).pvalue
+            assert differ(first, second, images) == (expected < 0.05)
+            assert chance_of_difference(first, second, images) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("images", [1, 3, 4, 10, 60, 1000, 10_000])
@@ -106,3 +116,30 @@ def test_a_gap_to_the_mean_of_many_networks_needs_enough_images() -> None:
     assert not gap_may_be_chance(11.0, 2.0, 30)
     assert gap_may_be_chance(11.0, 2.0, 10)
     assert gap_may_be_chance(1.0, 2.0, 1000)
+
+
+@pytest.mark.parametrize(
+    ("correct", "images", "low", "high"),
+    [  # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+        (81, 263, 25.53, 36.62),
+        (15, 148, 6.24, 16.05),
+        (0, 20, 0.0, 16.11),
+        (1, 29, 0.61, 17.18),
+    ],
+)
+def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, high: float) -> None:
+    assert wilson_pct(correct, images) == pytest.approx((low, high), abs=0.01)
+    mirrored = wilson_pct(images - correct, images)
+    assert mirrored == pytest.approx((100 - high, 100 - low), abs=0.01)
+
+
+def test_without_images_nothing_is_known() -> None:
+    assert wilson_pct(0, 0) == (0.0, 100.0)
+
+
+def test_the_interval_includes_its_share_to_the_last_bit() -> None:
+    for images in range(1, 400):
+        assert wilson_pct(images, images)[1] == 100.0
+        assert wilson_pct(0, images)[0] == 0.0
+        low, high = wilson_pct(images // 3, images)
+        assert low <= 100 * (images // 3) / images <= high
