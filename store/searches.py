@@ -14,6 +14,7 @@ from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS
 from autonl_core.spec.config import NO_INIT, SearchConfig
 from autonl_core.spec.result import SearchResult
 from store.answers import expiry
+from store.compared_searches import ComparedSearch, read_compared
 from store.conditions import is_queued
 from store.db import Database, now
 from store.errors import (
@@ -107,6 +108,11 @@ class SearchStore:
         """The searches that differ from this one only in the seed, with this one, by seed. Raises NotFound."""
         with self._database.read_scope() as session:
             return all_repeats(session, _get(session, search_id))
+
+    def compared(self, search_ids: Sequence[str]) -> Sequence[ComparedSearch]:
+        """These searches with what belongs to them, in this order. Raises NotFound if one of them does not exist."""
+        with self._database.read_scope() as session:
+            return read_compared(session, search_ids)
 
     def attempts(self, search_id: str) -> Sequence[Attempt]:
         """All attempts of a search, oldest first."""

@@ -87,6 +87,9 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
                             ("get_doubtful_labels", "doubtful-labels"),
                             ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
         call(operation, "GET", f"{own}/{part}")
+    second = call("start_search", "POST", "/searches", SEARCH | {"train": {"epochs": 20}})
+    run_to_success(stores, folder)
+    call("compare_searches", "GET", f"/comparison?search_id={started['id']}&search_id={second['id']}")
     call("get_architecture", "GET", f"/architectures/{samples.architecture().arch_id}")
     record_models(recorder, stores, folder, started["id"])
     cancelled = call("start_search", "POST", "/searches", SEARCH)

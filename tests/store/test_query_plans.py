@@ -66,6 +66,7 @@ INDEXES = {
 OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "shown": lambda stores, search_id: stores.searches.shown(search_id),
     "repeats": lambda stores, search_id: stores.searches.repeats(search_id),
+    "compared": lambda stores, search_id: stores.searches.compared([search_id]),
     "counts": lambda stores, _: stores.searches.count_by_state(),
     "queued by class": lambda stores, _: stores.searches.queued_by_class(),
     "datasets": lambda stores, _: stores.datasets.page(1),
@@ -95,7 +96,7 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "webhook clean up": lambda stores, _: stores.webhook_sending.clean_up(),
 }
 
-OF_A_TENANT = ("shown", "repeats", "datasets", "events", "news", "compute estimate", "metrics", "queue")
+OF_A_TENANT = ("shown", "repeats", "compared", "datasets", "events", "news", "compute estimate", "metrics", "queue")
 
 
 @contextmanager
