@@ -49,6 +49,7 @@ class AsyncClient(AwaitingCaller):
     pause = _awaited(search_operations.pause)
     resume = _awaited(search_operations.resume)
     change_labels = _awaited(search_operations.change_labels)
+    compare = _awaited(search_operations.compare)
     usage = _awaited(search_operations.usage)
     delete_search = _awaited(search_operations.delete_search)
     download = _awaited(search_operations.download)

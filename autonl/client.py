@@ -53,6 +53,7 @@ class Client(BlockingCaller):
     pause = _blocking(search_operations.pause)
     resume = _blocking(search_operations.resume)
     change_labels = _blocking(search_operations.change_labels)
+    compare = _blocking(search_operations.compare)
     usage = _blocking(search_operations.usage)
     delete_search = _blocking(search_operations.delete_search)
     download = _blocking(search_operations.download)

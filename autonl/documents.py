@@ -135,6 +135,10 @@ def repeats(search_id: str) -> Call[Document]:
     return get(f"{_of_search(search_id)}/repeats")
 
 
+def comparison(search_ids: Sequence[str]) -> Call[Document]:
+    return get("/comparison", {"search_id": tuple(search_ids)})
+
+
 def usage(first: str | None = None, last: str | None = None) -> Call[Document]:
     return get("/usage", {"from": first, "to": last})
 

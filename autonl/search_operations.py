@@ -12,6 +12,7 @@ from autonl import documents
 from autonl.errors import AutonlError
 from autonl.event_stream import follow_events
 from autonl.input_operations import OnBytes
+from autonl.models.comparisons import Comparison
 from autonl.models.reading import read
 from autonl.models.searches import Event, Plan, Search, SearchSummary
 from autonl.retries import patiently
@@ -115,6 +116,11 @@ def resume(search_id: str, max_compute_s: float | None = None) -> Call[Search]:
 def change_labels(search_id: str, labels: Mapping[str, str | None]) -> Call[Search]:
     """Set these labels of a search; None removes one, and others stay."""
     return read(Search, (yield from documents.change_labels(search_id, labels)))
+
+
+def compare(*search_ids: str) -> Call[Comparison]:
+    """Two to five searches side by side: settings that differ, figures, and how sure a difference of accuracy is."""
+    return read(Comparison, (yield from documents.comparison(search_ids)))
 
 
 def usage(first: str | None = None, last: str | None = None) -> Call[documents.Document]:

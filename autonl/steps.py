@@ -21,7 +21,7 @@ _REPEATABLE = ("GET", "HEAD", "PUT", "DELETE")
 
 T = TypeVar("T")
 ItemT_co = TypeVar("ItemT_co", covariant=True)
-Params = Mapping[str, str | int | float | None]  # None: not sent
+Params = Mapping[str, str | int | float | tuple[str, ...] | None]  # None: not sent; a tuple: repeated
 
 
 @dataclass(frozen=True)

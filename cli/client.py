@@ -63,6 +63,9 @@ class Client:
     def repeats(self, search_id: str) -> Document:
         return self._run(documents.repeats(search_id))
 
+    def comparison(self, search_ids: Sequence[str]) -> Document:
+        return self._run(documents.comparison(search_ids))
+
     def searches(self, **filters: str | int | None) -> Document:
         return self._run(documents.searches(**filters))
 

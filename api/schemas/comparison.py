@@ -50,7 +50,8 @@ class ComparedSearchView(View):
         description=f"largest sum of maps needed at once, float32, one image; {_BEST}"
     )
     test_top1_pct: float | None = Field(description=_RESULT)
-    test_top1_interval: tuple[float, float] | None = Field(description=f"95% interval in percent (Wilson), {_RESULT}")
+    test_top1_low_pct: float | None = Field(description=f"lower end of the 95% interval (Wilson), {_RESULT}")
+    test_top1_high_pct: float | None = Field(description=f"upper end, {_RESULT}")
     test_correct: int | None = Field(description=_RESULT)
     test_images: int | None = Field(description=_RESULT)
     file_bytes: dict[str, int] = Field(description="size of the network by format; empty: no result yet")
@@ -63,6 +64,7 @@ class ComparedSearchView(View):
     @classmethod
     def of(cls, compared: ComparedSearch, result: SearchResult | None, arch: ArchSpec | None) -> Self:
         search, best = compared.search, compared.best
+        low_pct, high_pct = wilson_pct(result.test_correct, result.test_images) if result else (None, None)
         return cls(
             search_id=search.id,
             state=search.state,
@@ -76,7 +78,8 @@ class ComparedSearchView(View):
             resolution=arch.resolution if arch else None,
             peak_activation_bytes=peak_activation_bytes(arch) if arch else None,
             test_top1_pct=result.architecture.test_top1_pct if result else None,
-            test_top1_interval=wilson_pct(result.test_correct, result.test_images) if result else None,
+            test_top1_low_pct=low_pct,
+            test_top1_high_pct=high_pct,
             test_correct=result.test_correct if result else None,
             test_images=result.test_images if result else None,
             file_bytes=_file_bytes(result) if result else {},

@@ -73,7 +73,8 @@ def test_two_results_are_compared_image_by_image(client: httpx.Client, stores: S
         architecture.arch_id,
     )
     assert (first["test_top1_pct"], first["test_correct"], first["test_images"]) == (90.0, 90, 100)
-    assert first["test_top1_interval"] == pytest.approx([82.56, 94.48], abs=0.01)  # Wilson
+    ends = [first["test_top1_low_pct"], first["test_top1_high_pct"]]
+    assert ends == pytest.approx([82.56, 94.48], abs=0.01)  # Wilson
     assert (first["file_bytes"], first["latency_ms"]) == ({"onnx": 12}, {"onnx": {"1": 0.5}})
     assert (first["search_s"], first["compute_s"]) == (42.5, 60.0)
     assert (found["accuracies_comparable"], found["not_comparable"], found["latencies_comparable"]) == (True, [], True)

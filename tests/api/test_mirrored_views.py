@@ -38,7 +38,7 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),
     (ResolutionTrialView, ResolutionTrial, set()),
-    (ResultView, SearchResult, {"checkpoint", "networks"}),
+    (ResultView, SearchResult, {"checkpoint", "networks", "test_right"}),
     (NormalisationView, Normalisation, set()),
     (WeightProblemView, WeightProblem, set()),
 ]

@@ -128,6 +128,20 @@ def test_a_download_is_named_by_the_service_or_refused_with_the_reason(
     assert refused.value.type == "checkpoint-not-ready"
 
 
+def test_searches_are_compared(caller: Caller, service: httpx.Client, stores: Stores, tmp_path: Path) -> None:
+    url, finished = str(service.base_url), start(service)
+    run_to_success(stores, tmp_path)
+    waiting = start(service, seed=3)
+    found = caller.run(url, search_operations.compare(waiting, finished))
+    assert [one.search_id for one in found.searches] == [waiting, finished]
+    assert [one.test_correct for one in found.searches] == [None, samples.result().test_correct]
+    assert [(setting.path, setting.values) for setting in found.settings_that_differ] == [("seed", (3, 0))]
+    assert {layers.layers[0] for layers in found.layers} == {None}
+    assert (found.accuracies_comparable, found.accuracy_differences) == (False, ())
+    with pytest.raises(Refused, match="name 2 to 5"):
+        caller.run(url, search_operations.compare(finished))
+
+
 def test_labels_are_changed_and_searches_found_by_them(caller: Caller, service: httpx.Client) -> None:
     url = str(service.base_url)
     started = caller.run(url, search_operations.start_search("digits", "400k", labels={"team": "x"}))

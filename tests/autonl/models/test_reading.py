@@ -13,7 +13,7 @@ import pytest
 from api.app import create_app
 from autonl import UnexpectedResponse
 from autonl.errors import FieldProblem
-from autonl.models import inputs, results, searches, webhooks
+from autonl.models import comparisons, inputs, results, searches, webhooks
 from autonl.models.reading import read
 from store.settings import Settings
 
@@ -37,6 +37,14 @@ VIEWS = {
     results.Certificate: "CertificateView",
     results.Baseline: "BaselineResultView",
     results.ClassResult: "ClassResultView",
+    comparisons.Comparison: "ComparisonView",
+    comparisons.ComparedSearch: "ComparedSearchView",
+    comparisons.DifferingSetting: "DifferingSettingView",
+    comparisons.AccuracyDifference: "AccuracyDifferenceView",
+    comparisons.ComparedLayer: "ComparedLayerView",
+    comparisons.AlignedLayers: "AlignedLayersView",
+    comparisons.Recall: "RecallView",
+    comparisons.ComparedClass: "ComparedClassView",
     inputs.Dataset: "DatasetView",
     inputs.DatasetReport: "DatasetReportView",
     inputs.Finding: "DatasetProblemView",
@@ -53,6 +61,7 @@ VIEWS = {
 # What only the document has: too much detail for most programs.
 LEFT_OUT = {
     "SearchView": {"macs_counting_rule"},
+    "ComparisonView": {"macs_counting_rule"},
     "PlanView": {"macs_counting_rule", "valid"},
     "DatasetView": {"horizontal_flip", "grey_range"},
     "DatasetReportView": {"sizes", "formats", "duplicates", "pairs", "check_version"},
@@ -103,6 +112,8 @@ def sent_as(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
         if name in VIEWS.values():
             return str(name)
         return "object of any" if schemas[name].get("type") == "object" else "string"  # enumerations
+    if "type" not in schema:
+        return "any"
     if schema["type"] == "array":
         return f"array of {sent_as(schema['items'], schemas)}"
     if schema["type"] == "object":
