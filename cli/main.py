@@ -31,6 +31,11 @@ COMMANDS = (
         "cli.repeats:repeats",
         "Show how far the results of a repeated search spread.",
     ),
+    LazyCommand(
+        "compare",
+        "cli.compare:compare",
+        "Compare two to five searches: settings that differ, accuracy, cost, and the networks block by block.",
+    ),
     LazyCommand("events", "cli.searches:events", "Show the event log of a search, oldest event first."),
     LazyCommand("logs", "cli.logs:logs", "Show the end of what each attempt of a search printed."),
     LazyCommand(
