@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
@@ -23,20 +24,23 @@ Searches = Sequence[Mapping[str, Any]]
 def comparison_tables(found: Mapping[str, Any]) -> RenderableType:
     """All of a comparison, what matters most first."""
     searches = found["searches"]
-    parts: list[RenderableType] = [_figures(found), Text()]
-    parts += [*_accuracy_lines(found), Text()]
-    parts += [_settings(searches, found["settings_that_differ"]), Text()]
+    parts: list[RenderableType] = [_figures(found)]
+    parts += [_title("Accuracy"), *_accuracy_lines(found)]
+    parts += [_title("Settings that differ"), _settings(searches, found["settings_that_differ"])]
     if found["layers"]:
-        parts += [_layers(searches, found["layers"]), Text(_LEGEND, style="dim")]
+        parts += [_title("Networks, block by block"), _layers(searches, found["layers"]), Text(_LEGEND, style="dim")]
     if found["classes"]:
-        parts += [Text(), *_classes(searches, found["classes"])]
+        parts += [_title("Recognised by class, the most different first"), *_classes(searches, found["classes"])]
     return Group(*parts)
 
 
-def _table(title: str, searches: Searches, *before: str) -> Table:
+def _title(words: str) -> Text:
+    return Text(f"\n{words}", style="bold")
+
+
+def _table(searches: Searches, *before: str) -> Table:
     """A column for each search, after those named `before`."""
     table = plain_table()
-    table.title, table.title_justify, table.title_style = title, "left", "bold"
     for name in before:
         table.add_column(name, no_wrap=True)
     for letter in ascii_uppercase[: len(searches)]:
@@ -46,7 +50,7 @@ def _table(title: str, searches: Searches, *before: str) -> Table:
 
 def _figures(found: Mapping[str, Any]) -> Table:
     searches = found["searches"]
-    table = _table("Searches", searches, "")
+    table = _table(searches, "")
     rows: list[tuple[str, Iterable[RenderableType]]] = [
         ("search", (each["search_id"] for each in searches)),
         ("state", (state_text(each["state"]) for each in searches)),
@@ -109,9 +113,9 @@ def _number(number: int | None) -> str:
 def _accuracy_lines(found: Mapping[str, Any]) -> list[Text]:
     """Of each pair, which is ahead, and whether that may be chance; or why they cannot be compared."""
     letters = {search["search_id"]: letter for search, letter in zip(found["searches"], ascii_uppercase, strict=False)}
-    lines = [Text("Accuracy", style="bold"), *(Text(_difference(each, letters)) for each in _pairs(found))]
+    lines = [Text(_difference(each, letters)) for each in _pairs(found)]
     lines += [Text(f"Not comparable: {reason}.", style="yellow") for reason in found["not_comparable"]]
-    if len(lines) == 1:
+    if not lines:
         lines.append(Text("Fewer than two results yet, so there is nothing to compare.", style="dim"))
     elif any(not each["paired"] for each in _pairs(found)):
         note = "Errors are upper limits: it is not stored of all results which images they get right."
@@ -136,8 +140,8 @@ def _difference(difference: Mapping[str, Any], letters: Mapping[str, str]) -> st
 
 def _settings(searches: Searches, settings: Searches) -> RenderableType:
     if not settings:
-        return Text("The settings are the same.")
-    table = _table("Settings that differ", searches, "")
+        return Text("none: the settings are the same")
+    table = _table(searches, "")
     for setting in settings:
         table.add_row(Text(setting["path"], style="dim"), *(Text(_value(value)) for value in setting["values"]))
     return table
@@ -149,7 +153,7 @@ def _value(value: Any) -> str:
 
 def _layers(searches: Searches, layers: Searches) -> Table:
     """From input to output; places that are not the same in all networks are marked."""
-    table = _table("Networks, block by block", searches, "", "")
+    table = _table(searches, "", "")
     for place in layers:
         style = "" if place["equal"] else "bold"
         mark = Text("" if place["equal"] else "≠", style="bold yellow")
@@ -160,8 +164,7 @@ def _layers(searches: Searches, layers: Searches) -> Table:
 def _layer(layer: Mapping[str, Any] | None) -> str:
     if layer is None:
         return "-"
-    # "ir_r1_k5_s1_e3_c24" -> "k5 s1 e3 c24": it is one block, and its expansion says which kind
-    words = layer["notation"].split("_", 2)[2].replace("_", " ") if layer["notation"] else layer["summary"]
+    words = re.sub(r"^(?:(?:ir|ds)_r1|cn)_", "", layer["notation"]).replace(" | ", " ").replace("_", " ")
     return f"{words}, {short_macs(layer['macs'])}"
 
 
@@ -170,7 +173,7 @@ def _classes(searches: Searches, classes: Searches) -> list[RenderableType]:
     differing = sorted((each for each in classes if _spread(each) > 0), key=_spread, reverse=True)
     if not differing:
         return [Text("All results recognise as many images of every class.")]
-    table = _table("Recognised by class, the most different first", searches, "class", "images")
+    table = _table(searches, "class", "images")
     for each in differing[:_SHOWN_CLASSES]:
         recalls = (pct(result and result["recall_pct"], 1) for result in each["results"])
         table.add_row(Text(each["name"]), f"{each['test_images']:,}", *recalls)

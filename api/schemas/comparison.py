@@ -123,7 +123,7 @@ class AccuracyDifferenceView(View):
 @mirrors(
     ComparedLayer,
     descriptions={
-        "notation": "of a block, as in arch strings; null: stem and head",
+        "notation": "as in arch strings; of a head with the classifier",
         "out_size": "height and width of the output in pixels",
     },
 )

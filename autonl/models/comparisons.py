@@ -63,7 +63,7 @@ class ComparedLayer:
     """Stem, block, or head with all that follows it."""
 
     summary: str
-    notation: str | None
+    notation: str
     out_channels: int
     out_size: int
     macs: int

@@ -43,7 +43,7 @@ def test_the_one_that_is_behind_is_named_second(service: httpx.Client, stores: S
     assert "B is 10.00 points ahead of A" in autonl("compare", one, other).stdout
     same = finished(service, stores, scored(80))
     assert "A and B are equal (standard error 0.00, p = 1): may be chance" in autonl("compare", one, same).stdout
-    assert "The settings are the same." in autonl("compare", one, same).stdout
+    assert "none: the settings are the same" in autonl("compare", one, same).stdout
 
 
 def test_short_ids_are_taken_and_what_has_no_result_yet_says_so(service: httpx.Client) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autonl_core.spec.arch import ArchSpec, BlockSpec
-from autonl_core.spec.arch_string import encode_block
+from autonl_core.spec.arch_string import encode, encode_block
 from autonl_core.spec.macs import block_macs, block_params, block_sizes, count_params, head_macs, out_size, stem_macs
 
 Place = tuple[int, int]  # stage and block in it, from 1; the stem is before them, the head after them
@@ -19,12 +19,12 @@ class ComparedLayer:
 
     Args:
         summary: in words.
-        notation: of a block, as in arch strings; of stem and head, None.
+        notation: as in arch strings; of a head with that of the classifier.
         out_size: height and width of its output in pixels; of a head, 1.
     """
 
     summary: str
-    notation: str | None
+    notation: str
     out_channels: int
     out_size: int
     macs: int
@@ -100,7 +100,7 @@ def _layers(arch: ArchSpec) -> Iterator[tuple[Place, ComparedLayer]]:
 def _stem(arch: ArchSpec) -> ComparedLayer:
     return ComparedLayer(
         summary=f"conv 3×3, stride {arch.stem_stride}",
-        notation=None,
+        notation=encode(arch).split(" | ")[1],
         out_channels=arch.stem_channels,
         out_size=out_size(arch.resolution, arch.stem_stride),
         macs=stem_macs(arch.stem_channels, arch.stem_stride, arch.resolution).total,
@@ -128,7 +128,7 @@ def _head(arch: ArchSpec, size: int) -> ComparedLayer:
     before = 29 * arch.stem_channels + sum(block_params(block) for block in arch.blocks)
     return ComparedLayer(
         summary=f"conv 1×1 to {arch.head_channels}, global average pooling{hidden}, linear to {arch.num_classes}",
-        notation=None,
+        notation=" | ".join(encode(arch).split(" | ")[-2:]),
         out_channels=arch.num_classes,
         out_size=1,
         macs=head_macs(width, arch.head_channels, arch.num_classes, size, arch.hidden_channels).total,

@@ -56,7 +56,11 @@ def test_the_head_says_what_it_has() -> None:
     head = aligned_layers([hidden])[-1].layers[0]
     assert head is not None
     assert head.summary == "conv 1×1 to 64, global average pooling, linear to 100, linear to 10"
-    assert (head.notation, head.out_size, head.macs) == (None, 1, 16 * 16 * 64 * (8 + 1) + 64 * 100 + 100 * 10)
+    assert (head.notation, head.out_size) == ("cn_k1_s1_c64 fc100 | fc10", 1)
+    assert head.macs == 16 * 16 * 64 * (8 + 1) + 64 * 100 + 100 * 10
+    stem = aligned_layers([hidden])[0].layers[0]
+    assert stem is not None
+    assert (stem.summary, stem.notation, stem.out_channels) == ("conv 3×3, stride 2", "cn_k3_s2_c8", 8)
 
 
 def test_a_block_in_words() -> None:
