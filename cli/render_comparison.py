@@ -17,6 +17,7 @@ from cli.render import pct, plain_table, short_macs, short_time, state_text
 from cli.render_search import labels_text
 
 _SHOWN_CLASSES = 10
+_LEAST_SHOWN = 0.001  # of probabilities
 _LEGEND = "≠: not the same; k: kernel, s: stride, e: expansion, c: channels, se: squeeze-excite, nl: LightNL; with MACs"
 Searches = Sequence[Mapping[str, Any]]
 
@@ -113,7 +114,7 @@ def _number(number: int | None) -> str:
 def _accuracy_lines(found: Mapping[str, Any]) -> list[Text]:
     """Of each pair, which is ahead, and whether that may be chance; or why they cannot be compared."""
     letters = {search["search_id"]: letter for search, letter in zip(found["searches"], ascii_uppercase, strict=False)}
-    lines = [Text(_difference(each, letters)) for each in _pairs(found)]
+    lines = [Text(difference_text(each, letters)) for each in _pairs(found)]
     lines += [Text(f"Not comparable: {reason}.", style="yellow") for reason in found["not_comparable"]]
     if not lines:
         lines.append(Text("Fewer than two results yet, so there is nothing to compare.", style="dim"))
@@ -128,14 +129,16 @@ def _pairs(found: Mapping[str, Any]) -> Searches:
     return pairs
 
 
-def _difference(difference: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+def difference_text(difference: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+    """Which of two results is ahead, and whether that may be chance; `letters` by the id of a search."""
     one, other = letters[difference["search_id"]], letters[difference["other_id"]]
     points = difference["points"]
     if points < 0:
         one, other, points = other, one, -points
     ahead = f"{one} is {points:.2f} points ahead of {other}" if points else f"{one} and {other} are equal"
     judged = "may be chance" if difference["may_be_chance"] else "more than chance"
-    return f"{ahead} (standard error {difference['error_points']:.2f}, p = {difference['chance']:.2g}): {judged}"
+    p = "p < 0.001" if difference["chance"] < _LEAST_SHOWN else f"p = {difference['chance']:.2g}"
+    return f"{ahead} (standard error {difference['error_points']:.2f}, {p}): {judged}"
 
 
 def _settings(searches: Searches, settings: Searches) -> RenderableType:

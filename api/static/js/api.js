@@ -41,6 +41,8 @@ export const listSearches = (state, pageToken) =>
   call(`/searches?${query({ state, page_token: pageToken, page_size: 20 })}`);
 export const getFinished = (dataset) => call(`/searches?${query({ dataset, state: "succeeded", page_size: 10 })}`);
 export const getSearch = (id) => call(`/searches/${id}`);
+/** Two to five searches side by side. */
+export const getComparison = (ids) => call(`/comparison?${new URLSearchParams(ids.map((id) => ["search_id", id]))}`);
 export const getTradeOff = (search) => call(search.links["trade-off"]);
 export const getDoubtfulLabels = (search) => call(search.links["doubtful-labels"]);
 /** Make the dataset `name` of another one, without the images `left_out`. */

@@ -1,6 +1,7 @@
 // The list of searches, newest first.
 
 import { listSearches } from "./api.js";
+import { choice, showChoice, startChoice } from "./compare_choice.js";
 import { byId, h, refresh } from "./dom.js";
 import * as format from "./format.js";
 
@@ -8,6 +9,7 @@ const SHOWN_OF_ID = 6; // two searches of the same dataset and budget differ in 
 let pages = 1; // how many pages are shown; "Show older" adds one
 
 export function startList() {
+  startChoice();
   byId("state-filter").addEventListener("change", () => {
     pages = 1;
     refreshList();
@@ -34,7 +36,10 @@ export async function refreshList() {
     return;
   }
   byId("more-searches").hidden = !token;
+  const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
   refresh(list, searches.length ? searches.map(row) : h("li", { class: "empty" }, "None yet. Start one above."));
+  if (focused && !list.contains(document.activeElement)) document.getElementById(focused)?.focus(); // its row was built anew
+  showChoice(searches, !token && !byId("state-filter").value);
 }
 
 function row(search) {
@@ -44,10 +49,11 @@ function row(search) {
   const live = ["running", "pausing", "paused", "cancelling"].includes(search.state);
   return h(
     "li",
-    {},
+    { class: "search-item" },
+    choice(search),
     h(
       "a",
-      { href: path, class: "search-row", "aria-current": current ? "page" : null },
+      { href: path, id: `open-${search.id}`, class: "search-row", "aria-current": current ? "page" : null },
       h("span", { class: "search-name" }, search.dataset, h("span", { class: "at" }, ` ≤ ${format.macs(search.flops_budget)} · `, h("code", {}, search.id.slice(0, SHOWN_OF_ID)))),
       h("span", { class: `badge ${search.state}` }, search.state),
       h("span", { class: "search-note" }, note(search)),

@@ -1,6 +1,7 @@
 // The page: which view is shown, and when it is refreshed.
 
 import { getReady } from "./api.js";
+import { showComparison } from "./compare.js";
 import { showDataset, showDatasets } from "./datasets.js";
 import { showDetail, showWelcome } from "./detail.js";
 import { byId, h, replace } from "./dom.js";
@@ -19,6 +20,7 @@ let leave = () => {}; // stops the background updates of the current view
 const VIEWS = [
   [/^#\/searches\/([0-9a-f]+)$/, (main, id) => showDetail(main, id, refreshList)],
   [/^#\/searches\/(.+)$/, missing("search")],
+  [/^#\/compare\/([0-9a-f]+(?:,[0-9a-f]+){1,4})$/, showComparison],
   [/^#\/datasets\/([A-Za-z0-9._-]+)$/, showDataset],
   [/^#\/datasets\/(.+)$/, missing("dataset")],
   [/^#\/datasets$/, showDatasets],
