@@ -68,7 +68,7 @@ function accuracy({ searches, accuracy_differences: differences, not_comparable:
     differences.length ? h("ul", { class: "differences" }, differences.map((one) => h("li", {}, ahead(one, ids)))) : null,
     reasons.map((reason) => h("p", { class: "notice" }, format.sentence(reason))),
     differences.some(({ paired }) => !paired) ? h("p", { class: "hint" }, "Errors are upper limits: it is not stored of all results which images they get right.") : null,
-    differences.length ? h("p", { class: "hint" }, "On test images. p: how often equally good networks would differ so much. Where it may be chance, choose by cost.") : null,
+    differences.length ? h("p", { class: "hint" }, "On test images. p: how often equally good networks would differ so much. Where it may be chance, choose by cost. Luck with the seed is not part of it: repeat a search to see that.") : null,
   ];
 }
 

@@ -55,7 +55,7 @@ function show() {
   for (const box of document.querySelectorAll("#searches .choose")) {
     const id = box.id.slice("choose-".length);
     box.checked = chosen.has(id);
-    // As the list is built next time, so that it is not built anew.
+    // As the list builds it next time, which then has nothing to change.
     box.toggleAttribute("checked", box.checked);
     box.disabled = isFull(id);
   }

@@ -38,7 +38,7 @@ export async function refreshList() {
   byId("more-searches").hidden = !token;
   const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
   refresh(list, searches.length ? searches.map(row) : h("li", { class: "empty" }, "None yet. Start one above."));
-  if (focused && !list.contains(document.activeElement)) document.getElementById(focused)?.focus(); // its row was built anew
+  if (focused && !list.contains(document.activeElement)) document.getElementById(focused)?.focus(); // its row was built again
   showChoice(searches, !token && !byId("state-filter").value);
 }
 
