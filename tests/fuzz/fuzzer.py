@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,11 +15,9 @@ from schemathesis.engine import events, from_schema
 from schemathesis.hooks import unregister
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from api.problems import TYPES
-from tests.api.http_service import CONTENT
+from tests.fuzz.configuration import configuration
 from tests.fuzz.seeded_service import Stock
 
-STREAM_S = 1.0  # how long a stream of events is listened to at most
 # Refusals of well-formed requests that no schema can express: they depend on stored data, on the operator's settings,
 # or on combinations of fields. Every other refusal of a request that fits the description is a defect.
 _SEMANTIC_PROBLEMS = {
@@ -81,14 +78,14 @@ def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int
     Args:
         key: sent with every request that needs one, except by the checks of what happens without.
     """
-    described = _config(base_url, stocked, max_examples, max_scenarios)
+    described = configuration(base_url, stocked, max_examples, max_scenarios)
     if key is not None:
         described["auth"] = {"openapi": {"key": {"bearer": key}}}
     config = schemathesis.Config.from_dict(described)
     schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json", config=config)
     schema.hook(filter_failure)
     outcome = Outcome()
-    with _timing(outcome):
+    with _hooks(outcome, key):
         for event in from_schema(schema).execute():
             if isinstance(event, events.ScenarioFinished):
                 _note(outcome, event)
@@ -129,152 +126,19 @@ def _is_integral_float(error: dict[str, str], body: Any) -> bool:
     return isinstance(body, float) and body.is_integer()
 
 
-def _config(base_url: str, stocked: Stock, max_examples: int, max_scenarios: int) -> dict[str, Any]:
-    """Every check, every phase, valid and invalid data; half of the ids are real."""
-    generation = {"mode": "all", "deterministic": True, "no-shrink": True, "max-examples": max_examples}
-    return {
-        "seed": 1,
-        "base-url": base_url,
-        "request-timeout": 5 * STREAM_S,
-        "max-stream-events": 1,
-        "continue-on-failure": True,
-        "warnings": False,
-        "suppress-health-check": ["too_slow"],  # to generate data: of a busy machine, not of the service
-        "generation": generation,
-        "phases": {
-            "coverage": {"generate-duplicate-query-parameters": True},
-            "stateful": {"generation": generation | {"max-examples": max_scenarios}},
-        },
-        "checks": {"enabled": True, "max_response_time": 2},
-        "dictionaries": {
-            "searches": {"values": stocked.searches},
-            "finished": {"values": stocked.finished},
-            "kept": {"values": stocked.kept},
-            "deleted": {"values": [*stocked.deleted, stocked.searches[0]]},  # which never ends: no worker runs it
-            **{name: {"values": ids} for name, ids in stocked.controlled.items()},
-            "architectures": {"values": [stocked.arch_id]},
-            "datasets": {"values": stocked.datasets},
-            "paths": {"values": stocked.dataset_paths},
-            "keys": {"values": [stocked.key]},
-            "key_ids": {"values": [stocked.key_id]},
-            "budgets": {"values": [400_000, "400k", "0.35M"]},
-            "tags": {"values": ["*", '"none", *']},
-            "moments": {"values": ["2026-01-31T12:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]},
-            "problems": {"values": list(TYPES)},
-            "formats": {"values": ["safetensors"]},
-            "kept_datasets": {"values": [stocked.kept_dataset]},
-            "labels": {"values": [0, 1]},
-            "weights": {"values": [*stocked.weights, "efficientnet-lite0"]},
-            "webhooks": {"values": [stocked.webhook_id]},
-            "deleted_webhooks": {"values": stocked.deleted_webhooks},
-            "deliveries": {"values": [stocked.delivery_id]},
-            "models": {"values": stocked.models},
-            "aliases": {"values": stocked.aliases},
-            "numbers": {"values": [3, 4, 5]},
-            "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
-            "file_tags": {"values": [f'"{hashlib.sha256(CONTENT).hexdigest()}"', '"of-another-file"']},
-            "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
-        },
-        "parameters": {
-            "path.search_id": _sometimes("searches"),
-            "query.created_after": _sometimes("moments"),
-            "query.search_id": _sometimes("finished"),
-            "path.arch_id": _sometimes("architectures", 0.8),
-            "body.dataset": _sometimes("datasets", 0.8),
-            "body.flops_budget": _sometimes("budgets", 0.8),
-            "body.path": _sometimes("paths"),
-            "path.webhook_id": _sometimes("webhooks", 0.8),
-            "path.delivery_id": _sometimes("deliveries", 0.8),
-            "query.before": _sometimes("deliveries"),
-            "path.model": _sometimes("models", 0.8),
-            "path.alias": _sometimes("aliases", 0.8),
-            "body.url": _sometimes("urls", 0.8),
-            "header.Range": _sometimes("ranges", 0.8),
-            "header.if-match": _sometimes("tags"),
-            "header.if-none-match": _sometimes("tags"),
-        },
-        "operations": [
-            {
-                "include-method": "DELETE",
-                "parameters": {"path.search_id": _sometimes("deleted"), "header.if-match": _sometimes("tags")},
-            },
-            *(
-                {
-                    "include-path": f"/searches/{{search_id}}/{name}",
-                    "parameters": {"path.search_id": _sometimes(name, 0.8), "header.if-match": _sometimes("tags")},
-                }
-                for name in stocked.controlled
-            ),
-            {
-                "include-path": "/webhooks/{webhook_id}",
-                "include-method": "DELETE",
-                "parameters": {"path.webhook_id": _sometimes("deleted_webhooks")},
-            },
-            {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
-            {"include-path": "/datasets/{name}/corrections", "parameters": {"path.name": _sometimes("kept_datasets")}},
-            {
-                "include-path": "/datasets/{name}/sheets/{label}",
-                "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},
-            },
-            # Of these, some are never deleted and have a report.
-            {
-                "include-path": "/searches/{search_id}/report",
-                "parameters": {
-                    "path.search_id": _sometimes("finished", 0.8),
-                    "header.if-none-match": _sometimes("tags"),
-                },
-            },
-            {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights", 0.8)}},
-            {
-                "include-path": "/models/{model}/aliases/{alias}",
-                "parameters": {"body.search_id": _sometimes("kept", 0.8)},
-            },
-            {
-                "include-path": "/models/{model}/aliases/{alias}/rollback",
-                "parameters": {"body.number": _sometimes("numbers", 0.8)},
-            },
-            {
-                "include-path": "/models/{model}/aliases/{alias}/checkpoint",
-                "parameters": {
-                    "query.format": _sometimes("formats", 0.8),
-                    "header.Range": _sometimes("ranges", 0.8),
-                    "header.if-range": _sometimes("file_tags", 0.8),
-                    "header.if-none-match": _sometimes("tags"),
-                },
-            },
-            {"include-path": "/keys/{key_id}", "parameters": {"path.key_id": _sometimes("key_ids", 0.8)}},
-            {"include-path": "/session", "parameters": {"body.key": _sometimes("keys", 0.8)}},
-            {"include-path": "/problems/{name}", "parameters": {"path.name": _sometimes("problems")}},
-            # Five headers and parameters together decide what is sent of a file.
-            {
-                "include-path": "/architectures/{arch_id}/checkpoint",
-                "parameters": {
-                    "path.arch_id": _sometimes("architectures", 0.8),
-                    "query.format": _sometimes("formats", 0.8),  # the only one that exists
-                    "query.search_id": _sometimes("kept", 0.8),
-                    "header.Range": _sometimes("ranges", 0.8),
-                    "header.if-range": _sometimes("file_tags", 0.8),
-                    "header.if-none-match": _sometimes("tags"),
-                },
-                "phases": {"fuzzing": {"generation": generation | {"max-examples": 3 * max_examples}}},
-            },
-        ],
-    }
-
-
-def _sometimes(dictionary: str, probability: float = 0.5) -> dict[str, Any]:
-    return {"dictionary": dictionary, "probability": probability}
-
-
 @contextmanager
-def _timing(outcome: Outcome) -> Iterator[None]:
-    """Time every request as a client does: from the call until the last byte has arrived."""
+def _hooks(outcome: Outcome, key: str | None) -> Iterator[None]:
+    """Time every request as a client does: from the call until the last byte has arrived. None revokes its own key."""
     started: dict[str, float] = {}
+    own_id = key and key.split("_")[1]
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
         # Only a stream from the beginning is sure to send an event soon; others may rightly stay silent for long.
         if case.path.endswith("/events") and (case.query or "last-event-id" in case.headers):
             case.headers["Accept"] = "application/json"
+        # Requests find ids in earlier answers, and without their key all later ones would be refused.
+        if case.method == "DELETE" and case.path_parameters.get("key_id", ...) == own_id:
+            case.path_parameters["key_id"] = "another"
         started[case.id] = time.perf_counter()
 
     def after_call(

@@ -35,6 +35,7 @@ class Stock:
     datasets: list[str]
     dataset_paths: list[str]
     kept_dataset: str  # never deleted by a request: it has contact sheets
+    deleted_datasets: list[str]  # in no other request, so that no search keeps them
     weights: list[str]
     key: str  # one that may sign in
     key_id: str  # another one, which may be revoked
@@ -47,8 +48,9 @@ class Stock:
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
     """Fill a new service. Datasets may be registered from `folder`."""
-    paths = [str(_pictures(folder / name)) for name in ("shapes", "more", "kept")]
-    for name, path in (("shapes", paths[0]), ("kept", paths[2])):
+    deleted_datasets = ["old", "older", "oldest"]
+    paths = [str(_pictures(folder / name)) for name in ("shapes", "more", "kept", *deleted_datasets)]
+    for name, path in (("shapes", paths[0]), *zip(("kept", *deleted_datasets), paths[2:], strict=True)):
         added = client.post("/datasets", json={"name": name, "path": path})
         assert added.status_code == 202, added.text
     check_datasets(stores.settings)
@@ -77,6 +79,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         datasets,
         dataset_paths,
         "kept",
+        deleted_datasets,
         weights,
         key["key"],
         revoked["id"],
