@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from api import problems
 from api.access import ReadStores
@@ -22,10 +23,11 @@ router = APIRouter(tags=["searches"])
 def _few_and_different(search_ids: list[str]) -> list[str]:
     if not LEAST_SEARCHES <= len(search_ids) <= MOST_SEARCHES:
         given = counted(len(search_ids), "search")
-        raise ValueError(f"names {given}; name {LEAST_SEARCHES} to {MOST_SEARCHES}: search_id=A&search_id=B")
+        message = f"names {given}; name {LEAST_SEARCHES} to {MOST_SEARCHES}: search_id=A&search_id=B"
+        raise PydanticCustomError("search_count", "{message}", {"message": message})
     twice = next((each for place, each in enumerate(search_ids) if each in search_ids[:place]), None)
     if twice is not None:
-        raise ValueError(f"names {twice} twice; name each search once")
+        raise PydanticCustomError("repeated_search", "{message}", {"message": f"names {twice} twice; name each once"})
     return search_ids
 
 

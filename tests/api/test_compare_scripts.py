@@ -101,6 +101,14 @@ def test_curves_are_by_phase_and_metric_and_training_comes_first() -> None:
     assert evaluate("curves.curvesOf(input)", [[], second], compare_curves="curves") == []  # of one point, no curve
 
 
+def test_letters_at_the_ends_of_curves_do_not_overlap() -> None:
+    names = [
+        {"place": place, "x": x, "y": y} for place, (x, y) in enumerate([(9, 50), (9, 52), (90, 51), (9, 98), (9, 99)])
+    ]
+    placed = {name["place"]: name["y"] for name in evaluate("curves.apart(input, 100)", names, compare_curves="curves")}
+    assert placed == {0: 50, 1: 62, 2: 51, 3: 88, 4: 100}
+
+
 def test_the_list_says_how_many_are_to_be_ticked() -> None:
     said = evaluate("[0, 1, 2, 5].map(choice.hint)", compare_choice="choice")
     assert said == [

@@ -157,7 +157,7 @@ def test_two_to_five_searches_that_exist_are_compared_each_once(client: httpx.Cl
         ([], "is required"),
         ([search_id], "names 1 search; name 2 to 5: search_id=A&search_id=B"),
         ([str(number) for number in range(6)], "names 6 searches; name 2 to 5: search_id=A&search_id=B"),
-        ([search_id, search_id], f"names {search_id} twice; name each search once"),
+        ([search_id, search_id], f"names {search_id} twice; name each once"),
     ):
         problem = refusal(client.get("/comparison", params={"search_id": search_ids}), 422, "invalid-request")
         (error,) = problem["errors"]

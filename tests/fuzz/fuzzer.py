@@ -45,6 +45,7 @@ _SEMANTIC_FIELD_CODES = {
     "parent_unfit",
     "path_not_allowed",
     "period",
+    "repeated_search",
     "too_many_labels",
     "unknown_dataset",
     "unknown_space",
@@ -85,7 +86,7 @@ def fuzz(base_url: str, stocked: Stock, *, max_examples: int, max_scenarios: int
     schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json", config=config)
     schema.hook(filter_failure)
     outcome = Outcome()
-    with _hooks(outcome, key):
+    with _hooks(outcome, key, stocked):
         for event in from_schema(schema).execute():
             if isinstance(event, events.ScenarioFinished):
                 _note(outcome, event)
@@ -127,7 +128,7 @@ def _is_integral_float(error: dict[str, str], body: Any) -> bool:
 
 
 @contextmanager
-def _hooks(outcome: Outcome, key: str | None) -> Iterator[None]:
+def _hooks(outcome: Outcome, key: str | None, stocked: Stock) -> Iterator[None]:
     """Time every request as a client does: from the call until the last byte has arrived. None revokes its own key."""
     started: dict[str, float] = {}
     own_id = key and key.split("_")[1]
@@ -139,6 +140,9 @@ def _hooks(outcome: Outcome, key: str | None) -> Iterator[None]:
         # Requests find ids in earlier answers, and without their key all later ones would be refused.
         if case.method == "DELETE" and case.path_parameters.get("key_id", ...) == own_id:
             case.path_parameters["key_id"] = "another"
+        # Dictionaries have no lists, and no two ids that are made up belong to searches.
+        if case.path == "/comparison" and case.meta is not None and case.meta.generation.mode.is_positive:
+            case.query["search_id"] = stocked.searches[: len(case.query["search_id"])]
         started[case.id] = time.perf_counter()
 
     def after_call(

@@ -54,12 +54,21 @@ export function curvesChart({ phase, name, curves }) {
 /** The letter of each curve at its end; where curves end together, one below the other. */
 function names(curves, x, y) {
   const ends = curves.map((curve, place) => ({ place, end: curve.at(-1) })).filter(({ end }) => end)
-    .map(({ place, end }) => ({ place, x: x.at(end.x) + 4, y: y.at(end.y) + 4 })).sort((a, b) => a.y - b.y);
-  ends.forEach((name, index) => {
-    const above = ends.slice(0, index).filter((other) => Math.abs(other.x - name.x) < LETTER);
-    name.y = Math.max(name.y, ...above.map((other) => other.y + LETTER));
+    .map(({ place, end }) => ({ place, x: x.at(end.x) + 4, y: y.at(end.y) + 4 }));
+  return apart(ends, HEIGHT - MARGIN.bottom).map((name) => svg("text", { class: `series-name series-${name.place + 1}`, x: name.x, y: name.y }, letter(name.place)));
+}
+
+/** Places of letters, moved down, and up again at the bottom, until those side by side do not overlap. */
+export function apart(names, bottom) {
+  const placed = names.map((name) => ({ ...name })).sort((a, b) => a.y - b.y);
+  const near = (name, others) => others.filter((other) => Math.abs(other.x - name.x) < LETTER).map((other) => other.y);
+  placed.forEach((name, index) => {
+    name.y = Math.max(name.y, ...near(name, placed.slice(0, index)).map((y) => y + LETTER));
   });
-  return ends.map((name) => svg("text", { class: `series-name series-${name.place + 1}`, x: name.x, y: name.y }, letter(name.place)));
+  placed.reverse().forEach((name, index) => {
+    name.y = Math.min(name.y, bottom, ...near(name, placed.slice(0, index)).map((y) => y - LETTER));
+  });
+  return placed;
 }
 
 function line(curve, place, x, y) {
