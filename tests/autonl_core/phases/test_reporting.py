@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.phases.reporting import READINGS, readings_of, used_settings, warnings_of
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import SearchResult
+from autonl_core.spec.right_images import count_right
 from autonl_core.spec.zoo import ZOO
 from tests.autonl_core.bundle.small_bundle import Made
 from tests.autonl_core.digit_archives import few_digits
@@ -92,6 +94,9 @@ def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, R
     assert sum(each.predicted for each in result.classes) == spec.test_images
     assert abs(sum(each.correct for each in result.classes) - result.test_correct) <= 1  # rounding may decide a tie
     assert all(each.correct <= min(each.test_images, each.predicted) for each in result.classes)
+    assert result.test_right is not None
+    assert count_right(result.test_right) == sum(each.correct for each in result.classes)
+    assert len(base64.b64decode(result.test_right)) == -(-spec.test_images // 8)
 
 
 NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher
