@@ -30,7 +30,7 @@ WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with Li
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
 # Standard errors by which a network has to be ahead of one that is independent of the search. On shared weights alone,
 # the best of two dozen is two ahead by luck, and networks that learn fast are ahead for a while (docs/search.md).
-_OF_INCUMBENT, _OF_INCUMBENT_UNTRAINED, _OF_OTHERS = 2.0, 4.0, 1.0
+_OF_INCUMBENT, _OF_INCUMBENT_UNTRAINED, _OF_OTHERS = 2.0, 4.0, 2.0
 
 
 @dataclass(frozen=True)
