@@ -106,7 +106,7 @@ def fine_tuning(settings: TeacherConfig) -> TrainConfig:
         warmup_epochs=1,
         weight_decay=1e-4,
         ema_decay=SHORT_EMA_DECAY,
-        bn_statistics=settings.bn_statistics,
+        bn_statistics=settings.bn_statistics or "batch",  # searches of earlier versions have none
     )
 
 

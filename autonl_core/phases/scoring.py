@@ -130,7 +130,7 @@ class _Scoring:
     def _with_weights(self, seated: list[Candidate]) -> tuple[Finalist, ...]:
         """The finalists with their share of the supernet's weights, or of those that it began with if these are better.
 
-        The weights of a teacher suit what is hardly cut, and sharing, which serves all networks at once, may spoil them.
+        The weights of a teacher suit what is hardly cut; sharing, which serves all networks, may spoil them.
         """
         run = self.run
         before = None if run.adapted is None else Supernet(run.table, seed=run.config.seed).to(run.device)

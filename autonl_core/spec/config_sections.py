@@ -105,7 +105,9 @@ class TeacherConfig(Strict):
     epochs: int = Field(default=5, ge=1, le=1000, description="passes over the training images by the whole network")
     batch_size: int = Field(default=32, ge=2, le=4096)
     lr: float = Field(default=0.001, gt=0, le=1, description="peak learning rate, of AdamW")
-    bn_statistics: BnStatistics = Field(default="batch", description=_BN_STATISTICS)
+    bn_statistics: BnStatistics | None = Field(
+        default=None, description=_BN_STATISTICS + "; null: fixed for up to 5,000 images that it learns from"
+    )
     resolution: int | None = Field(
         default=None, ge=32, le=512, description="pixels; null: by the budget and the size of the images"
     )

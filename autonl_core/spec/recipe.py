@@ -138,7 +138,7 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
     images = round(dataset.train_images * (1 - config.val_fraction))
     few = images < _FEW_IMAGES
     batch = {"batch_size": _SMALL_BATCH if few else _BATCH}
-    norms = {"bn_statistics": "fixed"} if images <= _FIXED_IMAGES else {}
+    norms = {"bn_statistics": "fixed" if images <= _FIXED_IMAGES else "batch"}
     lesson = {"weight": _FEW_WEIGHT} if few else {}
     shared = {**_SUPERNET, **batch, "epochs": _passes(_SHARED_IMAGES, images, 2, 16)}
     if config.parent is not None:
