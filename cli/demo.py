@@ -48,7 +48,7 @@ SEARCHES: Mapping[str, Mapping[str, Any]] = {
         "resolution": 96,
         "teacher": {"epochs": 6, "resolution": 96},
         "supernet": {"epochs": 1, "candidates": 6, "generations": 0, "finalists": 1},
-        "train": {"epochs": 11},
+        "train": {"epochs": 6, "bn_statistics": "fixed"},
     },
     "digits": {
         "dataset": "digits",

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class Network(nn.Module):
     def __init__(self, arch: ArchSpec, dropout: float = 0.0) -> None:
         super().__init__()
         self.arch = arch
-        self.fused = False
+        self.fused = self.fixed_statistics = False
         self.map_dtype: torch.dtype | None = None  # of everything before the classifier, if not that of its weights
         act, padding = arch.activation, arch.padding
         self.stem = ConvNorm(3, arch.stem_channels, 3, stride=arch.stem_stride, activation=act, padding=padding)
@@ -58,17 +58,28 @@ class Network(nn.Module):
             x = activate(self.hidden(x), self.arch.activation)  # (B, hidden_channels)
         return self.classifier(self.dropout(x))
 
-    def train_with(self, stochastic_depth: float, bn_momentum: float) -> None:
+    def train_with(self, stochastic_depth: float, bn_momentum: float, *, fixed_statistics: bool = False) -> None:
         """Set what is of no effect at inference: how often the last block is skipped, and how quick batch norms are.
 
-        Of n blocks, the i-th, counted from 0, is skipped with a chance of `stochastic_depth` i / n.
+        Of n blocks, the i-th, counted from 0, is skipped with a chance of `stochastic_depth` i / n. With
+        `fixed_statistics`, batch norms normalise by their running statistics in training too, and do not move them.
         """
+        self.fixed_statistics = fixed_statistics
         for index, block in enumerate(self.blocks):
             assert isinstance(block, MBConv)
             block.skip_chance = stochastic_depth * index / len(self.blocks)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = bn_momentum
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but batch norms of fixed statistics stay in evaluation mode."""
+        super().train(mode)
+        if mode and self.fixed_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def _may_run_in_parts(self) -> bool:
         """Not while batch norms must see the whole batch, nor while hooks, which expect to, look on."""

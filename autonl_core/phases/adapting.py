@@ -18,7 +18,7 @@ from autonl_core.phases.states import AdaptingState
 from autonl_core.phases.training import SHORT_EMA_DECAY, short_training
 from autonl_core.run.adapted import Adapted, network_of
 from autonl_core.run.epochs import run_epochs
-from autonl_core.run.pace import adapting_work, training_work
+from autonl_core.run.pace import adapting_work, begun_work, training_work
 from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import QUICK_IMAGES, SearchRun
@@ -29,6 +29,7 @@ from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
+from autonl_core.training.begin_fine_tuning import begin_fine_tuning
 from autonl_core.training.evaluate import Score, evaluate
 from autonl_core.training.trainer import Trainer
 
@@ -64,6 +65,9 @@ def _fine_tune(run: SearchRun, pretrained: Pretrained, state: AdaptingState | No
     """Train the whole network; its expanded channels are ordered by importance at the end."""
     epochs = run.config.teacher.epochs
     network = to_channels_last(pretrained.network()).to(run.device)
+    if state is None or state.trainer is None:
+        begin_fine_tuning(network, run.loader, run.fit)
+        run.reporter.add_work(begun_work(pretrained.teacher_macs, len(run.fit)))
     recipe = fine_tuning(run.config.teacher)
     trainer = Trainer(network, run.fit, run.loader, recipe, "teacher", epochs, run.parts, run.config.precision)
     if state is not None and state.trainer is not None:
@@ -102,6 +106,7 @@ def fine_tuning(settings: TeacherConfig) -> TrainConfig:
         warmup_epochs=1,
         weight_decay=1e-4,
         ema_decay=SHORT_EMA_DECAY,
+        bn_statistics=settings.bn_statistics or "batch",  # searches of earlier versions have none
     )
 
 

@@ -28,6 +28,7 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import scale_baseline
 from autonl_core.spec.macs import count_macs, count_params
 from autonl_core.spec.result import BaselineResult
+from autonl_core.training.begin_fine_tuning import begin_fine_tuning
 from autonl_core.training.evaluate import evaluate
 from autonl_core.training.trainer import Trainer
 
@@ -141,4 +142,7 @@ def _off_the_shelf(run: SearchRun, pretrained: Pretrained) -> Entrant:
     whole = pretrained.off_the_shelf
     assert whole is not None
     network = at_resolution(pretrained.network(), whole.arch.resolution)
-    return Entrant(to_channels_last(network).to(run.device), fine_tuning(run.config.teacher), whole.loader)
+    network = to_channels_last(network).to(run.device)
+    if whole.loader is not None:
+        begin_fine_tuning(network, whole.loader, whole.loader.data.train)
+    return Entrant(network, fine_tuning(run.config.teacher), whole.loader)

@@ -30,7 +30,7 @@ WITHOUT_LIGHT_NL = "without_light_nl"  # origin of the twin of a network with Li
 INDEPENDENT = ("uniform", "widest")  # origins of candidates that are independent of the search
 # Standard errors by which a network has to be ahead of one that is independent of the search. On shared weights alone,
 # the best of two dozen is two ahead by luck, and networks that learn fast are ahead for a while (docs/search.md).
-_OF_INCUMBENT, _OF_INCUMBENT_UNTRAINED, _OF_OTHERS = 2.0, 4.0, 1.0
+_OF_INCUMBENT, _UNTRAINED = 2.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,7 @@ def choose_finalists(
     independent = [candidate for candidate in ranking if candidate.origin in origins]
     if not independent or any(candidate in seated for candidate in independent):
         return seated
-    errors = _OF_OTHERS if incumbent is None else _OF_INCUMBENT_UNTRAINED
-    if len(seated) > 1 or not _clearly_ahead(best.right, independent[0].right, errors):
+    if len(seated) > 1 or not _clearly_ahead(best.right, independent[0].right, _UNTRAINED):
         seated[-1] = independent[0]
     return seated
 

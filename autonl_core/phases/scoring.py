@@ -35,6 +35,7 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.supernet.budget import project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.significance import chance_of
+from autonl_core.supernet.start import start_from
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.supernet.utilities import (
@@ -118,16 +119,33 @@ class _Scoring:
         if len(seated) == 1:  # nothing to compare: no training, no halving
             detail = {"chance": comparison.chance, "freed_epochs": comparison.freed_epochs}
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin, **detail})
-        finalists = tuple(
-            Finalist(c.choice, c.origin, c.loss, c.top1_pct, self.supernet.derive(c.choice).state_dict())
-            for c in seated
-        )
+        finalists = self._with_weights(seated)
         self._count(self._unscored)  # fewer were needed, for some were proposed twice
         self.run.reporter.event(
             EventKind.CANDIDATES_SCORED,
             {"count": len(ranking), "val_images": len(self.run.val), **comparison.to_json()},
         )
         return DerivingState(finalists, (), comparison)
+
+    def _with_weights(self, seated: list[Candidate]) -> tuple[Finalist, ...]:
+        """The finalists with their share of the supernet's weights, or of those that it began with if these are better.
+
+        The weights of a teacher suit what is hardly cut; sharing, which serves all networks, may spoil them.
+        """
+        run = self.run
+        before = None if run.adapted is None else Supernet(run.table, seed=run.config.seed).to(run.device)
+        if before is not None and run.adapted is not None:
+            start_from(before, run.adapted.beginning)
+        finalists = []
+        for one in seated:
+            loss, top1_pct, weights = one.loss, one.top1_pct, self.supernet
+            if before is not None and (own := score_choice(run, before, one.choice)).loss < loss:
+                detail = {"origin": one.origin, "loss": own.loss, "shared_loss": loss, "val_images": len(run.val)}
+                run.reporter.event(EventKind.TEACHER_WEIGHTS_KEPT, detail)
+                loss, top1_pct, weights = own.loss, own.top1_pct, before
+            network = weights.derive(one.choice).state_dict()
+            finalists.append(Finalist(one.choice, one.origin, loss, top1_pct, network))
+        return tuple(finalists)
 
     def _compared(self, ranking: list[Candidate], first: Candidate, twin: Candidate | None) -> Comparison:
         """What the scores say, and whether they say anything: if not, a final has nothing to choose between."""

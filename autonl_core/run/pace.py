@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from autonl_core.spec.config import OFF_THE_SHELF, UNIFORM, Baseline, SearchConfig
 from autonl_core.spec.progress import Phase
-from autonl_core.spec.search_work import finalist_trainings, scored_networks
+from autonl_core.spec.search_work import CLASSIFIER_IMAGES, finalist_trainings, scored_networks
 from autonl_core.supernet.learner import ALGORITHMS
 
 # Evaluating and exporting take about 25 s, whatever the work before was; a CPU does some 5 billion MACs a second.
@@ -90,6 +90,11 @@ def training_work(config: SearchConfig, teacher_macs: int = 0) -> float:
 def adapting_work(teacher_macs: int) -> float:
     """The same for the teacher itself."""
     return 3.0 * teacher_macs
+
+
+def begun_work(teacher_macs: int, images: int) -> float:
+    """Work of fitting the teacher's first classifier to its features of so many images, all of them."""
+    return float(teacher_macs * min(images, CLASSIFIER_IMAGES))
 
 
 def searching_work(config: SearchConfig, largest_macs: int, teacher_macs: int = 0) -> float:
@@ -207,4 +212,5 @@ class WorkPlan:
         """The training of the teacher."""
         if self.teaching.teacher_is_ready:
             return 0.0
-        return self.config.teacher.epochs * adapting_work(self.teaching.teacher_macs) * self.fit_images
+        macs, images = self.teaching.teacher_macs, self.fit_images
+        return self.config.teacher.epochs * adapting_work(macs) * images + begun_work(macs, images)

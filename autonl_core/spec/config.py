@@ -54,11 +54,11 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
-_SINCE_LAST_RELEASE = (  # unknown to it
-    "priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics",
-)  # fmt: skip
+# Unknown to it:
+_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics")
 _SINCE_LAST_RELEASE_IN = {  # by section
-    "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum"),
+    "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum", "bn_statistics"),
+    "teacher": ("bn_statistics",),
     "augment": ("whole_pictures",),
 }
 MIN_PART_IMAGES = 2  # of a batch part: batch norms need more than one

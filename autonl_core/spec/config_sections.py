@@ -17,6 +17,13 @@ OptimizerName = Literal["sgd", "adamw"]
 TrainOptimizerName = Literal["sgd", "adamw", "rmsprop"]
 
 
+BnStatistics = Literal["batch", "fixed"]
+_BN_STATISTICS = (
+    "what batch norms normalise by in training. batch: by the batch; fixed: by what the training images have in the "
+    "weights as they were at first, only where the search starts from pretrained weights, and better for few images"
+)
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -81,6 +88,7 @@ class TrainConfig(Strict):
     bn_momentum: float = Field(
         default=0.1, gt=0, le=1, description="share of a batch in the running statistics of batch norms, per step"
     )
+    bn_statistics: BnStatistics = Field(default="batch", description=_BN_STATISTICS)
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the weight average that is shipped; per step")
     class_balanced: bool = Field(
         default=False,
@@ -97,6 +105,9 @@ class TeacherConfig(Strict):
     epochs: int = Field(default=5, ge=1, le=1000, description="passes over the training images by the whole network")
     batch_size: int = Field(default=32, ge=2, le=4096)
     lr: float = Field(default=0.001, gt=0, le=1, description="peak learning rate, of AdamW")
+    bn_statistics: BnStatistics | None = Field(
+        default=None, description=_BN_STATISTICS + "; null: fixed for up to 5,000 images that it learns from"
+    )
     resolution: int | None = Field(
         default=None, ge=32, le=512, description="pixels; null: by the budget and the size of the images"
     )

@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     RESOLUTION_TRIED = "resolution_tried"
     RESOLUTION_CHOSEN = "resolution_chosen"
     HEAD_NARROWED = "head_narrowed"
+    TEACHER_WEIGHTS_KEPT = "teacher_weights_kept"
     SUPERNET_NOT_KEPT = "supernet_not_kept"
     RESUMED = "resumed"
     INEXACT_RESUME = "inexact_resume"

@@ -27,6 +27,7 @@ _TEACHER_IMAGES = 13_000  # passes of single images that fine-tune the whole net
 _SHARED_IMAGES = 9_000  # that adapt the shared weights
 _TRAIN_IMAGES = 70_000  # that train the chosen network
 _FEW_IMAGES, _SMALL_BATCH, _BATCH = 1_000, 16, 32  # few images take more steps than large batches leave
+_FIXED_IMAGES = 5_000  # up to so many, a teacher whose norms are fixed is better: measured with 270 and 2,149
 _FEW_WEIGHT = 0.5  # of a teacher that had few images itself
 _POLICY_IMAGES, _POLICY_PX = 20_000, 24  # up to so many images, of so many pixels or more, a policy is known to help
 # Of SGD for the chosen network, where that policy is the default, up to so many pixels: its rate, and passes of single
@@ -77,7 +78,8 @@ def settle(
     Raises:
         SpaceError: no space serves the resolution.
         BudgetError: no weights that `auto` may choose have a network for the budget.
-        WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network.
+        WeightSetError: there is no such weight set, or no space (or not the one asked for) has its network, or a
+            setting is for networks with pretrained weights alone.
         ParentError: it cannot go on from the search that it names.
     """
     parent = parent_id(config)
@@ -89,6 +91,11 @@ def settle(
     config = config.model_copy(update={"augment": _augment(config, dataset, name)})
     if name != NO_INIT:
         return _fine_tuning(config, dataset, known, name)
+    if config.train.bn_statistics == "fixed":
+        raise WeightSetError(
+            "train.bn_statistics 'fixed' normalises by what pretrained weights make of the images, and this search "
+            f"starts from random weights (init {NO_INIT!r}); leave it out, or set `init` to the name of a weight set"
+        )
     supernet = from_nothing(config) if parent is None else _with_defaults(config.supernet, **DERIVES_ONLY)
     space = config.search_space or space_within(config, dataset)  # what goes on from it later stays in it
     train = _train_from_nothing(config, dataset)
@@ -131,6 +138,7 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
     images = round(dataset.train_images * (1 - config.val_fraction))
     few = images < _FEW_IMAGES
     batch = {"batch_size": _SMALL_BATCH if few else _BATCH}
+    norms = {"bn_statistics": "fixed" if images <= _FIXED_IMAGES else "batch"}
     lesson = {"weight": _FEW_WEIGHT} if few else {}
     shared = {**_SUPERNET, **batch, "epochs": _passes(_SHARED_IMAGES, images, 2, 16)}
     if config.parent is not None:
@@ -140,11 +148,14 @@ def _fine_tuning(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
             "init": name,
             "search_space": family.name,
             "teacher": _with_defaults(
-                config.teacher, **batch, **lesson, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)
+                config.teacher, **batch, **norms, **lesson, epochs=_passes(_TEACHER_IMAGES, images, 3, 16)
             ),
             "supernet": _with_defaults(config.supernet, **shared),
             "train": _with_defaults(
-                config.train, **batch, epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60), **_TRAIN
+                config.train,
+                **batch,
+                epochs=_passes(_TRAIN_IMAGES, dataset.train_images, 12, 60),
+                **_TRAIN,
             ),
         }
     )

@@ -20,6 +20,7 @@ from autonl_core.spec.space_families import spaces_made_for
 
 _RANDOM, _RANDOM_OF_OTHERS = 8, 4  # scored for the comparison; the latter where the supernet is another search's
 _ALWAYS_SCORED = 5  # the best by slopes, `uniform`, `widest`, the best by scores, its twin
+CLASSIFIER_IMAGES = 10_000  # that the first classifier of a pretrained network is fitted to, at most
 _SUBNETS = 2  # that learn from each image of the supernet's training
 _TRAINING = 3  # forward, and twice that backward
 

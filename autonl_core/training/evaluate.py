@@ -207,6 +207,8 @@ def recalibrate_batch_norm(
     for norm in norms:
         norm.reset_running_stats()
     network.train()
+    for norm in norms:
+        norm.train()  # those of fixed statistics too
     for count, (x, _) in enumerate(first_images(batches, max_images), start=1):
         for norm in norms:
             norm.momentum = 1.0 / count  # plain average; None means the same, but every norm would read its own count

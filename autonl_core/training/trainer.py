@@ -15,6 +15,7 @@ from autonl_core.data.batches import BatchSource, Stream, random_stream
 from autonl_core.data.prepare import ImageSet
 from autonl_core.nn.network import Network
 from autonl_core.spec.config_sections import Precision, TrainConfig
+from autonl_core.training.adopt_statistics import STATISTICS_IMAGES, adopt_statistics
 from autonl_core.training.evaluate import RECALIBRATION_IMAGES, recalibrate_batch_norm
 from autonl_core.training.lost_steps import LostSteps
 from autonl_core.training.micro_batches import split
@@ -49,7 +50,8 @@ class Trainer:
         self.network, self.images, self.loader = network, images, loader
         self.config, self.stream, self.epochs, self.precision = config, stream, epochs, precision
         self.steps = loader.steps(images, config.batch_size)
-        network.train_with(config.stochastic_depth, config.bn_momentum)
+        self.fixed_statistics = config.bn_statistics == "fixed"
+        network.train_with(config.stochastic_depth, config.bn_momentum, fixed_statistics=self.fixed_statistics)
         self.parameters = list(network.parameters())
         self.parts = replace(parts or BatchParts(), parameters=self.parameters)
         self.optimizer = make_optimizer(
@@ -69,6 +71,8 @@ class Trainer:
     def run_epoch(self) -> Iterator[int]:
         """Train to the end of the current epoch, yielding the step just done: a place to save, report or stop."""
         epoch, first_step = self.position
+        if self.fixed_statistics and self.position == (0, 0):
+            recalibrate_batch_norm(self.network, self.loader.plain(self.images), STATISTICS_IMAGES)
         self.network.train()
         batches = self.loader.epoch(
             self.images,
@@ -101,10 +105,16 @@ class Trainer:
         return metrics
 
     def averaged(self, max_images: int = RECALIBRATION_IMAGES) -> Network:
-        """What is scored and shipped: a copy with the averaged weights, batch norms recalibrated on training images."""
+        """What is scored and shipped: a copy with the averaged weights, batch norms with statistics of training images.
+
+        They are recalibrated; where they were fixed in training, they adopt them, so that the network stays the same.
+        """
         network = copy.deepcopy(self.network)
         self.average.copy_to(network.parameters())
-        recalibrate_batch_norm(network, self.loader.plain(self.images), max_images)
+        if self.fixed_statistics:
+            adopt_statistics(network, self.loader.plain(self.images), min(max_images, STATISTICS_IMAGES))
+        else:
+            recalibrate_batch_norm(network, self.loader.plain(self.images), max_images)
         return network.eval()
 
     def state_dict(self) -> dict[str, Any]:

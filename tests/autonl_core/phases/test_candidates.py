@@ -32,7 +32,11 @@ class TestSeats:
     def test_without_a_final_the_best_has_to_be_clearly_ahead_of_what_owes_nothing_to_the_search(self) -> None:
         # 50 points are 1.7 standard errors of four images, and 2.6 of eight
         assert gap(torch.tensor([1, 1, 1, 0]), torch.tensor([1, 0, 0, 0])).error_points == 28.87
-        assert choose_finalists(ranked(ALL), BEST, 1) == [BEST]
+        assert choose_finalists(ranked(ALL), BEST, 1) == [UNIFORM]
+        far, behind = candidate(0, "by_scores", 0.5, "11101110"), candidate(3, "uniform", 0.8, "10001000")
+        assert choose_finalists(ranked([far, behind, *RANDOM]), far, 1) == [behind]
+        far, behind = candidate(0, "by_scores", 0.5, "11111111"), candidate(3, "uniform", 0.8, "10000000")
+        assert choose_finalists(ranked([far, behind, *RANDOM]), far, 1) == [far]  # by 7 standard errors
         level = candidate(3, "uniform", 0.7, "1101")  # right as often, on other images
         assert choose_finalists(ranked([BEST, level, *RANDOM]), BEST, 1) == [level]
         assert choose_finalists(ranked([BEST, *RANDOM]), BEST, 1) == [BEST]

@@ -149,6 +149,15 @@ def test_small_datasets_are_seen_more_often() -> None:
     assert epochs[0] > epochs[1] > epochs[2] == 12
 
 
+@pytest.mark.parametrize(("images", "expected"), [(300, "fixed"), (5_555, "fixed"), (5_560, "batch")])
+def test_the_norms_of_the_teacher_are_fixed_where_it_learns_from_few_images(images: int, expected: str) -> None:
+    """It learns from 90% of the training images."""
+    settled = settle(request(), replace(PHOTOS, train_images=images), KNOWN)
+    assert (settled.teacher.bn_statistics, settled.train.bn_statistics) == (expected, "batch")
+    asked = settle(request(teacher={"bn_statistics": "batch"}), PHOTOS, KNOWN)
+    assert SearchConfig.stored(asked.to_json()).teacher.bn_statistics == "batch"
+
+
 def test_settling_twice_changes_nothing() -> None:
     settled = settle(request(train={"epochs": 3}), PHOTOS, KNOWN)
     assert settle(settled, PHOTOS, KNOWN) == settled
@@ -175,6 +184,7 @@ def test_weights_of_autonl_s_start_its_own_space() -> None:
     [
         ({"init": "nowhere"}, "no weight set 'nowhere'"),
         ({"init": "efficientnet-lite0", "search_space": "mobile-224"}, "not in 'mobile-224'"),
+        ({"init": "none", "train": {"bn_statistics": "fixed"}}, "train.bn_statistics 'fixed' normalises by"),
     ],
 )
 def test_weights_that_do_not_serve_are_refused(fields: dict[str, object], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.network import build_network
 from autonl_core.spec.config_sections import TrainConfig
 from autonl_core.spec.space_families import get_space
+from autonl_core.training.adopt_statistics import STATISTICS_IMAGES
 from autonl_core.training.evaluate import evaluate, recalibrate_batch_norm, score
 from autonl_core.training.optim import WeightAverage, cosine_lr, make_optimizer
 from autonl_core.training.trainer import Trainer
@@ -113,6 +115,22 @@ def test_what_is_shipped_is_the_average_with_statistics_of_its_own(data: Prepare
     assert own is not None
     assert not torch.equal(own, moving)
     assert evaluate(shipped, trainer.loader.plain(data.test, 100)).top1_pct > 50
+
+
+def test_with_fixed_statistics_it_ends_with_those_it_measured_first(data: PreparedData) -> None:
+    """Twelve norms, none of which moves; what is shipped adopts the statistics of its data, and answers the same."""
+    fixed: dict[str, Any] = {"bn_statistics": "fixed", "optimizer": "adamw", "lr": 0.002}
+    trainer = make_trainer(data, **fixed)
+    at_first = copy.deepcopy(trainer.network)
+    recalibrate_batch_norm(at_first, trainer.loader.plain(data.train), STATISTICS_IMAGES)
+    run(trainer)
+    for name, value in trainer.network.named_buffers():
+        assert torch.equal(value, at_first.get_buffer(name)), name
+    averaged = copy.deepcopy(trainer.network).eval()
+    trainer.average.copy_to(averaged.parameters())
+    x, _ = next(trainer.loader.plain(data.test, 100))
+    torch.testing.assert_close(trainer.averaged()(x), averaged(x), rtol=1e-3, atol=1e-4)
+    assert_resumed_alike(*(make_trainer(data, **fixed) for _ in range(3)))
 
 
 def test_recalibrated_statistics_are_those_of_the_data() -> None:
