@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonl_core.spec.right_images import count_right, only_one_right, packed
@@ -19,6 +19,7 @@ def test_bits_by_hand() -> None:
     assert only_one_right(packed(right), packed([True, True] + [False] * 7)) == (2, 1)
 
 
+@settings(max_examples=40)
 @given(PAIRS)
 def test_what_only_one_network_gets_right_is_counted(pairs: list[tuple[bool, bool]]) -> None:
     one, other = (packed([pair[place] for pair in pairs]) for place in (0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonl_core.spec.config import SearchConfig
@@ -62,6 +62,7 @@ CHANGES = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(CHANGES, min_size=2, max_size=5))
 def test_what_is_listed_differs_and_nothing_else_does(changes: list[dict[str, Any]]) -> None:
     configs = [SearchConfig.model_validate({"dataset": "digits", "flops_budget": 400_000, **each}) for each in changes]
