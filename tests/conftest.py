@@ -53,10 +53,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that break a whole service as `long`: `make reliability` runs them, `make test` the others."""
+    """Mark the tests that break a whole service as `long`, and those that need a browser as `browser`.
+
+    `make test` runs neither, `make reliability` the former, `make test-browser` the latter.
+    """
+    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent / "reliability"):
-            item.add_marker("long")
+        for folder, marker in (("reliability", "long"), ("browser", "browser")):
+            if item.path.is_relative_to(here / folder):
+                item.add_marker(marker)
     sort_for_processes(items)
 
 

@@ -60,7 +60,7 @@ function picture({ image, split, label, label_pct, looks_like, looks_like_pct, p
 
 /** What makes another dataset without the images that are marked in `list`. */
 function correction(search, list) {
-  const name = h("input", { value: `${search.dataset}-corrected`, "aria-label": "Name of the corrected dataset" });
+  const name = h("input", { value: `${search.dataset}-corrected`, autocomplete: "off", spellcheck: "false" });
   const said = h("p", { class: "hint", role: "status" });
 
   async function make(event) {
@@ -75,5 +75,5 @@ function correction(search, list) {
     }
   }
 
-  return h("form", { class: "correction", onsubmit: make }, name, h("button", {}, "Make a dataset without the marked images"), said);
+  return h("form", { class: "correction", onsubmit: make }, h("label", {}, "Name of the corrected dataset ", name), h("button", {}, "Make a dataset without the marked images"), said);
 }

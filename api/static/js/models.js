@@ -5,8 +5,8 @@ import { h, replace } from "./dom.js";
 import * as format from "./format.js";
 import { notice, showMissing, table } from "./parts.js";
 
-const ALIAS_TITLES = ["alias", "search", "dataset", "top-1", "MACs", "promoted", "note", ""];
-const HISTORY_TITLES = ["", "number", ...ALIAS_TITLES.slice(0, -1)];
+const ALIAS_TITLES = ["alias", "search", "dataset", "top-1", "MACs", "promoted", "note", "actions"];
+const HISTORY_TITLES = ["in use", "number", ...ALIAS_TITLES.slice(0, -1)];
 
 /** Show all models in `main`. */
 export function showModels(main) {
