@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = 1280, 360  # pixels
-WAIT_MS = 15_000  # machines stall
+WAIT_MS = 30_000  # machines stall
 # How Chromium reports refusals, and that the service is away, which the page shows.
 _SHOWN = "Failed to load resource"
-_LOCAL = ("data", "blob")
+_LOCAL = ("data", "blob", "file")
 _GO = """address => new Promise((resolve, reject) => {
   if (location.hash === `#${address}`) reject(new Error("already there"));
   addEventListener("hashchange", () => setTimeout(resolve), { once: true });

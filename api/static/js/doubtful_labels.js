@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
+import { refusalWords } from "./parts.js";
 
 const AT_ONCE = 24; // pictures
 
@@ -71,7 +72,7 @@ function correction(search, list) {
       const made = await api.correctDataset(search.dataset, name.value, marked);
       replace(said, `Dataset ${made.name} has ${format.count(made.train_images)} training and ${format.count(made.test_images)} test images. Start a search on it beside this one.`);
     } catch (problem) {
-      replace(said, problem.message);
+      replace(said, refusalWords(problem));
     }
   }
 
