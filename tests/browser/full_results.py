@@ -89,9 +89,7 @@ def _measured() -> tuple[MeasuredNetwork, ...]:
     dice = random.Random(3)
     space = resolve_space(samples.CONFIG, DIGITS)
     origins = ("drawn", "random", "uniform", "mutated")
-    found = [
-        MeasuredNetwork.of(space.sample(dice), origins[number % 4], dice.uniform(50, 95)) for number in range(24)
-    ]
+    found = [MeasuredNetwork.of(space.sample(dice), origins[number % 4], dice.uniform(50, 95)) for number in range(24)]
     return replace(found[0], val_top1_pct=95.5, chosen=True), *found[1:]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _WIDER = """() => [...document.querySelectorAll("body, body *")]
-  .filter((one) => !one.closest(".scroll, pre, .visually-hidden, .skip-link") && one.getBoundingClientRect().right > innerWidth + 0.5)
+  .filter((one) => !one.closest(".scroll, pre, .visually-hidden, .skip-link"))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5)
   .map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`)"""
 
 

@@ -20,5 +20,5 @@ def test_the_first_program_on_the_path_is_used_unless_one_is_named(tmp_path: Pat
 
 
 def test_a_named_program_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(chromium.NoChromium, match="CHROMIUM names .*/nothing, which is no program"):
+    with pytest.raises(chromium.NoChromium, match=r"CHROMIUM names .*/nothing, which is no program"):
         chromium.find({"PATH": "/usr/bin:/bin", "CHROMIUM": str(tmp_path / "nothing")})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.browser.axe import violations
 from tests.browser.watched_pages import Pages, expect
+
 MOST_MS = 100_000  # Swagger UI draws slowly where a machine is busy
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # Names what can be used; notes what gets the focus, and whether that is seen.
 _WATCH = """() => {
   const usable = "a[href], button, input, select, textarea, summary, [tabindex='0']";
-  const nameOf = (one) => `${one.tagName} ${one.getAttribute("href") ?? (one.id || (one.ariaLabel ?? one.textContent.trim()))}`;
+  const wordsOf = (one) => one.id || (one.ariaLabel ?? one.textContent.trim());
+  const nameOf = (one) => `${one.tagName} ${one.getAttribute("href") ?? wordsOf(one)}`;
   const shown = [...document.querySelectorAll(usable)].filter((one) => one.checkVisibility() && !one.disabled);
   globalThis.unreached = new Set(shown.map(nameOf));
   globalThis.unseen = new Set();

@@ -65,7 +65,6 @@ def test_a_running_search_shows_its_best_network_and_its_curves(page: Page, serv
     expect(page.locator("figure").filter(has=chart).locator(".readout")).to_contain_text("searching epoch 1: 2")
 
 
-
 def test_a_search_is_paused_resumed_cancelled_and_deleted(page: Page, service: Service) -> None:
     stores = service.stores
     lease = claimed(service.client, stores)
@@ -93,7 +92,9 @@ def test_what_another_client_did_first_is_shown_instead(page: Page, service: Ser
     go(page, f"/searches/{lease.search_id}")
     pause = page.get_by_role("button", name="Pause")
     expect(pause).to_be_visible()
-    page.route("**/pause", lambda route: (service.client.post(f"/searches/{lease.search_id}/cancel"), route.continue_()))
+    page.route(
+        "**/pause", lambda route: (service.client.post(f"/searches/{lease.search_id}/cancel"), route.continue_())
+    )
     pause.click()
     expect(page.locator(".detail-head .badge")).to_have_text("cancelling")
     expect(pause).to_have_count(0)

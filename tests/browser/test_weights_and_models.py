@@ -31,7 +31,9 @@ def test_models_are_listed_and_lead_to_what_they_stand_for(page: Page, service: 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download bundle").first.click()
     assert download.value.suggested_filename.endswith(".zip")
-    page.get_by_role("region", name="Aliases").get_by_role("link", name=service.views.searches["succeeded"]).first.click()
+    page.get_by_role("region", name="Aliases").get_by_role(
+        "link", name=service.views.searches["succeeded"]
+    ).first.click()
     expect(page.locator(".detail-head .badge")).to_have_text("succeeded")
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, LocatorAssertions, Page, Request, Response
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response
+    from playwright.sync_api._generated import LocatorAssertions
 
 Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = 1280, 360  # pixels
