@@ -52,7 +52,6 @@ def check_all(page: Page, service: Service, rules: list[str] | None) -> None:
         pytest.param(PHONE, "dark", None, marks=pytest.mark.long),
     ],
 )
-@pytest.mark.timeout(300)
 def test_no_view_has_a_fault_and_none_scrolls_sideways(
     pages: Pages, service: Service, width: int, scheme: Scheme, rules: list[str] | None
 ) -> None:

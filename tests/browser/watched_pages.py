@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = 1280, 360  # pixels
-WAIT_MS = 30_000  # machines stall
+WAIT_MS = 60_000  # machines stall
 # How Chromium reports refusals, and that the service is away, which the page shows.
 _SHOWN = "Failed to load resource"
 _LOCAL = ("data", "blob", "file")
