@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autonl_core.spec.doubtful_labels import DoubtfulLabel, DoubtfulLabels
 from tests.browser import full_results
 from tests.browser.seeded_views import Service, claimed
-from tests.browser.watched_pages import PHONE, Pages, expect, go
+from tests.browser.watched_pages import expect, go
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -101,15 +101,14 @@ def test_doubtful_labels_are_shown_in_parts_and_a_corrected_dataset_is_made(page
     service.client.delete("/datasets/trees-corrected").raise_for_status()
 
 
-def test_a_long_list_of_doubtful_labels_continues_on_a_phone(pages: Pages, service: Service) -> None:
-    page = pages.open(service.views.addresses["succeeded"], width=PHONE)
+def test_a_long_list_of_doubtful_labels_continues(page: Page, service: Service) -> None:
+    go(page, service.views.addresses["succeeded"])
     page.get_by_role("button", name="Show the images").click()
     shown = page.get_by_role("list", name="Images with doubtful labels").get_by_role("listitem")
     expect(shown).to_have_count(24)
     page.get_by_role("button", name="Show 6 more of 6").click()
     expect(shown).to_have_count(30)
     expect(shown.nth(24)).to_be_focused()
-    page.context.close()
 
 
 def test_a_result_is_promoted_and_rolled_back(page: Page, service: Service) -> None:
