@@ -45,15 +45,25 @@ up: $(INSTALLED)  ## start the service on this machine: broker, migrations, one 
 
 .PHONY: test
 test: $(INSTALLED)  ## run the everyday tests, on real servers installed from wheels; the dearest are in make reliability
-	$(BIN)/python -m pytest -q -m "not long" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "not long and not browser" $(PYTEST_ARGS)
+
+.PHONY: test-browser
+test-browser: $(INSTALLED)  ## run the tests of the web page in Chromium; CHROMIUM=/path/to/chromium names one
+	@$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -q -m "browser and not long" $(PYTEST_ARGS) tests/browser
+
+.PHONY: test-browser-long
+test-browser-long: $(INSTALLED)  ## run them all: also every view in all combinations of width and colours
+	@$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -q -m browser $(PYTEST_ARGS) tests/browser
 
 .PHONY: reliability
 reliability: $(INSTALLED)  ## run the long tests: the dearest ones of every part, the fault cases of docs/reliability.md on a whole service, API fuzzing
-	$(call long_tests,not repeated)
+	$(call long_tests,not repeated and not browser)
 
 .PHONY: reliability-long
 reliability-long: $(INSTALLED)  ## repeat some long tests with more of the same: kills, requests, seeds of chaos
-	$(call long_tests,repeated)
+	$(call long_tests,repeated and not browser)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## one seeded run of many faults at once; SEED=7 selects another run

@@ -40,6 +40,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+BROWSER_TIMEOUT_S = 300  # a browser takes all cores, and the first test waits for everything to start
+
 # Libraries keep a million objects alive. In Python's own rhythm, a sixth of all time goes into looking through them.
 gc.set_threshold(50_000, 20, 50)
 
@@ -53,10 +55,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that break a whole service as `long`: `make reliability` runs them, `make test` the others."""
+    """Mark the tests that break a whole service as `long`, and those that need a browser as `browser`.
+
+    `make test` runs neither, `make reliability` the former, `make test-browser` the latter.
+    """
+    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent / "reliability"):
-            item.add_marker("long")
+        for folder, marker in (("reliability", "long"), ("browser", "browser")):
+            if item.path.is_relative_to(here / folder):
+                item.add_marker(marker)
+        if "browser" in item.keywords:
+            item.add_marker(pytest.mark.timeout(BROWSER_TIMEOUT_S))
     sort_for_processes(items)
 
 

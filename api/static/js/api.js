@@ -51,6 +51,8 @@ export const correctDataset = (dataset, name, leftOut) =>
 export const getRepeats = (search) => call(search.links.repeats);
 export const getMetrics = (id, after) => call(`/searches/${id}/metrics?${query({ after })}`);
 export const getEvents = (id, after) => call(`/searches/${id}/events?${query({ after })}`);
+/** The stream of the events after number `after`. */
+export const openEvents = (id, after) => new EventSource(address(`/searches/${id}/events?${query({ after })}`));
 export const getLogs = (id) => call(`/searches/${id}/logs?${query({ tail: 200 })}`);
 export const getArchitecture = (archId) => call(`/architectures/${archId}`);
 export const getDatasets = async () => {
@@ -68,6 +70,7 @@ export const readDataset = (name, reading) => call(`/datasets/${encodeURICompone
 export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
 export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");
+export const getWeightSet = (name) => call(`/weights/${encodeURIComponent(name)}`);
 export const getModels = () => call("/models");
 export const getModel = (name) => call(`/models/${encodeURIComponent(name)}`);
 /** Let an alias of a model stand for the result of a search. */

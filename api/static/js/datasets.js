@@ -1,7 +1,7 @@
 // Datasets: list them, and show one with its classes and the findings of its check.
 
 import * as api from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, refresh, replace } from "./dom.js";
 import { findingCount, findingTitle } from "./finding_words.js";
 import { searchOn, suggestDataset } from "./form.js";
 import { chooseDataset, loadDatasets } from "./form_choices.js";
@@ -20,7 +20,7 @@ export function showDatasets(main) {
   replace(main, h("section", { class: "part" }, h("h1", {}, "Datasets")), uploadPart(), list);
   const update = async () => {
     const { datasets } = await api.getDatasets();
-    replace(list, table("Datasets", ["name", "state", "classes", "training images", "test images", "pixels"], datasets.map(row)));
+    refresh(list, table("Datasets", ["name", "state", "classes", "training images", "test images", "pixels"], datasets.map(row)));
     return datasets.some(({ state }) => state === "checking");
   };
   return regularly(update, (problem) => replace(list, notice(problem)));

@@ -1,4 +1,4 @@
-// One search: progress, result and history. Polled every second until the search is final.
+// One search: progress, result and history, as its events say and while it goes on.
 
 import * as api from "./api.js";
 import { architectureDrawing } from "./architecture.js";
@@ -8,6 +8,7 @@ import { h, refresh, replace } from "./dom.js";
 import { doubtfulLabels } from "./doubtful_labels.js";
 import * as format from "./format.js";
 import { attempts, eventSection, logSection } from "./history.js";
+import { keepLive } from "./live.js";
 import { promotion } from "./models.js";
 import { showMissing } from "./parts.js";
 import { repeats } from "./repeats.js";
@@ -17,7 +18,6 @@ import { tradeOff } from "./tradeoff.js";
 import { countedImages, validationImages } from "./validation.js";
 import { FINAL, whereabouts } from "./waiting.js";
 
-const EVERY_MS = 1000;
 const PHASES = ["preparing", "adapting", "searching", "deriving", "training", "evaluating", "exporting"];
 
 export function showWelcome(main) {
@@ -53,13 +53,6 @@ export function showDetail(main, id, onChange) {
   const shown = { points: [], metricSeq: 0, events: [], eventSeq: 0, archKey: null, valImages: undefined, state: null, stopped: false };
   document.title = `Search ${id} · AutoNL`;
 
-  async function poll() {
-    if (shown.stopped) return;
-    if (!document.hidden || shown.state === null) await update();
-    // A final search may be resumed, from here or by another client.
-    if (!shown.stopped) setTimeout(poll, FINAL.includes(shown.state) ? 5 * EVERY_MS : EVERY_MS);
-  }
-
   async function update() {
     try {
       const search = await api.getSearch(id);
@@ -70,27 +63,29 @@ export function showDetail(main, id, onChange) {
       const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
       const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;
-      if (shown.stopped) return;
+      if (shown.stopped) return false;
       shown.ended = ended;
       refresh(parts.repeats, repeated && repeats(repeated, search.id));
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
-      render(parts, search, shown, architecture, { onChange });
+      render(parts, search, shown, architecture, { onChange: () => { onChange(); live.wake(); } });
       if (shown.newEvents) eventLog.show(shown.events);
       if (shown.state !== search.state) onChange();
       shown.state = search.state;
       replace(parts.problem);
     } catch (problem) {
-      if (shown.stopped) return;
+      if (shown.stopped) return false;
       if (problem.document?.status === 404) {
         shown.stopped = true;
         showMissing(main, "search", id);
       } else replace(parts.problem, h("p", { class: "notice" }, problem.message));
     }
+    return !shown.stopped;
   }
 
-  poll();
+  const live = keepLive(id, update, () => ({ state: shown.state, seq: shown.eventSeq }));
   return () => {
     shown.stopped = true;
+    live.stop();
   };
 }
 

@@ -19,13 +19,18 @@ export function replace(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
 }
 
-/** The same, unless they are what is there: that keeps its scroll position and the focus. */
+/** The same, unless they are what is there: that keeps its scroll position. The focus stays on what it was on. */
 export function refresh(parent, ...children) {
   const next = document.createElement(parent.tagName);
   replace(next, ...children);
   const isSame = next.childNodes.length === parent.childNodes.length && [...next.childNodes].every((node, place) => node.isEqualNode(parent.childNodes[place]));
-  if (!isSame) parent.replaceChildren(...next.childNodes);
+  if (isSame) return;
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  parent.replaceChildren(...next.childNodes);
+  if (focused) [...parent.querySelectorAll(focused.tagName)].find((one) => nameOf(one) === nameOf(focused))?.focus({ preventScroll: true });
 }
+
+const nameOf = (element) => element.getAttribute("href") ?? element.getAttribute("aria-label") ?? element.textContent;
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {

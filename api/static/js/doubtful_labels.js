@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
+import { refusalWords } from "./parts.js";
 
 const AT_ONCE = 24; // pictures
 
@@ -60,7 +61,7 @@ function picture({ image, split, label, label_pct, looks_like, looks_like_pct, p
 
 /** What makes another dataset without the images that are marked in `list`. */
 function correction(search, list) {
-  const name = h("input", { value: `${search.dataset}-corrected`, "aria-label": "Name of the corrected dataset" });
+  const name = h("input", { value: `${search.dataset}-corrected`, autocomplete: "off", spellcheck: "false" });
   const said = h("p", { class: "hint", role: "status" });
 
   async function make(event) {
@@ -71,9 +72,9 @@ function correction(search, list) {
       const made = await api.correctDataset(search.dataset, name.value, marked);
       replace(said, `Dataset ${made.name} has ${format.count(made.train_images)} training and ${format.count(made.test_images)} test images. Start a search on it beside this one.`);
     } catch (problem) {
-      replace(said, problem.message);
+      replace(said, refusalWords(problem));
     }
   }
 
-  return h("form", { class: "correction", onsubmit: make }, name, h("button", {}, "Make a dataset without the marked images"), said);
+  return h("form", { class: "correction", onsubmit: make }, h("label", {}, "Name of the corrected dataset ", name), h("button", {}, "Make a dataset without the marked images"), said);
 }

@@ -3,10 +3,10 @@
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
-import { notice, showMissing, table } from "./parts.js";
+import { notice, refusalWords, showMissing, table } from "./parts.js";
 
-const ALIAS_TITLES = ["alias", "search", "dataset", "top-1", "MACs", "promoted", "note", ""];
-const HISTORY_TITLES = ["", "number", ...ALIAS_TITLES.slice(0, -1)];
+const ALIAS_TITLES = ["alias", "search", "dataset", "top-1", "MACs", "promoted", "note", "actions"];
+const HISTORY_TITLES = ["in use", "number", ...ALIAS_TITLES.slice(0, -1)];
 
 /** Show all models in `main`. */
 export function showModels(main) {
@@ -90,7 +90,7 @@ export function promotion(search) {
       const made = await api.promote(model.value.trim(), alias.value.trim(), search.id, note.value);
       replace(said, named(made), " stands for this search from now on.");
     } catch (problem) {
-      replace(said, problem.message);
+      replace(said, refusalWords(problem));
     }
   }
 

@@ -25,6 +25,14 @@ export function regularly(update, onProblem) {
 }
 
 export const badge = (state) => h("span", { class: `badge ${state}` }, state);
+
+/** What the service refused: each value by the name of its field, as people write it. */
+export function refusalWords(problem) {
+  const listed = problem.document?.errors ?? [];
+  const field = (pointer) => pointer.split("/").at(-1).replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+  return listed.length ? listed.map(({ pointer, detail }) => `${field(pointer)}: ${detail}.`).join(" ") : problem.message;
+}
+
 export const notice = (problem) => h("p", { class: "notice" }, problem.message);
 
 const WHERE = { search: "It may have been deleted. The list has the others.", dataset: "It may have been deleted.", model: "Its last alias may have been removed." };

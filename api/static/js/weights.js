@@ -1,7 +1,7 @@
 // Weight sets: what they are of, where they come from, and whether they can be used.
 
 import * as api from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, refresh, replace } from "./dom.js";
 import * as format from "./format.js";
 import { badge, notice, regularly, table } from "./parts.js";
 
@@ -15,11 +15,16 @@ export function showWeights(main) {
   replace(main, h("section", { class: "part" }, h("h1", {}, "Weights"), hint), list);
   const update = async () => {
     const { weights } = await api.getWeights();
-    replace(list, table("Weights", TITLES, weights.map(row)));
+    const refused = weights.filter(({ state }) => state === "refused").map(({ name }) => api.getWeightSet(name)); // lists do not say why
+    refresh(list, table("Weights", TITLES, weights.map(row)), (await Promise.all(refused)).map(refusal));
     return weights.some(({ state }) => state === "checking");
   };
   return regularly(update, (problem) => replace(list, notice(problem)));
 }
+
+/** Why a set cannot be used. */
+const refusal = ({ name, problems }) =>
+  h("div", {}, h("h2", {}, `Why ${name} is refused`), h("ul", {}, problems.map(({ detail }) => h("li", {}, format.sentence(detail)))));
 
 function row(weights) {
   const { name, state, origin, network, num_classes: classes, resolution, licence } = weights;
