@@ -46,7 +46,10 @@ def settings_of_views(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFa
     (folder / "data").mkdir()
     with ValkeyServer(port=free_port()) as server:
         yield Settings(
-            data_dir=folder / "data", database_url=f"sqlite:///{folder / 'autonl.db'}", broker_url=broker_url(server)
+            data_dir=folder / "data",
+            database_url=f"sqlite:///{folder / 'autonl.db'}",
+            broker_url=broker_url(server),
+            lease_s=3600,  # what is under way stays so until the last test
         )
 
 

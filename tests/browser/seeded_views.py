@@ -30,6 +30,7 @@ MARKS = {
     "weights": "td",
     "models": "td a",
     "model": "td button",
+    "comparison": ".comparison.figures td",
     "missing search": "h1:has-text('There is no')",
     "missing page": "h1:has-text('There is no')",
 }
@@ -73,6 +74,7 @@ def seed(client: httpx.Client, stores: Stores, folder: Path) -> Views:
         "weights": "/weights",
         "models": "/models",
         "model": "/models/digits",
+        "comparison": f"/compare/{searches['succeeded']},{searches['failed']},{searches['cancelled']}",
         "missing search": "/searches/0123456789abcdef",
         "missing page": "/nowhere",
     }

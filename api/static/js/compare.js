@@ -46,7 +46,7 @@ function render(parts, comparison) {
   const { searches, layers, classes } = comparison;
   refresh(parts.head, head(searches));
   refresh(parts.accuracy, h("h2", {}, "Which is more accurate?"), accuracy(comparison));
-  refresh(parts.figures, h("h2", {}, "Figures"), sideBySide("Figures", "", searches, figures(comparison).map(([name, texts]) => row(name, texts))),
+  refresh(parts.figures, h("h2", {}, "Figures"), sideBySide("Figures", "Figure", searches, figures(comparison).map(([name, texts]) => row(name, texts))),
     searches.some(({ test_images: images, macs }) => images === null && macs !== null) ? h("p", { class: "hint" }, "Without a result yet, cost is that of the best architecture so far.") : null);
   refresh(parts.settings, h("h2", {}, "Settings that differ"), settings(comparison));
   refresh(parts.layers, layers.length ? [h("h2", {}, "Networks, block by block"), networks(searches, layers)] : null);
