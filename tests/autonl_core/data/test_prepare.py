@@ -64,6 +64,7 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(tmp_path: Path) -> 
     assert data.std[1] == pytest.approx(1 / 255)  # of a constant channel: one level of a new image is one deviation
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_every_colour_mode_becomes_rgb_at_the_resolution(mode: str, tmp_path: Path) -> None:
     image = Image.new(mode, (20, 12))
