@@ -10,8 +10,9 @@ from tests.browser.seeded_views import MARKS, Service, claimed
 from tests.browser.watched_pages import expect, go
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
+_PLANS = "**/searches?validate_only=true"
 # Names what can be used; notes what gets the focus, and whether that is seen.
 _WATCH = """() => {
   const usable = "a[href], button, input, select, textarea, summary, [tabindex='0']";
@@ -74,6 +75,25 @@ def test_a_search_is_started_and_cancelled_by_keys(page: Page) -> None:
             break
     page.keyboard.press("Enter")
     expect(page.locator(".detail-head .badge")).to_have_text("cancelled")
+
+
+def test_a_suggestion_that_comes_while_the_old_one_is_selected_is_selected_too(page: Page) -> None:
+    """By Tab, a field is selected; a key that comes after the suggestion would otherwise be added to it."""
+    budget, held = page.locator("#budget"), list["Route"]()
+    expect(budget).not_to_have_value("")
+    old = budget.input_value()
+    page.route(_PLANS, lambda route: held.append(route))  # noqa: PLW0108 - playwright asks functions for their names
+    page.locator("#dataset").select_option("digits" if "trees" in page.locator("#dataset").input_value() else "trees")
+    budget.focus()
+    page.keyboard.press("Control+A")
+    while not held:
+        page.wait_for_timeout(20)
+    for route in held:
+        route.continue_()
+    page.unroute(_PLANS)
+    expect(budget).not_to_have_value(old)
+    page.keyboard.type("400k")
+    expect(budget).to_have_value("400k")
 
 
 def test_the_focus_stays_where_it_is_while_lists_change(page: Page, service: Service) -> None:

@@ -65,10 +65,18 @@ export async function showRange() {
   const isFree = () => mayReplace(field.value, suggested, document.activeElement === field);
   let answer = await plan(chosen, isFree() ? guess(chosen) : format.parseMacs(field.value));
   if (number === newest && answer.range && isFree()) {
-    field.value = suggested = format.macs(fromSlider(400, answer.range), 2);
+    suggest(format.macs(fromSlider(400, answer.range), 2));
     answer = await plan(chosen, format.parseMacs(suggested));
   }
   if (number === newest) whenReleased(() => number === newest && show(answer, chosen.asked));
+}
+
+/** What was selected as a whole, as by Tab, stays so: the next key replaces the new text as it would have the old one. */
+function suggest(text) {
+  const field = byId("budget");
+  const isSelected = document.activeElement === field && field.selectionStart === 0 && field.selectionEnd === field.value.length;
+  field.value = suggested = text;
+  if (isSelected) field.select();
 }
 
 const guess = ({ dataset, asked }) => FIRST_MACS_PER_PIXEL * (asked.resolution ?? dataset.default_resolution ?? dataset.image_size) ** 2;
