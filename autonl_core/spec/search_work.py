@@ -95,10 +95,11 @@ class _Work:
 
     @property
     def teacher(self) -> float:
-        """The training of the pretrained network, unless an earlier search did it."""
+        """The first classifier of the pretrained network and its training, unless an earlier search did it."""
         if self.config.init == NO_INIT or self.config.parent is not None:
             return 0.0
-        return self.config.teacher.epochs * self.fit_images * _TRAINING * TEACHER_SHARE * self.config.flops_budget
+        passes = self.config.teacher.epochs * _TRAINING * self.fit_images + min(self.fit_images, CLASSIFIER_IMAGES)
+        return passes * TEACHER_SHARE * self.config.flops_budget
 
     @property
     def searching(self) -> float:
