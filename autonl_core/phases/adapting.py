@@ -26,8 +26,7 @@ from autonl_core.spec.config_sections import TeacherConfig, TrainConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.pretrained_start import ResolutionTrial
 from autonl_core.supernet.option_costs import Choice
-from autonl_core.supernet.start import start_from
-from autonl_core.supernet.supernet import Supernet
+from autonl_core.supernet.start import started_supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.training.begin_fine_tuning import begin_fine_tuning
 from autonl_core.training.evaluate import Score, evaluate
@@ -161,8 +160,8 @@ class _Trial:
 def uniform_network(run: SearchRun) -> tuple[Network, Choice]:
     """The uniform slice of the adapted network within the budget, and its choice, on the search's device."""
     assert run.adapted is not None
-    supernet, beginning = Supernet(run.table, seed=run.config.seed), run.adapted.beginning
-    start_from(supernet, beginning)
+    beginning = run.adapted.beginning
+    supernet = started_supernet(run.table, beginning, run.config.seed)
     choice = uniform_slice(run.table, beginning, run.config.flops_budget)
     return to_channels_last(supernet.derive(choice)).to(run.device), choice
 

@@ -59,7 +59,7 @@ def train_baselines(run: SearchRun, state: TrainingState) -> tuple[BaselineResul
 def _take_turn(run: SearchRun, index: int, state: TrainingState) -> BaselineResult:
     """Train one baseline to its end, from where `state` left it, and score it."""
     name, plan = run.config.baselines[index], run.plan
-    entrant, planned = _enter(run, name), plan.baseline(name)
+    entrant, planned = _enter(run, name, fresh=state.baseline is None), plan.baseline(name)
     result = _unscored(run, name, entrant)
     if entrant.loader is None:
         return result
@@ -121,12 +121,12 @@ def _unscored(run: SearchRun, name: Baseline, entrant: Entrant) -> BaselineResul
     return replace(result, epochs=plan.baseline(name).epochs, work_share=round(plan.share_of(name), 4))
 
 
-def _enter(run: SearchRun, name: Baseline) -> Entrant:
-    """The baseline as it is before its training, on the search's device."""
+def _enter(run: SearchRun, name: Baseline, *, fresh: bool) -> Entrant:
+    """The baseline before its training, on the search's device; unless `fresh`, a state has its weights."""
     settings = run.config.train
     if name == OFF_THE_SHELF:
         assert run.pretrained is not None
-        return _off_the_shelf(run, run.pretrained)
+        return _off_the_shelf(run, run.pretrained, fresh=fresh)
     if name == UNIFORM:
         sliced, _ = uniform_network(run)
         network = build_network(sliced.arch, dropout=settings.dropout)
@@ -137,12 +137,12 @@ def _enter(run: SearchRun, name: Baseline) -> Entrant:
     return Entrant(network.to(run.device), settings, run.loader)
 
 
-def _off_the_shelf(run: SearchRun, pretrained: Pretrained) -> Entrant:
+def _off_the_shelf(run: SearchRun, pretrained: Pretrained, *, fresh: bool) -> Entrant:
     """The whole pretrained network, to be fine-tuned as the teacher was, without its answers."""
     whole = pretrained.off_the_shelf
     assert whole is not None
     network = at_resolution(pretrained.network(), whole.arch.resolution)
     network = to_channels_last(network).to(run.device)
-    if whole.loader is not None:
+    if fresh and whole.loader is not None:
         begin_fine_tuning(network, whole.loader, whole.loader.data.train)
     return Entrant(network, fine_tuning(run.config.teacher), whole.loader)

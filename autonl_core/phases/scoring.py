@@ -35,7 +35,7 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.supernet.budget import project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.significance import chance_of
-from autonl_core.supernet.start import start_from
+from autonl_core.supernet.start import started_supernet
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.uniform import uniform_slice
 from autonl_core.supernet.utilities import (
@@ -132,10 +132,10 @@ class _Scoring:
 
         The weights of a teacher suit what is hardly cut; sharing, which serves all networks, may spoil them.
         """
-        run = self.run
-        before = None if run.adapted is None else Supernet(run.table, seed=run.config.seed).to(run.device)
-        if before is not None and run.adapted is not None:
-            start_from(before, run.adapted.beginning)
+        run, adapted = self.run, self.run.adapted
+        before = None
+        if adapted is not None:
+            before = started_supernet(run.table, adapted.beginning, run.config.seed).to(run.device)
         finalists = []
         for one in seated:
             loss, top1_pct, weights = one.loss, one.top1_pct, self.supernet

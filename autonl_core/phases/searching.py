@@ -19,7 +19,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.supernet.budget import Floats
 from autonl_core.supernet.learner import ALGORITHMS, Learner
 from autonl_core.supernet.option_costs import Choice
-from autonl_core.supernet.start import start_from
+from autonl_core.supernet.start import started_supernet
 from autonl_core.supernet.supernet import Supernet
 from autonl_core.supernet.utilities import best_within
 from autonl_core.training.evaluate import Marks, Score, score
@@ -179,9 +179,8 @@ class SupernetTraining:
 
 def make_supernet(run: SearchRun) -> Supernet:
     """A supernet with the weights of an earlier search, with those of the adapted network, or with random ones."""
-    supernet = Supernet(run.table, seed=run.config.seed)
-    if run.adapted is not None:
-        start_from(supernet, run.adapted.beginning)
+    seed, adapted = run.config.seed, run.adapted
+    supernet = started_supernet(run.table, adapted.beginning, seed) if adapted else Supernet(run.table, seed=seed)
     if run.parent is not None:
         run.parent.start(supernet)
     return supernet.to(run.device)

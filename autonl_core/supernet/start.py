@@ -28,6 +28,13 @@ from autonl_core.supernet.super_block import SuperBlock, copy_norm
 from autonl_core.supernet.supernet import Supernet
 
 
+def started_supernet(table: GateTable, network: Network, seed: int) -> Supernet:
+    """A supernet that computes what `network` does; `seed` draws the weights that belong to nothing in it."""
+    supernet = Supernet(table, seed=seed)
+    start_from(supernet, network)
+    return supernet
+
+
 @torch.no_grad()
 def start_from(supernet: Supernet, network: Network) -> Choice:
     """Give `supernet` the weights of `network`, and return the choice that derives it again, bit for bit.
