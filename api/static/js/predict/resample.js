@@ -9,10 +9,13 @@ export function square(picture, resolution) {
   if (small.width === resolution && small.height === resolution) return small.rgb;
   const side = Math.min(small.width, small.height);
   const [left, top] = [(small.width - side) / 2, (small.height - side) / 2];
-  const across = weights(small.width, left, side, resolution);
-  const down = weights(small.height, top, side, resolution);
-  const narrow = small.width === resolution ? small.rgb : resampledRows(small, across, resolution);
-  return small.height === resolution ? narrow : resampledColumns(narrow, down, resolution);
+  const passes = [
+    (picture) => (picture.width === resolution ? picture : resampledRows(picture, weights(small.width, left, side, resolution))),
+    (picture) => (picture.height === resolution ? picture : resampledColumns(picture, weights(small.height, top, side, resolution))),
+  ];
+  const [fewerRows, fewerColumns] = [small.height - resolution, small.width - resolution];
+  if (fewerRows > Math.max(0, 2 * fewerColumns)) passes.reverse(); // as Pillow 13 does with tall pictures: rounding differs
+  return passes.reduce((picture, pass) => pass(picture), small).rgb;
 }
 
 /** Every block of `factor` x `factor` pixels by its mean; those at the right and lower edge have fewer pixels. */
@@ -58,22 +61,21 @@ function weights(length, start, side, count) {
   });
 }
 
-function resampledRows({ width, height, rgb }, across, resolution) {
-  const narrow = new Uint8Array(3 * resolution * height);
+function resampledRows({ width, height, rgb }, across) {
+  const count = across.length;
+  const narrow = new Uint8Array(3 * count * height);
   for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < resolution; x += 1) blend(rgb, 3 * (y * width + across[x].first), 3, across[x].fixed, narrow, 3 * (y * resolution + x));
+    for (let x = 0; x < count; x += 1) blend(rgb, 3 * (y * width + across[x].first), 3, across[x].fixed, narrow, 3 * (y * count + x));
   }
-  return narrow;
+  return { width: count, height, rgb: narrow };
 }
 
-function resampledColumns(narrow, down, resolution) {
-  const scaled = new Uint8Array(3 * resolution * resolution);
-  for (let y = 0; y < resolution; y += 1) {
-    for (let x = 0; x < resolution; x += 1) {
-      blend(narrow, 3 * (down[y].first * resolution + x), 3 * resolution, down[y].fixed, scaled, 3 * (y * resolution + x));
-    }
+function resampledColumns({ width, rgb }, down) {
+  const low = new Uint8Array(3 * width * down.length);
+  for (let y = 0; y < down.length; y += 1) {
+    for (let x = 0; x < width; x += 1) blend(rgb, 3 * (down[y].first * width + x), 3 * width, down[y].fixed, low, 3 * (y * width + x));
   }
-  return scaled;
+  return { width, height: down.length, rgb: low };
 }
 
 function blend(from, start, step, fixed, to, at) {
