@@ -88,6 +88,10 @@ fmt: $(PACKAGES)  ## format, and apply automatic lint fixes
 .PHONY: install
 install: $(INSTALLED)  ## install everything into .venv, as the other commands do on first use
 
+.PHONY: page-runtime
+page-runtime:  ## install what the web page computes predictions with: ONNX Runtime Web, by npm
+	@cd api/page_runtime && npm ci --no-progress && npm run --silent files
+
 .PHONY: bench
 bench: $(INSTALLED)  ## run the benchmarks; each prints machine, method, medians and ratios
 	@$(BIN)/python -m benchmarks
@@ -118,4 +122,9 @@ $(PACKAGES): pyproject.toml constraints.txt
 $(INSTALLED): $(PACKAGES)
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 	@$(BIN)/python -m autonl_core.nn.kernels
+	@if ! command -v npm >/dev/null; then \
+	    echo "Predictions in the web page are left out, because npm is not installed; later: make page-runtime"; \
+	elif ! $(MAKE) -s page-runtime >/dev/null; then \
+	    echo "Predictions in the web page are left out, because npm could not install them; later: make page-runtime"; \
+	fi
 	@touch $@

@@ -80,6 +80,11 @@ export const promote = (model, alias, searchId, note) =>
 export const rollBack = ({ model, alias, number }) => call(`/models/${model}/aliases/${alias}/rollback`, sent({ number }));
 /** What the service would make of a search; nothing is created. */
 export const planSearch = (config) => call("/searches?validate_only=true", sent(config));
+/** Whether the service has what computes predictions in this page, and how to install it. */
+export const getPageRuntime = async () => {
+  const { installed, install } = await call("/static/runtime.json");
+  return { isInstalled: installed, install };
+};
 export const getReady = () => call("/readyz");
 // `request` is one that the links of the search list: cancel, pause or resume.
 export const ask = (search, request) => call(search.links[request], { method: "POST" });

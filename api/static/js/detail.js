@@ -15,6 +15,7 @@ import { repeats } from "./repeats.js";
 import { budget, budgets, classes, downloads, numbers } from "./result.js";
 import { head, RANDOM, refreshAge, startOf } from "./search_head.js";
 import { tradeOff } from "./tradeoff.js";
+import { tryIt } from "./try_it.js";
 import { countedImages, validationImages } from "./validation.js";
 import { FINAL, whereabouts } from "./waiting.js";
 
@@ -40,7 +41,7 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "downloads", "promotion", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "try-it", "downloads", "promotion", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
@@ -85,6 +86,7 @@ export function showDetail(main, id, onChange) {
   const live = keepLive(id, update, () => ({ state: shown.state, seq: shown.eventSeq }));
   return () => {
     shown.stopped = true;
+    shown.trial?.stop();
     live.stop();
   };
 }
@@ -146,6 +148,8 @@ function render(parts, search, shown, architecture, actions) {
   if (shown.state !== search.state) {
     replace(parts.doubtful, doubtfulLabels(search));
     replace(parts.promotion, promotion(search));
+    shown.trial = tryIt(search);
+    replace(parts["try-it"], shown.trial?.parts);
   }
   refresh(parts.attempts, attempts(search));
 }

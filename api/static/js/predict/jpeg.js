@@ -35,7 +35,7 @@ export function readJpeg(bytes, maxPixels) {
 }
 
 function readSegment(file, marker, part, maxPixels) {
-  const starts = (text) => [...text].every((letter, place) => part[place] === letter.charCodeAt(0));
+  const starts = (text, from = 0) => [...text].every((letter, place) => part[from + place] === letter.charCodeAt(0));
   if (marker === 0xdb) readQuantisation(file, part);
   else if (marker === 0xc4) readHuffman(file, part);
   else if (marker === 0xdd) file.interval = (part[0] << 8) | part[1];
@@ -43,7 +43,7 @@ function readSegment(file, marker, part, maxPixels) {
   else if (marker === 0xe0 && starts("JFIF")) file.jfif = true;
   else if (marker === 0xee && starts("Adobe")) file.adobe = part[11] ?? null;
   else if (marker === 0xe1 && starts("Exif\0\0")) file.exif.push(part.subarray(6));
-  else if (marker === 0xe1 && starts("http://ns.adobe.com/xap/1.0/\0")) file.xmp = part.subarray(29);
+  else if (marker === 0xe1 && starts("ns.adobe.com/xap/1.0/\0", 7)) file.xmp = part.subarray(29);
 }
 
 function readQuantisation(file, part) {
