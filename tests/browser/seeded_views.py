@@ -15,6 +15,7 @@ from store.stores import Stores
 from tests.api.http_service import check_datasets, start
 from tests.api.test_dataset_layouts import VARIANTS, archive, upload
 from tests.browser import full_results
+from tests.browser.small_networks import random_network, recipe
 from tests.store import sample_rows as samples
 from tests.store.test_supernets import keep
 
@@ -146,7 +147,7 @@ def _succeeded(client: httpx.Client, stores: Stores, folder: Path) -> str:
     contents = {
         "bundle": b"PK\x05\x06" + bytes(18),
         "safetensors": bytes(64_000),
-        "onnx": bytes(66_000),
+        "onnx": random_network(recipe(32), [str(digit) for digit in range(10)]),
         "report-html": html,
         "report-md": b"# digits",
         "doubtful-labels": labels,
