@@ -57,8 +57,10 @@ function chooser(show) {
   return place;
 }
 
+const share = (probability) => (probability < 0.0005 ? "< 0.1%" : format.percent(100 * probability, 1));
+
 const sentence = ({ top: [best], prepareMs, networkMs }) =>
-  `${best.name}: ${format.percent(100 * best.probability, 1)}. Prepared in ${milliseconds(prepareMs)}, computed in ${milliseconds(networkMs)}, on one thread of this browser.`;
+  `${best.name}: ${share(best.probability)}. Prepared in ${milliseconds(prepareMs)}, computed in ${milliseconds(networkMs)}, on one thread of this browser.`;
 
 const milliseconds = (number) => (number < 10 ? `${number.toFixed(1)} ms` : number < 1000 ? `${Math.round(number)} ms` : format.duration(number / 1000));
 
@@ -74,7 +76,7 @@ function picture({ pixels, side, isExact }) {
 
 function classes({ top }) {
   return h("ol", { "aria-label": "The most probable classes" }, top.map(({ name, probability }) =>
-    h("li", {}, h("span", { class: "name" }, name), h("span", {}, format.percent(100 * probability, 1)), h("div", { class: "bar", share: probability, "aria-hidden": "true" }))));
+    h("li", {}, h("span", { class: "name" }, name), h("span", { class: "share" }, share(probability)), h("div", { class: "bar", share: probability, "aria-hidden": "true" }))));
 }
 
 /** Computes predictions one after the other; `predict` gives null where a later image has been asked for. */

@@ -2,10 +2,10 @@
 
 import { readMetadata } from "./onnx_metadata.js";
 import { isExact, normalised, prepare } from "./prepare.js";
+import { ranked } from "./ranking.js";
 
 const RUNTIME = "../../runtime/ort.wasm.bundle.min.mjs";
 const PIXELS = "uint8"; // the type of an input whose network normalises
-const SHOWN = 5;
 
 let network = null; // a promise: the first image brings the runtime and the network, others wait for them
 
@@ -47,15 +47,6 @@ async function logitsOf({ runtime, session, preprocess }, pixels) {
     : new runtime.Tensor("float32", normalised(pixels, preprocess), [1, 3, side, side]);
   const answer = await session.run({ [input]: tensor });
   return answer[output].data;
-}
-
-/** The most probable classes, the most probable first: of equal ones the first. */
-export function ranked(logits, classes) {
-  const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
-  const shares = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const total = shares.reduce((sum, share) => sum + share, 0);
-  const found = shares.map((share, place) => ({ name: classes[place], probability: share / total }));
-  return found.sort((one, other) => other.probability - one.probability).slice(0, SHOWN);
 }
 
 async function predict({ address, file }) {
