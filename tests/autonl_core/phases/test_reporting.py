@@ -97,6 +97,8 @@ def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, R
     assert result.test_right is not None
     assert count_right(result.test_right) == sum(each.correct for each in result.classes)
     assert len(base64.b64decode(result.test_right)) == -(-spec.test_images // 8)
+    if result.not_sure is not None:
+        assert 2 * result.not_sure.test_correct < result.not_sure.test_images <= spec.test_images
 
 
 NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonl_core.spec.formats import NETWORK_FORMATS
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, FormatParity, ResultFile, SearchResult
@@ -100,6 +101,7 @@ RESULTS = st.builds(
     baselines=st.lists(BASELINES, max_size=2).map(tuple),
     classes=st.lists(CLASSES, max_size=2).map(tuple),
     test_right=st.none() | WORDS,
+    not_sure=st.none() | st.builds(NotSure, below=NUMBERS, test_images=COUNTS, test_correct=COUNTS),
     init=st.none() | STARTS,
 )
 
