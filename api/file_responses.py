@@ -95,14 +95,22 @@ def not_modified(artifact: Artifact, if_none_match: str | None, headers: dict[st
 def redirect_to_bucket(request: Request, artifacts: ArtifactStore, artifact: Artifact) -> Response | None:
     """The way to a file that the bucket sends, whole or in ranges; None: this service sends it itself.
 
-    A HEAD is answered here: a signed URL is for one method, and what is known of the file is in its row.
+    A HEAD is answered here: a signed URL is for one method, and what is known of the file is in its row. So is a script
+    of the page, which may load nothing from another host; links of the page are followed by the browser, which may.
     """
-    url = None if request.method == "HEAD" else artifacts.download_url(artifact.key)
+    is_sent_here = request.method == "HEAD" or _is_script_of_the_page(request)
+    url = None if is_sent_here else artifacts.download_url(artifact.key)
     if url is None:
         return None
     # The URL is as good as a key to this file: neither stored by caches nor told to other sites.
     headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     return Response(status_code=307, headers=headers)
+
+
+def _is_script_of_the_page(request: Request) -> bool:
+    """Browsers say so, where the page came by HTTPS or from their own machine."""
+    said = (request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-dest"))
+    return said == ("same-origin", "empty")
 
 
 def file_response(

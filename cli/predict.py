@@ -82,7 +82,7 @@ def _print_predictions(
 
     found = predictions(classifier, images, top)
     for prediction in found:
-        if "error" not in prediction:
+        if not_sure is not None and "error" not in prediction:
             prediction["not_sure"] = doubt(prediction["probability_pct"], not_sure)
     if as_json:
         print_json(found)

@@ -103,3 +103,14 @@ def test_a_bucket_that_does_not_respond_is_a_reason_to_ask_again(
         problem = refusal(other.get(report), 503, "unavailable")
         assert "does not respond; the file is safe" in problem["detail"]
         assert other.delete(f"{report.removesuffix('/report')}").status_code == 204
+
+
+def test_a_script_of_the_page_which_may_follow_to_no_other_host_gets_the_file_itself(
+    client: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    link = links_of_a_result(client, stores, tmp_path)["checkpoint"]
+    script = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors"}
+    answer = client.get(link, headers=script)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    for others in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Dest": "document"}):
+        assert client.get(link, headers=script | others).status_code == 307

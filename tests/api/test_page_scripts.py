@@ -9,6 +9,7 @@ import subprocess
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -384,11 +385,11 @@ def verdict(correct: int, images: int, *baselines: dict[str, Any]) -> Any:
 
 
 def test_the_page_says_that_a_network_is_not_sure_as_the_command_line_does() -> None:
-    measured = {"below": 0.523, "test_images": 1234, "test_correct": 600}
-    few = measured | {"test_images": 21, "test_correct": 1}
+    measured, few = NotSure(0.523, test_images=1234, test_correct=600), NotSure(0.523, test_images=21, test_correct=1)
     cases = [(0.4, measured), (0.52, few), (0.6, measured), (0.523, measured), (0.1, None)]
-    said = evaluate("input.map((each) => doubt(...each))", cases, not_sure="{ doubt }")
-    assert said == [doubt(100 * share, None if each is None else NotSure(**each)) for share, each in cases]
+    given = [(share, None if each is None else asdict(each)) for share, each in cases]
+    said = evaluate("input.map((each) => doubt(...each))", given, not_sure="{ doubt }")
+    assert said == [doubt(100 * share, each) for share, each in cases]
     assert said[0] == "of the 1,234 test images whose best class had less than 52.3%, only 600 were right"
     assert said[2:] == [None, None, None]
 

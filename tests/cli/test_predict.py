@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,11 +12,14 @@ import pytest
 from PIL import Image
 
 from autonl_core.bundle.files.predict import Classifier
+from autonl_core.spec.not_sure import NotSure
 from store.stores import Stores
 from tests.api.http_service import finish, run_to_success, start
 from tests.autonl_core.bundle.small_bundle import Made
+from tests.browser import full_results
 from tests.cli.test_commands import autonl
 from tests.cli.test_light_start import run
+from tests.store import sample_rows
 from tests.store.sample_rows import claim
 from tests.store.test_supernets import keep
 
@@ -84,6 +88,21 @@ def test_of_several_budgets_the_first_one_predicts_and_the_others_are_named(
     said = autonl("predict", "--top=1", str(image)).stderr
     assert said.startswith(f"with search {first} of the dataset digits, the newest that succeeded, for 400k MACs")
     assert f"; other budgets: -s {side} for 300k" in said
+
+
+def test_below_the_probability_that_its_test_images_showed_a_network_is_not_sure(
+    service: httpx.Client, stores: Stores, made: Made, image: Path, tmp_path: Path
+) -> None:
+    start(service)
+    contents = {"safetensors": bytes(64), "onnx": (made.bundle.folder / "model.onnx").read_bytes()}
+    result = replace(sample_rows.result(), not_sure=NotSure(below=1.0, test_images=40, test_correct=12))
+    lease = claim(stores)
+    full_results.finish(stores, lease, tmp_path, result, contents)
+    why = "of the 40 test images whose best class had less than 100.0%, only 12 were right"
+    said = autonl("predict", "-s", lease.search_id, str(image))
+    assert (said.exit_code, said.stdout.splitlines()[-1]) == (0, f"  not sure: {why}")
+    (found,) = json.loads(autonl("predict", "-s", lease.search_id, "--json", str(image)).stdout)
+    assert found["not_sure"] == why
 
 
 def test_a_search_without_onnx_says_why_there_is_none(
