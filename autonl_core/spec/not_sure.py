@@ -10,7 +10,7 @@ MIN_IMAGES = 20  # fewer do not tell half from more
 
 @dataclass(frozen=True)
 class NotSure:
-    """Of `test_images`, whose best class had a probability below `below`, only `test_correct`, under half, were right."""
+    """Of `test_images`, whose best class had a probability below `below`, under half were right: `test_correct`."""
 
     below: float  # 0 to 1
     test_images: int

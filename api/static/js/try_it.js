@@ -14,18 +14,18 @@ export function tryIt(search) {
   const address = new URL(api.address(`${search.links.checkpoint}&format=${found}`), location.href).href;
   const said = h("p", { class: "hint", role: "status" });
   const shown = h("div", { class: "prediction" });
-  const runner = predictions(address);
+  const predictor = predictions(address);
   const size = search.result.files[found].size_bytes;
 
   async function show(file) {
-    replace(said, runner.isOpen() ? "Computing…" : `Loading the network (${format.bytes(size)}) and what computes it (14 MB), once…`);
+    replace(said, predictor.isOpen() ? "Computing…" : `Loading the network (${format.bytes(size)}) and what computes it (14 MB), once…`);
     try {
       const { isInstalled, install } = await api.getPageRuntime();
       if (!isInstalled) {
         replace(said, "What computes predictions is not installed on this service; ", h("code", {}, install), " installs it.");
         return;
       }
-      const answer = await runner.predict(file);
+      const answer = await predictor.predict(file);
       if (answer) {
         replace(said, words(answer, search.result.not_sure));
         replace(shown, picture(answer), classes(answer));
@@ -36,7 +36,7 @@ export function tryIt(search) {
     }
   }
 
-  return { parts: [h("h2", {}, "Try it"), chooser(show), said, shown], stop: runner.stop };
+  return { parts: [h("h2", {}, "Try it"), chooser(show), said, shown], stop: predictor.stop };
 }
 
 /** A place for an image: chosen, photographed or dropped. */
