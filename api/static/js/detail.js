@@ -148,6 +148,7 @@ function render(parts, search, shown, architecture, actions) {
   if (shown.state !== search.state) {
     replace(parts.doubtful, doubtfulLabels(search));
     replace(parts.promotion, promotion(search));
+    shown.trial?.stop();
     shown.trial = tryIt(search);
     replace(parts["try-it"], shown.trial?.parts);
   }

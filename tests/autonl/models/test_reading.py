@@ -37,6 +37,7 @@ VIEWS = {
     results.Certificate: "CertificateView",
     results.Baseline: "BaselineResultView",
     results.ClassResult: "ClassResultView",
+    results.NotSure: "NotSureView",
     comparisons.Comparison: "ComparisonView",
     comparisons.ComparedSearch: "ComparedSearchView",
     comparisons.DifferingSetting: "DifferingSettingView",
