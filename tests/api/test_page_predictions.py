@@ -108,6 +108,16 @@ def test_what_cannot_be_read_as_training_does_says_why() -> None:
     ]
 
 
+def test_a_recipe_with_other_steps_than_the_page_does_is_refused() -> None:
+    content = content_of(noisy(40, 30, np.random.default_rng(9)), "PNG")
+    squeezed = {"operation": "crop_and_resize", "crop": "none", "filter": "triangle"}
+    said = prepared((content, recipe(8) | {"operations": [step]}) for step in (squeezed, {"operation": "sharpen"}))
+    assert said == [
+        f"its network is fed images prepared in another way ({name}) than this page prepares them; use autonl predict"
+        for name in ("crop_and_resize", "sharpen")
+    ]
+
+
 def test_the_input_of_a_network_is_that_of_pixels_py() -> None:
     pixels = np.random.default_rng(8).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     code = "Array.from(normalised(Uint8Array.from(input.pixels), input.preprocess))"

@@ -14,13 +14,16 @@ from safetensors import safe_open
 
 from autonl_core.bundle.contents import write_contents
 from autonl_core.bundle.exporting import export_network
+from autonl_core.bundle.files.pixels import decode
 from autonl_core.bundle.files.predict import MODELS, Classifier, PredictError, find_model, predictions
 from autonl_core.bundle.files.verify import normalise
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.nn.checkpoint import save_checkpoint
+from tests.api.test_page_predictions import prepared
 from tests.autonl_core.bundle.isolated import run_isolated, site_of
 from tests.autonl_core.bundle.picture_grid import picture_grid
 from tests.autonl_core.bundle.small_bundle import Made, start
+from tests.browser.trial_images import content_of, noisy
 
 # What programs turn into numbers, booleans, nothing or markup.
 ODD_NAMES = ("NA", "null", "no", "007", "7", "1e5", "True", "a,b", "it's", "<b>x é名\u200d\U0001f600")
@@ -153,3 +156,11 @@ def test_files_that_are_no_network_of_a_bundle_are_refused(tmp_path: Path) -> No
         Classifier(tmp_path / "model.onnx")
     with pytest.raises(PredictError, match="contains none of"):
         find_model(tmp_path / "elsewhere")
+
+
+def test_the_web_page_does_every_step_of_its_recipe(made: Made) -> None:
+    preprocess = json.loads((made.bundle.folder / "preprocess.json").read_text(encoding="utf-8"))
+    content = content_of(noisy(301, 200, np.random.default_rng(10)), "JPEG", 6)
+    assert len(preprocess["operations"]) == 7
+    (found,) = prepared([(content, preprocess)])
+    assert np.array_equal(np.asarray(found), decode(content, preprocess))

@@ -19,6 +19,7 @@ from autonl_core.nn.profile import time_layers
 from autonl_core.phases.layer_facts import layer_facts
 from autonl_core.phases.reporting import READINGS, readings_of, used_settings, warnings_of
 from autonl_core.spec.macs import count_macs, count_params
+from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.result import SearchResult
 from autonl_core.spec.right_images import count_right
 from autonl_core.spec.zoo import ZOO
@@ -97,8 +98,16 @@ def test_classes_of_the_result_add_up_to_it(uninterrupted: tuple[SearchResult, R
     assert result.test_right is not None
     assert count_right(result.test_right) == sum(each.correct for each in result.classes)
     assert len(base64.b64decode(result.test_right)) == -(-spec.test_images // 8)
-    if result.not_sure is not None:
-        assert 2 * result.not_sure.test_correct < result.not_sure.test_images <= spec.test_images
+
+
+def test_a_network_that_is_mostly_wrong_is_never_sure(uninterrupted: tuple[SearchResult, Recorder]) -> None:
+    result, images = uninterrupted[0], few_digits().test_images
+    assert result.test_right is not None
+    correct = count_right(result.test_right)
+    if 2 * correct < images:  # as this short search leaves it, on most machines
+        assert result.not_sure == NotSure(1.0, images, correct)
+    elif result.not_sure is not None:
+        assert 2 * result.not_sure.test_correct < result.not_sure.test_images < images
 
 
 NAMELESS = {"parent", "repeat_of", "teacher.resolution"}  # without a value: there is no parent, and no teacher

@@ -7,15 +7,34 @@ import { overWhite, pngToRgb } from "./png.js";
 import { square } from "./resample.js";
 
 const MAX_EXIF_BYTES = 65536; // of earlier networks, whose recipe does not say it
+// The steps of a recipe that are done here, each with what it may say.
+const KNOWN = {
+  decode: { frame: 0, colour_profile: "ignored" },
+  jpeg_draft: { denominators: [8, 4, 2, 1] },
+  turn: { exif_tag: 0x0112 },
+  to_rgb: { background: [255, 255, 255] },
+  box_reduction: { applies_from_factor: 2 },
+  crop_and_resize: { crop: "centre square", filter: "triangle", antialias: true },
+  normalise: { layout: "NCHW" },
+};
 const TEXT = { GIF: "GIF8", BMP: "BM" };
 
 /** (R, R, 3) bytes, as training and verify.py decode the file. Throws an Error that says why it cannot be read. */
 export async function prepare(bytes, preprocess) {
   if (bytes.length > preprocess.max_image_bytes) throw new Error(`the file has more than ${preprocess.max_image_bytes.toLocaleString("en")} bytes`);
+  const unknown = unknownStep(preprocess);
+  if (unknown) throw new Error(`its network is fed images prepared in another way (${unknown}) than this page prepares them; use autonl predict`);
   const { resolution } = preprocess;
   const turn = preprocess.operations?.find(({ operation }) => operation === "turn");
   const { picture, metadata } = await decoded(bytes, preprocess);
   return square(upright(picture, metadata ? orientationOf(metadata, turn?.max_exif_bytes ?? MAX_EXIF_BYTES) : 1), resolution);
+}
+
+/** The first step of a recipe that this page does not know, or does in another way; undefined: there is none. */
+function unknownStep({ operations = [] }) {
+  const differs = ({ operation, ...said }) =>
+    !KNOWN[operation] || Object.entries(KNOWN[operation]).some(([name, value]) => name in said && String(said[name]) !== String(value));
+  return operations.find(differs)?.operation;
 }
 
 /** Whether every pixel equals Pillow's: others come from the decoder of the browser. */
