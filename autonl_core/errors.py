@@ -61,6 +61,14 @@ class BudgetError(AutonlError):
         self.feasible_macs = feasible_macs
 
 
+class ConstraintError(AutonlError):
+    """No network of the space meets a limit. `name` is that of the constraint, `least` what every network has."""
+
+    def __init__(self, message: str, *, name: str, least: int) -> None:
+        super().__init__(message)
+        self.name, self.least = name, least
+
+
 class DatasetError(AutonlError):
     """A dataset is missing, malformed or too small to search on."""
 

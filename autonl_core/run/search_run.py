@@ -161,7 +161,9 @@ class SearchRun:
         fit, val = split_validation(data.train, self.config.val_fraction, self.config.seed)
         return replace(
             self,
-            table=GateTable(self.pretrained.space_at(adapted.resolution, adapted.head_channels)),
+            table=GateTable(
+                self.pretrained.space_at(adapted.resolution, adapted.head_channels), self.config.constraints
+            ),
             data=data,
             fit=fit,
             val=val,

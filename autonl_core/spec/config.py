@@ -26,6 +26,7 @@ from autonl_core.spec.config_sections import (
     AugmentConfig,
     BatchStatistics,
     CardConfig,
+    Constraints,
     ExportConfig,
     Precision,
     Strict,
@@ -55,7 +56,9 @@ MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
 # Unknown to it:
-_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics")
+_SINCE_LAST_RELEASE = (
+    *("priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics", "constraints"),
+)
 _SINCE_LAST_RELEASE_IN = {  # by section
     "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum", "bn_statistics"),
     "teacher": ("bn_statistics",),
@@ -130,6 +133,7 @@ class SearchConfig(Strict):
         "once they have, a search of its own for each of the others goes on with them; a result for every budget",
         examples=[["2.5M", "4.5M", "9M"]],
     )
+    constraints: Constraints = Constraints()
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
     resolution: int | None = Field(
         default=None, ge=8, le=512, description="pixels; null: the size of the dataset's images"
