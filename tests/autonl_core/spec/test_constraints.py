@@ -20,12 +20,14 @@ SPACES = [("tiny", 8), ("mobile-32", 32), ("lite", 80), ("mobile-224", 160)]
 
 @pytest.mark.parametrize(("name", "resolution"), SPACES)
 def test_what_options_have_adds_up_to_what_a_network_has(name: str, resolution: int) -> None:
+    summed: tuple[Constrained, ...] = ("params", "weights_bytes")
     table = GateTable(get_space(name, resolution, 7), Constraints(params=10**9, weights_bytes=10**9))
+    assert [limit.name for limit in table.limits] == list(summed)
     rng = random.Random(0)
     for _ in range(20):
         choice = tuple(rng.randrange(len(options)) for options in table.options)
-        for limit in table.limits:
-            assert limit.of(choice) == MEASURES[limit.name].of(table.arch(choice))
+        counted = [MEASURES[each].of(table.arch(choice)) for each in summed]
+        assert [limit.of(choice) for limit in table.limits] == counted
 
 
 @pytest.mark.parametrize(("name", "resolution"), SPACES)
