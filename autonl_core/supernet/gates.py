@@ -100,6 +100,10 @@ class GateTable(OptionCosts):
         factors = is_open * own + is_closed * (1 - own) + (1 - is_open - is_closed)
         return (_product(factors) * cost).sum() + self.space.fixed_macs
 
+    def leave_devices(self) -> None:
+        """Keep no copy of the tables on a device; they are made again where they are needed again."""
+        self._tables.clear()
+
     def _spans(self) -> list[tuple[int, int]]:
         """Where the gates of every position lie in the gate vector."""
         spans, start = [], 0
