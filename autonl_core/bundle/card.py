@@ -182,10 +182,8 @@ def _budget(certificate: Certificate) -> Iterator[str]:
     )
     yield f"Rule: {certificate.rule}."
     for check in certificate.constraints:
-        yield _paragraph(
-            f"\n{check.achieved:,} {MEASURES[check.name].unit} of {check.at_most:,} allowed",
-            f"(`constraints.{check.name}`), counted on {check.counted_on}.",
-        )
+        allowed = f"{check.at_most:,} allowed (`constraints.{check.name}`)"
+        yield f"\n{check.achieved:,} {MEASURES[check.name].unit} of {allowed}, counted on {check.counted_on}."
 
 
 def _latency(bundle: Bundle) -> Iterator[str]:
