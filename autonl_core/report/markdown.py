@@ -40,8 +40,7 @@ def as_markdown(facts: Facts) -> str:
     parts = [
         f"# {plain(data.name)} within {figures.short(facts.budget_macs)} MACs",
         " ".join(plain(sentence) for sentence in words.verdict(facts)),
-        _table(first_page.at_a_glance(facts)),
-        _table(tables.summary(facts)),
+        *map(_table, (first_page.at_a_glance(facts), tables.summary(facts))),
         *_notes(run.notes),
         "## Data",
         plain(words.about_data(facts)),

@@ -47,6 +47,6 @@ def test_its_figures_are_on_the_first_page_that_is_printed(pages: Pages, service
     assert [figure for figure in (*FIGURES, *ANSWERS) if figure not in first] == []
     assert first.count("confident") == 6  # the mistakes are shown
     assert "Data" not in first  # the details begin on the next page
-    assert "Run details" in printed.pages[-1].extract_text()
+    assert "Written by AutoNL at the end of the search" in printed.pages[-1].extract_text()
     assert len(printed.pages) < 12
     page.context.close()
