@@ -157,13 +157,17 @@ def test_key_figures_are_in_both_forms(plain_report: Report) -> None:
         assert shown in plain, shown
 
 
+def answered(facts: Facts) -> dict[str, str]:
+    return {question: answer for question, answer in at_a_glance(facts).rows}
+
+
 def test_the_first_page_answers_what_anybody_asks() -> None:
     card = {"authors": ["A. Person", "B. Person"], "licence": "CC-BY-4.0"}
     example = facts(PLAIN, baselines=(rival("off-the-shelf", 50), rival("uniform", None, problem="the loss was nan")))
     run = replace(
         example.run, ended=datetime(2026, 5, 4, 23, 59, tzinfo=UTC), config={**example.run.config, "card": card}
     )
-    answers = dict(at_a_glance(replace(example, run=run)).rows)
+    answers = answered(replace(example, run=run))
     assert answers == {
         "what it does": "names the class of an image, one of 3: cat, dog, horse",
         "how good it is": "of 100 new images like the test images it names about 95 right (between 86 and 98, as far "
@@ -188,7 +192,7 @@ def test_the_first_page_answers_what_anybody_asks() -> None:
 
 
 def test_what_was_not_stated_or_asked_for_is_said_to_be_so() -> None:
-    answers = dict(at_a_glance(facts()).rows)
+    answers = answered(facts())
     assert (answers["authors"], answers["licence"]) == ("not stated", "not stated")
     assert answers["compared with"] == "nothing; `baselines` of a search asks for a comparison"
 
