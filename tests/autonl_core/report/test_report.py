@@ -158,7 +158,7 @@ def test_key_figures_are_in_both_forms(plain_report: Report) -> None:
 
 
 def answered(facts: Facts) -> dict[str, str]:
-    return {question: answer for question, answer in at_a_glance(facts).rows}
+    return {row[0]: row[1] for row in at_a_glance(facts).rows}
 
 
 def test_the_first_page_answers_what_anybody_asks() -> None:
