@@ -14,7 +14,7 @@ from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import ProblemError
 from api.schemas.problems import FieldProblem
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, ParentError, SpaceError, WeightSetError
+from autonl_core.errors import BudgetError, ConstraintError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import require_weights, settle
@@ -29,6 +29,7 @@ _SPACE_FIELDS = (
     "dataset",
     "flops_budget",
     "flops_budgets",
+    "constraints",
     "search_space",
     "resolution",
     "init",
@@ -176,6 +177,8 @@ def _resolve(asked: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
     except BudgetError as error:
         pointer = "/flops_budgets/0" if asked.flops_budgets else "/flops_budget"
         return _Refusal([FieldProblem(pointer=pointer, code="infeasible", detail=str(error))], error.feasible_macs)
+    except ConstraintError as error:
+        return _Refusal([FieldProblem(pointer=f"/constraints/{error.name}", code="infeasible", detail=str(error))])
     unscalable = _validate_baselines(config, space)
     return _Refusal(unscalable) if unscalable else ValidSearch(asked, config, dataset, space)
 
@@ -191,6 +194,8 @@ def _validate_other_budgets(config: SearchConfig, dataset: DatasetSpec) -> _Refu
         except BudgetError as error:
             fields.append(FieldProblem(pointer=f"/flops_budgets/{index}", code="infeasible", detail=str(error)))
             feasible_macs = error.feasible_macs
+        except ConstraintError as error:
+            fields.append(FieldProblem(pointer=f"/constraints/{error.name}", code="infeasible", detail=str(error)))
     return _Refusal(fields, feasible_macs) if fields else None
 
 

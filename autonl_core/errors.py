@@ -6,6 +6,7 @@ AutonlError
 ├── ArchError           an architecture or arch string breaks the rules of `arch.py`
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
+├── ConstraintError     no network of a search space meets a limit other than that of MACs
 ├── DatasetError        a dataset is missing, malformed or too small
 │   └── AmbiguousLayout     a dataset can be read in several ways
 ├── DatasetUnavailable  the bucket that a dataset is in does not respond; it may be asked again
@@ -59,6 +60,14 @@ class BudgetError(AutonlError):
     def __init__(self, message: str, *, feasible_macs: tuple[int, int]) -> None:
         super().__init__(message)
         self.feasible_macs = feasible_macs
+
+
+class ConstraintError(AutonlError):
+    """No network of the space meets a limit. `name` is that of the constraint, `least` what every network has."""
+
+    def __init__(self, message: str, *, name: str, least: int) -> None:
+        super().__init__(message)
+        self.name, self.least = name, least
 
 
 class DatasetError(AutonlError):

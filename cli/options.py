@@ -75,9 +75,19 @@ _P = ParamSpec("_P")
 
 def labels_of(texts: tuple[str, ...]) -> dict[str, str]:
     """Labels as the command line has them, KEY:VALUE. Raises BadParameter for a text without a colon."""
+    return _pairs_of(texts, "a label as KEY:VALUE, as in team:x")
+
+
+def constraints_of(texts: tuple[str, ...]) -> dict[str, str | int]:
+    """Constraints as the command line has them, NAME:AMOUNT. Raises BadParameter for a text without a colon."""
+    pairs = _pairs_of(texts, "a constraint as NAME:AMOUNT, as in params:2M")
+    return {name: int(amount) if amount.isdecimal() else amount for name, amount in pairs.items()}
+
+
+def _pairs_of(texts: tuple[str, ...], form: str) -> dict[str, str]:
     for text in texts:
         if ":" not in text:
-            raise click.BadParameter(f"write a label as KEY:VALUE, as in team:x, not {text!r}")
+            raise click.BadParameter(f"write {form}, not {text!r}")
     pairs = (text.partition(":") for text in texts)
     return {key: value for key, _, value in pairs}
 

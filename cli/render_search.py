@@ -102,6 +102,7 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("architecture", architecture["arch_id"]),
         ("MACs", f"{architecture['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
         ("parameters", f"{architecture['params']:,}"),
+        *_constraints(result["certificate"]),
         ("test top-1", f"{pct(architecture['test_top1_pct'])} {correct}"),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
@@ -111,6 +112,12 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         score = f"test top-1 {pct(baseline['test_top1_pct'])} at {baseline['macs']:,} MACs"
         facts.append(("baseline", Text(f"{baseline['name']}: {baseline['problem'] or score}")))
     return facts + [("note", Text(note, style="yellow")) for note in result["notes"]]
+
+
+def _constraints(certificate: Mapping[str, Any] | None) -> list[tuple[str, RenderableType]]:
+    """What the network has of what is limited besides MACs."""
+    checks = (certificate or {}).get("constraints", ())  # an earlier service limits nothing else
+    return [(check["name"], f"{check['achieved']:,} of {check['at_most']:,} allowed") for check in checks]
 
 
 def _by_class(classes: Sequence[Mapping[str, Any]]) -> Text:

@@ -13,7 +13,7 @@ from rich.text import Text
 from autonl_core.registry import Named, Registry
 from cli.client import Client
 from cli.errors import CommandError
-from cli.options import json_option, labels_of, print_json, stop_on_error, url_option
+from cli.options import constraints_of, json_option, labels_of, print_json, stop_on_error, url_option
 from cli.render_search import start_text
 from cli.search_ids import full_id
 from cli.watch import follow_to_end, say_started
@@ -27,6 +27,12 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 @click.command()
 @click.option("--dataset", "-d", help="dataset name, see `autonl dataset list`")
 @click.option("--budget", "-b", multiple=True, help="most MACs per image, e.g. 300M or 450k; repeatable")
+@click.option(
+    "--constraint",
+    multiple=True,
+    metavar="NAME:AMOUNT",
+    help="another limit, of params, weights_bytes or peak_activation_bytes, as in params:2M; repeatable",
+)
 @click.option(
     "--config",
     "-c",
@@ -57,6 +63,7 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 def search(
     dataset: str | None,
     budget: tuple[str, ...],
+    constraint: tuple[str, ...],
     config: Path | None,
     seed: int | None,
     repeat: int | None,
@@ -81,6 +88,7 @@ def search(
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     options |= {"priority": priority, "resource_class": resource_class, "max_compute_s": max_compute_s}
     body |= {name: value for name, value in options.items() if value is not None}
+    body = _with_added(body, "constraints", constraints_of(constraint))
     body = _with_added(body, "labels", labels_of(label))
     body = _with_added(body, "card", {"licence": licence, "authors": list(author) or None})
     with Client(url) as client:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from api.schemas.base import View, mirrors
 from autonl_core.spec.not_sure import NotSure
-from autonl_core.spec.result import BaselineResult, Certificate, ClassResult
+from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck
 
 
-@mirrors(Certificate)
+@mirrors(ConstraintCheck, descriptions={"name": "as in `constraints` of the search"})
+class ConstraintCheckView(View):
+    """What the delivered network has of something that the search limits besides MACs."""
+
+
+@mirrors(
+    Certificate,
+    types={"constraints": list[ConstraintCheckView]},
+    descriptions={"constraints": "what else is limited; empty: nothing is"},
+)
 class CertificateView(View):
     """MACs of one image, counted from the nodes of the exported graph alone."""
 

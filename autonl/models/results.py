@@ -44,8 +44,18 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class ConstraintCheck:
+    """What the network has of something that the search limits besides MACs."""
+
+    name: str
+    at_most: int
+    achieved: int
+    counted_on: str
+
+
+@dataclass(frozen=True)
 class Certificate:
-    """That a network stays within its budget."""
+    """That a network stays within its budget, and within its constraints."""
 
     counted_on: str
     rule: str
@@ -55,6 +65,7 @@ class Certificate:
     slack_macs: int
     slack_pct: float
     by_op: Mapping[str, int]
+    constraints: tuple[ConstraintCheck, ...] = ()  # empty: a service of an earlier version, or there are none
 
 
 @dataclass(frozen=True)

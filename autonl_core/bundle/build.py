@@ -59,7 +59,9 @@ def make_bundle(
     describe_files(folder, asked_for.formats)
     failed = export_network(run, folder, checkpoint, network, meanwhile)
     run.reporter.ended(0.5)
-    certificate = certify(folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget)
+    certificate = certify(
+        folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget, run.config.constraints
+    )
     latencies = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
         (folder / FORMATS[CERTIFIED].file_name).unlink()

@@ -16,6 +16,7 @@ from autonl_core.report.markdown import plain
 from autonl_core.run.search_run import SearchRun
 from autonl_core.spec import arch_string
 from autonl_core.spec.config_sections import CardConfig
+from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
@@ -180,6 +181,9 @@ def _budget(certificate: Certificate) -> Iterator[str]:
         "; ".join(f"{op} {macs:,}" for op, macs in certificate.by_op.items()) + ".",
     )
     yield f"Rule: {certificate.rule}."
+    for check in certificate.constraints:
+        allowed = f"{check.at_most:,} allowed (`constraints.{check.name}`)"
+        yield f"\n{check.achieved:,} {MEASURES[check.name].unit} of {allowed}, counted on {check.counted_on}."
 
 
 def _latency(bundle: Bundle) -> Iterator[str]:

@@ -59,6 +59,16 @@ def _fix_input(graph: Any, resolution: int) -> None:
         dim.dim_value = 1
 
 
+def count_onnx_weights_bytes(path: Path) -> int:
+    """Bytes of the weights and biases of all layers in the ONNX file at `path`."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor).nbytes for tensor in graph.initializer}
+    used = {name for node in graph.node if node.op_type in _COUNTED for name in node.input}
+    return sum(stored_bytes for name, stored_bytes in stored.items() if name in used)
+
+
 def _shapes(graph: Any) -> dict[str, Shape | None]:
     """The shape of every tensor; None if a dimension is unknown."""
     shapes: dict[str, Shape | None] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}

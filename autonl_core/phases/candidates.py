@@ -19,8 +19,9 @@ from autonl_core.spec.config_sections import SupernetConfig
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
 from autonl_core.spec.search_work import random_networks
-from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, project
+from autonl_core.supernet.budget import Floats, band_within, evenly, project
 from autonl_core.supernet.gates import GateTable
+from autonl_core.supernet.limited_sampler import sampler_within
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.utilities import best_within
 from autonl_core.training.evaluate import gap
@@ -66,8 +67,8 @@ def propose(
     proposed.append((uniform or project(table, _uniform_scores(table), low, high).choice, "uniform"))
     proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
     options = table.option_probabilities(p)
-    near = BandSampler(table, options, low, high)
-    even = BandSampler(table, evenly(table), low, high)
+    near = sampler_within(table, options, low, high)
+    even = sampler_within(table, evenly(table), low, high)
     draws = [(near.draw(rng), "drawn") for _ in range(settings.candidates)]
     draws += [(even.draw(rng), "random") for _ in range(random_networks(settings))]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
@@ -75,7 +76,7 @@ def propose(
 
 def reachable_band(table: GateTable, budget_macs: int, known: Choice) -> tuple[int, int]:
     """The MACs that candidates should have; where the space is too coarse, from those of the network `known` on."""
-    low, high = band(budget_macs)
+    low, high = band_within(table, budget_macs)
     return min(low, table.macs(known)), high
 
 

@@ -134,7 +134,8 @@ def _judge(run: SearchRun, network: Network, score: Score) -> tuple[StopReason, 
     """How the search ended, and what a user should know about its result."""
     notes = []
     if count_macs(network.arch).total < BAND * run.config.flops_budget:
-        space = run.table.space.name
+        within = "within the constraints, " if run.table.limited else ""
+        space = f"{within}{run.table.space.name}"
         notes.append(f"{space} has no network between {BAND:.0%} and 100% of this budget; this is the best below")
     found = _beside_guessing(score, run.data.test)
     images = counted(score.images, "test image")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -181,6 +182,7 @@ def _run(run: SearchRun, outcome: Outcome) -> RunFacts:
         environment=environment(run.device, run.threads, run.config, run.parts),
         machine=outcome.bundle.machine,
         used=used_settings(run),
+        ended=datetime.now(UTC),
     )
 
 

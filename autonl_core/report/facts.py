@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,7 @@ class RunFacts:
     environment: Mapping[str, str | int]
     machine: Mapping[str, str | int]
     used: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None  # UTC
 
 
 @dataclass(frozen=True, kw_only=True)

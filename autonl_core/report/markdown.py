@@ -6,7 +6,17 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from autonl_core.report import comparison, figures, image_tables, latencies, run_tables, searched, tables, words
+from autonl_core.report import (
+    comparison,
+    figures,
+    first_page,
+    image_tables,
+    latencies,
+    run_tables,
+    searched,
+    tables,
+    words,
+)
 from autonl_core.report.facts import Facts
 from autonl_core.report.table import Table
 
@@ -30,7 +40,7 @@ def as_markdown(facts: Facts) -> str:
     parts = [
         f"# {plain(data.name)} within {figures.short(facts.budget_macs)} MACs",
         " ".join(plain(sentence) for sentence in words.verdict(facts)),
-        _table(tables.summary(facts)),
+        *map(_table, (first_page.at_a_glance(facts), tables.summary(facts))),
         *_notes(run.notes),
         "## Data",
         plain(words.about_data(facts)),

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from autonl_core.report import comparison, figures, image_tables, latencies, run_tables, searched, tables, words
+from autonl_core.report import (
+    comparison,
+    figures,
+    first_page,
+    image_tables,
+    latencies,
+    run_tables,
+    searched,
+    tables,
+    words,
+)
 from autonl_core.report.facts import Facts
 from autonl_core.report.images import PIXELATED, image_uri, strip_uri
 from autonl_core.report.statistics import class_scores, confusion
@@ -38,6 +48,7 @@ def as_html(facts: Facts, pictures: Mapping[str, Picture]) -> str:
         searched=searched,
         figures=figures,
         tables=tables,
+        first_page=first_page,
         image_tables=image_tables,
         latencies=latencies,
         run_tables=run_tables,

@@ -27,6 +27,10 @@ def certificate(facts: Facts) -> Table | None:
         ("by formula", f"{facts.architecture.macs:,} MACs"),
         ("unused", f"{found.slack_macs:,} MACs ({pct(found.slack_pct, 2)} of the budget)"),
         *((f"of which {name}", f"{macs:,} MACs") for name, macs in found.by_op.items()),
+        *(
+            (f"{check.name} on {check.counted_on}", f"{check.achieved:,} of {check.at_most:,} allowed")
+            for check in found.constraints
+        ),
     ]
     return Table(("quantity", "value"), tuple(rows), (0, 1))
 

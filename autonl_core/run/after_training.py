@@ -29,6 +29,7 @@ def on_cpu(run: SearchRun, network: Network) -> SearchRun:
     network.cpu()
     if run.adapted is not None:
         run.adapted.teacher.cpu()
+    run.table.leave_devices()
     run = replace(run, loader=_plain_loader(run, _CPU))
     gc.collect()  # cycles may hold tensors
     if run.device.type == "cuda":

@@ -30,7 +30,7 @@ from autonl_core.run.prepared_process import PreparedProcess
 from autonl_core.run.pretrained import Pretrained
 from autonl_core.run.reporter import Best, Reporter
 from autonl_core.run.run_state import RunHeader, RunStates, StateDict, load_newest
-from autonl_core.run.threads import computing_with, shared_threads, threads_for
+from autonl_core.run.threads import ahead_threads, computing_with, shared_threads, threads_for
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
@@ -127,14 +127,6 @@ class SearchRun:
         return replace(self, host=replace(self.host, ranks=ALONE))
 
     @property
-    def _ahead_threads(self) -> int:
-        """CPU threads that make the next batch while networks learn from a teacher."""
-        if self.pretrained is None or not self.config.teacher.weight:
-            return 0
-        threads = threads_for(self.config.train.batch_size * self.config.flops_budget, self.threads)
-        return shared_threads(threads, self.pretrained.teacher_macs, 3 * self.config.flops_budget)[1]
-
-    @property
     def teacher_macs(self) -> int:
         """MACs of the network whose answers training images are labelled with; 0 if there is none."""
         taught = self.adapted is not None and self.config.teacher.weight > 0
@@ -159,13 +151,15 @@ class SearchRun:
         assert self.pretrained is not None
         data = self.pretrained.data_at(adapted.resolution, on_progress=lambda share: self.reporter.progress())
         fit, val = split_validation(data.train, self.config.val_fraction, self.config.seed)
+        space = self.pretrained.space_at(adapted.resolution, adapted.head_channels)
+        ahead = ahead_threads(self.config, self.threads, self.pretrained.teacher_macs)
         return replace(
             self,
-            table=GateTable(self.pretrained.space_at(adapted.resolution, adapted.head_channels)),
+            table=GateTable(space, self.config.constraints),
             data=data,
             fit=fit,
             val=val,
-            loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight, self._ahead_threads),
+            loader=self.pretrained.loader(data, adapted.teacher, self.config.teacher.weight, ahead),
             adapted=adapted,
         )
 

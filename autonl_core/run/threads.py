@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from autonl_core.spec.config import SearchConfig
+
 # MACs of one batch, forward, from which several threads pay: below, they wait for each other longer than they compute.
 # A fixed rule and no measurement, so that a search that is resumed, or repeated, computes the same bits.
 _PARALLEL_MACS = 100_000_000
@@ -30,6 +32,14 @@ def shared_threads(threads: int, batches_macs: int, training_macs: int) -> tuple
         return threads, 0
     ahead = min(max(round(threads * batches_macs / (batches_macs + training_macs)), 1), threads - 1)
     return threads - ahead, ahead
+
+
+def ahead_threads(config: SearchConfig, threads: int, teacher_macs: int) -> int:
+    """Of the `threads` of a search, those that make the next batch while networks learn from a teacher."""
+    if not config.teacher.weight:
+        return 0
+    training = threads_for(config.train.batch_size * config.flops_budget, threads)
+    return shared_threads(training, teacher_macs, 3 * config.flops_budget)[1]
 
 
 @contextmanager

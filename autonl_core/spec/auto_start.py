@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, SpaceError
+from autonl_core.errors import BudgetError, ConstraintError, SpaceError
 from autonl_core.spec.config import NO_INIT, SearchConfig
+from autonl_core.spec.constraints import check_constraints
 from autonl_core.spec.feasibility import (
     MAX_RESOLUTION,
     at_resolutions,
@@ -18,7 +19,7 @@ from autonl_core.spec.feasibility import (
     side_of,
     span,
 )
-from autonl_core.spec.resolutions import STEP_PX, possible_resolutions, ranges_of
+from autonl_core.spec.resolutions import STEP_PX, narrowed_within_budget, possible_resolutions, ranges_of
 from autonl_core.spec.space_families import SPACES, SpaceFamily, space_families
 from autonl_core.spec.weight_set import WeightSet
 from autonl_core.spec.weight_spaces import space_of
@@ -35,6 +36,7 @@ def decide_start(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
         known: the weight sets there are, by name.
     Raises:
         BudgetError: neither pretrained nor random weights have a network for the budget.
+        ConstraintError: none of these meets another limit.
     """
     family = _pretrained(config, dataset, known)
     if family is None:
@@ -45,6 +47,7 @@ def decide_start(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str,
         return at_random
     if met[0]:  # of other budgets that are not met, each is refused on its own
         return config.model_copy(update={"init": AUTO_WEIGHTS})
+    check_constraints(config.constraints, narrowed_within_budget(config, dataset, family).values())
     raise _refusal(config, dataset, family)
 
 
@@ -95,7 +98,7 @@ def _is_met(config: SearchConfig, dataset: DatasetSpec) -> bool:
     try:
         for one in _each_budget(config):
             resolve_space(one, dataset)
-    except (BudgetError, SpaceError):
+    except (BudgetError, ConstraintError, SpaceError):
         return False
     return True
 

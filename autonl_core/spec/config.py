@@ -7,12 +7,11 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     ValidationError,
     WithJsonSchema,
@@ -26,6 +25,7 @@ from autonl_core.spec.config_sections import (
     AugmentConfig,
     BatchStatistics,
     CardConfig,
+    Constraints,
     ExportConfig,
     Precision,
     Strict,
@@ -33,6 +33,7 @@ from autonl_core.spec.config_sections import (
     TeacherConfig,
     TrainConfig,
 )
+from autonl_core.spec.config_versions import unused_new_settings, without_retired
 from autonl_core.spec.macs_text import Macs
 from autonl_core.spec.names import NAME_PATTERN, NAME_RULE
 from autonl_core.spec.zoo import ZOO
@@ -54,18 +55,10 @@ AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
 CHANGES_NOTHING = ("export", "priority", "resource_class", "max_compute_s")  # in the network that a search finds
-# Unknown to it:
-_SINCE_LAST_RELEASE = ("priority", "resource_class", "max_compute_s", "precision", "batch_parts", "batch_statistics")
-_SINCE_LAST_RELEASE_IN = {  # by section
-    "train": ("schedule", "lr_decay", "lr_decay_epochs", "stochastic_depth", "bn_momentum", "bn_statistics"),
-    "teacher": ("bn_statistics",),
-    "augment": ("whole_pictures",),
-}
 MIN_PART_IMAGES = 2  # of a batch part: batch norms need more than one
 PARENT_INIT = "search:"  # followed by the id of a search
 OFF_THE_SHELF, UNIFORM = "off-the-shelf", "uniform"
 _SHOWN_SETTINGS = 5  # that another version stored
-_RETIRED = {"supernet": ("alpha_lr", "ramp_fraction")}  # by section: settings of earlier versions
 RIVALS = (OFF_THE_SHELF, UNIFORM)  # baselines of a search that starts from pretrained weights, with its compute
 _INIT_PATTERN = rf"^({PARENT_INIT})?{NAME_PATTERN.lstrip('^')}"
 _INIT_RULE = (
@@ -130,6 +123,7 @@ class SearchConfig(Strict):
         "once they have, a search of its own for each of the others goes on with them; a result for every budget",
         examples=[["2.5M", "4.5M", "9M"]],
     )
+    constraints: Constraints = Constraints()
     search_space: Name | None = Field(default=None, description="null: the space made for the resolution")
     resolution: int | None = Field(
         default=None, ge=8, le=512, description="pixels; null: the size of the dataset's images"
@@ -269,9 +263,7 @@ class SearchConfig(Strict):
         Without new settings that have their defaults, so that the last release, which runs beside this version while a
         service is upgraded, can do the searches that do not use them.
         """
-        sections = {name: _unused(getattr(self, name), new) for name, new in _SINCE_LAST_RELEASE_IN.items()}
-        unused = dict.fromkeys(_unused(self, _SINCE_LAST_RELEASE), True)
-        return self.model_dump(mode="json", exclude={**unused, **sections})
+        return self.model_dump(mode="json", exclude=unused_new_settings(self))
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> SearchConfig:
@@ -280,21 +272,9 @@ class SearchConfig(Strict):
         Raises:
             OtherVersion: it has settings that this version does not know.
         """
-        kept = {key: _without_retired(key, value) for key, value in config.items()}
         try:
-            return SearchConfig.model_validate(kept)
+            return SearchConfig.model_validate(without_retired(config))
         except ValidationError as error:  # it was valid where it was stored
             listed = error.errors(include_url=False, include_context=False, include_input=False)
             unknown = ", ".join(".".join(map(str, one["loc"])) for one in listed[:_SHOWN_SETTINGS])
             raise OtherVersion(f"another version stored settings that this one does not know: {unknown}") from error
-
-
-def _unused(settings: BaseModel, names: Sequence[str]) -> set[str]:
-    """Which of these settings have their defaults."""
-    fields = type(settings).model_fields
-    return {name for name in names if getattr(settings, name) == fields[name].default}
-
-
-def _without_retired(section: str, value: Any) -> Any:
-    retired = _RETIRED.get(section)
-    return value if retired is None else {key: kept for key, kept in value.items() if key not in retired}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+from autonl_core.spec.macs_text import Amount
 
 CardLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
+Constrained = Literal["params", "weights_bytes", "peak_activation_bytes"]
+CONSTRAINED: tuple[Constrained, ...] = get_args(Constrained)
 Precision = Literal["fp32", "tf32", "bf16"]
 BatchStatistics = Literal["part", "batch"]
 OptimizerName = Literal["sgd", "adamw"]
@@ -30,6 +33,32 @@ class Strict(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Plain JSON that `model_validate` reads back to an equal config."""
         return self.model_dump(mode="json")
+
+
+class Constraints(Strict):
+    """Upper limits of the network beside `flops_budget`; null: none."""
+
+    params: Amount | None = Field(
+        default=None, description='trainable parameters, an integer or "2M"', examples=["2M", 2_000_000]
+    )
+    weights_bytes: Amount | None = Field(
+        default=None,
+        description='of float32 weights as the ONNX file has them, batch norms folded; an integer or "8M", 8,000,000',
+    )
+    peak_activation_bytes: Amount | None = Field(
+        default=None,
+        description="float32 maps of one image that are needed at the same time, batch norms folded and activations "
+        "in place",
+    )
+
+    @property
+    def limits(self) -> dict[Constrained, int]:
+        """The limits that there are."""
+        listed = {name: getattr(self, name) for name in CONSTRAINED}
+        return {name: at_most for name, at_most in listed.items() if at_most is not None}
+
+
+NO_CONSTRAINTS = Constraints()
 
 
 class SupernetConfig(Strict):

@@ -8,7 +8,8 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, WeightSetError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import NO_INIT, RIVALS, Baseline, SearchConfig
-from autonl_core.spec.resolutions import fitting_spans, ranges_of, resolutions_to_try
+from autonl_core.spec.constraints import check_constraints, unmet
+from autonl_core.spec.resolutions import fitting_spans, narrowed_within_budget, ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES, SpaceFamily, get_space, space_families, spaces_made_for
@@ -23,6 +24,7 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     Raises:
         SpaceError: unknown space, or a resolution it does not serve.
         BudgetError: the budget lies below the smallest or above the largest network.
+        ConstraintError: no network meets another limit.
     """
     if config.init != NO_INIT and config.resolution is None:
         return _first_possible(config, dataset)
@@ -30,6 +32,7 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     space = get_space(config.search_space or space_within(config, dataset), resolution, len(dataset.classes))
     low, high = space.macs_range()
     if low <= config.flops_budget <= high:
+        check_constraints(config.constraints, [space])
         return space
     families = () if config.other_budgets else open_to(config, resolution)
     names = [family.name for family in families] or [space.name]
@@ -98,8 +101,10 @@ def space_within(config: SearchConfig, dataset: DatasetSpec) -> str | None:
     resolution = resolution_of(config, dataset)
     budgets_macs = config.flops_budgets or (config.flops_budget,)
     for place, family in enumerate(open_to(config, resolution)):
-        low, high = family.bind(resolution, len(dataset.classes)).macs_range()
-        if low <= min(budgets_macs) and max(budgets_macs) <= high:
+        space = family.bind(resolution, len(dataset.classes))
+        low, high = space.macs_range()
+        fits = not unmet(config.constraints, space.smallest())
+        if fits and low <= min(budgets_macs) and max(budgets_macs) <= high:
             return family.name if place else None
     return None
 
@@ -137,11 +142,13 @@ def _first_possible(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
 
     Raises:
         BudgetError: the budget is met at none of them; the message says from where to where it would be.
+        ConstraintError: another limit is met at none of them.
     """
     family = SPACES.get(config.search_space or "")
     promising = resolutions_to_try(config, dataset, family)
     if promising:
         return family.bind(promising[0], len(dataset.classes))
+    check_constraints(config.constraints, narrowed_within_budget(config, dataset, family).values())
     ranges = ranges_of(dataset, family)
     low, high = feasible = span(ranges.values())
     raise BudgetError(

@@ -1,4 +1,4 @@
-"""Numbers of MACs as people write them: an integer, or a text such as "300M"."""
+"""Large numbers as people write them, of MACs and of what else is limited: an integer, or a text such as "300M"."""
 
 from __future__ import annotations
 
@@ -21,29 +21,35 @@ _MACS_PATTERN = (
 
 def parse_macs(value: object) -> object:
     """ "4.5M" -> 4500000; anything that is not such a text passes through, for the type check to judge."""
+    return _parse(value, "MACs, as an integer", "a whole number of MACs")
+
+
+def parse_amount(value: object) -> object:
+    """The same for what is not MACs."""
+    return _parse(value, "an integer", "a whole number")
+
+
+def _parse(value: object, what: str, whole_number: str) -> object:
     if not isinstance(value, str):
         return value
     match = _MACS_TEXT.fullmatch(value.strip()) if len(value) <= 32 else None
     if match is None:
-        raise ValueError('must be MACs, as an integer or a text such as "300M", "4.5M" or "800k"')
+        raise ValueError(f'must be {what} or a text such as "300M", "4.5M" or "800k"')
     whole, _, decimals = match[1].partition(".")
     scaled = int(whole + decimals) * _SUFFIXES[match[2]]  # integers only: 0.3M must not become 299999
     macs, rest = divmod(scaled, 10 ** len(decimals))
     if rest:
-        raise ValueError(f"{value!r} is not a whole number of MACs")
+        raise ValueError(f"{value!r} is not {whole_number}")
     return macs
 
 
-Macs = Annotated[
-    int,
-    BeforeValidator(parse_macs),
-    Field(ge=1, le=MAX_MACS),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
-                {"type": "string", "pattern": _MACS_PATTERN},
-            ]
-        }
-    ),
-]
+_AS_JSON = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": MAX_MACS},
+            {"type": "string", "pattern": _MACS_PATTERN},
+        ]
+    }
+)
+Macs = Annotated[int, BeforeValidator(parse_macs), Field(ge=1, le=MAX_MACS), _AS_JSON]
+Amount = Annotated[int, BeforeValidator(parse_amount), Field(ge=1, le=MAX_MACS), _AS_JSON]

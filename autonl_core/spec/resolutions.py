@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.constraints import unmet
+from autonl_core.spec.head_width import narrowest_head
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.published_net import adapt
 from autonl_core.spec.search_space import SearchSpace
@@ -26,7 +28,20 @@ _WHOLE_LEAST_PX = 32  # of a whole network: most halve their input five times
 
 
 def possible_resolutions(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
-    """Resolution -> the space at it, for all that the configuration allows and whose networks meet the budget."""
+    """Resolution -> the space at it, for all that the configuration allows and where networks meet all its limits."""
+    spaces, narrowed = _within_budget(config, dataset, family), narrowed_within_budget(config, dataset, family)
+    return {r: spaces[r] for r in spaces if not unmet(config.constraints, narrowed[r].smallest())}
+
+
+def narrowed_within_budget(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
+    """The same with the narrowest head that suits the classes, whatever is limited besides MACs."""
+    classes = len(dataset.classes)
+    head_channels = narrowest_head(family, classes)
+    return {r: family.bind(r, classes, head_channels) for r in _within_budget(config, dataset, family)}
+
+
+def _within_budget(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
+    """Resolution -> the space at it, where networks meet the budget."""
     if config.resolution is not None:
         asked = [config.resolution] if config.resolution in family.resolutions else []
     else:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from autonl_core.spec.config_sections import Constrained
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
@@ -43,6 +44,16 @@ class FormatParity:
 
 
 @dataclass(frozen=True)
+class ConstraintCheck:
+    """What the delivered network has of something that was limited besides MACs."""
+
+    name: Constrained  # as in `constraints` of the search
+    at_most: int
+    achieved: int
+    counted_on: str
+
+
+@dataclass(frozen=True)
 class Certificate:
     """MACs of one image, counted on the nodes of the exported graph by a counter that shares no code with others."""
 
@@ -54,6 +65,12 @@ class Certificate:
     slack_macs: int
     slack_pct: float
     by_op: Mapping[str, int]
+    constraints: tuple[ConstraintCheck, ...] = ()
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Certificate:
+        checks = tuple(ConstraintCheck(**known_fields(ConstraintCheck, each)) for each in data.get("constraints", ()))
+        return Certificate(**{**known_fields(Certificate, data), "constraints": checks})
 
 
 @dataclass(frozen=True)
@@ -156,7 +173,7 @@ class SearchResult:
             for network_format, parity in data.get("parity", {}).items()
         }
         if (certificate := data.get("certificate")) is not None:
-            values["certificate"] = Certificate(**known_fields(Certificate, certificate))
+            values["certificate"] = Certificate.from_json(certificate)
         baselines = data.get("baselines", ())
         values["baselines"] = tuple(BaselineResult(**known_fields(BaselineResult, each)) for each in baselines)
         values["networks"] = tuple(

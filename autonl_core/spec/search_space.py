@@ -113,8 +113,12 @@ class SearchSpace:
             activation=self.activation,
         )
 
+    def smallest_options(self) -> list[Option]:
+        """Those with the fewest MACs, which also have the fewest weights and the smallest maps."""
+        return [min(c.options(), key=lambda o: self.option_macs(i, o)) for i, c in enumerate(self.blocks)]
+
     def smallest(self) -> ArchSpec:
-        return self.build([min(c.options(), key=lambda o: self.option_macs(i, o)) for i, c in enumerate(self.blocks)])
+        return self.build(self.smallest_options())
 
     def largest(self) -> ArchSpec:
         return self.build([max(c.options(), key=lambda o: self.option_macs(i, o)) for i, c in enumerate(self.blocks)])

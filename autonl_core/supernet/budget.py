@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autonl_core.errors import BudgetError
+from autonl_core.supernet.limited_choice import best_limited, most_macs_limited
 from autonl_core.supernet.option_costs import Choice, OptionCosts
 
 BAND = 0.97  # a network should use at least this share of its budget
+_LOOSE_BAND = 0.75  # of the most MACs that other limits leave
 _BINS = 4096  # of the budget, for projection
 _SAMPLING_BINS = 1024
 _NEVER = -1e300
+_LIMITED_TRIES = 64  # for a network within the other limits
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +47,32 @@ def band(budget_macs: int) -> tuple[int, int]:
     return math.ceil(BAND * budget_macs), budget_macs
 
 
+def band_within(table: OptionCosts, budget_macs: int) -> tuple[int, int]:
+    """The MACs a result should have where other limits may leave fewer: then from three quarters of what they leave.
+
+    The networks with the very most MACs within other limits are few, alike, and the best of nothing else.
+
+    Raises:
+        BudgetError: no network within the budget meets all limits.
+    """
+    low, high = band(budget_macs)
+    if not table.limited:
+        return low, high
+    most = table.macs(most_macs(table, budget_macs))
+    return (low, high) if most >= low else (math.ceil(_LOOSE_BAND * most), most)
+
+
+def most_macs(table: OptionCosts, budget_macs: int) -> Choice:
+    """Of the choices within the budget and all limits, one with about the most MACs. Raises as `band_within` does."""
+    found = table.most_macs.get(budget_macs) or most_macs_limited(table, budget_macs)
+    if found is None:
+        smallest, largest = table.macs_range()
+        message = f"no network of {table.name!r} with at most {budget_macs:,} MACs meets the constraints"
+        raise BudgetError(message, feasible_macs=(smallest, largest))
+    table.most_macs[budget_macs] = found
+    return found
+
+
 def log_scores(probabilities: list[Floats]) -> list[Floats]:
     """Probabilities of options as scores that add up to the log-likelihood of a choice, finite even at zero."""
     return [np.log(np.maximum(q, 1e-12)) for q in probabilities]
@@ -52,21 +81,22 @@ def log_scores(probabilities: list[Floats]) -> list[Floats]:
 def project(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Projection:
     """The choice with the largest sum of scores whose MACs lie in [low, high].
 
-    `scores` holds one number per option and position, e.g. log-probabilities. Where no network has MACs in that range,
+    Other limits of the table are met as well. `scores` holds one number per option and position, e.g.
+    log-probabilities. Where no network has MACs in that range,
     the largest below `high` is returned and marked. Networks that differ by less than a bin (1/4096 of `high`) compete
     for one place, so the sum is optimal up to that grain; the MACs are exact.
 
     Raises:
-        BudgetError: even the smallest network of the space exceeds `high`.
+        BudgetError: even the smallest network of the space exceeds `high`, or none within it meets the other limits.
     """
     smallest, largest = table.macs_range()
     if smallest > high:
         message = f"no network of {table.name!r} has at most {high:,} MACs; the smallest has {smallest:,}"
         raise BudgetError(message, feasible_macs=(smallest, largest))
-    choice = _best_in_band(table, scores, low, high)
+    choice = (best_limited if table.limited else _best_in_band)(table, scores, low, high)
     if choice is not None:
         return Projection(choice, table.macs(choice), in_band=True)
-    choice = _largest_below(table, scores, high)
+    choice = most_macs(table, high) if table.limited else _largest_below(table, scores, high)
     macs = table.macs(choice)
     return Projection(choice, macs, in_band=macs >= low)
 
@@ -136,7 +166,7 @@ def _largest_below(table: OptionCosts, scores: list[Floats], high: int) -> Choic
 
 @dataclass
 class BandSampler:
-    """Draws networks from the learned distribution, conditioned on MACs in [low, high].
+    """Draws networks from a distribution of options, conditioned on MACs in [low, high].
 
     Forward pass: the probability of every sum of MACs over the first positions. Backward pass: draw a final sum inside
     the band, then one option per position, last to first. Rounded sums only propose: a draw whose exact MACs fall
@@ -168,7 +198,15 @@ class BandSampler:
             self._messages.append(message)
 
     def draw(self, rng: np.random.Generator, tries: int = 64) -> Choice | None:
-        """One network, or None if `tries` draws all missed the band (it is empty, or nearly)."""
+        """One network, or None if `tries` draws all missed the band (it is empty, or nearly) or another limit."""
+        for _ in range(_LIMITED_TRIES if self.table.limited else 1):
+            choice = self.draw_any(rng, tries)
+            if choice is None or self.table.allows(choice):
+                return choice
+        return None
+
+    def draw_any(self, rng: np.random.Generator, tries: int = 64) -> Choice | None:
+        """One network, whatever is limited besides MACs; None as in `draw`."""
         sums = np.arange(len(self._messages[-1])) * self._width + self.table.fixed_macs
         inside = (sums >= self.low - self._width) & (sums <= self.high + self._width)
         final = np.where(inside, self._messages[-1], 0.0)

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.config_sections import NO_CONSTRAINTS, Constraints
+from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
 from autonl_core.spec.search_space import Option, SearchSpace
-from autonl_core.supernet.option_costs import Choice, OptionCosts
+from autonl_core.supernet.option_costs import Choice, Limit, OptionCosts
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Gate:
 class GateTable(OptionCosts):
     """All gates of a space, all options of its positions, and what each option costs in MACs."""
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, constraints: Constraints = NO_CONSTRAINTS) -> None:
         self.space = space
         self.gates = [
             Gate(position, kind.name) for position, choices in enumerate(space.blocks) for kind in gates_of(choices)
@@ -45,9 +47,26 @@ class GateTable(OptionCosts):
             np.array([space.option_macs(position, option) for option in options], dtype=np.int64)
             for position, options in enumerate(self.options)
         ]
-        super().__init__(space.name, space.fixed_macs, costs)
+        super().__init__(space.name, space.fixed_macs, costs, *self._limits(constraints))
         self.settings = [self._settings(position) for position in range(len(space.blocks))]
         self._tables: dict[torch.device, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+
+    def _limits(self, constraints: Constraints) -> tuple[list[Limit], list[np.ndarray]]:
+        """What adds up as limits; options that have too much of anything else as ruled out, per position (options,)."""
+        limits, ruled_out = [], [np.zeros(len(options), dtype=bool) for options in self.options]
+        smallest = self.space.smallest_options()
+        for name, at_most in constraints.limits.items():
+            measure = MEASURES[name]
+            costs = [
+                np.array([measure.of_option(self.space, position, option) for option in options], dtype=np.int64)
+                for position, options in enumerate(self.options)
+            ]
+            if measure.adds_up:
+                own = sum(measure.of_option(self.space, place, option) for place, option in enumerate(smallest))
+                limits.append(Limit(name, measure.of(self.space.build(smallest)) - own, costs, at_most))
+            else:
+                ruled_out = [out | (amounts > at_most) for out, amounts in zip(ruled_out, costs, strict=True)]
+        return limits, ruled_out
 
     def arch(self, choice: Choice) -> ArchSpec:
         """The architecture that `choice` builds."""
@@ -80,6 +99,10 @@ class GateTable(OptionCosts):
         own = torch.cat([p.double(), p.new_zeros(1, dtype=torch.float64)])[gate_index]  # (positions, options, 6)
         factors = is_open * own + is_closed * (1 - own) + (1 - is_open - is_closed)
         return (_product(factors) * cost).sum() + self.space.fixed_macs
+
+    def leave_devices(self) -> None:
+        """Keep no copy of the tables on a device; they are made again where they are needed again."""
+        self._tables.clear()
 
     def _spans(self) -> list[tuple[int, int]]:
         """Where the gates of every position lie in the gate vector."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from autonl_core.nn.network import Network
 from autonl_core.spec.search_space import Option
-from autonl_core.supernet.budget import Floats, band, project
+from autonl_core.supernet.budget import Floats, band_within, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.start import as_in_space, choice_of
@@ -26,7 +26,7 @@ def uniform_slice(table: GateTable, network: Network, budget_macs: int) -> Choic
         BudgetError: no network of the space is within the budget.
     """
     whole = choice_of(table, as_in_space(network, table.space).arch)
-    low, high = band(budget_macs)
+    low, high = band_within(table, budget_macs)
     ratios = [option.expand_ratio for options in table.options for option in options if option is not None]
     best: tuple[float, Choice] | None = None
     for target in np.linspace(min(ratios), max(ratios), _STEPS):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.supernet.budget import Floats, band, project
+from autonl_core.supernet.budget import Floats, band_within, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice, OptionCosts
 
@@ -106,7 +106,7 @@ def worth_of_gates(p: Floats) -> Floats:
 
 def best_within(table: GateTable, p: Floats, budget_macs: int) -> Choice:
     """The best network within the budget if gates are worth their log-odds: the result if the search ended now."""
-    return project(table, gate_features(table).scores(worth_of_gates(p)), *band(budget_macs)).choice
+    return project(table, gate_features(table).scores(worth_of_gates(p)), *band_within(table, budget_macs)).choice
 
 
 def fit_utilities(

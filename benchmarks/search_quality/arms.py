@@ -21,7 +21,8 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.feasibility import scale_baseline
 from autonl_core.spec.zoo import ZOO
-from autonl_core.supernet.budget import BandSampler, band, evenly
+from autonl_core.supernet.budget import band, evenly
+from autonl_core.supernet.limited_sampler import sampler_within
 from autonl_core.supernet.option_costs import Choice
 
 OURS = "autonl"
@@ -106,7 +107,7 @@ def _epoch_work(run: SearchRun, macs: int) -> float:
 
 def _draw(run: SearchRun, count: int) -> list[Choice]:
     """Different networks within the budget; fewer where there are not so many."""
-    sampler = BandSampler(run.table, evenly(run.table), *band(run.config.flops_budget))
+    sampler = sampler_within(run.table, evenly(run.table), *band(run.config.flops_budget))
     rng, drawn = np.random.default_rng([run.config.seed, len(run.table.gates)]), dict[Choice, None]()
     for _ in range(20 * count):
         choice = sampler.draw(rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,21 @@ def test_a_budget_that_no_network_meets_is_refused_with_the_range(client: httpx.
         assert client.post("/searches?validate_only=true", json=SEARCH | {"flops_budget": edge}).status_code == 200
     for beyond in (low - 1, high + 1):
         assert client.post("/searches?validate_only=true", json=SEARCH | {"flops_budget": beyond}).status_code == 422
+
+
+def test_a_limit_that_no_network_meets_is_refused_with_what_the_smallest_needs(client: httpx.Client) -> None:
+    body = SEARCH | {"constraints": {"params": 100, "peak_activation_bytes": "10M"}}
+    problem = refusal(client.post("/searches", json=body), 422, "invalid-request")
+    (field,) = problem["errors"]
+    assert field["pointer"] == "/constraints/params"
+    (needed,) = re.findall(r"is below the ([\d,]+) parameters of the smallest network", field["detail"])
+    least = int(needed.replace(",", ""))
+    enough = SEARCH | {"constraints": {"params": least}}
+    assert client.post("/searches?validate_only=true", json=enough).status_code == 200
+    typo = refusal(
+        client.post("/searches", json=SEARCH | {"constraints": {"parameters": "1M"}}), 422, "invalid-request"
+    )
+    assert pointers(typo) == {"/constraints/parameters"}
 
 
 def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: httpx.Client) -> None:

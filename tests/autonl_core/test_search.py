@@ -98,6 +98,17 @@ class TestDeterminism:
         assert again.weights_sha256 == first.weights_sha256
         assert again.exact
 
+    def test_meets_other_limits_too_and_so_does_every_network_on_the_way(
+        self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path
+    ) -> None:
+        unlimited, recorder = uninterrupted[0].architecture.params, Recorder()
+        at_most = int(0.7 * unlimited)
+        result = search(tmp_path, cache, recorder=recorder, train=SHORT_TRAINING, constraints={"params": at_most})
+        assert result.architecture.params <= at_most
+        assert all(record.params <= at_most for record in recorder.best)
+        assert all(network.params <= at_most for network in result.networks)
+        assert len({network.arch_string for network in result.networks}) > 5
+
     @pytest.mark.long
     def test_another_seed_gives_other_weights(
         self, uninterrupted: tuple[SearchResult, Recorder], tmp_path: Path, cache: Path

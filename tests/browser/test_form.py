@@ -56,6 +56,28 @@ def test_what_the_service_refuses_is_listed_by_the_words_beside_the_fields(page:
     page.get_by_text("More options").click()
 
 
+def test_other_limits_are_refused_by_name_and_asked_for(page: Page, service: Service) -> None:
+    page.locator("#dataset").select_option("digits")
+    page.locator("#budget").fill("400k")
+    page.get_by_text("More options").click()
+    page.get_by_label("Parameters", exact=True).fill("100")
+    page.get_by_role("button", name="Start search").click()
+    expect(page.locator("#form-errors")).to_contain_text("Parameters 100 is below the 16,752 parameters")
+    expect(page.get_by_label("Parameters", exact=True)).to_be_focused()
+    page.get_by_label("Parameters", exact=True).fill("50k")
+    page.get_by_label("Weights bytes").fill("200k")
+    page.get_by_role("button", name="Start search").click()
+    expect(page.locator("#main h1")).to_have_text("digits within 400k MACs")
+    search_id = page.evaluate("location.hash").rpartition("/")[2]
+    constraints = service.client.get(f"/searches/{search_id}").json()["config"]["constraints"]
+    assert constraints == {"params": 50_000, "weights_bytes": 200_000, "peak_activation_bytes": None}
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".detail-head .badge")).to_have_text("cancelled")
+    page.get_by_label("Parameters", exact=True).fill("")
+    page.get_by_label("Weights bytes").fill("")
+    page.get_by_text("More options").click()
+
+
 def test_a_search_is_started_with_what_was_chosen(page: Page, service: Service) -> None:
     page.locator("#dataset").select_option("digits")
     page.locator("#budget").fill("390k")

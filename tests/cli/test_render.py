@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autonl_core.spec.result import BaselineResult, ClassResult, ResultFile
+from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck, ResultFile
 from cli.accuracies import validation_text
 from cli.render import share_done
 from cli.render_search import start_text
@@ -85,6 +85,17 @@ def test_a_baseline_that_was_not_measured_says_only_why(service: httpx.Client, s
     _, lines = finished(service, stores, "safetensors", baselines=(measured, unfit))
     assert "baseline uniform: test top-1 94.71% at 390,000 MACs" in lines
     assert "baseline off-the-shelf: it does not fit" in lines
+
+
+def test_what_is_limited_besides_macs_is_shown_with_what_the_network_has(service: httpx.Client, stores: Stores) -> None:
+    checks = (
+        ConstraintCheck("params", 2_000_000, 1_834_210, "the architecture"),
+        ConstraintCheck("weights_bytes", 8_000_000, 7_201_332, "weights and biases of the exported ONNX graph"),
+    )
+    certificate = Certificate("model.onnx", "products", 8, 400_000, 396_000, 4_000, 1.0, {}, checks)
+    _, lines = finished(service, stores, "safetensors", certificate=certificate)
+    assert "params 1,834,210 of 2,000,000 allowed" in lines
+    assert "weights_bytes 7,201,332 of 8,000,000 allowed" in lines
 
 
 def test_the_list_shows_the_best_network_of_a_search_that_has_no_result(service: httpx.Client, stores: Stores) -> None:

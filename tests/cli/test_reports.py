@@ -38,3 +38,23 @@ def test_a_search_can_request_baselines(service: httpx.Client) -> None:
     (search,) = service.get("/searches").json()["searches"]
     config = service.get(f"/searches/{search['id']}").json()["config"]
     assert config["baselines"] == ["mobilenet_v2", "fbnet_c"]
+
+
+def test_a_search_can_be_limited_in_more_than_macs(service: httpx.Client) -> None:
+    given = (
+        "search",
+        "-d",
+        "digits",
+        "-b",
+        "400k",
+        "--constraint",
+        "params:30k",
+        "--constraint",
+        "weights_bytes:110000",
+    )
+    assert autonl(*given).exit_code == 0
+    (search,) = service.get("/searches").json()["searches"]
+    constraints = service.get(f"/searches/{search['id']}").json()["config"]["constraints"]
+    assert constraints == {"params": 30_000, "weights_bytes": 110_000, "peak_activation_bytes": None}
+    unreadable = autonl("search", "-d", "digits", "-b", "400k", "--constraint", "params=2M")
+    assert (unreadable.exit_code, "write a constraint as NAME:AMOUNT" in unreadable.stderr) == (2, True)

@@ -55,7 +55,7 @@ function fieldOf(pointer) {
 
 /** What is wrong with a field, said beside its name: without that name, and as a sentence about it. */
 export function inWords(detail) {
-  const plain = detail.replace(/^flops_budget (?=\d)/, "").replace(/^Value error, /, "").replace(/^Input should /, "must ");
+  const plain = detail.replace(/^(flops_budget|constraints\.\w+) (?=\d)/, "").replace(/^Value error, /, "").replace(/^Input should /, "must ");
   return plain.replace("greater than or equal to", "at least").replace("less than or equal to", "at most");
 }
 

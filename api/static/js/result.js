@@ -16,7 +16,18 @@ export function budget(search) {
   return h("div", {},
     h("h2", {}, "Budget"),
     h("div", { class: `gauge${over ? " over" : ""}`, share: Math.min(used, 1), role: "meter", "aria-valuemin": 0, "aria-valuemax": search.flops_budget, "aria-valuenow": best.macs, "aria-label": "Share of the MACs budget used" }),
-    h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · above the budget" : ` · ${format.percent(100 * (1 - used))} unused`));
+    h("p", { class: "hint" }, `${format.count(best.macs)} of ${format.count(search.flops_budget)} MACs`, over ? " · above the budget" : ` · ${format.percent(100 * (1 - used))} unused`),
+    constraints(search));
+}
+
+const CONSTRAINED = { params: "parameters", weights_bytes: "bytes of float32 weights", peak_activation_bytes: "bytes of activations" };
+
+/** What else is limited, and how much of it the result has. */
+function constraints({ config, result }) {
+  const limits = Object.entries(config.constraints ?? {}).filter(([, most]) => most !== null);
+  const achieved = Object.fromEntries((result?.certificate?.constraints ?? []).map((check) => [check.name, check.achieved]));
+  const line = ([name, most]) => (name in achieved ? `${format.count(achieved[name])} of ${format.count(most)} ${CONSTRAINED[name]}` : `at most ${format.count(most)} ${CONSTRAINED[name]}`);
+  return limits.map((limit) => h("p", { class: "hint" }, line(limit)));
 }
 
 /** All budgets of a search that has several, each with a link to the search for it. */

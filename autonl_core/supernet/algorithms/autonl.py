@@ -23,9 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonl_core.spec.config import NO_INIT, SearchConfig
-from autonl_core.supernet.budget import BandSampler, Floats, log_scores, project
+from autonl_core.supernet.budget import BandSampler, Floats, band_within, log_scores, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.learner import LOG_ODDS_LIMIT, Algorithm
+from autonl_core.supernet.limited_sampler import sampler_within
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.supernet import Supernet
@@ -162,17 +163,26 @@ class SampledGates:
             self._samplers.clear()
             self._samplers_warm_up = warming_up
         budget_macs = self._budgets[0] if len(self._budgets) == 1 else int(rng.choice(self._budgets, p=self._shares))
-        low, high = (round(share * budget_macs) for share in TRAINING_BAND)
+        low, high = _training_band(self.table, budget_macs)
         if budget_macs not in self._samplers:
             p = self._likely()
             p = np.where(self._light_nl, _NEARLY_OPEN, p) if warming_up else p
-            self._samplers[budget_macs] = BandSampler(self.table, self.table.option_probabilities(p), low, high)
+            self._samplers[budget_macs] = sampler_within(self.table, self.table.option_probabilities(p), low, high)
         sampler = self._samplers[budget_macs]
         choice = sampler.draw(rng)
         if choice is None:  # a band without networks: the space is coarse here, or the budget is its very end
             scores = log_scores(sampler.probabilities)
             choice = project(self.table, scores, low, max(high, self.table.macs_range()[0])).choice
         return choice
+
+
+def _training_band(table: GateTable, budget_macs: int) -> tuple[int, int]:
+    """The MACs of the subnets that learn: around the budget, or what other limits leave of it."""
+    low, high = band_within(table, budget_macs)
+    if high < budget_macs:
+        return low, high
+    shares = TRAINING_BAND
+    return round(shares[0] * budget_macs), round(shares[1] * budget_macs)
 
 
 def _start(table: GateTable, config: SearchConfig) -> Floats:

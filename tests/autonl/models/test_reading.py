@@ -35,6 +35,7 @@ VIEWS = {
     results.File: "FileView",
     results.Parity: "ParityView",
     results.Certificate: "CertificateView",
+    results.ConstraintCheck: "ConstraintCheckView",
     results.Baseline: "BaselineResultView",
     results.ClassResult: "ClassResultView",
     results.NotSure: "NotSureView",

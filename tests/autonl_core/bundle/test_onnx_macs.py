@@ -15,6 +15,8 @@ from autonl_core.bundle.onnx_macs import count_onnx_macs
 from autonl_core.errors import VerificationError
 from autonl_core.export.formats.onnx import save_onnx
 from autonl_core.nn.network import build_network
+from autonl_core.spec.config_sections import CONSTRAINED, Constraints
+from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.zoo import ZOO
 from tests.autonl_core.bundle.small_bundle import Made, filled_graph
@@ -129,3 +131,14 @@ class TestCertificate:
         conv = helper.make_node("Conv", ["images", "w"], ["y"])
         with pytest.raises(VerificationError, match="by formula"):
             certify(graph(tmp_path / "g", [conv], w=(8, 3, 3, 3)), made.network.arch, 10**9)
+
+    def test_has_a_line_for_every_other_limit(self, made: Made) -> None:
+        arch, onnx_file = made.network.arch, made.bundle.folder / "model.onnx"
+        needed = {name: MEASURES[name].of(arch) for name in CONSTRAINED}
+        certificate = certify(onnx_file, arch, count_macs(arch).total, Constraints.model_validate(needed))
+        assert {check.name: (check.at_most, check.achieved) for check in certificate.constraints} == {
+            name: (amount, amount) for name, amount in needed.items()
+        }
+        for name, amount in needed.items():
+            with pytest.raises(VerificationError, match=f"exceed constraints.{name}"):
+                certify(onnx_file, arch, count_macs(arch).total, Constraints.model_validate({name: amount - 1}))

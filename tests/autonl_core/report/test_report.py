@@ -7,6 +7,7 @@ import io
 import itertools
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,6 +20,7 @@ from autonl_core.report import Report, render
 from autonl_core.report.canvas import DARK, LIGHT
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import short, short_bytes
+from autonl_core.report.first_page import at_a_glance
 from autonl_core.report.images import strip_uri
 from autonl_core.report.markdown import as_markdown, plain
 from autonl_core.report.pictures import draw_all
@@ -155,6 +157,46 @@ def test_key_figures_are_in_both_forms(plain_report: Report) -> None:
         assert shown in plain, shown
 
 
+def answered(facts: Facts) -> dict[str, str]:
+    return {row[0]: row[1] for row in at_a_glance(facts).rows}
+
+
+def test_the_first_page_answers_what_anybody_asks() -> None:
+    card = {"authors": ["A. Person", "B. Person"], "licence": "CC-BY-4.0"}
+    example = facts(PLAIN, baselines=(rival("off-the-shelf", 50), rival("uniform", None, problem="the loss was nan")))
+    run = replace(
+        example.run, ended=datetime(2026, 5, 4, 23, 59, tzinfo=UTC), config={**example.run.config, "card": card}
+    )
+    answers = answered(replace(example, run=run))
+    assert answers == {
+        "what it does": "names the class of an image, one of 3: cat, dog, horse",
+        "how good it is": "of 100 new images like the test images it names about 95 right (between 86 and 98, as far "
+        "as 60 test images show)",
+        "compared with": "pretrained network, whole, at 64 pixels: 83.3% for 31.3M MACs",
+        "how fast it is": "1.50 ms for an image: PyTorch, as trained, on the machine of the search, 2 threads; other "
+        "machines differ",
+        "how large it is": "1 kB as model.safetensors",  # the other file is withheld
+        "what it gets wrong": "most often cat taken for dog (1 of 20); dog taken for horse (1 of 20); horse taken for "
+        "cat (1 of 20)",
+        "how it was made": "by a search of 1 min 30 s, from random weights, on 300 training images of animals; seed 7",
+        "date": "2026-05-04",
+        "authors": "A. Person, B. Person",
+        "licence": "CC-BY-4.0",
+    }
+    report = render(replace(example, run=run))
+    shown = Page(report.html).texts
+    for question, answer in answers.items():
+        assert question in shown
+        assert answer in shown
+        assert {question, answer} <= cells(report.markdown)
+
+
+def test_what_was_not_stated_or_asked_for_is_said_to_be_so() -> None:
+    answers = answered(facts())
+    assert (answers["authors"], answers["licence"]) == ("not stated", "not stated")
+    assert answers["compared with"] == "nothing; `baselines` of a search asks for a comparison"
+
+
 @pytest.mark.parametrize(
     ("correct", "expected"),
     [
@@ -255,7 +297,7 @@ def test_the_result_is_judged_by_the_better_of_its_rivals_in_one_sentence() -> N
     text = " ".join(Page(render(made).html).texts)
     assert "41 passes over all training images, 102% of the compute of the search, the training of the teacher" in text
     assert "Each published network is scaled in width" in text
-    assert text.count("pretrained network, whole, at 64 pixels") == 1
+    assert text.count("pretrained network, whole, at 64 pixels") == 2  # on the first page, and in the table
 
 
 def test_a_rival_without_a_score_states_the_reason() -> None:
