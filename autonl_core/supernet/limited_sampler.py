@@ -12,7 +12,7 @@ from autonl_core.supernet.option_costs import OptionCosts
 _ROUNDS = 12  # of making options dearer
 _PROBES = 16  # networks that are drawn in each
 _ENOUGH = 0.25  # of the draws meet all limits
-_SHIFT = 1.0  # of the price in a round: standard deviations of costs are weighed by it
+_SHIFT = 1.0  # of a price in a round, per standard deviation of what networks have
 _PROBE_SEED = 0
 
 
