@@ -20,27 +20,18 @@ def peak_activation_bytes(arch: ArchSpec) -> int:
     return _FLOAT_BYTES * max(_alive(arch))
 
 
-def option_peak_bytes(block: BlockSpec, in_size: int) -> int:
+def block_peak_bytes(block: BlockSpec, in_size: int) -> int:
     """The same of one block alone, whose input is a map of `in_size` x `in_size`."""
     return _FLOAT_BYTES * max(_alive_in(block, in_size))
 
 
-def ends_peak_bytes(arch: ArchSpec) -> int:
-    """The same of the stem and the head alone."""
-    return _FLOAT_BYTES * max(_alive_at_ends(arch))
-
-
 def _alive(arch: ArchSpec) -> Iterator[int]:
-    """Numbers that are alive during each operator."""
-    yield from _alive_at_ends(arch)
-    for block, size in zip(arch.blocks, block_sizes(arch), strict=False):
-        yield from _alive_in(block, size)
-
-
-def _alive_at_ends(arch: ArchSpec) -> Iterator[int]:
+    """Numbers that are alive during each operator: of the ends, then of the blocks in order."""
     sizes = block_sizes(arch)
     yield 3 * arch.resolution**2 + arch.stem_channels * sizes[0] ** 2
     yield (arch.blocks[-1].out_channels + arch.head_channels) * sizes[-1] ** 2
+    for block, size in zip(arch.blocks, sizes, strict=False):
+        yield from _alive_in(block, size)
 
 
 def _alive_in(block: BlockSpec, in_size: int) -> Iterator[int]:

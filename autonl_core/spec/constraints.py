@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from autonl_core.errors import ConstraintError
-from autonl_core.spec.activation_memory import ends_peak_bytes, option_peak_bytes, peak_activation_bytes
-from autonl_core.spec.arch import ArchSpec
+from autonl_core.spec.activation_memory import block_peak_bytes, peak_activation_bytes
+from autonl_core.spec.arch import ArchSpec, BlockSpec
 from autonl_core.spec.config_sections import Constrained, Constraints
 from autonl_core.spec.macs import block_params, count_params
 from autonl_core.spec.search_space import Option, SearchSpace
@@ -24,40 +24,25 @@ class Measure:
 
     Args:
         of: how much of it an architecture has.
-        of_option: how much an option has at a position of a space.
+        of_block: how much a block has whose input is a map of so many pixels a side.
         unit: after a number, in messages.
-        of_ends: where the largest part decides, how much the stem and the head have; None: all parts add up.
+        adds_up: whether a network has the sum over its parts; if not, as much as the largest part.
     """
 
     of: Callable[[ArchSpec], int]
-    of_option: Callable[[SearchSpace, int, Option], int]
+    of_block: Callable[[BlockSpec, int], int]
     unit: str
-    of_ends: Callable[[ArchSpec], int] | None = None
+    adds_up: bool = True
 
-    @property
-    def adds_up(self) -> bool:
-        """Whether a network has the sum of its options; if not, the largest of them."""
-        return self.of_ends is None
-
-
-def _option_params(space: SearchSpace, position: int, option: Option) -> int:
-    return 0 if option is None else block_params(option)
-
-
-def _option_weights_bytes(space: SearchSpace, position: int, option: Option) -> int:
-    return 0 if option is None else block_weights_bytes(option)
-
-
-def _option_peak_bytes(space: SearchSpace, position: int, option: Option) -> int:
-    return 0 if option is None else option_peak_bytes(option, space.sizes[position])
+    def of_option(self, space: SearchSpace, position: int, option: Option) -> int:
+        """How much an option has at a position of a space."""
+        return 0 if option is None else self.of_block(option, space.sizes[position])
 
 
 MEASURES: dict[Constrained, Measure] = {
-    "params": Measure(count_params, _option_params, "parameters"),
-    "weights_bytes": Measure(weights_bytes, _option_weights_bytes, "bytes of weights"),
-    "peak_activation_bytes": Measure(
-        peak_activation_bytes, _option_peak_bytes, "bytes of activations", of_ends=ends_peak_bytes
-    ),
+    "params": Measure(count_params, lambda block, _: block_params(block), "parameters"),
+    "weights_bytes": Measure(weights_bytes, lambda block, _: block_weights_bytes(block), "bytes of weights"),
+    "peak_activation_bytes": Measure(peak_activation_bytes, block_peak_bytes, "bytes of activations", adds_up=False),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.browser.seeded_views import Service
 from tests.browser.watched_pages import Pages, expect, go
@@ -56,6 +56,15 @@ def test_what_the_service_refuses_is_listed_by_the_words_beside_the_fields(page:
     page.get_by_text("More options").click()
 
 
+def started(page: Page, service: Service, title: str) -> dict[str, Any]:
+    """Start the search that the form asks for, and return its configuration once the page shows it under `title`."""
+    page.get_by_role("button", name="Start search").click()
+    expect(page.locator("#main h1")).to_have_text(title)
+    search_id = page.evaluate("location.hash").rpartition("/")[2]
+    config: dict[str, Any] = service.client.get(f"/searches/{search_id}").json()["config"]
+    return config
+
+
 def test_other_limits_are_refused_by_name_and_asked_for(page: Page, service: Service) -> None:
     page.locator("#dataset").select_option("digits")
     page.locator("#budget").fill("400k")
@@ -66,10 +75,7 @@ def test_other_limits_are_refused_by_name_and_asked_for(page: Page, service: Ser
     expect(page.get_by_label("Parameters", exact=True)).to_be_focused()
     page.get_by_label("Parameters", exact=True).fill("50k")
     page.get_by_label("Weights bytes").fill("200k")
-    page.get_by_role("button", name="Start search").click()
-    expect(page.locator("#main h1")).to_have_text("digits within 400k MACs")
-    search_id = page.evaluate("location.hash").rpartition("/")[2]
-    constraints = service.client.get(f"/searches/{search_id}").json()["config"]["constraints"]
+    constraints = started(page, service, "digits within 400k MACs")["constraints"]
     assert constraints == {"params": 50_000, "weights_bytes": 200_000, "peak_activation_bytes": None}
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".detail-head .badge")).to_have_text("cancelled")
@@ -84,10 +90,7 @@ def test_a_search_is_started_with_what_was_chosen(page: Page, service: Service) 
     page.get_by_text("More options").click()
     page.locator("#seed").fill("17")
     page.get_by_label("MobileNetV2").check()
-    page.get_by_role("button", name="Start search").click()
-    expect(page.locator("#main h1")).to_have_text("digits within 390k MACs")
-    search_id = page.evaluate("location.hash").rpartition("/")[2]
-    config = service.client.get(f"/searches/{search_id}").json()["config"]
+    config = started(page, service, "digits within 390k MACs")
     assert (config["flops_budget"], config["seed"], config["baselines"]) == (390_000, 17, ["mobilenet_v2"])
     expect(page.locator(".search-row[aria-current=page]")).to_contain_text("390k")
     page.get_by_role("button", name="Cancel").click()
