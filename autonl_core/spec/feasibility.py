@@ -32,7 +32,10 @@ def resolve_space(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
     space = get_space(config.search_space or space_within(config, dataset), resolution, len(dataset.classes))
     low, high = space.macs_range()
     if low <= config.flops_budget <= high:
-        check_constraints(config.constraints, [space])
+        spaces = {resolution: space}
+        if config.init != NO_INIT:  # then the head may be narrowed
+            spaces = narrowed_within_budget(config, dataset, SPACES.get(space.name))
+        check_constraints(config.constraints, spaces.values())
         return space
     families = () if config.other_budgets else open_to(config, resolution)
     names = [family.name for family in families] or [space.name]

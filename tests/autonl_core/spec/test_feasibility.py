@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from autonl_core.datasets.spec import DIGITS
-from autonl_core.errors import BudgetError, SpaceError
+from autonl_core.errors import BudgetError, ConstraintError, SpaceError
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolve_space
+from autonl_core.spec.macs import count_params
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SPACES, get_space
 
 PHOTOS = replace(DIGITS, name="photos", image_size=500, classes=tuple("abc"))
@@ -136,3 +138,23 @@ def test_several_budgets_are_searched_in_one_space() -> None:
     with pytest.raises(BudgetError, match="below the smallest network of 'mobile-32' at") as caught:
         resolve_space(config(apart[0], flops_budgets=apart), SMALL)
     assert caught.value.feasible_macs == USUAL
+
+
+@pytest.mark.parametrize("resolution", [None, 96])
+def test_a_limit_that_only_a_narrower_head_meets_is_accepted_whether_pixels_are_asked_for_or_not(
+    resolution: int | None,
+) -> None:
+    wide, narrow = (get_space_with_head(head).smallest() for head in (1280, 320))
+    asked = {"dataset": "photos", "flops_budget": "40M", "search_space": "lite", "resolution": resolution}
+    pretrained = {**asked, "init": "efficientnet-lite0"}
+    assert count_params(narrow) < count_params(wide) - 1
+    for params in (count_params(narrow), count_params(wide) - 1):
+        limited = SearchConfig.model_validate({**pretrained, "constraints": {"params": params}})
+        assert resolve_space(limited, PHOTOS).name == "lite"
+    too_few = {"params": count_params(narrow) - 1}
+    with pytest.raises(ConstraintError, match=f"{count_params(narrow):,} parameters of the smallest network of 'lite'"):
+        resolve_space(SearchConfig.model_validate({**pretrained, "constraints": too_few}), PHOTOS)
+
+
+def get_space_with_head(head_channels: int) -> SearchSpace:
+    return SPACES.get("lite").bind(96, len(PHOTOS.classes), head_channels)
