@@ -18,7 +18,10 @@ SEED ?= 1,2,3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-compile -c constraints.txt
+TORCH_INSTALLED := .venv/.torch
+TORCH_COMPILED := .venv/.torch-compiled
 PACKAGES := .venv/.packages
+PAGE_RUNTIME := .venv/.page-runtime
 INSTALLED := .venv/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
@@ -100,8 +103,9 @@ bench: $(INSTALLED)  ## run the benchmarks; each prints machine, method, medians
 bench-peers: $(INSTALLED)  ## compare with code of others, which you give: PORT=/path/to/port TIMM=/path/to/site
 	@$(BIN)/python -m benchmarks.peers --port "$(PORT)" --timm "$(TIMM)"
 
-# The stamps are written last, so the next `make` continues an interrupted installation.
-$(PACKAGES): pyproject.toml constraints.txt
+# The stamps are written last, so the next `make` continues an interrupted installation. An old pip, which comes with
+# Python, takes twice as long as a new one to choose among all files of all packages.
+$(TORCH_INSTALLED): pyproject.toml constraints.txt
 	@if [ ! -x $(BIN)/python ]; then \
 	    for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
 	        if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
@@ -113,18 +117,29 @@ $(PACKAGES): pyproject.toml constraints.txt
 	    $$found -m venv .venv; \
 	fi
 	@echo "Installing pinned packages into .venv (about 350 MB to download with the CPU build of torch; takes some minutes) ..."
+	@$(PIP) -U pip
 	@$(PIP) '$(TORCH)' $(PIP_TORCH_ARGS)
+	@touch $@
+
+$(PACKAGES): $(TORCH_INSTALLED)
 	@$(PIP) -e '.[worker,dev]'
 	@touch $@
 
-# What checks do not need. pip would compile the packages too, with one core; files that are no Python are no error here
-# either.
-$(INSTALLED): $(PACKAGES)
-	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
-	@$(BIN)/python -m autonl_core.nn.kernels
+# pip uses one core. With `make -j 2`, what does not wait for it is done beside it; files that are no Python are no error.
+$(TORCH_COMPILED): $(TORCH_INSTALLED)
+	@$(BIN)/python -W ignore -m compileall -qq .venv/lib/python*/site-packages/torch || true
+	@touch $@
+
+$(PAGE_RUNTIME): $(TORCH_INSTALLED) api/page_runtime/package-lock.json
 	@if ! command -v npm >/dev/null; then \
 	    echo "Predictions in the web page are left out, because npm is not installed; later: make page-runtime"; \
 	elif ! $(MAKE) -s page-runtime >/dev/null; then \
 	    echo "Predictions in the web page are left out, because npm could not install them; later: make page-runtime"; \
 	fi
+	@touch $@
+
+# What checks do not need.
+$(INSTALLED): $(PACKAGES) $(TORCH_COMPILED) $(PAGE_RUNTIME)
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
+	@$(BIN)/python -m autonl_core.nn.kernels
 	@touch $@
