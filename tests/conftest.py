@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,10 +37,16 @@ for name in list(os.environ):
 # Tests start hundreds of interpreters; without cached bytecode each of them would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# httpx reads every authority of the world for each client, which takes longer than most requests; tests stay among
+# themselves, and one authority is enough for that.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
+
 # What a shell starts in the background ignores Ctrl-C, and so would all that tests start there and send it to.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Folders whose tests all have this marker.
+MARKED = (("reliability", "long"), ("browser", "browser"), ("fuzz", "long"))
 BROWSER_TIMEOUT_S = 300  # a browser takes all cores, and the first test waits for everything to start
 
 # Libraries keep a million objects alive. In Python's own rhythm, a sixth of all time goes into looking through them.
@@ -54,6 +61,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make_all(tmp_path_factory.mktemp("made"))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whether a folder need not be loaded, because the expression of `-m` leaves all its tests out."""
+    excluded = re.findall(r"not (\w+)", config.option.markexpr)
+    folders = [Path(__file__).parent / folder for folder, marker in MARKED if marker in excluded]
+    return True if collection_path in folders else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that break a whole service as `long`, and those that need a browser as `browser`.
 
@@ -61,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     here = Path(__file__).parent
     for item in items:
-        for folder, marker in (("reliability", "long"), ("browser", "browser")):
+        for folder, marker in MARKED:
             if item.path.is_relative_to(here / folder):
                 item.add_marker(marker)
         if "browser" in item.keywords:

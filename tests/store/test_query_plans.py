@@ -33,7 +33,7 @@ WHOLE_TABLE = re.compile(
 SORTED = re.compile(r"\bSort\b|USE TEMP B-TREE FOR ORDER BY")
 DAY_S = 86_400.0
 YESTERDAY = datetime.now(UTC) - timedelta(seconds=DAY_S)
-COPIES = 1000
+COPIES = 400
 TEAM, PROJECT = ("team", "x"), ("project", "y")
 
 # Filter, and the index whose order and condition it is. Half of the searches are of `digits`, few are paused.
