@@ -14,7 +14,7 @@ from autonl_core.run.eta import NOT_MEASURED, Eta
 from autonl_core.run.pace import Pace
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.history import History
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, ProgressSink, SavedState
+from autonl_core.spec.progress import ArchitectureRecord, Phase, PlaceInSupernet, Progress, ProgressSink, SavedState
 
 REPORT_INTERVAL_S = 0.5
 
@@ -114,9 +114,9 @@ class Reporter:
         """Report something that a user may want to read later; `detail` is JSON."""
         self._sink.event(kind, detail)
 
-    def architecture(self, record: ArchitectureRecord) -> None:
-        """Report the current best architecture."""
-        self._sink.architecture(record)
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
+        """Report the current best architecture; `place`: where it stands in the supernet, if that is new."""
+        self._sink.architecture(record, place)
 
     def saved(self, state: SavedState) -> None:
         """Report that a run state was written."""

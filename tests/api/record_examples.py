@@ -85,7 +85,8 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     call("get_events", "GET", f"{own}/events", headers={"Accept": "application/json"})
     for operation, part in (("get_trade_off", "trade-off"), ("get_repeats", "repeats"), ("get_metrics", "metrics"),
                             ("get_doubtful_labels", "doubtful-labels"),
-                            ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
+                            ("get_logs", "logs"), ("list_architectures", "architectures"),
+                            ("get_architecture_history", "architecture-history")):  # fmt: skip
         call(operation, "GET", f"{own}/{part}")
     second = call("start_search", "POST", "/searches", SEARCH | {"train": {"epochs": 20}})
     run_to_success(stores, folder)
