@@ -185,7 +185,7 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
 def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
     """The network block by block, with a bar for the width of each block and a mark for LightNL."""
     table = plain_table()
-    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs"):
+    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs", "share"):
         table.add_column(title, justify="left" if title in ("block", "") else "right")
     table.add_column("LightNL", no_wrap=True)
     has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
@@ -204,7 +204,11 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
             str(block["out_channels"]),
             Text(bar, style="yellow" if light_nl else "blue"),
             short_macs(block["macs"]),
+            pct(100 * block["macs"] / architecture["macs"], 1),
             Text(mark, style="bold yellow"),
         )
     legend = [Text("LightNL: ratio of channels, s: stride", style="dim")] if has_light_nl else []
+    if "stem" in architecture:  # a service of an earlier version does not say it
+        ends = (f"{end} {pct(100 * architecture[end]['macs'] / architecture['macs'], 1)}" for end in ("stem", "head"))
+        legend.append(Text(f"share: of the MACs; {', '.join(ends)}", style="dim"))
     return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)

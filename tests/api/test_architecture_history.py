@@ -91,7 +91,7 @@ def test_of_a_real_search_by_each_algorithm(
 ) -> None:
     recorder = Recorder()
     supernet = {"epochs": 3, "batch_size": 32, "candidates": 4, "generations": 0, "finalists": 1}
-    settings = {"train": SHORT_TRAINING, "supernet": supernet, "algorithm": algorithm}
+    settings: dict[str, Any] = {"train": SHORT_TRAINING, "supernet": supernet, "algorithm": algorithm}
     result = search(tmp_path / "search", tmp_path / "cache", recorder=recorder, **settings)
     search_id = start(client, algorithm=algorithm)
     lease = samples.claim(stores)

@@ -10,6 +10,7 @@ import * as format from "./format.js";
 import { attempts, eventSection, logSection } from "./history.js";
 import { keepLive } from "./live.js";
 import { promotion } from "./models.js";
+import { movesPart } from "./moves.js";
 import { showMissing } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { budget, budgets, classes, downloads, numbers } from "./result.js";
@@ -41,13 +42,14 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "try-it", "downloads", "promotion", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "try-it", "downloads", "promotion", "architecture", "moves", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
   );
   const logs = logSection(id);
   const eventLog = eventSection();
+  const moves = movesPart(parts.moves);
   parts.head.setAttribute("aria-live", "polite");
   replace(parts.head, h("h1", {}, `Search ${id}`)); // until the first answer
   replace(main, Object.values(parts), eventLog.section, logs);
@@ -63,10 +65,12 @@ export function showDetail(main, id, onChange) {
       shown.valImages = countedImages(shown.events) ?? shown.valImages;
       const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
+      const moved = await newMoves(search, shown);
       const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;
       if (shown.stopped) return false;
       shown.ended = ended;
       refresh(parts.repeats, repeated && repeats(repeated, search.id));
+      if (moved) moves.show(moved);
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange: () => { onChange(); live.wake(); } });
       if (shown.newEvents) eventLog.show(shown.events);
@@ -119,6 +123,16 @@ async function newArchitecture(search, shown) {
   const architecture = await api.getArchitecture(key);
   shown.archKey = key;
   return architecture;
+}
+
+/** How the architecture moved, if an event says that there is more of it, or the search has ended without. */
+async function newMoves(search, shown) {
+  const reports = shown.events.filter(({ kind, detail }) => kind === "architecture" && detail.skipped).length;
+  const key = `${reports} ${FINAL.includes(search.state)}`;
+  if (search.attempts.length === 0 || key === shown.movesKey) return null;
+  const history = await api.getArchitectureHistory(search);
+  shown.movesKey = key;
+  return history;
 }
 
 function showTradeOff(part, networks) {
