@@ -276,15 +276,7 @@ def _val_images(search: models.Search) -> int:
     return max(1, round(train_images * fraction))
 
 
-_ALWAYS = (
-    "events",
-    "metrics",
-    "logs",
-    "architectures",
-    "architecture-history",
-    "trade-off",
-    "repeats",
-)  # what every search has
+_ALWAYS = ("events", "metrics", "logs", "architectures", "architecture-history", "trade-off", "repeats")  # of all
 
 
 def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:

@@ -58,9 +58,9 @@ def test_grows_with_every_epoch_of_which_an_event_tells(client: httpx.Client, st
     assert len(found["positions"]) == len(SPACE.blocks)
     check_macs(client, found)
     events = client.get(f"/searches/{search_id}/events", headers={"Accept": "application/json"}).json()["events"]
-    told = [event["detail"] for event in events if event["kind"] == "architecture"]
-    assert [detail.get("epoch") for detail in told] == [1, 2, 3, None]
-    assert [detail["skipped"] for detail in told] == [list(each.skipped) for each in reported]
+    logged = [event["detail"] for event in events if event["kind"] == "architecture"]
+    assert [detail.get("epoch") for detail in logged] == [1, 2, 3, None]
+    assert [detail["skipped"] for detail in logged] == [list(each.skipped) for each in reported]
 
 
 def test_is_listed_by_its_search(client: httpx.Client) -> None:

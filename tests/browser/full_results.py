@@ -32,6 +32,7 @@ from tests.autonl_core.report.example_facts import facts
 from tests.store import sample_rows as samples
 from tests.store.sample_epochs import gates_at, network, options_of, place_of, report, same_but_for
 
+EPOCHS = 6  # of the supernet
 DOUBTFUL = 30  # images: more than are shown at once
 NOTE = "The search space is coarse at this budget: 1.0% of it is left."
 _SHA256 = "ab" * 32
@@ -99,7 +100,7 @@ def _after(epoch: int) -> ReportedNetwork:
     options = options_of(_fitting_seed(0))
     for position in range(2, epoch // 2 + 2):
         options = same_but_for(options, position)
-    gates = {name: 0.5 + (value - 0.5) * epoch / 6 for name, value in gates_at(0).items()}
+    gates = {name: 0.5 + (value - 0.5) * epoch / EPOCHS for name, value in gates_at(0).items()}
     values = {"loss": 2.0 / epoch, "val_top1_pct": 40.0 + 9 * epoch, "expected_macs": 430_000.0 - 5_000 * epoch}
     plain = network(epoch, options, {})
     return replace(plain, val_top1_pct=40.0 + 9 * epoch, values=values | gates)
@@ -128,7 +129,7 @@ def _doubtful(number: int) -> DoubtfulLabel:
 
 def run(stores: Stores, lease: Lease) -> None:
     """Report what a running search reports: phases, metrics, its best network, run states, where it is."""
-    report(stores, lease, [_after(epoch) for epoch in range(1, 7)])
+    report(stores, lease, [_after(epoch) for epoch in range(1, EPOCHS + 1)])
     stores.updates.progress(lease, Progress("searching", 0.3, 6, 6, 240, 240, 900.0, 700.0, 1100.0))
     stores.updates.event(lease, EventKind.CANDIDATES_SCORED, {"count": 24, "val_images": 215, "mean": {"drawn": 71.5}})
     found, options = within_budget(1, val_top1_pct=88.37, val_images=215), options_of(_fitting_seed(1))

@@ -85,7 +85,7 @@ def seed(client: httpx.Client, stores: Stores, folder: Path) -> Views:
 
 def claimed(client: httpx.Client, stores: Stores, **changes: object) -> Lease:
     """A new search that a worker has claimed."""
-    search_id = start(client, **changes)
+    search_id = start(client, **{"supernet": {"epochs": full_results.EPOCHS}, **changes})
     lease = samples.claim(stores)
     assert lease.search_id == search_id, "another search is due"
     return lease

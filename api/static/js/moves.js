@@ -5,7 +5,7 @@ import { h, replace, svg } from "./dom.js";
 import * as format from "./format.js";
 import { table } from "./parts.js";
 
-const MAP = { width: 720, left: 118, row: 16, top: 6, bottom: 22 };
+const MAP = { width: matchMedia("(max-width: 40rem)").matches ? 360 : 720, left: 118, row: 16, top: 6, bottom: 22 };
 
 /** The part of a search that shows it; `show` takes what GET /searches/{id}/architecture-history answers. */
 export function movesPart(section) {
@@ -34,12 +34,13 @@ export function movesPart(section) {
   const moving = h("div", {},
     h("div", { class: "moves-slider" }, h("label", { for: slider.id }, "Epoch"), slider),
     said, picture,
-    h("p", { class: "legend" }, h("span", {}, "Positions of the supernet, from input to output, with what the network would have there if the search ended then."), h("span", {}, "outlined: changed since the stop before")),
+    h("p", { class: "legend" }, h("span", {}, "Positions of the supernet, from input to output, with what the network would have there if the search ended then."), h("span", {}, h("i", { class: "swatch moved-swatch" }), "changed since the stop before"), h("span", {}, h("i", { class: "swatch cap-swatch" }), "LightNL"), h("span", {}, h("i", { class: "swatch cost-swatch" }), "share of MACs")),
     h("details", {}, h("summary", {}, "Positions and gates at this stop"), gates),
     h("details", {}, h("summary", {}, "What changed when"), changes),
     h("div", { class: "moves-map" }, h("label", { for: gate.id }, "How likely this gate is open, epoch by epoch"), gate), map);
 
-  function show(history) {
+  /** `epochs`: how many there will be. */
+  function show(history, epochs) {
     const stops = [...history.epochs, ...(history.derived ? [history.derived] : [])];
     note.textContent = history.note ?? "";
     if (stops.length === 0) {
@@ -47,7 +48,7 @@ export function movesPart(section) {
       return;
     }
     const wasAtEnd = known === null || Number(slider.value) === known.stops.length - 1;
-    known = { history, stops };
+    known = { history, stops, epochs };
     slider.max = stops.length - 1;
     if (wasAtEnd) slider.value = stops.length - 1;
     const names = new Map(history.gates.map(({ name, title }) => [name, title]));
@@ -66,9 +67,9 @@ const nameOf = (stop) => (stop.epoch === null ? "derived" : `epoch ${stop.epoch}
 const optionAt = (stop, history, index) => history.positions[index].options[stop.options[index]];
 
 /** "Epoch 2 of 3: 1 position changed, 398k MACs, validation top-1 71.20%". */
-function stopWords(stop, { history, stops }) {
-  const title = stop.epoch === null ? "What was derived, by candidates and finalists" : `Epoch ${stop.epoch} of ${history.epochs.at(-1).epoch} so far`;
-  const moved = stop === stops[0] ? null : `${format.counted(stop.changed.length, "position")} changed`;
+function stopWords(stop, { stops, epochs }) {
+  const title = stop.epoch === null ? "What was derived, by candidates and finalists" : `Epoch ${stop.epoch} of ${epochs}`;
+  const moved = stop === stops[0] ? null : stop.changed.length ? `${format.counted(stop.changed.length, "position")} changed` : "nothing changed";
   const top1 = stop.val_top1_pct === null ? null : `validation top-1 ${format.percent(stop.val_top1_pct)}`;
   return `${title}: ${[moved, `${format.macs(stop.macs)} MACs`, top1].filter(Boolean).join(", ")}`;
 }
@@ -130,7 +131,7 @@ function gateMap(name, { gates, epochs, positions: places }) {
   const at = (index) => MAP.top + MAP.row * index;
   const last = epochs.at(-1);
   const open = rows.filter(({ place }) => last.gates[place] >= 0.5).map(({ position }) => position);
-  const summary = `${rows[0].title}: after epoch ${last.epoch} more likely than not at ${open.length ? `position ${open.join(", ")}` : "no position"}`;
+  const summary = `${rows[0].title}: after epoch ${last.epoch} more likely than not at ${open.length ? `${open.length > 1 ? "positions" : "position"} ${open.join(", ")}` : "no position"}`;
   const marked = (epoch, index) => name === "light_nl" && places[index].options[epoch.options[index]].block?.light_nl;
   return h("figure", { class: "chart" },
     h("figcaption", {}, h("span", {}, `${format.sentence(summary)}`), name === "light_nl" ? h("span", { class: "hint" }, "dot: the network has LightNL there") : null),
