@@ -182,10 +182,29 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
     return table
 
 
-def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
-    """The network block by block, with a bar for the width of each block and a mark for LightNL."""
+def architecture_drawing(
+    architecture: Mapping[str, Any], times_ms: Mapping[str, float] | None = None
+) -> RenderableType:
+    """The network block by block, with a bar for the width of each block and a mark for LightNL.
+
+    Args:
+        times_ms: `layer_times_ms` of a result.
+    """
+    whole_ms = sum((times_ms or {}).values())
     table = plain_table()
-    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs", "share"):
+    for title in (
+        "#",
+        "block",
+        "kernel",
+        "expand",
+        "stride",
+        "map",
+        "width",
+        "",
+        "MACs",
+        "share",
+        *(["time"] if times_ms else []),
+    ):
         table.add_column(title, justify="left" if title in ("block", "") else "right")
     table.add_column("LightNL", no_wrap=True)
     has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
@@ -205,10 +224,13 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
             Text(bar, style="yellow" if light_nl else "blue"),
             short_macs(block["macs"]),
             pct(100 * block["macs"] / architecture["macs"], 1),
+            *([pct(100 * times_ms[f"block {number}"] / whole_ms, 1)] if times_ms else []),
             Text(mark, style="bold yellow"),
         )
     legend = [Text("LightNL: ratio of channels, s: stride", style="dim")] if has_light_nl else []
     if "stem" in architecture:  # a service of an earlier version does not say it
         ends = (f"{end} {pct(100 * architecture[end]['macs'] / architecture['macs'], 1)}" for end in ("stem", "head"))
         legend.append(Text(f"share: of the MACs; {', '.join(ends)}", style="dim"))
+    if times_ms:
+        legend.append(Text("time: share of it for one image in PyTorch, batch norms folded", style="dim"))
     return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)

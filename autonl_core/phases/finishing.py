@@ -74,7 +74,8 @@ def finish(
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports | doubtful
     not_sure = find_not_sure(predictions.confidence.tolist(), right)
-    return replace(_result(run, state, outcome, checkpoint, files), test_right=packed(right), not_sure=not_sure)
+    result = _result(run, state, outcome, checkpoint, files)
+    return replace(result, test_right=packed(right), not_sure=not_sure, layer_times_ms=report.layer_times_ms)
 
 
 def _result(

@@ -87,6 +87,7 @@ class ReportWriter:
         """`state` is the one that the phase `training` started from."""
         self._run, self._state, self._predictions, self._baselines = run, state, predictions, baselines
         self._architecture = _architecture(run, state, network)
+        self.layer_times_ms = {layer.name: round(layer.time_ms, 5) for layer in self._architecture.layers}
         self._drawn: Mapping[str, Picture] = {}
         self._drawn_for: Score | None = None
 

@@ -76,6 +76,7 @@ def full_result(test_top1_pct: float = 95.82, *, seed: int = 0) -> SearchResult:
             BaselineResult("uniform", "in8", 399_000, 70_000, 335, 93.31, None, 8, 20, 0.99),
             BaselineResult("mobilenet_v2", "in8", 395_000, 60_000, None, None, "it ran out of memory"),
         ),
+        layer_times_ms=_layer_times_ms(found),
         networks=_measured(),
         not_sure=NotSure(below=0.45, test_images=25, test_correct=11),
         classes=tuple(
@@ -104,6 +105,11 @@ def _after(epoch: int) -> ReportedNetwork:
     values = {"loss": 2.0 / epoch, "val_top1_pct": 40.0 + 9 * epoch, "expected_macs": 430_000.0 - 5_000 * epoch}
     plain = network(epoch, options, {})
     return replace(plain, val_top1_pct=40.0 + 9 * epoch, values=values | gates)
+
+
+def _layer_times_ms(found: ArchitectureRecord) -> dict[str, float]:
+    blocks = len(found.arch["blocks"])
+    return {"stem": 0.02, **{f"block {n}": n / 64 for n in range(1, blocks + 1)}, "head": 0.01, "classifier": 0.005}
 
 
 def _measured() -> tuple[MeasuredNetwork, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.browser.full_results import EPOCHS
 from tests.browser.seeded_views import Service, claimed
 from tests.browser.test_live_updates import freeze
@@ -83,6 +85,18 @@ def test_every_block_of_the_result_has_its_share_of_the_macs(page: Page, service
     expect(page.locator(".architecture .block:not(.end)").first).to_have_attribute(
         "title", re.compile(rf"MACs \({share.text_content()} of all\)")
     )
+
+
+def test_every_block_of_the_result_has_its_share_of_the_time(page: Page, service: Service) -> None:
+    go(page, service.views.addresses["succeeded"])
+    page.get_by_text("MACs and parameters of every block").click()
+    rows = page.get_by_role("region", name="MACs and parameters of every block").locator("tbody tr")
+    shares = [float(text.rstrip("%")) for text in rows.locator("td:nth-child(9)").all_text_contents()]
+    assert sum(shares[:-1]) == pytest.approx(shares[-1], abs=0.3)
+    assert shares[-1] == 100
+    card = page.locator(".architecture .block:not(.end)").first
+    expect(card).to_have_attribute("title", re.compile(rf"{shares[1]}% of the time of one image in PyTorch"))
+    expect(page.locator(".architecture .hint")).to_contain_text("Time: medians for one image in PyTorch")
 
 
 def test_it_says_that_nothing_moved(page: Page, service: Service) -> None:

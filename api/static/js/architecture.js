@@ -4,8 +4,9 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { table } from "./parts.js";
 
-/** Draw an architecture as the API returns it. */
-export function architectureDrawing(architecture) {
+/** Draw an architecture as the API returns it; `result`, if the search has one, says how long its layers take. */
+export function architectureDrawing(architecture, result) {
+  const timed = result?.layer_times_ms && Object.keys(result.layer_times_ms).length ? result : null;
   const { arch, blocks } = architecture;
   const widest = Math.max(...blocks.map((block) => block.out_channels), arch.stem_channels);
   const costliest = Math.max(...blocks.map((block) => block.macs));
@@ -19,24 +20,34 @@ export function architectureDrawing(architecture) {
       { class: "blocks scroll", "aria-label": "Blocks from input to output" },
       end("input", `${arch.resolution}²`, "pixels"),
       end("stem", "3×3", `${arch.stem_channels} ch`, `${first}²`),
-      blocks.map((block, index) => blockCard(block, index, widest, costliest, index === 0 ? first : blocks[index - 1].out_size, architecture.macs)),
+      blocks.map((block, index) => blockCard(block, index, widest, costliest, index === 0 ? first : blocks[index - 1].out_size, architecture.macs, timed)),
       end("head", "1×1", `${arch.head_channels} ch`, `${last}²`),
       end("classes", String(arch.num_classes), "linear"),
     ),
     legend(blocks),
     h("p", { class: "arch-string" }, h("code", {}, architecture.arch_string)),
-    h("details", {}, h("summary", {}, "MACs and parameters of every block"), costs(architecture)),
+    h("details", {}, h("summary", {}, "MACs and parameters of every block"), costs(architecture, timed)),
   );
 }
 
 /** What every part costs, and its share; parts add up to the architecture. */
-function costs({ stem, blocks, head, macs, params }) {
+function costs({ stem, blocks, head, macs, params }, timed) {
+  const times = timed?.layer_times_ms ?? {};
+  const timeOf = { ...times, head: (times.head ?? 0) + (times.classifier ?? 0) };
+  const whole = sumOf(times);
   const words = (block, index) => [`block ${index + 1}`, `k${block.kernel_size} e${block.expand_ratio}${block.light_nl ? " with LightNL" : ""}`, `${block.out_size}²`];
   const parts = [[["stem", "", `${blocks[0].in_size}²`], stem], ...blocks.map((block, index) => [words(block, index), block]), [["head", "with the classifier", "1²"], head]];
-  const row = ([names, cost]) => [...names, cost.macs, shareOf(cost.macs, macs), cost.params, shareOf(cost.params, params)];
-  return table("MACs and parameters of every block", ["part", "what", "output", "MACs", "of all", "parameters", "of all"],
-    [...parts.map(row), ["all", "", "", macs, "100.0%", params, "100.0%"]]);
+  const row = ([names, cost]) => [...names, cost.macs, shareOf(cost.macs, macs), cost.params, shareOf(cost.params, params),
+    ...(timed ? [milliseconds(timeOf[names[0]]), shareOf(timeOf[names[0]], whole)] : [])];
+  return [
+    table("MACs and parameters of every block", ["part", "what", "output", "MACs", "of all", "parameters", "of all", ...(timed ? ["time", "of all"] : [])],
+      [...parts.map(row), ["all", "", "", macs, "100.0%", params, "100.0%", ...(timed ? [milliseconds(whole), "100.0%"] : [])]]),
+    timed ? h("p", { class: "hint" }, `Time: medians for one image in PyTorch with batch norms folded, layer by layer, on ${timed.machine.processor ?? "the machine of the search"}. Other formats and machines divide theirs otherwise.`) : null,
+  ];
 }
+
+const sumOf = (times) => Object.values(times).reduce((sum, time) => sum + time, 0);
+const milliseconds = (time) => `${time.toFixed(3)} ms`;
 
 /** (3, 12) -> "25.0%". */
 export const shareOf = (part, whole) => format.percent((100 * part) / whole, 1);
@@ -60,13 +71,14 @@ export const blockPicture = (block, widest) => [
   h("span", { class: "facts faint" }, block.light_nl ? `s${block.light_nl.nl_stride}` : " "),
 ];
 
-function blockCard(block, index, widest, costliest, sizeBefore, macs) {
+function blockCard(block, index, widest, costliest, sizeBefore, macs, timed) {
   const [first, ...others] = blockWords(block);
   const words = [
     `Block ${index + 1}: ${first}`,
     ...others,
     block.residual ? "residual" : "no residual",
     `${format.count(block.macs)} MACs (${shareOf(block.macs, macs)} of all), ${format.count(block.params)} parameters`,
+    ...(timed ? [`${shareOf(timed.layer_times_ms[`block ${index + 1}`], sumOf(timed.layer_times_ms))} of the time of one image in PyTorch`] : []),
   ];
   return h(
     "li",

@@ -118,9 +118,9 @@ async function judges({ dataset, config }) {
 }
 
 async function newArchitecture(search, shown) {
-  const key = search.best && `${search.best.arch_id}`;
+  const key = search.best && `${search.best.arch_id} ${Boolean(search.result)}`; // a result has times of its layers
   if (!key || key === shown.archKey) return null;
-  const architecture = await api.getArchitecture(key);
+  const architecture = await api.getArchitecture(search.best.arch_id);
   shown.archKey = key;
   return architecture;
 }
@@ -152,8 +152,8 @@ function render(parts, search, shown, architecture, actions) {
   refresh(parts.classes, classes(search));
   refresh(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
   refresh(parts.downloads, downloads(search));
-  if (architecture) replace(parts.architecture, h("h2", {}), architectureDrawing(architecture));
-  const title = parts.architecture.querySelector("h2"); // the drawing stays when the search ends with the same network
+  if (architecture) replace(parts.architecture, h("h2", {}), architectureDrawing(architecture, search.result));
+  const title = parts.architecture.querySelector("h2"); // the drawing stays until there is another
   if (title) title.textContent = FINAL.includes(search.state) ? "Architecture" : "Best architecture so far";
   if (shown.newPoints) {
     const charts = metricCharts(shown.points, search.flops_budget);
