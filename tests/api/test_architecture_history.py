@@ -14,10 +14,11 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.macs import count_macs
 from store.settings import Settings
 from store.stores import Stores, open_stores
-from tests.api.http_service import refusal, start
+from tests.api.http_service import finish, refusal, start
 from tests.autonl_core.small_searches import SHORT_TRAINING, Recorder, search
 from tests.store import sample_rows as samples
 from tests.store.sample_epochs import SPACE, history, report
+from tests.store.test_supernets import keep
 
 
 @pytest.fixture
@@ -78,6 +79,21 @@ def test_what_earlier_versions_reported_is_no_history(client: httpx.Client, stor
     found = shown(client, search_id)
     assert (found["epochs"], found["derived"]) == ([], None)
     assert "an earlier version ran it" in found["note"]
+
+
+def test_a_search_that_goes_on_from_another_one_says_that_nothing_moved(
+    client: httpx.Client, stores: Stores, tmp_path: Path
+) -> None:
+    first = start(client)
+    lease = samples.claim(stores)
+    keep(stores, lease, tmp_path)
+    finish(stores, lease, tmp_path)
+    search_id = start(client, parent=first, flops_budget="300k")
+    lease = samples.claim(stores)
+    report(stores, lease, history(derived=4))
+    found = shown(client, search_id)
+    assert (found["epochs"], found["derived"], found["positions"]) == ([], None, [])
+    assert found["note"].startswith("Nothing moved: this search takes the gates as another one left them")
 
 
 def test_there_is_none_of_a_search_that_does_not_exist(client: httpx.Client) -> None:

@@ -70,7 +70,7 @@ export function showDetail(main, id, onChange) {
       if (shown.stopped) return false;
       shown.ended = ended;
       refresh(parts.repeats, repeated && repeats(repeated, search.id));
-      if (moved) moves.show(moved, search.config.supernet.epochs);
+      if (moved) moves.show(moved, search);
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange: () => { onChange(); live.wake(); } });
       if (shown.newEvents) eventLog.show(shown.events);

@@ -39,16 +39,15 @@ export function movesPart(section) {
     h("details", {}, h("summary", {}, "What changed when"), changes),
     h("div", { class: "moves-map" }, h("label", { for: gate.id }, "How likely this gate is open, epoch by epoch"), gate), map);
 
-  /** `epochs`: how many there will be. */
-  function show(history, epochs) {
+  function show(history, { config }) {
     const stops = [...history.epochs, ...(history.derived ? [history.derived] : [])];
-    note.textContent = history.note ?? "";
+    replace(note, history.note, stops.length === 0 && config.parent ? [" ", h("a", { href: `#/searches/${config.parent}` }, `Search ${config.parent}`), " has its epochs."] : null);
     if (stops.length === 0) {
       replace(section, h("h2", {}, "How the architecture moved"), note);
       return;
     }
     const wasAtEnd = known === null || Number(slider.value) === known.stops.length - 1;
-    known = { history, stops, epochs };
+    known = { history, stops, epochs: config.supernet.epochs };
     slider.max = stops.length - 1;
     if (wasAtEnd) slider.value = stops.length - 1;
     const names = new Map(history.gates.map(({ name, title }) => [name, title]));
