@@ -11,7 +11,6 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autonl_core.wording.counts import counted
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.render import pct, plain_table, short_macs
@@ -46,10 +45,10 @@ def _parts(found: Document, show_gates: bool) -> Iterator[RenderableType]:
     shown = _shown(found)
     yield _options(found, shown)
     yield Text(_LEGEND, style="dim")
-    changes = list(_changes(found))
-    if changes:
+    changes = _changes(found)
+    if changes.row_count:
         yield Text("\nWhat changed when", style="bold")
-        yield from changes
+        yield changes
     if show_gates:
         yield Text("\nHow likely gates were open", style="bold")
         yield _gates(found, [entry for entry in shown if entry["epoch"] is not None])
@@ -69,8 +68,10 @@ def _title(entry: Document) -> str:
 
 def _table(first: str, second: str, entries: Sequence[Document]) -> Table:
     table = plain_table()
-    for title in (first, second, *map(_title, entries)):
-        table.add_column(title, no_wrap=True)
+    table.add_column(first, justify="right", no_wrap=True)
+    table.add_column(second, no_wrap=True)
+    for entry in entries:
+        table.add_column(_title(entry), overflow="fold")
     return table
 
 
@@ -83,24 +84,23 @@ def _options(found: Document, entries: Sequence[Document]) -> Table:
         marks = ["", *("*" if new != old else "" for old, new in itertools.pairwise(chosen))]
         cells = (Text(name + mark) for name, mark in zip(names, marks, strict=True))
         table.add_row(str(place["position"]), Text(place["place"], style="dim"), *cells)
-    table.add_row("MACs", "", *(short_macs(entry["macs"]) for entry in entries))
-    table.add_row("validation", "top-1", *(pct(entry["val_top1_pct"]) for entry in entries))
+    table.add_row("", "MACs", *(short_macs(entry["macs"]) for entry in entries))
+    table.add_row("", "validation", *(pct(entry["val_top1_pct"]) for entry in entries))
     return table
 
 
-def _changes(found: Document) -> Iterator[Text]:
-    """A line for each entry that differs from the one before."""
+def _changes(found: Document) -> Table:
+    """A line for each position at which an entry differs from the one before."""
     entries = [*found["epochs"], *([found["derived"]] if found["derived"] is not None else [])]
+    table = plain_table()
+    for title in ("when", "position", "from", "to"):
+        table.add_column(title, no_wrap=True)
     for before, entry in itertools.pairwise(entries):
-        moves = [_move(found["positions"][position - 1], before, entry) for position in entry["changed"]]
-        if moves:
-            yield Text(f"{_title(entry)}: {counted(len(moves), 'position')}: {'; '.join(moves)}")
-
-
-def _move(place: Document, before: Document, after: Document) -> str:
-    number, options = place["position"], place["options"]
-    old, new = (options[entry["options"][number - 1]]["name"] for entry in (before, after))
-    return f"{number} from {old} to {new}"
+        for position in entry["changed"]:
+            options = found["positions"][position - 1]["options"]
+            old, new = (options[each["options"][position - 1]]["name"] for each in (before, entry))
+            table.add_row(_title(entry), str(position), Text(old), Text(new))
+    return table
 
 
 def _gates(found: Document, epochs: Sequence[Document]) -> Table:

@@ -26,7 +26,7 @@ STATE_STYLES = {
     "succeeded": "bold green",
     "failed": "bold red",
 }
-_BAR_CELLS = 8  # of the widest block
+_BAR_CELLS = 6  # of the widest block
 
 
 def short_macs(macs: int | None) -> str:
@@ -192,20 +192,8 @@ def architecture_drawing(
     """
     whole_ms = sum((times_ms or {}).values())
     table = plain_table()
-    for title in (
-        "#",
-        "block",
-        "kernel",
-        "expand",
-        "stride",
-        "map",
-        "width",
-        "",
-        "MACs",
-        "share",
-        *(["time"] if times_ms else []),
-    ):
-        table.add_column(title, justify="left" if title in ("block", "") else "right")
+    for title in ("#", "block", "k", "e", "s", "map", "width", "", "MACs", "share", *(["time"] if times_ms else [])):
+        table.add_column(title, justify="left" if title in ("block", "") else "right", no_wrap=True)
     table.add_column("LightNL", no_wrap=True)
     has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
     widest = max(block["out_channels"] for block in architecture["blocks"])
@@ -216,10 +204,10 @@ def architecture_drawing(
         table.add_row(
             str(number),
             "MBConv" + (" + SE" if block["se_ratio"] else ""),
-            f"{block['kernel_size']}×{block['kernel_size']}",
-            f"×{block['expand_ratio']:g}",
+            str(block["kernel_size"]),
+            f"{block['expand_ratio']:g}",
             str(block["stride"]),
-            f"{block['out_size']}×{block['out_size']}",
+            f"{block['out_size']}²",
             str(block["out_channels"]),
             Text(bar, style="yellow" if light_nl else "blue"),
             short_macs(block["macs"]),
@@ -227,7 +215,8 @@ def architecture_drawing(
             *([pct(100 * times_ms[f"block {number}"] / whole_ms, 1)] if times_ms else []),
             Text(mark, style="bold yellow"),
         )
-    legend = [Text("LightNL: ratio of channels, s: stride", style="dim")] if has_light_nl else []
+    words = "k: kernel, e: expansion, s: stride" + ("; LightNL: ratio of channels, stride" if has_light_nl else "")
+    legend = [Text(words, style="dim")]
     if "stem" in architecture:  # a service of an earlier version does not say it
         ends = (f"{end} {pct(100 * architecture[end]['macs'] / architecture['macs'], 1)}" for end in ("stem", "head"))
         legend.append(Text(f"share: of the MACs; {', '.join(ends)}", style="dim"))

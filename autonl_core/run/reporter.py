@@ -13,7 +13,7 @@ from autonl_core.nn.network import Network
 from autonl_core.run.eta import NOT_MEASURED, Eta
 from autonl_core.run.pace import Pace
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.history import History
+from autonl_core.spec.history import History, PlacedNetwork
 from autonl_core.spec.progress import ArchitectureRecord, Phase, PlaceInSupernet, Progress, ProgressSink, SavedState
 
 REPORT_INTERVAL_S = 0.5
@@ -116,6 +116,8 @@ class Reporter:
 
     def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
         """Report the current best architecture; `place`: where it stands in the supernet, if that is new."""
+        if place is not None:
+            self.history.place(PlacedNetwork(place.epoch, record.arch_string, place.skipped))
         self._sink.architecture(record, place)
 
     def saved(self, state: SavedState) -> None:

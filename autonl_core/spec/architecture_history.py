@@ -117,7 +117,7 @@ def history_of(reported: Sequence[ReportedNetwork]) -> ArchitectureHistory:
     entries = _that_count(reported)
     if not entries or entries[0].epoch is None:
         return NO_HISTORY
-    placed = [_placed(each) for each in entries]
+    placed = [options_at(each.arch, each.skipped) for each in entries]
     names = tuple(name for name in entries[0].values if name.startswith(GATE_PREFIX))
     options = [list(dict.fromkeys(column)) for column in zip(*placed, strict=True)]
     chosen = [tuple(known.index(option) for known, option in zip(options, each, strict=True)) for each in placed]
@@ -187,12 +187,12 @@ def _that_count(reported: Sequence[ReportedNetwork]) -> list[ReportedNetwork]:
     return kept
 
 
-def _placed(reported: ReportedNetwork) -> list[PositionOption]:
-    """The option at every position."""
-    arch, placed = reported.arch, []
+def options_at(arch: ArchSpec, skipped: Sequence[int]) -> list[PositionOption]:
+    """The option at every position of the supernet; at those that are `skipped`, from 1, there is no layer."""
+    placed = []
     blocks = iter(zip(arch.blocks, block_sizes(arch)[:-1], strict=True))
-    for position in range(1, len(arch.blocks) + len(reported.skipped) + 1):
-        if position in reported.skipped:
+    for position in range(1, len(arch.blocks) + len(skipped) + 1):
+        if position in skipped:
             placed.append(PositionOption(option_name(None), None, 0))
         else:
             block, in_size = next(blocks)
