@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -195,7 +195,6 @@ def architecture_drawing(
     for title in ("#", "block", "k", "e", "s", "map", "width", "", "MACs", "share", *(["time"] if times_ms else [])):
         table.add_column(title, justify="left" if title in ("block", "") else "right", no_wrap=True)
     table.add_column("LightNL", no_wrap=True)
-    has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
     widest = max(block["out_channels"] for block in architecture["blocks"])
     for number, block in enumerate(architecture["blocks"], start=1):
         light_nl = block["light_nl"]
@@ -215,11 +214,16 @@ def architecture_drawing(
             *([pct(100 * times_ms[f"block {number}"] / whole_ms, 1)] if times_ms else []),
             Text(mark, style="bold yellow"),
         )
-    words = "k: kernel, e: expansion, s: stride" + ("; LightNL: ratio of channels, stride" if has_light_nl else "")
-    legend = [Text(words, style="dim")]
+    legend = (Text(line, style="dim") for line in _drawing_legend(architecture, is_timed=bool(times_ms)))
+    return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)
+
+
+def _drawing_legend(architecture: Mapping[str, Any], *, is_timed: bool) -> Iterator[str]:
+    """What the columns mean, and the shares of what is no block."""
+    has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
+    yield "k: kernel, e: expansion, s: stride" + ("; LightNL: ratio of channels, stride" if has_light_nl else "")
     if "stem" in architecture:  # a service of an earlier version does not say it
         ends = (f"{end} {pct(100 * architecture[end]['macs'] / architecture['macs'], 1)}" for end in ("stem", "head"))
-        legend.append(Text(f"share: of the MACs; {', '.join(ends)}", style="dim"))
-    if times_ms:
-        legend.append(Text("time: share of it for one image in PyTorch, batch norms folded", style="dim"))
-    return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)
+        yield f"share: of the MACs; {', '.join(ends)}"
+    if is_timed:
+        yield "time: share of it for one image in PyTorch, batch norms folded"

@@ -59,9 +59,7 @@ def as_markdown(facts: Facts) -> str:
         plain(" ".join(searched.about_candidates(facts))),
         _table(tables.candidates(facts)),
         *_section("## Measured networks", searched.measured(facts), searched.ABOUT_MEASURED),
-        "## Test results by class",
-        plain(words.about_classes(facts)),
-        _table(image_tables.scored_classes(facts)),
+        *_section("## Test results by class", image_tables.scored_classes(facts), words.about_classes(facts)),
         *_section("## Most confused classes", image_tables.confused_pairs(facts)),
         *_section("## Most confident mistakes", image_tables.mistakes(facts)),
     ]
