@@ -129,7 +129,7 @@ function gateMap(name, { gates, epochs, positions: places }) {
   const height = MAP.top + MAP.row * rows.length + MAP.bottom;
   const at = (index) => MAP.top + MAP.row * index;
   const last = epochs.at(-1);
-  const open = rows.filter(({ place }) => last.gates[place] >= 0.5).map(({ position }) => position);
+  const open = rows.filter(({ place }) => Math.round(100 * last.gates[place]) > 50).map(({ position }) => position);
   const summary = `${rows[0].title}: after epoch ${last.epoch} more likely than not at ${open.length ? `${open.length > 1 ? "positions" : "position"} ${open.join(", ")}` : "no position"}`;
   const marked = (epoch, index) => name === "light_nl" && places[index].options[epoch.options[index]].block?.light_nl;
   return h("figure", { class: "chart" },
