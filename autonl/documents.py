@@ -131,6 +131,10 @@ def trade_off(search_id: str) -> Call[Document]:
     return get(f"{_of_search(search_id)}/trade-off")
 
 
+def architecture_history(search_id: str) -> Call[Document]:
+    return get(f"{_of_search(search_id)}/architecture-history")
+
+
 def repeats(search_id: str) -> Call[Document]:
     return get(f"{_of_search(search_id)}/repeats")
 

@@ -33,7 +33,15 @@ from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress, SavedState, Silent
+from autonl_core.spec.progress import (
+    KEPT_RUN_STATES,
+    ArchitectureRecord,
+    Phase,
+    PlaceInSupernet,
+    Progress,
+    SavedState,
+    Silent,
+)
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.repeats import other_seeds
 from autonl_core.spec.several_budgets import for_budget
@@ -51,7 +59,7 @@ class Printed(Silent):
     def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         _say(f"[{kind}] {json.dumps(detail)}")
 
-    def architecture(self, record: ArchitectureRecord) -> None:
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
         _say(f"[best] {record.macs:,} MACs  {record.arch_string}")
 
     def supernet_kept(self, path: Path) -> None:

@@ -60,6 +60,9 @@ class Client:
     def trade_off(self, search_id: str) -> Document:
         return self._run(documents.trade_off(search_id))
 
+    def architecture_history(self, search_id: str) -> Document:
+        return self._run(documents.architecture_history(search_id))
+
     def repeats(self, search_id: str) -> Document:
         return self._run(documents.repeats(search_id))
 

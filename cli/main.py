@@ -27,6 +27,11 @@ COMMANDS = (
         "Show what accuracy costs: the networks that a search measured, of all of its budgets.",
     ),
     LazyCommand(
+        "architecture-history",
+        "cli.architecture_history:architecture_history",
+        "Show how gates, options and the derived network changed over the epochs of a search.",
+    ),
+    LazyCommand(
         "repeats",
         "cli.repeats:repeats",
         "Show how far the results of a repeated search spread.",

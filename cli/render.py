@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ STATE_STYLES = {
     "succeeded": "bold green",
     "failed": "bold red",
 }
-_BAR_CELLS = 8  # of the widest block
+_BAR_CELLS = 6  # of the widest block
 
 
 def short_macs(macs: int | None) -> str:
@@ -182,13 +182,19 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
     return table
 
 
-def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
-    """The network block by block, with a bar for the width of each block and a mark for LightNL."""
+def architecture_drawing(
+    architecture: Mapping[str, Any], times_ms: Mapping[str, float] | None = None
+) -> RenderableType:
+    """The network block by block, with a bar for the width of each block and a mark for LightNL.
+
+    Args:
+        times_ms: `layer_times_ms` of a result.
+    """
+    whole_ms = sum((times_ms or {}).values())
     table = plain_table()
-    for title in ("#", "block", "kernel", "expand", "stride", "map", "width", "", "MACs"):
-        table.add_column(title, justify="left" if title in ("block", "") else "right")
+    for title in ("#", "block", "k", "e", "s", "map", "width", "", "MACs", "share", *(["time"] if times_ms else [])):
+        table.add_column(title, justify="left" if title in ("block", "") else "right", no_wrap=True)
     table.add_column("LightNL", no_wrap=True)
-    has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
     widest = max(block["out_channels"] for block in architecture["blocks"])
     for number, block in enumerate(architecture["blocks"], start=1):
         light_nl = block["light_nl"]
@@ -197,14 +203,27 @@ def architecture_drawing(architecture: Mapping[str, Any]) -> RenderableType:
         table.add_row(
             str(number),
             "MBConv" + (" + SE" if block["se_ratio"] else ""),
-            f"{block['kernel_size']}×{block['kernel_size']}",
-            f"×{block['expand_ratio']:g}",
+            str(block["kernel_size"]),
+            f"{block['expand_ratio']:g}",
             str(block["stride"]),
-            f"{block['out_size']}×{block['out_size']}",
+            f"{block['out_size']}²",
             str(block["out_channels"]),
             Text(bar, style="yellow" if light_nl else "blue"),
             short_macs(block["macs"]),
+            pct(100 * block["macs"] / architecture["macs"], 1),
+            *([pct(100 * times_ms[f"block {number}"] / whole_ms, 1)] if times_ms else []),
             Text(mark, style="bold yellow"),
         )
-    legend = [Text("LightNL: ratio of channels, s: stride", style="dim")] if has_light_nl else []
+    legend = (Text(line, style="dim") for line in _drawing_legend(architecture, is_timed=bool(times_ms)))
     return Group(Text(architecture["arch_string"], style="dim"), Text(), table, *legend)
+
+
+def _drawing_legend(architecture: Mapping[str, Any], *, is_timed: bool) -> Iterator[str]:
+    """What the columns mean, and the shares of what is no block."""
+    has_light_nl = any(block["light_nl"] for block in architecture["blocks"])
+    yield "k: kernel, e: expansion, s: stride" + ("; LightNL: ratio of channels, stride" if has_light_nl else "")
+    if "stem" in architecture:  # a service of an earlier version does not say it
+        ends = (f"{end} {pct(100 * architecture[end]['macs'] / architecture['macs'], 1)}" for end in ("stem", "head"))
+        yield f"share: of the MACs; {', '.join(ends)}"
+    if is_timed:
+        yield "time: share of it for one image in PyTorch, batch norms folded"

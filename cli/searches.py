@@ -162,7 +162,9 @@ def show(client: Client, details: Mapping[str, Any], as_json: bool) -> None:
     STDOUT.print(search_facts(details))
     if details["best"]:
         STDOUT.print()
-        STDOUT.print(render.architecture_drawing(client.architecture(details["best"]["arch_id"], details["id"])))
+        architecture = client.architecture(details["best"]["arch_id"], details["id"])
+        times_ms = (details["result"] or {}).get("layer_times_ms")  # services of earlier versions have none
+        STDOUT.print(render.architecture_drawing(architecture, times_ms))
 
 
 def _print_state(details: Mapping[str, Any], as_json: bool) -> None:

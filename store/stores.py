@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from store.answers import AnswerStore
+from store.architecture_history import ArchitectureHistoryStore
 from store.architectures import ArchitectureStore
 from store.artifacts import ArtifactStore
 from store.claims import ClaimStore
@@ -69,6 +70,7 @@ class Stores:
     events: EventStore
     answers: AnswerStore
     architectures: ArchitectureStore
+    architecture_history: ArchitectureHistoryStore
     supernets: SupernetStore
     models: ModelRegistry
     retention: RetentionStore
@@ -128,6 +130,7 @@ def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_i
         events=EventStore(database),
         answers=AnswerStore(database),
         architectures=ArchitectureStore(database),
+        architecture_history=ArchitectureHistoryStore(database),
         supernets=SupernetStore(database, artifacts, settings),
         models=ModelRegistry(database),
         retention=RetentionStore(database, artifacts, settings),

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, Progress
+from autonl_core.spec.progress import KEPT_RUN_STATES, ArchitectureRecord, Phase, PlaceInSupernet, Progress
 from store import events
 from store.architectures import put_architecture, put_artifact
 from store.artifacts import StoredFile
@@ -65,18 +65,19 @@ class UpdateStore:
             search = require_lease(session, lease)
             events.append(session, search, kind, now(session), detail)
 
-    def architecture(self, lease: Lease, record: ArchitectureRecord) -> None:
-        """Make `record` the search's current best."""
+    def architecture(self, lease: Lease, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
+        """Make `record` the search's current best. Its `place` in the supernet is part of the event."""
         with self._database.session_scope() as session:
             search = require_lease(session, lease)
             moment = now(session)
             put_architecture(session, search, record, moment)
-            detail = {
+            detail: dict[str, Any] = {
                 "arch_id": record.arch_id,
                 "macs": record.macs,
                 "val_top1_pct": record.val_top1_pct,
                 "val_images": record.val_images,
             }
+            detail |= {} if place is None else _place(place)
             events.append(session, search, EventKind.ARCHITECTURE, moment, detail)
 
     def checkpoint(self, lease: Lease, record: ArchitectureRecord, stored: StoredFile) -> None:
@@ -136,3 +137,9 @@ class UpdateStore:
         query = select(Metric).where(Metric.search_id == search_id, Metric.seq > seq)
         with self._database.read_scope() as session:
             return session.scalars(query.order_by(Metric.seq).limit(limit)).all()
+
+
+def _place(place: PlaceInSupernet) -> dict[str, Any]:
+    """As part of an event; `ArchitectureHistoryStore` reads it."""
+    epoch = {} if place.epoch is None else {"epoch": place.epoch}
+    return epoch | {"skipped": list(place.skipped)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState
+from autonl_core.spec.progress import ArchitectureRecord, Phase, PlaceInSupernet, Progress, SavedState
 from autonl_core.wording.event_details import detail_text
 from store.artifacts import PLAIN, ServedAs, StoredFile
 from store.db import UNAVAILABLE
@@ -81,9 +81,9 @@ class RowSink:
         log.info("%s: %s", kind.replace("_", " "), detail_text(detail))
         self._write(lambda lease: self._updates.event(lease, kind, detail))
 
-    def architecture(self, record: ArchitectureRecord) -> None:
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
         log.info("best network: %s MACs, %s", f"{record.macs:,}", record.arch_string)
-        self._write(lambda lease: self._updates.architecture(lease, record))
+        self._write(lambda lease: self._updates.architecture(lease, record, place))
 
     def saved(self, state: SavedState) -> None:
         log.info("run state %d saved", state.step)

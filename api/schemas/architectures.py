@@ -10,6 +10,7 @@ from api.schemas.base import CountingRule, View, mirrors
 from autonl_core.spec import macs
 from autonl_core.spec.arch import Activation, ArchSpec, LightNLSpec, SeGate
 from autonl_core.spec.progress import ArchitectureRecord
+from autonl_core.spec.side_by_side.layers import aligned_layers
 from store import models
 
 
@@ -46,18 +47,29 @@ class BlockView(View):
     params: int
 
 
+class EndView(View):
+    """What stem or head cost: with the blocks, they add up to the architecture."""
+
+    macs: int
+    params: int
+
+
 class ArchitectureView(ArchitectureSummary):
     """A complete architecture: `arch` is its JSON form, `blocks` the same with costs."""
 
     search_id: str
     arch: dict[str, Any]
+    stem: EndView
     blocks: list[BlockView]
+    head: EndView = Field(description="all that follows the blocks, with the classifier")
     macs_counting_rule: CountingRule = macs.COUNTING_RULE
 
     @classmethod
     def from_row(cls, row: models.Architecture) -> Self:
         stored = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
-        return cls.model_validate(stored | {"blocks": _blocks(ArchSpec.from_json(row.arch))}, from_attributes=True)
+        arch = ArchSpec.from_json(row.arch)
+        (stem, *_, head) = (aligned.layers[0] for aligned in aligned_layers([arch]))
+        return cls.model_validate(stored | {"stem": stem, "blocks": _blocks(arch), "head": head}, from_attributes=True)
 
 
 class ArchitectureList(View):

@@ -118,6 +118,8 @@ class PretrainedStartView(View):
         "latency_spread_pct": "from the 10th to the 90th percentile of the passes, in percent of their median; above "
         f"{NOISY_SPREAD_PCT:g}, other work disturbed the measurement",
         "machine": "where the search ran: processor and threads",
+        "layer_times_ms": "median times of `stem`, `block 1`, ..., `head` and `classifier` on one image, on `machine`, "
+        "in PyTorch with batch norms folded; empty: an earlier version did not store them",
         "baselines": "in the order of the configuration",
         "init": "null: the search started from random weights",
         "classes": "in the order of the logits; empty: an earlier version did not store them",
@@ -276,7 +278,7 @@ def _val_images(search: models.Search) -> int:
     return max(1, round(train_images * fraction))
 
 
-_ALWAYS = ("events", "metrics", "logs", "architectures", "trade-off", "repeats")  # what every search has
+_ALWAYS = ("events", "metrics", "logs", "architectures", "architecture-history", "trade-off", "repeats")  # of all
 
 
 def _links(search: models.Search, result: SearchResult | None, is_downloadable: bool) -> dict[str, str]:

@@ -86,7 +86,7 @@ class ReportWriter:
     ) -> None:
         """`state` is the one that the phase `training` started from."""
         self._run, self._state, self._predictions, self._baselines = run, state, predictions, baselines
-        self._architecture = _architecture(run, state, network)
+        self.architecture = _architecture(run, state, network)
         self._drawn: Mapping[str, Picture] = {}
         self._drawn_for: Score | None = None
 
@@ -130,7 +130,7 @@ class ReportWriter:
     def _picture_facts(self, score: Score) -> PictureFacts:
         run = self._run
         return PictureFacts(
-            architecture=self._architecture,
+            architecture=self.architecture,
             test=_test(run, self._state, self._predictions, score),
             budget_macs=run.config.flops_budget,
             history=run.reporter.history,

@@ -117,7 +117,8 @@ class SupernetTraining:
         }
         gates = {f"gate/{g.position}.{g.name}": float(v) for g, v in zip(run.table.gates, p, strict=True)}
         run.reporter.add_point(self.position[0], metrics | self.learner.metrics() | gates)
-        run.reporter.architecture(run.record_of(run.table.arch(choice), val_top1_pct=measured.top1_pct))
+        record = run.record_of(run.table.arch(choice), val_top1_pct=measured.top1_pct)
+        run.reporter.architecture(record, run.table.place_of(choice, self.position[0]))
         self.losses = []
 
     def best_so_far(self) -> BestSoFar:

@@ -43,7 +43,8 @@ def train_chosen(run: SearchRun, state: TrainingState) -> Trainer:
         return _better(run, trainer.averaged(QUICK_IMAGES), state)
 
     with run.phase("training", best=best_so_far):
-        run.reporter.architecture(run.record_of(arch, val_top1_pct=state.val_top1_pct))
+        record = run.record_of(arch, val_top1_pct=state.val_top1_pct)
+        run.reporter.architecture(record, run.table.place_of(state.choice))
         work_per_image = training_work(run.config, run.teacher_macs)
         train_to_the_end(run, trainer, state_now, delivered=arch, work_per_image=work_per_image)
     return trainer

@@ -13,8 +13,8 @@ from autonl_core.nn.network import Network
 from autonl_core.run.eta import NOT_MEASURED, Eta
 from autonl_core.run.pace import Pace
 from autonl_core.spec.event_kinds import EventKind
-from autonl_core.spec.history import History
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, ProgressSink, SavedState
+from autonl_core.spec.history import History, PlacedNetwork
+from autonl_core.spec.progress import ArchitectureRecord, Phase, PlaceInSupernet, Progress, ProgressSink, SavedState
 
 REPORT_INTERVAL_S = 0.5
 
@@ -114,9 +114,11 @@ class Reporter:
         """Report something that a user may want to read later; `detail` is JSON."""
         self._sink.event(kind, detail)
 
-    def architecture(self, record: ArchitectureRecord) -> None:
-        """Report the current best architecture."""
-        self._sink.architecture(record)
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
+        """Report the current best architecture; `place`: where it stands in the supernet, if that is new."""
+        if place is not None:
+            self.history.place(PlacedNetwork(place.epoch, record.arch_string, place.skipped))
+        self._sink.architecture(record, place)
 
     def saved(self, state: SavedState) -> None:
         """Report that a run state was written."""

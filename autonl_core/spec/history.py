@@ -22,6 +22,16 @@ class Point:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class PlacedNetwork:
+    """The network after an epoch of the supernet, or (`epoch` None) as derived; it has no layer at `skipped` positions,
+    which count from 1."""
+
+    epoch: int | None
+    arch_string: str
+    skipped: tuple[int, ...]
+
+
 @dataclass
 class _Series:
     """Every `stride`-th point of a phase, of `seen` that came."""
@@ -36,6 +46,7 @@ class History:
 
     def __init__(self) -> None:
         self._series: dict[Phase, _Series] = {}
+        self._networks: dict[int | None, PlacedNetwork] = {}
 
     def add(self, phase: Phase, epoch: int, at_s: float, values: Mapping[str, float]) -> None:
         series = self._series.setdefault(phase, _Series())
@@ -46,6 +57,15 @@ class History:
             if series.seen % series.stride == 0:
                 series.points.append(Point(phase, epoch, at_s, dict(values)))
         series.seen += 1
+
+    def place(self, network: PlacedNetwork) -> None:
+        """Keep the network of an epoch, or the one that was derived."""
+        self._networks[network.epoch] = network
+
+    @property
+    def networks(self) -> tuple[PlacedNetwork, ...]:
+        """One for each epoch of the supernet, in order, and last the one that was derived."""
+        return tuple(sorted(self._networks.values(), key=lambda one: math.inf if one.epoch is None else one.epoch))
 
     def of(self, phase: Phase) -> tuple[Point, ...]:
         """The points of a phase, in order."""
@@ -58,7 +78,8 @@ class History:
 
     def to_state(self) -> dict[str, Any]:
         """Plain lists, numbers and strings: `from_state` gives the same history back."""
-        return {
+        networks = [[one.epoch, one.arch_string, list(one.skipped)] for one in self.networks]
+        series = {
             phase: {
                 "stride": series.stride,
                 "seen": series.seen,
@@ -66,10 +87,13 @@ class History:
             }
             for phase, series in self._series.items()
         }
+        return series | {"networks": networks}
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> History:
         history = History()
+        for epoch, arch_string, skipped in state.get("networks", ()):  # earlier versions kept none
+            history.place(PlacedNetwork(epoch, arch_string, tuple(skipped)))
         for phase in PHASES:
             if phase in state:
                 saved = state[phase]

@@ -63,6 +63,18 @@ class ArchitectureRecord:
 
 
 @dataclass(frozen=True)
+class PlaceInSupernet:
+    """Where the blocks of a network stand in the supernet that it comes from: one after the other, at all positions
+    but those that are `skipped`, which count from 1.
+
+    `epoch`: after how many epochs of the supernet it was the network that would be derived; None: it is derived.
+    """
+
+    skipped: tuple[int, ...]
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
 class SavedState:
     """A run state on disk, complete and fsynced: from it the search can be resumed."""
 
@@ -84,8 +96,8 @@ class ProgressSink(Protocol):
     def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None:
         """Something a user may want to read later, e.g. `unreadable_images`. `detail` is JSON."""
 
-    def architecture(self, record: ArchitectureRecord) -> None:
-        """The current best architecture changed."""
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
+        """The current best architecture changed. `place`: once an epoch of the supernet has ended, or it is derived."""
 
     def saved(self, state: SavedState) -> None:
         """A run state was written."""
@@ -114,7 +126,7 @@ class Silent:
 
     def event(self, kind: EventKind, detail: Mapping[str, Any]) -> None: ...
 
-    def architecture(self, record: ArchitectureRecord) -> None: ...
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None: ...
 
     def saved(self, state: SavedState) -> None: ...
 

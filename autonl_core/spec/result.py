@@ -136,6 +136,7 @@ class SearchResult:
     classes: tuple[ClassResult, ...] = ()  # in the order of the logits; earlier versions stored none
     test_right: str | None = None  # which test images, as `right_images.packed`; None: an earlier version
     not_sure: NotSure | None = None  # None: too few test images show it, or an earlier version
+    layer_times_ms: Mapping[str, float] = field(default_factory=dict)  # one image; stem, block 1, ...
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)

@@ -21,6 +21,7 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config_sections import NO_CONSTRAINTS, Constraints
 from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
+from autonl_core.spec.progress import PlaceInSupernet
 from autonl_core.spec.search_space import Option, SearchSpace
 from autonl_core.supernet.option_costs import Choice, Limit, OptionCosts
 
@@ -71,6 +72,11 @@ class GateTable(OptionCosts):
     def arch(self, choice: Choice) -> ArchSpec:
         """The architecture that `choice` builds."""
         return self.space.build([options[i] for options, i in zip(self.options, choice, strict=True)])
+
+    def place_of(self, choice: Choice, epoch: int | None = None) -> PlaceInSupernet:
+        """Where the blocks of the architecture stand that `choice` builds."""
+        options = [options[i] for options, i in zip(self.options, choice, strict=True)]
+        return PlaceInSupernet(tuple(place for place, option in enumerate(options, 1) if option is None), epoch)
 
     def choice_of(self, vertex: np.ndarray) -> Choice:
         """The choice at a vertex of the gate cube: `vertex` is (gates,) of 0 and 1."""

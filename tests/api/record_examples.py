@@ -27,6 +27,7 @@ from tests.api.http_service import check_datasets, check_weights, finish, run_to
 from tests.autonl.test_input_operations import class_folders
 from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
+from tests.store.sample_epochs import history, report
 
 SEARCH = {"dataset": "digits", "flops_budget": "450k", "train": {"epochs": 8}}
 DOUBTFUL = DoubtfulLabels(
@@ -77,6 +78,7 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     lease = samples.claim(stores)
     assert lease.search_id == started["id"]
     stores.usage.spent(lease, 60.0)
+    report(stores, lease, history(1, 2, derived=3))
     finish(stores, lease, folder, doubtful=DOUBTFUL)
     call("start_search", "POST", "/searches?validate_only=true", SEARCH)
     call("get_search", "GET", own)
@@ -85,7 +87,8 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
     call("get_events", "GET", f"{own}/events", headers={"Accept": "application/json"})
     for operation, part in (("get_trade_off", "trade-off"), ("get_repeats", "repeats"), ("get_metrics", "metrics"),
                             ("get_doubtful_labels", "doubtful-labels"),
-                            ("get_logs", "logs"), ("list_architectures", "architectures")):  # fmt: skip
+                            ("get_logs", "logs"), ("list_architectures", "architectures"),
+                            ("get_architecture_history", "architecture-history")):  # fmt: skip
         call(operation, "GET", f"{own}/{part}")
     second = call("start_search", "POST", "/searches", SEARCH | {"train": {"epochs": 20}})
     run_to_success(stores, folder)

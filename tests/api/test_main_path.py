@@ -42,7 +42,9 @@ def test_a_search_is_accepted_followed_and_downloaded(client: httpx.Client, stor
     assert search["macs_counting_rule"] == COUNTING_RULE
 
     architecture = client.get(search["links"]["best"]).json()
-    assert sum(block["macs"] for block in architecture["blocks"]) < architecture["macs"]
+    for figure in ("macs", "params"):  # exact: nothing is counted twice or left out
+        parts = [architecture["stem"], *architecture["blocks"], architecture["head"]]
+        assert sum(part[figure] for part in parts) == architecture[figure]
     assert len(architecture["blocks"]) == len(architecture["arch"]["blocks"])
 
     checkpoint = client.get(search["links"]["checkpoint"])

@@ -26,7 +26,15 @@ from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.parent_search import ParentSearch
-from autonl_core.spec.progress import ArchitectureRecord, Phase, Progress, SavedState, Silent, StopRequest
+from autonl_core.spec.progress import (
+    ArchitectureRecord,
+    Phase,
+    PlaceInSupernet,
+    Progress,
+    SavedState,
+    Silent,
+    StopRequest,
+)
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.result import Certificate, ResultFile, SearchResult
 from autonl_core.training.evaluate import Score
@@ -70,6 +78,7 @@ class Recorder(Silent):
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.states: list[SavedState] = []
         self.best: list[ArchitectureRecord] = []
+        self.places: list[tuple[ArchitectureRecord, PlaceInSupernet]] = []
         self.kept: list[tuple[ArchitectureRecord, Path]] = []
         self.supernets: list[Path] = []
         self.points: list[tuple[Phase, int, Mapping[str, float]]] = []
@@ -89,8 +98,10 @@ class Recorder(Silent):
         json.dumps(detail)
         self.events.append((kind, detail))
 
-    def architecture(self, record: ArchitectureRecord) -> None:
+    def architecture(self, record: ArchitectureRecord, place: PlaceInSupernet | None = None) -> None:
         self.best.append(record)
+        if place is not None:
+            self.places.append((record, place))
 
     def saved(self, state: SavedState) -> None:
         self.states.append(state)

@@ -39,6 +39,12 @@ class TestResult:
         assert result.architecture.test_top1_pct > 30  # of ten classes, from 320 images in three epochs
         assert result.stop_reason == "converged"
 
+    def test_has_the_time_of_every_layer(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
+        result, _ = uninterrupted
+        blocks = [f"block {number}" for number, _ in enumerate(result.architecture.arch["blocks"], start=1)]
+        assert list(result.layer_times_ms) == ["stem", *blocks, "head", "classifier"]
+        assert min(result.layer_times_ms.values()) > 0
+
     def test_passes_through_all_phases_in_order(self, uninterrupted: tuple[SearchResult, Recorder]) -> None:
         result, recorder = uninterrupted
         phases = [phase for phase in PHASES if phase != "adapting"]  # there is nothing to adapt at random weights

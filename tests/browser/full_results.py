@@ -17,6 +17,7 @@ from PIL import Image
 
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.report import render
+from autonl_core.spec.architecture_history import ReportedNetwork
 from autonl_core.spec.doubtful_labels import DoubtfulLabel, DoubtfulLabels
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space
@@ -29,7 +30,9 @@ from store.leases import Lease
 from store.stores import Stores
 from tests.autonl_core.report.example_facts import facts
 from tests.store import sample_rows as samples
+from tests.store.sample_epochs import gates_at, network, options_of, place_of, report, same_but_for
 
+EPOCHS = 6  # of the supernet
 DOUBTFUL = 30  # images: more than are shown at once
 NOTE = "The search space is coarse at this budget: 1.0% of it is left."
 _SHA256 = "ab" * 32
@@ -73,6 +76,7 @@ def full_result(test_top1_pct: float = 95.82, *, seed: int = 0) -> SearchResult:
             BaselineResult("uniform", "in8", 399_000, 70_000, 335, 93.31, None, 8, 20, 0.99),
             BaselineResult("mobilenet_v2", "in8", 395_000, 60_000, None, None, "it ran out of memory"),
         ),
+        layer_times_ms=_layer_times_ms(found),
         networks=_measured(),
         not_sure=NotSure(below=0.45, test_images=25, test_correct=11),
         classes=tuple(
@@ -83,8 +87,29 @@ def full_result(test_top1_pct: float = 95.82, *, seed: int = 0) -> SearchResult:
 
 def within_budget(seed: int, **measured: Any) -> ArchitectureRecord:
     """An architecture that fits the budget of the samples."""
-    drawn = (samples.architecture(number, **measured) for number in itertools.count(100 * seed))
-    return next(found for found in drawn if found.macs <= samples.CONFIG.flops_budget)
+    return samples.architecture(_fitting_seed(seed), **measured)
+
+
+def _fitting_seed(first: int) -> int:
+    """The seed of a sample that fits the budget."""
+    seeds = itertools.count(100 * first)
+    return next(seed for seed in seeds if samples.architecture(seed).macs <= samples.CONFIG.flops_budget)
+
+
+def _after(epoch: int) -> ReportedNetwork:
+    """Every second epoch, another option stands at one position; gates move in all of them."""
+    options = options_of(_fitting_seed(0))
+    for position in range(2, epoch // 2 + 2):
+        options = same_but_for(options, position)
+    gates = {name: 0.5 + (value - 0.5) * epoch / EPOCHS for name, value in gates_at(0).items()}
+    values = {"loss": 2.0 / epoch, "val_top1_pct": 40.0 + 9 * epoch, "expected_macs": 430_000.0 - 5_000 * epoch}
+    plain = network(epoch, options, {})
+    return replace(plain, val_top1_pct=40.0 + 9 * epoch, values=values | gates)
+
+
+def _layer_times_ms(found: ArchitectureRecord) -> dict[str, float]:
+    blocks = len(found.arch["blocks"])
+    return {"stem": 0.02, **{f"block {n}": n / 64 for n in range(1, blocks + 1)}, "head": 0.01, "classifier": 0.005}
 
 
 def _measured() -> tuple[MeasuredNetwork, ...]:
@@ -110,12 +135,11 @@ def _doubtful(number: int) -> DoubtfulLabel:
 
 def run(stores: Stores, lease: Lease) -> None:
     """Report what a running search reports: phases, metrics, its best network, run states, where it is."""
-    for epoch in range(1, 7):
-        values = {"loss": 2.0 / epoch, "val_top1_pct": 40.0 + 9 * epoch, "expected_macs": 430_000.0 - 5_000 * epoch}
-        stores.updates.metrics(lease, "searching", epoch, values)
+    report(stores, lease, [_after(epoch) for epoch in range(1, EPOCHS + 1)])
     stores.updates.progress(lease, Progress("searching", 0.3, 6, 6, 240, 240, 900.0, 700.0, 1100.0))
     stores.updates.event(lease, EventKind.CANDIDATES_SCORED, {"count": 24, "val_images": 215, "mean": {"drawn": 71.5}})
-    stores.updates.architecture(lease, within_budget(1, val_top1_pct=88.37, val_images=215))
+    found, options = within_budget(1, val_top1_pct=88.37, val_images=215), options_of(_fitting_seed(1))
+    stores.updates.architecture(lease, found, place_of(options, None))
     samples.save(stores, lease, 1)
     for epoch in (1, 2, 3):
         stores.updates.metrics(lease, "training", epoch, {"loss": 1.0 / epoch, "lr": 0.1 / epoch})

@@ -17,6 +17,7 @@ from tests.api.test_dataset_layouts import VARIANTS, archive, upload
 from tests.browser import full_results
 from tests.browser.small_networks import random_network, recipe
 from tests.store import sample_rows as samples
+from tests.store.sample_epochs import gates_at, network, options_of, report
 from tests.store.test_supernets import keep
 
 # What a view has once its first answer has come; views of searches have the badge of a state.
@@ -84,7 +85,7 @@ def seed(client: httpx.Client, stores: Stores, folder: Path) -> Views:
 
 def claimed(client: httpx.Client, stores: Stores, **changes: object) -> Lease:
     """A new search that a worker has claimed."""
-    search_id = start(client, **changes)
+    search_id = start(client, **{"supernet": {"epochs": full_results.EPOCHS}, **changes})
     lease = samples.claim(stores)
     assert lease.search_id == search_id, "another search is due"
     return lease
@@ -129,6 +130,10 @@ def _ended(client: httpx.Client, stores: Stores, folder: Path) -> dict[str, str]
     client.post(f"/searches/{lease.search_id}/cancel").raise_for_status()
     stores.claims.cancelled(lease)
     searches["cancelled"] = lease.search_id
+    lease = claimed(client, stores)  # its architecture never moved
+    report(stores, lease, [network(epoch, options_of(1), gates_at(1)) for epoch in (1, 2)])
+    stores.claims.fail(lease, "Diverged", "the supernet's loss is not finite")
+    searches["unmoved"] = lease.search_id
     searches["repeats"] = _several(client, stores, folder, repeat=3, seed=3)
     searches["budgets"] = _several(client, stores, folder, flops_budget=None, flops_budgets=["400k", "300k"])
     return searches

@@ -262,7 +262,7 @@ def test_every_command_works_below_the_prefix_of_a_proxy(
         assert autonl("search", "-d", "digits", "-b", "400k", *url).exit_code == 0
         (search,) = service.get("/searches").json()["searches"]
         run_to_success(stores, tmp_path)
-        for command in ("status", "watch", "events", "logs", "trade-off", "repeats"):
+        for command in ("status", "watch", "events", "logs", "trade-off", "architecture-history", "repeats"):
             assert autonl(command, search["id"], *url).exit_code == 0, command
         target = tmp_path / "model.safetensors"
         downloaded = autonl("download", search["id"], "-o", str(target), *url)

@@ -54,6 +54,19 @@ def finished(service: httpx.Client, stores: Stores, *kinds: str, **changes: Any)
     return search_id, [" ".join(line.split()) for line in autonl("status", search_id).stdout.splitlines()]
 
 
+def test_status_has_the_share_of_macs_and_time_of_every_block(service: httpx.Client, stores: Stores) -> None:
+    blocks = len(samples.result().architecture.arch["blocks"])
+    times_ms = {"stem": 0.5, **{f"block {number}": 0.5 for number in range(1, blocks + 1)}, "head": 0.5}
+    search_id, lines = finished(service, stores, "safetensors", layer_times_ms=times_ms)
+    architecture = service.get(service.get(f"/searches/{search_id}").json()["links"]["best"]).json()
+    macs = architecture["macs"]
+    share = f"{100 * architecture['blocks'][0]['macs'] / macs:.1f}% {100 / (blocks + 2):.1f}%"
+    assert any(line.startswith("1 MBConv") and share in line for line in lines)
+    ends = ", ".join(f"{end} {100 * architecture[end]['macs'] / macs:.1f}%" for end in ("stem", "head"))
+    assert f"share: of the MACs; {ends}" in lines
+    assert "time: share of it for one image in PyTorch, batch norms folded" in lines
+
+
 def test_after_success_status_and_watch_name_the_next_commands(service: httpx.Client, stores: Stores) -> None:
     search_id, lines = finished(service, stores, "safetensors", "onnx", "bundle", "report-html")
     commands = [

@@ -57,7 +57,18 @@ def test_whole_ids_and_texts_too_short_for_one_cost_no_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("status",), ("events",), ("logs",), ("trade-off",), ("repeats",), ("pause",), ("resume",), ("cancel",)]
+    "command",
+    [
+        ("status",),
+        ("events",),
+        ("logs",),
+        ("trade-off",),
+        ("architecture-history",),
+        ("repeats",),
+        ("pause",),
+        ("resume",),
+        ("cancel",),
+    ],
 )
 def test_commands_take_short_ids(searches: httpx.Client, command: tuple[str, ...]) -> None:
     assert autonl(*command, "9f2d").exit_code == 0

@@ -74,6 +74,7 @@ OTHERS: dict[str, Callable[[Stores, str], object]] = {
     "news": lambda stores, search_id: stores.events.news({search_id: 0}),
     "compute estimate": lambda stores, _: stores.compute_estimates.estimate(samples.CONFIG, DIGITS),
     "metrics": lambda stores, search_id: stores.updates.metrics_after(search_id, 1),
+    "architecture history": lambda stores, search_id: stores.architecture_history.of_search(search_id),
     "queue": lambda stores, search_id: stores.queue.places([search_id]),
     "are needed": lambda stores, _: stores.sweeps.are_needed(),
     "sweep": lambda stores, _: stores.sweeps.sweep(),

@@ -44,6 +44,7 @@ export const getSearch = (id) => call(`/searches/${id}`);
 /** Two to five searches side by side. */
 export const getComparison = (ids) => call(`/comparison?${new URLSearchParams(ids.map((id) => ["search_id", id]))}`);
 export const getTradeOff = (search) => call(search.links["trade-off"]);
+export const getArchitectureHistory = (search) => call(search.links["architecture-history"]);
 export const getDoubtfulLabels = (search) => call(search.links["doubtful-labels"]);
 /** Make the dataset `name` of another one, without the images `left_out`. */
 export const correctDataset = (dataset, name, leftOut) =>

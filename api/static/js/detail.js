@@ -10,6 +10,7 @@ import * as format from "./format.js";
 import { attempts, eventSection, logSection } from "./history.js";
 import { keepLive } from "./live.js";
 import { promotion } from "./models.js";
+import { movesPart } from "./moves.js";
 import { showMissing } from "./parts.js";
 import { repeats } from "./repeats.js";
 import { budget, budgets, classes, downloads, numbers } from "./result.js";
@@ -41,13 +42,14 @@ export function showWelcome(main) {
 /** Show the search `id` in `main`; returns a function that stops the updates. */
 export function showDetail(main, id, onChange) {
   const parts = Object.fromEntries(
-    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "try-it", "downloads", "promotion", "architecture", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
+    ["head", "problem", "phases", "numbers", "baselines", "classes", "budget", "budgets", "repeats", "error", "try-it", "downloads", "promotion", "architecture", "moves", "tradeoff", "charts", "doubtful", "attempts"].map((name) => [
       name,
       h("section", { class: `part ${name}` }),
     ]),
   );
   const logs = logSection(id);
   const eventLog = eventSection();
+  const moves = movesPart(parts.moves);
   parts.head.setAttribute("aria-live", "polite");
   replace(parts.head, h("h1", {}, `Search ${id}`)); // until the first answer
   replace(main, Object.values(parts), eventLog.section, logs);
@@ -63,10 +65,12 @@ export function showDetail(main, id, onChange) {
       shown.valImages = countedImages(shown.events) ?? shown.valImages;
       const ended = `${search.state} ${search.budgets.map(({ state }) => state)}`; // of all budgets: each has networks
       const measured = search.result && shown.ended !== ended ? await api.getTradeOff(search) : null;
+      const moved = await newMoves(search, shown);
       const repeated = search.config.repeat > 1 ? await api.getRepeats(search) : null;
       if (shown.stopped) return false;
       shown.ended = ended;
       refresh(parts.repeats, repeated && repeats(repeated, search.id));
+      if (moved) moves.show(moved, search);
       if (measured) showTradeOff(parts.tradeoff, measured.networks);
       render(parts, search, shown, architecture, { onChange: () => { onChange(); live.wake(); } });
       if (shown.newEvents) eventLog.show(shown.events);
@@ -114,11 +118,21 @@ async function judges({ dataset, config }) {
 }
 
 async function newArchitecture(search, shown) {
-  const key = search.best && `${search.best.arch_id}`;
+  const key = search.best && `${search.best.arch_id} ${Boolean(search.result)}`; // a result has times of its layers
   if (!key || key === shown.archKey) return null;
-  const architecture = await api.getArchitecture(key);
+  const architecture = await api.getArchitecture(search.best.arch_id);
   shown.archKey = key;
   return architecture;
+}
+
+/** How the architecture moved, if an event says that there is more of it, or the search has ended without. */
+async function newMoves(search, shown) {
+  const reports = shown.events.filter(({ kind, detail }) => kind === "architecture" && detail.skipped).length;
+  const key = `${reports} ${FINAL.includes(search.state)}`;
+  if (search.attempts.length === 0 || key === shown.movesKey) return null;
+  const history = await api.getArchitectureHistory(search);
+  shown.movesKey = key;
+  return history;
 }
 
 function showTradeOff(part, networks) {
@@ -138,8 +152,8 @@ function render(parts, search, shown, architecture, actions) {
   refresh(parts.classes, classes(search));
   refresh(parts.error, search.error ? errorBox(search) : null, (search.result?.notes ?? []).map((note) => h("p", { class: "notice" }, note)));
   refresh(parts.downloads, downloads(search));
-  if (architecture) replace(parts.architecture, h("h2", {}), architectureDrawing(architecture));
-  const title = parts.architecture.querySelector("h2"); // the drawing stays when the search ends with the same network
+  if (architecture) replace(parts.architecture, h("h2", {}), architectureDrawing(architecture, search.result));
+  const title = parts.architecture.querySelector("h2"); // the drawing stays until there is another
   if (title) title.textContent = FINAL.includes(search.state) ? "Architecture" : "Best architecture so far";
   if (shown.newPoints) {
     const charts = metricCharts(shown.points, search.flops_budget);

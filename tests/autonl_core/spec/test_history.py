@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from autonl_core.spec.history import MAX_POINTS, History
+from autonl_core.spec.history import MAX_POINTS, History, PlacedNetwork
 
 
 def filled(points: int) -> History:
@@ -55,3 +55,13 @@ def test_a_curve_leaves_out_what_was_not_measured_or_is_no_number() -> None:
         found.add("searching", epoch, 0.0, values)
     assert found.curve("searching", "loss") == ([1, 4], [2.0, 1.0])
     assert History().curve("searching", "loss") == ([], [])
+
+
+def test_networks_of_epochs_are_kept_in_order_and_after_a_resume() -> None:
+    found = History()
+    for epoch, skipped in ((1, (2,)), (2, ()), (None, (2, 3)), (2, (4,))):
+        found.place(PlacedNetwork(epoch, "in8 | fc10", skipped))
+    assert [(one.epoch, one.skipped) for one in found.networks] == [(1, (2,)), (2, (4,)), (None, (2, 3))]
+    assert History.from_state(found.to_state()).networks == found.networks
+    of_earlier_version = {name: value for name, value in found.to_state().items() if name != "networks"}
+    assert History.from_state(of_earlier_version).networks == ()
