@@ -30,6 +30,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import OFF_THE_SHELF, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.export_extras import require_extras
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.head_width import head_width
 from autonl_core.spec.macs import count_macs
@@ -61,6 +62,7 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
+    require_extras(config.export.formats)  # now rather than after hours
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)

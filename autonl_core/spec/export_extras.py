@@ -1,0 +1,36 @@
+"""Which export formats can be made here: some need packages that are installed only where someone wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from autonl_core.errors import FormatUnavailable
+from autonl_core.export.format_spec import Extra
+from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
+
+
+def installed_extras() -> frozenset[str]:
+    """The names of the extras of all formats that are installed here."""
+    extras = (spec.extra for spec in NETWORK_FORMAT_SPECS.values())
+    return frozenset(extra.name for extra in extras if extra is not None and extra.is_installed())
+
+
+def unavailable(formats: Iterable[NetworkFormat], extras: Container[str]) -> dict[NetworkFormat, Extra]:
+    """Those of `formats` that cannot be made with `extras`, names of extras, and what each needs."""
+    needed = {name: NETWORK_FORMAT_SPECS[name].extra for name in formats}
+    return {name: extra for name, extra in needed.items() if extra is not None and extra.name not in extras}
+
+
+def refusal(name: NetworkFormat, extra: Extra) -> str:
+    """Why a search that asks for this format is refused, and what to do."""
+    return (
+        f"the format {name!r} needs the extra {extra.name!r}, which is not installed where searches run: there, "
+        f"{extra.command}; or leave it out of `export.formats`"
+    )
+
+
+def require_extras(formats: Iterable[NetworkFormat]) -> None:
+    """Raises FormatUnavailable if one of `formats` cannot be made here."""
+    missing = unavailable(formats, installed_extras())
+    if missing:
+        raise FormatUnavailable("; ".join(refusal(name, extra) for name, extra in missing.items()))
