@@ -223,12 +223,14 @@ def _usage(parity: Mapping[NetworkFormat, FormatParity]) -> Iterator[str]:
         "`images` are RGB, prepared as described in `preprocess.json` (by `decode` and `normalise` in pixels.py), in",
         "batches of any size; `pixels` are the same before `normalise`. Logits are in the order of `labels.txt`.",
         "Scaling must average all pixels (antialiasing), as `preprocess.json` says: many libraries do not by default.",
+        "The Python snippets are run by the tests of the program that made this bundle; those in Kotlin and Swift, for",
+        "one image, are not compiled: `pathOf` and `path(of:)` stand for where your app keeps the file.",
     )
     for name, spec in NETWORK_FORMAT_SPECS.items():
         if name in parity and parity[name].withheld is None:
             yield f"`{spec.file_name}`: {spec.summary}\n\n```python\n{spec.usage}\n```\n"
             for app in spec.apps:
-                yield f"{app.needs} (not compiled here):\n\n```{app.language}\n{app.code}\n```\n"
+                yield f"{app.needs}\n\n```{app.language}\n{app.code}\n```\n"
 
 
 def _files(bundle: Bundle) -> Iterator[str]:

@@ -91,13 +91,14 @@ def apps_of(file_name: str) -> tuple[Snippet, ...]:
 
 
 _KOTLIN = """\
-val module = Module.load(pathOf("{file_name}"))  // org.pytorch.executorch.Module; a file, not an asset
+val module = Module.load(pathOf("{file_name}"))  // org.pytorch.executorch
 val input = Tensor.fromBlob(image, longArrayOf(1, 3, R, R))  // FloatArray, normalised, channels first
 val logits = module.forward(EValue.from(input))[0].toTensor().dataAsFloatArray"""
 _SWIFT = """\
 let module = Module(filePath: path(of: "{file_name}"))  // import ExecuTorch
 let input = Tensor<Float>(image, shape: [1, 3, R, R])  // [Float], normalised, channels first
-let logits: Tensor<Float> = try module.forward(input)"""
+let output: Tensor<Float> = try module.forward(input)[0].tensor()!
+let logits = output.scalars()"""
 
 
 def _write(path: Path, content: bytes) -> None:

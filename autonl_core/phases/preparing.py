@@ -62,7 +62,6 @@ def open_run(
 ) -> SearchRun:
     """The context that all later phases work in. Raises as `search.run_search` does."""
     started = time.monotonic()
-    require_extras(config.export.formats)  # now rather than after hours
     space = _resolve(config, dataset)
     images = _open_images(config, dataset, space, init, Decoding(dataset, cache_dir, host, sink, stop))
     fit, val = split_validation(images.data.train, config.val_fraction, config.seed)
@@ -109,7 +108,8 @@ def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
-    """The space of the search. Raises now rather than after hours if it cannot be compared with a baseline."""
+    """The space. Raises now rather than after hours if a format cannot be made or a baseline not be compared with."""
+    require_extras(config.export.formats)
     space = resolve_space(config, dataset)
     for index, name in enumerate(config.baselines):
         try:

@@ -68,8 +68,8 @@ def test_a_format_that_no_worker_can_make_is_refused_with_the_command_that_insta
     assert (field["pointer"], field["code"]) == ("/export/formats/1", "extra_missing")
     assert "pip install 'autonl[executorch]'" in field["detail"]
     assert "AUTONL_EXPORT_EXTRAS=executorch" in field["detail"]
-    with serving(settings.model_copy(update={"export_extras": "other, executorch"})) as told:
-        assert told.post("/searches?validate_only=true", json=body).status_code == 200
+    with serving(settings.model_copy(update={"export_extras": "other, executorch"})) as informed:
+        assert informed.post("/searches?validate_only=true", json=body).status_code == 200
 
 
 def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: httpx.Client) -> None:

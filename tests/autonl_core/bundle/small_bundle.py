@@ -121,7 +121,7 @@ def finish(run: SearchRun, network: Network) -> Made:
 
 
 def make_all(folder: Path) -> Made:
-    """A bundle of all formats without extras, on digits: squeeze-excite and LightNL; untrained, which changes nothing."""
+    """A bundle of all formats without extras: squeeze-excite and LightNL, on digits; untrained, which makes no odds."""
     arch = get_space("tiny", 8, 10).largest()
     run = start(folder, arch, formats=WITHOUT_EXTRAS, int8_max_drop_points=100.0)
     network = lively(arch)

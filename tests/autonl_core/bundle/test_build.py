@@ -121,6 +121,14 @@ class TestContents:
         assert "licence of these weights: not stated; clear it before you pass the network on" in unknown
         assert "replaced by one that learned from it at 96 pixels" in unknown
 
+    def test_the_card_shows_how_apps_on_phones_read_each_file(self, made: Made) -> None:
+        card = (made.bundle.folder / "README.md").read_text()
+        apps = [app for name in made.bundle.parity for app in NETWORK_FORMAT_SPECS[name].apps]
+        assert {app.language for app in apps} == {"kotlin", "swift"}
+        for app in apps:
+            assert f"{app.needs}\n\n```{app.language}\n{app.code}\n```\n" in card
+        assert "those in Kotlin and Swift, for one image, are not compiled" in card
+
     def test_the_card_names_every_file_and_no_other(self, made: Made) -> None:
         card = (made.bundle.folder / "README.md").read_text()
         listed = re.findall(r"^- `([\w.]+)`: ", card.partition("## Files")[2], re.MULTILINE)
