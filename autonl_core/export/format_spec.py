@@ -42,16 +42,22 @@ class Extra:
         name: as in `pip install 'autonl[NAME]'`.
         modules: all of them can be imported where it is installed. They are looked for, never imported.
         runtime: the packages that run the file, as pip names them: all that verify.py needs beside its own.
+        without_dependencies: what must be installed beside the extra and cannot be a part of it, because it asks for
+            other versions than this package needs; it works with these.
     """
 
     name: str
     modules: tuple[str, ...]
     runtime: tuple[str, ...]
+    without_dependencies: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """Installs it."""
-        return f"pip install 'autonl[{self.name}]'"
+        further = (
+            f" && pip install --no-deps {' '.join(self.without_dependencies)}" if self.without_dependencies else ""
+        )
+        return f"pip install 'autonl[{self.name}]'{further}"
 
     def is_installed(self) -> bool:
         return all(find_spec(module) is not None for module in self.modules)

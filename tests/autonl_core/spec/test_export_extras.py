@@ -34,7 +34,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_extra_is_one_of_the_package_and_installs_what_runs_its_files() -> None:
     offered = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert EXTRAS.keys() == FORMATS_BY_EXTRA.keys() >= {"executorch"}
+    assert EXTRAS.keys() == FORMATS_BY_EXTRA.keys() >= {"executorch", "litert"}
     for name, extra in EXTRAS.items():
         packages = {re.split("[<>=~]", requirement)[0] for requirement in offered[name]}
         assert set(extra.runtime) <= packages
