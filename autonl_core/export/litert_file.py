@@ -22,7 +22,7 @@ EXTRA = Extra(
     "litert",
     modules=("litert_torch", "litert_converter", "ai_edge_litert", "ai_edge_quantizer", "jax", "torchao"),
     runtime=("ai-edge-litert",),
-    # They ask for packages that only language models need, one of which wants an older typing-extensions than pydantic.
+    # They ask for packages that these networks do without, one of which wants an older typing-extensions than pydantic.
     without_dependencies=("litert-torch==0.10.0", "litert-converter==0.5.0", "ai-edge-quantizer==0.10.0"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from autonl_core.errors import FormatUnavailable
 from autonl_core.export.format_spec import Extra
@@ -21,16 +21,20 @@ def unavailable(formats: Iterable[NetworkFormat], extras: Container[str]) -> dic
     return {name: extra for name, extra in needed.items() if extra is not None and extra.name not in extras}
 
 
-def refusal(name: NetworkFormat, extra: Extra) -> str:
-    """Why a search that asks for this format is refused, and what to do."""
+def refusal(names: Sequence[NetworkFormat], extra: Extra) -> str:
+    """Why a search that asks for these formats is refused, and what to do."""
+    formats = " and ".join(map(repr, names))
+    subject = f"the format {formats} needs" if len(names) == 1 else f"the formats {formats} need"
     return (
-        f"the format {name!r} needs the extra {extra.name!r}, which is not installed where searches run: there, "
-        f"{extra.command}; or leave it out of `export.formats`"
+        f"{subject} the extra {extra.name!r}, which is not installed where searches run: there, {extra.command}; or "
+        f"leave {'it' if len(names) == 1 else 'them'} out of `export.formats`"
     )
 
 
 def require_extras(formats: Iterable[NetworkFormat]) -> None:
     """Raises FormatUnavailable if one of `formats` cannot be made here."""
     missing = unavailable(formats, installed_extras())
-    if missing:
-        raise FormatUnavailable("; ".join(refusal(name, extra) for name, extra in missing.items()))
+    extras = dict.fromkeys(missing.values())
+    if extras:
+        without = {extra: [name for name, needed in missing.items() if needed == extra] for extra in extras}
+        raise FormatUnavailable("; ".join(refusal(names, extra) for extra, names in without.items()))

@@ -40,6 +40,16 @@ def test_every_extra_is_one_of_the_package_and_installs_what_runs_its_files() ->
         assert set(extra.runtime) <= packages
 
 
+def test_the_page_about_phones_names_every_format_of_theirs_and_what_installs_it() -> None:
+    page = (ROOT / "docs" / "phones.md").read_text(encoding="utf-8")
+    for spec in NETWORK_FORMAT_SPECS.values():
+        if spec.apps:
+            assert f"`{spec.name}`" in page
+            assert f"`{spec.file_name}`" in page
+        if spec.extra is not None:
+            assert all(f"$ {command}" in page for command in spec.extra.command.split(" && "))
+
+
 def test_no_format_that_needs_one_is_made_without_being_asked_for() -> None:
     assert not unavailable(DEFAULT_EXPORT_FORMATS, extras=())
     assert ExportConfig().formats == DEFAULT_EXPORT_FORMATS
@@ -75,3 +85,12 @@ def test_it_is_there_if_all_its_modules_are(monkeypatch: pytest.MonkeyPatch) -> 
     assert extra.is_installed()
     monkeypatch.setitem(sys.modules, "email", None)
     assert not extra.is_installed()
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_an_extra_that_several_formats_need_is_named_once() -> None:
+    for extra, names in FORMATS_BY_EXTRA.items():
+        with pytest.raises(FormatUnavailable) as refused:
+            require_extras(("onnx", *names))
+        assert str(refused.value).count(f"the extra {extra!r}") == 1
+        assert all(repr(name) in str(refused.value) for name in names)
