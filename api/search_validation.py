@@ -219,7 +219,7 @@ def _validate_formats(config: SearchConfig, stores: Stores) -> list[FieldProblem
         FieldProblem(
             pointer=f"/export/formats/{config.export.formats.index(name)}",
             code="extra_missing",
-            detail=f"{refusal([name], extra)}. If only the API lacks it, tell the API: AUTONL_EXPORT_EXTRAS={extra.name}",
+            detail=f"{refusal([name], extra)}. If only the API lacks it: AUTONL_EXPORT_EXTRAS={extra.name} there",
         )
         for name, extra in missing.items()
     ]
