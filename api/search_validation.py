@@ -16,6 +16,7 @@ from api.schemas.problems import FieldProblem
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, ConstraintError, ParentError, SpaceError, WeightSetError
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig
+from autonl_core.spec.export_extras import refusal, unavailable
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import require_weights, settle
 from autonl_core.spec.search_request import SearchRequest
@@ -179,8 +180,8 @@ def _resolve(asked: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
         return _Refusal([FieldProblem(pointer=pointer, code="infeasible", detail=str(error))], error.feasible_macs)
     except ConstraintError as error:
         return _Refusal([FieldProblem(pointer=f"/constraints/{error.name}", code="infeasible", detail=str(error))])
-    unscalable = _validate_baselines(config, space)
-    return _Refusal(unscalable) if unscalable else ValidSearch(asked, config, dataset, space)
+    listed = [*_validate_baselines(config, space), *_validate_formats(config, stores)]
+    return _Refusal(listed) if listed else ValidSearch(asked, config, dataset, space)
 
 
 def _validate_other_budgets(config: SearchConfig, dataset: DatasetSpec) -> _Refusal | None:
@@ -209,6 +210,19 @@ def _validate_baselines(config: SearchConfig, space: SearchSpace) -> list[FieldP
             code = "not_scalable" if isinstance(error, BudgetError) else "needs_weights"
             listed.append(FieldProblem(pointer=f"/baselines/{index}", code=code, detail=str(error)))
     return listed
+
+
+def _validate_formats(config: SearchConfig, stores: Stores) -> list[FieldProblem]:
+    """The formats that no worker can make."""
+    missing = unavailable(config.export.formats, stores.settings.extras_of_workers)
+    return [
+        FieldProblem(
+            pointer=f"/export/formats/{config.export.formats.index(name)}",
+            code="extra_missing",
+            detail=f"{refusal([name], extra)}. If only the API lacks it: AUTONL_EXPORT_EXTRAS={extra.name} there",
+        )
+        for name, extra in missing.items()
+    ]
 
 
 def _find_dataset(name: str, stores: Stores) -> DatasetSpec | FieldProblem:

@@ -17,6 +17,7 @@ AutonlError
 ├── WeightSetError      a weight set is described by values that cannot be right
 ├── ParentError         a search cannot go on from the search that it names
 ├── PrecisionError      the processor cannot compute in the precision that was asked for, or only slowly
+├── FormatUnavailable   an export format needs packages that are not installed
 ├── RanksError          as many processes as were started cannot compute a search together
 ├── OtherVersion        what another version of this program stored has parts that this one does not know
 ├── VerificationError   an exported network does not score, or cost, what was reported
@@ -146,6 +147,10 @@ class ParentError(AutonlError):
 
 class PrecisionError(AutonlError):
     """The processor has no instructions for the precision asked for, or networks do not run in it."""
+
+
+class FormatUnavailable(AutonlError):
+    """An export format needs packages that are not installed where searches run."""
 
 
 class RanksError(AutonlError):

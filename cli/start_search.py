@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autonl_core.registry import Named, Registry
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, EXPORT_FORMATS
 from cli.client import Client
 from cli.errors import CommandError
 from cli.options import constraints_of, json_option, labels_of, print_json, stop_on_error, url_option
@@ -54,6 +55,13 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
 @click.option("--resource-class", help="workers that may run it: gpu, cpu or any (default)")
 @click.option("--max-compute-s", type=float, help="CPU seconds that it may use; then it stops with its best network")
 @click.option("--label", multiple=True, metavar="KEY:VALUE", help="to find it by later, as in team:x; repeatable")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(EXPORT_FORMATS),
+    help=f"file to deliver, instead of {', '.join(DEFAULT_EXPORT_FORMATS)}; repeatable",
+)
 @click.option("--licence", help="of the network, for its model card, e.g. CC-BY-4.0")
 @click.option("--author", multiple=True, help="of the network, for its model card; repeatable")
 @click.option("--wait", "-w", is_flag=True, help="follow the search until it ends")
@@ -76,6 +84,7 @@ def search(
     resource_class: str | None,
     max_compute_s: float | None,
     label: tuple[str, ...],
+    formats: tuple[str, ...],
     licence: str | None,
     author: tuple[str, ...],
     wait: bool,
@@ -90,7 +99,12 @@ def search(
     body |= {name: value for name, value in options.items() if value is not None}
     body = _with_added(body, "constraints", constraints_of(constraint))
     body = _with_added(body, "labels", labels_of(label))
+    body = _with_added(body, "export", {"formats": list(formats) or None})
     body = _with_added(body, "card", {"licence": licence, "authors": list(author) or None})
+    _start(body, url, wait, as_json)
+
+
+def _start(body: Mapping[str, Any], url: str, wait: bool, as_json: bool) -> None:
     with Client(url) as client:
         started = client.start_search(_with_full_id(client, body))
         if wait:

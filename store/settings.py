@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from store.bucket_settings import BucketSettings
+from store.export_settings import ExportSettings
 from store.limit_settings import LimitSettings
 from store.quota_settings import QuotaSettings
 from store.service_url import DEFAULT_SERVICE_URL
@@ -28,7 +29,7 @@ def _url(name: str) -> AliasChoices:
     return AliasChoices(name, f"AUTONL_{name.upper()}", name.upper())
 
 
-class Settings(SlotSettings, QuotaSettings, BucketSettings, LimitSettings, TelemetrySettings):
+class Settings(SlotSettings, QuotaSettings, BucketSettings, LimitSettings, ExportSettings, TelemetrySettings):
     """The settings of one process, fixed at its start. Seconds may be fractional."""
 
     model_config = SettingsConfigDict(env_prefix="AUTONL_", frozen=True, extra="ignore", populate_by_name=True)

@@ -125,9 +125,16 @@ def _check(bundle: Bundle) -> Iterator[str]:
     yield "## Check it\n"
     yield "    python verify.py                     # score every format on the test images, compare with this page"
     yield "    python predict.py some.jpg           # classify images, with ONNX Runtime\n"
-    yield "verify.py needs torch, numpy, pillow and onnxruntime; predict.py needs no torch."
+    yield f"verify.py needs torch, numpy, pillow and onnxruntime{_further(bundle)}; predict.py needs no torch."
     if not _has_test_images(bundle):
         yield "The test images are too large to include: pass the archive or folder they came from with `--data`."
+
+
+def _further(bundle: Bundle) -> str:
+    """The packages that single formats are scored with."""
+    delivered = [NETWORK_FORMAT_SPECS[name] for name, of in bundle.parity.items() if of.withheld is None]
+    needed = ((package, spec.file_name) for spec in delivered if spec.extra for package in spec.extra.runtime)
+    return "".join(f", for {file_name} {package}" for package, file_name in needed)
 
 
 def _data(dataset: DatasetSpec, train_images: int, test_images: int, bundle: Bundle) -> Iterator[str]:
@@ -216,10 +223,14 @@ def _usage(parity: Mapping[NetworkFormat, FormatParity]) -> Iterator[str]:
         "`images` are RGB, prepared as described in `preprocess.json` (by `decode` and `normalise` in pixels.py), in",
         "batches of any size; `pixels` are the same before `normalise`. Logits are in the order of `labels.txt`.",
         "Scaling must average all pixels (antialiasing), as `preprocess.json` says: many libraries do not by default.",
+        "The Python snippets are run by the tests of the program that made this bundle; those in Kotlin and Swift, for",
+        "one image, are not compiled: `pathOf` and `path(of:)` stand for where your app keeps the file.",
     )
     for name, spec in NETWORK_FORMAT_SPECS.items():
         if name in parity and parity[name].withheld is None:
             yield f"`{spec.file_name}`: {spec.summary}\n\n```python\n{spec.usage}\n```\n"
+            for app in spec.apps:
+                yield f"{app.needs}\n\n```{app.language}\n{app.code}\n```\n"
 
 
 def _files(bundle: Bundle) -> Iterator[str]:

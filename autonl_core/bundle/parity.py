@@ -19,7 +19,7 @@ def describe_files(folder: Path, formats: Sequence[NetworkFormat]) -> None:
 
     The reference format comes first. Formats that verify.py does not know bring the module that opens them.
     """
-    files: dict[str, dict[str, str | bool]] = {}
+    files: dict[str, dict[str, str | bool | list[str]]] = {}
     for name in sorted(NETWORK_FORMAT_SPECS, key=lambda name: name != REFERENCE):
         spec = NETWORK_FORMAT_SPECS[name]
         if name in formats or spec.availability == "always":
@@ -27,6 +27,8 @@ def describe_files(folder: Path, formats: Sequence[NetworkFormat]) -> None:
                 (folder / spec.opener_file).write_text(spec.opener_source(), encoding="utf-8")
             opener = spec.opener_file or str(spec.opener)
             files[name] = {"file": spec.file_name, "opener": opener, "lossy": spec.lossy, "input": spec.input}
+            if spec.extra is not None:
+                files[name]["packages"] = list(spec.extra.runtime)
     _write(folder, {"files": files})
 
 

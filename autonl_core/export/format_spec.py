@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 Availability = Literal["always", "default", "on request"]
 Runtime = Literal["model.py", "onnxruntime", "torch.export", "torch.jit"]
 Input = Literal["normalised", "pixels"]
+Language = Literal["kotlin", "swift"]
 BYTES = "application/octet-stream"
 
 # Tensor types cannot be named here: `Any` stands for `export.materials.Materials`, `export.graph.NetworkGraph`, and
@@ -30,6 +32,44 @@ class LatencyForm:
 
     title: str
     open_file: Callable[[Path, int], Forward]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Packages that a format needs and this package does not bring unless it is asked to.
+
+    Args:
+        name: as in `pip install 'autonl[NAME]'`.
+        modules: all of them can be imported where it is installed. They are looked for, never imported.
+        runtime: the packages that run the file, as pip names them: all that verify.py needs beside its own.
+        without_dependencies: what must be installed beside the extra and cannot be a part of it, because it asks for
+            other versions than this package needs; it works with these.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    runtime: tuple[str, ...]
+    without_dependencies: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Installs it."""
+        further = (
+            f" && pip install --no-deps {' '.join(self.without_dependencies)}" if self.without_dependencies else ""
+        )
+        return f"pip install 'autonl[{self.name}]'{further}"
+
+    def is_installed(self) -> bool:
+        return all(find_spec(module) is not None for module in self.modules)
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """How an app reads the file, for the model card: `code` in `language`, with what `needs` names in its project."""
+
+    language: Language
+    needs: str
+    code: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +114,9 @@ class NetworkFormatSpec(FormatSpec):
         lossy: whether it may change predictions. A lossy format may lose `export.int8_max_drop_points` of top-1; any
             other must predict the class that PyTorch predicts, except where rounding decides between two classes.
         latency: how its latency is measured; None: it is not.
+        extra: what it is made and run with, beside what every worker has. Where it is not installed, searches that ask
+            for the format are refused.
+        apps: snippets for the model card, for apps on phones.
     """
 
     availability: Availability
@@ -84,6 +127,8 @@ class NetworkFormatSpec(FormatSpec):
     lossy: bool = False
     prepare: Preparer | None = None
     latency: LatencyForm | None = None
+    extra: Extra | None = None
+    apps: tuple[Snippet, ...] = ()
 
     @property
     def opener_file(self) -> str | None:

@@ -30,6 +30,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import OFF_THE_SHELF, SearchConfig
 from autonl_core.spec.event_kinds import EventKind
+from autonl_core.spec.export_extras import require_extras
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.head_width import head_width
 from autonl_core.spec.macs import count_macs
@@ -107,7 +108,8 @@ def _open_parent(config: SearchConfig, host: HostOptions) -> KeptSupernet | None
 
 
 def _resolve(config: SearchConfig, dataset: DatasetSpec) -> SearchSpace:
-    """The space of the search. Raises now rather than after hours if it cannot be compared with a baseline."""
+    """The space. Raises now rather than after hours if a format cannot be made or a baseline not be compared with."""
+    require_extras(config.export.formats)
     space = resolve_space(config, dataset)
     for index, name in enumerate(config.baselines):
         try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, ExportFormat
+from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, FORMATS_BY_EXTRA, ExportFormat
 from autonl_core.spec.macs_text import Amount
 
 CardLine = Annotated[
@@ -196,8 +196,9 @@ class ExportConfig(Strict):
     formats: tuple[ExportFormat, ...] = Field(
         default=DEFAULT_EXPORT_FORMATS,
         strict=False,
-        description="files to download, which the bundle contains as well; torchscript, which PyTorch has deprecated, "
-        "only on request",
+        description="files to download, which the bundle contains as well; only on request: torchscript, which PyTorch "
+        "has deprecated, and formats that need an extra where searches run: "
+        + "; ".join(f"{extra}: {', '.join(names)}" for extra, names in FORMATS_BY_EXTRA.items()),
     )
     int8_max_drop_points: float = Field(
         default=2.0,

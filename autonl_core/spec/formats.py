@@ -33,6 +33,15 @@ def in_order(formats: Iterable[FormatSpec]) -> dict[str, FormatSpec]:
     return {spec.name: spec for spec in ordered}
 
 
+def _by_extra(specs: Iterable[NetworkFormatSpec]) -> dict[str, tuple[str, ...]]:
+    """The formats that need each extra; see `format_spec.Extra`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for spec in specs:
+        if spec.extra is not None:
+            found[spec.extra.name] = (*found.get(spec.extra.name, ()), spec.name)
+    return found
+
+
 FORMATS = in_order(REGISTRY.members())
 NETWORK_FORMAT_SPECS = {name: spec for name, spec in FORMATS.items() if isinstance(spec, NetworkFormatSpec)}
 
@@ -40,6 +49,7 @@ FILE_FORMATS = tuple(FORMATS)
 NETWORK_FORMATS = tuple(NETWORK_FORMAT_SPECS)  # what verify.py scores
 EXPORT_FORMATS = tuple(name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.availability != "always")
 DEFAULT_EXPORT_FORMATS = tuple(name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.availability == "default")
+FORMATS_BY_EXTRA = _by_extra(NETWORK_FORMAT_SPECS.values())
 
 if TYPE_CHECKING:  # the names are known at run time only
     FileFormat: TypeAlias = str

@@ -56,6 +56,22 @@ def test_a_limit_that_no_network_meets_is_refused_with_what_the_smallest_needs(c
     assert pointers(typo) == {"/constraints/parameters"}
 
 
+def test_a_format_that_no_worker_can_make_is_refused_with_the_command_that_installs_it(
+    migrated_sqlite: Path, shared_broker: str, tmp_path: Path
+) -> None:
+    body = SEARCH | {"export": {"formats": ["onnx", "executorch"]}}
+    shutil.copy(migrated_sqlite, tmp_path / "autonl.db")
+    settings = Settings(data_dir=tmp_path, broker_url=shared_broker, export_extras="")
+    with serving(settings) as nowhere:
+        problem = refusal(nowhere.post("/searches", json=body), 422, "invalid-request")
+    (field,) = problem["errors"]
+    assert (field["pointer"], field["code"]) == ("/export/formats/1", "extra_missing")
+    assert "pip install 'autonl[executorch]'" in field["detail"]
+    assert "AUTONL_EXPORT_EXTRAS=executorch" in field["detail"]
+    with serving(settings.model_copy(update={"export_extras": "other, executorch"})) as informed:
+        assert informed.post("/searches?validate_only=true", json=body).status_code == 200
+
+
 def test_all_problems_are_listed_at_once_beyond_those_of_the_schema(client: httpx.Client) -> None:
     body = {"dataset": "nope", "flops_budget": True, "seed": "x", "bogus": 1, "supernet": {"epochs": 1.5, "lr": -1}}
     problem = refusal(client.post("/searches", json=body), 422, "invalid-request")

@@ -71,6 +71,17 @@ def test_a_search_is_read_from_a_file_and_options_override_it(service: httpx.Cli
     assert autonl("search", "--config", str(file)).exit_code == 2
 
 
+@pytest.mark.usefixtures("service")
+def test_formats_are_asked_for_one_by_one_instead_of_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "search.yaml"
+    file.write_text("{dataset: digits, flops_budget: 400k, export: {formats: [pt2], int8_max_drop_points: 1}}")
+    search = as_json("search", "--config", str(file), "--format", "onnx-uint8", "--format", "torchscript")
+    assert search["config"]["export"] == {"formats": ["onnx-uint8", "torchscript"], "int8_max_drop_points": 1}
+    unknown = autonl("search", "-d", "digits", "-b", "400k", "--format", "coreml")
+    assert unknown.exit_code == 2
+    assert "executorch-int8" in unknown.stderr
+
+
 def test_a_refused_request_lists_one_problem_per_line_and_exits_with_code_2() -> None:
     refused = autonl("search", "-d", "nope", "-b", "lots", "--resolution", "4")
     assert refused.exit_code == 2

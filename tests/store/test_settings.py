@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pydantic import ValidationError
@@ -52,3 +55,25 @@ def test_waiting_threads_sleep_unless_the_environment_says_otherwise(monkeypatch
     assert Settings().search_process_environment()["OMP_WAIT_POLICY"] == "PASSIVE"
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     assert Settings().search_process_environment()["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("said", "extras"), [("", set()), ("executorch", {"executorch"}), ("one, executorch,", {"one", "executorch"})]
+)
+def test_the_extras_that_workers_have_are_those_that_are_listed(
+    monkeypatch: pytest.MonkeyPatch, said: str, extras: set[str]
+) -> None:
+    monkeypatch.setenv("AUTONL_EXPORT_EXTRAS", said)
+    assert Settings().extras_of_workers == extras
+
+
+def test_unless_they_are_listed_those_that_are_installed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "executorch", None)
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    settings = Settings()
+    assert "executorch" not in settings.extras_of_workers
+    for module in ("executorch", "torchao"):
+        there = ModuleType(module)
+        there.__spec__ = ModuleSpec(module, None)
+        monkeypatch.setitem(sys.modules, module, there)
+    assert "executorch" in settings.extras_of_workers

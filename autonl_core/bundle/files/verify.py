@@ -4,8 +4,8 @@
     python verify.py --data images.zip      use the test images in the original archive or folder
     python verify.py --image cat.jpg        classify an image
 
-Exit code 1 unless everything is as reported. Needs torch, numpy, pillow and onnxruntime, and nothing of the program
-that made the bundle.
+Exit code 1 unless everything is as reported. Needs torch, numpy, pillow and onnxruntime, for some formats the package
+that it names when it is missing, and nothing of the program that made the bundle.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = ("torch", "onnxruntime", "numpy", "pillow")
 TIE = 1e-4  # two classes whose logits differ by less may swap: rounding decides
 Images = NDArray[np.uint8]
 Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) float32; or (B, R, R, 3) uint8
@@ -108,7 +109,7 @@ def verify(options: argparse.Namespace, preprocess: dict[str, Any]) -> dict[str,
         "pixels_sha256": pixels,
         "formats": {name: {**vars(tally), "top1_pct": _percent(tally, images)} for name, tally in tallies.items()},
         "reported": reported.get("formats", {}),
-        "versions": {name: metadata.version(name) for name in ("torch", "onnxruntime", "numpy", "pillow")},
+        "versions": {name: metadata.version(name) for name in (*PACKAGES, *_further_packages(reported["files"], runs))},
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
 
@@ -170,11 +171,29 @@ def _open_formats(files: dict[str, Any], threads: int) -> tuple[dict[str, Run], 
             tallies[name] = Tally()
             with _recording_errors(tallies[name]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PyTorch has deprecated TorchScript
+                _require(entry.get("packages", []))
                 runs[name] = _open_format(entry["opener"], path, threads)
     if not runs:
         names = ", ".join(entry["file"] for entry in files.values())
         raise SystemExit(f"{HERE} contains none of {names}: run verify.py in the folder that the bundle unpacks to")
     return runs, tallies
+
+
+def _require(packages: Iterable[str]) -> None:
+    """Raises ModuleNotFoundError for the first that is not installed."""
+    for name in packages:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError as error:
+            raise ModuleNotFoundError(f"it needs {name}, which is not installed: pip install {name}") from error
+
+
+def _further_packages(files: dict[str, Any], opened: Container[str]) -> list[str]:
+    """The packages that the formats which were opened need beside `PACKAGES`."""
+    needed = (
+        name for format_name, entry in files.items() if format_name in opened for name in entry.get("packages", [])
+    )
+    return list(dict.fromkeys(needed))
 
 
 def _open_format(opener: str, path: Path, threads: int) -> Run:
@@ -285,13 +304,13 @@ def _percent(tally: Tally, images: int) -> float:
 
 def _print_table(found: dict[str, Any]) -> None:
     print(f"{found['images']} test images, including {found['ties']} ties")
-    print(f"{'format':<12} {'correct':>8} {'reported':>9} {'top-1':>8} {'other class':>12} {'largest difference':>19}")
+    print(f"{'format':<16} {'correct':>8} {'reported':>9} {'top-1':>8} {'other class':>12} {'largest difference':>19}")
     for name, tally in found["formats"].items():
         reported = found["reported"].get(name, {}).get("correct", "-")
         if tally["error"]:
-            print(f"{name:<12} {tally['error']}")
+            print(f"{name:<16} {tally['error']}")
             continue
-        row = f"{name:<12} {tally['correct']:>8} {reported:>9} {tally['top1_pct']:>7.2f}%"
+        row = f"{name:<16} {tally['correct']:>8} {reported:>9} {tally['top1_pct']:>7.2f}%"
         print(f"{row} {tally['disagreeing_images']:>12} {tally['max_logit_diff']:>19.2g}")
     for problem in found["problems"]:
         print(f"PROBLEM: {problem}")

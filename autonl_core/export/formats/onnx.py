@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autonl_core.export.format_spec import Forward, LatencyForm, NetworkFormatSpec
 from autonl_core.export.onnx_age import make_old
+from autonl_core.export.onnx_apps import onnx_apps
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
@@ -131,4 +132,5 @@ MEMBER = NetworkFormatSpec(
     opener="onnxruntime",
     usage=_USAGE,
     latency=LatencyForm("ONNX Runtime, float32", open_onnx),
+    apps=onnx_apps("model.onnx", INPUT, "normalised"),
 )

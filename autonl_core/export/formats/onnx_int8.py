@@ -11,6 +11,7 @@ from autonl_core.export.format_spec import LatencyForm, NetworkFormatSpec
 from autonl_core.export.formats.onnx import INPUT, open_onnx
 from autonl_core.export.formats.onnx import MEMBER as ONNX
 from autonl_core.export.onnx_age import make_old
+from autonl_core.export.onnx_apps import onnx_apps
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
@@ -87,4 +88,5 @@ MEMBER = NetworkFormatSpec(
     usage=_USAGE,
     lossy=True,
     latency=LatencyForm("ONNX Runtime, 8 bits", open_onnx),
+    apps=onnx_apps("model.int8.onnx", INPUT, "normalised"),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autonl_core.export.format_spec import LatencyForm, NetworkFormatSpec
 from autonl_core.export.formats.onnx import INPUT, open_onnx
 from autonl_core.export.formats.onnx import MEMBER as ONNX
+from autonl_core.export.onnx_apps import onnx_apps
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
@@ -78,4 +79,5 @@ MEMBER = NetworkFormatSpec(
     input="pixels",
     usage=_USAGE,
     latency=LatencyForm("ONNX Runtime, float32 fed 8-bit pixels", open_onnx),
+    apps=onnx_apps("model.uint8.onnx", PIXELS, "pixels"),
 )

@@ -48,7 +48,7 @@ class TestContents:
             "arch.json", "model.py", "preprocess.json", "labels.txt",
             "pixels.py", "predict.py", "verify.py", "parity.json", "test.npz", "README.md", "SHA256SUMS",
         }  # fmt: skip
-        specs = NETWORK_FORMAT_SPECS.values()
+        specs = [spec for spec in NETWORK_FORMAT_SPECS.values() if spec.extra is None]
         openers = {spec.opener_file for spec in specs if spec.opener_file}
         assert networks <= {spec.file_name for spec in specs}
         assert files == {spec.file_name for spec in specs} | openers | others
@@ -120,6 +120,14 @@ class TestContents:
         unknown = "\n".join(derivation(pretrained_start(licence=None, source=None, inherited=False, trials=())))
         assert "licence of these weights: not stated; clear it before you pass the network on" in unknown
         assert "replaced by one that learned from it at 96 pixels" in unknown
+
+    def test_the_card_shows_how_apps_on_phones_read_each_file(self, made: Made) -> None:
+        card = (made.bundle.folder / "README.md").read_text()
+        apps = [app for name in made.bundle.parity for app in NETWORK_FORMAT_SPECS[name].apps]
+        assert {app.language for app in apps} == {"kotlin", "swift"}
+        for app in apps:
+            assert f"{app.needs}\n\n```{app.language}\n{app.code}\n```\n" in card
+        assert "those in Kotlin and Swift, for one image, are not compiled" in card
 
     def test_the_card_names_every_file_and_no_other(self, made: Made) -> None:
         card = (made.bundle.folder / "README.md").read_text()

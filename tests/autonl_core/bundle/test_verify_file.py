@@ -139,6 +139,17 @@ class TestFindings:
         (problem,) = self.problems(monkeypatch, capsys)
         assert problem.startswith("onnx cannot be scored: ")
 
+    def test_a_format_whose_runtime_is_not_installed_is_named_with_what_installs_it(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        described = json.loads((folder / "parity.json").read_text())
+        described["files"]["onnx"]["packages"] = ["no-such-runtime"]
+        (folder / "parity.json").write_text(json.dumps(described))
+        write_sums(folder)
+        (problem,) = self.problems(monkeypatch, capsys)
+        assert problem.startswith("onnx cannot be scored: ")
+        assert problem.endswith("it needs no-such-runtime, which is not installed: pip install no-such-runtime")
+
     def test_other_images(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

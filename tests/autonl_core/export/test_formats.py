@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,14 +29,13 @@ from autonl_core.spec.formats import (
     EXPORT_FORMATS,
     FORMATS,
     NETWORK_FORMAT_SPECS,
-    NETWORK_FORMATS,
     REGISTRY,
     NetworkFormat,
     in_order,
 )
 from autonl_core.spec.space_families import get_space
 from autonl_core.training.evaluate import recalibrate_batch_norm
-from tests.autonl_core.bundle.small_bundle import Made, lively
+from tests.autonl_core.bundle.small_bundle import WITHOUT_EXTRAS, Made, lively
 
 CLASSES, RESOLUTION = 10, 8
 PREPROCESS = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}
@@ -72,8 +72,27 @@ class Folder:
         return self.path / NETWORK_FORMAT_SPECS[name].file_name
 
 
-def make_all(path: Path) -> None:
-    """Make every format of the same small network in `path`, in the order in which bundles make them."""
+# Those that need an extra are made where it is installed, which takes minutes.
+WITH_EXTRAS = tuple(
+    name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.extra is not None and spec.extra.is_installed()
+)
+EVERY_FORMAT = [
+    pytest.param(
+        name,
+        marks=[
+            pytest.mark.long,
+            pytest.mark.timeout(900),
+            pytest.mark.skipif(name not in WITH_EXTRAS, reason=f"needs the extra {spec.extra.name}"),
+        ],
+    )
+    if spec.extra is not None
+    else pytest.param(name)
+    for name, spec in NETWORK_FORMAT_SPECS.items()
+]
+
+
+def make_all(path: Path, formats: Sequence[NetworkFormat]) -> None:
+    """Make `formats` of the same small network in `path`, and those that are always made, in the order of bundles."""
     network = lively(get_space("tiny", RESOLUTION, CLASSES).largest())
     recalibrate_batch_norm(network, [(images(256, seed), torch.zeros(256)) for seed in range(2)])
     network.eval()
@@ -81,7 +100,7 @@ def make_all(path: Path) -> None:
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, checkpoint)
     (path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
     shutil.copy(str(model.__file__), path / "model.py")
-    graph = prepare_graph(network.arch.to_json(), EXPORT_FORMATS)
+    graph = prepare_graph(network.arch.to_json(), formats)
     graph.fill(model.fuse(model.load(path / "arch.json", checkpoint)).state_dict())
 
     def calibration() -> Iterator[NDArray[np.float32]]:
@@ -89,15 +108,17 @@ def make_all(path: Path) -> None:
 
     metadata: dict[str, object] = {"arch_id": network.arch.arch_id, "classes": [str(n) for n in range(CLASSES)]}
     metadata["preprocess"] = PREPROCESS
+    (path / "preprocess.json").write_text(json.dumps(PREPROCESS), encoding="utf-8")
     materials = Materials(checkpoint, graph, metadata, path, calibration)
-    for spec in NETWORK_FORMAT_SPECS.values():
-        spec.make(materials, path / spec.file_name)
-    describe_files(path, EXPORT_FORMATS)
+    for name, spec in NETWORK_FORMAT_SPECS.items():
+        if name in formats or spec.availability == "always":
+            spec.make(materials, path / spec.file_name)
+    describe_files(path, formats)
 
 
-def made_by_a_fresh_process(path: Path) -> Folder:
+def made_by_a_fresh_process(path: Path, formats: Sequence[NetworkFormat]) -> Folder:
     """As every search makes them: TorchScript numbers its classes by a counter of the process."""
-    code = f"from pathlib import Path; from {__name__} import make_all; make_all(Path({str(path)!r}))"
+    code = f"from pathlib import Path; from {__name__} import make_all; make_all(Path({str(path)!r}), {formats!r})"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -105,18 +126,23 @@ def made_by_a_fresh_process(path: Path) -> Folder:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return made_by_a_fresh_process(tmp_path_factory.mktemp("first"))
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[NetworkFormat, str], Folder]:
+    """Formats that a fresh process made, once for each name of a folder: those with extras, or all others."""
 
+    @functools.cache
+    def made_there(with_extras: bool, folder_name: str) -> Folder:
+        return made_by_a_fresh_process(
+            tmp_path_factory.mktemp(folder_name), WITH_EXTRAS if with_extras else WITHOUT_EXTRAS
+        )
 
-@pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return made_by_a_fresh_process(tmp_path_factory.mktemp("second"))
+    return lambda name, folder_name: made_there(name in WITH_EXTRAS, folder_name)
 
 
 @pytest.fixture
-def folder(made: Made) -> Folder:
-    """The bundle that other tests read from too: it holds every format."""
+def folder(name: NetworkFormat, made: Made, fresh: Callable[[NetworkFormat, str], Folder]) -> Folder:
+    """The bundle that other tests read from too: it holds every format that needs no extra."""
+    if name in WITH_EXTRAS:
+        return fresh(name, "first")
     network = model.load(made.bundle.folder / "arch.json", made.checkpoint)
     return Folder(made.bundle.folder, model.fuse(network))
 
@@ -135,12 +161,13 @@ def opened(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[[Network
     return open_format
 
 
-@pytest.mark.parametrize("name", NETWORK_FORMATS)
+@pytest.mark.parametrize("name", EVERY_FORMAT)
 class TestEveryFormat:
     @pytest.mark.long
     def test_is_the_same_file_when_made_again_elsewhere(
-        self, name: NetworkFormat, first: Folder, again: Folder
+        self, name: NetworkFormat, fresh: Callable[[NetworkFormat, str], Folder]
     ) -> None:
+        first, again = fresh(name, "first"), fresh(name, "second")
         assert first.file(name).read_bytes() == again.file(name).read_bytes()
 
     def test_contains_no_path_of_this_machine(self, name: NetworkFormat, folder: Folder) -> None:
