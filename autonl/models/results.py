@@ -131,4 +131,4 @@ class Result:
     parent: str | None
     classes: tuple[ClassResult, ...]
     not_sure: NotSure | None
-    layer_times_ms: Mapping[str, Any]
+    layer_times_ms: Mapping[str, float]
