@@ -38,7 +38,7 @@ def test_float_files_predict_what_pytorch_does_for_every_image_and_8_bit_files_a
         assert parity.max_logit_diff is not None
         assert parity.disagreeing_images is not None
         if NETWORK_FORMAT_SPECS[name].lossy:
-            assert parity.disagreeing_images < 0.3 * bundle.score.images  # guessing: 0.9
+            assert parity.disagreeing_images < 0.5 * bundle.score.images  # of an untrained network; guessing: 0.9
             assert parity.max_logit_diff > 1e-3
         else:
             assert (parity.correct, parity.disagreeing_images) == (made_with_extras.score.correct, 0)
