@@ -11,8 +11,8 @@ import click
 from rich.console import Console
 
 from autonl_core.spec.formats import FORMATS, FileFormat
+from autonl_core.spec.known_fields import known_fields
 from autonl_core.spec.not_sure import NotSure
-from autonl_core.spec.result import known_fields
 from autonl_core.wording.counts import counted
 from cli.checkpoints import fetch_checkpoint
 from cli.client import Client

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autonl_core.spec.known_fields import known_fields
 from autonl_core.spec.progress import Progress
-from autonl_core.spec.result import known_fields
 from store.models import Search
 from store.states import CLAIMED, SearchState
 

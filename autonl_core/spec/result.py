@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from autonl_core.spec.config_sections import Constrained
 from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.known_fields import known_fields
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart
@@ -186,9 +187,3 @@ class SearchResult:
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(known_fields(PretrainedStart, start))
         return SearchResult(**values)
-
-
-def known_fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of `data` that are fields of the dataclass `kind`."""
-    names = {each.name for each in fields(kind)}
-    return {name: value for name, value in data.items() if name in names}

@@ -191,7 +191,7 @@ class TestEveryFormat:
         assert (logits.shape, logits.dtype) == (expected.shape, torch.float32)
         if NETWORK_FORMAT_SPECS[name].lossy:
             same_class = logits.argmax(1) == expected.argmax(1)
-            assert same_class.float().mean() > 0.4  # guessing: 0.1
+            assert same_class.float().mean() > 0.5  # guessing: 0.1
         else:
             torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
