@@ -116,6 +116,7 @@ def _result(
         parent=run.config.parent,
         networks=_measured(state, record),
         classes=bundle.classes,
+        latency_check=bundle.latency_check,
     )
 
 

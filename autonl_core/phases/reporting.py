@@ -125,6 +125,7 @@ class ReportWriter:
             latency_spread_pct=bundle.latencies.spread_pct,
             start=run.start,
             parent=run.config.parent,
+            latency_check=bundle.latency_check,
         )
 
     def _picture_facts(self, score: Score) -> PictureFacts:
