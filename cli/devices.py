@@ -28,7 +28,9 @@ def device() -> None:
 @click.option("--space", required=True, help="the search space, as GET /search-spaces lists them: mobile-32, lite")
 @click.option("--resolution", type=click.IntRange(min=1), required=True, help="pixels a side")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="of ONNX Runtime")
-@click.option("--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise")
+@click.option(
+    "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise"
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="the device table")
 @json_option
 @stop_on_error
@@ -59,7 +61,10 @@ def measure(space: str, resolution: int, threads: int, rounds: int, out: Path, a
 
 def _errors(table: DeviceTable) -> dict[str, float]:
     fit = table.calibration
-    return {f"worst_{name}_pct": round(fit.worst_pct(held_out=of), 1) for name, of in (("fitted", False), ("held_out", True))}
+    return {
+        f"worst_{name}_pct": round(fit.worst_pct(held_out=of), 1)
+        for name, of in (("fitted", False), ("held_out", True))
+    }
 
 
 def _lines(table: DeviceTable, out: Path) -> list[str]:
@@ -69,6 +74,6 @@ def _lines(table: DeviceTable, out: Path) -> list[str]:
     return [
         f"{out}: {len(table.blocks_ns)} blocks of {table.space} at {table.resolution} pixels, on {table.device}",
         f"networks take {min(taken_ms):.3f} to {max(taken_ms):.3f} ms",
-        f"predicted within {errors['worst_held_out_pct']}% for {held_out} networks that the calibration did not see, "
-        f"within {errors['worst_fitted_pct']}% for those that it did",
+        f"predicted within {errors['worst_held_out_pct']}% for {held_out} networks unknown to the calibration",
+        f"predicted within {errors['worst_fitted_pct']}% for the other {len(taken_ms) - held_out}",
     ]

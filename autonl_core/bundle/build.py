@@ -72,9 +72,7 @@ def make_bundle(
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)
     _remove_withheld(folder, parity)
     report_scores(folder, scores, parity, asked_for.int8_max_drop_points)
-    return Bundle(
-        folder, confirmed, parity, certificate, latencies, machine(), scores.versions, latency_check=within
-    )
+    return Bundle(folder, confirmed, parity, certificate, latencies, machine(), scores.versions, latency_check=within)
 
 
 def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:

@@ -114,4 +114,3 @@ def _interleaved(
         if done + 1 >= _MIN_ROUNDS and time.perf_counter() > end:
             break
     return seconds
-

@@ -1,11 +1,10 @@
-"""Whether the delivered network keeps to its limit of latency: as the device table predicts it, and as it is measured."""
+"""Whether the delivered network keeps to its limit of latency: by the device table, and as it is measured."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from autonl_core.device_table.timing import Model, table_machine, time_models
 from autonl_core.errors import VerificationError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config_sections import Constraints
@@ -36,6 +35,8 @@ def check_latency(
 
 def measured_ns(onnx_file: Path, table: DeviceTable, rounds: int, between: Callable[[], None] = lambda: None) -> int:
     """Nanoseconds of one image with this file, beside the reference of the table, so that the two compare."""
+    from autonl_core.device_table.timing import Model, time_models  # loads runtimes, which few searches need here
+
     threads = table.machine.threads
     timed = time_models([Model(onnx_file.read_bytes(), threads)], threads, rounds, lambda share: between())
     return timed.times_ns(table.reference_ns)[0]
@@ -43,6 +44,8 @@ def measured_ns(onnx_file: Path, table: DeviceTable, rounds: int, between: Calla
 
 def _not_measured(table: DeviceTable) -> str | None:
     """Why a measurement here says nothing of the device; None: this machine is the device, as far as it can tell."""
+    from autonl_core.device_table.timing import table_machine
+
     device, here = table.machine, table_machine(table.machine.threads)
     if device.processor != here.processor:
         return f"it was exported on another machine ({here.processor})"

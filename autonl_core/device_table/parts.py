@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,7 @@ def stem_model(space: SearchSpace) -> bytes:
 
 def block_model(block: BlockSpec, in_size: int, padding: Padding) -> bytes:
     """One block, (B, C, H, W) -> (B, C', H', W')."""
-    return _model(
-        (block.in_channels, in_size, in_size), lambda graph: graph.block(_INPUT, block, in_size, padding)
-    )
+    return _model((block.in_channels, in_size, in_size), lambda graph: graph.block(_INPUT, block, in_size, padding))
 
 
 def ends_model(space: SearchSpace, head_channels: int, num_classes: int) -> bytes:
@@ -85,7 +84,7 @@ class _Graph:
         self.last = ""
         self._rng = np.random.default_rng(0)
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         self.last = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [self.last], **attributes))
         return self.last

@@ -42,7 +42,6 @@ class Measure:
         """How much an option has at a position of a space."""
         return 0 if option is None else self.of_block(option, space.sizes[position])
 
-
     def least_of(self, space: SearchSpace) -> int:
         """What every network of a space has at least. Sums are least where every option has the least."""
         smallest = space.smallest_options()
@@ -50,9 +49,13 @@ class Measure:
         if not self.adds_up:
             return least
         own = sum(self.of_option(space, position, option) for position, option in enumerate(smallest))
-        return least - own + sum(
-            min(self.of_option(space, position, option) for option in choices.options())
-            for position, choices in enumerate(space.blocks)
+        return (
+            least
+            - own
+            + sum(
+                min(self.of_option(space, position, option) for option in choices.options())
+                for position, choices in enumerate(space.blocks)
+            )
         )
 
     def text(self, amount: int) -> str:
