@@ -21,7 +21,7 @@ _LEAST_ROUNDS = 3
 
 @click.group(cls=FullHelpGroup)
 def device() -> None:
-    """Measure this machine, for searches that limit latency."""
+    """Measure how long the blocks of a search space take on this machine, for searches that limit latency."""
 
 
 @device.command()
@@ -36,27 +36,31 @@ def device() -> None:
 @stop_on_error
 def measure(space: str, resolution: int, threads: int, rounds: int, out: Path, as_json: bool) -> None:
     """Time every distinct block of a space, and random whole networks, and write the device table."""
+    from autonl_core.files import write_atomically
+
+    table = _measured(space, resolution, threads, rounds, Console(stderr=True, quiet=as_json))
+    write_atomically(out, lambda path: path.write_text(table.to_text(), encoding="utf-8"))
+    if as_json:
+        print_json({"path": str(out), "sha256": table.sha256, **_errors(table)})
+    else:
+        click.echo("\n".join(_lines(table, out)))
+
+
+def _measured(space: str, resolution: int, threads: int, rounds: int, console: Console) -> DeviceTable:
+    """The table of this machine, once it is known how long that takes. Raises CommandError."""
     from autonl_core.device_table.measuring import Measurement
     from autonl_core.errors import AutonlError
-    from autonl_core.files import write_atomically
     from autonl_core.spec.space_families import require_space
 
-    console = Console(stderr=True, quiet=as_json)
     try:
-        family = require_space(space)
-        measurement = Measurement.prepare(family, resolution, threads)
+        measurement = Measurement.prepare(require_space(space), resolution, threads)
         models = len(measurement.models)
         console.print(f"{models} models, {rounds} rounds: about {rounds * measurement.round_s():.0f} s")
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("measuring", total=1.0)
-            table = measurement.run(rounds, lambda share: progress.update(task, completed=share))
+            return measurement.run(rounds, lambda share: progress.update(task, completed=share))
     except AutonlError as error:
         raise CommandError("The device cannot be measured", [str(error)]) from error
-    write_atomically(out, lambda path: path.write_text(table.to_text(), encoding="utf-8"))
-    if as_json:
-        print_json({"path": str(out), "sha256": table.sha256, **_errors(table)})
-        return
-    click.echo("\n".join(_lines(table, out)))
 
 
 def _errors(table: DeviceTable) -> dict[str, float]:

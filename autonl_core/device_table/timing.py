@@ -27,7 +27,7 @@ from autonl_core.spec.space_families import SPACES
 _RUNS = 3  # of a model in a turn, after one that warms up
 _UNDISTURBED_PCT = 1  # of the runs of the reference, the fastest
 
-OnRound = Callable[[float], None]  # is told the share that is done
+OnRound = Callable[[float], None]  # gets the share that is done
 
 
 class Model:

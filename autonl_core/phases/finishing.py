@@ -74,7 +74,8 @@ def finish(
         reports = report.write(outcome)
         files = pack_bundle(run, bundle, network) | reports | doubtful
     not_sure = find_not_sure(predictions.confidence.tolist(), right)
-    return replace(_result(run, state, outcome, checkpoint, files), test_right=packed(right), not_sure=not_sure)
+    result = replace(_result(run, state, outcome, checkpoint, files), latency_check=bundle.latency_check)
+    return replace(result, test_right=packed(right), not_sure=not_sure)
 
 
 def _result(
@@ -116,7 +117,6 @@ def _result(
         parent=run.config.parent,
         networks=_measured(state, record),
         classes=bundle.classes,
-        latency_check=bundle.latency_check,
     )
 
 

@@ -150,7 +150,7 @@ def measure_command(space: str, resolution: int, threads: int = 1) -> str:
 
 
 def block_key(block: BlockSpec, in_size: int) -> str:
-    """What tells distinct blocks apart: input channels, input pixels a side, and the word of the arch string."""
+    """The name of a block among distinct ones: input channels, input pixels a side, and the word of the arch string."""
     return f"{block.in_channels}@{in_size} {encode_block(block)}"
 
 

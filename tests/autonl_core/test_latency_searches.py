@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from autonl_core.errors import CheckpointError, Interrupted
 from autonl_core.spec.arch_string import decode
+from autonl_core.spec.macs import count_macs
+from autonl_core.spec.space_families import get_space
 from tests.autonl_core.device_tables import made_up_table
 from tests.autonl_core.small_searches import QUICK, SHORT_TRAINING, Recorder, search
 
@@ -29,10 +32,16 @@ def predicted_ms(arch_string: str) -> float:
 def test_every_network_on_the_way_keeps_to_the_limit_and_a_resumed_search_ends_with_the_same_bits(
     tmp_path: Path, cache: Path
 ) -> None:
-    recorder = Recorder()
+    space, rng, recorder = get_space("tiny", 8, 10), random.Random(0), Recorder()
+    inside = [
+        arch for arch in (space.sample(rng) for _ in range(100)) if count_macs(arch).total <= QUICK["flops_budget"]
+    ]
+    slow = [arch for arch in inside if TABLE.network_ns(arch) / 1e6 > AT_MOST_MS]
+    assert 0.1 < len(slow) / len(inside) < 0.9  # the limit matters
     whole = search(tmp_path / "whole", cache, recorder=recorder, device_table=TABLE, **LIMIT)
-    found = [whole.architecture, *recorder.best, *whole.networks]
-    assert all(predicted_ms(each.arch_string) <= AT_MOST_MS for each in found)
+    records = [whole.architecture, *recorder.best]
+    found = {each.arch_string for each in records} | {each.arch_string for each in whole.networks}
+    assert all(predicted_ms(each) <= AT_MOST_MS for each in found)
     assert len({network.arch_string for network in whole.networks}) > 1
 
     stopped = Recorder(stop_at=12)

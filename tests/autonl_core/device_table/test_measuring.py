@@ -14,22 +14,22 @@ from autonl_core.spec.space_families import get_space, require_space
 
 def test_a_model_is_timed_in_times_of_the_reference_beside_it() -> None:
     slow = get_space("mobile-32", 32, 10).largest()
-    told: list[float] = []
-    timed = time_models([Model(empty_model(), 1), Model(network_model(slow), 1)], 1, 4, told.append)
+    shares: list[float] = []
+    timed = time_models([Model(empty_model(), 1), Model(network_model(slow), 1)], 1, 4, shares.append)
     empty_ns, slow_ns = timed.times_ns()
-    assert told == [0.25, 0.5, 0.75, 1.0]
+    assert shares == [0.25, 0.5, 0.75, 1.0]
     assert 0 < empty_ns < timed.reference_ns < slow_ns
     assert timed.times_ns(2 * timed.reference_ns)[1] == pytest.approx(2 * slow_ns, rel=0.01)
 
 
 @pytest.mark.long
 def test_a_table_has_every_distinct_block_once_and_says_how_well_it_predicts() -> None:
-    measurement, told = Measurement.prepare(require_space("tiny"), 8, 1), []
-    table = measurement.run(6, told.append)
+    shares: list[float] = []
+    table = Measurement.prepare(require_space("tiny"), 8, 1).run(6, shares.append)
     space = get_space("tiny", 8, 10)
     assert table.blocks_ns.keys() == distinct_blocks(space).keys()
     assert {head: set(times) for head, times in table.ends_ns.items()} == {"128": set(map(str, CLASSES))}
-    assert told[-1] == 1.0
+    assert shares[-1] == 1.0
     networks = table.calibration.networks
     assert [network.held_out for network in networks].count(True) == HELD_OUT
     assert len(networks) == FITTED + HELD_OUT

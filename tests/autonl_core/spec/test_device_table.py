@@ -135,6 +135,6 @@ class TestLimit:
 
     def test_a_service_refuses_it_and_does_not_offer_it(self) -> None:
         body = {"dataset": "digits", "flops_budget": "400k", "constraints": {"latency_ms": 3.0}}
-        with pytest.raises(ValueError, match="for searches without a service.*--device-table FILE; leave them out"):
+        with pytest.raises(ValueError, match=r"for searches without a service.*--device-table FILE; leave them out"):
             SearchRequest.model_validate(body)
         assert "latency" not in json.dumps(SearchRequest.model_json_schema())
