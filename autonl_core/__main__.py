@@ -36,6 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", help="run one search; the folder keeps its run states and its checkpoint")
     search.add_argument("--config", type=Path, required=True, help="YAML with the fields of SearchConfig")
     search.add_argument("--out", type=Path, required=True, help="folder for run states, model and result.json")
+    search.add_argument(
+        "--device-table",
+        type=Path,
+        help="of the device that constraints.latency_ms is for, as `autonl device measure` writes it; kept in --out",
+    )
     score = commands.add_parser("evaluate", help="score a downloaded checkpoint on a dataset's test split")
     score.add_argument("--checkpoint", type=Path, required=True)
     score.add_argument("--json", action="store_true", help="print JSON")

@@ -7,6 +7,7 @@ AutonlError
 ├── SpaceError          a search space is unknown, or cannot serve this resolution
 ├── BudgetError         a MACs budget lies outside what a search space can reach
 ├── ConstraintError     no network of a search space meets a limit other than that of MACs
+├── DeviceTableError    a device table cannot be read, or does not cover a search
 ├── DatasetError        a dataset is missing, malformed or too small
 │   └── AmbiguousLayout     a dataset can be read in several ways
 ├── DatasetUnavailable  the bucket that a dataset is in does not respond; it may be asked again
@@ -69,6 +70,10 @@ class ConstraintError(AutonlError):
     def __init__(self, message: str, *, name: str, least: int) -> None:
         super().__init__(message)
         self.name, self.least = name, least
+
+
+class DeviceTableError(AutonlError):
+    """A device table cannot be read, or lacks what a search with a limit of latency needs."""
 
 
 class DatasetError(AutonlError):

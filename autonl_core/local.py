@@ -32,6 +32,8 @@ from autonl_core.parallel.ranks import device_of, join, require_shareable
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.device_search import with_device_table
+from autonl_core.spec.device_table import DeviceTable
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import (
     KEPT_RUN_STATES,
@@ -47,6 +49,8 @@ from autonl_core.spec.repeats import other_seeds
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.training.evaluate import evaluate
 from autonl_core.wording.counts import counted
+
+DEVICE_TABLE_NAME = "device-table.json"
 
 
 class Printed(Silent):
@@ -101,7 +105,8 @@ def _search(options: argparse.Namespace) -> int:
         other = for_budget(config, "first", budget_macs)
         _run(options, other, dataset, options.out / str(budget_macs), options.out / SUPERNET_NAME)
     for repeat in other_seeds(config, "first"):
-        _run(options, repeat, dataset, options.out / f"seed-{repeat.seed}")
+        limited = repeat.model_copy(update={"constraints": config.constraints})  # with its device table
+        _run(options, limited, dataset, options.out / f"seed-{repeat.seed}")
     return 0
 
 
@@ -120,7 +125,18 @@ def _read(options: argparse.Namespace) -> tuple[SearchConfig, DatasetSpec]:
     """The search that the configuration describes, and its dataset."""
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = _dataset(options.dataset_path or config.dataset, options.out)
+    config = with_device_table(config, dataset, _device_table(options.device_table, options.out))
     return settle(config, dataset, installed_weights()), dataset
+
+
+def _device_table(path: Path | None, out: Path) -> DeviceTable | None:
+    """The table that is given, or that an earlier run left in `out`, which keeps it; None: there is none."""
+    kept = out / DEVICE_TABLE_NAME
+    if path is None:
+        return DeviceTable.read(kept) if kept.exists() else None
+    table = DeviceTable.read(path)
+    write_atomically(kept, lambda temporary: _write(temporary, table.to_text()))
+    return table
 
 
 def _dataset(name_or_place: str, out: Path) -> DatasetSpec:
@@ -180,6 +196,8 @@ def _run(
     (out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
     (out / "states.json").unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
+    if result.latency_check is not None:
+        _say(f"latency: {result.latency_check.text}, on {result.latency_check.device}")
     if "report-html" in result.files:
         _say(f"report: {result.files['report-html'].path}")
 

@@ -79,6 +79,11 @@ COMMANDS = (
         "List images that are perhaps labelled wrong: to the network, another class is more probable.",
     ),
     LazyCommand(
+        "device",
+        "cli.devices:device",
+        "Measure how long the blocks of a search space take on this machine, for searches that limit latency.",
+    ),
+    LazyCommand(
         "estimate",
         "cli.estimate:estimate",
         "Estimate how long a search takes on this machine, from a short run of it on generated images.",

@@ -96,7 +96,8 @@ class PretrainedStartView(View):
 @mirrors(
     SearchResult,
     # Of networks and test images there are many: GET /searches/{id}/trade-off has these, GET /comparison uses those.
-    without={"checkpoint", "networks", "test_right"},
+    # A service takes no limit of latency yet.
+    without={"checkpoint", "networks", "test_right", "latency_check"},
     types={
         "architecture": ArchitectureSummary,
         "stop_reason": StopReason,

@@ -17,6 +17,7 @@ from autonl_core.bundle.contents import write_contents, write_sums
 from autonl_core.bundle.exporting import export_network
 from autonl_core.bundle.formats import CERTIFIED
 from autonl_core.bundle.latency import machine, measure_latency
+from autonl_core.bundle.latency_limit import check_latency
 from autonl_core.bundle.parity import describe_files, report_scores
 from autonl_core.bundle.scoring import REFERENCE, CleanScores, judge, score_in_clean_process, unscored
 from autonl_core.errors import VerificationError
@@ -59,19 +60,19 @@ def make_bundle(
     describe_files(folder, asked_for.formats)
     failed = export_network(run, folder, checkpoint, network, meanwhile)
     run.reporter.ended(0.5)
-    certificate = certify(
-        folder / FORMATS[CERTIFIED].file_name, network.arch, run.config.flops_budget, run.config.constraints
-    )
+    certified, constraints = folder / FORMATS[CERTIFIED].file_name, run.config.constraints
+    certificate = certify(certified, network.arch, run.config.flops_budget, constraints)
+    within = check_latency(certified, network.arch, constraints, still_wanted)
     latencies = measure_latency(network.cpu(), _timed(folder), network.arch.resolution, still_wanted)
     if CERTIFIED not in asked_for.formats:
-        (folder / FORMATS[CERTIFIED].file_name).unlink()
+        certified.unlink()
     run.reporter.ended(0.6)
     scores = score_in_clean_process(run, folder, meanwhile)
     parity = judge(scores, folder, asked_for.int8_max_drop_points) | unscored(scores, folder) | failed
     confirmed = _confirmed(run.device, score, parity[REFERENCE], scores)
     _remove_withheld(folder, parity)
     report_scores(folder, scores, parity, asked_for.int8_max_drop_points)
-    return Bundle(folder, confirmed, parity, certificate, latencies, machine(), scores.versions)
+    return Bundle(folder, confirmed, parity, certificate, latencies, machine(), scores.versions, latency_check=within)
 
 
 def pack_bundle(run: SearchRun, bundle: Bundle, network: Network) -> dict[str, ResultFile]:

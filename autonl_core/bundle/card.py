@@ -20,7 +20,7 @@ from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
-from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity
+from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity, LatencyCheck
 from autonl_core.wording.counts import counted
 from autonl_core.wording.evidence import wilson_pct
 from autonl_core.wording.plain_networks import found_nothing_better
@@ -61,6 +61,7 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
         *_runtimes(bundle),
         *class_figures(bundle.classes),
         *_budget(bundle.certificate),
+        *_limited_latency(bundle.latency_check),
         *_latency(bundle),
         *_usage(bundle.parity),
         *_files(bundle),
@@ -191,6 +192,11 @@ def _budget(certificate: Certificate) -> Iterator[str]:
     for check in certificate.constraints:
         allowed = f"{check.at_most:,} allowed (`constraints.{check.name}`)"
         yield f"\n{check.achieved:,} {MEASURES[check.name].unit} of {allowed}, counted on {check.counted_on}."
+
+
+def _limited_latency(check: LatencyCheck | None) -> Iterator[str]:
+    if check is not None:
+        yield _paragraph(f"\nLatency of one image on {check.device}: {check.text} (`constraints.latency_ms`).")
 
 
 def _latency(bundle: Bundle) -> Iterator[str]:

@@ -5,7 +5,6 @@ A measurement that other work disturbs is repeated, and the calmest one counts; 
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autonl_core.host.cpus import processor_name
 from autonl_core.nn.network import Network
 from autonl_core.spec.formats import NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.result import NOISY_SPREAD_PCT
@@ -66,7 +66,7 @@ def measure_latency(
 
 def machine() -> dict[str, str | int]:
     """What latencies depend on: processor, threads, version of PyTorch."""
-    return {"processor": _processor(), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+    return {"processor": processor_name(), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def _open(name: NetworkFormat, path: Path) -> Form:
@@ -114,12 +114,3 @@ def _interleaved(
         if done + 1 >= _MIN_ROUNDS and time.perf_counter() > end:
             break
     return seconds
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def cpu_crowding() -> float:
     except OSError:
         return 1.0
     return max(1.0, load / (os.cpu_count() or 1))
+
+
+def processor_name() -> str:
+    """What the processor of this machine calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def let_waiting_threads_sleep() -> None:

@@ -75,7 +75,7 @@ def finish(
         files = pack_bundle(run, bundle, network) | reports | doubtful
     not_sure = find_not_sure(predictions.confidence.tolist(), right)
     times_ms = {layer.name: round(layer.time_ms, 5) for layer in report.architecture.layers}
-    result = _result(run, state, outcome, checkpoint, files)
+    result = replace(_result(run, state, outcome, checkpoint, files), latency_check=bundle.latency_check)
     return replace(result, test_right=packed(right), not_sure=not_sure, layer_times_ms=times_ms)
 
 

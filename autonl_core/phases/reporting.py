@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -113,9 +113,8 @@ class ReportWriter:
     def gather(self, outcome: Outcome) -> Facts:
         """Everything the report shows. Reads some training images, as samples."""
         run, bundle = self._run, outcome.bundle
-        shown = self._picture_facts(bundle.score)
         return Facts(
-            **{field.name: getattr(shown, field.name) for field in fields(shown)},
+            **vars(self._picture_facts(bundle.score)),
             dataset=_dataset(run),
             counting_rule=COUNTING_RULE,
             run=_run(run, outcome),
@@ -125,6 +124,7 @@ class ReportWriter:
             latency_spread_pct=bundle.latencies.spread_pct,
             start=run.start,
             parent=run.config.parent,
+            latency_check=bundle.latency_check,
         )
 
     def _picture_facts(self, score: Score) -> PictureFacts:

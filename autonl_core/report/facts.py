@@ -19,7 +19,7 @@ from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.history import History
 from autonl_core.spec.pretrained_start import PretrainedStart
-from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, StopReason
+from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, LatencyCheck, StopReason
 
 Counts = NDArray[np.int64]
 Image = NDArray[np.uint8]  # (R, R, 3)
@@ -153,3 +153,4 @@ class Facts(PictureFacts):
     latency_spread_pct: Mapping[str, Mapping[str, float]] | None = None  # from the 10th to the 90th percentile
     start: PretrainedStart | None = None  # None: from random weights
     parent: str | None = None  # id of the search that it went on from
+    latency_check: LatencyCheck | None = None  # None: latency is not limited

@@ -32,6 +32,8 @@ def certificate(facts: Facts) -> Table | None:
             for check in found.constraints
         ),
     ]
+    if facts.latency_check is not None:
+        rows.append((f"latency_ms on {facts.latency_check.device}", facts.latency_check.text))
     return Table(("quantity", "value"), tuple(rows), (0, 1))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from autonl_core.spec.device_table import NS_PER_MS, DeviceTable
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, FORMATS_BY_EXTRA, ExportFormat
 from autonl_core.spec.macs_text import Amount
 
@@ -13,6 +15,7 @@ CardLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
 Constrained = Literal["params", "weights_bytes", "peak_activation_bytes"]
+Limited = Constrained | Literal["latency_ms"]
 CONSTRAINED: tuple[Constrained, ...] = get_args(Constrained)
 Precision = Literal["fp32", "tf32", "bf16"]
 BatchStatistics = Literal["part", "batch"]
@@ -35,6 +38,10 @@ class Strict(BaseModel):
         return self.model_dump(mode="json")
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Constraints(Strict):
     """Upper limits of the network beside `flops_budget`; null: none."""
 
@@ -51,10 +58,36 @@ class Constraints(Strict):
         "in place",
     )
 
+    # Not in the schema: a service has no device tables yet, and `SearchRequest` refuses both.
+    latency_ms: SkipJsonSchema[float | None] = Field(
+        default=None,
+        gt=0,
+        le=3_600_000,
+        exclude_if=_is_none,
+        description="of one image on the device of a device table, as `python -m autonl_core search --device-table` "
+        "reads it",
+    )
+    device_table_sha256: SkipJsonSchema[str | None] = Field(
+        default=None, exclude_if=_is_none, description="of the content of that table; set with it"
+    )
+    _table: DeviceTable | None = PrivateAttr(default=None)
+
     @property
-    def limits(self) -> dict[Constrained, int]:
-        """The limits that there are."""
-        listed = {name: getattr(self, name) for name in CONSTRAINED}
+    def table(self) -> DeviceTable | None:
+        """The device table that latency is predicted by. It is not part of the JSON, which has its hash."""
+        return self._table
+
+    def on(self, table: DeviceTable) -> Self:
+        """The same limits, latency predicted by `table`."""
+        limits = self.model_copy(update={"device_table_sha256": table.sha256})
+        limits._table = table  # noqa: SLF001  # of the copy
+        return limits
+
+    @property
+    def limits(self) -> dict[Limited, int]:
+        """The limits that there are; that of latency in nanoseconds."""
+        listed: dict[Limited, int | None] = {name: getattr(self, name) for name in CONSTRAINED}
+        listed["latency_ms"] = None if self.latency_ms is None else int(self.latency_ms * NS_PER_MS)
         return {name: at_most for name, at_most in listed.items() if at_most is not None}
 
 

@@ -8,7 +8,7 @@ from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.errors import BudgetError, WeightSetError
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import NO_INIT, RIVALS, Baseline, SearchConfig
-from autonl_core.spec.constraints import check_constraints, unmet
+from autonl_core.spec.constraints import check_constraints, missed_by_all
 from autonl_core.spec.resolutions import fitting_spans, narrowed_within_budget, ranges_of, resolutions_to_try
 from autonl_core.spec.scaling import scale_to_macs
 from autonl_core.spec.search_space import SearchSpace
@@ -106,7 +106,7 @@ def space_within(config: SearchConfig, dataset: DatasetSpec) -> str | None:
     for place, family in enumerate(open_to(config, resolution)):
         space = family.bind(resolution, len(dataset.classes))
         low, high = space.macs_range()
-        fits = not unmet(config.constraints, space.smallest())
+        fits = not missed_by_all(config.constraints, space)
         if fits and low <= min(budgets_macs) and max(budgets_macs) <= high:
             return family.name if place else None
     return None

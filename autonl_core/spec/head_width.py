@@ -7,7 +7,7 @@ it takes are better spent on the blocks: measured, docs/transfer.md.
 from __future__ import annotations
 
 from autonl_core.spec.config_sections import NO_CONSTRAINTS, Constraints
-from autonl_core.spec.constraints import unmet
+from autonl_core.spec.constraints import missed_by_all
 from autonl_core.spec.space_families import SpaceFamily
 
 LEAST_PER_CLASS = 16  # channels; ten classes were measured, so a head for many stays as it is
@@ -31,7 +31,7 @@ def head_width(
     """
     narrower = [width for width in family.narrower_heads if width >= LEAST_PER_CLASS * num_classes]
     spaces = {width: family.bind(resolution, num_classes, width) for width in (*narrower, family.head_channels)}
-    met = [width for width, space in spaces.items() if not unmet(constraints, space.smallest())]
+    met = [width for width, space in spaces.items() if not missed_by_all(constraints, space)]
     using = [width for width in met if spaces[width].macs_range()[1] >= budget_macs]
     if trained_images < LEAST_TRAINED_IMAGES:
         return max(met, default=family.head_channels)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from autonl_core.datasets.spec import DatasetSpec
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.constraints import unmet
+from autonl_core.spec.constraints import missed_by_all
 from autonl_core.spec.head_width import narrowest_head
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.published_net import adapt
@@ -30,7 +30,7 @@ _WHOLE_LEAST_PX = 32  # of a whole network: most halve their input five times
 def possible_resolutions(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:
     """Resolution -> the space at it, for all that the configuration allows and where networks meet all its limits."""
     spaces, narrowed = _within_budget(config, dataset, family), narrowed_within_budget(config, dataset, family)
-    return {r: spaces[r] for r in spaces if not unmet(config.constraints, narrowed[r].smallest())}
+    return {r: spaces[r] for r in spaces if not missed_by_all(config.constraints, narrowed[r])}
 
 
 def narrowed_within_budget(config: SearchConfig, dataset: DatasetSpec, family: SpaceFamily) -> dict[int, SearchSpace]:

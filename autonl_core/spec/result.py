@@ -75,6 +75,26 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class LatencyCheck:
+    """The latency of the delivered network on the device that the search limits it for; one image, float32 ONNX."""
+
+    device: str  # in words
+    device_table_sha256: str
+    at_most_ms: float
+    predicted_ms: float  # by the device table
+    measured_ms: float | None  # on the device; None: the bundle was made on another one
+    not_measured: str | None = None  # why
+
+    @property
+    def text(self) -> str:
+        """Predicted and measured, in words."""
+        measured = f"not measured: {self.not_measured}"
+        if self.measured_ms is not None:
+            measured = f"{self.measured_ms:.3f} ms measured"
+        return f"{self.predicted_ms:.3f} ms predicted of {self.at_most_ms:g} ms allowed, {measured}"
+
+
+@dataclass(frozen=True)
 class BaselineResult:
     """A baseline beside the result; without `test_correct` it could not be trained: `problem` says why.
 
@@ -138,6 +158,7 @@ class SearchResult:
     test_right: str | None = None  # which test images, as `right_images.packed`; None: an earlier version
     not_sure: NotSure | None = None  # None: too few test images show it, or an earlier version
     layer_times_ms: Mapping[str, float] = field(default_factory=dict)  # one image; stem, block 1, ...
+    latency_check: LatencyCheck | None = None  # None: latency is not limited
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -184,6 +205,8 @@ class SearchResult:
         values["classes"] = tuple(ClassResult(**known_fields(ClassResult, each)) for each in data.get("classes", ()))
         if (not_sure := data.get("not_sure")) is not None:
             values["not_sure"] = NotSure(**known_fields(NotSure, not_sure))
+        if (latency := data.get("latency_check")) is not None:
+            values["latency_check"] = LatencyCheck(**known_fields(LatencyCheck, latency))
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(known_fields(PretrainedStart, start))
         return SearchResult(**values)

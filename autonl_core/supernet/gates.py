@@ -19,7 +19,7 @@ from torch import Tensor
 
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.config_sections import NO_CONSTRAINTS, Constraints
-from autonl_core.spec.constraints import MEASURES
+from autonl_core.spec.constraints import measures_of
 from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
 from autonl_core.spec.progress import PlaceInSupernet
 from autonl_core.spec.search_space import Option, SearchSpace
@@ -56,8 +56,8 @@ class GateTable(OptionCosts):
         """What adds up as limits; options that have too much of anything else as ruled out, per position (options,)."""
         limits, ruled_out = [], [np.zeros(len(options), dtype=bool) for options in self.options]
         smallest = self.space.smallest_options()
-        for name, at_most in constraints.limits.items():
-            measure = MEASURES[name]
+        for name, measure in measures_of(constraints).items():
+            at_most = constraints.limits[name]
             costs = [
                 np.array([measure.of_option(self.space, position, option) for option in options], dtype=np.int64)
                 for position, options in enumerate(self.options)

@@ -24,6 +24,8 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.search import run_search
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.device_search import with_device_table
+from autonl_core.spec.device_table import DeviceTable
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.parent_search import ParentSearch
 from autonl_core.spec.progress import (
@@ -150,6 +152,7 @@ def search(
     bundle: bool = False,
     report: bool = False,
     parent: LeftBehind | None = None,
+    device_table: DeviceTable | None = None,
     **changes: Any,
 ) -> SearchResult:
     """A search with the QUICK settings and `changes`; with a whole bundle, or a report alone, only if asked for.
@@ -157,6 +160,7 @@ def search(
     Args:
         dataset: `few_digits()` by default.
         parent: the search to go on from.
+        device_table: what `constraints.latency_ms` is predicted by.
     """
     dataset = dataset or few_digits()
     host_names = ("device", "save_steps", "micro_batches", "cache_limit_bytes", "supernet_limit_bytes")
@@ -166,6 +170,7 @@ def search(
     )
     resume_from = changes.pop("resume_from", ())
     asked = SearchConfig.model_validate({"dataset": dataset.name, **QUICK, **changes})
+    asked = with_device_table(asked, dataset, device_table)
     config = settle(asked, dataset, installed_weights(), lambda search_id: _known(parent, search_id))
     recorder = recorder or Recorder()
     work_dir.mkdir(parents=True, exist_ok=True)

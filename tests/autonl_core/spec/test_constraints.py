@@ -11,7 +11,7 @@ from autonl_core.errors import ConstraintError
 from autonl_core.nn.network import Network
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.config_sections import CONSTRAINED, Constrained, Constraints
-from autonl_core.spec.constraints import MEASURES, check_constraints, unmet
+from autonl_core.spec.constraints import MEASURES, check_constraints, missed_by_all
 from autonl_core.spec.space_families import get_space
 from autonl_core.supernet.gates import GateTable
 
@@ -88,6 +88,6 @@ def test_of_several_spaces_one_has_to_meet_all_limits() -> None:
     peak = MEASURES["peak_activation_bytes"].of
     constraints = Constraints(peak_activation_bytes=peak(spaces[0].smallest()))
     check_constraints(constraints, spaces)
-    assert unmet(constraints, spaces[1].smallest())
+    assert missed_by_all(constraints, spaces[1])
     with pytest.raises(ConstraintError, match=r"at 128 pixels .* or a lower `resolution`"):
         check_constraints(constraints, spaces[1:])

@@ -10,7 +10,7 @@ import pytest
 
 from autonl_core.errors import BudgetError
 from autonl_core.spec.config_sections import Constraints
-from autonl_core.spec.constraints import MEASURES
+from autonl_core.spec.constraints import measures_of
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.search_space import SearchSpace, StageSpec
 from autonl_core.spec.space_families import get_space
@@ -37,7 +37,9 @@ def total(scores: list[np.ndarray], choice: Choice) -> float:
 
 def meets(table: GateTable, choice: Choice, constraints: Constraints) -> bool:
     """Counted on the architecture, not by the table."""
-    return all(MEASURES[name].of(table.arch(choice)) <= at_most for name, at_most in constraints.limits.items())
+    return all(
+        measure.of(table.arch(choice)) <= constraints.limits[name] for name, measure in measures_of(constraints).items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def meets(table: GateTable, choice: Choice, constraints: Constraints) -> bool:
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_network_within_all_limits_is_found(limits: dict[str, int], seed: int) -> None:
-    constraints = Constraints(**limits)
+    constraints = Constraints.model_validate(limits)
     table, free = GateTable(SMALL, constraints), GateTable(SMALL)
     scores, (low, high) = scores_of(table, seed), (100_000, 150_000)
     inside = [choice for choice in all_choices(table) if low <= table.macs(choice) <= high]
@@ -99,7 +101,7 @@ def test_where_the_limits_leave_less_than_the_budget_networks_may_have_fewer_mac
     ],
 )
 def test_random_networks_meet_all_limits_and_differ(limits: dict[str, int], budget_macs: int) -> None:
-    constraints = Constraints(**limits)
+    constraints = Constraints.model_validate(limits)
     table = GateTable(get_space("mobile-32", 32, 10), constraints)
     low, high = band_within(table, budget_macs)
     sampler, rng = sampler_within(table, evenly(table), low, high), np.random.default_rng(1)

@@ -1,0 +1,7 @@
+"""Measuring a device table: parts of networks as ONNX models, their times, and how these add up to whole networks.
+
+parts       stem, blocks, ends and networks as ONNX models with random weights
+timing      how long ONNX models take on this machine
+calibration from the sum over the parts to the time of a network
+measuring   all of it: from a search space to a `spec.device_table.DeviceTable`
+"""

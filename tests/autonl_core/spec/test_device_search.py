@@ -1,0 +1,61 @@
+"""Whether a device table is the one that a search needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autonl_core.errors import DeviceTableError
+from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.device_search import with_device_table
+from tests.autonl_core.device_tables import made_up_table
+from tests.autonl_core.digit_archives import few_digits
+
+TABLE = made_up_table("tiny", 8)
+DIGITS = few_digits()  # of 8 pixels
+
+
+def asked(**changes: Any) -> SearchConfig:
+    return SearchConfig.model_validate(
+        {"dataset": "digits", "flops_budget": "400k", "constraints": {"latency_ms": 0.3}, **changes}
+    )
+
+
+def test_the_search_is_in_the_space_and_at_the_resolution_of_the_table() -> None:
+    config = with_device_table(asked(), DIGITS, TABLE)
+    assert (config.search_space, config.resolution) == ("tiny", 8)
+    assert config.constraints.table is TABLE
+    assert config.constraints.device_table_sha256 == TABLE.sha256
+
+
+def test_a_search_without_the_limit_stays_as_it_is() -> None:
+    plain = asked(constraints={})
+    assert with_device_table(plain, DIGITS, None) is plain
+    with pytest.raises(DeviceTableError, match=r"set constraints\.latency_ms"):
+        with_device_table(plain, DIGITS, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"resolution": 16}, r"search is in 'tiny' at 16.*measure --space tiny --resolution 16"),
+        ({"search_space": "mobile-32", "resolution": 32}, "measure --space mobile-32 --resolution 32 --threads 1"),
+        ({"constraints": {"latency_ms": 0.3, "device_table_sha256": "0" * 64}}, "configured for the device table 000"),
+    ],
+)
+def test_a_table_of_something_else_is_refused_with_what_to_measure(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeviceTableError, match=said):
+        with_device_table(asked(**changes), DIGITS, TABLE)
+
+
+def test_a_search_without_a_table_is_told_how_to_make_one() -> None:
+    with pytest.raises(DeviceTableError, match="autonl device measure --space SPACE --resolution 8"):
+        with_device_table(asked(), DIGITS, None)
+
+
+def test_a_table_that_lacks_a_block_of_the_space_is_refused() -> None:
+    blocks_ns = dict(TABLE.blocks_ns)
+    lost, _ = blocks_ns.popitem()
+    with pytest.raises(DeviceTableError, match=f"no time of block '{lost}'"):
+        with_device_table(asked(), DIGITS, TABLE.model_copy(update={"blocks_ns": blocks_ns}))
