@@ -22,7 +22,7 @@ from autonl_core.datasets.buckets.local_copy import bring_here
 from autonl_core.datasets.buckets.location import BucketLocation, is_in_bucket
 from autonl_core.datasets.scan import find_dataset
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, CheckpointError, DatasetError
+from autonl_core.errors import AutonlError, CheckpointError, DatasetError, DeviceTableError
 from autonl_core.files import write_atomically
 from autonl_core.host.environment import launched_rank
 from autonl_core.host.interpreter import module_command
@@ -51,6 +51,7 @@ from autonl_core.training.evaluate import evaluate
 from autonl_core.wording.counts import counted
 
 DEVICE_TABLE_NAME = "device-table.json"
+_STATES_NAME = "states.json"
 
 
 class Printed(Silent):
@@ -130,11 +131,20 @@ def _read(options: argparse.Namespace) -> tuple[SearchConfig, DatasetSpec]:
 
 
 def _device_table(path: Path | None, out: Path) -> DeviceTable | None:
-    """The table that is given, or that an earlier run left in `out`, which keeps it; None: there is none."""
+    """The table that is given, or that an earlier run left in `out`, which keeps it; None: there is none.
+
+    Raises:
+        DeviceTableError: it cannot be read, or the search that has begun in `out` has another one.
+    """
     kept = out / DEVICE_TABLE_NAME
+    earlier = DeviceTable.read(kept) if kept.exists() else None
     if path is None:
-        return DeviceTable.read(kept) if kept.exists() else None
+        return earlier
     table = DeviceTable.read(path)
+    if earlier is not None and earlier != table and (out / _STATES_NAME).exists():
+        raise DeviceTableError(
+            f"{out} has a search with another device table; leave --device-table out, or change --out"
+        )
     write_atomically(kept, lambda temporary: _write(temporary, table.to_text()))
     return table
 
@@ -172,7 +182,7 @@ def _run(
         def saved(self, state: SavedState) -> None:
             recent.append(state)
             records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
-            write_atomically(out / "states.json", lambda path: _write(path, json.dumps(records)))
+            write_atomically(out / _STATES_NAME, lambda path: _write(path, json.dumps(records)))
             for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
@@ -194,7 +204,7 @@ def _run(
         return
     result = run_search(config, dataset, out, sink=sink, stop=sink, resume_from=earlier, host=host, init=init)
     (out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
-    (out / "states.json").unlink(missing_ok=True)
+    (out / _STATES_NAME).unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
     if result.latency_check is not None:
         _say(f"latency: {result.latency_check.text}, on {result.latency_check.device}")
@@ -206,7 +216,7 @@ def _run_states(folder: Path) -> list[SavedState]:
     """Those that an earlier run has left in the folder."""
     return [
         SavedState(folder / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
-        for saved in _read_json(folder / "states.json", default=[])
+        for saved in _read_json(folder / _STATES_NAME, default=[])
     ]
 
 

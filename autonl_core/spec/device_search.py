@@ -7,7 +7,7 @@ from autonl_core.errors import DeviceTableError
 from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.device_table import DeviceTable, distinct_blocks, measure_command
 from autonl_core.spec.feasibility import resolution_of
-from autonl_core.spec.space_families import require_space
+from autonl_core.spec.space_families import require_space, spaces_made_for
 
 
 def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceTable | None) -> SearchConfig:
@@ -19,9 +19,8 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
         table: None: no device table is given.
 
     Raises:
-        DeviceTableError: the search limits latency and there is no table, or the reverse, or the table is of another
-            space or resolution, or of other blocks than the space has now; the message says what to measure.
-        SpaceError: the space is unknown.
+        DeviceTableError: there is no table for the limit, or no limit, or the table is of another space or resolution.
+        SpaceError: the space is unknown, or none serves the resolution.
     """
     asked = config.constraints
     if asked.latency_ms is None:
@@ -29,8 +28,8 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
             raise DeviceTableError("there is a device table, and no limit for it: set constraints.latency_ms, as 3.0")
         return config
     resolution = resolution_of(config, dataset)
+    space = config.search_space or spaces_made_for(resolution)[0].name
     if table is None:
-        space = config.search_space or "SPACE"
         raise DeviceTableError(
             f"constraints.latency_ms {asked.latency_ms:g} needs the table of a device, as --device-table table.json; "
             f"to measure this one: {measure_command(space, resolution)}"
@@ -40,7 +39,8 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
             f"the search was configured for the device table {asked.device_table_sha256}, and the one given is "
             f"{table.sha256}; give the former, or leave device_table_sha256 out"
         )
-    space = config.search_space or table.space
+    if config.search_space is None and resolution == table.resolution:
+        space = table.space
     if (space, resolution) != (table.space, table.resolution):
         raise DeviceTableError(
             f"the device table is of {table.space!r} at {table.resolution} pixels, and the search is in {space!r} at "
@@ -48,8 +48,8 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
             f"{measure_command(space, resolution, table.machine.threads)}"
         )
     _require_all_parts(table, len(dataset.classes))
-    update = {"search_space": space, "resolution": resolution, "constraints": asked.on(table)}
-    return config.model_copy(update=update)
+    own = {"search_space": space, "resolution": resolution, "constraints": asked.on(table)}
+    return config.model_copy(update=own)
 
 
 def _require_all_parts(table: DeviceTable, num_classes: int) -> None:

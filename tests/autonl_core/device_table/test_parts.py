@@ -28,11 +28,18 @@ BOTH_ORDERS = (  # of LightNL's products, squeeze-excite, an odd map
 AS_TENSORFLOW = "in32 | cn_k3_s2_c16_same_nr6 | ds_r1_k3_s1_c16 | ir_r1_k5_s2_e3_c24 | cn_k1_s1_c64 | fc10"
 
 
+def _name(attribute: onnx.AttributeProto) -> str:
+    return str(attribute.name)
+
+
 def nodes_of(content: bytes) -> list[tuple[str, dict[str, object]]]:
     """Kinds of nodes with what makes a convolution dear, in order."""
     kept = ("group", "pads", "strides", "kernel_shape")
     return [
-        (node.op_type, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute if a.name in kept})
+        (
+            node.op_type,
+            {a.name: onnx.helper.get_attribute_value(a) for a in sorted(node.attribute, key=_name) if a.name in kept},
+        )
         for node in onnx.load_from_string(content).graph.node
     ]
 

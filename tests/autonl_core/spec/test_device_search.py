@@ -40,6 +40,7 @@ def test_a_search_without_the_limit_stays_as_it_is() -> None:
     ("changes", "said"),
     [
         ({"resolution": 16}, r"search is in 'tiny' at 16.*measure --space tiny --resolution 16"),
+        ({"resolution": 32}, "search is in 'mobile-32' at 32; set resolution: 8 and search_space: tiny, or measure"),
         ({"search_space": "mobile-32", "resolution": 32}, "measure --space mobile-32 --resolution 32 --threads 1"),
         ({"constraints": {"latency_ms": 0.3, "device_table_sha256": "0" * 64}}, "configured for the device table 000"),
     ],
@@ -50,7 +51,7 @@ def test_a_table_of_something_else_is_refused_with_what_to_measure(changes: dict
 
 
 def test_a_search_without_a_table_is_told_how_to_make_one() -> None:
-    with pytest.raises(DeviceTableError, match="autonl device measure --space SPACE --resolution 8"):
+    with pytest.raises(DeviceTableError, match="autonl device measure --space tiny --resolution 8"):
         with_device_table(asked(), DIGITS, None)
 
 
