@@ -19,6 +19,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import Tensor
 
 from autonl_core.bundle.files import model, verify
 from autonl_core.bundle.formats import prepare_graph
@@ -161,6 +162,13 @@ def opened(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[[Network
     return open_format
 
 
+def rank_correlations(logits: Tensor, expected: Tensor) -> Tensor:
+    """Spearman's coefficient of the logits of each image, (B,), of two (B, classes)."""
+    ranks = [values.argsort(1).argsort(1).double() for values in (logits, expected)]
+    a, b = (each - each.mean(1, keepdim=True) for each in ranks)
+    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
+
+
 @pytest.mark.parametrize("name", EVERY_FORMAT)
 class TestEveryFormat:
     @pytest.mark.long
@@ -190,8 +198,8 @@ class TestEveryFormat:
             assert run(given[:1]).shape == (1, CLASSES)
         assert (logits.shape, logits.dtype) == (expected.shape, torch.float32)
         if NETWORK_FORMAT_SPECS[name].lossy:
-            same_class = logits.argmax(1) == expected.argmax(1)
-            assert same_class.float().mean() > 0.5  # guessing: 0.1
+            # Products of LightNL make single logits of this untrained network as large as 1e13, so orders are compared.
+            assert rank_correlations(logits, expected).median() > 0.5  # guessing: 0
         else:
             torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
