@@ -23,6 +23,7 @@ TOGETHER = {
     "tests/autonl_core/phases/test_reporting.py": "one bundle",
     "tests/autonl_core/run/test_stopping.py": "one bundle",
     "tests/autonl_core/test_search.py": "one bundle",
+    "tests/autonl_core/spec/test_architecture_history.py": "one bundle",
     "tests/cli/test_predict.py": "one bundle",
 }
 # Files and folders of long tests, each of which sets up a service of its own: they are distributed one by one.

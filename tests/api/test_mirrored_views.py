@@ -40,7 +40,7 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),
     (ResolutionTrialView, ResolutionTrial, set()),
-    (ResultView, SearchResult, {"checkpoint", "networks", "test_right"}),
+    (ResultView, SearchResult, {"checkpoint", "networks", "test_right", "latency_check"}),
     (NormalisationView, Normalisation, set()),
     (WeightProblemView, WeightProblem, set()),
 ]
