@@ -21,9 +21,7 @@ def test_it_shows_state_result_and_place_and_marks_the_one_that_is_shown(page: P
 
     words = {"queued": "number 1 in the queue", "running": "training · 62%", "failed": "no result"}
     for state, said in (words | {"succeeded": "95.82% top-1"}).items():
-        page.get_by_label("Filter searches by state").select_option(
-            state
-        )  # others start searches too
+        page.get_by_label("Filter searches by state").select_option(state)  # others start searches too
         expect(page.locator(row(state))).to_contain_text(said)
     page.locator(row("succeeded")).click()
     expect(page.locator("#main h1")).to_have_text("digits within 400k MACs")
