@@ -145,7 +145,7 @@ def _device_table(path: Path | None, out: Path) -> DeviceTable | None:
         raise DeviceTableError(
             f"{out} has a search with another device table; leave --device-table out, or change --out"
         )
-    write_atomically(kept, lambda temporary: _write(temporary, table.to_text()))
+    write_atomically(kept, lambda temporary: temporary.write_text(table.to_text()))
     return table
 
 
@@ -182,7 +182,7 @@ def _run(
         def saved(self, state: SavedState) -> None:
             recent.append(state)
             records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
-            write_atomically(out / _STATES_NAME, lambda path: _write(path, json.dumps(records)))
+            write_atomically(out / _STATES_NAME, lambda path: path.write_text(json.dumps(records)))
             for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
@@ -243,10 +243,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         top5 = "" if measured.top5_pct is None else f"  top-5 {measured.top5_pct:.2f}%"
         _say(f"top-1 {measured.top1_pct:.2f}%{top5}  ({images})")
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
 
 
 def _read_json(path: Path, default: Any) -> Any:

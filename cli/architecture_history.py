@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autonl_core.spec.architecture_history import first_middle_last
 from cli.client import Client
 from cli.options import json_option, print_json, search_argument, stop_on_error, url_option
 from cli.render import pct, plain_table, short_macs
@@ -56,10 +57,8 @@ def _parts(found: Document, show_gates: bool) -> Iterator[RenderableType]:
 
 def _shown(found: Document) -> list[Document]:
     """The first, the middle and the last epoch, and what was derived."""
-    epochs = found["epochs"]
-    places = sorted({0, (len(epochs) - 1) // 2, len(epochs) - 1})
     derived = [found["derived"]] if found["derived"] is not None else []
-    return [*(epochs[place] for place in places), *derived]
+    return [*first_middle_last(found["epochs"]), *derived]
 
 
 def _title(entry: Document) -> str:

@@ -45,7 +45,7 @@ def write_manifest(
     )
     text = f'{head[:-1]}, "items": [\n{lines}\n]}}\n'.encode()
     path = folder / f"{_hash(text)}{_SUFFIX}"
-    write_atomically(path, lambda temporary: _write(temporary, text))
+    write_atomically(path, lambda temporary: temporary.write_bytes(text))
     return path
 
 
@@ -74,7 +74,3 @@ def read_manifest(path: Path, fingerprint: str) -> Manifest:
 
 def _hash(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:32]
-
-
-def _write(path: Path, text: bytes) -> None:
-    path.write_bytes(text)

@@ -9,7 +9,7 @@ from autonl_core.export.format_spec import Extra, Forward, Snippet
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
-    from torch import Tensor, nn
+    from torch import nn
     from torch.export import ExportedProgram
 
     from autonl_core.export.graph import NetworkGraph
@@ -17,21 +17,14 @@ if TYPE_CHECKING:  # tensor code
 EXTRA = Extra("executorch", modules=("executorch", "torchao"), runtime=("executorch",))
 
 
-def example_of(resolution: int) -> tuple[Tensor]:
-    """What a program is traced with: one image, since phones classify one at a time, and memory is planned for it."""
-    import torch
-
-    return (torch.zeros(1, 3, resolution, resolution),)
-
-
 def traced(network: nn.Module, resolution: int) -> ExportedProgram:
-    """The program of `network` for one image, (1, 3, R, R) -> (1, classes)."""
+    """The program of `network`, (1, 3, R, R) -> (1, classes): for one image, as phones classify them."""
     import torch
 
     from autonl_core.export.tracing import quiet
 
     with quiet(), torch.no_grad():
-        return torch.export.export(network, example_of(resolution))
+        return torch.export.export(network, (torch.zeros(1, 3, resolution, resolution),))
 
 
 def save_executorch(path: Path, program: ExportedProgram) -> None:
@@ -44,7 +37,7 @@ def save_executorch(path: Path, program: ExportedProgram) -> None:
     with quiet():
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         content = bytes(lowered.to_executorch().buffer)
-    write_atomically(path, lambda temporary: _write(temporary, content))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_exporter(_: NetworkGraph) -> None:
@@ -99,7 +92,3 @@ let module = Module(filePath: path(of: "{file_name}"))  // import ExecuTorch
 let input = Tensor<Float>(image, shape: [1, 3, R, R])  // [Float], normalised, channels first
 let output: Tensor<Float> = try module.forward(input)[0].tensor()!
 let logits = output.scalars()"""
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

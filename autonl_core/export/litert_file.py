@@ -60,7 +60,7 @@ def quantise_litert(source: Path, target: Path, batches: Iterator[NDArray[np.flo
         images = [{_INPUT: image[None]} for batch in batches for image in batch]
         found = quantiser.calibrate({_SIGNATURE: images}, num_threads=1)
         content = bytes(quantiser.quantize(found).quantized_model)
-    write_atomically(target, lambda temporary: _write(temporary, content))
+    write_atomically(target, lambda temporary: temporary.write_bytes(content))
 
 
 def load_converter(_: NetworkGraph) -> None:
@@ -128,7 +128,3 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.root.setLevel(level)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

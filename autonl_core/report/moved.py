@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autonl_core.report.facts import Facts
 from autonl_core.report.table import Table
 from autonl_core.spec.arch_string import decode
-from autonl_core.spec.architecture_history import options_at
+from autonl_core.spec.architecture_history import first_middle_last, options_at
 from autonl_core.spec.history import PlacedNetwork
 from autonl_core.spec.macs import count_macs
 
@@ -24,8 +24,7 @@ def moves(facts: Facts) -> Table | None:
     epochs = [one for one in networks if one.epoch is not None]
     if not epochs:
         return None
-    places = sorted({0, (len(epochs) - 1) // 2, len(epochs) - 1})
-    shown = [*(epochs[place] for place in places), *(one for one in networks if one.epoch is None)]
+    shown = [*first_middle_last(epochs), *(one for one in networks if one.epoch is None)]
     architectures = [decode(one.arch_string) for one in shown]
     options = [options_at(arch, one.skipped) for arch, one in zip(architectures, shown, strict=True)]
     rows = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from autonl_core.spec.arch import ArchSpec, BlockSpec
 from autonl_core.spec.gate_kinds import GATE_KINDS
 from autonl_core.spec.macs import block_macs, block_sizes, count_macs
 
+T = TypeVar("T")
 GATE_PREFIX = "gate/"  # of metrics: "gate/4.kernel" is how likely that gate is open, at the fifth position
 _TITLES = {kind.name: kind.title for kind in GATE_KINDS}
 _DIGITS = 4  # of probabilities
@@ -155,11 +157,9 @@ def note_of(history: ArchitectureHistory, *, epochs: int, is_over: bool) -> str 
     if any(entry.changed for entry in (*history.epochs, history.derived) if entry is not None):
         return None
     if len(history.epochs) == 1:
-        return (
-            "Nothing moved so far: only one epoch of the supernet has ended."
-            if not history.derived
-            else ("Nothing moved: the network that was derived is the one after the only epoch of the supernet.")
-        )
+        if history.derived is None:
+            return "Nothing moved so far: only one epoch of the supernet has ended."
+        return "Nothing moved: the network that was derived is the one after the only epoch of the supernet."
     farthest = max(
         (abs(b - a) for a, b in zip(first.gates, last.gates, strict=True) if a is not None and b is not None),
         default=0.0,
@@ -168,6 +168,11 @@ def note_of(history: ArchitectureHistory, *, epochs: int, is_over: bool) -> str 
         "The network was the same after every epoch; between the first and the last one no gate moved by more than "
         f"{100 * farthest:.1f} points."
     )
+
+
+def first_middle_last(epochs: Sequence[T]) -> list[T]:
+    """The epochs that a table with room for three shows, each once; `epochs` is not empty."""
+    return [epochs[place] for place in sorted({0, (len(epochs) - 1) // 2, len(epochs) - 1})]
 
 
 def option_name(block: BlockSpec | None) -> str:

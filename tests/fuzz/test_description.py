@@ -55,7 +55,6 @@ def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenario
         return fuzz(str(client.base_url).rstrip("/"), stocked, max_examples=max_examples, max_scenarios=max_scenarios)
 
 
-@pytest.mark.long
 @pytest.mark.alone
 @pytest.mark.timeout(400)  # it takes a minute on two free cores
 @pytest.mark.parametrize(

@@ -61,7 +61,6 @@ def key_of(stores: Stores, kind: str) -> str | None:
     return key
 
 
-@pytest.mark.long
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("kind", KEYS)
 def test_no_request_with_a_key_fails_or_does_more_than_its_scope_allows(

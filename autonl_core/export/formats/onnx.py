@@ -59,7 +59,7 @@ def save_onnx(path: Path, graph: NetworkGraph, metadata: Mapping[str, object]) -
     for name, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
-    write_atomically(path, lambda temporary: _write(temporary, model.SerializeToString(deterministic=True)))
+    write_atomically(path, lambda temporary: temporary.write_bytes(model.SerializeToString(deterministic=True)))
 
 
 def open_onnx(path: Path, threads: int) -> Forward:
@@ -90,10 +90,6 @@ def _has_unknown(model: ModelProto) -> bool:
     of_nodes = (a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))
     values = (numpy_helper.to_array(tensor) for tensor in (*model.graph.initializer, *of_nodes))
     return any(bool(np.isnan(value).any()) for value in values if np.issubdtype(value.dtype, np.floating))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _remove_traces_of_the_machine(proto: Any) -> None:

@@ -60,11 +60,7 @@ def _make(materials: Materials, path: Path) -> None:
     assert isinstance(preprocess, Mapping)
     model = take_pixels(onnx.load(materials.folder / ONNX.file_name), preprocess)
     content = model.SerializeToString(deterministic=True)
-    write_atomically(path, lambda temporary: _write(temporary, content))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 MEMBER = NetworkFormatSpec(
