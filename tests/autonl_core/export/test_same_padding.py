@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from autonl_core.export.formats.onnx_int8 import quantise
 from autonl_core.export.formats.pt2 import save_pt2
 from autonl_core.export.formats.torchscript import save_torchscript
 from autonl_core.nn.checkpoint import save_checkpoint
-from autonl_core.nn.network import Network
+from autonl_core.nn.network import Network, build_network
 from autonl_core.nn.profile import count_live_macs
 from autonl_core.nn.weights import load_weights
 from autonl_core.spec.macs import count_macs
@@ -30,6 +31,7 @@ from tests.autonl_core.bundle.small_bundle import filled_graph
 from tests.autonl_core.plain_efficientnet_lite import package_file, plain_logits
 from tests.autonl_core.reference_vectors import images, lite0_logits
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TorchScript
 SEEDS = {224: 1, 160: 2, 75: 3, 64: 4}
 
 
@@ -42,8 +44,7 @@ def expected_logits(resolution: int) -> Tensor:
     return plain_logits(0, state, images(2, resolution, seed).double())
 
 
-def assert_close(found: Tensor, resolution: int) -> None:
-    expected = expected_logits(resolution)
+def assert_close(found: Tensor, expected: Tensor) -> None:
     assert (found.double() - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
@@ -55,32 +56,43 @@ def lite0(resolution: int) -> Network:
 @torch.no_grad()
 def test_a_checkpoint_of_ours_and_model_py_keep_the_network(resolution: int, tmp_path: Path, cache: Path) -> None:
     network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
+    expected = expected_logits(resolution)
     save_checkpoint(tmp_path / "lite0", network, DIGITS, prepare(DIGITS, 8, cache))
-    assert_close(load_weights(tmp_path / "lite0", network.arch)(x), resolution)
+    assert_close(load_weights(tmp_path / "lite0", network.arch)(x), expected)
     (tmp_path / "arch.json").write_text(json.dumps(network.arch.to_json()), encoding="utf-8")
     rebuilt = model.load(tmp_path / "arch.json", tmp_path / "lite0")
-    assert_close(rebuilt(x), resolution)
-    assert_close(model.fuse(rebuilt)(x), resolution)
+    assert_close(rebuilt(x), expected)
+    assert_close(model.fuse(rebuilt)(x), expected)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TorchScript
-@pytest.mark.parametrize(
-    "resolution", [75, *(pytest.param(size, marks=pytest.mark.long) for size in (224, 64))]
-)  # 75: the stem pads symmetrically, later layers do not
+@torch.no_grad()
+def test_exports_of_its_first_blocks_compute_the_same_at_the_cost_of_the_formula(tmp_path: Path) -> None:
+    """Kernels of 3 and of 5 with a stride; at 75 pixels the stem pads symmetrically, later layers do not."""
+    whole = adapt(ZOO["efficientnet_lite0"].arch, resolution=75)
+    network = build_network(replace(whole, blocks=whole.blocks[:5], head_channels=64), seed=0).eval()
+    x = images(2, 75, SEEDS[75])
+    check_exports(network, x, network(x).double(), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("resolution", [224, 75, 64])
 @torch.no_grad()
 def test_exports_compute_the_same_at_the_cost_of_the_formula(resolution: int, tmp_path: Path) -> None:
-    network, x = lite0(resolution), images(2, resolution, SEEDS[resolution])
-    graph, macs = filled_graph(network), count_macs(network.arch)
-    save_onnx(tmp_path / "model.onnx", graph, {})
-    save_pt2(tmp_path / "model.pt2", graph.program)
-    save_torchscript(tmp_path / "model.ts", graph.network, resolution)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    assert_close(torch.from_numpy(session.run(None, {"images": x.numpy()})[0]), resolution)
-    assert_close(torch.export.load(tmp_path / "model.pt2").module()(x), resolution)
-    assert_close(torch.jit.load(tmp_path / "model.ts")(x), resolution)
+    check_exports(lite0(resolution), images(2, resolution, SEEDS[resolution]), expected_logits(resolution), tmp_path)
+
+
+def check_exports(network: Network, x: Tensor, expected: Tensor, folder: Path) -> None:
+    graph, macs, resolution = filled_graph(network), count_macs(network.arch), network.arch.resolution
+    save_onnx(folder / "model.onnx", graph, {})
+    save_pt2(folder / "model.pt2", graph.program)
+    save_torchscript(folder / "model.ts", graph.network, resolution)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    assert_close(torch.from_numpy(session.run(None, {"images": x.numpy()})[0]), expected)
+    assert_close(torch.export.load(folder / "model.pt2").module()(x), expected)
+    assert_close(torch.jit.load(folder / "model.ts")(x), expected)
     assert count_live_macs(network, resolution) == macs
-    assert sum(count_onnx_macs(tmp_path / "model.onnx", resolution).values()) == macs.total
-    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert sum(count_onnx_macs(folder / "model.onnx", resolution).values()) == macs.total
+    operators = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node}
     assert "Pad" not in operators  # runtimes pad inside of their convolutions
 
 
