@@ -51,7 +51,7 @@ def finish(
 
     run.clean_process.start()
     examiner, doubts = Examiner(), Doubts()
-    with run.phase("evaluating"), in_full_precision():
+    with run.phase("evaluating", learning=False), in_full_precision():
         score = evaluate(network, run.watched(run.loader.plain(run.data.test)), together(examiner, doubts))
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")

@@ -55,7 +55,7 @@ _NEVER = -1e6  # worth of an option that is ruled out: far below what any loss c
 def score_candidates(run: SearchRun, begun: LearnedGates | ScoringState) -> DerivingState:
     """Score candidates on the shared weights, and seat the finalists; go on from where an earlier attempt was."""
     scoring = _Scoring(run, begun if isinstance(begun, ScoringState) else ScoringState(begun, (), None))
-    with run.phase("deriving", best=scoring.best_so_far):
+    with run.phase("deriving", best=scoring.best_so_far, learning=False):
         scoring.score_proposed()
         for generation in range(run.config.supernet.generations):
             scoring.score_promising(generation)

@@ -103,13 +103,19 @@ class SearchRun:
         return state
 
     @contextmanager
-    def phase(self, phase: Phase, best: Best | None = None) -> Iterator[None]:
-        """Enter a phase for a `with` block. `best`: what a search that is stopped in it keeps; else as before."""
+    def phase(self, phase: Phase, best: Best | None = None, *, learning: bool = True) -> Iterator[None]:
+        """Enter a phase for a `with` block.
+
+        Args:
+            best: what a search that is stopped in it keeps; else as before.
+            learning: networks are trained in it, on batches that may be made by threads of their own.
+        """
         config = self.config
         sizes = {"adapting": config.teacher.batch_size, "searching": config.supernet.batch_size}
         threads = threads_for(sizes.get(phase, config.train.batch_size) * config.flops_budget, self.threads)
-        training, _ = shared_threads(threads, self.teacher_macs, 3 * config.flops_budget)
-        with computing_with(training), float32_as(config.precision), self.reporter.phase(phase, best):
+        if learning:
+            threads, _ = shared_threads(threads, self.teacher_macs, 3 * config.flops_budget)
+        with computing_with(threads), float32_as(config.precision), self.reporter.phase(phase, best):
             yield
 
     @property

@@ -25,6 +25,7 @@ from autonl_core.run.pace import Pace
 from autonl_core.run.pretrained import at_resolution
 from autonl_core.run.run_state import StateDict
 from autonl_core.run.search_run import SearchRun
+from autonl_core.run.threads import computing_with
 from autonl_core.spec import head_width
 from autonl_core.spec.builtin_weights import BUILTIN_WEIGHTS, initial_weights
 from autonl_core.spec.config import SearchConfig
@@ -72,11 +73,23 @@ def clothes(tmp_path_factory: pytest.TempPathFactory) -> DatasetSpec:
     return scan("clothes", few_clothes(tmp_path_factory.mktemp("clothes") / "clothes.zip"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def two_threads() -> Iterator[None]:
+    """One that trains, one that makes the next batch."""
+    with computing_with(2):
+        yield
+
+
 class Watching(Recorder):
-    """Asks for a stop at one moment and ever after, as a service does."""
+    """Asks for a stop at one moment and ever after, as a service does, and notes with how many threads it computed."""
+
+    def __init__(self, *settings: Any) -> None:
+        super().__init__(*settings)
+        self.threads: dict[Phase, list[int]] = {}
 
     def stop_requested(self) -> StopRequest | None:
         super().stop_requested()
+        self.threads.setdefault(self.phases[-1], []).append(torch.get_num_threads())
         return self.request if self.stop_at is not None and self.asked >= self.stop_at else None
 
     def details(self, kind: str) -> list[dict[str, Any]]:
@@ -153,6 +166,15 @@ def test_progress_never_falls_back_and_phases_come_in_order(whole: tuple[SearchR
     _, recorder = whole
     assert tuple(recorder.phases) == PHASES
     assert recorder.fractions == sorted(recorder.fractions)
+
+
+def test_what_only_looks_at_networks_has_all_threads(whole: tuple[SearchResult, Watching]) -> None:
+    """While networks learn from a teacher, the next batch has the other one."""
+    threads = whole[1].threads
+    assert set(threads["training"]) == {1}
+    assert threads["deriving"][0] == 2  # candidates are scored, and then
+    assert threads["deriving"][-1] == 1  # finalists learn
+    assert threads["evaluating"][0] == 2
 
 
 def test_the_work_that_was_planned_is_the_work_that_was_done(
