@@ -42,12 +42,15 @@ Run = Callable[[Tensor], Tensor]  # (B, 3, R, R) float32 -> logits (B, classes) 
 
 def _module(file_name: str) -> Any:
     """A Python module of this folder, wherever else Python would look for it, and without writing bytecode."""
-    sys.dont_write_bytecode = True
     spec = importlib.util.spec_from_file_location(f"bundle_{Path(file_name).stem}", HERE / file_name)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where its dataclasses look for it
-    spec.loader.exec_module(module)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
     return module
 
 
