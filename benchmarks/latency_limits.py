@@ -1,11 +1,12 @@
 """Whether networks that are chosen within a limit of latency take as long as the device table says.
 
-    python -m benchmarks.latency_limits --device-table table.json --out folder
+    python -m benchmarks.latency_limits --device-table table.json --out folder [--macs-too]
 
 For ten limits between the fastest and the slowest network of the table's space, random utilities are projected into
-the limit, as a search does it, every second time with a limit of MACs that binds as well. The networks are exported as
-the bundle has them, and timed in turns, each run between runs of the reference of the table (`device_table/timing.py`).
-Beside that the table shows the median on the wall clock, which also has what other work on the machine costs.
+the limit, as a search does it; with `--macs-too`, every second time into a limit of MACs that binds as well. The
+networks are exported as the bundle has them, and timed in turns, each run between runs of the reference of the table
+(`device_table/timing.py`). Beside that the table shows the median on the wall clock, which also has what other work on
+the machine costs.
 """
 
 from __future__ import annotations
@@ -83,11 +84,13 @@ def _slowest(table: DeviceTable, space: SearchSpace) -> ArchSpec:
     )
 
 
-def land(table: DeviceTable, space: SearchSpace, limit_ms: float, place: int) -> tuple[ArchSpec, Landed]:
-    """Random utilities, projected into the limit; of every second place, also into a limit of MACs."""
+def land(
+    table: DeviceTable, space: SearchSpace, limit_ms: float, place: int, *, macs_too: bool
+) -> tuple[ArchSpec, Landed]:
+    """Random utilities, projected into the limit; perhaps, of every second place, also into a limit of MACs."""
     gates = GateTable(space, Constraints(latency_ms=limit_ms).on(table))
     budget_macs = space.macs_range()[1]
-    if place % 2:
+    if macs_too and place % 2:
         budget_macs = int(_BINDING_SHARE * gates.macs(most_macs(gates, budget_macs)))
     features, rng = gate_features(gates), np.random.default_rng(place)
     values = rng.multivariate_normal(np.zeros(len(features.covariance)), features.covariance, method="eigh")
@@ -120,9 +123,10 @@ def wall_ms(path: Path, arch: ArchSpec, threads: int) -> float:
     return statistics.median(taken)
 
 
-def measure(table: DeviceTable, folder: Path) -> list[Landed]:
+def measure(table: DeviceTable, folder: Path, *, macs_too: bool) -> list[Landed]:
     space, threads = get_space(table.space, table.resolution, CLASSES), table.machine.threads
-    landed = [land(table, space, limit_ms, place) for place, limit_ms in enumerate(limits_ms(table, space))]
+    limits = enumerate(limits_ms(table, space))
+    landed = [land(table, space, limit_ms, place, macs_too=macs_too) for place, limit_ms in limits]
     paths = [export(arch, folder / f"{arch.arch_id}.onnx") for arch, _ in landed]
     timed = time_models([Model(path.read_bytes(), threads) for path in paths], threads, ROUNDS)
     measured_ms = [took / NS_PER_MS for took in timed.times_ns(table.reference_ns)]
@@ -153,15 +157,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device-table", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for the networks and result.json")
+    parser.add_argument("--macs-too", action="store_true", help="limit MACs as well, for every second network")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     table = DeviceTable.read(options.device_table)
-    landed = measure(table, options.out)
+    landed = measure(table, options.out, macs_too=options.macs_too)
     (options.out / "result.json").write_text(json.dumps([asdict(one) for one in landed], indent=1))
     print(table.device)
     print(show(landed))
     print(f"within 10% of the prediction: {sum(abs(one.off_pct) <= 10 for one in landed)} of {len(landed)}")
+    print(f"within 10% of the limit: {sum(abs(one.off_limit_pct) <= 10 for one in landed)} of {len(landed)}")
 
 
 if __name__ == "__main__":
