@@ -1,27 +1,34 @@
-"""`autonl device measure`: time the blocks of a search space on this machine. Needs no running service."""
+"""`autonl device ...`: measure this machine; add, list, show and delete the devices that searches limit latency on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
+from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.errors import CommandError
-from cli.options import json_option, print_json, stop_on_error
+from cli.options import json_option, print_json, stop_on_error, url_option
+from cli.packing import require_name
+from cli.render_devices import device_facts, device_table
 
 if TYPE_CHECKING:
     from autonl_core.spec.device_table import DeviceTable
 
 _LEAST_ROUNDS = 3
 
+name_argument = click.argument("name", metavar="NAME", help="name of the device")
+
 
 @click.group(cls=FullHelpGroup)
 def device() -> None:
-    """Measure how long the blocks of a search space take on this machine, for searches that limit latency."""
+    """Measure a device; add, list, show and delete those that searches limit latency on."""
 
 
 @device.command()
@@ -32,18 +39,92 @@ def device() -> None:
     "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise"
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="the device table")
+@click.option("--add", "add_as", metavar="NAME", help="add it to the service too, as a device of this name")
 @json_option
+@url_option
 @stop_on_error
-def measure(space: str, resolution: int, threads: int, rounds: int, out: Path, as_json: bool) -> None:
-    """Time every distinct block of a space, and random whole networks, and write the device table."""
+def measure(
+    space: str, resolution: int, threads: int, rounds: int, out: Path, add_as: str | None, as_json: bool, url: str
+) -> None:
+    """Time every distinct block of a space on this machine, and random whole networks, and write the device table.
+
+    Needs a running service only to add the device.
+    """
     from autonl_core.files import write_atomically
 
+    if add_as is not None:
+        require_name(add_as)
     table = _measured(space, resolution, threads, rounds, Console(stderr=True, quiet=as_json))
     write_atomically(out, lambda path: path.write_text(table.to_text(), encoding="utf-8"))
     if as_json:
         print_json({"path": str(out), "sha256": table.sha256, **_errors(table)})
     else:
         click.echo("\n".join(_lines(table, out)))
+    if add_as is not None:
+        with Client(url) as client:
+            client.add_device(add_as, out)
+        if not as_json:
+            click.echo(f"added to {client.url} as {add_as}")
+
+
+@device.command()
+@name_argument
+@click.argument(
+    "table", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="what `autonl device measure` wrote"
+)
+@json_option
+@url_option
+@stop_on_error
+def add(name: str, table: Path, as_json: bool, url: str) -> None:
+    """Add a device by its table, which another machine may have measured."""
+    require_name(name)
+    with Client(url) as client:
+        added = client.add_device(name, table)
+    _print_device(added, as_json)
+
+
+@device.command()
+@name_argument
+@json_option
+@url_option
+@stop_on_error
+def show(name: str, as_json: bool, url: str) -> None:
+    """Show a device; with --json, its table too."""
+    with Client(url) as client:
+        found = client.device(name)
+    _print_device(found, as_json)
+
+
+@device.command()
+@name_argument
+@url_option
+@stop_on_error
+def delete(name: str, url: str) -> None:
+    """Delete a device. Searches that were started with it keep its table."""
+    with Client(url) as client:
+        client.delete_device(name)
+    Console().print(Text(f"device {name} deleted"))
+
+
+@device.command("list")
+@json_option
+@url_option
+@stop_on_error
+def list_devices(as_json: bool, url: str) -> None:
+    """List devices, and what was measured on them."""
+    with Client(url) as client:
+        listing = client.devices()
+    if as_json:
+        print_json(listing)
+    else:
+        Console().print(device_table(listing["devices"]))
+
+
+def _print_device(found: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        Console().print(device_facts(found))
 
 
 def _measured(space: str, resolution: int, threads: int, rounds: int, console: Console) -> DeviceTable:

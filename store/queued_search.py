@@ -14,6 +14,7 @@ from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.labels import label_rows
 from store.models import Search
+from store.search_device_tables import keep_table
 from store.states import SearchState
 from store.usage import add_usage
 from telemetry.ids import current_ids
@@ -57,6 +58,7 @@ def queue_search(
     if tenant_id is not None:
         search.tenant_id = tenant_id
     _add(session, search)
+    keep_table(session, search.id, config)
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
     events.append(session, search, EventKind.CREATED, moment, detail)
     return search

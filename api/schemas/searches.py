@@ -11,7 +11,13 @@ from pydantic import AliasPath, Field
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, View, mirrors
 from api.schemas.progress import ProgressView, QueueView
-from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView, NotSureView
+from api.schemas.result_parts import (
+    BaselineResultView,
+    CertificateView,
+    ClassResultView,
+    LatencyCheckView,
+    NotSureView,
+)
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import doubtful_labels, macs
 from autonl_core.spec.formats import NetworkFormat
@@ -96,8 +102,7 @@ class PretrainedStartView(View):
 @mirrors(
     SearchResult,
     # Of networks and test images there are many: GET /searches/{id}/trade-off has these, GET /comparison uses those.
-    # A service takes no limit of latency yet.
-    without={"checkpoint", "networks", "test_right", "latency_check"},
+    without={"checkpoint", "networks", "test_right"},
     types={
         "architecture": ArchitectureSummary,
         "stop_reason": StopReason,
@@ -108,6 +113,7 @@ class PretrainedStartView(View):
         "init": PretrainedStartView | None,
         "classes": list[ClassResultView],
         "not_sure": NotSureView | None,
+        "latency_check": LatencyCheckView | None,
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -125,6 +131,7 @@ class PretrainedStartView(View):
         "init": "null: the search started from random weights",
         "classes": "in the order of the logits; empty: an earlier version did not store them",
         "not_sure": "null: too few test images show where the network errs, or an earlier version made the result",
+        "latency_check": "null: the search does not limit latency",
     },
 )
 class ResultView(View):

@@ -12,7 +12,6 @@ from autonl_core.errors import DeviceTableError
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.device_table import Calibration, CalibrationNetwork, DeviceTable, distinct_blocks
-from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SpaceFamily
 
 ROUNDS = 40
@@ -34,7 +33,7 @@ class Measurement:
     @staticmethod
     def prepare(family: SpaceFamily, resolution: int, threads: int) -> Measurement:
         """Make and open all models. Raises SpaceError if the space does not serve the resolution."""
-        spaces = _spaces(family, resolution)
+        spaces = family.with_every_head(resolution, CLASSES[0])
         contents = {_EMPTY: empty_model(), _STEM: stem_model(spaces[0])}
         for space in spaces:
             for classes in CLASSES:
@@ -75,7 +74,7 @@ class Measurement:
         return self._calibrated(self._table(own_ns, timed.reference_ns), networks_ns)
 
     def _table(self, own_ns: dict[str, int], reference_ns: int) -> DeviceTable:
-        spaces = _spaces(self.family, self.resolution)
+        spaces = self.family.with_every_head(self.resolution, CLASSES[0])
         return DeviceTable(
             machine=table_machine(self.threads),
             space=self.family.name,
@@ -115,12 +114,6 @@ class Measurement:
         )
         calibration = table.calibration.model_copy(update={"networks": found})
         return table.model_copy(update={"calibration": calibration})
-
-
-def _spaces(family: SpaceFamily, resolution: int) -> list[SearchSpace]:
-    """The space with every head that a network of it may have."""
-    heads = (family.head_channels, *family.narrower_heads)
-    return [family.bind(resolution, CLASSES[0], head) for head in heads]
 
 
 def _ends(head_channels: int, classes: int) -> str:
