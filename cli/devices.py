@@ -28,7 +28,7 @@ name_argument = click.argument("name", metavar="NAME", help="name of the device"
 
 @click.group(cls=FullHelpGroup)
 def device() -> None:
-    """Measure a device; add, list, show and delete those that searches limit latency on."""
+    """Measure how long blocks take on this machine; add, list, show and delete devices that latency is limited on."""
 
 
 @device.command()

@@ -1,10 +1,30 @@
-"""Parts of the result of a search: its certificate, its baselines, its classes."""
+"""Parts of the result of a search: its formats, its certificate, its baselines, its classes."""
 
 from __future__ import annotations
 
 from api.schemas.base import View, mirrors
 from autonl_core.spec.not_sure import NotSure
-from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck, LatencyCheck
+from autonl_core.spec.result import (
+    BaselineResult,
+    Certificate,
+    ClassResult,
+    ConstraintCheck,
+    FormatParity,
+    LatencyCheck,
+)
+
+
+@mirrors(
+    FormatParity,
+    descriptions={
+        "correct": "correctly classified test images; null: it could not be evaluated",
+        "max_logit_diff": "largest difference of any logit from the safetensors file",
+        "disagreeing_images": "test images assigned to another class than by the safetensors file",
+        "withheld": "why the file is not available; null: it is",
+    },
+)
+class ParityView(View):
+    """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
 
 
 @mirrors(ConstraintCheck, descriptions={"name": "as in `constraints` of the search"})

@@ -17,17 +17,14 @@ from api.schemas.result_parts import (
     ClassResultView,
     LatencyCheckView,
     NotSureView,
+    ParityView,
 )
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import doubtful_labels, macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase
-from autonl_core.spec.result import (
-    NOISY_SPREAD_PCT,
-    FormatParity,
-    SearchResult,
-)
+from autonl_core.spec.result import NOISY_SPREAD_PCT, SearchResult
 from store import models
 from store.queue_places import QueuePlace
 from store.search_lists import SearchPage
@@ -62,19 +59,6 @@ class FileView(View):
     name: str = Field(validation_alias=AliasPath("path", "name"))
     sha256: str
     size_bytes: int
-
-
-@mirrors(
-    FormatParity,
-    descriptions={
-        "correct": "correctly classified test images; null: it could not be evaluated",
-        "max_logit_diff": "largest difference of any logit from the safetensors file",
-        "disagreeing_images": "test images assigned to another class than by the safetensors file",
-        "withheld": "why the file is not available; null: it is",
-    },
-)
-class ParityView(View):
-    """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
 
 
 @mirrors(ResolutionTrial, descriptions={"loss": "on validation images", "top1_pct": "on validation images"})

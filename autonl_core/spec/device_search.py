@@ -55,10 +55,15 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
             f"{resolution}; set resolution: {table.resolution} and search_space: {table.space}, or measure the device: "
             f"{measure_command(space, resolution, table.machine.threads)}"
         )
-    if (fault := next(faults_of(table), None)) is not None:
-        raise DeviceTableError(f"the device table {fault.detail}; {table.remeasure()}")
+    _require_all_parts(table)
     own = {"search_space": space, "resolution": resolution, "constraints": asked.on(table)}
     return config.model_copy(update=own)
+
+
+def _require_all_parts(table: DeviceTable) -> None:
+    """Raises DeviceTableError, naming the first fault of the table."""
+    if (fault := next(faults_of(table), None)) is not None:
+        raise DeviceTableError(f"the device table {fault.detail}; {table.remeasure()}")
 
 
 @dataclass(frozen=True)

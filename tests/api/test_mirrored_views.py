@@ -12,9 +12,8 @@ from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
 from api.schemas.progress import ProgressView
-from api.schemas.result_parts import BaselineResultView, CertificateView, LatencyCheckView, NotSureView
+from api.schemas.result_parts import BaselineResultView, CertificateView, LatencyCheckView, NotSureView, ParityView
 from api.schemas.searches import (
-    ParityView,
     PretrainedStartView,
     ResolutionTrialView,
     ResultView,
