@@ -114,6 +114,7 @@ def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)  # two searches with their bundles
 def test_a_search_within_a_latency_finds_the_network_of_one_without_a_service(stores: Stores, tmp_path: Path) -> None:
     table = made_up_table("tiny", 8)
     limits: dict[str, object] = {"constraints": {"latency_ms": 0.17, "device": "pixel"}}
