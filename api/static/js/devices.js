@@ -11,7 +11,7 @@ const TITLES = ["name", "space", "pixels", "networks, ms", "worst error", "measu
 export function showDevices(main) {
   document.title = "Devices · AutoNL";
   const list = h("section", { class: "part" });
-  const hint = h("p", { class: "hint" }, "Measured devices, on which a search can limit the latency of its network. Measure a machine on it: ",
+  const hint = h("p", { class: "hint" }, "Measured devices, on which a search can limit the latency of its network. On the machine that is to be measured: ",
     h("code", {}, "autonl device measure --space mobile-32 --resolution 32 --out table.json --add NAME"));
   replace(main, h("section", { class: "part" }, h("h1", {}, "Devices"), hint), list);
   const update = async () => {
