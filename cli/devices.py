@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,24 @@ def device() -> None:
 @click.option(
     "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise"
 )
+@click.option(
+    "--ssh", "host", metavar="HOST", help="measure this machine, as ssh names it; it needs python3 and onnxruntime"
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="the device table")
 @click.option("--add", "add_as", metavar="NAME", help="add it to the service too, as a device of this name")
 @json_option
 @url_option
 @stop_on_error
 def measure(
-    space: str, resolution: int, threads: int, rounds: int, out: Path, add_as: str | None, as_json: bool, url: str
+    space: str,
+    resolution: int,
+    threads: int,
+    rounds: int,
+    host: str | None,
+    out: Path,
+    add_as: str | None,
+    as_json: bool,
+    url: str,
 ) -> None:
     """Time every distinct block of a space on this machine, and random whole networks, and write the device table.
 
@@ -54,7 +66,7 @@ def measure(
 
     if add_as is not None:
         require_name(add_as)
-    table = _measured(space, resolution, threads, rounds, Console(stderr=True, quiet=as_json))
+    table = _measured(space, resolution, threads, rounds, host, Console(stderr=True, quiet=as_json))
     write_atomically(out, lambda path: path.write_text(table.to_text(), encoding="utf-8"))
     if as_json:
         print_json({"path": str(out), "sha256": table.sha256, **_errors(table)})
@@ -127,21 +139,34 @@ def _print_device(found: Mapping[str, Any], as_json: bool) -> None:
         Console().print(device_facts(found))
 
 
-def _measured(space: str, resolution: int, threads: int, rounds: int, console: Console) -> DeviceTable:
-    """The table of this machine, once it is known how long that takes. Raises CommandError."""
-    from autonl_core.device_table.measuring import Measurement
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Within the block, what keeps a device from being measured ends the command."""
     from autonl_core.errors import AutonlError
-    from autonl_core.spec.space_families import require_space
 
     try:
-        measurement = Measurement.prepare(require_space(space), resolution, threads)
-        models = len(measurement.models)
-        console.print(f"{models} models, {rounds} rounds: about {rounds * measurement.round_s():.0f} s")
+        yield
+    except AutonlError as error:
+        raise CommandError("The device cannot be measured", [str(error)]) from error
+
+
+def _measured(
+    space: str, resolution: int, threads: int, rounds: int, host: str | None, console: Console
+) -> DeviceTable:
+    """The table of this machine or of `host`, once it is known how long that takes. Raises CommandError."""
+    from autonl_core.device_table.measuring import Measurement
+    from autonl_core.device_table.over_ssh import MakeTimer, timers_on
+    from autonl_core.device_table.timing import OwnTimer
+    from autonl_core.spec.space_families import require_space
+
+    reached: AbstractContextManager[MakeTimer] = nullcontext(OwnTimer) if host is None else timers_on(host)
+    with _stopping(), reached as make_timer:
+        measurement = Measurement.prepare(require_space(space), resolution, threads, make_timer)
+        seconds = rounds * measurement.round_s()
+        console.print(f"{measurement.models} models, {rounds} rounds: about {seconds:.0f} s")
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("measuring", total=1.0)
             return measurement.run(rounds, lambda share: progress.update(task, completed=share))
-    except AutonlError as error:
-        raise CommandError("The device cannot be measured", [str(error)]) from error
 
 
 def _errors(table: DeviceTable) -> dict[str, float]:

@@ -92,6 +92,11 @@ def test_the_table_is_written_and_its_errors_are_said(tmp_path: Path) -> None:
     assert json.loads(out)["sha256"] == DeviceTable.read(file).sha256
 
 
+def test_a_machine_that_ssh_does_not_reach_is_named(tmp_path: Path) -> None:
+    code, _, error = measure(tmp_path / "table.json", "--space", "tiny", "--resolution", "8", "--ssh", "-v")
+    assert (code, "'-v' is no name of a machine" in error) == (2, True), error
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("service")
 def test_a_machine_is_measured_and_added_in_one_step(tmp_path: Path) -> None:
