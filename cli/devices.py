@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.text import Text
 
 from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.errors import CommandError
+from cli.named_things import delete_command, list_command, show_command
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import require_name
 from cli.render_devices import device_facts, device_table
@@ -95,43 +95,6 @@ def add(name: str, table: Path, as_json: bool, url: str) -> None:
     _print_device(added, as_json)
 
 
-@device.command()
-@name_argument
-@json_option
-@url_option
-@stop_on_error
-def show(name: str, as_json: bool, url: str) -> None:
-    """Show a device; with --json, its table too."""
-    with Client(url) as client:
-        found = client.device(name)
-    _print_device(found, as_json)
-
-
-@device.command()
-@name_argument
-@url_option
-@stop_on_error
-def delete(name: str, url: str) -> None:
-    """Delete a device. Searches that were started with it keep its table."""
-    with Client(url) as client:
-        client.delete_device(name)
-    Console().print(Text(f"device {name} deleted"))
-
-
-@device.command("list")
-@json_option
-@url_option
-@stop_on_error
-def list_devices(as_json: bool, url: str) -> None:
-    """List devices, and what was measured on them."""
-    with Client(url) as client:
-        listing = client.devices()
-    if as_json:
-        print_json(listing)
-    else:
-        Console().print(device_table(listing["devices"]))
-
-
 def _print_device(found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(found)
@@ -187,3 +150,19 @@ def _lines(table: DeviceTable, out: Path) -> list[str]:
         f"predicted within {errors['worst_held_out_pct']}% for {held_out} networks unknown to the calibration",
         f"predicted within {errors['worst_fitted_pct']}% for the other {len(taken_ms) - held_out}",
     ]
+
+
+device.add_command(
+    show_command(name_argument, Client.device, _print_device, "Show a device; with --json, its table too.")
+)
+device.add_command(
+    delete_command(
+        name_argument,
+        "device",
+        Client.delete_device,
+        "Delete a device. Searches that were started with it keep its table.",
+    )
+)
+device.add_command(
+    list_command(Client.devices, "devices", device_table, "List devices, and what was measured on them.")
+)
