@@ -40,7 +40,7 @@ def device() -> None:
     "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise"
 )
 @click.option(
-    "--ssh", "host", metavar="HOST", help="measure this machine, as ssh names it; it needs python3 and onnxruntime"
+    "--ssh", "host", metavar="HOST", help="measure another machine, named as for ssh: it needs python3 and onnxruntime"
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="the device table")
 @click.option("--add", "add_as", metavar="NAME", help="add it to the service too, as a device of this name")
