@@ -258,10 +258,10 @@ def _find_table(constraints: Constraints, stores: Stores) -> DeviceTable | Field
         if (constraints.device or constraints.device_table_sha256) is None:
             return None
         detail = "is required with a device, as 3.0; or leave the device out"
-        return FieldProblem(pointer="/constraints/latency_ms", code="missing", detail=detail)
+        return FieldProblem(pointer="/constraints/latency_ms", code="needs_latency", detail=detail)
     if constraints.device is None:
         detail = "is required with latency_ms: the name of a device, see GET /devices"
-        return FieldProblem(pointer="/constraints/device", code="missing", detail=detail)
+        return FieldProblem(pointer="/constraints/device", code="needs_device", detail=detail)
     try:
         return stores.devices.get(constraints.device).table
     except NotFound as error:

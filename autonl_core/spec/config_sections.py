@@ -60,7 +60,7 @@ class Constraints(Strict):
 
     latency_ms: float | None = Field(
         default=None,
-        gt=0,
+        ge=0.001,
         le=3_600_000,
         exclude_if=_is_none,
         description="of one image on `device`, by its device table",

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -32,8 +32,10 @@ _Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_
 _ArchString = Annotated[str, StringConstraints(max_length=10_000, pattern=_LINE)]
 _Key = Annotated[str, StringConstraints(max_length=100)]
 _Count = Annotated[str, StringConstraints(pattern="^[1-9][0-9]{0,5}$")]  # the keys of JSON are text
+_NO_OTHER_KEYS: dict[str, Any] = {"additionalProperties": False}
 _Took = Annotated[int, Field(ge=1, le=MAX_NS)]
 _Share = Annotated[int, Field(ge=0, le=MAX_NS)]  # of a network
+_ByClasses = Annotated[dict[_Count, _Share], Field(max_length=100, json_schema_extra=_NO_OTHER_KEYS)]
 
 
 class _Strict(BaseModel):
@@ -93,7 +95,7 @@ class DeviceTable(_Strict):
     resolution: int = Field(ge=1, le=10_000)
     reference_ns: _Took
     stem_ns: _Share
-    ends_ns: dict[_Count, Annotated[dict[_Count, _Share], Field(max_length=100)]] = Field(max_length=100)
+    ends_ns: dict[_Count, _ByClasses] = Field(max_length=100, json_schema_extra=_NO_OTHER_KEYS)
     blocks_ns: dict[_Key, _Share] = Field(max_length=MAX_BLOCKS)
     calibration: Calibration
 
