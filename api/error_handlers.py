@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from api import model_problems, problems, quota_problems
+from api import device_problems, model_problems, problems, quota_problems
 from api.problems import ProblemError, ProblemType
 from api.schemas.problems import FieldProblem, Problem
 from autonl_core.errors import DatasetUnavailable, OtherVersion
@@ -24,6 +24,7 @@ from store.errors import (
     ComputeSpent,
     DatasetExists,
     DatasetInUse,
+    DeviceExists,
     IdempotencyConflict,
     NotFound,
     PageTokenError,
@@ -31,6 +32,7 @@ from store.errors import (
     StateConflict,
     StoreError,
     TooManyAliases,
+    TooManyDevices,
     TooManyWebhooks,
     WeightSetExists,
     WeightSetInUse,
@@ -65,6 +67,8 @@ _TYPE_BY_STORE_ERROR: Mapping[type[StoreError], ProblemType] = {
     DatasetInUse: problems.DATASET_IN_USE,
     WeightSetExists: problems.WEIGHTS_EXIST,
     WeightSetInUse: problems.WEIGHTS_IN_USE,
+    DeviceExists: device_problems.DEVICE_EXISTS,
+    TooManyDevices: device_problems.TOO_MANY_DEVICES,
     CannotRollBack: model_problems.CANNOT_ROLL_BACK,
     TooManyAliases: model_problems.TOO_MANY_ALIASES,
     TooManyWebhooks: problems.TOO_MANY_WEBHOOKS,

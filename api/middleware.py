@@ -18,11 +18,13 @@ from api.origins import require_own
 from api.problems import ProblemError
 from api.request_record import RequestRecord
 from api.upload_detection import detect_upload, is_upload
+from autonl_core.spec.device_table import MAX_BLOCKS
 from store.settings import Settings
 from telemetry.metrics import RequestMetrics
 
 log = logging.getLogger("autonl.api")
 _MAX_BODY_VALUES = 1000  # no request has a tenth of it
+_LARGE_JSON = {"/devices": (1 << 20, 2 * MAX_BLOCKS)}  # bytes and values: a table has a time for every block of a space
 VERSION = "/v1"  # the prefix under which the paths of the API are kept stable: docs/stability.md
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -83,7 +85,8 @@ class RequestMiddleware:
             if is_upload(scope):
                 receive = LimitedBody(receive, self.max_upload_bytes[scope["path"]])
             else:
-                receive = LimitedBody(receive, self.max_body_bytes, _MAX_BODY_VALUES)
+                limits = _LARGE_JSON.get(scope["path"], (self.max_body_bytes, _MAX_BODY_VALUES))
+                receive = LimitedBody(receive, *limits)
             await self.app(scope, receive, send)
         except ProblemError as refusal:  # of this layer; those of routes are handled there
             await problem_response(Request(scope), refusal)(scope, receive, send)

@@ -225,7 +225,7 @@ PAYLOAD_TOO_LARGE = declare(
     "Body too large",
     "Only an archive, sent to /datasets, and weights, sent to /weights, may be large, as application/zip, "
     "application/octet-stream or without a Content-Type. The limits are settings: AUTONL_MAX_UPLOAD_BYTES, "
-    "AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES.",
+    "AUTONL_MAX_WEIGHTS_BYTES, AUTONL_MAX_BODY_BYTES. A device table, sent to /devices, has at most a megabyte.",
     "the body is larger than 1,048,576 bytes",
 )
 RANGE_NOT_SATISFIABLE = declare(

@@ -14,8 +14,18 @@ from api.error_handlers import SEND_AS_JSON, field_problems
 from api.problems import ProblemError
 from api.schemas.problems import FieldProblem
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import BudgetError, ConstraintError, ParentError, SpaceError, WeightSetError
+from autonl_core.errors import (
+    BudgetError,
+    ConstraintError,
+    DeviceTableError,
+    ParentError,
+    SpaceError,
+    WeightSetError,
+)
 from autonl_core.spec.config import AUTO_INIT, NO_INIT, PARENT_INIT, SearchConfig
+from autonl_core.spec.config_sections import NO_CONSTRAINTS, Constraints
+from autonl_core.spec.device_search import with_device_table
+from autonl_core.spec.device_table import DeviceTable
 from autonl_core.spec.export_extras import refusal, unavailable
 from autonl_core.spec.feasibility import check_baseline, resolve_space
 from autonl_core.spec.recipe import require_weights, settle
@@ -132,18 +142,31 @@ def _validate_valid_fields(body: InvalidBody, stores: Stores) -> _Refusal:
             search = _resolve(SearchRequest.model_validate(valid), stores)
         except ValidationError as error:  # valid fields that contradict each other
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            return _Refusal([*field_problems(found, source="body"), *_of_names(valid, stores)[1]])
+            return _Refusal([*field_problems(found, source="body"), *_of_names(valid, stores).unknown])
         return search if isinstance(search, _Refusal) else _Refusal([])
-    return _Refusal(_of_names(valid, stores)[1])
+    return _Refusal(_of_names(valid, stores).unknown)
 
 
-def _of_names(fields: Mapping[str, Any], stores: Stores) -> tuple[DatasetSpec | None, list[FieldProblem]]:
-    """The dataset that valid fields of a body name, and the names of which there is nothing that is ready."""
+@dataclass(frozen=True)
+class _Named:
+    """The dataset and the device table that a body names, as far as it does, and names of nothing that is ready."""
+
+    dataset: DatasetSpec | None
+    table: DeviceTable | None
+    unknown: list[FieldProblem]
+
+
+def _of_names(fields: Mapping[str, Any], stores: Stores) -> _Named:
+    """What valid fields of a body name."""
     found = []
     dataset = _find_dataset(fields["dataset"], stores) if "dataset" in fields else None
+    table = _find_table(Constraints.model_validate(fields.get("constraints", NO_CONSTRAINTS)), stores)
     if isinstance(dataset, FieldProblem):
         found.append(dataset)
         dataset = None
+    if isinstance(table, FieldProblem):
+        found.append(table)
+        table = None
     space, init = fields.get("search_space"), fields.get("init", AUTO_INIT)
     try:
         if space is not None:
@@ -155,19 +178,23 @@ def _of_names(fields: Mapping[str, Any], stores: Stores) -> tuple[DatasetSpec | 
             require_weights(init, stores.weight_sets.ready())
     except WeightSetError as error:
         found.append(FieldProblem(pointer="/init", code="weights_unfit", detail=str(error)))
-    return dataset, found
+    return _Named(dataset, table, found)
 
 
 def _resolve(asked: SearchConfig, stores: Stores) -> ValidSearch | _Refusal:
-    dataset, unknown = _of_names(dict(asked), stores)
-    if dataset is None or unknown:
-        return _Refusal(unknown)
+    named = _of_names(dict(asked), stores)
+    dataset = named.dataset
+    if dataset is None or named.unknown:
+        return _Refusal(named.unknown)
     try:
+        asked = with_device_table(asked, dataset, named.table)
         config = settle(asked, dataset, stores.weight_sets.ready(), stores.supernets.parent)
         space = resolve_space(config, dataset)
         unfit = _validate_other_budgets(config, dataset)
         if unfit is not None:
             return unfit
+    except DeviceTableError as error:
+        return _Refusal([FieldProblem(pointer="/constraints/device", code="device_unfit", detail=str(error))])
     except ParentError as error:
         pointer = "/parent" if asked.parent is not None else "/init"
         return _Refusal([FieldProblem(pointer=pointer, code="parent_unfit", detail=str(error))])
@@ -223,6 +250,22 @@ def _validate_formats(config: SearchConfig, stores: Stores) -> list[FieldProblem
         )
         for name, extra in missing.items()
     ]
+
+
+def _find_table(constraints: Constraints, stores: Stores) -> DeviceTable | FieldProblem | None:
+    """The table of the device that the constraints limit latency on; None: they do not limit it."""
+    if constraints.latency_ms is None:
+        if (constraints.device or constraints.device_table_sha256) is None:
+            return None
+        detail = "is required with a device, as 3.0; or leave the device out"
+        return FieldProblem(pointer="/constraints/latency_ms", code="needs_latency", detail=detail)
+    if constraints.device is None:
+        detail = "is required with latency_ms: the name of a device, see GET /devices"
+        return FieldProblem(pointer="/constraints/device", code="needs_device", detail=detail)
+    try:
+        return stores.devices.get(constraints.device).table
+    except NotFound as error:
+        return FieldProblem(pointer="/constraints/device", code="unknown_device", detail=str(error))
 
 
 def _find_dataset(name: str, stores: Stores) -> DatasetSpec | FieldProblem:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec
 
-from autonl import input_operations, model_operations, search_operations, webhook_operations
+from autonl import device_operations, input_operations, model_operations, search_operations, webhook_operations
 from autonl.awaiting import AwaitingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -63,6 +63,10 @@ class AsyncClient(AwaitingCaller):
     list_weights = _awaited(input_operations.list_weights)
     wait_for_weights = _awaited(input_operations.wait_for_weights)
     delete_weights = _awaited(input_operations.delete_weights)
+    add_device = _awaited(device_operations.add_device)
+    device = _awaited(device_operations.device)
+    devices = _awaited(device_operations.devices)
+    delete_device = _awaited(device_operations.delete_device)
     models = _awaited(model_operations.models)
     model = _awaited(model_operations.model)
     alias = _awaited(model_operations.alias)

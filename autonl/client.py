@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Concatenate, ParamSpec
 
-from autonl import input_operations, model_operations, search_operations, webhook_operations
+from autonl import device_operations, input_operations, model_operations, search_operations, webhook_operations
 from autonl.blocking import BlockingCaller
 from autonl.steps import Call, Iteration, T
 
@@ -67,6 +67,10 @@ class Client(BlockingCaller):
     list_weights = _blocking(input_operations.list_weights)
     wait_for_weights = _blocking(input_operations.wait_for_weights)
     delete_weights = _blocking(input_operations.delete_weights)
+    add_device = _blocking(device_operations.add_device)
+    device = _blocking(device_operations.device)
+    devices = _blocking(device_operations.devices)
+    delete_device = _blocking(device_operations.delete_device)
     models = _blocking(model_operations.models)
     model = _blocking(model_operations.model)
     alias = _blocking(model_operations.alias)

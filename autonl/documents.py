@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 ARCHIVE_TYPE = "application/zip"
 WEIGHTS_TYPE = "application/octet-stream"
-_JSON_TYPE = "application/json"
+JSON_TYPE = "application/json"
 _UPLOAD_S = 600.0  # the service makes gigabytes durable before it answers
 
 
@@ -53,9 +53,7 @@ def write(method: str, path: str, body: Mapping[str, Any] | None = None) -> Call
     if body is None:
         return parsed((yield from send(Request(method, path, headers=headers))))
     content = json.dumps(body).encode()
-    return parsed(
-        (yield from send(Request(method, path, headers=headers | {"Content-Type": _JSON_TYPE}, body=content)))
-    )
+    return parsed((yield from send(Request(method, path, headers=headers | {"Content-Type": JSON_TYPE}, body=content))))
 
 
 def delete(path: str) -> Call[None]:
@@ -65,7 +63,7 @@ def delete(path: str) -> Call[None]:
         require_ok(reply)
 
 
-def _upload(path: str, params: Params, content: Upload, content_type: str) -> Call[Document]:
+def upload(path: str, params: Params, content: Upload, content_type: str) -> Call[Document]:
     headers = {"Content-Type": content_type, KEY_HEADER: _new_key()}
     return parsed((yield from send(Request("POST", path, params, headers, content, timeout_s=_UPLOAD_S))))
 
@@ -162,7 +160,7 @@ def events(search_id: str, after: int = 0) -> Call[Document]:
 
 
 def _events_after(path: str, after: int) -> Call[Document]:
-    return parsed((yield from send(Request("GET", path, {"after": after}, {"Accept": _JSON_TYPE}))))
+    return parsed((yield from send(Request("GET", path, {"after": after}, {"Accept": JSON_TYPE}))))
 
 
 def events_path(search_id: str) -> str:
@@ -197,7 +195,7 @@ def register_dataset(name: str, path: str, **reading: str) -> Call[Document]:
 
 def upload_dataset(name: str, archive: Path, on_sent: Callable[[int], None], **reading: str) -> Call[Document]:
     """Upload a zip archive; `on_sent` is called with the number of bytes sent so far."""
-    return _upload("/datasets", {"name": name, **reading}, Upload(archive, on_sent), ARCHIVE_TYPE)
+    return upload("/datasets", {"name": name, **reading}, Upload(archive, on_sent), ARCHIVE_TYPE)
 
 
 def correct_dataset(source: str, name: str, leave_out: Sequence[str], relabel: Mapping[str, str]) -> Call[Document]:
@@ -227,7 +225,7 @@ def upload_weights(
     name: str, file: Path, on_sent: Callable[[int], None], **stated: str | float | None
 ) -> Call[Document]:
     """Upload a file of weights with what is stated about it; `on_sent` gets the number of bytes sent so far."""
-    return _upload("/weights", {"name": name, **stated}, Upload(file, on_sent), WEIGHTS_TYPE)
+    return upload("/weights", {"name": name, **stated}, Upload(file, on_sent), WEIGHTS_TYPE)
 
 
 def delete_weights(name: str) -> Call[None]:

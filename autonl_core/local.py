@@ -106,8 +106,7 @@ def _search(options: argparse.Namespace) -> int:
         other = for_budget(config, "first", budget_macs)
         _run(options, other, dataset, options.out / str(budget_macs), options.out / SUPERNET_NAME)
     for repeat in other_seeds(config, "first"):
-        limited = repeat.model_copy(update={"constraints": config.constraints})  # with its device table
-        _run(options, limited, dataset, options.out / f"seed-{repeat.seed}")
+        _run(options, repeat, dataset, options.out / f"seed-{repeat.seed}")
     return 0
 
 

@@ -24,7 +24,8 @@ import torch
 
 from autonl_core.bundle.files import model
 from autonl_core.bundle.formats import prepare_graph
-from autonl_core.device_table.timing import Model, time_models
+from autonl_core.device_table.timer import Model
+from autonl_core.device_table.timing import time_models
 from autonl_core.export.formats.onnx import open_onnx, save_onnx
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec

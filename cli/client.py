@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from autonl import documents, model_documents
+from autonl import device_documents, documents, model_documents
 from autonl.errors import AutonlError, ConnectionFailed, DownloadFailed, Refused
 from autonl.retries import patiently
 from autonl.states import RESTING_STATES
@@ -151,6 +151,18 @@ class Client:
 
     def delete_weights(self, name: str) -> None:
         self._run(documents.delete_weights(name))
+
+    def devices(self) -> Document:
+        return self._run(device_documents.devices())
+
+    def device(self, name: str) -> Document:
+        return self._run(device_documents.device(name))
+
+    def add_device(self, name: str, file: Path) -> Document:
+        return self._run(device_documents.add_device(name, file))
+
+    def delete_device(self, name: str) -> None:
+        self._run(device_documents.delete_device(name))
 
     def add_webhook(self, url: str, kinds: Sequence[str], description: str) -> Document:
         return self._run(documents.add_webhook(url, kinds, description))

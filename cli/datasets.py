@@ -17,6 +17,7 @@ from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.correction_files import read_classes, read_names
 from cli.errors import PackingError
+from cli.named_things import delete_command, list_command, show_command
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import pack, require_name
 from cli.render import dataset_report, dataset_table
@@ -121,43 +122,6 @@ def read(name: str, layout: str | None, duplicates: str | None, as_json: bool, u
     _print_dataset(dataset, as_json)
 
 
-@dataset.command()
-@name_argument
-@json_option
-@url_option
-@stop_on_error
-def show(name: str, as_json: bool, url: str) -> None:
-    """Show a dataset and what its check found. Exit code 1 if it is unusable."""
-    with Client(url) as client:
-        dataset = client.dataset(name)
-    _print_dataset(dataset, as_json)
-
-
-@dataset.command()
-@name_argument
-@url_option
-@stop_on_error
-def delete(name: str, url: str) -> None:
-    """Delete a dataset: uploaded images are removed; a folder or archive registered in place is left untouched."""
-    with Client(url) as client:
-        client.delete_dataset(name)
-    Console().print(Text(f"dataset {name} deleted"))
-
-
-@dataset.command("list")
-@json_option
-@url_option
-@stop_on_error
-def list_datasets(as_json: bool, url: str) -> None:
-    """List datasets and their state."""
-    with Client(url) as client:
-        listing = client.datasets()
-    if as_json:
-        print_json(listing)
-    else:
-        Console().print(dataset_table(listing["datasets"]))
-
-
 def _reading(layout: str | None, duplicates: str | None) -> dict[str, str]:
     """How the files are to be read, as far as the user says so."""
     given = {"layout": layout, "duplicates": duplicates}
@@ -201,3 +165,22 @@ def _print_dataset(dataset: Mapping[str, Any], as_json: bool) -> None:
             )
     if dataset["state"] == "invalid":
         raise click.exceptions.Exit(INVALID)
+
+
+dataset.add_command(
+    show_command(
+        name_argument,
+        Client.dataset,
+        _print_dataset,
+        "Show a dataset and what its check found. Exit code 1 if it is unusable.",
+    )
+)
+dataset.add_command(
+    delete_command(
+        name_argument,
+        "dataset",
+        Client.delete_dataset,
+        "Delete a dataset: uploaded images are removed; a folder or archive registered in place is left untouched.",
+    )
+)
+dataset.add_command(list_command(Client.datasets, "datasets", dataset_table, "List datasets and their state."))

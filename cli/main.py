@@ -81,7 +81,7 @@ COMMANDS = (
     LazyCommand(
         "device",
         "cli.devices:device",
-        "Measure how long the blocks of a search space take on this machine, for searches that limit latency.",
+        "Measure how long blocks take on this machine; add, list, show and delete devices that latency is limited on.",
     ),
     LazyCommand(
         "estimate",

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from autonl_core.wording.counts import counted
+from autonl_core.wording.latencies import latency_text
 from cli.accuracies import validation_text
 from cli.render import fact_table, pct, share_done, short_macs, state_text
 from cli.waiting import queue_text, time_left
@@ -103,6 +104,7 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("MACs", f"{architecture['macs']:,} of {result['flops_budget']:,} ({result['slack_pct']:.2f}% unused)"),
         ("parameters", f"{architecture['params']:,}"),
         *_constraints(result["certificate"]),
+        *_latency(result.get("latency_check")),
         ("test top-1", f"{pct(architecture['test_top1_pct'])} {correct}"),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
@@ -118,6 +120,14 @@ def _constraints(certificate: Mapping[str, Any] | None) -> list[tuple[str, Rende
     """What the network has of what is limited besides MACs."""
     checks = (certificate or {}).get("constraints", ())  # an earlier service limits nothing else
     return [(check["name"], f"{check['achieved']:,} of {check['at_most']:,} allowed") for check in checks]
+
+
+def _latency(check: Mapping[str, Any] | None) -> list[tuple[str, RenderableType]]:
+    """The latency on the device that it is limited for; an earlier service knows no devices."""
+    if check is None:
+        return []
+    text = latency_text(check["predicted_ms"], check["at_most_ms"], check["measured_ms"], check["not_measured"])
+    return [("latency", Text(f"{text}, on {check['device']}"))]
 
 
 def _by_class(classes: Sequence[Mapping[str, Any]]) -> Text:

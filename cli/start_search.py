@@ -34,6 +34,8 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
     metavar="NAME:AMOUNT",
     help="another limit, of params, weights_bytes or peak_activation_bytes, as in params:2M; repeatable",
 )
+@click.option("--latency-ms", type=float, help="most milliseconds of one image on the --device")
+@click.option("--device", help="that --latency-ms is for, see `autonl device list`")
 @click.option(
     "--config",
     "-c",
@@ -72,6 +74,8 @@ def search(
     dataset: str | None,
     budget: tuple[str, ...],
     constraint: tuple[str, ...],
+    latency_ms: float | None,
+    device: str | None,
     config: Path | None,
     seed: int | None,
     repeat: int | None,
@@ -97,7 +101,8 @@ def search(
     options |= {"search_space": space, "init": init, "algorithm": algorithm, "baselines": list(baseline) or None}
     options |= {"priority": priority, "resource_class": resource_class, "max_compute_s": max_compute_s}
     body |= {name: value for name, value in options.items() if value is not None}
-    body = _with_added(body, "constraints", constraints_of(constraint))
+    latency = {"latency_ms": latency_ms, "device": device}
+    body = _with_added(body, "constraints", constraints_of(constraint) | latency)
     body = _with_added(body, "labels", labels_of(label))
     body = _with_added(body, "export", {"formats": list(formats) or None})
     body = _with_added(body, "card", {"licence": licence, "authors": list(author) or None})

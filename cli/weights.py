@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from cli.client import Client
 from cli.commands import FullHelpGroup
 from cli.errors import PackingError
+from cli.named_things import delete_command, list_command, show_command
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import require_name
 from cli.render_weights import weights_facts, weights_table
@@ -59,43 +59,6 @@ def add(name: str, path: Path, no_wait: bool, as_json: bool, url: str, **stated:
     _print_weights(added, as_json)
 
 
-@weights.command()
-@name_argument
-@json_option
-@url_option
-@stop_on_error
-def show(name: str, as_json: bool, url: str) -> None:
-    """Show weights and what their check found. Exit code 1 if they cannot be used."""
-    with Client(url) as client:
-        found = client.weights(name)
-    _print_weights(found, as_json)
-
-
-@weights.command()
-@name_argument
-@url_option
-@stop_on_error
-def delete(name: str, url: str) -> None:
-    """Delete uploaded weights."""
-    with Client(url) as client:
-        client.delete_weights(name)
-    Console().print(Text(f"weights {name} deleted"))
-
-
-@weights.command("list")
-@json_option
-@url_option
-@stop_on_error
-def list_weights(as_json: bool, url: str) -> None:
-    """List weights, the built-in ones first, and their state."""
-    with Client(url) as client:
-        listing = client.list_weights()
-    if as_json:
-        print_json(listing)
-    else:
-        Console().print(weights_table(listing["weights"]))
-
-
 def _print_weights(found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(found)
@@ -103,3 +66,19 @@ def _print_weights(found: Mapping[str, Any], as_json: bool) -> None:
         Console().print(weights_facts(found))
     if found["state"] == "refused":
         raise click.exceptions.Exit(REFUSED)
+
+
+weights.add_command(
+    show_command(
+        name_argument,
+        Client.weights,
+        _print_weights,
+        "Show weights and what their check found. Exit code 1 if they cannot be used.",
+    )
+)
+weights.add_command(delete_command(name_argument, "weights", Client.delete_weights, "Delete uploaded weights."))
+weights.add_command(
+    list_command(
+        Client.list_weights, "weights", weights_table, "List weights, the built-in ones first, and their state."
+    )
+)

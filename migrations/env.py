@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, event, text
 
+from store import device_rows as _device_rows  # noqa: F401
 from store.db import Database
 from store.model_registry import rows as _promotion_rows  # noqa: F401
 from store.models import Search

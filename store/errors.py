@@ -14,8 +14,10 @@ StoreError
 ├── StartChanged         what a search starts from was deleted since the caller read it
 ├── WeightSetExists      a weight set name is taken by other content
 ├── WeightSetInUse       a weight set is built in
+├── DeviceExists         a device name is taken by another table
 ├── CannotRollBack       an alias of a model stands for something else by now, or has nothing to go back to
 ├── TooManyAliases       a tenant has as many aliases of models as are possible
+├── TooManyDevices       a tenant has as many devices as are possible
 ├── TooManyWebhooks      a tenant has as many webhooks as are possible
 ├── LeaseLost            the writer no longer owns the search; it must stop and write nothing
 │   └── LeaseLapsed      for now: its beats were late, and its supervisor may still take the search back
@@ -109,12 +111,20 @@ class WeightSetInUse(StoreError):
     """The weight set cannot be deleted: it is built in."""
 
 
+class DeviceExists(StoreError):
+    """The device name is taken, and its table is another one."""
+
+
 class CannotRollBack(StoreError):
     """The alias of a model stands for something else since the caller read it, or has nothing to go back to."""
 
 
 class TooManyAliases(StoreError):
     """There are as many aliases of models as are possible; remove one first."""
+
+
+class TooManyDevices(StoreError):
+    """There are as many devices as are possible; delete one first."""
 
 
 class TooManyWebhooks(StoreError):

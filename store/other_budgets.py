@@ -9,17 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.several_budgets import for_budget
 from store import events
 from store.models import Search
 from store.queued_search import queue_search
+from store.search_device_tables import stored_config
 
 
 def queue_other_budgets(session: Session, first: Search, moment: datetime) -> None:
     """Queue a search for each other budget of `first`, whose row this transaction must have locked; each only once."""
-    config = SearchConfig.stored(first.config)
+    config = stored_config(session, first)
     if not config.other_budgets:
         return
     queued = {search.config["flops_budget"] for search in _of_family(session, first.id, config.flops_budgets)}

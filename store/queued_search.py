@@ -14,6 +14,7 @@ from autonl_core.spec.event_kinds import EventKind
 from store import events
 from store.labels import label_rows
 from store.models import Search
+from store.search_device_tables import keep_table
 from store.states import SearchState
 from store.usage import add_usage
 from telemetry.ids import current_ids
@@ -56,15 +57,16 @@ def queue_search(
     )
     if tenant_id is not None:
         search.tenant_id = tenant_id
-    _add(session, search)
+    _add(session, search, config)
     detail = {"dataset": dataset.name, "flops_budget": config.flops_budget}
     events.append(session, search, EventKind.CREATED, moment, detail)
     return search
 
 
-def _add(session: Session, search: Search) -> None:
-    """With its labels, and counted as used."""
+def _add(session: Session, search: Search, config: SearchConfig) -> None:
+    """With its device table and its labels, and counted as used."""
     session.add(search)
     session.flush()
+    keep_table(session, search.id, config)
     add_usage(session, search.tenant_id, search.created_at, searches=1)
     session.add_all(label_rows(search, search.labels))

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from autonl_core.spec.config import MAX_PRIORITY
 from store.db import Database, now
+from store.device_rows import DeviceRow
 from store.errors import NotFound, QuotaExceeded
 from store.models import Artifact, Dataset, Search, Supernet, WeightSetRow
 from store.settings import Settings
@@ -34,7 +35,7 @@ class TenantLimits(BaseModel):
 
     queued: int = Field(ge=0, description="queued searches")
     running: int = Field(ge=0, description="searches that run at once")
-    stored_bytes: int = Field(ge=0, description="bytes of datasets, weights and artifacts")
+    stored_bytes: int = Field(ge=0, description="bytes of datasets, weights, device tables and artifacts")
     compute_s_per_day: int = Field(ge=0, description="CPU seconds of searches in a day in UTC")
     compute_s_per_month: int = Field(ge=0, description="the same in a calendar month")
     event_streams: int = Field(ge=0, description="event streams that one API process keeps open")
@@ -154,11 +155,11 @@ def compute_since(session: Session, first: date, tenant_id: str | None = None) -
 
 
 def stored_bytes(session: Session) -> int:
-    """Bytes of the datasets, weights, artifacts and supernets of the tenant of the session."""
+    """Bytes of the datasets, weights, device tables, artifacts and supernets of the tenant of the session."""
     own = Search.tenant_id == tenant_of(session)
     uploads = [
         select(func.sum(table.size_bytes)).where(table.tenant_id == tenant_of(session))
-        for table in (Dataset, WeightSetRow)
+        for table in (Dataset, WeightSetRow, DeviceRow)
     ]
     results = [
         select(func.sum(table.size_bytes)).join(Search, Search.id == table.search_id).where(own)

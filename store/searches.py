@@ -30,6 +30,7 @@ from store.page_tokens import MAX_PAGE_SIZE
 from store.queued_search import queue_search
 from store.quotas import require_searches
 from store.repeats import all_repeats, queue_repeats
+from store.search_device_tables import stored_config
 from store.search_lists import SearchFilter, SearchPage, list_searches
 from store.settings import Settings
 from store.shown_searches import ShownSearch, ShownVersion, read_shown, read_version
@@ -89,6 +90,16 @@ class SearchStore:
         """The search. Raises NotFound."""
         with self._database.read_scope() as session:
             return _get(session, search_id)
+
+    def config(self, search: Search) -> SearchConfig:
+        """The configuration of a search, with its device table if it limits latency.
+
+        Raises:
+            OtherVersion: another version of this program stored it.
+            DeviceTableError: it has not the device table that it was accepted with.
+        """
+        with self._database.read_scope() as session:
+            return stored_config(session, search)
 
     def version(self, search_id: str) -> ShownVersion:
         """The version of what GET shows of a search. Raises NotFound."""

@@ -16,6 +16,7 @@ from store.dataset_checks import DatasetCheckStore
 from store.dataset_files import DatasetFiles
 from store.datasets import DatasetStore
 from store.db import Database
+from store.devices import DeviceStore
 from store.events import EventStore
 from store.file_places import FilePlaces, open_file_places
 from store.keys import KeyStore
@@ -79,6 +80,7 @@ class Stores:
     checks: DatasetCheckStore
     weight_sets: WeightSetStore
     weight_checks: WeightCheckStore
+    devices: DeviceStore
     webhooks: WebhookStore
     webhook_feed: WebhookFeed
     webhook_sending: WebhookSendingStore
@@ -139,6 +141,7 @@ def _stores(settings: Settings, database: Database, places: FilePlaces, tenant_i
         checks=DatasetCheckStore(database, settings),
         weight_sets=WeightSetStore(database, WeightFiles(weights, reserve_bytes), settings),
         weight_checks=WeightCheckStore(database, settings),
+        devices=DeviceStore(database, settings),
         webhooks=WebhookStore(database),
         webhook_feed=WebhookFeed(database),
         webhook_sending=WebhookSendingStore(database),

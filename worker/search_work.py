@@ -50,6 +50,7 @@ def load_work(stores: Stores, lease: Lease) -> SearchWork:
     Raises:
         WeightSetError, ParentError: what the search starts from is gone.
         OtherVersion: another version of this program stored the search.
+        DeviceTableError: the search has not the device table that it was accepted with.
         LeaseLost: a newer attempt has taken over.
     """
     settings = stores.settings
@@ -59,7 +60,7 @@ def load_work(stores: Stores, lease: Lease) -> SearchWork:
     saved = retry_while_unavailable(lambda: stores.updates.run_states(lease.search_id))
     if ranks.leads:  # before run states are fetched, which an earlier attempt could still replace
         retry_while_unavailable(lambda: stores.run_states.take_over(lease))
-    config = SearchConfig.stored(search.config)
+    config = retry_while_unavailable(lambda: stores.searches.config(search))
     folder = _folder_of_rank(Workspace(settings, lease.search_id).attempt_dir(lease.fence), ranks)
     crashes = retry_while_unavailable(lambda: _memory_crashes(stores, lease))
     return SearchWork(

@@ -41,7 +41,7 @@ from autonl_core.datasets.file_kinds import kind_of
 from autonl_core.datasets.layouts.grammar import AUTO
 from autonl_core.datasets.spec import DuplicatesRule
 from autonl_core.datasets.zip_archive import EMPTY_FIRST_BYTES, FIRST_BYTES
-from autonl_core.spec.config import Name
+from autonl_core.spec.name_field import Name
 from store.datasets import Added, ReadAs, sheets_folder
 from store.page_tokens import MAX_PAGE_SIZE
 from store.states import DatasetState

@@ -17,7 +17,7 @@ from api.checkpoint_files import CHECKPOINT_RESPONSES, Asked, checkpoint_respons
 from api.dependencies import PlainText
 from api.openapi_responses import header_schemas, problem_responses
 from api.schemas.models import ModelHistoryView, ModelList, PromotionBody, PromotionView, RollbackBody
-from autonl_core.spec.config import Name
+from autonl_core.spec.name_field import Name
 
 ModelName = Annotated[PlainText, Path(description="name of a model")]
 AliasName = Annotated[PlainText, Path(description="name of an alias of the model")]

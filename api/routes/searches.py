@@ -30,9 +30,10 @@ from api.search_responses import SearchResponses
 from api.search_tags import versions_in
 from api.search_validation import SearchBody, ValidSearch, validate_search
 from autonl_core.spec.auto_start import feasible_for_auto
-from autonl_core.spec.config import AUTO_INIT, Name, SearchConfig
+from autonl_core.spec.config import AUTO_INIT, SearchConfig
 from autonl_core.spec.feasibility import feasible_macs, resolutions_of
 from autonl_core.spec.labels import MAX_LABELS, LabelText, read_label
+from autonl_core.spec.name_field import Name
 from store.errors import DatasetChanged, SearchChanged, StartChanged, TooManyLabels
 from store.models import Search
 from store.page_tokens import MAX_PAGE_SIZE

@@ -22,7 +22,8 @@ from api.schemas.weights import WeightSetList, WeightSetView
 from api.upload_detection import WEIGHTS_TYPE, is_upload
 from api.uploads import UploadKind, receive
 from autonl_core.errors import WeightSetError
-from autonl_core.spec.config import AUTO_INIT, NO_INIT, Name, PublishedName
+from autonl_core.spec.config import AUTO_INIT, NO_INIT, PublishedName
+from autonl_core.spec.name_field import Name
 from autonl_core.spec.names import NAME_PATTERN
 from autonl_core.spec.weight_set import IMAGENET, Normalisation, WeightSetDetails
 from store.json_values import plain_text

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from autonl_core.datasets.corrections import Correction
-from autonl_core.spec.config import Name
+from autonl_core.spec.name_field import Name
 
 _MAX_IMAGES = 100_000
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]

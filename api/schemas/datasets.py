@@ -15,8 +15,8 @@ from autonl_core.datasets.layouts.pattern import HELP as PATTERN_HELP
 from autonl_core.datasets.layouts.pattern import MAX_LENGTH
 from autonl_core.datasets.spec import DuplicatesRule, dataset_kinds
 from autonl_core.errors import DatasetError
-from autonl_core.spec.config import Name
 from autonl_core.spec.feasibility import MAX_RESOLUTION, MIN_RESOLUTION
+from autonl_core.spec.name_field import Name
 from store.datasets import DatasetEntry
 from store.states import DatasetState
 

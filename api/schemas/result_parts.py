@@ -1,10 +1,30 @@
-"""Parts of the result of a search: its certificate, its baselines, its classes."""
+"""Parts of the result of a search: its formats, its certificate, its baselines, its classes."""
 
 from __future__ import annotations
 
 from api.schemas.base import View, mirrors
 from autonl_core.spec.not_sure import NotSure
-from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck
+from autonl_core.spec.result import (
+    BaselineResult,
+    Certificate,
+    ClassResult,
+    ConstraintCheck,
+    FormatParity,
+    LatencyCheck,
+)
+
+
+@mirrors(
+    FormatParity,
+    descriptions={
+        "correct": "correctly classified test images; null: it could not be evaluated",
+        "max_logit_diff": "largest difference of any logit from the safetensors file",
+        "disagreeing_images": "test images assigned to another class than by the safetensors file",
+        "withheld": "why the file is not available; null: it is",
+    },
+)
+class ParityView(View):
+    """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
 
 
 @mirrors(ConstraintCheck, descriptions={"name": "as in `constraints` of the search"})
@@ -19,6 +39,20 @@ class ConstraintCheckView(View):
 )
 class CertificateView(View):
     """MACs of one image, counted from the nodes of the exported graph alone."""
+
+
+@mirrors(
+    LatencyCheck,
+    descriptions={
+        "device": "processor, threads and version of ONNX Runtime, in words",
+        "at_most_ms": "`constraints.latency_ms` of the search",
+        "predicted_ms": "by the device table",
+        "measured_ms": "on the device; null: the network was exported on another one",
+        "not_measured": "why it was not; null: it was",
+    },
+)
+class LatencyCheckView(View):
+    """The latency of the network on the device that the search limits it for: one image, float32, ONNX Runtime."""
 
 
 @mirrors(

@@ -11,17 +11,20 @@ from pydantic import AliasPath, Field
 from api.schemas.architectures import ArchitectureSummary
 from api.schemas.base import CountingRule, View, mirrors
 from api.schemas.progress import ProgressView, QueueView
-from api.schemas.result_parts import BaselineResultView, CertificateView, ClassResultView, NotSureView
+from api.schemas.result_parts import (
+    BaselineResultView,
+    CertificateView,
+    ClassResultView,
+    LatencyCheckView,
+    NotSureView,
+    ParityView,
+)
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import doubtful_labels, macs
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import Phase
-from autonl_core.spec.result import (
-    NOISY_SPREAD_PCT,
-    FormatParity,
-    SearchResult,
-)
+from autonl_core.spec.result import NOISY_SPREAD_PCT, SearchResult
 from store import models
 from store.queue_places import QueuePlace
 from store.search_lists import SearchPage
@@ -58,19 +61,6 @@ class FileView(View):
     size_bytes: int
 
 
-@mirrors(
-    FormatParity,
-    descriptions={
-        "correct": "correctly classified test images; null: it could not be evaluated",
-        "max_logit_diff": "largest difference of any logit from the safetensors file",
-        "disagreeing_images": "test images assigned to another class than by the safetensors file",
-        "withheld": "why the file is not available; null: it is",
-    },
-)
-class ParityView(View):
-    """The network in one format, evaluated on the whole test split by a process without AutoNL's code."""
-
-
 @mirrors(ResolutionTrial, descriptions={"loss": "on validation images", "top1_pct": "on validation images"})
 class ResolutionTrialView(View):
     """A uniform network within the budget, at one resolution, after a short training."""
@@ -96,8 +86,7 @@ class PretrainedStartView(View):
 @mirrors(
     SearchResult,
     # Of networks and test images there are many: GET /searches/{id}/trade-off has these, GET /comparison uses those.
-    # A service takes no limit of latency yet.
-    without={"checkpoint", "networks", "test_right", "latency_check"},
+    without={"checkpoint", "networks", "test_right"},
     types={
         "architecture": ArchitectureSummary,
         "stop_reason": StopReason,
@@ -108,6 +97,7 @@ class PretrainedStartView(View):
         "init": PretrainedStartView | None,
         "classes": list[ClassResultView],
         "not_sure": NotSureView | None,
+        "latency_check": LatencyCheckView | None,
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -125,6 +115,7 @@ class PretrainedStartView(View):
         "init": "null: the search started from random weights",
         "classes": "in the order of the logits; empty: an earlier version did not store them",
         "not_sure": "null: too few test images show where the network errs, or an earlier version made the result",
+        "latency_check": "null: the search does not limit latency",
     },
 )
 class ResultView(View):

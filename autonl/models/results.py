@@ -105,6 +105,18 @@ class NotSure:
 
 
 @dataclass(frozen=True)
+class LatencyCheck:
+    """The latency of the network on the device that the search limits it for: one image, float32, ONNX Runtime."""
+
+    device: str  # in words
+    device_table_sha256: str
+    at_most_ms: float
+    predicted_ms: float
+    measured_ms: float | None  # None: the network was exported on another machine
+    not_measured: str | None  # why
+
+
+@dataclass(frozen=True)
 class Result:
     """What a search produced. `files` are by format; `parity` includes formats that are withheld."""
 
@@ -132,3 +144,4 @@ class Result:
     classes: tuple[ClassResult, ...]
     not_sure: NotSure | None
     layer_times_ms: Mapping[str, float]
+    latency_check: LatencyCheck | None = None  # None: latency is not limited, or a service of an earlier version

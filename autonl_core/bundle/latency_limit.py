@@ -35,7 +35,8 @@ def check_latency(
 
 def measured_ns(onnx_file: Path, table: DeviceTable, rounds: int, between: Callable[[], None] = lambda: None) -> int:
     """Nanoseconds of one image with this file, beside the reference of the table, so that the two compare."""
-    from autonl_core.device_table.timing import Model, time_models  # loads runtimes, which few searches need here
+    from autonl_core.device_table.timer import Model  # loads runtimes, which few searches need here
+    from autonl_core.device_table.timing import time_models
 
     threads = table.machine.threads
     timed = time_models([Model(onnx_file.read_bytes(), threads)], threads, rounds, lambda share: between())

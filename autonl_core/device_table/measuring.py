@@ -1,18 +1,19 @@
-"""From a search space to the device table of this machine."""
+"""From a search space to the device table of a machine."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autonl_core.device_table.calibration import calibration_networks, fit
 from autonl_core.device_table.parts import block_model, empty_model, ends_model, network_model, stem_model
-from autonl_core.device_table.timing import Model, OnRound, table_machine, time_models
+from autonl_core.device_table.timer import OnRound, Timed
+from autonl_core.device_table.timing import OwnTimer, Timer, table_machine
 from autonl_core.errors import DeviceTableError
 from autonl_core.spec import arch_string
 from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.device_table import Calibration, CalibrationNetwork, DeviceTable, distinct_blocks
-from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import SpaceFamily
 
 ROUNDS = 40
@@ -23,18 +24,33 @@ _EMPTY, _STEM = "empty", "stem"
 
 @dataclass(frozen=True)
 class Measurement:
-    """Models that are ready to be timed: parts of the networks of a space, and whole ones."""
+    """Models that are ready to be timed: parts of the networks of a space, and whole ones.
+
+    Args:
+        parts: their names, in the order of the models, which those of the networks follow.
+    """
 
     family: SpaceFamily
     resolution: int
     threads: int
-    parts: dict[str, Model]
-    networks: dict[ArchSpec, Model]
+    parts: Sequence[str]
+    networks: Sequence[ArchSpec]
+    timer: Timer
 
     @staticmethod
-    def prepare(family: SpaceFamily, resolution: int, threads: int) -> Measurement:
-        """Make and open all models. Raises SpaceError if the space does not serve the resolution."""
-        spaces = _spaces(family, resolution)
+    def prepare(
+        family: SpaceFamily,
+        resolution: int,
+        threads: int,
+        make_timer: Callable[[Sequence[bytes], int], Timer] = OwnTimer,
+    ) -> Measurement:
+        """Make all models and hand them to a timer.
+
+        Raises:
+            SpaceError: the space does not serve the resolution.
+            DeviceTableError: the machine of the timer cannot be reached.
+        """
+        spaces = family.with_every_head(resolution, CLASSES[0])
         contents = {_EMPTY: empty_model(), _STEM: stem_model(spaces[0])}
         for space in spaces:
             for classes in CLASSES:
@@ -42,45 +58,40 @@ class Measurement:
         for key, (block, in_size) in distinct_blocks(spaces[0]).items():
             contents[key] = block_model(block, in_size, family.padding)
         networks = calibration_networks(spaces, FITTED + HELD_OUT)
-        return Measurement(
-            family,
-            resolution,
-            threads,
-            {name: Model(content, threads) for name, content in contents.items()},
-            {arch: Model(network_model(arch), threads) for arch in networks},
-        )
+        timer = make_timer([*contents.values(), *map(network_model, networks)], threads)
+        return Measurement(family, resolution, threads, tuple(contents), tuple(networks), timer)
 
     @property
-    def models(self) -> list[Model]:
-        return [*self.parts.values(), *self.networks.values()]
+    def models(self) -> int:
+        return len(self.parts) + len(self.networks)
 
     def round_s(self) -> float:
-        """How long one round takes, by a first one, which also warms up."""
+        """How long one round takes, by a first one, which also warms up. Raises DeviceTableError as `run` does."""
         began = time.perf_counter()
-        time_models(self.models, self.threads, 1)
+        self.timer.time(1)
         return time.perf_counter() - began
 
     def run(self, rounds: int = ROUNDS, on_round: OnRound = lambda share: None) -> DeviceTable:
         """Time everything, and calibrate.
 
         Raises:
-            DeviceTableError: whole networks take nothing like the sum of their parts.
+            DeviceTableError: whole networks take nothing like the sum of their parts, or the machine went away.
         """
-        timed = time_models(self.models, self.threads, rounds, on_round)
+        timed = self.timer.time(rounds, on_round)
         measured = timed.times_ns()
         parts_ns = dict(zip(self.parts, measured, strict=False))
         idle_ns = parts_ns[_EMPTY]
         own_ns = {name: max(0, took - idle_ns) for name, took in parts_ns.items()}
         networks_ns = dict(zip(self.networks, measured[len(self.parts) :], strict=True))
-        return self._calibrated(self._table(own_ns, timed.reference_ns), networks_ns)
+        return self._calibrated(self._table(own_ns, timed), networks_ns)
 
-    def _table(self, own_ns: dict[str, int], reference_ns: int) -> DeviceTable:
-        spaces = _spaces(self.family, self.resolution)
+    def _table(self, own_ns: dict[str, int], timed: Timed) -> DeviceTable:
+        spaces = self.family.with_every_head(self.resolution, CLASSES[0])
         return DeviceTable(
-            machine=table_machine(self.threads),
+            machine=table_machine(self.threads, timed),
             space=self.family.name,
             resolution=self.resolution,
-            reference_ns=reference_ns,
+            reference_ns=timed.reference_ns,
             stem_ns=own_ns[_STEM],
             ends_ns={
                 str(space.head_channels): {
@@ -115,12 +126,6 @@ class Measurement:
         )
         calibration = table.calibration.model_copy(update={"networks": found})
         return table.model_copy(update={"calibration": calibration})
-
-
-def _spaces(family: SpaceFamily, resolution: int) -> list[SearchSpace]:
-    """The space with every head that a network of it may have."""
-    heads = (family.head_channels, *family.narrower_heads)
-    return [family.bind(resolution, CLASSES[0], head) for head in heads]
 
 
 def _ends(head_channels: int, classes: int) -> str:

@@ -6,7 +6,6 @@ listed, not just the first. Defaults suit about ten thousand small images; docs/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -17,7 +16,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from autonl_core.errors import OtherVersion
 from autonl_core.registry import Named, Registry
@@ -35,22 +33,10 @@ from autonl_core.spec.config_sections import (
 )
 from autonl_core.spec.config_versions import unused_new_settings, without_retired
 from autonl_core.spec.macs_text import Macs
+from autonl_core.spec.name_field import Name, in_words
 from autonl_core.spec.names import NAME_PATTERN, NAME_RULE
 from autonl_core.spec.zoo import ZOO
 
-
-def _in_words(pattern: str, rule: str) -> AfterValidator:
-    """Refuses what does not match `pattern`, by `rule`; Pydantic's own message would show the pattern."""
-
-    def check(text: str) -> str:
-        if re.fullmatch(pattern.strip("^$"), text) is None:
-            raise PydanticCustomError("string_pattern_mismatch", "{rule}", {"rule": rule})
-        return text
-
-    return AfterValidator(check)
-
-
-Name = Annotated[str, _in_words(NAME_PATTERN, NAME_RULE), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 AUTO_INIT, NO_INIT = "auto", "none"  # reserved: no weight set has these names
 MAX_SEED = 2**31 - 1
 MAX_PRIORITY = 5
@@ -65,9 +51,7 @@ _INIT_RULE = (
     f"is auto, none, the name of a weight set, or {PARENT_INIT} followed by the id of a finished search; {NAME_RULE}"
 )
 ResourceClass = Literal["any", "cpu", "gpu"]
-Init = Annotated[
-    str, _in_words(_INIT_PATTERN, _INIT_RULE), WithJsonSchema({"type": "string", "pattern": _INIT_PATTERN})
-]
+Init = Annotated[str, in_words(_INIT_PATTERN, _INIT_RULE), WithJsonSchema({"type": "string", "pattern": _INIT_PATTERN})]
 # Of their files: no algorithm is imported, and with it the tensor code, only to know its name.
 ALGORITHM_NAMES = Registry[Named]("autonl_core.supernet.algorithms", "algorithm").names()
 

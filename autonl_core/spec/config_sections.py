@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from autonl_core.spec.device_table import NS_PER_MS, DeviceTable
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, FORMATS_BY_EXTRA, ExportFormat
 from autonl_core.spec.macs_text import Amount
+from autonl_core.spec.name_field import Name
 
 CardLine = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
@@ -58,17 +58,25 @@ class Constraints(Strict):
         "in place",
     )
 
-    # Not in the schema: a service has no device tables yet, and `SearchRequest` refuses both.
-    latency_ms: SkipJsonSchema[float | None] = Field(
+    latency_ms: float | None = Field(
         default=None,
-        gt=0,
+        ge=0.001,
         le=3_600_000,
         exclude_if=_is_none,
-        description="of one image on the device of a device table, as `python -m autonl_core search --device-table` "
-        "reads it",
+        description="of one image on `device`, by its device table",
     )
-    device_table_sha256: SkipJsonSchema[str | None] = Field(
-        default=None, exclude_if=_is_none, description="of the content of that table; set with it"
+    device: Name | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="name of the device that `latency_ms` is for, see GET /devices. A search without a service takes "
+        "the table that it is given, whatever this says",
+    )
+    device_table_sha256: str | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        pattern="^[0-9a-f]{64}$",
+        description="of the content of the device table, set when the search is accepted; one that is asked for has "
+        "to be that of the device",
     )
     _table: DeviceTable | None = PrivateAttr(default=None)
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import DeviceTableError
+from autonl_core.errors import DeviceTableError, SpaceError
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.config_sections import Constraints
+from autonl_core.spec.constraints import measures_of
 from autonl_core.spec.device_table import DeviceTable, distinct_blocks, measure_command
 from autonl_core.spec.feasibility import resolution_of
+from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import require_space, spaces_made_for
+
+_LEAST_CLASSES = 2
 
 
 def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceTable | None) -> SearchConfig:
@@ -47,15 +55,57 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
             f"{resolution}; set resolution: {table.resolution} and search_space: {table.space}, or measure the device: "
             f"{measure_command(space, resolution, table.machine.threads)}"
         )
-    _require_all_parts(table, len(dataset.classes))
+    _require_all_parts(table)
     own = {"search_space": space, "resolution": resolution, "constraints": asked.on(table)}
     return config.model_copy(update=own)
 
 
-def _require_all_parts(table: DeviceTable, num_classes: int) -> None:
-    """Whether the table has every part of its space. Raises DeviceTableError naming one that it lacks."""
-    family = require_space(table.space)
-    for head_channels in (family.head_channels, *family.narrower_heads):
-        table.fixed_ns(head_channels, num_classes)
-    for block, in_size in distinct_blocks(family.bind(table.resolution, num_classes)).values():
-        table.block_ns(block, in_size)
+def _require_all_parts(table: DeviceTable) -> None:
+    """Raises DeviceTableError, naming the first fault of the table."""
+    if (fault := next(faults_of(table), None)) is not None:
+        raise DeviceTableError(f"the device table {fault.detail}; {table.remeasure()}")
+
+
+@dataclass(frozen=True)
+class TableFault:
+    """Why no search can go by a device table: where in its JSON, and what, as the end of "the device table ..."."""
+
+    place: tuple[str, ...]
+    detail: str
+
+
+def faults_of(table: DeviceTable) -> Iterator[TableFault]:
+    """Everything that keeps a well-formed device table from being one of its space in this version."""
+    try:
+        family = require_space(table.space)
+    except SpaceError as error:
+        yield TableFault(("space",), f"is of another space: {error}")
+        return
+    try:
+        spaces = family.with_every_head(table.resolution, _LEAST_CLASSES)
+    except SpaceError as error:
+        yield TableFault(("resolution",), f"is of another resolution: {error}")
+        return
+    heads = {str(space.head_channels) for space in spaces}
+    blocks = distinct_blocks(spaces[0]).keys()
+    parts = [
+        *_other_parts("ends_ns", "a head of {} channels", heads, table.ends_ns.keys()),
+        *_other_parts("blocks_ns", "block {!r}", blocks, table.blocks_ns.keys()),
+    ]
+    yield from parts
+    if not parts and _fastest_ns(table, spaces) <= 0:
+        yield TableFault(("calibration", "overhead_ns"), "says that the fastest network takes no time")
+
+
+def _other_parts(field: str, part: str, needed: Set[str], given: Set[str]) -> Iterator[TableFault]:
+    for key in sorted(needed - given):
+        yield TableFault((field, key), f"has no time of {part.format(key)}")
+    for key in sorted(given - needed):
+        yield TableFault((field, key), f"has a time of {part.format(key)}, which the space does not have")
+
+
+def _fastest_ns(table: DeviceTable, spaces: Sequence[SearchSpace]) -> int:
+    """What the fastest network takes of spaces that differ in nothing but their heads."""
+    heads_ns = [table.fixed_ns(space.head_channels, space.num_classes) for space in spaces]
+    least_ns = measures_of(Constraints(latency_ms=1.0).on(table))["latency_ms"].least_of(spaces[0])
+    return least_ns - heads_ns[0] + min(heads_ns)

@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from autonl_core.errors import DeviceTableError
 from autonl_core.spec.arch import ArchSpec, BlockSpec
@@ -22,6 +22,20 @@ from autonl_core.spec.macs import block_sizes
 from autonl_core.spec.search_space import SearchSpace
 
 NS_PER_MS = 1_000_000
+MAX_NS = 3_600 * 1_000 * NS_PER_MS  # nothing that is measured takes an hour
+MAX_BLOCKS = 10_000
+_MAX_SCALE = 1_000.0
+
+# Bounded, and without characters that no database stores: tables come from machines that a service does not know.
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+_Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
+_ArchString = Annotated[str, StringConstraints(max_length=10_000, pattern=_LINE)]
+_Key = Annotated[str, StringConstraints(max_length=100)]
+_Count = Annotated[str, StringConstraints(pattern="^[1-9][0-9]{0,5}$")]  # the keys of JSON are text
+_NO_OTHER_KEYS: dict[str, Any] = {"additionalProperties": False}
+_Took = Annotated[int, Field(ge=1, le=MAX_NS)]
+_Share = Annotated[int, Field(ge=0, le=MAX_NS)]  # of a network
+_ByClasses = Annotated[dict[_Count, _Share], Field(max_length=100, json_schema_extra=_NO_OTHER_KEYS)]
 
 
 class _Strict(BaseModel):
@@ -31,18 +45,18 @@ class _Strict(BaseModel):
 class TableMachine(_Strict):
     """Where, when and with what was measured."""
 
-    processor: str
-    threads: int = Field(ge=1)
-    onnxruntime: str
-    date: str = Field(description="UTC, as 2026-11-28")
+    processor: _Line
+    threads: int = Field(ge=1, le=10_000)
+    onnxruntime: _Line
+    date: _Line = Field(description="UTC, as 2026-11-28")
 
 
 class CalibrationNetwork(_Strict):
     """A whole network that was timed, and what the table says of it."""
 
-    arch_string: str
-    measured_ns: int = Field(ge=1)
-    predicted_ns: int = Field(ge=1)
+    arch_string: _ArchString
+    measured_ns: _Took
+    predicted_ns: _Took
     held_out: bool = Field(description="whether the calibration did not see it")
 
     @property
@@ -54,9 +68,9 @@ class CalibrationNetwork(_Strict):
 class Calibration(_Strict):
     """A network takes `overhead_ns` + `scale` * the sum of its parts, by a fit to whole networks."""
 
-    overhead_ns: float
-    scale: float = Field(gt=0)
-    networks: tuple[CalibrationNetwork, ...] = Field(strict=False)
+    overhead_ns: float = Field(ge=-MAX_NS, le=MAX_NS)
+    scale: float = Field(gt=0, le=_MAX_SCALE)
+    networks: tuple[CalibrationNetwork, ...] = Field(strict=False, max_length=100)
 
     def worst_pct(self, *, held_out: bool) -> float:
         """The largest error, in % of what was measured, of the networks that were fitted or of those held out."""
@@ -77,18 +91,18 @@ class DeviceTable(_Strict):
 
     version: Literal[1] = 1
     machine: TableMachine
-    space: str
-    resolution: int = Field(ge=1)
-    reference_ns: int = Field(ge=1)
-    stem_ns: int = Field(ge=0)
-    ends_ns: dict[str, dict[str, int]]
-    blocks_ns: dict[str, int]
+    space: _Line
+    resolution: int = Field(ge=1, le=10_000)
+    reference_ns: _Took
+    stem_ns: _Share
+    ends_ns: dict[_Count, _ByClasses] = Field(max_length=100, json_schema_extra=_NO_OTHER_KEYS)
+    blocks_ns: dict[_Key, _Share] = Field(max_length=MAX_BLOCKS)
     calibration: Calibration
 
     @model_validator(mode="after")
     def _has_ends(self) -> Self:
         for head, by_classes in self.ends_ns.items():
-            if len(by_classes) < 2 or not all(map(str.isdecimal, (head, *by_classes))):
+            if len(by_classes) < 2:
                 raise ValueError(f"ends_ns: head {head!r} needs times for two numbers of classes or more")
         return self
 
@@ -132,12 +146,17 @@ class DeviceTable(_Strict):
     @staticmethod
     def read(path: Path) -> DeviceTable:
         """Raises DeviceTableError, naming what is wrong with the file; OSError if it cannot be read."""
+        return DeviceTable.parse(path.read_bytes(), path.name)
+
+    @staticmethod
+    def parse(content: bytes | str, name: str) -> DeviceTable:
+        """Raises DeviceTableError, naming what is wrong with the content of `name`."""
         try:
-            return DeviceTable.model_validate_json(path.read_bytes())
+            return DeviceTable.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"])) or "the file"
-            raise DeviceTableError(f"{path.name} is no device table: {place}: {first['msg']}") from error
+            raise DeviceTableError(f"{name} is no device table: {place}: {first['msg']}") from error
 
     def to_text(self) -> str:
         """The content of a file that `read` reads."""

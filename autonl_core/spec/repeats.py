@@ -25,7 +25,8 @@ def other_seeds(first: SearchConfig, first_id: str) -> Iterator[SearchConfig]:
     """The searches that repeat `first`, which has the id `first_id`; a repeat has none itself."""
     if first.repeat_of is None:
         for seed in range(first.seed + 1, first.seed + first.repeat):
-            yield SearchConfig.model_validate({**first.to_json(), "seed": seed, "repeat_of": first_id})
+            repeat = SearchConfig.model_validate({**first.to_json(), "seed": seed, "repeat_of": first_id})
+            yield repeat.model_copy(update={"constraints": first.constraints})  # with their device table
 
 
 def first_of_repeats(config: SearchConfig, search_id: str) -> str | None:

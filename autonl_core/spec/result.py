@@ -14,6 +14,7 @@ from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart
 from autonl_core.spec.progress import ArchitectureRecord
+from autonl_core.wording.latencies import latency_text
 
 NOISY_SPREAD_PCT = 25.0  # latencies that spread further were disturbed by other work
 StopReason = Literal["converged", "collapsed"]
@@ -88,10 +89,7 @@ class LatencyCheck:
     @property
     def text(self) -> str:
         """Predicted and measured, in words."""
-        measured = f"not measured: {self.not_measured}"
-        if self.measured_ms is not None:
-            measured = f"{self.measured_ms:.3f} ms measured"
-        return f"{self.predicted_ms:.3f} ms predicted of {self.at_most_ms:g} ms allowed, {measured}"
+        return latency_text(self.predicted_ms, self.at_most_ms, self.measured_ms, self.not_measured)
 
 
 @dataclass(frozen=True)

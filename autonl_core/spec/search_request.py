@@ -7,7 +7,6 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from autonl_core.spec.config import AUTO_INIT, Init, SearchConfig
-from autonl_core.spec.config_sections import Constraints
 from autonl_core.spec.labels import Labels
 
 
@@ -43,16 +42,6 @@ class SearchRequest(SearchConfig):
     )
 
     repeat_of: None = Field(default=None, description="set by the service in the searches that `repeat` starts")
-
-    @field_validator("constraints", mode="after")
-    @classmethod
-    def _limits_no_latency(cls, constraints: Constraints) -> Constraints:
-        if constraints.latency_ms is not None or constraints.device_table_sha256 is not None:
-            raise ValueError(
-                "latency_ms and device_table_sha256 are for searches without a service, which has no device tables: "
-                "python -m autonl_core search --device-table FILE; leave them out"
-            )
-        return constraints
 
     @model_validator(mode="after")
     def _begins_with_its_budget(self) -> Self:

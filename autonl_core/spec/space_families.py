@@ -52,6 +52,11 @@ class SpaceFamily:
             raise SpaceError(f"search space {self.name!r} does not serve {resolution} pixels; {_served()}")
         return _bind(self, resolution, num_classes, head_channels or self.head_channels)
 
+    def with_every_head(self, resolution: int, num_classes: int) -> list[SearchSpace]:
+        """The same with each head that a result may have, the widest first. Raises SpaceError as `bind` does."""
+        heads = (self.head_channels, *self.narrower_heads)
+        return [self.bind(resolution, num_classes, head_channels) for head_channels in heads]
+
 
 @lru_cache(maxsize=256)  # what it costs to count MACs over all options is then paid once
 def _bind(family: SpaceFamily, resolution: int, num_classes: int, head_channels: int) -> SearchSpace:

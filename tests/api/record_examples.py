@@ -25,6 +25,7 @@ from store.settings import Settings
 from store.stores import Stores, open_stores
 from tests.api.http_service import check_datasets, check_weights, finish, run_to_success, serving
 from tests.autonl.test_input_operations import class_folders
+from tests.autonl_core.device_tables import made_up_table
 from tests.servers import broker_url, free_port
 from tests.store import sample_rows as samples
 from tests.store.sample_epochs import history, report
@@ -107,6 +108,10 @@ def record(recorder: Recorder, settings: Settings, stores: Stores, folder: Path)
         check_weights(settings)
     weights = call("list_weights", "GET", "/weights")["weights"]
     call("get_weights", "GET", f"/weights/{weights[0]['name']}")
+    for _ in range(2):  # stored, then known
+        call("add_device", "POST", "/devices?name=pixel", made_up_table("tiny", 8).model_dump(mode="json"))
+    call("get_device", "GET", "/devices/pixel")
+    call("list_devices", "GET", "/devices")
     call("list_search_spaces", "GET", "/search-spaces?resolution=96")
     call("list_baselines", "GET", "/baselines?flops_budget=40M")
     call("explain_problem", "GET", "/problems/budget-infeasible")

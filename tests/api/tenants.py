@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -22,6 +23,7 @@ from autonl_core.spec.zoo import ZOO
 from store.keys import ALL_SCOPES, Scope
 from store.stores import Stores
 from tests.api.http_service import WITHOUT_TLS, check_datasets, check_weights, run_to_success, start
+from tests.autonl_core.device_tables import made_up_table
 from tests.store import sample_rows as samples
 
 
@@ -65,7 +67,7 @@ class Content:
 
     search_id: str
     arch_id: str
-    name: str  # of a dataset and of a weight set
+    name: str  # of a dataset, of a weight set and of a device
     key_id: str
     webhook_id: str
     delivery_id: str
@@ -96,11 +98,16 @@ def weights() -> bytes:
     return save({name: value.contiguous() for name, value in network.state_dict().items()})
 
 
+def device_table(scale: float = 1.25) -> dict[str, Any]:
+    return made_up_table("tiny", 8, scale).model_dump(mode="json")
+
+
 def fill(client: httpx.Client, stores: Stores, folder: Path) -> Content:
     """Give the tenant of `client` something of every kind; `stores` are those of workers."""
     name = "honeycomb"
     client.post("/datasets", params={"name": name}, content=pictures()).raise_for_status()
     client.post("/weights", params={"name": name, "arch": "mobilenet_v2"}, content=weights()).raise_for_status()
+    client.post("/devices", params={"name": name}, json=device_table(scale=1.5)).raise_for_status()
     check_datasets(stores.settings)
     check_weights(stores.settings)
     search_id = start(client, card={"authors": ["Queen"]})

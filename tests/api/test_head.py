@@ -10,6 +10,7 @@ import pytest
 
 from store.stores import Stores
 from tests.api.http_service import run_to_success, start
+from tests.autonl_core.device_tables import made_up_table
 
 NEW_IN_EACH_RESPONSE = {"date", "x-request-id"}
 
@@ -28,6 +29,7 @@ def test_every_path_that_has_get_has_head(client: httpx.Client, stores: Stores, 
     arch_id = client.get(f"/searches/{search_id}").json()["best"]["arch_id"]
     webhook_id = client.post("/webhooks", json={"url": "https://hooks.example/"}).json()["id"]
     delivery_id = client.post(f"/webhooks/{webhook_id}/test").json()["id"]
+    client.post("/devices", params={"name": "digits"}, json=made_up_table("tiny", 8).model_dump(mode="json"))
     client.put("/models/products/aliases/prod", json={"search_id": search_id}).raise_for_status()
     values = {
         "webhook_id": webhook_id,

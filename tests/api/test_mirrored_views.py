@@ -12,9 +12,8 @@ from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
 from api.schemas.progress import ProgressView
-from api.schemas.result_parts import BaselineResultView, CertificateView, NotSureView
+from api.schemas.result_parts import BaselineResultView, CertificateView, LatencyCheckView, NotSureView, ParityView
 from api.schemas.searches import (
-    ParityView,
     PretrainedStartView,
     ResolutionTrialView,
     ResultView,
@@ -25,7 +24,7 @@ from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
 from autonl_core.spec.progress import ArchitectureRecord, Progress
-from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, SearchResult
+from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, LatencyCheck, SearchResult
 from autonl_core.spec.weight_set import Normalisation, WeightProblem
 
 MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
@@ -34,13 +33,14 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (CertificateView, Certificate, set()),
     (DatasetProblemView, DatasetProblem, set()),
     (DatasetReportView, DatasetReport, set()),
+    (LatencyCheckView, LatencyCheck, set()),
     (LightNLView, LightNLSpec, set()),
     (NotSureView, NotSure, set()),
     (ParityView, FormatParity, set()),
     (PretrainedStartView, PretrainedStart, set()),
     (ProgressView, Progress, set()),
     (ResolutionTrialView, ResolutionTrial, set()),
-    (ResultView, SearchResult, {"checkpoint", "networks", "test_right", "latency_check"}),
+    (ResultView, SearchResult, {"checkpoint", "networks", "test_right"}),
     (NormalisationView, Normalisation, set()),
     (WeightProblemView, WeightProblem, set()),
 ]

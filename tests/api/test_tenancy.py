@@ -21,16 +21,17 @@ from store.keys import Scope
 from store.settings import Settings
 from store.stores import Stores
 from tests.api.http_service import check_datasets, serving
-from tests.api.tenants import Content, api_routes, fill, needs_a_key, new_key, pictures, signed_in
+from tests.api.tenants import Content, api_routes, device_table, fill, needs_a_key, new_key, pictures, signed_in
 
 BODIES: dict[str, dict[str, Any]] = {
     "/searches": {"dataset": "digits", "flops_budget": "400k"},
     "/keys": {"name": "mine"},
     "/webhooks": {"url": "https://hooks.example/"},
+    "/devices": device_table(),
     "/datasets/{name}/corrections": {"name": "better", "leave_out": ["cat/0.png"]},
     "/models/{model}/aliases/{alias}/rollback": {"number": 1},
 }
-QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}}
+QUERIES = {"/weights": {"name": "mine"}, "/datasets": {"name": "mine"}, "/devices": {"name": "mine"}}
 COMPARISON = "/comparison"  # names searches in its query
 NO_ID = "0123456789abcdef"
 ABSENT = Content(NO_ID, NO_ID, "nothing", "0123456789ab", NO_ID, NO_ID, "no-model", "no-alias", marks=())
@@ -105,6 +106,7 @@ def everything_of(client: httpx.Client, content: Content) -> dict[str, object]:
         f"/datasets/{content.name}",
         f"/datasets/{content.name}/sheets/0",
         f"/weights/{content.name}",
+        f"/devices/{content.name}",
         f"/models/{content.model}",
         f"/models/{content.model}/aliases/{content.alias}/checkpoint",
         "/keys",
@@ -152,6 +154,8 @@ def test_lists_counts_and_places_are_of_one_tenant(
     missing = ants.post("/searches", json=BODIES["/searches"] | {"dataset": "honeycomb", "init": "honeycomb"})
     assert missing.status_code == 422
     assert "the existing ones are: digits" in missing.text
+    limit = {"constraints": {"latency_ms": 0.3, "device": "honeycomb"}}
+    assert "no device 'honeycomb'; there is none yet" in ants.post("/searches", json=BODIES["/searches"] | limit).text
     parent = ants.post(
         "/searches", json=BODIES["/searches"] | {"parent": bees.get("/searches").json()["searches"][0]["id"]}
     )

@@ -7,6 +7,7 @@ import inspect
 from autonl import (
     AsyncClient,
     Client,
+    device_operations,
     input_operations,
     model_operations,
     search_operations,
@@ -25,7 +26,7 @@ def test_both_clients_have_the_same_methods() -> None:
     assert methods(Client) == methods(AsyncClient)
     defined = {
         name
-        for module in (input_operations, model_operations, search_operations, webhook_operations)
+        for module in (device_operations, input_operations, model_operations, search_operations, webhook_operations)
         for name, value in inspect.getmembers(module, inspect.isfunction)
         if name[0] != "_" and value.__module__ == module.__name__
     }

@@ -24,7 +24,15 @@ from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.progress import ArchitectureRecord, Progress
-from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, FormatParity, ResultFile, SearchResult
+from autonl_core.spec.result import (
+    BaselineResult,
+    Certificate,
+    ClassResult,
+    FormatParity,
+    LatencyCheck,
+    ResultFile,
+    SearchResult,
+)
 from store.artifacts import StoredFile
 from store.leases import Lease
 from store.stores import Stores
@@ -79,6 +87,7 @@ def full_result(test_top1_pct: float = 95.82, *, seed: int = 0) -> SearchResult:
         layer_times_ms=_layer_times_ms(found),
         networks=_measured(),
         not_sure=NotSure(below=0.45, test_images=25, test_correct=11),
+        latency_check=LatencyCheck("a phone, 1 thread", _SHA256, 0.3, 0.2871, None, "it was exported elsewhere"),
         classes=tuple(
             ClassResult(str(digit), 143 + digit % 3, 36, 36 - digit // 3, 36 - digit // 4) for digit in range(10)
         ),

@@ -1,4 +1,4 @@
-"""A service with something in every view of the page: searches in all states, datasets, weights, models."""
+"""A service with something in every view of the page: searches in all states, datasets, weights, devices, models."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from store.states import ExitClass
 from store.stores import Stores
 from tests.api.http_service import check_datasets, start
 from tests.api.test_dataset_layouts import VARIANTS, archive, upload
+from tests.autonl_core.device_tables import made_up_table
 from tests.browser import full_results
 from tests.browser.small_networks import random_network, recipe
 from tests.store import sample_rows as samples
@@ -30,6 +31,7 @@ MARKS = {
     "dataset broken": ".findings .badge",
     "dataset checking": ".badge.checking",
     "weights": "td",
+    "devices": "td",
     "models": "td a",
     "model": "td button",
     "comparison": ".comparison.figures td",
@@ -61,6 +63,9 @@ def seed(client: httpx.Client, stores: Stores, folder: Path) -> Views:
     """Fill a new service."""
     _datasets(client, stores)
     _weights(client, stores)
+    client.post(
+        "/devices", params={"name": "phone"}, json=made_up_table("tiny", 8).model_dump(mode="json")
+    ).raise_for_status()
     searches = _ended(client, stores, folder) | _going_on(client, stores)
     for alias, note in (("prod", "the first"), ("prod", "again, with notes"), ("canary", "")):
         body = {"search_id": searches["succeeded"], "note": note}
@@ -74,6 +79,7 @@ def seed(client: httpx.Client, stores: Stores, folder: Path) -> Views:
         "dataset broken": "/datasets/broken",
         "dataset checking": "/datasets/checking",
         "weights": "/weights",
+        "devices": "/devices",
         "models": "/models",
         "model": "/models/digits",
         "comparison": f"/compare/{searches['succeeded']},{searches['failed']},{searches['cancelled']}",
@@ -140,8 +146,8 @@ def _ended(client: httpx.Client, stores: Stores, folder: Path) -> dict[str, str]
 
 
 def _succeeded(client: httpx.Client, stores: Stores, folder: Path) -> str:
-    """One that crashed once, then went on and left all files."""
-    lease = claimed(client, stores)
+    """One within a latency, that crashed once, then went on and left all files."""
+    lease = claimed(client, stores, constraints={"latency_ms": 0.3, "device": "phone"})
     full_results.run(stores, lease)
     stores.claims.crashed(lease, ExitClass.CRASHED, "the search process was killed by signal 9")
     samples.make_due(stores, lease.search_id)

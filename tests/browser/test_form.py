@@ -84,6 +84,31 @@ def test_other_limits_are_refused_by_name_and_asked_for(page: Page, service: Ser
     page.get_by_text("More options").click()
 
 
+def test_latency_is_limited_on_a_device_that_was_added(page: Page, service: Service) -> None:
+    page.locator("#dataset").select_option("digits")
+    page.locator("#budget").fill("400k")
+    page.get_by_text("More options").click()
+    device, latency = page.get_by_label("Device", exact=False), page.get_by_label("Latency ms")
+    assert device.locator("option").all_inner_texts() == ["none", "phone (tiny, 8 pixels)"]
+    latency.fill("0.001")
+    page.get_by_role("button", name="Start search").click()
+    expect(page.locator("#form-errors")).to_contain_text("Device is required with latency_ms")
+    expect(device).to_be_focused()
+    device.select_option("phone")
+    expect(page.locator("#budget-hint")).to_contain_text("0.001 is below the")
+    latency.fill("0.3")
+    expect(page.locator("#budget-hint")).to_contain_text("are feasible")
+    constraints = started(page, service, "digits within 400k MACs")["constraints"]
+    assert (constraints["latency_ms"], constraints["device"]) == (0.3, "phone")
+    page.get_by_role("button", name="Clone").click()
+    expect(latency).to_have_value("0.3")
+    expect(device).to_have_value("phone")
+    page.get_by_role("button", name="Back to the defaults").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".detail-head .badge")).to_have_text("cancelled")
+    page.get_by_text("More options").click()
+
+
 def test_a_search_is_started_with_what_was_chosen(page: Page, service: Service) -> None:
     page.locator("#dataset").select_option("digits")
     page.locator("#budget").fill("390k")

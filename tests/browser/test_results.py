@@ -26,6 +26,12 @@ def test_its_figures_and_its_notes(page: Page, service: Service) -> None:
     expect(page.locator(".classes tbody tr").first).to_contain_text("33 of 36")  # the class recognised least
 
 
+def test_its_latency_beside_the_limit(page: Page, service: Service) -> None:
+    go(page, service.views.addresses["succeeded"])
+    said = "0.287 of 0.3 ms on phone (a phone, 1 thread) predicted, not measured: it was exported elsewhere"
+    expect(page.locator("#main").get_by_text(said)).to_be_visible()
+
+
 def test_what_it_was_compared_with(page: Page, service: Service) -> None:
     go(page, service.views.addresses["succeeded"])
     part = page.locator(".baselines")

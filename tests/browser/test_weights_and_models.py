@@ -1,4 +1,4 @@
-"""Weight sets, and names under which results are used."""
+"""Weight sets, devices, and names under which results are used."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ def test_weights_are_listed_and_what_refuses_one_is_said(page: Page) -> None:
     expect(rows.filter(has_text="bad")).to_contain_text("refused")
     expect(page.get_by_role("heading", name="Why bad is refused")).to_be_visible()
     expect(page.locator("#main")).to_contain_text("The file is no checkpoint.")
+
+
+def test_devices_are_listed_with_what_was_measured(page: Page) -> None:
+    go(page, "/devices")
+    row = page.get_by_role("region", name="Devices").locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("phone")
+    expect(row).to_contain_text("test processor, 1 thread, onnxruntime 1.32.0")
 
 
 def test_models_are_listed_and_lead_to_what_they_stand_for(page: Page, service: Service) -> None:

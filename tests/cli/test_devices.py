@@ -1,4 +1,4 @@
-"""`autonl device measure`."""
+"""`autonl device`: measuring, which needs no service, and the devices of a real API."""
 
 from __future__ import annotations
 
@@ -6,10 +6,56 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from autonl_core.spec.device_table import DeviceTable
 from cli.main import app
+from tests.autonl_core.device_tables import made_up_table
+
+TABLE = made_up_table("tiny", 8)
+
+
+def autonl(*arguments: str) -> Result:
+    """Run a command, with a terminal wide enough not to wrap tables."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    (tmp_path / "tiny.json").write_text(TABLE.to_text())
+    return str(tmp_path / "tiny.json")
+
+
+@pytest.mark.usefixtures("service")
+def test_a_device_is_added_listed_shown_and_deleted(file: str) -> None:
+    added = autonl("device", "add", "pixel", file)
+    assert added.exit_code == 0, added.output
+    assert added.stdout.startswith("pixel\n")
+    assert f"tiny at 8 pixels, {len(TABLE.blocks_ns)} blocks" in added.stdout
+    assert "test processor, 1 thread, onnxruntime 1.32.0" in autonl("device", "list").stdout
+    shown = json.loads(autonl("device", "show", "pixel", "--json").stdout)
+    assert DeviceTable.model_validate(shown["table"]) == TABLE
+    assert autonl("device", "delete", "pixel").exit_code == 0
+    gone = autonl("device", "show", "pixel")
+    assert (gone.exit_code, "no device 'pixel'; there is none yet" in gone.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("service")
+def test_a_table_that_does_not_fit_is_refused_by_place(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(TABLE.model_copy(update={"resolution": 9_999}).to_text())
+    refused = autonl("device", "add", "pixel", str(tmp_path / "other.json"))
+    assert (refused.exit_code, "resolution: is of another resolution" in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.usefixtures("service")
+def test_a_search_is_started_within_a_latency_on_a_device(file: str) -> None:
+    asked = ("search", "-d", "digits", "-b", "400k", "--latency-ms", "0.3", "--device", "pixel", "--json")
+    refused = autonl(*asked)
+    assert (refused.exit_code, "no device 'pixel'" in refused.stderr) == (2, True)
+    autonl("device", "add", "pixel", file)
+    constraints = json.loads(autonl(*asked, "--constraint", "params:50k").stdout)["config"]["constraints"]
+    assert (constraints["latency_ms"], constraints["device"], constraints["params"]) == (0.3, "pixel", 50_000)
+    assert constraints["device_table_sha256"] == TABLE.sha256
 
 
 def measure(out: Path, *options: str) -> tuple[int, str, str]:
@@ -44,3 +90,18 @@ def test_the_table_is_written_and_its_errors_are_said(tmp_path: Path) -> None:
     code, out, error = measure(file, "--space", "tiny", "--resolution", "8", "--json")
     assert (code, error) == (0, "")
     assert json.loads(out)["sha256"] == DeviceTable.read(file).sha256
+
+
+def test_a_machine_that_ssh_does_not_reach_is_named(tmp_path: Path) -> None:
+    code, _, error = measure(tmp_path / "table.json", "--space", "tiny", "--resolution", "8", "--ssh", "-v")
+    assert (code, "'-v' is no name of a machine" in error) == (2, True), error
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("service")
+def test_a_machine_is_measured_and_added_in_one_step(tmp_path: Path) -> None:
+    file = tmp_path / "table.json"
+    code, out, error = measure(file, "--space", "tiny", "--resolution", "8", "--add", "here")
+    assert (code, out.splitlines()[-1].endswith("as here")) == (0, True), error
+    shown = json.loads(autonl("device", "show", "here", "--json").stdout)
+    assert shown["sha256"] == DeviceTable.read(file).sha256

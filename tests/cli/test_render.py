@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck, ResultFile
+from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck, LatencyCheck, ResultFile
 from cli.accuracies import validation_text
 from cli.render import share_done
 from cli.render_search import start_text
@@ -106,9 +106,12 @@ def test_what_is_limited_besides_macs_is_shown_with_what_the_network_has(service
         ConstraintCheck("weights_bytes", 8_000_000, 7_201_332, "weights and biases of the exported ONNX graph"),
     )
     certificate = Certificate("model.onnx", "products", 8, 400_000, 396_000, 4_000, 1.0, {}, checks)
-    _, lines = finished(service, stores, "safetensors", certificate=certificate)
+    latency = LatencyCheck("a phone, 1 thread", "0" * 64, 0.3, 0.28711, None, "it was exported elsewhere")
+    _, lines = finished(service, stores, "safetensors", certificate=certificate, latency_check=latency)
     assert "params 1,834,210 of 2,000,000 allowed" in lines
     assert "weights_bytes 7,201,332 of 8,000,000 allowed" in lines
+    said = "latency 0.287 ms predicted of 0.3 ms allowed, not measured: it was exported elsewhere, on a phone, 1 thread"
+    assert said in " ".join(lines)
 
 
 def test_the_list_shows_the_best_network_of_a_search_that_has_no_result(service: httpx.Client, stores: Stores) -> None:

@@ -64,6 +64,8 @@ def _dictionaries(stocked: Stock) -> dict[str, Any]:
         "models": {"values": stocked.models},
         "aliases": {"values": stocked.aliases},
         "numbers": {"values": [3, 4, 5]},
+        "devices": {"values": stocked.devices[:1]},
+        "deleted_devices": {"values": stocked.devices[1:]},
         "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
         "file_tags": {"values": [f'"{hashlib.sha256(CONTENT).hexdigest()}"', '"of-another-file"']},
         "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
@@ -118,7 +120,7 @@ def _operations(stocked: Stock, more: dict[str, Any]) -> list[dict[str, Any]]:
                 "include-method": "DELETE",
                 "parameters": {"path.name": _sometimes(f"deleted_{things}", 0.8)},
             }
-            for things in ("datasets", "weights")
+            for things in ("datasets", "weights", "devices")
         ),
         {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
         {"include-path": "/datasets/{name}/corrections", "parameters": {"path.name": _sometimes("kept_datasets")}},
@@ -135,6 +137,7 @@ def _operations(stocked: Stock, more: dict[str, Any]) -> list[dict[str, Any]]:
             },
         },
         {"include-path": "/weights/{name}", "parameters": {"path.name": _sometimes("weights", 0.8)}},
+        {"include-path": "/devices/{name}", "parameters": {"path.name": _sometimes("devices", 0.8)}},
         {
             "include-path": "/models/{model}/aliases/{alias}",
             "parameters": {"body.search_id": _sometimes("kept", 0.8)},

@@ -29,6 +29,7 @@ _SEMANTIC_PROBLEMS = {
     "precondition-failed",
     "range-not-satisfiable",
     "too-many-aliases",
+    "too-many-devices",
     "too-many-webhooks",
     "weights-invalid",
 }
@@ -36,8 +37,11 @@ _SEMANTIC_FIELD_CODES = {
     "bad_normalisation",
     "bad_url",
     "dataset_not_ready",
+    "device_unfit",
     "infeasible",
     "name_missing",
+    "needs_device",
+    "needs_latency",
     "needs_weights",
     "not_scalable",
     "not_served",
@@ -46,8 +50,10 @@ _SEMANTIC_FIELD_CODES = {
     "path_not_allowed",
     "period",
     "repeated_search",
+    "table_unfit",
     "too_many_labels",
     "unknown_dataset",
+    "unknown_device",
     "unknown_space",
     "weights_unfit",
 }
@@ -123,7 +129,7 @@ def _is_integral_float(error: dict[str, str], body: Any) -> bool:
     if error["code"] != "int_type":
         return False
     for name in error["pointer"].split("/")[1:]:
-        body = body[int(name)] if isinstance(body, list) else body[name]
+        body = body[int(name)] if isinstance(body, list) else body[name.replace("~1", "/").replace("~0", "~")]
     return isinstance(body, float) and body.is_integer()
 
 

@@ -15,6 +15,7 @@ from autonl_core.spec.zoo import ZOO
 from store.states import SearchState, WeightSetState
 from store.stores import Stores
 from tests.api.http_service import check_datasets, check_weights, run_to_success, start
+from tests.autonl_core.device_tables import made_up_table
 from tests.store import sample_rows as samples
 
 CONTROLS = ("cancel", "pause", "resume")
@@ -44,6 +45,7 @@ class Stock:
     delivery_id: str  # of the former
     models: list[str]
     aliases: list[str]  # of each model, rolled back or not
+    devices: list[str]  # the first is never deleted by a request
 
 
 def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
@@ -85,6 +87,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         revoked["id"],
         *_webhooks(client, stores),
         *_models(client, finished[-_KEPT:][1::2]),
+        _devices(client),
     )
 
 
@@ -116,6 +119,14 @@ def _webhooks(client: httpx.Client, stores: Stores) -> tuple[str, list[str], str
         pass
     (delivery,) = client.get(f"/webhooks/{kept}/deliveries").json()["deliveries"]
     return kept, others, delivery["id"]
+
+
+def _devices(client: httpx.Client) -> list[str]:
+    names = ["kept", "old", "older", "oldest"]
+    for name in names:
+        body = made_up_table("tiny", 8).model_dump(mode="json")
+        client.post("/devices", params={"name": name}, json=body).raise_for_status()
+    return names
 
 
 def _weights(client: httpx.Client, stores: Stores) -> list[str]:

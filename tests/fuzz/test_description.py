@@ -34,6 +34,7 @@ REACHED = {
     "POST /searches": {400, 422},
     "POST /datasets": {400, 409, 422},
     "POST /weights": {409, 422},
+    "POST /devices": {400, 422},
     "GET /weights/{name}": {404},
     "DELETE /weights/{name}": {404, 409},
     "DELETE /searches/{search_id}": {404, 409},

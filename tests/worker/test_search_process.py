@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import subprocess
 import time
 import zipfile
 from pathlib import Path
@@ -14,10 +16,12 @@ from safetensors.torch import save_file
 from autonl_core.datasets.scan import scan
 from autonl_core.datasets.spec import DIGITS, DatasetSpec
 from autonl_core.errors import BudgetError, DatasetError, VerificationError
+from autonl_core.host.interpreter import module_command
 from autonl_core.nn.checkpoint import load_checkpoint
 from autonl_core.nn.weights import load_weights
 from autonl_core.spec.builtin_weights import initial_weights
 from autonl_core.spec.config import SearchConfig
+from autonl_core.spec.device_search import with_device_table
 from autonl_core.spec.macs import count_macs
 from autonl_core.spec.recipe import settle
 from autonl_core.spec.weight_set import EFFICIENTNET_LITE, WeightSetDetails
@@ -25,6 +29,7 @@ from store.models import Search
 from store.settings import Settings
 from store.states import ExitClass, SearchState
 from store.stores import Stores
+from tests.autonl_core.device_tables import made_up_table
 from tests.autonl_core.few_clothes import few_clothes
 from tests.store.sample_rows import register
 from worker import weight_check_process
@@ -106,6 +111,30 @@ def test_a_search_goes_on_from_the_supernet_of_another(stores: Stores) -> None:
     assert successor.result["parent"] == parent.id
     assert 0.97 * 250_000 <= successor.result["architecture"]["macs"] <= 250_000
     assert stores.supernets.get(successor.id) is not None  # and others can go on from it
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)  # two searches with their bundles
+def test_a_search_within_a_latency_finds_the_network_of_one_without_a_service(stores: Stores, tmp_path: Path) -> None:
+    table = made_up_table("tiny", 8)
+    limits: dict[str, object] = {"constraints": {"latency_ms": 0.17, "device": "pixel"}}
+    asked = with_device_table(SearchConfig.model_validate(SMALL | limits), DIGITS, table)
+    search, _ = stores.searches.create(settle(asked, DIGITS, stores.weight_sets.ready()), DIGITS)
+    assert Supervisor(stores, "worker-1").run_until_idle() == 1
+    search = stores.searches.get(search.id)
+    assert search.result is not None, stores.searches.attempts(search.id)[0].log_tail
+    check = search.result["latency_check"]
+    assert check["predicted_ms"] <= 0.17
+    assert (check["device_table_sha256"], check["measured_ms"]) == (table.sha256, None)
+
+    (tmp_path / "table.json").write_text(table.to_text())
+    (tmp_path / "search.json").write_text(json.dumps(SMALL | limits))
+    given = ["--config", str(tmp_path / "search.json"), "--device-table", str(tmp_path / "table.json")]
+    command = module_command("autonl_core", "search", *given, "--threads", "1", "--out", str(tmp_path / "out"))
+    subprocess.run(command, check=True, timeout=300)
+    local = json.loads((tmp_path / "out" / "result.json").read_text())
+    for name in ("weights_sha256", "checkpoint_sha256", "latency_check"):
+        assert search.result[name] == local[name]
 
 
 @pytest.mark.long

@@ -72,6 +72,7 @@ export const deleteDataset = (name) => call(`/datasets/${encodeURIComponent(name
 export const getBaselines = () => call("/baselines");
 export const getWeights = () => call("/weights");
 export const getWeightSet = (name) => call(`/weights/${encodeURIComponent(name)}`);
+export const getDevices = () => call("/devices");
 export const getModels = () => call("/models");
 export const getModel = (name) => call(`/models/${encodeURIComponent(name)}`);
 /** Let an alias of a model stand for the result of a search. */

@@ -3,7 +3,7 @@
 import { createSearch } from "./api.js";
 import { keepBudget, showRange } from "./budget_field.js";
 import { byId, h, replace } from "./dom.js";
-import { chooseDataset, loadStarts, showDefaults, startChoices } from "./form_choices.js";
+import { chooseDataset, loadDevices, loadStarts, showDefaults, startChoices } from "./form_choices.js";
 import { clearProblems, forgetMended, showProblems } from "./form_problems.js";
 import { fillForm, mergeConfigs, readConfig } from "./form_values.js";
 import { whenReleased } from "./pointer.js";
@@ -53,13 +53,15 @@ function settingsOf(config) {
   const first = one.flops_budgets[0] === one.flops_budget ? one : { ...one, flops_budgets: [] };
   const start = first.parent === null ? first : { ...first, parent: null, init: `search:${first.parent}` };
   const { repeat_of: _, ...settings } = start;
-  return settings;
+  if (!settings.constraints?.device) return settings;
+  const { device_table_sha256: __, ...limits } = settings.constraints; // the device may have been measured again
+  return { ...settings, constraints: limits };
 }
 
 async function fillFrom(settings, id) {
   await chooseDataset(settings.dataset);
   if (byId("dataset").value !== settings.dataset) throw new Error(`dataset ${settings.dataset} no longer exists`);
-  await loadStarts();
+  await Promise.all([loadStarts(), loadDevices()]);
   clearProblems(byId("new-search"));
   fillForm(byId("new-search"), settings);
   keepBudget();

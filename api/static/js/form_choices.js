@@ -1,6 +1,6 @@
-// What the form offers: datasets, weights to start from, and what to compare with.
+// What the form offers: datasets, weights to start from, devices, and what to compare with.
 
-import { getBaselines, getDatasets, getFinished, getSearch, getWeights } from "./api.js";
+import { getBaselines, getDatasets, getDevices, getFinished, getSearch, getWeights } from "./api.js";
 import { forgetBudget, markLate, showRange, showRangeSoon, startBudget } from "./budget_field.js";
 import { byId, h, replace } from "./dom.js";
 import * as format from "./format.js";
@@ -20,7 +20,10 @@ export async function startChoices(basis) {
   byId("init").addEventListener("change", showRangeSoon);
   byId("init").addEventListener("focus", loadStarts); // a search may have ended in the meantime
   byId("dataset").addEventListener("focus", loadDatasets); // one may have been added in the meantime
-  await Promise.all([loadBaselines(), loadWeights()]);
+  byId("device").addEventListener("focus", loadDevices); // likewise
+  byId("device").addEventListener("change", showRangeSoon);
+  byId("most-ms").addEventListener("input", showRangeSoon);
+  await Promise.all([loadBaselines(), loadWeights(), loadDevices()]);
   await loadDatasets();
 }
 
@@ -33,6 +36,8 @@ function chosen(basis) {
   if (basis?.algorithm) asked.algorithm = basis.algorithm;
   if (byId("resolution").value) asked.resolution = Number(byId("resolution").value);
   if (byId("init").value) asked.init = byId("init").value;
+  const [latency, device] = [Number(byId("most-ms").value), byId("device").value];
+  if (latency > 0 && device) asked.constraints = { latency_ms: latency, device }; // the device decides about the space
   return { dataset, asked };
 }
 
@@ -86,9 +91,24 @@ export async function loadStarts() {
   } catch (problem) {
     select.title = problem.message; // as without the list of weights
   }
-  if (starts.map(([value]) => value).join() === [...select.options].map(({ value }) => value).join()) return;
+  offer(select, starts);
+}
+
+/** The devices that there are, each with what was measured on it. */
+export async function loadDevices() {
+  try {
+    const devices = (await getDevices()).devices.map(({ name, space, resolution }) => [name, `${name} (${space}, ${resolution} pixels)`]);
+    offer(byId("device"), [["", devices.length ? "none" : "none was added yet"], ...devices]);
+  } catch (problem) {
+    byId("device").title = problem.message; // as without the list of weights
+  }
+}
+
+/** Offer these choices, of values and texts; the one that was made stays, if it is among them. */
+function offer(select, choices) {
+  if (choices.map(([value]) => value).join() === [...select.options].map(({ value }) => value).join()) return;
   const before = select.value;
-  replace(select, starts.map(([value, text]) => h("option", { value, selected: value === before }, text)));
+  replace(select, choices.map(([value, text]) => h("option", { value, selected: value === before }, text)));
 }
 
 async function showStarts() {

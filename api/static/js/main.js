@@ -4,6 +4,7 @@ import { getReady } from "./api.js";
 import { showComparison } from "./compare.js";
 import { showDataset, showDatasets } from "./datasets.js";
 import { showDetail, showWelcome } from "./detail.js";
+import { showDevices } from "./devices.js";
 import { byId, h, replace } from "./dom.js";
 import { startForm } from "./form.js";
 import { refreshList, startList } from "./list.js";
@@ -25,6 +26,7 @@ const VIEWS = [
   [/^#\/datasets\/(.+)$/, missing("dataset")],
   [/^#\/datasets$/, showDatasets],
   [/^#\/weights$/, showWeights],
+  [/^#\/devices$/, showDevices],
   [/^#\/models$/, showModels],
   [/^#\/models\/([A-Za-z0-9._-]+)$/, showModel],
   [/^#\/models\/(.+)$/, missing("model")],

@@ -24,10 +24,18 @@ const CONSTRAINED = { params: "parameters", weights_bytes: "bytes of float32 wei
 
 /** What else is limited, and how much of it the result has. */
 function constraints({ config, result }) {
-  const limits = Object.entries(config.constraints ?? {}).filter(([, most]) => most !== null);
+  const limits = Object.entries(config.constraints ?? {}).filter(([name, most]) => name in CONSTRAINED && most !== null);
   const achieved = Object.fromEntries((result?.certificate?.constraints ?? []).map((check) => [check.name, check.achieved]));
   const line = ([name, most]) => (name in achieved ? `${format.count(achieved[name])} of ${format.count(most)} ${CONSTRAINED[name]}` : `at most ${format.count(most)} ${CONSTRAINED[name]}`);
-  return limits.map((limit) => h("p", { class: "hint" }, line(limit)));
+  return [...limits.map(line), latency(config.constraints ?? {}, result?.latency_check)].filter(Boolean).map((text) => h("p", { class: "hint" }, text));
+}
+
+/** The latency on the device that it is limited for; null: it is not. */
+function latency({ latency_ms: most, device }, check) {
+  if (most == null) return null;
+  if (!check) return `at most ${most} ms on ${device}`;
+  const measured = check.measured_ms === null ? `not measured: ${check.not_measured}` : `${check.measured_ms.toFixed(3)} ms measured`;
+  return `${check.predicted_ms.toFixed(3)} of ${most} ms on ${device} (${check.device}) predicted, ${measured}`;
 }
 
 /** All budgets of a search that has several, each with a link to the search for it. */

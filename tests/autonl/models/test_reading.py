@@ -13,7 +13,7 @@ import pytest
 from api.app import create_app
 from autonl import UnexpectedResponse
 from autonl.errors import FieldProblem
-from autonl.models import comparisons, inputs, results, searches, webhooks
+from autonl.models import comparisons, devices, inputs, results, searches, webhooks
 from autonl.models.reading import read
 from store.settings import Settings
 
@@ -39,6 +39,7 @@ VIEWS = {
     results.Baseline: "BaselineResultView",
     results.ClassResult: "ClassResultView",
     results.NotSure: "NotSureView",
+    results.LatencyCheck: "LatencyCheckView",
     comparisons.Comparison: "ComparisonView",
     comparisons.ComparedSearch: "ComparedSearchView",
     comparisons.DifferingSetting: "DifferingSettingView",
@@ -55,6 +56,7 @@ VIEWS = {
     inputs.ReadingClass: "ReadingClass",
     inputs.Weights: "WeightSetView",
     inputs.WeightProblem: "WeightProblemView",
+    devices.Device: "DeviceView",
     webhooks.Webhook: "WebhookView",
     webhooks.WebhookSecret: "WebhookSecretView",
     webhooks.Delivery: "DeliveryView",
@@ -68,6 +70,7 @@ LEFT_OUT = {
     "DatasetView": {"horizontal_flip", "grey_range"},
     "DatasetReportView": {"sizes", "formats", "duplicates", "pairs", "check_version"},
     "WeightSetView": {"normalisation", "architecture"},
+    "DeviceView": {"table"},
 }
 
 

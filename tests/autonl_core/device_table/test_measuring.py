@@ -6,7 +6,8 @@ import pytest
 
 from autonl_core.device_table.measuring import CLASSES, FITTED, HELD_OUT, Measurement
 from autonl_core.device_table.parts import empty_model, network_model
-from autonl_core.device_table.timing import Model, time_models
+from autonl_core.device_table.timer import Model
+from autonl_core.device_table.timing import time_models
 from autonl_core.spec.arch_string import decode
 from autonl_core.spec.device_table import DeviceTable, distinct_blocks
 from autonl_core.spec.space_families import get_space, require_space

@@ -8,7 +8,8 @@ import pytest
 
 from autonl_core.errors import DeviceTableError
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.device_search import with_device_table
+from autonl_core.spec.device_search import faults_of, with_device_table
+from autonl_core.spec.device_table import Calibration
 from tests.autonl_core.device_tables import made_up_table
 from tests.autonl_core.digit_archives import few_digits
 
@@ -53,6 +54,32 @@ def test_a_table_of_something_else_is_refused_with_what_to_measure(changes: dict
 def test_a_search_without_a_table_is_told_how_to_make_one() -> None:
     with pytest.raises(DeviceTableError, match="autonl device measure --space tiny --resolution 8"):
         with_device_table(asked(), DIGITS, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "said"),
+    [
+        ({"space": "nowhere"}, ("space",), "is of another space: search space 'nowhere' is unknown"),
+        ({"resolution": 99}, ("resolution",), "'tiny' does not serve 99 pixels"),
+        ({"ends_ns": {}}, ("ends_ns", "128"), "has no time of a head of 128 channels"),
+        ({"blocks_ns": {**TABLE.blocks_ns, "odd": 1}}, ("blocks_ns", "odd"), "'odd', which the space does not have"),
+        (
+            {"calibration": Calibration(overhead_ns=-1e8, scale=1, networks=())},
+            ("calibration", "overhead_ns"),
+            "no time",
+        ),
+    ],
+)
+def test_what_keeps_a_table_from_being_used_is_said_with_its_place(
+    change: dict[str, Any], place: tuple[str, ...], said: str
+) -> None:
+    (fault,) = faults_of(TABLE.model_copy(update=change))
+    assert (fault.place, said in fault.detail) == (place, True), fault
+
+
+def test_a_table_as_it_is_measured_has_no_fault() -> None:
+    for space, resolution in (("tiny", 8), ("mobile-32", 32), ("lite", 128)):
+        assert list(faults_of(made_up_table(space, resolution))) == []
 
 
 def test_a_table_that_lacks_a_block_of_the_space_is_refused() -> None:

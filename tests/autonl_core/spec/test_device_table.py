@@ -35,7 +35,12 @@ def test_a_file_is_read_back_and_its_hash_does_not_depend_on_its_layout(tmp_path
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"version": 2}, "version"), ({"stem_ns": -1}, "stem_ns"), ({"ends_ns": {"256": {"10": 5}}}, "two numbers of")],
+    [
+        ({"version": 2}, "version"),
+        ({"stem_ns": -1}, "stem_ns"),
+        ({"ends_ns": {"256": {"10": 5}}}, "two numbers of"),
+        ({"space": "a\0"}, "space"),
+    ],
 )
 def test_a_file_that_is_no_device_table_is_refused_with_the_place(
     change: dict[str, object], said: str, tmp_path: Path
@@ -133,8 +138,9 @@ class TestLimit:
         plain = SearchConfig.model_validate({"dataset": "digits", "flops_budget": "400k", "constraints": {"params": 9}})
         assert plain.to_json()["constraints"].keys() == {"params", "weights_bytes", "peak_activation_bytes"}
 
-    def test_a_service_refuses_it_and_does_not_offer_it(self) -> None:
-        body = {"dataset": "digits", "flops_budget": "400k", "constraints": {"latency_ms": 3.0}}
-        with pytest.raises(ValueError, match=r"for searches without a service.*--device-table FILE; leave them out"):
-            SearchRequest.model_validate(body)
-        assert "latency" not in json.dumps(SearchRequest.model_json_schema())
+    def test_a_search_says_which_device_it_is_for(self) -> None:
+        body = {"dataset": "digits", "flops_budget": "400k", "constraints": {"latency_ms": 3.0, "device": "pixel"}}
+        asked = SearchRequest.model_validate(body)
+        assert asked.constraints.device == "pixel"
+        with pytest.raises(ValueError, match="no spaces, and no accents"):
+            SearchRequest.model_validate(body | {"constraints": {"device": "my phone"}})

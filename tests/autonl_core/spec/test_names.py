@@ -7,7 +7,8 @@ import re
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from autonl_core.spec.config import Init, Name
+from autonl_core.spec.config import Init
+from autonl_core.spec.name_field import Name
 from autonl_core.spec.names import NAME_PATTERN, NAME_RULE, is_name
 
 GOOD = ("a", "7", "flowers-2026_v1.2", "A" * 64)
