@@ -78,11 +78,16 @@ def check_weights(settings: Settings) -> None:
 
 
 def run_to_success(
-    stores: Stores, folder: Path, content: bytes = CONTENT, report: str | None = None, onnx: bytes | None = None
+    stores: Stores,
+    folder: Path,
+    content: bytes = CONTENT,
+    report: str | None = None,
+    onnx: bytes | None = None,
+    doubtful: DoubtfulLabels | None = None,
 ) -> Lease:
     """Do what a worker does with the oldest queued search: claim it, finish it with a result, and store `content`."""
     lease = samples.claim(stores)
-    finish(stores, lease, folder, content, report, onnx)
+    finish(stores, lease, folder, content, report, onnx, doubtful)
     return lease
 
 
