@@ -55,8 +55,6 @@ def _dictionaries(stocked: Stock) -> dict[str, Any]:
         "formats": {"values": ["safetensors"]},
         "kept_datasets": {"values": [stocked.kept_dataset]},
         "deleted_datasets": {"values": stocked.deleted_datasets},
-        "left_out": {"values": [[], ["dark/0.png"], ["light/1.png", "dark/2.png"]]},
-        "relabelled": {"values": [{}, {"dark/3.png": "light"}]},
         "labels": {"values": [0, 1]},
         "weights": {"values": [*stocked.weights, "efficientnet-lite0"]},
         "deleted_weights": {"values": ["bad", "new"]},
@@ -125,14 +123,7 @@ def _operations(stocked: Stock, more: dict[str, Any]) -> list[dict[str, Any]]:
             for things in ("datasets", "weights", "devices")
         ),
         {"include-path": "/datasets/{name}", "parameters": {"path.name": _sometimes("datasets")}},
-        {
-            "include-path": "/datasets/{name}/corrections",
-            "parameters": {
-                "path.name": _sometimes("kept_datasets", 0.8),
-                "body.leave_out": _sometimes("left_out", 0.8),
-                "body.relabel": _sometimes("relabelled", 0.8),
-            },
-        },
+        {"include-path": "/datasets/{name}/corrections", "parameters": {"path.name": _sometimes("kept_datasets", 0.8)}},
         {
             "include-path": "/datasets/{name}/sheets/{label}",
             "parameters": {"path.name": _sometimes("kept_datasets", 0.8), "path.label": _sometimes("labels", 0.5)},

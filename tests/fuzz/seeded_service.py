@@ -37,6 +37,7 @@ class Stock:
     datasets: list[str]
     dataset_paths: list[str]
     kept_dataset: str  # never deleted by a request: it has contact sheets
+    images: list[str]  # of the former
     deleted_datasets: list[str]  # in no other request, so that no search keeps them
     weights: list[str]
     key: str  # one that may sign in
@@ -82,6 +83,7 @@ def stock(client: httpx.Client, stores: Stores, folder: Path) -> Stock:
         datasets,
         dataset_paths,
         "kept",
+        ["dark/0.png", "light/1.png", "dark/2.png"],
         deleted_datasets,
         weights,
         key["key"],
