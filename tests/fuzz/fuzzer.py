@@ -151,7 +151,8 @@ def _hooks(outcome: Outcome, key: str | None, stocked: Stock) -> Iterator[None]:
             case.query["search_id"] = stocked.searches[: len(case.query["search_id"])]
         # Nor do names that are made up belong to images, and one that does not refuses the whole correction.
         if case.path.endswith("/corrections") and case.meta is not None and case.meta.generation.mode.is_positive:
-            case.body |= {"leave_out": stocked.images[: len(case.body.get("leave_out", ()))], "relabel": {}}
+            body: dict[str, Any] = dict(case.body)  # type: ignore[arg-type]  # valid, so an object
+            case.body = body | {"leave_out": stocked.images[: len(body.get("leave_out", ()))], "relabel": {}}
         started[case.id] = time.perf_counter()
 
     def after_call(
