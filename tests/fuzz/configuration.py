@@ -68,7 +68,7 @@ def _dictionaries(stocked: Stock) -> dict[str, Any]:
         "deleted_devices": {"values": stocked.devices[1:]},
         "urls": {"values": ["https://hooks.example/autonl", "https://8.8.8.8:8443/?a=b"]},
         "file_tags": {"values": [f'"{hashlib.sha256(CONTENT).hexdigest()}"', '"of-another-file"']},
-        "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=99999999-", "bytes=-0"]},
+        "ranges": {"values": ["bytes=0-99", "bytes=9-", "bytes=0-", "bytes=-100", "bytes=99999999-", "bytes=-0"]},
     }
 
 
