@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, select, text
 
 from autonl_core.datasets.spec import DIGITS
 from autonl_core.spec import arch_string
@@ -63,6 +63,9 @@ def fill(stores: Stores, count: int) -> Filled:
                 session.execute(insert(table), values)
         _add_events(session.execute, succeeded, count, began)
         _add_datasets(session.execute, count, began)
+    if stores.database.engine.dialect.name == "postgresql":  # which does so itself, but only within minutes
+        with stores.database.session_scope() as session:
+            session.execute(text("ANALYZE"))
     return Filled(succeeded, running, queued, succeeded)
 
 

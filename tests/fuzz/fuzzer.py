@@ -146,11 +146,12 @@ def _hooks(outcome: Outcome, key: str | None, stocked: Stock) -> Iterator[None]:
         # Requests find ids in earlier answers, and without their key all later ones would be refused.
         if case.method == "DELETE" and case.path_parameters.get("key_id", ...) == own_id:
             case.path_parameters["key_id"] = "another"
+        is_as_described = case.meta is not None and case.meta.generation.mode.is_positive
         # Dictionaries have no lists, and no two ids that are made up belong to searches.
-        if case.path == "/comparison" and case.meta is not None and case.meta.generation.mode.is_positive:
+        if is_as_described and case.path == "/comparison":
             case.query["search_id"] = stocked.searches[: len(case.query["search_id"])]
         # Nor do names that are made up belong to images, and one that does not refuses the whole correction.
-        if case.path.endswith("/corrections") and case.meta is not None and case.meta.generation.mode.is_positive:
+        if is_as_described and case.path.endswith("/corrections"):
             body: dict[str, Any] = dict(case.body)  # type: ignore[arg-type]  # valid, so an object
             case.body = body | {"leave_out": stocked.images[: len(body.get("leave_out", ()))], "relabel": {}}
         started[case.id] = time.perf_counter()
