@@ -63,8 +63,7 @@ def fill(stores: Stores, count: int) -> Filled:
                 session.execute(insert(table), values)
         _add_events(session.execute, succeeded, count, began)
         _add_datasets(session.execute, count, began)
-    if stores.database.engine.dialect.name == "postgresql":  # which does so itself, but only within minutes
-        with stores.database.session_scope() as session:
+        if session.get_bind().dialect.name == "postgresql":  # which does so itself, but only within minutes
             session.execute(text("ANALYZE"))
     return Filled(succeeded, running, queued, succeeded)
 
