@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,25 +29,7 @@ def scale_width(arch: ArchSpec, multiplier: float, multiple: int = WIDTH_MULTIPL
     fewer features, but a thousand classes need theirs. Ratios (expansion, squeeze, LightNL) stay what they are; a width
     is never rounded so far down that LightNL would be left without a channel.
     """
-    least = _least_widths(arch)
-
-    def scaled(width: int) -> int:
-        return max(make_divisible(width * multiplier, multiple), least.get(width, 1))
-
-    def last(width: int) -> int:
-        return max(scaled(width), width)
-
-    blocks = [
-        replace(block, in_channels=scaled(block.in_channels), out_channels=scaled(block.out_channels))
-        for block in arch.blocks
-    ]
-    return replace(
-        arch,
-        stem_channels=scaled(arch.stem_channels),
-        blocks=tuple(blocks),
-        head_channels=scaled(arch.head_channels) if arch.hidden_channels else last(arch.head_channels),
-        hidden_channels=last(arch.hidden_channels) if arch.hidden_channels else 0,
-    )
+    return _with_widths(arch, _scaled_widths(arch, multiplier, multiple))
 
 
 @functools.lru_cache(maxsize=256)
@@ -71,7 +53,7 @@ def scale_to_macs(arch: ArchSpec, macs: int, resolution: int | None = None, num_
             feasible_macs=(low, high),
         )
     for multiple in (WIDTH_MULTIPLE, 4, 2, 1):
-        closest = _closest(functools.partial(scale_width, arch, multiple=multiple), macs)
+        closest = _closest(arch, multiple, macs)
         found = count_macs(closest).total
         if abs(found - macs) <= TOLERANCE * macs:
             return closest
@@ -106,16 +88,53 @@ def describe_net(
     }
 
 
-def _closest(scaled: Callable[[float], ArchSpec], macs: int) -> ArchSpec:
-    """MACs grow with the multiplier in steps: bisect to the step that crosses `macs`, then take its nearer side."""
+def _closest(arch: ArchSpec, multiple: int, macs: int) -> ArchSpec:
+    """MACs grow with the multiplier in steps: bisect to the step that crosses `macs`, then take its nearer side.
+
+    Most halvings lie within one step, where widths were seen before; these are not counted again.
+    """
+    counted: dict[tuple[int, ...], tuple[ArchSpec, int]] = {}
+
+    def scaled(multiplier: float) -> tuple[ArchSpec, int]:
+        widths = _scaled_widths(arch, multiplier, multiple)
+        key = tuple(widths.values())
+        if key not in counted:
+            network = _with_widths(arch, widths)
+            counted[key] = network, count_macs(network).total
+        return counted[key]
+
     low, high = _MIN_MULTIPLIER, MAX_MULTIPLIER
     for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
-        if count_macs(scaled(middle)).total < macs:
+        if scaled(middle)[1] < macs:
             low = middle
         else:
             high = middle
-    return min(scaled(low), scaled(high), key=lambda arch: abs(count_macs(arch).total - macs))
+    return min(scaled(low), scaled(high), key=lambda found: abs(found[1] - macs))[0]
+
+
+def _scaled_widths(arch: ArchSpec, multiplier: float, multiple: int) -> dict[int, int]:
+    """What every width of the network becomes. Those of its last layers are kept apart by `_with_widths`."""
+    least = _least_widths(arch)
+    outputs = (block.out_channels for block in arch.blocks)
+    widths = dict.fromkeys((arch.stem_channels, *outputs, arch.head_channels, arch.hidden_channels))
+    return {width: max(make_divisible(width * multiplier, multiple), least.get(width, 1)) for width in widths}
+
+
+def _with_widths(arch: ArchSpec, widths: Mapping[int, int]) -> ArchSpec:
+    """The network with these widths, but no fewer features before its classifier than it has."""
+    blocks = (
+        replace(block, in_channels=widths[block.in_channels], out_channels=widths[block.out_channels])
+        for block in arch.blocks
+    )
+    head, hidden = (max(width, widths[width]) for width in (arch.head_channels, arch.hidden_channels))
+    return replace(
+        arch,
+        stem_channels=widths[arch.stem_channels],
+        blocks=tuple(blocks),
+        head_channels=widths[arch.head_channels] if arch.hidden_channels else head,
+        hidden_channels=hidden if arch.hidden_channels else 0,
+    )
 
 
 def _least_widths(arch: ArchSpec) -> dict[int, int]:
