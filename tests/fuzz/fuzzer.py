@@ -15,6 +15,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.hooks import unregister
 from schemathesis.openapi.checks import RejectedPositiveData
 
+from store.json_values import plain_text
 from tests.fuzz.configuration import configuration
 from tests.fuzz.seeded_service import Stock
 
@@ -129,8 +130,16 @@ def _is_integral_float(error: dict[str, str], body: Any) -> bool:
     if error["code"] != "int_type":
         return False
     for name in error["pointer"].split("/")[1:]:
-        body = body[int(name)] if isinstance(body, list) else body[name.replace("~1", "/").replace("~0", "~")]
+        body = body[int(name)] if isinstance(body, list) else _field(body, name)
     return isinstance(body, float) and body.is_integer()
+
+
+def _field(body: dict[str, Any], name: str) -> Any:
+    """The value whose name a pointer shows as `name`: without what no text can hold, and cut where it is very long."""
+    shown = {plain_text(key.replace("~", "~0").replace("/", "~1")): value for key, value in body.items()}
+    if name in shown or not name.endswith("…"):
+        return shown[name]
+    return next(value for key, value in shown.items() if key.startswith(name[:-1]))
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenario
 
 
 @pytest.mark.alone
+@pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")  # a device table
 @pytest.mark.timeout(400)  # it takes a minute on two free cores
 @pytest.mark.parametrize(
     ("max_examples", "max_scenarios", "min_requests", "reached"),
