@@ -260,7 +260,9 @@ def _find_table(constraints: Constraints, stores: Stores) -> DeviceTable | Field
         detail = "is required with a device, as 3.0; or leave the device out"
         return FieldProblem(pointer="/constraints/latency_ms", code="needs_latency", detail=detail)
     if constraints.device is None:
-        detail = "is required with latency_ms: the name of a device, see GET /devices"
+        detail = (
+            "is required with latency_ms: the name of a device, see GET /devices (`autonl search` measures its own)"
+        )
         return FieldProblem(pointer="/constraints/device", code="needs_device", detail=detail)
     try:
         return stores.devices.get(constraints.device).table

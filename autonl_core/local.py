@@ -22,7 +22,8 @@ from autonl_core.datasets.buckets.local_copy import bring_here
 from autonl_core.datasets.buckets.location import BucketLocation, is_in_bucket
 from autonl_core.datasets.scan import find_dataset
 from autonl_core.datasets.spec import DatasetSpec
-from autonl_core.errors import AutonlError, CheckpointError, DatasetError, DeviceTableError
+from autonl_core.device_table.of_local_search import STATES_NAME, on_device
+from autonl_core.errors import AutonlError, CheckpointError, DatasetError
 from autonl_core.files import write_atomically
 from autonl_core.host.environment import launched_rank
 from autonl_core.host.interpreter import module_command
@@ -32,8 +33,6 @@ from autonl_core.parallel.ranks import device_of, join, require_shareable
 from autonl_core.run.host_options import HostOptions
 from autonl_core.spec.builtin_weights import initial_weights, installed_weights
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.device_search import with_device_table
-from autonl_core.spec.device_table import DeviceTable
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.progress import (
     KEPT_RUN_STATES,
@@ -49,9 +48,6 @@ from autonl_core.spec.repeats import other_seeds
 from autonl_core.spec.several_budgets import for_budget
 from autonl_core.training.evaluate import evaluate
 from autonl_core.wording.counts import counted
-
-DEVICE_TABLE_NAME = "device-table.json"
-_STATES_NAME = "states.json"
 
 
 class Printed(Silent):
@@ -125,27 +121,8 @@ def _read(options: argparse.Namespace) -> tuple[SearchConfig, DatasetSpec]:
     """The search that the configuration describes, and its dataset."""
     config = SearchConfig.model_validate(yaml.safe_load(options.config.read_text()))
     dataset = _dataset(options.dataset_path or config.dataset, options.out)
-    config = with_device_table(config, dataset, _device_table(options.device_table, options.out))
+    config = on_device(config, dataset, options.device_table, options.out)
     return settle(config, dataset, installed_weights()), dataset
-
-
-def _device_table(path: Path | None, out: Path) -> DeviceTable | None:
-    """The table that is given, or that an earlier run left in `out`, which keeps it; None: there is none.
-
-    Raises:
-        DeviceTableError: it cannot be read, or the search that has begun in `out` has another one.
-    """
-    kept = out / DEVICE_TABLE_NAME
-    earlier = DeviceTable.read(kept) if kept.exists() else None
-    if path is None:
-        return earlier
-    table = DeviceTable.read(path)
-    if earlier is not None and earlier != table and (out / _STATES_NAME).exists():
-        raise DeviceTableError(
-            f"{out} has a search with another device table; leave --device-table out, or change --out"
-        )
-    write_atomically(kept, lambda temporary: temporary.write_text(table.to_text()))
-    return table
 
 
 def _dataset(name_or_place: str, out: Path) -> DatasetSpec:
@@ -181,7 +158,7 @@ def _run(
         def saved(self, state: SavedState) -> None:
             recent.append(state)
             records = [{**vars(s), "path": s.path.name} for s in recent[-KEPT_RUN_STATES:]]
-            write_atomically(out / _STATES_NAME, lambda path: path.write_text(json.dumps(records)))
+            write_atomically(out / STATES_NAME, lambda path: path.write_text(json.dumps(records)))
             for old in recent[:-KEPT_RUN_STATES]:
                 old.path.unlink(missing_ok=True)
 
@@ -203,7 +180,7 @@ def _run(
         return
     result = run_search(config, dataset, out, sink=sink, stop=sink, resume_from=earlier, host=host, init=init)
     (out / "result.json").write_text(json.dumps(result.to_json(), indent=2))
-    (out / _STATES_NAME).unlink(missing_ok=True)
+    (out / STATES_NAME).unlink(missing_ok=True)
     _say(f"top-1 {result.architecture.test_top1_pct:.2f}% at {result.architecture.macs:,} MACs: {result.checkpoint}")
     if result.latency_check is not None:
         _say(f"latency: {result.latency_check.text}, on {result.latency_check.device}")
@@ -215,7 +192,7 @@ def _run_states(folder: Path) -> list[SavedState]:
     """Those that an earlier run has left in the folder."""
     return [
         SavedState(folder / saved["path"], saved["sha256"], saved["size_bytes"], saved["step"])
-        for saved in _read_json(folder / _STATES_NAME, default=[])
+        for saved in _read_json(folder / STATES_NAME, default=[])
     ]
 
 

@@ -51,6 +51,9 @@ class Client:
         """Start a search; its idempotency key makes a repeated request harmless."""
         return self._run(documents.start_search(config))
 
+    def validate_search(self, config: Mapping[str, Any]) -> Document:
+        return self._run(documents.validate_search(config))
+
     def search(self, search_id: str) -> Document:
         return self._run(documents.search(search_id))
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 
 from cli.client import Client
 from cli.commands import FullHelpGroup
-from cli.errors import CommandError
+from cli.measured import ROUNDS, measured
 from cli.named_things import delete_command, list_command, show_command
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import require_name
@@ -37,7 +35,7 @@ def device() -> None:
 @click.option("--resolution", type=click.IntRange(min=1), required=True, help="pixels a side")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="of ONNX Runtime")
 @click.option(
-    "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=40, show_default=True, help="more: less noise"
+    "--rounds", type=click.IntRange(min=_LEAST_ROUNDS), default=ROUNDS, show_default=True, help="more: less noise"
 )
 @click.option(
     "--ssh", "host", metavar="HOST", help="measure another machine, named as for ssh: it needs python3 and onnxruntime"
@@ -66,7 +64,7 @@ def measure(
 
     if add_as is not None:
         require_name(add_as)
-    table = _measured(space, resolution, threads, rounds, host, Console(stderr=True, quiet=as_json))
+    table = measured(space, resolution, threads, rounds, host, Console(stderr=True, quiet=as_json))
     write_atomically(out, lambda path: path.write_text(table.to_text(), encoding="utf-8"))
     if as_json:
         print_json({"path": str(out), "sha256": table.sha256, **_errors(table)})
@@ -100,36 +98,6 @@ def _print_device(found: Mapping[str, Any], as_json: bool) -> None:
         print_json(found)
     else:
         Console().print(device_facts(found))
-
-
-@contextmanager
-def _stopping() -> Iterator[None]:
-    """Within the block, what keeps a device from being measured ends the command."""
-    from autonl_core.errors import AutonlError
-
-    try:
-        yield
-    except AutonlError as error:
-        raise CommandError("The device cannot be measured", [str(error)]) from error
-
-
-def _measured(
-    space: str, resolution: int, threads: int, rounds: int, host: str | None, console: Console
-) -> DeviceTable:
-    """The table of this machine or of `host`, once it is known how long that takes. Raises CommandError."""
-    from autonl_core.device_table.measuring import Measurement
-    from autonl_core.device_table.over_ssh import MakeTimer, timers_on
-    from autonl_core.device_table.timing import OwnTimer
-    from autonl_core.spec.space_families import require_space
-
-    reached: AbstractContextManager[MakeTimer] = nullcontext(OwnTimer) if host is None else timers_on(host)
-    with _stopping(), reached as make_timer:
-        measurement = Measurement.prepare(require_space(space), resolution, threads, make_timer)
-        seconds = rounds * measurement.round_s()
-        console.print(f"{measurement.models} models, {rounds} rounds: about {seconds:.0f} s")
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("measuring", total=1.0)
-            return measurement.run(rounds, lambda share: progress.update(task, completed=share))
 
 
 def _errors(table: DeviceTable) -> dict[str, float]:

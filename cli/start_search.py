@@ -14,6 +14,7 @@ from autonl_core.registry import Named, Registry
 from autonl_core.spec.formats import DEFAULT_EXPORT_FORMATS, EXPORT_FORMATS
 from cli.client import Client
 from cli.errors import CommandError
+from cli.measured import with_own_device
 from cli.options import constraints_of, json_option, labels_of, print_json, stop_on_error, url_option
 from cli.render_search import start_text
 from cli.search_ids import full_id
@@ -35,7 +36,7 @@ _SPACES = ", ".join(Registry[Named]("autonl_core.spec.spaces", "search space").n
     help="another limit, of params, weights_bytes or peak_activation_bytes, as in params:2M; repeatable",
 )
 @click.option("--latency-ms", type=float, help="most milliseconds of one image on the --device")
-@click.option("--device", help="that --latency-ms is for, see `autonl device list`")
+@click.option("--device", help="that --latency-ms is for, see `autonl device list` (default: this machine)")
 @click.option(
     "--config",
     "-c",
@@ -111,7 +112,8 @@ def search(
 
 def _start(body: Mapping[str, Any], url: str, wait: bool, as_json: bool) -> None:
     with Client(url) as client:
-        started = client.start_search(_with_full_id(client, body))
+        body = with_own_device(client, _with_full_id(client, body), Console(stderr=True))
+        started = client.start_search(body)
         if wait:
             _say_started(client, started, Console(stderr=as_json))
             follow_to_end(client, started["id"], as_json)

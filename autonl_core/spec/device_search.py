@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from autonl_core.datasets.spec import DatasetSpec
@@ -11,9 +11,11 @@ from autonl_core.spec.config import SearchConfig
 from autonl_core.spec.config_sections import Constraints
 from autonl_core.spec.constraints import measures_of
 from autonl_core.spec.device_table import DeviceTable, distinct_blocks, measure_command
-from autonl_core.spec.feasibility import resolution_of
+from autonl_core.spec.feasibility import resolution_of, resolve_space
+from autonl_core.spec.recipe import settle
 from autonl_core.spec.search_space import SearchSpace
 from autonl_core.spec.space_families import require_space, spaces_made_for
+from autonl_core.spec.weight_set import WeightSet
 
 _LEAST_CLASSES = 2
 
@@ -58,6 +60,24 @@ def with_device_table(config: SearchConfig, dataset: DatasetSpec, table: DeviceT
     _require_all_parts(table)
     own = {"search_space": space, "resolution": resolution, "constraints": asked.on(table)}
     return config.model_copy(update=own)
+
+
+def as_without_latency(config: SearchConfig, dataset: DatasetSpec, known: Mapping[str, WeightSet]) -> SearchConfig:
+    """`config` in the space, at the resolution and from the weights of the same search without its limit of latency.
+
+    That is what the table of a device is to be made for, where none is given.
+
+    Args:
+        known: the weight sets there are, by name.
+
+    Raises:
+        SpaceError, BudgetError, ConstraintError, ParentError, WeightSetError: it is no possible search.
+    """
+    others = config.constraints.model_copy(update={"latency_ms": None})
+    settled = settle(config.model_copy(update={"constraints": others}), dataset, known)
+    space = resolve_space(settled, dataset)
+    found = {"search_space": space.name, "resolution": space.resolution, "init": settled.init}
+    return config.model_copy(update=found)
 
 
 def _require_all_parts(table: DeviceTable) -> None:

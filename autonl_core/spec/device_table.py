@@ -50,6 +50,12 @@ class TableMachine(_Strict):
     onnxruntime: _Line
     date: _Line = Field(description="UTC, as 2026-11-28")
 
+    @property
+    def device(self) -> str:
+        """The device in words: two tables of equal ones are of one kind of device."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.processor}, {threads}, onnxruntime {self.onnxruntime}"
+
 
 class CalibrationNetwork(_Strict):
     """A whole network that was timed, and what the table says of it."""
@@ -115,8 +121,7 @@ class DeviceTable(_Strict):
     @property
     def device(self) -> str:
         """The device in words."""
-        threads = f"{self.machine.threads} thread{'' if self.machine.threads == 1 else 's'}"
-        return f"{self.machine.processor}, {threads}, onnxruntime {self.machine.onnxruntime}"
+        return self.machine.device
 
     def block_ns(self, block: BlockSpec, in_size: int) -> int:
         """What a block adds to a network. Raises DeviceTableError if it was not measured."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from autonl_core.device_table.timing import table_machine
 from autonl_core.spec.device_table import DeviceTable
 from cli.main import app
 from tests.autonl_core.device_tables import made_up_table
@@ -56,6 +57,44 @@ def test_a_search_is_started_within_a_latency_on_a_device(file: str) -> None:
     constraints = json.loads(autonl(*asked, "--constraint", "params:50k").stdout)["config"]["constraints"]
     assert (constraints["latency_ms"], constraints["device"], constraints["params"]) == (0.3, "pixel", 50_000)
     assert constraints["device_table_sha256"] == TABLE.sha256
+
+
+@pytest.mark.usefixtures("service")
+def test_without_a_device_the_latest_table_of_a_machine_like_this_one_is_taken(tmp_path: Path) -> None:
+    machine = table_machine(1)
+    for name, of in (
+        ("other", machine.model_copy(update={"processor": "another"})),
+        ("old", machine),
+        ("own", machine),
+    ):
+        file = tmp_path / f"{name}.json"
+        file.write_text(made_up_table("tiny", 8, 1.0 + 0.1 * len(name)).model_copy(update={"machine": of}).to_text())
+        autonl("device", "add", name, str(file))
+    started = autonl("search", "-d", "digits", "-b", "400k", "--latency-ms", "0.3", "--json")
+    assert "latency is limited on the device own, in tiny at 8 pixels" in started.stderr
+    config = json.loads(started.stdout)["config"]
+    assert config["constraints"]["device"] == "own"
+    assert (config["search_space"], config["resolution"], config["init"]) == ("tiny", 8, "none")
+
+
+@pytest.mark.usefixtures("service")
+def test_a_search_that_is_refused_anyway_measures_nothing() -> None:
+    refused = autonl("search", "-d", "digits", "-b", "1", "--latency-ms", "0.3")
+    assert (refused.exit_code, "flops_budget" in refused.stderr) == (2, True)
+    assert "measured" not in refused.stderr
+    assert json.loads(autonl("device", "list", "--json").stdout)["devices"] == []
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("service")
+def test_this_machine_is_measured_when_it_is_first_needed() -> None:
+    asked = ("search", "-d", "digits", "-b", "400k", "--latency-ms", "0.3", "--json")
+    first, second = autonl(*asked), autonl(*asked, "--seed", "1")
+    assert "this machine is measured for tiny at 8 pixels, once" in first.stderr
+    assert "this machine is measured" not in second.stderr
+    devices = [json.loads(one.stdout)["config"]["constraints"]["device"] for one in (first, second)]
+    assert devices[0].endswith("-tiny-8")
+    assert devices[0] == devices[1]
 
 
 def measure(out: Path, *options: str) -> tuple[int, str, str]:

@@ -27,6 +27,7 @@ _SEMANTIC_PROBLEMS = {
     "correction-invalid",
     "dataset-invalid",
     "idempotency-key-reuse",
+    "payload-too-large",
     "precondition-failed",
     "range-not-satisfiable",
     "too-many-aliases",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from autonl_core.errors import DeviceTableError
+from autonl_core.spec.builtin_weights import installed_weights
 from autonl_core.spec.config import SearchConfig
-from autonl_core.spec.device_search import faults_of, with_device_table
+from autonl_core.spec.device_search import as_without_latency, faults_of, with_device_table
 from autonl_core.spec.device_table import Calibration
 from tests.autonl_core.device_tables import made_up_table
 from tests.autonl_core.digit_archives import few_digits
@@ -54,6 +56,20 @@ def test_a_table_of_something_else_is_refused_with_what_to_measure(changes: dict
 def test_a_search_without_a_table_is_told_how_to_make_one() -> None:
     with pytest.raises(DeviceTableError, match="autonl device measure --space tiny --resolution 8"):
         with_device_table(asked(), DIGITS, None)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "budget", "found"),
+    [(8, "400k", ("tiny", 8, "none")), (300, "40M", ("lite", 96, "efficientnet-lite0"))],
+)
+def test_what_to_measure_is_what_is_searched_without_the_limit(
+    image_size: int, budget: str, found: tuple[str, int, str]
+) -> None:
+    """Photos start from pretrained weights, at the resolution that is the most promising for the budget."""
+    photos = replace(DIGITS, image_size=image_size)
+    config = as_without_latency(asked(flops_budget=budget, init="auto"), photos, installed_weights())
+    assert (config.search_space, config.resolution, config.init) == found
+    assert config.constraints.latency_ms == 0.3
 
 
 @pytest.mark.parametrize(
