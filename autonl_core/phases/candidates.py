@@ -19,7 +19,7 @@ from autonl_core.spec.config_sections import SupernetConfig
 from autonl_core.spec.macs import block_params
 from autonl_core.spec.search_space import Option
 from autonl_core.spec.search_work import random_networks
-from autonl_core.supernet.budget import Floats, band_within, evenly, project
+from autonl_core.supernet.budget import Band, Floats, band_within, evenly, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.limited_sampler import sampler_within
 from autonl_core.supernet.option_costs import Choice
@@ -62,22 +62,22 @@ def propose(
         uniform: the uniform slice of the network that the search started from; None: it started from none.
     """
     learned = best_within(table, p, budget_macs)
-    low, high = reachable_band(table, budget_macs, learned)
+    band = reachable_band(table, budget_macs, learned)
     proposed = [(learned, "by_slopes")]
-    proposed.append((uniform or project(table, _uniform_scores(table), low, high).choice, "uniform"))
-    proposed.append((project(table, _scores(table, _params), low, high).choice, "widest"))
+    proposed.append((uniform or project(table, _uniform_scores(table), *band).choice, "uniform"))
+    proposed.append((project(table, _scores(table, _params), *band).choice, "widest"))
     options = table.option_probabilities(p)
-    near = sampler_within(table, options, low, high)
-    even = sampler_within(table, evenly(table), low, high)
+    near = sampler_within(table, options, band.low, band.high)
+    even = sampler_within(table, evenly(table), band.low, band.high)
     draws = [(near.draw(rng), "drawn") for _ in range(settings.candidates)]
     draws += [(even.draw(rng), "random") for _ in range(random_networks(settings))]
     return proposed + [(choice, origin) for choice, origin in draws if choice is not None]
 
 
-def reachable_band(table: GateTable, budget_macs: int, known: Choice) -> tuple[int, int]:
+def reachable_band(table: GateTable, budget_macs: int, known: Choice) -> Band:
     """The MACs that candidates should have; where the space is too coarse, from those of the network `known` on."""
-    low, high = band_within(table, budget_macs)
-    return min(low, table.macs(known)), high
+    band = band_within(table, budget_macs)
+    return band._replace(low=min(band.low, table.macs(known)))
 
 
 def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:

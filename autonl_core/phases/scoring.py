@@ -32,7 +32,7 @@ from autonl_core.run.search_run import SearchRun
 from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.measured_network import MeasuredNetwork
-from autonl_core.supernet.budget import project
+from autonl_core.supernet.budget import Band, project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.significance import chance_of
 from autonl_core.supernet.start import started_supernet
@@ -96,7 +96,7 @@ class _Scoring:
         """Score networks that may well be the best, as far as the scores show."""
         rng, known = random_stream("candidates", self.run.config.seed, 1 + generation), self.utilities()
         for _ in range(self.settings.candidates // 2):
-            choice = promising(known, self.run.table, *self._band, rng, self.scored)
+            choice = promising(known, self.run.table, self._band, rng, self.scored)
             if choice is not None:
                 self._score(choice, "by_scores")
 
@@ -110,12 +110,13 @@ class _Scoring:
         """The finalists, with their share of the supernet's weights."""
         self._score(project(self.run.table, self.utilities().scores(), *self._band).choice, "by_scores")
         known = self.utilities()
-        first = next(one for one in self._ranked_by(known) if one.origin != "random")
+        first = next(one for one in self._ranked_by(known) if self._may_be_result(one))
         twin = self._without_light_nl(first, known)
         ranking = self._ranked_by(known)
         comparison = self._compared(ranking, first, twin)
         seats = 1 if comparison.freed_epochs else self.settings.finalists
-        seated = choose_finalists(ranking, first, seats, twin, incumbent_of(self.run))
+        possible = [one for one in ranking if self._may_be_result(one)]
+        seated = choose_finalists(possible, first, seats, twin, incumbent_of(self.run))
         if len(seated) == 1:  # nothing to compare: no training, no halving
             detail = {"chance": comparison.chance, "freed_epochs": comparison.freed_epochs}
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin, **detail})
@@ -126,6 +127,10 @@ class _Scoring:
             {"count": len(ranking), "val_images": len(self.run.val), **comparison.to_json()},
         )
         return DerivingState(finalists, (), comparison)
+
+    def _may_be_result(self, one: Candidate) -> bool:
+        """Random networks are for comparison, and those that were drawn may leave much of a limit unused."""
+        return one.origin != "random" and (not self._band.fills or self.run.table.fills(one.choice))
 
     def _with_weights(self, seated: list[Candidate]) -> tuple[Finalist, ...]:
         """The finalists with their share of the supernet's weights, or of those that it began with if these are better.
@@ -184,7 +189,7 @@ class _Scoring:
         return twin if twin.feasible else None
 
     @property
-    def _band(self) -> tuple[int, int]:
+    def _band(self) -> Band:
         return reachable_band(self.run.table, self.run.config.flops_budget, next(iter(self.scored)))
 
     def _score(self, choice: Choice, origin: str) -> None:

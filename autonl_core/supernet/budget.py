@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,24 +43,42 @@ def evenly(table: OptionCosts) -> list[Floats]:
     return [np.full(len(costs), 1 / len(costs)) for costs in table.costs]
 
 
+class Band(NamedTuple):
+    """The MACs that a network should have, and whether it should fill the limits of its table as well."""
+
+    low: int
+    high: int
+    fills: bool = False
+
+
 def band(budget_macs: int) -> tuple[int, int]:
     """The MACs a result should have: from 97% of the budget to the budget."""
     return math.ceil(BAND * budget_macs), budget_macs
 
 
-def band_within(table: OptionCosts, budget_macs: int) -> tuple[int, int]:
+def band_within(table: OptionCosts, budget_macs: int) -> Band:
     """The MACs a result should have where other limits may leave fewer: then from three quarters of what they leave.
 
-    The networks with the very most MACs within other limits are few, alike, and the best of nothing else.
+    The networks with the very most MACs within other limits are few, alike, and the best of nothing else. What they
+    should fill instead is a limit of latency: a user who allows for a millisecond wants what a millisecond buys.
 
     Raises:
         BudgetError: no network within the budget meets all limits.
     """
-    low, high = band(budget_macs)
+    usual = Band(*band(budget_macs))
     if not table.limited:
-        return low, high
-    most = table.macs(most_macs(table, budget_macs))
-    return (low, high) if most >= low else (math.ceil(_LOOSE_BAND * most), most)
+        return usual
+    largest = most_macs(table, budget_macs)
+    most = table.macs(largest)
+    if most >= usual.low:
+        return usual
+    low = math.ceil(_LOOSE_BAND * most)
+    fills = table.fills(largest) or best_limited(table, _by_macs(table), low, most, fills=True) is not None
+    return Band(low, most, fills)
+
+
+def _by_macs(table: OptionCosts) -> list[Floats]:
+    return [costs.astype(np.float64) for costs in table.costs]
 
 
 def most_macs(table: OptionCosts, budget_macs: int) -> Choice:
@@ -78,13 +97,13 @@ def log_scores(probabilities: list[Floats]) -> list[Floats]:
     return [np.log(np.maximum(q, 1e-12)) for q in probabilities]
 
 
-def project(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Projection:
+def project(table: OptionCosts, scores: list[Floats], low: int, high: int, fills: bool = False) -> Projection:
     """The choice with the largest sum of scores whose MACs lie in [low, high].
 
-    Other limits of the table are met as well. `scores` holds one number per option and position, e.g.
-    log-probabilities. Where no network has MACs in that range,
-    the largest below `high` is returned and marked. Networks that differ by less than a bin (1/4096 of `high`) compete
-    for one place, so the sum is optimal up to that grain; the MACs are exact.
+    Other limits of the table are met as well, and filled, if `fills`. `scores` holds one number per option and
+    position, e.g. log-probabilities. Where there is no such network, the largest below `high` is returned, and marked
+    if it has fewer MACs. Networks that differ by less than a bin (1/4096 of `high`) compete for one place, so the sum
+    is optimal up to that grain; the MACs are exact.
 
     Raises:
         BudgetError: even the smallest network of the space exceeds `high`, or none within it meets the other limits.
@@ -93,7 +112,10 @@ def project(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Pr
     if smallest > high:
         message = f"no network of {table.name!r} has at most {high:,} MACs; the smallest has {smallest:,}"
         raise BudgetError(message, feasible_macs=(smallest, largest))
-    choice = (best_limited if table.limited else _best_in_band)(table, scores, low, high)
+    if table.limited:
+        choice = best_limited(table, scores, low, high, fills=fills)
+    else:
+        choice = _best_in_band(table, scores, low, high)
     if choice is not None:
         return Projection(choice, table.macs(choice), in_band=True)
     choice = most_macs(table, high) if table.limited else _largest_below(table, scores, high)

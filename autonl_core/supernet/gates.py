@@ -10,6 +10,7 @@ their expectation under independent gates is multilinear: exact at every vertex,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import reduce
 
@@ -24,6 +25,8 @@ from autonl_core.spec.gate_kinds import CLOSED, FREE, GATE_KINDS, OPEN, gates_of
 from autonl_core.spec.progress import PlaceInSupernet
 from autonl_core.spec.search_space import Option, SearchSpace
 from autonl_core.supernet.option_costs import Choice, Limit, OptionCosts
+
+_FILLED = 0.95  # of a limit of latency, where that and not the budget decides how large a network is
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class GateTable(OptionCosts):
             ]
             if measure.adds_up:
                 own = sum(measure.of_option(self.space, place, option) for place, option in enumerate(smallest))
-                limits.append(Limit(name, measure.of(self.space.build(smallest)) - own, costs, at_most))
+                at_least = math.ceil(_FILLED * at_most) if name == "latency_ms" else 0
+                limits.append(Limit(name, measure.of(self.space.build(smallest)) - own, costs, at_most, at_least))
             else:
                 ruled_out = [out | (amounts > at_most) for out, amounts in zip(ruled_out, costs, strict=True)]
         return limits, ruled_out

@@ -42,19 +42,27 @@ class _Row:
         return _Row(self.costs, self.low + max(0, self.low - amount), self.high - max(0, amount - self.high))
 
 
-def best_limited(table: OptionCosts, scores: list[Floats], low: int, high: int) -> Choice | None:
-    """The choice with the largest sum of scores among those with MACs in [low, high] that meet all limits; or None."""
-    return _solve(table, np.concatenate(scores), low, high)
+def best_limited(
+    table: OptionCosts, scores: list[Floats], low: int, high: int, *, fills: bool = False
+) -> Choice | None:
+    """The choice with the largest sum of scores among those with MACs in [low, high] that meet all limits; or None.
+
+    Args:
+        fills: only among those that fill the limits as well.
+    """
+    return _solve(table, np.concatenate(scores), low, high, fills=fills)
 
 
-def most_macs_limited(table: OptionCosts, high: int) -> Choice | None:
+def most_macs_limited(table: OptionCosts, high: int, *, fills: bool = False) -> Choice | None:
     """Of the choices with at most `high` MACs that meet all limits, one with the most MACs; None: there is none."""
-    return _solve(table, np.concatenate(table.costs).astype(np.float64), table.fixed_macs, high)
+    return _solve(table, np.concatenate(table.costs).astype(np.float64), table.fixed_macs, high, fills=fills)
 
 
-def _solve(table: OptionCosts, worth: Floats, low: int, high: int) -> Choice | None:
+def _solve(table: OptionCosts, worth: Floats, low: int, high: int, *, fills: bool) -> Choice | None:
     rows = [_Row(table.costs, low - table.fixed_macs, high - table.fixed_macs)]
-    rows += [_Row(limit.costs, -math.inf, limit.at_most - limit.fixed) for limit in table.limits]
+    for limit in table.limits:
+        least = limit.at_least - limit.fixed if fills else -math.inf
+        rows.append(_Row(limit.costs, least, limit.at_most - limit.fixed))
     for _ in range(_TRIES):
         choice = _solution(table, worth, rows)
         if choice is None or all(row.holds(choice) for row in rows):

@@ -15,13 +15,14 @@ Choice = tuple[int, ...]  # one option index per position
 class Limit:
     """Networks may have `at_most` of something: `fixed`, which all have, and what their options add to it.
 
-    `costs` holds, per position, what its options have, (options,).
+    `costs` holds, per position, what its options have, (options,). A network that fills the limit has `at_least` of it.
     """
 
     name: str
     fixed: int
     costs: Sequence[NDArray[np.int64]]
     at_most: int
+    at_least: int = 0
 
     def of(self, choice: Choice) -> int:
         """How much the network has that `choice` builds."""
@@ -68,3 +69,7 @@ class OptionCosts:
         """Whether the network that `choice` builds meets all limits but that of MACs."""
         possible = not any(bool(out[i]) for out, i in zip(self.ruled_out, choice, strict=True))
         return possible and all(limit.of(choice) <= limit.at_most for limit in self.limits)
+
+    def fills(self, choice: Choice) -> bool:
+        """Whether the network has at least as much as networks should that fill the limits."""
+        return all(limit.of(choice) >= limit.at_least for limit in self.limits)

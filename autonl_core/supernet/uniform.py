@@ -26,7 +26,7 @@ def uniform_slice(table: GateTable, network: Network, budget_macs: int) -> Choic
         BudgetError: no network of the space is within the budget.
     """
     whole = choice_of(table, as_in_space(network, table.space).arch)
-    low, high = band_within(table, budget_macs)
+    band = band_within(table, budget_macs)
     ratios = [option.expand_ratio for options in table.options for option in options if option is not None]
     best: tuple[float, Choice] | None = None
     for target in np.linspace(min(ratios), max(ratios), _STEPS):
@@ -34,7 +34,7 @@ def uniform_slice(table: GateTable, network: Network, budget_macs: int) -> Choic
             np.array([_likeness(option, options[kept], float(target)) for option in options])
             for options, kept in zip(table.options, whole, strict=True)
         ]
-        found = project(table, scores, low, high)
+        found = project(table, scores, *band)
         total = _total(scores, found.choice)
         if best is None or total > best[0]:
             best = (total, found.choice)

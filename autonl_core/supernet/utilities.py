@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autonl_core.supernet.budget import Floats, band_within, project
+from autonl_core.supernet.budget import Band, Floats, band_within, project
 from autonl_core.supernet.gates import GateTable
 from autonl_core.supernet.option_costs import Choice, OptionCosts
 
@@ -150,13 +150,13 @@ def worth_of_scored(known: Utilities, choices: Sequence[Choice], losses: Sequenc
 
 
 def promising(
-    known: Utilities, table: OptionCosts, low: int, high: int, rng: np.random.Generator, scored: Container[Choice]
+    known: Utilities, table: OptionCosts, band: Band, rng: np.random.Generator, scored: Container[Choice]
 ) -> Choice | None:
-    """A network with MACs in [low, high] that is not scored yet, and the best in one case that is possible as known.
+    """A network in the band that is not scored yet, and the best in one case that is possible as known.
 
     None: the few cases that were drawn all led to networks that are scored.
     """
-    drawn = (project(table, known.draw(rng), low, high).choice for _ in range(_TRIES))
+    drawn = (project(table, known.draw(rng), *band).choice for _ in range(_TRIES))
     return next((choice for choice in drawn if choice not in scored), None)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from autonl_core.supernet.budget import BandSampler, Floats, band, evenly, log_scores, project
+from autonl_core.supernet.budget import Band, BandSampler, Floats, band, evenly, log_scores, project
 from autonl_core.supernet.option_costs import Choice
 from autonl_core.supernet.slopes import SlopeSums
 from autonl_core.supernet.utilities import fit_utilities, promising, utilities_of, worth_of_scored
@@ -73,7 +73,7 @@ def fitted(
     for count in rounds:
         known = fit_utilities(table.features, list(scored), list(scored.values()), beliefs)
         for _ in range(count):
-            choice = promising(known, table.costs, low, high, rng, scored)
+            choice = promising(known, table.costs, Band(low, high), rng, scored)
             if choice is not None:
                 scored[choice] = -table.train(choice, rng)
     known = fit_utilities(table.features, list(scored), list(scored.values()), beliefs)

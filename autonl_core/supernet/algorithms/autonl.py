@@ -178,7 +178,7 @@ class SampledGates:
 
 def _training_band(table: GateTable, budget_macs: int) -> tuple[int, int]:
     """The MACs of the subnets that learn: around the budget, or what other limits leave of it."""
-    low, high = band_within(table, budget_macs)
+    low, high, _ = band_within(table, budget_macs)
     if high < budget_macs:
         return low, high
     shares = TRAINING_BAND

@@ -16,7 +16,7 @@ from autonl_core.spec.device_table import DeviceTable, distinct_blocks
 from autonl_core.spec.macs import block_sizes
 from autonl_core.spec.search_request import SearchRequest
 from autonl_core.spec.space_families import get_space
-from autonl_core.supernet.budget import band_within, project
+from autonl_core.supernet.budget import band, band_within, project
 from autonl_core.supernet.gates import GateTable
 from tests.autonl_core.device_tables import OVERHEAD_NS, STEM_NS, made_up_table
 
@@ -104,6 +104,21 @@ class TestLimit:
         scores = [costs / costs.max() for costs in gates.costs]  # the larger, the better
         found = project(gates, scores, *band_within(gates, gates.macs_range()[1]))
         assert 0.97 * at_most_ms < TABLE.network_ns(gates.arch(found.choice)) / 1e6 <= at_most_ms
+
+    @pytest.mark.parametrize("at_most_ms", [0.4, 0.7, 1.0, 1.3])
+    def test_whatever_is_liked_the_network_fills_it_where_the_budget_is_out_of_reach(self, at_most_ms: float) -> None:
+        gates = GateTable(get_space("mobile-32", 32, 10), Constraints(latency_ms=at_most_ms).on(TABLE))
+        scores = [-costs / costs.max() for costs in gates.costs]  # the smaller, the better
+        band = band_within(gates, gates.macs_range()[1])
+        assert band.fills
+        found = project(gates, scores, *band)
+        assert 0.95 * at_most_ms <= TABLE.network_ns(gates.arch(found.choice)) / 1e6 <= at_most_ms
+        assert found.in_band
+
+    def test_where_the_budget_decides_none_has_to_fill_it(self) -> None:
+        gates = GateTable(get_space("mobile-32", 32, 10), Constraints(latency_ms=1.3).on(TABLE))
+        budget_macs = 5_000_000
+        assert band_within(gates, budget_macs) == (*band(budget_macs), False)
 
     def test_one_that_no_network_meets_is_refused_with_the_least_that_is_possible(self) -> None:
         space = get_space("mobile-32", 32, 10)

@@ -72,7 +72,7 @@ def test_the_best_network_within_all_limits_is_found(limits: dict[str, int], see
 def test_without_limits_nothing_changes() -> None:
     table = GateTable(SMALL, Constraints())
     assert not table.limited
-    assert band_within(table, 150_000) == band(150_000)
+    assert band_within(table, 150_000) == (*band(150_000), False)
     drawn, alike = (sampler_within(each, evenly(each), 100_000, 200_000) for each in (table, GateTable(SMALL)))
     assert [drawn.draw(np.random.default_rng(seed)) for seed in range(9)] == [
         alike.draw(np.random.default_rng(seed)) for seed in range(9)
@@ -83,7 +83,7 @@ def test_where_the_limits_leave_less_than_the_budget_networks_may_have_fewer_mac
     constraints = Constraints(params=50_000)
     table = GateTable(get_space("mobile-32", 32, 10), constraints)
     largest = table.space.macs_range()[1]
-    low, high = band_within(table, largest)
+    low, high, _ = band_within(table, largest)
     assert high < 0.97 * largest
     assert low == pytest.approx(0.75 * high, abs=1)
     found = project(table, scores_of(table, 0), low, high)
@@ -103,7 +103,7 @@ def test_where_the_limits_leave_less_than_the_budget_networks_may_have_fewer_mac
 def test_random_networks_meet_all_limits_and_differ(limits: dict[str, int], budget_macs: int) -> None:
     constraints = Constraints.model_validate(limits)
     table = GateTable(get_space("mobile-32", 32, 10), constraints)
-    low, high = band_within(table, budget_macs)
+    low, high, _ = band_within(table, budget_macs)
     sampler, rng = sampler_within(table, evenly(table), low, high), np.random.default_rng(1)
     drawn = [choice for choice in (sampler.draw(rng) for _ in range(20)) if choice is not None]
     assert len(set(drawn)) >= 10
