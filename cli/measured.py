@@ -50,6 +50,8 @@ def with_own_device(client: Client, body: Mapping[str, Any], console: Console) -
         ApiError: the search is refused as it is.
         CommandError: this machine cannot be measured.
     """
+    from autonl_core.spec.config import AUTO_INIT
+
     limits = body.get("constraints")
     if not isinstance(limits, Mapping) or limits.get("latency_ms") is None or limits.get("device") is not None:
         return dict(body)
@@ -62,7 +64,9 @@ def with_own_device(client: Client, body: Mapping[str, Any], console: Console) -
         console.print(f"no device is named: this machine is measured for {place}, once")
         device = _add(client, space, resolution, measured(space, resolution, _THREADS, ROUNDS, None, console))
     console.print(f"latency is limited on the device {device}, in {place}")
-    chosen = {"search_space": space, "resolution": resolution, "init": plan["init"]}
+    chosen = {"search_space": space, "resolution": resolution}
+    if body.get("init", AUTO_INIT) == AUTO_INIT and body.get("parent") is None:
+        chosen["init"] = plan["init"]
     return {**body, **chosen, "constraints": {**limits, "device": device}}
 
 
