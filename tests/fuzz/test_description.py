@@ -58,7 +58,7 @@ def outcome_of(settings: Settings, folder: Path, max_examples: int, max_scenario
 
 @pytest.mark.alone
 @pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")  # a device table
-@pytest.mark.timeout(400)  # it takes a minute on two free cores
+@pytest.mark.timeout(800)  # it takes two minutes on a free core, and the larger one five
 @pytest.mark.parametrize(
     ("max_examples", "max_scenarios", "min_requests", "reached"),
     [(100, 20, 2000, REACHED), pytest.param(260, 40, 5000, REACHED_BY_MANY, marks=pytest.mark.repeated)],
