@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
@@ -23,6 +22,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from store.one_row import read_row
 from store.tenant_sessions import TenantSession, bound, set_tenant
+
+if TYPE_CHECKING:
+    import psycopg
 
 # Before 3.51.3, a checkpoint of the write-ahead log can race with a reset of the log and damage the file.
 WAL_SAFE_SINCE = (3, 51, 3)
@@ -163,6 +165,8 @@ def _ping_if_idle(connection: psycopg.Connection[Any], record: ConnectionPoolEnt
     """Have a connection replaced that its server closed meanwhile. One that was used just now is not asked."""
     if time.monotonic() - record.info.get(_USED_AT, -_IDLE_S) < _IDLE_S:
         return
+    import psycopg  # which only a service on PostgreSQL has in memory
+
     try:
         connection.execute("SELECT 1")
         connection.rollback()

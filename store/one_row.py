@@ -6,13 +6,15 @@ No session and no transaction of SQLAlchemy: on PostgreSQL, the tenant and the q
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import OperationalError
 
 from store.tenant_sessions import ALL_TENANTS
+
+if TYPE_CHECKING:
+    import psycopg
 
 _SET_TENANT = "SELECT set_config('autonl.tenant', %s, true)"
 
@@ -26,7 +28,10 @@ def read_row(engine: Engine, tenant_id: str | None, columns: str, table: str, ro
     Raises:
         OperationalError: the database is unavailable.
     """
-    look = _look_sqlite if engine.dialect.name == "sqlite" else _look_postgresql
+    is_sqlite = engine.dialect.name == "sqlite"
+    look = _look_sqlite if is_sqlite else _look_postgresql
+    driver = engine.dialect.loaded_dbapi  # psycopg is in memory only where it is needed
+    failures = (driver.OperationalError,) if is_sqlite else (driver.OperationalError, driver.InterfaceError)
     query = f"SELECT {columns} FROM {table} WHERE id = %s"  # noqa: S608  (both names are our own)
     values: tuple[str, ...] = (row_id,)
     if tenant_id is not None:
@@ -34,7 +39,7 @@ def read_row(engine: Engine, tenant_id: str | None, columns: str, table: str, ro
     connection = engine.raw_connection()
     try:
         return look(connection, tenant_id or ALL_TENANTS, query, values)
-    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except failures as error:
         if not isinstance(error, sqlite3.Error):
             connection.invalidate(error)
         raise OperationalError(query, values, error) from error
@@ -53,6 +58,8 @@ def _look_sqlite(
 def _look_postgresql(
     connection: PoolProxiedConnection, tenant: str, query: str, values: tuple[str, ...]
 ) -> tuple[Any, ...] | None:
+    import psycopg
+
     driver: psycopg.Connection[tuple[Any, ...]] = connection.driver_connection  # type: ignore[assignment]
     driver.autocommit = True  # both statements are one transaction, without a message to begin or to end it
     try:

@@ -53,6 +53,11 @@ def test_only_the_search_itself_loads_tensor_code(room: str, names: list[str]) -
     assert not loaded_by(*names) & TENSOR_CODE, f"{room} loads tensor code"
 
 
+def test_a_service_on_sqlite_does_not_load_the_driver_of_postgresql() -> None:
+    """Nine megabytes of each of its processes."""
+    assert "psycopg" not in loaded_by("api.__main__", "store.stores", *WORKER)
+
+
 def test_the_worker_s_parent_loads_no_web_framework() -> None:
     assert not loaded_by(*WORKER) & {"fastapi", "uvicorn"}
 
