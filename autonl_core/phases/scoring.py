@@ -110,13 +110,12 @@ class _Scoring:
         """The finalists, with their share of the supernet's weights."""
         self._score(project(self.run.table, self.utilities().scores(), *self._band).choice, "by_scores")
         known = self.utilities()
-        first = next(one for one in self._ranked_by(known) if self._may_be_result(one))
+        first = self._possible(self._ranked_by(known))[0]
         twin = self._without_light_nl(first, known)
         ranking = self._ranked_by(known)
         comparison = self._compared(ranking, first, twin)
         seats = 1 if comparison.freed_epochs else self.settings.finalists
-        possible = [one for one in ranking if self._may_be_result(one)]
-        seated = choose_finalists(possible, first, seats, twin, incumbent_of(self.run))
+        seated = choose_finalists(self._possible(ranking), first, seats, twin, incumbent_of(self.run))
         if len(seated) == 1:  # nothing to compare: no training, no halving
             detail = {"chance": comparison.chance, "freed_epochs": comparison.freed_epochs}
             self.run.reporter.event(EventKind.DERIVED_WITHOUT_FINAL, {"origin": seated[0].origin, **detail})
@@ -128,9 +127,11 @@ class _Scoring:
         )
         return DerivingState(finalists, (), comparison)
 
-    def _may_be_result(self, one: Candidate) -> bool:
-        """Random networks are for comparison, and those that were drawn may leave much of a limit unused."""
-        return one.origin != "random" and (not self._band.fills or self.run.table.fills(one.choice))
+    def _possible(self, ranking: list[Candidate]) -> list[Candidate]:
+        """Which may be the result: random networks are for comparison, drawn ones may leave much of a limit unused."""
+        proposed = [one for one in ranking if one.origin != "random"]
+        filling = [one for one in proposed if not self._band.fills or self.run.table.fills(one.choice)]
+        return filling or proposed
 
     def _with_weights(self, seated: list[Candidate]) -> tuple[Finalist, ...]:
         """The finalists with their share of the supernet's weights, or of those that it began with if these are better.

@@ -73,12 +73,8 @@ def band_within(table: OptionCosts, budget_macs: int) -> Band:
     if most >= usual.low:
         return usual
     low = math.ceil(_LOOSE_BAND * most)
-    fills = table.fills(largest) or best_limited(table, _by_macs(table), low, most, fills=True) is not None
-    return Band(low, most, fills)
-
-
-def _by_macs(table: OptionCosts) -> list[Floats]:
-    return [costs.astype(np.float64) for costs in table.costs]
+    filling = largest if table.fills(largest) else most_macs_limited(table, most, fills=True)
+    return Band(low, most, fills=filling is not None and table.macs(filling) >= low)
 
 
 def most_macs(table: OptionCosts, budget_macs: int) -> Choice:
