@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from autonl_core.device_table import ROUNDS
 from cli.client import Client
 from cli.commands import FullHelpGroup
-from cli.measured import ROUNDS, measured
+from cli.measured import measured
 from cli.named_things import delete_command, list_command, show_command
 from cli.options import json_option, print_json, stop_on_error, url_option
 from cli.packing import require_name

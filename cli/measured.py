@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress
 
+from autonl_core.device_table import ROUNDS
 from cli.client import Client
 from cli.errors import CommandError
 
 if TYPE_CHECKING:
     from autonl_core.spec.device_table import DeviceTable
 
-ROUNDS = 40  # a table of a small space takes a minute
 _THREADS = 1
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from autonl_core.device_table import ROUNDS
 from autonl_core.device_table.calibration import calibration_networks, fit
 from autonl_core.device_table.parts import block_model, empty_model, ends_model, network_model, stem_model
 from autonl_core.device_table.timer import OnRound, Timed
@@ -16,7 +17,6 @@ from autonl_core.spec.arch import ArchSpec
 from autonl_core.spec.device_table import Calibration, CalibrationNetwork, DeviceTable, distinct_blocks
 from autonl_core.spec.space_families import SpaceFamily
 
-ROUNDS = 40
 CLASSES = (10, 100, 1000)  # of which ends are timed; times for others lie on lines between them
 FITTED, HELD_OUT = 10, 5  # networks
 _EMPTY, _STEM = "empty", "stem"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autonl_core.datasets.spec import DatasetSpec
+from autonl_core.device_table import ROUNDS
 from autonl_core.errors import DeviceTableError
 from autonl_core.files import write_atomically
 from autonl_core.host.environment import launched_rank
@@ -60,7 +61,7 @@ def _given_or_kept(path: Path | None, out: Path) -> DeviceTable | None:
 
 def _measure(config: SearchConfig, out: Path) -> DeviceTable:
     """The table of this machine, for the space and the resolution of `config`."""
-    from autonl_core.device_table.measuring import ROUNDS, Measurement  # with what exports, and few searches need now
+    from autonl_core.device_table.measuring import Measurement  # with what exports, and few searches need now
 
     assert config.search_space is not None
     assert config.resolution is not None
