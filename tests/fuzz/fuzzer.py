@@ -27,7 +27,6 @@ _SEMANTIC_PROBLEMS = {
     "correction-invalid",
     "dataset-invalid",
     "idempotency-key-reuse",
-    "payload-too-large",
     "precondition-failed",
     "range-not-satisfiable",
     "too-many-aliases",
