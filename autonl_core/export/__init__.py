@@ -6,7 +6,7 @@ graph         the network as a traced program, which can be made before the weig
 tracing       how the traced program is made
 formats/      the formats
 
-executorch_program, litert_file, onnx_apps, onnx_age     what several formats share
+coreml_package, coreml_reader, executorch_program, litert_file, onnx_apps, onnx_age     what several formats share
 
 To add a format, write `formats/NAME.py` with `MEMBER = NetworkFormatSpec(name="NAME", ...)`. It is then offered by the
 API and the command line, made in every bundle that asks for it, scored by the bundle's verify.py and described in the

@@ -9,22 +9,11 @@ from autonl_core.export.format_spec import Extra, Forward, Snippet
 from autonl_core.files import write_atomically
 
 if TYPE_CHECKING:  # tensor code
-    from torch import nn
     from torch.export import ExportedProgram
 
     from autonl_core.export.graph import NetworkGraph
 
 EXTRA = Extra("executorch", modules=("executorch", "torchao"), runtime=("executorch",))
-
-
-def traced(network: nn.Module, resolution: int) -> ExportedProgram:
-    """The program of `network`, (1, 3, R, R) -> (1, classes): for one image, as phones classify them."""
-    import torch
-
-    from autonl_core.export.tracing import quiet
-
-    with quiet(), torch.no_grad():
-        return torch.export.export(network, (torch.zeros(1, 3, resolution, resolution),))
 
 
 def save_executorch(path: Path, program: ExportedProgram) -> None:

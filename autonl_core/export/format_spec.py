@@ -72,6 +72,22 @@ class Snippet:
     code: str
 
 
+@dataclass(frozen=True)
+class ShippedModule:
+    """A module that defines `open_file` and is shipped whole, so it imports nothing of this package; see `opener`.
+
+    `name`: as Python imports it.
+    """
+
+    name: str
+
+    def source(self) -> str:
+        spec = find_spec(self.name)
+        assert spec is not None
+        assert spec.origin is not None
+        return Path(spec.origin).read_text(encoding="utf-8")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FormatSpec:
     """A file that can be downloaded. File names and endings are unique among all formats.
@@ -108,7 +124,8 @@ class NetworkFormatSpec(FormatSpec):
             weights are known: converts the graph, or loads what `make` will need. The file is the same without.
         opener: how verify.py opens the file. Either a runtime that verify.py knows, or a function named `open_file`:
             `open_file(path, threads)` returns a function from batches, see `input`, to (B, classes) logits.
-            Its source is shipped in the bundle, so it must import everything it needs inside its body.
+            Its source is shipped in the bundle, so it must import everything it needs inside its body; where one
+            function is too short for that, a module is shipped.
         input: what it is fed: "normalised", (B, 3, R, R) float32; or "pixels", (B, R, R, 3) uint8.
         usage: a snippet for the model card: from `images`, or `pixels`, to `logits`, run in the folder of the bundle.
         lossy: whether it may change predictions. A lossy format may lose `export.int8_max_drop_points` of top-1; any
@@ -121,7 +138,7 @@ class NetworkFormatSpec(FormatSpec):
 
     availability: Availability
     make: Maker
-    opener: Runtime | Callable[[Path, int], Forward]
+    opener: Runtime | Callable[[Path, int], Forward] | ShippedModule
     usage: str
     input: Input = "normalised"
     lossy: bool = False
@@ -133,10 +150,12 @@ class NetworkFormatSpec(FormatSpec):
     @property
     def opener_file(self) -> str | None:
         """The file of the bundle that holds `opener`; None if verify.py knows how to open this format."""
-        return f"open_{self.name.replace('-', '_')}.py" if callable(self.opener) else None
+        return None if isinstance(self.opener, str) else f"open_{self.name.replace('-', '_')}.py"
 
     def opener_source(self) -> str:
         """The content of `opener_file`: a module that defines `open_file`."""
-        assert callable(self.opener)
+        assert not isinstance(self.opener, str)
+        if isinstance(self.opener, ShippedModule):
+            return self.opener.source()
         source = inspect.getsource(self.opener)
         return f'"""How verify.py opens {self.file_name}."""\n\nfrom __future__ import annotations\n\n\n{source}'

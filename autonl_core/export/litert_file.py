@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +29,10 @@ def save_litert(path: Path, graph: NetworkGraph) -> None:
     import litert_torch
     import torch
 
+    from autonl_core.export.tracing import silence
+
     example = (torch.zeros(1, 3, graph.resolution, graph.resolution),)
-    with _silence():
+    with silence():
         converted = litert_torch.convert(graph.network.eval(), example)
         write_atomically(path, lambda temporary: converted.export(str(temporary)))
 
@@ -52,7 +50,9 @@ def quantise_litert(source: Path, target: Path, batches: Iterator[NDArray[np.flo
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import TFLOperationName
 
-    with _silence():
+    from autonl_core.export.tracing import silence
+
+    with silence():
         quantiser = quantizer.Quantizer(str(source))
         quantiser.load_quantization_recipe(recipe.static_wi8_ai8())
         for kept in (TFLOperationName.INPUT, TFLOperationName.OUTPUT, TFLOperationName.BATCH_MATMUL):
@@ -65,7 +65,9 @@ def quantise_litert(source: Path, target: Path, batches: Iterator[NDArray[np.flo
 
 def load_converter(_: NetworkGraph) -> None:
     """Import what `save_litert` needs, which takes seconds."""
-    with _silence():
+    from autonl_core.export.tracing import silence
+
+    with silence():
         import litert_torch
 
     assert litert_torch
@@ -113,18 +115,3 @@ try interpreter.allocateTensors()
 try interpreter.copy(image, toInputAt: 0)  // Data of float32, normalised, channels first
 try interpreter.invoke()
 let logits = try interpreter.output(at: 0).data  // float32"""
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Without the progress bars and warnings of the converter."""
-    from autonl_core.export.tracing import quiet
-
-    printed, level = io.StringIO(), logging.root.level
-    logging.root.setLevel(max(level, logging.ERROR))
-    try:
-        with quiet(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        logging.root.setLevel(level)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
 from torch import nn
@@ -24,6 +25,12 @@ def trace(network: nn.Module, resolution: int) -> ExportedProgram:
     return program
 
 
+def trace_one(network: nn.Module, resolution: int) -> ExportedProgram:
+    """The program of `network`, (1, 3, R, R) -> (1, classes): for one image, as phones classify them."""
+    with quiet(), torch.no_grad():
+        return torch.export.export(network, (torch.zeros(1, 3, resolution, resolution),))
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence the exporters: deprecations inside torch, and log lines about operators of other packages."""
@@ -39,3 +46,16 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Silence converters of other packages too: their progress bars, warnings and log lines."""
+    printed, level = io.StringIO(), logging.root.level
+    logging.root.setLevel(max(level, logging.ERROR))
+    try:
+        with quiet(), redirect_stdout(printed), redirect_stderr(printed):
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logging.root.setLevel(level)

@@ -77,7 +77,7 @@ def test_formats_are_asked_for_one_by_one_instead_of_those_of_the_file(tmp_path:
     file.write_text("{dataset: digits, flops_budget: 400k, export: {formats: [pt2], int8_max_drop_points: 1}}")
     search = as_json("search", "--config", str(file), "--format", "onnx-uint8", "--format", "torchscript")
     assert search["config"]["export"] == {"formats": ["onnx-uint8", "torchscript"], "int8_max_drop_points": 1}
-    unknown = autonl("search", "-d", "digits", "-b", "400k", "--format", "coreml")
+    unknown = autonl("search", "-d", "digits", "-b", "400k", "--format", "tensorrt")
     assert unknown.exit_code == 2
     assert "executorch-int8" in unknown.stderr
 

@@ -11,7 +11,6 @@ from autonl_core.export.executorch_program import (
     load_exporter,
     open_file,
     save_executorch,
-    traced,
     usage_of,
 )
 from autonl_core.export.format_spec import NetworkFormatSpec
@@ -23,7 +22,9 @@ _FILE = "model.pte"
 
 
 def _make(materials: Materials, path: Path) -> None:
-    save_executorch(path, traced(materials.graph.network, materials.graph.resolution))
+    from autonl_core.export.tracing import trace_one
+
+    save_executorch(path, trace_one(materials.graph.network, materials.graph.resolution))
 
 
 MEMBER = NetworkFormatSpec(

@@ -12,7 +12,6 @@ from autonl_core.export.executorch_program import (
     load_exporter,
     open_file,
     save_executorch,
-    traced,
     usage_of,
 )
 from autonl_core.export.format_spec import NetworkFormatSpec
@@ -41,15 +40,15 @@ def quantised(graph: NetworkGraph, batches: Iterator[NDArray[np.float32]]) -> Ex
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from autonl_core.export.tracing import quiet
+    from autonl_core.export.tracing import quiet, trace_one
 
     quantiser = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     with quiet(), torch.no_grad():
-        observed = prepare_pt2e(traced(graph.network, graph.resolution).module(), quantiser)
+        observed = prepare_pt2e(trace_one(graph.network, graph.resolution).module(), quantiser)
         for batch in batches:
             for image in torch.from_numpy(batch):
                 observed(image[None])
-        return traced(convert_pt2e(observed), graph.resolution)
+        return trace_one(convert_pt2e(observed), graph.resolution)
 
 
 def _prepare(graph: NetworkGraph) -> None:

@@ -73,7 +73,7 @@ class Folder:
         return self.path / NETWORK_FORMAT_SPECS[name].file_name
 
 
-# Those that need an extra are made where it is installed, which takes minutes.
+# Those that need an extra are made where it is installed, which takes minutes, but for one that developers have.
 WITH_EXTRAS = tuple(
     name for name, spec in NETWORK_FORMAT_SPECS.items() if spec.extra is not None and spec.extra.is_installed()
 )
@@ -81,7 +81,7 @@ EVERY_FORMAT = [
     pytest.param(
         name,
         marks=[
-            pytest.mark.long,
+            *([pytest.mark.long] if spec.extra.name != "coreml" else []),
             pytest.mark.timeout(900),
             pytest.mark.skipif(name not in WITH_EXTRAS, reason=f"needs the extra {spec.extra.name}"),
         ],
