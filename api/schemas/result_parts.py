@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.schemas.base import View, mirrors
 from autonl_core.spec.not_sure import NotSure
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.result import (
     BaselineResult,
     Certificate,
@@ -88,3 +89,16 @@ class ClassResultView(View):
 )
 class NotSureView(View):
     """Below which probability of its best class a network is not sure: fewer than half of such answers were right."""
+
+
+@mirrors(
+    ProbabilityCalibration,
+    descriptions={
+        "temperature": "folded into the classifier of the network; 1: no other one was better beyond chance",
+        "test_images": "that it was found on, and the errors",
+        "error_before": "expected calibration error without it, 0 to 1",
+        "error_after": "the same with it, each image judged by a temperature that it did not choose",
+    },
+)
+class ProbabilityCalibrationView(View):
+    """How far the probabilities of a network are from how often it is right."""

@@ -18,6 +18,7 @@ from api.schemas.result_parts import (
     LatencyCheckView,
     NotSureView,
     ParityView,
+    ProbabilityCalibrationView,
 )
 from api.schemas.weights import NormalisationView
 from autonl_core.spec import doubtful_labels, macs
@@ -98,6 +99,7 @@ class PretrainedStartView(View):
         "classes": list[ClassResultView],
         "not_sure": NotSureView | None,
         "latency_check": LatencyCheckView | None,
+        "calibration": ProbabilityCalibrationView | None,
     },
     descriptions={
         "slack_pct": "unused share of the budget",
@@ -116,6 +118,7 @@ class PretrainedStartView(View):
         "classes": "in the order of the logits; empty: an earlier version did not store them",
         "not_sure": "null: too few test images show where the network errs, or an earlier version made the result",
         "latency_check": "null: the search does not limit latency",
+        "calibration": "null: there are too few test images, or an earlier version made the result",
     },
 )
 class ResultView(View):

@@ -105,6 +105,16 @@ class NotSure:
 
 
 @dataclass(frozen=True)
+class ProbabilityCalibration:
+    """How far probabilities are from how often the network is right: expected calibration error, 0 to 1."""
+
+    temperature: float  # folded into the classifier
+    test_images: int
+    error_before: float
+    error_after: float
+
+
+@dataclass(frozen=True)
 class LatencyCheck:
     """The latency of the network on the device that the search limits it for: one image, float32, ONNX Runtime."""
 
@@ -145,3 +155,4 @@ class Result:
     not_sure: NotSure | None
     layer_times_ms: Mapping[str, float]
     latency_check: LatencyCheck | None = None  # None: latency is not limited, or a service of an earlier version
+    calibration: ProbabilityCalibration | None = None  # None: too few test images, or a service of an earlier version

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autonl_core.bundle.latency import Latencies
 from autonl_core.spec.formats import NetworkFormat
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.result import Certificate, ClassResult, FormatParity, LatencyCheck
 from autonl_core.training.evaluate import Score
 
@@ -26,3 +27,4 @@ class Bundle:
     origin: str = "unknown"  # how the candidate was found that became the network
     classes: tuple[ClassResult, ...] = ()  # what the search's own process counted
     latency_check: LatencyCheck | None = None  # None: latency is not limited
+    calibration: ProbabilityCalibration | None = None  # None: there are too few test images

@@ -20,6 +20,7 @@ from autonl_core.spec.constraints import MEASURES
 from autonl_core.spec.formats import FORMATS, NETWORK_FORMAT_SPECS, NetworkFormat
 from autonl_core.spec.macs import count_params
 from autonl_core.spec.pretrained_start import PretrainedStart
+from autonl_core.spec.probability_calibration import ProbabilityCalibration, calibrated
 from autonl_core.spec.result import NOISY_SPREAD_PCT, Certificate, FormatParity, LatencyCheck
 from autonl_core.wording.counts import counted
 from autonl_core.wording.evidence import wilson_pct
@@ -65,7 +66,7 @@ def write_card(run: SearchRun, network: Network, bundle: Bundle) -> None:
         *_latency(bundle),
         *_usage(bundle.parity),
         *_files(bundle),
-        *_limits(network.arch.num_classes),
+        *_limits(network.arch.num_classes, bundle.calibration),
     ]
     (bundle.folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -245,12 +246,12 @@ def _files(bundle: Bundle) -> Iterator[str]:
     yield from (f"- `{name}`: {summary}" for name, summary in _FILES.items() if name in present)
 
 
-def _limits(classes: int) -> Iterator[str]:
+def _limits(classes: int, calibration: ProbabilityCalibration | None) -> Iterator[str]:
     yield "\n## Limits\n"
     yield f"- It always predicts one of its {classes} classes, even for an image that shows none of them."
     yield "- Its accuracy was measured on test images from the same source as the training images; expect less on"
     yield "  images from other cameras, places or times."
-    yield "- Its probabilities (softmax of the logits) are not calibrated."
+    yield f"- {calibrated(calibration)}"
     yield "- 8-bit arithmetic rounds differently on different processors: a few images may change class."
 
 

@@ -16,6 +16,7 @@ from autonl_core.errors import Diverged
 from autonl_core.files import sha256_of
 from autonl_core.nn.checkpoint import save_checkpoint, weights_sha256
 from autonl_core.nn.network import Network
+from autonl_core.phases.calibrating import calibrate
 from autonl_core.phases.class_results import class_results
 from autonl_core.phases.doubtful_labels import Doubts, write_doubtful_labels
 from autonl_core.phases.reporting import Outcome, ReportWriter
@@ -52,6 +53,7 @@ def finish(
     run.clean_process.start()
     examiner, doubts = Examiner(), Doubts()
     with run.phase("evaluating", learning=False), in_full_precision():
+        calibration = calibrate(run, network)
         score = evaluate(network, run.watched(run.loader.plain(run.data.test)), together(examiner, doubts))
         if not math.isfinite(score.loss):
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
@@ -67,7 +69,7 @@ def finish(
         predictions = examiner.predictions()
         report = ReportWriter(run, state, network, predictions, baselines)
         bundle = make_bundle(run, checkpoint, network, score, meanwhile=lambda: report.draw(score))
-        bundle = replace(bundle, origin=state.origin, classes=class_results(run, predictions))
+        bundle = replace(bundle, origin=state.origin, classes=class_results(run, predictions), calibration=calibration)
         right = (predictions.labels == predictions.predicted).tolist()
         outcome = Outcome(network, bundle, baselines, *_judge(run, network, bundle.score))
         run.reporter.ended(0.9)
@@ -75,7 +77,8 @@ def finish(
         files = pack_bundle(run, bundle, network) | reports | doubtful
     not_sure = find_not_sure(predictions.confidence.tolist(), right)
     times_ms = {layer.name: round(layer.time_ms, 5) for layer in report.architecture.layers}
-    result = replace(_result(run, state, outcome, checkpoint, files), latency_check=bundle.latency_check)
+    result = _result(run, state, outcome, checkpoint, files)
+    result = replace(result, latency_check=bundle.latency_check, calibration=calibration)
     return replace(result, test_right=packed(right), not_sure=not_sure, layer_times_ms=times_ms)
 
 

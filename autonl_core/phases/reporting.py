@@ -125,6 +125,7 @@ class ReportWriter:
             start=run.start,
             parent=run.config.parent,
             latency_check=bundle.latency_check,
+            calibration=bundle.calibration,
         )
 
     def _picture_facts(self, score: Score) -> PictureFacts:
@@ -280,10 +281,7 @@ def _test(run: SearchRun, state: TrainingState, predictions: Predictions, score:
         for place, image in zip(predictions.worst.tolist(), predictions.worst_images, strict=True)
     ]
     return TestFacts(
-        correct=score.correct,
-        correct_top5=score.correct_top5,
-        images=score.images,
-        loss=score.loss,
+        **vars(score),
         labels=labels,
         predicted=predicted,
         confidence=confidence,

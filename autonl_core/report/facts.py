@@ -19,6 +19,7 @@ from autonl_core.spec.comparison import Comparison
 from autonl_core.spec.formats import NetworkFormat
 from autonl_core.spec.history import History
 from autonl_core.spec.pretrained_start import PretrainedStart
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, LatencyCheck, StopReason
 
 Counts = NDArray[np.int64]
@@ -154,3 +155,4 @@ class Facts(PictureFacts):
     start: PretrainedStart | None = None  # None: from random weights
     parent: str | None = None  # id of the search that it went on from
     latency_check: LatencyCheck | None = None  # None: latency is not limited
+    calibration: ProbabilityCalibration | None = None  # None: there are too few test images

@@ -60,6 +60,7 @@ def as_markdown(facts: Facts) -> str:
         _table(tables.candidates(facts)),
         *_section("## Measured networks", searched.measured(facts), searched.ABOUT_MEASURED),
         *_section("## Test results by class", image_tables.scored_classes(facts), words.about_classes(facts)),
+        plain(words.about_probabilities(facts)),
         *_section("## Most confused classes", image_tables.confused_pairs(facts)),
         *_section("## Most confident mistakes", image_tables.mistakes(facts)),
     ]

@@ -8,6 +8,7 @@ from autonl_core.report.comparison import compare
 from autonl_core.report.facts import Facts
 from autonl_core.report.figures import duration, pct, share
 from autonl_core.spec.pretrained_start import PretrainedStart
+from autonl_core.spec.probability_calibration import calibrated
 from autonl_core.spec.result import NOISY_SPREAD_PCT, StopReason
 from autonl_core.wording.counts import agreeing, counted
 from autonl_core.wording.evidence import beside_guessing, wilson_pct
@@ -148,6 +149,11 @@ def about_architecture(facts: Facts) -> str:
         f"Architecture {arch.arch_id} of the search space {arch.space}. Times are medians per layer on the machine of "
         f"the search, for one image in eager PyTorch with folded batch norms: {time_ms:.2f} ms in total. {light_nl}"
     )
+
+
+def about_probabilities(facts: Facts) -> str:
+    """How far they can be believed."""
+    return calibrated(facts.calibration)
 
 
 def about_classes(facts: Facts) -> str:

@@ -13,6 +13,7 @@ from autonl_core.spec.known_fields import known_fields
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.wording.latencies import latency_text
 
@@ -157,6 +158,7 @@ class SearchResult:
     not_sure: NotSure | None = None  # None: too few test images show it, or an earlier version
     layer_times_ms: Mapping[str, float] = field(default_factory=dict)  # one image; stem, block 1, ...
     latency_check: LatencyCheck | None = None  # None: latency is not limited
+    calibration: ProbabilityCalibration | None = None  # None: too few test images, or an earlier version
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -205,6 +207,8 @@ class SearchResult:
             values["not_sure"] = NotSure(**known_fields(NotSure, not_sure))
         if (latency := data.get("latency_check")) is not None:
             values["latency_check"] = LatencyCheck(**known_fields(LatencyCheck, latency))
+        if (calibration := data.get("calibration")) is not None:
+            values["calibration"] = ProbabilityCalibration(**known_fields(ProbabilityCalibration, calibration))
         if (start := data.get("init")) is not None:
             values["init"] = PretrainedStart.from_json(known_fields(PretrainedStart, start))
         return SearchResult(**values)

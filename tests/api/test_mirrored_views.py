@@ -12,7 +12,14 @@ from api.schemas.architectures import ArchitectureSummary, LightNLView
 from api.schemas.base import View, mirrors
 from api.schemas.datasets import DatasetProblemView, DatasetReportView
 from api.schemas.progress import ProgressView
-from api.schemas.result_parts import BaselineResultView, CertificateView, LatencyCheckView, NotSureView, ParityView
+from api.schemas.result_parts import (
+    BaselineResultView,
+    CertificateView,
+    LatencyCheckView,
+    NotSureView,
+    ParityView,
+    ProbabilityCalibrationView,
+)
 from api.schemas.searches import (
     PretrainedStartView,
     ResolutionTrialView,
@@ -23,6 +30,7 @@ from autonl_core.datasets.check_report import DatasetProblem, DatasetReport
 from autonl_core.spec.arch import LightNLSpec
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.progress import ArchitectureRecord, Progress
 from autonl_core.spec.result import BaselineResult, Certificate, FormatParity, LatencyCheck, SearchResult
 from autonl_core.spec.weight_set import Normalisation, WeightProblem
@@ -38,6 +46,7 @@ MIRRORS: list[tuple[type[View], type[Any], set[str]]] = [
     (NotSureView, NotSure, set()),
     (ParityView, FormatParity, set()),
     (PretrainedStartView, PretrainedStart, set()),
+    (ProbabilityCalibrationView, ProbabilityCalibration, set()),
     (ProgressView, Progress, set()),
     (ResolutionTrialView, ResolutionTrial, set()),
     (ResultView, SearchResult, {"checkpoint", "networks", "test_right"}),

@@ -23,6 +23,7 @@ from autonl_core.spec.event_kinds import EventKind
 from autonl_core.spec.feasibility import resolve_space
 from autonl_core.spec.measured_network import MeasuredNetwork
 from autonl_core.spec.not_sure import NotSure
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.progress import ArchitectureRecord, Progress
 from autonl_core.spec.result import (
     BaselineResult,
@@ -87,6 +88,7 @@ def full_result(test_top1_pct: float = 95.82, *, seed: int = 0) -> SearchResult:
         layer_times_ms=_layer_times_ms(found),
         networks=_measured(),
         not_sure=NotSure(below=0.45, test_images=25, test_correct=11),
+        calibration=ProbabilityCalibration(0.72, 359, 0.083, 0.032),
         latency_check=LatencyCheck("a phone, 1 thread", _SHA256, 0.3, 0.2871, None, "it was exported elsewhere"),
         classes=tuple(
             ClassResult(str(digit), 143 + digit % 3, 36, 36 - digit // 3, 36 - digit // 4) for digit in range(10)

@@ -40,6 +40,7 @@ VIEWS = {
     results.ClassResult: "ClassResultView",
     results.NotSure: "NotSureView",
     results.LatencyCheck: "LatencyCheckView",
+    results.ProbabilityCalibration: "ProbabilityCalibrationView",
     comparisons.Comparison: "ComparisonView",
     comparisons.ComparedSearch: "ComparedSearchView",
     comparisons.DifferingSetting: "DifferingSettingView",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from autonl_core.spec.formats import NETWORK_FORMATS
 from autonl_core.spec.not_sure import NotSure
 from autonl_core.spec.pretrained_start import PretrainedStart, ResolutionTrial
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.progress import ArchitectureRecord
 from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, FormatParity, ResultFile, SearchResult
 from autonl_core.spec.weight_set import EFFICIENTNET_LITE
@@ -103,6 +104,10 @@ RESULTS = st.builds(
     test_right=st.none() | WORDS,
     not_sure=st.none() | st.builds(NotSure, below=NUMBERS, test_images=COUNTS, test_correct=COUNTS),
     init=st.none() | STARTS,
+    calibration=st.none()
+    | st.builds(
+        ProbabilityCalibration, temperature=NUMBERS, test_images=COUNTS, error_before=NUMBERS, error_after=NUMBERS
+    ),
 )
 
 
