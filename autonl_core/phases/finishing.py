@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,6 @@ def finish(
     From the phase `exporting` on nothing is computed on a GPU, which another search may get meanwhile.
     """
 
-    def best_so_far() -> BestSoFar:  # nothing is left to compare, so a stop is quick
-        return BestSoFar(network, state.val_top1_pct)
-
     run.clean_process.start()
     examiner, doubts = Examiner(), Doubts()
     with run.phase("evaluating", learning=False), in_full_precision():
@@ -59,6 +57,7 @@ def finish(
             raise Diverged(f"the trained network computes {score.loss}; lower train.lr ({run.config.train.lr})")
         doubtful = write_doubtful_labels(run, network, doubts)
 
+    best_so_far = partial(BestSoFar, network, state.val_top1_pct)  # nothing is left to compare, so a stop is quick
     run.reporter.best = best_so_far  # what the phases before would keep goes with the device
     run = on_cpu(run, network)
     with run.phase("exporting", best=best_so_far):
