@@ -10,6 +10,7 @@ from rich.text import Text
 
 from autonl_core.wording.counts import counted
 from autonl_core.wording.latencies import latency_text
+from autonl_core.wording.probabilities import off_by
 from cli.accuracies import validation_text
 from cli.render import fact_table, pct, share_done, short_macs, state_text
 from cli.waiting import queue_text, time_left
@@ -106,6 +107,7 @@ def result_facts(result: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         *_constraints(result["certificate"]),
         *_latency(result.get("latency_check")),
         ("test top-1", f"{pct(architecture['test_top1_pct'])} {correct}"),
+        *_probabilities(result.get("calibration")),
         ("seconds", ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result["seconds_by_phase"].items())),
     ]
     if result.get("classes"):  # an earlier service counts none
@@ -128,6 +130,14 @@ def _latency(check: Mapping[str, Any] | None) -> list[tuple[str, RenderableType]
         return []
     text = latency_text(check["predicted_ms"], check["at_most_ms"], check["measured_ms"], check["not_measured"])
     return [("latency", Text(f"{text}, on {check['device']}"))]
+
+
+def _probabilities(calibration: Mapping[str, Any] | None) -> list[tuple[str, RenderableType]]:
+    """How far they can be believed; nothing where few test images or an earlier service did not show it."""
+    if calibration is None:
+        return []
+    off = off_by(calibration["error_after"], calibration["error_before"], calibration["temperature"])
+    return [("probabilities", off)]
 
 
 def _by_class(classes: Sequence[Mapping[str, Any]]) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autonl_core.wording.counts import counted
+from autonl_core.wording.probabilities import off_by
 
 MIN_IMAGES = 100  # fewer do not show how often a network is right at each probability
 
@@ -28,19 +29,11 @@ class ProbabilityCalibration:
 
 
 def calibrated(calibration: ProbabilityCalibration | None) -> str:
-    """A sentence for the model card and the report."""
+    """What the model card and the report say of it."""
     its = "Its probabilities (softmax of the logits)"
     if calibration is None:
         return f"{its} are not calibrated: that takes {MIN_IMAGES} test images or more."
+    off = off_by(calibration.error_after, calibration.error_before, calibration.temperature)
     images = counted(calibration.test_images, "test image")
-    off = f"are off by {_points(calibration.error_after)} in the mean of {images} (expected calibration error)"
-    if calibration.temperature == 1:
-        return f"{its} {off}; no temperature made that better beyond chance."
-    return (
-        f"{its} {off}, {_points(calibration.error_before)} before the classifier was divided by a temperature of "
-        f"{calibration.temperature:.2f}. These images chose it; the error is that of images that did not."
-    )
-
-
-def _points(error: float) -> str:
-    return f"{100 * error:.1f} points"
+    chosen = "" if calibration.temperature == 1 else ", each judged by a temperature that it did not help to choose"
+    return f"{its} are {off} (expected calibration error of {images}{chosen})."

@@ -20,6 +20,7 @@ def test_its_figures_and_its_notes(page: Page, service: Service) -> None:
     expect(numbers).to_contain_text("95.82%")
     expect(numbers).to_contain_text("344 of 359 images, 95% interval 93.2 to 97.5%")
     expect(numbers).to_contain_text("5 min 50 s")
+    expect(numbers).to_contain_text("3.2%in the mean; 8.3% before a temperature of 0.72")
     expect(page.get_by_role("meter", name="Share of the MACs budget used")).to_be_visible()
     expect(page.locator(".error .notice")).to_have_text(full_results.NOTE)
     expect(page.locator(".classes tbody tr")).to_have_count(10)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from autonl_core.spec.probability_calibration import ProbabilityCalibration
 from autonl_core.spec.result import BaselineResult, Certificate, ClassResult, ConstraintCheck, LatencyCheck, ResultFile
 from cli.accuracies import validation_text
 from cli.render import share_done
@@ -112,6 +113,14 @@ def test_what_is_limited_besides_macs_is_shown_with_what_the_network_has(service
     assert "weights_bytes 7,201,332 of 8,000,000 allowed" in lines
     said = "latency 0.287 ms predicted of 0.3 ms allowed, not measured: it was exported elsewhere, on a phone, 1 thread"
     assert said in " ".join(lines)
+
+
+def test_how_far_its_probabilities_can_be_believed_is_shown(service: httpx.Client, stores: Stores) -> None:
+    _, lines = finished(service, stores, "safetensors", calibration=ProbabilityCalibration(0.7157, 713, 0.0829, 0.0239))
+    said = (
+        "probabilities off by 2.4 points in the mean, 8.3 points before the classifier was divided by a temperature of"
+    )
+    assert f"{said} 0.72" in " ".join(lines)
 
 
 def test_the_list_shows_the_best_network_of_a_search_that_has_no_result(service: httpx.Client, stores: Stores) -> None:

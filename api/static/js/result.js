@@ -61,9 +61,15 @@ export function numbers(search, valImages) {
     ["Validation top-1", scoreOf(best.val_top1_pct, valImages), `${result ? "when selected" : "with supernet weights"}${valImages && best.val_top1_pct !== null ? `, ${onImages(best.val_top1_pct, valImages)}` : ""}`],
     ["MACs", format.macs(best.macs, 4), "per image"],
     ["Parameters", format.macs(best.params, 4), `${format.bytes(4 * best.params)} as float32`],
+    result?.calibration ? ["Probabilities off by", format.percent(100 * result.calibration.error_after, 1), believed(result.calibration)] : null,
     result ? ["Computing time", format.duration(Object.values(result.seconds_by_phase).reduce((a, b) => a + b, 0)), longest(result.seconds_by_phase)] : null,
   ].filter(Boolean);
   return h("dl", { class: "tiles" }, tiles.map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, value), h("dd", { class: "hint" }, note))));
+}
+
+/** What became of the probabilities of the network. */
+function believed({ temperature, error_before: before }) {
+  return `in the mean${temperature === 1 ? "" : `; ${format.percent(100 * before, 1)} before a temperature of ${temperature.toFixed(2)}`}`;
 }
 
 function longest(seconds) {
