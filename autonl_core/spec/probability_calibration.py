@@ -30,7 +30,7 @@ class ProbabilityCalibration:
 
 def calibrated(calibration: ProbabilityCalibration | None) -> str:
     """What the model card and the report say of it."""
-    its = "Its probabilities (softmax of the logits)"
+    its = "The network's probabilities (softmax of its logits)"
     if calibration is None:
         return f"{its} are not calibrated: that takes {MIN_IMAGES} test images or more."
     off = off_by(calibration.error_after, calibration.error_before, calibration.temperature)
