@@ -6,7 +6,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from autonl_core.spec.probability_calibration import MIN_IMAGES, ProbabilityCalibration
@@ -19,6 +18,8 @@ STANDARD_ERRORS = 2.0  # by which the loss must fall for a temperature to be tak
 
 def find_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature with the lowest cross-entropy of `labels` (N,) by `logits` (N, classes)."""
+    from scipy.optimize import minimize_scalar  # takes a third of a second, and only the end of a search needs it
+
     wide = logits.double()
     found = minimize_scalar(
         lambda logarithm: float(F.cross_entropy(wide / math.exp(logarithm), labels)),
@@ -45,16 +46,16 @@ def calibrate_logits(logits: Tensor, labels: Tensor) -> ProbabilityCalibration |
     """
     if len(labels) < MIN_IMAGES:
         return None
+    before, judged = logits.double(), logits.double().clone()
     folds = torch.arange(len(labels)) % FOLDS
-    judged = logits.double().clone()
     for fold in range(FOLDS):
-        judged[folds == fold] /= find_temperature(logits[folds != fold], labels[folds != fold])
-    gains = F.cross_entropy(logits.double(), labels, reduction="none") - F.cross_entropy(
-        judged, labels, reduction="none"
-    )
-    before = calibration_error(logits, labels)
-    if float(gains.mean()) <= STANDARD_ERRORS * float(gains.std()) / len(gains) ** 0.5:
-        return ProbabilityCalibration(1.0, len(labels), before, before)
+        judged[folds == fold] /= find_temperature(before[folds != fold], labels[folds != fold])
+    losses, judged_losses = (F.cross_entropy(each, labels, reduction="none") for each in (before, judged))
+    gains = losses - judged_losses  # (N,)
+    helps = float(gains.mean()) > STANDARD_ERRORS * float(gains.std()) / len(gains) ** 0.5
     return ProbabilityCalibration(
-        find_temperature(logits, labels), len(labels), before, calibration_error(judged, labels)
+        find_temperature(before, labels) if helps else 1.0,
+        len(labels),
+        calibration_error(before, labels),
+        calibration_error(judged if helps else before, labels),
     )
