@@ -129,12 +129,24 @@ class BucketServer:
 @pytest.fixture(scope="session")
 def bucket_server() -> Iterator[BucketServer]:
     """One S3 server for all tests of the session; each takes a prefix of its own."""
-    server = BucketServer()
+    server = _started()
     try:
-        server.start()
         yield server
     finally:
         server.remove()
+
+
+def _started(attempts: int = 3) -> BucketServer:
+    """A server that runs. Another process may take a port before it does: then another one, with other ports."""
+    server = BucketServer()
+    try:
+        server.start()
+    except AssertionError as error:
+        server.remove()
+        if attempts == 1 or "address already in use" not in str(error):
+            raise
+        return _started(attempts - 1)
+    return server
 
 
 @pytest.fixture
